@@ -1,0 +1,1 @@
+//! The adapters: implementations of the ports. No adapter knows another, nor any actor.

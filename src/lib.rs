@@ -1,0 +1,12 @@
+//! Trades in, bars in Redis: every trade counted once, every bar written once.
+
+pub mod adapter;
+pub mod engine;
+pub mod model;
+pub mod port;
+
+pub use model::{
+    Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, DecimalError, Manifest, Notional, Ohlc,
+    Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp, TimestampError, Trade, TradeId, TradeKey,
+    Volume,
+};

@@ -1,0 +1,3 @@
+//! The barmill command.
+
+fn main() {}

@@ -1,0 +1,141 @@
+//! Money: the exact sum of price times size, and the vwap it gives.
+
+use super::{Price, Size, Volume};
+
+/// An exact sum of price x size, in units of 10^-19, held in 192 bits.
+///
+/// The largest product is below 2^154, so 2^38 of the largest trades fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Notional {
+    high: u64,
+    low: u128,
+}
+
+impl Notional {
+    /// The notional of no trade.
+    pub const ZERO: Notional = Notional { high: 0, low: 0 };
+
+    /// The notional of one trade.
+    pub fn of(price: Price, size: Size) -> Notional {
+        let price = u128::from(price.raw());
+        if let Ok(size) = u64::try_from(size.raw()) {
+            return Notional { high: 0, low: price * u128::from(size) };
+        }
+        let mask = u128::from(u64::MAX);
+        let low = price * (size.raw() & mask);
+        let upper = price * (size.raw() >> 64);
+        let (sum, carry) = low.overflowing_add((upper & mask) << 64);
+        Notional { high: narrow(upper >> 64) + u64::from(carry), low: sum }
+    }
+
+    /// Takes the two parts of the 192-bit raw value, most significant first.
+    pub const fn from_raw(high: u64, low: u128) -> Notional {
+        Notional { high, low }
+    }
+
+    /// The two parts of the 192-bit raw value, most significant first.
+    pub const fn raw(self) -> (u64, u128) {
+        (self.high, self.low)
+    }
+
+    /// Adds another sum.
+    pub fn add(&mut self, other: Notional) {
+        let (low, carry) = self.low.overflowing_add(other.low);
+        self.low = low;
+        self.high += other.high + u64::from(carry);
+    }
+
+    /// Divides by a volume, rounded half to even at 9 places; `None` for a volume of zero.
+    ///
+    /// The quotient of a sum and its own volume is at most the largest price in it, so it fits.
+    pub fn per(self, volume: Volume) -> Option<Price> {
+        let divisor = volume.raw();
+        if divisor == 0 {
+            return None;
+        }
+        let (quotient, rest) = if self.high == 0 {
+            (self.low / divisor, self.low % divisor)
+        } else {
+            self.long_division(divisor)
+        };
+        let half = rest.cmp(&(divisor - rest));
+        let up = half.is_gt() || (half.is_eq() && quotient % 2 == 1);
+        Some(Price::from_raw(u64::try_from(quotient + u128::from(up)).unwrap_or(u64::MAX)))
+    }
+
+    /// Schoolbook binary division; only sums above 2^128 come here.
+    fn long_division(self, divisor: u128) -> (u128, u128) {
+        let (mut rest, mut quotient) = (0u128, 0u128);
+        for bit in (0..192).rev() {
+            let next = if bit >= 128 { u128::from(self.high >> (bit - 128)) } else { self.low >> bit } & 1;
+            let overflow = rest >> 127 == 1;
+            rest = rest << 1 | next;
+            quotient <<= 1;
+            if overflow || rest >= divisor {
+                rest = rest.wrapping_sub(divisor);
+                quotient |= 1;
+            }
+        }
+        (quotient, rest)
+    }
+}
+
+/// The upper part of a 64 x 128 bit product is below 2^64 by construction.
+fn narrow(value: u128) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Notional;
+    use crate::model::{Price, Size, Volume};
+    use proptest::prelude::*;
+
+    fn vwap(trades: &[(&str, &str)]) -> String {
+        let mut notional = Notional::ZERO;
+        let mut volume = Volume::ZERO;
+        for (price, size) in trades {
+            let size: Size = size.parse().unwrap();
+            notional.add(Notional::of(price.parse().unwrap(), size));
+            volume += size;
+        }
+        notional.per(volume).unwrap().to_string()
+    }
+
+    #[test]
+    fn vwap_rounds_half_to_even_at_nine_places() {
+        assert_eq!(vwap(&[("10", "1"), ("20", "3")]), "17.5");
+        assert_eq!(vwap(&[("1", "1"), ("1.000000001", "1")]), "1");
+        assert_eq!(vwap(&[("1.000000001", "1"), ("1.000000002", "1")]), "1.000000002");
+        assert_eq!(vwap(&[("1", "1"), ("1", "1"), ("2", "1")]), "1.333333333");
+        assert_eq!(Notional::ZERO.per(Volume::ZERO), None);
+    }
+
+    #[test]
+    fn vwap_of_the_largest_trades_is_their_price() {
+        let mut notional = Notional::ZERO;
+        let mut volume = Volume::ZERO;
+        for _ in 0..1000 {
+            notional.add(Notional::of(Price::MAX, Size::MAX));
+            volume += Size::MAX;
+        }
+        assert_eq!(notional.per(volume), Some(Price::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn vwap_of_one_price_is_that_price(price in 1u64.., size in 1u128..=Size::MAX.raw()) {
+            let size = Size::from_raw(size).unwrap();
+            let mut volume = Volume::ZERO;
+            volume += size;
+            let notional = Notional::of(Price::from_raw(price), size);
+            prop_assert_eq!(notional.per(volume), Some(Price::from_raw(price)));
+        }
+
+        #[test]
+        fn order_follows_size(price in 1u64.., a in 0u128..=Size::MAX.raw(), b in 0u128..=Size::MAX.raw()) {
+            let of = |raw| Notional::of(Price::from_raw(price), Size::from_raw(raw).unwrap());
+            prop_assert_eq!(of(a).cmp(&of(b)), a.cmp(&b));
+        }
+    }
+}

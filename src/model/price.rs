@@ -1,0 +1,70 @@
+//! Prices: exact decimals in integers of 10^-9.
+
+use super::decimal::{DecimalError, display_scaled, parse_scaled, push_scaled};
+use std::fmt;
+use std::str::FromStr;
+
+/// An exact price: 9 decimal places, from 0 to 18,446,744,073.709551615 units of the quote currency.
+///
+/// ```
+/// use barmill::Price;
+/// let price: Price = "255.1200".parse()?;
+/// assert_eq!(price.to_string(), "255.12");
+/// assert!("0.0000000001".parse::<Price>().is_err(), "a tenth place would need rounding");
+/// # Ok::<(), barmill::DecimalError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Price(u64);
+
+impl Price {
+    /// Decimal places of every price.
+    pub const PLACES: usize = 9;
+    /// The price of nothing.
+    pub const ZERO: Price = Price(0);
+    /// The largest price.
+    pub const MAX: Price = Price(u64::MAX);
+
+    /// Takes a count of 10^-9 units.
+    pub const fn from_raw(raw: u64) -> Price {
+        Price(raw)
+    }
+
+    /// The price as a count of 10^-9 units.
+    pub const fn raw(self) -> u64 {
+        self.0
+    }
+
+    /// Parses decimal text, exactly.
+    ///
+    /// # Errors
+    /// [`DecimalError`] when the text is no decimal, has a tenth significant place, or is too large.
+    pub fn parse(text: &[u8]) -> Result<Price, DecimalError> {
+        let value = parse_scaled(text, 9)?;
+        u64::try_from(value).map(Price).map_err(|_| DecimalError::TooLarge)
+    }
+
+    /// Appends the canonical decimal text.
+    pub fn push_text(self, out: &mut Vec<u8>) {
+        push_scaled(out, u128::from(self.0), Self::PLACES);
+    }
+}
+
+impl FromStr for Price {
+    type Err = DecimalError;
+
+    fn from_str(text: &str) -> Result<Price, DecimalError> {
+        Price::parse(text.as_bytes())
+    }
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display_scaled(f, u128::from(self.0), Self::PLACES)
+    }
+}
+
+impl fmt::Debug for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

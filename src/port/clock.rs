@@ -1,0 +1,9 @@
+//! The wall clock, for what is logged and stamped; it never decides what is in a bar.
+
+use crate::model::Timestamp;
+
+/// Tells the time of day. Waiting is tokio's, so that a test can pause it.
+pub trait Clock: Send + Sync + 'static {
+    /// The current instant, UTC.
+    fn now(&self) -> Timestamp;
+}

@@ -1,0 +1,60 @@
+//! Where trades come from.
+
+use crate::model::Trade;
+use futures::future::BoxFuture;
+use std::error::Error;
+
+/// A place in a feed's input: what is before it need not be read again. Opaque to all but the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position(pub u64);
+
+/// Trades of one feed, in the order the feed delivers them; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TradeBatch {
+    /// The trades.
+    pub trades: Vec<Trade>,
+    /// The place just after the last of them.
+    pub position: Position,
+}
+
+/// What a feed counted besides trades.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FeedStats {
+    /// Records that could not be decoded and were skipped on request.
+    pub malformed: u64,
+    /// Trades left out because their symbol was not asked for.
+    pub filtered: u64,
+    /// Requests sent to the venue.
+    pub requests: u64,
+}
+
+/// The end of a feed by a fault; the text names the file or venue, the place, the field and the value.
+#[derive(Debug, thiserror::Error)]
+#[error("feed {feed} failed")]
+pub struct FeedError {
+    /// The feed's name.
+    pub feed: String,
+    /// The cause.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+/// A source of trades: one venue connection, REST partition or sequence of files.
+pub trait TradeFeed: Send + 'static {
+    /// Names the feed in logs and errors; holds no secret.
+    fn name(&self) -> &str;
+
+    /// Waits for the next trades; `None` at the end of the input.
+    ///
+    /// # Errors
+    /// [`FeedError`] ends the feed; what was delivered before it stays valid.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no trade: the next call goes on where the last batch ended.
+    fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>>;
+
+    /// What was counted so far.
+    fn stats(&self) -> FeedStats {
+        FeedStats::default()
+    }
+}

@@ -1,0 +1,11 @@
+//! The ports: what the actors need from the world, as traits.
+//!
+//! Owns the traits and the shapes that cross them. Deliberately knows no implementation.
+
+mod clock;
+mod feed;
+mod sink;
+
+pub use clock::Clock;
+pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
+pub use sink::{BarSink, Cost, ItemError, ItemResult, Remedy, SinkError, SinkStats, WriteItem};

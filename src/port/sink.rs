@@ -1,0 +1,122 @@
+//! Where bars go.
+
+use crate::model::{BarUpdate, Manifest};
+use futures::future::BoxFuture;
+use std::error::Error;
+use std::time::Duration;
+
+/// One thing to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteItem {
+    /// A bar.
+    Bar(BarUpdate),
+    /// What is covered; written after the bars it speaks of are acked.
+    Manifest(Manifest),
+}
+
+/// What a failure calls for. Retry code looks at this and never at the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Send again after the backoff, or after the time the store asked for.
+    Retry {
+        /// The store's own wish (`Retry-After`).
+        after: Option<Duration>,
+    },
+    /// Send again over a fresh connection.
+    Reconnect,
+    /// Stop sending until the quota is renewed; probe now and then.
+    Pause,
+    /// Set this item aside; the others go on.
+    Refuse,
+    /// Stop the run; nothing will succeed before a person acts.
+    Fatal,
+}
+
+/// Why one item of a batch was not written, while others may have been.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ItemError {
+    /// What the failure calls for.
+    pub remedy: Remedy,
+    /// The store's words, without secrets.
+    pub reason: String,
+}
+
+/// The fate of one item.
+pub type ItemResult = Result<(), ItemError>;
+
+/// Why a whole batch failed; whether parts of it were applied is unknown.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} failed")]
+pub struct SinkError {
+    /// What was attempted, with the store's address and no secret.
+    pub operation: String,
+    /// What the failure calls for.
+    pub remedy: Remedy,
+    /// The cause.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+/// What a batch costs at the store: the writer paces by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Requests, each one round trip.
+    pub requests: u32,
+    /// Commands, as the store bills and limits them.
+    pub commands: u32,
+}
+
+/// What a sink counted since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SinkStats {
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// Commands sent, retries included.
+    pub commands: u64,
+    /// Connections opened.
+    pub connections: u64,
+    /// Bytes of request bodies sent.
+    pub bytes: u64,
+}
+
+/// A store of bars. The writer actor owns the only one, so an implementation need not guard against others.
+pub trait BarSink: Send + Sync + 'static {
+    /// Names the store in logs and errors; holds no secret.
+    fn name(&self) -> &str;
+
+    /// Writes the items in order and answers one result per item, in the same order.
+    ///
+    /// Writing the same item twice must leave the store as writing it once. A bar may occur twice in one
+    /// batch; the later one counts. The future is not dropped before its end, except by the writer's timeout.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the fate of the whole batch is unknown or the same for all.
+    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>>;
+
+    /// What writing the items would cost.
+    fn cost(&self, items: &[WriteItem]) -> Cost;
+
+    /// Bytes that one item adds to a request, estimated from above.
+    fn weight(&self, item: &WriteItem) -> usize;
+
+    /// Connects and asks for a sign of life; writes nothing.
+    ///
+    /// # Errors
+    /// [`SinkError`] with the cause.
+    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>>;
+
+    /// Forgets its connections, so that the next write opens a fresh one.
+    fn reconnect(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    /// Makes everything written durable and closes the connections; the last call.
+    ///
+    /// # Errors
+    /// [`SinkError`] when something written may be lost.
+    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>>;
+
+    /// What was counted so far.
+    fn stats(&self) -> SinkStats;
+}
