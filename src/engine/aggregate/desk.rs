@@ -1,0 +1,70 @@
+//! What a symbol's series needs to publish: the place a bar belongs to, the clock, and where updates go.
+
+use super::civil::Span;
+use super::counts::AggregateCounts;
+use super::fold::Fold;
+use super::window::{Cadence, Windows};
+use crate::model::{Bar, BarFlags, BarSpec, BarState, BarUpdate, Ohlc, Price, Symbol, Timestamp};
+
+/// Whether and how windows without trades become bars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fill {
+    /// They become none.
+    #[default]
+    None,
+    /// Between two bars of a symbol they become flat bars at the close before them.
+    PreviousClose,
+}
+
+/// Names a bar that changed after its publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Revision {
+    pub(super) slot: usize,
+    pub(super) start: i64,
+}
+
+/// The surroundings of one series while it works.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    pub(super) symbol: Symbol,
+    pub(super) spec: BarSpec,
+    pub(super) cadence: Cadence,
+    /// The series' place in the table.
+    pub(super) slot: usize,
+    /// Windows that end here or earlier are closed.
+    pub(super) watermark: i64,
+    /// Windows that end here or earlier can change no more.
+    pub(super) settled: i64,
+    pub(super) fill: Fill,
+    pub(super) windows: &'a mut Windows,
+    pub(super) revisions: &'a mut Vec<Revision>,
+    pub(super) counts: &'a mut AggregateCounts,
+    pub(super) out: &'a mut Vec<BarUpdate>,
+}
+
+/// The bar of a fold; `flat` is the price of a window without trades.
+pub(super) fn bar(symbol: Symbol, spec: BarSpec, span: Span, fold: &Fold, flat: Option<Price>) -> Bar {
+    let instant = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::EPOCH);
+    let level = |price| Ohlc { open: price, high: price, low: price, close: price };
+    Bar {
+        symbol,
+        spec,
+        start: instant(span.start),
+        end: instant(span.end),
+        prices: flat.map_or_else(|| fold.prices(), |price| Some(level(price))),
+        volume: fold.volume(),
+        notional: fold.notional(),
+        notional_volume: fold.volume(),
+        trades: fold.trades(),
+        buy_volume: fold.buy_volume(),
+        sell_volume: fold.sell_volume(),
+        first_sequence: fold.first().map_or(0, |(_, sequence)| sequence),
+        last_sequence: fold.last().map_or(0, |(_, sequence)| sequence),
+        flags: BarFlags { gap: false, partial: false, filled: flat.is_some() },
+    }
+}
+
+/// The first publication of a closed bar.
+pub(super) fn first_final(bar: Bar) -> BarUpdate {
+    BarUpdate { bar, state: BarState::Final, revision: 0, trades_added: bar.trades }
+}

@@ -1,0 +1,286 @@
+//! The windows of one symbol and one spec that may still change.
+//!
+//! The newest open window stands apart, so that a trade in order touches nothing else. Behind it lie, in
+//! order of their start, first the published windows that late trades may still revise, then the open ones.
+//! A window goes once the watermark, less the time for revisions, has passed its end: no trade that is not
+//! late can reach it any more. Deliberately does not know when to run: the aggregator keeps the clock.
+
+use super::civil::Span;
+use super::desk::{Desk, Fill, Revision, bar, first_final};
+use super::eligibility::Rights;
+use super::fold::Fold;
+use super::window::Cadence;
+use crate::model::{BarState, BarUpdate, Price, Trade};
+use std::collections::VecDeque;
+
+/// Room that an emptied queue may keep.
+const SPARE_LEN_MAX: usize = 64;
+
+/// One window and what became of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    span: Span,
+    fold: Fold,
+    /// The price of a published window without trades.
+    flat: Option<Price>,
+    published: bool,
+    /// Whether it differs from its last update, forming ones included.
+    changed: bool,
+    revision: u32,
+    trades_published: u64,
+}
+
+impl Window {
+    const NOWHERE: Window = Window {
+        span: Span::NOWHERE,
+        fold: Fold::EMPTY,
+        flat: None,
+        published: false,
+        changed: false,
+        revision: 0,
+        trades_published: 0,
+    };
+
+    fn open(span: Span) -> Window {
+        Window { span, ..Window::NOWHERE }
+    }
+
+    fn is_nowhere(&self) -> bool {
+        self.span == Span::NOWHERE
+    }
+
+    /// The price it leaves to the windows after it.
+    fn close(&self) -> Option<Price> {
+        self.flat.or_else(|| self.fold.close())
+    }
+
+    fn publish(&mut self, desk: &mut Desk<'_>) {
+        let bar = bar(desk.symbol, desk.spec, self.span, &self.fold, self.flat);
+        self.published = true;
+        self.changed = false;
+        self.trades_published = bar.trades;
+        desk.counts.bars += 1;
+        desk.out.push(first_final(bar));
+    }
+
+    /// Notes a change of a published window.
+    fn revise(&mut self, desk: &mut Desk<'_>) {
+        self.revision = self.revision.saturating_add(1);
+        desk.counts.revised += 1;
+        if !self.changed {
+            self.changed = true;
+            desk.revisions.push(Revision { slot: desk.slot, start: self.span.start });
+        }
+    }
+
+    fn publish_revision(&mut self, desk: &mut Desk<'_>) {
+        if self.published && self.changed {
+            let bar = bar(desk.symbol, desk.spec, self.span, &self.fold, self.flat);
+            let trades_added = bar.trades - self.trades_published;
+            self.changed = false;
+            self.trades_published = bar.trades;
+            desk.out.push(BarUpdate { bar, state: BarState::Revised, revision: self.revision, trades_added });
+        }
+    }
+}
+
+/// The windows of one symbol and spec.
+#[derive(Debug)]
+pub(super) struct Series {
+    current: Window,
+    older: VecDeque<Window>,
+    /// End and close of the last window let go.
+    gone: Option<(i64, Option<Price>)>,
+}
+
+impl Series {
+    pub(super) fn new() -> Series {
+        Series { current: Window::NOWHERE, older: VecDeque::new(), gone: None }
+    }
+
+    /// Folds a trade of the newest window; false when it belongs to another one.
+    #[inline]
+    pub(super) fn add_in_order(&mut self, time: i64, trade: &Trade, rights: Rights) -> bool {
+        if !self.current.span.contains(time) {
+            return false;
+        }
+        self.current.fold.add(trade, rights);
+        self.current.changed = true;
+        true
+    }
+
+    /// Folds a trade of any window that is not settled.
+    pub(super) fn add(&mut self, trade: &Trade, rights: Rights, desk: &mut Desk<'_>) {
+        let span = desk.windows.span(desk.cadence, trade.time.as_nanos());
+        if span.start == self.current.span.start {
+            // Only the last window of representable time ends before its last instant.
+            self.current.fold.add(trade, rights);
+            self.current.changed = true;
+            return;
+        }
+        if span.start > self.current.span.start && span.end > desk.watermark {
+            let mut window = Window::open(span);
+            window.fold.add(trade, rights);
+            window.changed = true;
+            if !self.current.is_nowhere() {
+                self.older.push_back(self.current);
+            }
+            self.current = window;
+            return;
+        }
+        let index = self.older.partition_point(|window| window.span.start < span.start);
+        let known = self.older.get(index).is_some_and(|window| window.span.start == span.start);
+        if !known {
+            self.older.insert(index, Window::open(span));
+        }
+        let window = &mut self.older[index];
+        window.fold.add(trade, rights);
+        window.flat = None;
+        if window.published {
+            window.revise(desk);
+            self.reprice(index, desk);
+        } else if span.end <= desk.watermark {
+            self.publish_at(index, desk);
+        } else {
+            window.changed = true;
+        }
+    }
+
+    /// Publishes what the watermark passed and lets go what is settled; returns the end of the first
+    /// window still open.
+    pub(super) fn settle(&mut self, desk: &mut Desk<'_>) -> i64 {
+        let mut index = self.older.partition_point(|window| window.published);
+        while self.older.get(index).is_some_and(|window| window.span.end <= desk.watermark) {
+            index = self.publish_at(index, desk) + 1;
+        }
+        if !self.current.is_nowhere() && self.current.span.end <= desk.watermark {
+            self.close_current(desk);
+        }
+        self.let_go(desk);
+        self.next_end()
+    }
+
+    fn close_current(&mut self, desk: &mut Desk<'_>) {
+        let mut window = std::mem::replace(&mut self.current, Window::NOWHERE);
+        let kept = window.span.end > desk.settled || !self.older.is_empty();
+        if kept || desk.fill == Fill::PreviousClose {
+            self.older.push_back(window);
+            self.publish_at(self.older.len() - 1, desk);
+        } else {
+            window.publish(desk);
+            self.gone = Some((window.span.end, None));
+        }
+    }
+
+    /// Lets go the windows no trade can reach any more.
+    pub(super) fn let_go(&mut self, desk: &mut Desk<'_>) {
+        while let Some(window) = self.older.front_mut() {
+            if !window.published || window.span.end > desk.settled {
+                break;
+            }
+            window.publish_revision(desk);
+            let close = window.close().or(self.gone.and_then(|(_, close)| close));
+            self.gone = Some((window.span.end, close));
+            self.older.pop_front();
+        }
+        if self.older.capacity() > SPARE_LEN_MAX + 4 * self.older.len() {
+            self.older.shrink_to(self.older.len());
+        }
+    }
+
+    /// Publishes the update of a revised window, if it still has one.
+    pub(super) fn publish_revision(&mut self, start: i64, desk: &mut Desk<'_>) {
+        let index = self.older.partition_point(|window| window.span.start < start);
+        if let Some(window) = self.older.get_mut(index).filter(|window| window.span.start == start) {
+            window.publish_revision(desk);
+        }
+    }
+
+    /// Publishes the open windows that changed since they were last published.
+    pub(super) fn publish_forming(&mut self, desk: &mut Desk<'_>) {
+        let open = self.older.iter_mut().chain([&mut self.current]).filter(|window| !window.published);
+        for window in open.filter(|window| window.changed) {
+            window.changed = false;
+            let bar = bar(desk.symbol, desk.spec, window.span, &window.fold, None);
+            let trades_added = bar.trades;
+            desk.out.push(BarUpdate { bar, state: BarState::Forming, revision: 0, trades_added });
+        }
+    }
+
+    /// Start of the first window that may still change.
+    pub(super) fn oldest_start(&self, settled: i64) -> Option<i64> {
+        let current = (!self.current.is_nowhere()).then_some(&self.current);
+        let mut windows = self.older.iter().chain(current);
+        windows.find(|window| !window.published || window.span.end > settled).map(|window| window.span.start)
+    }
+
+    /// End of the first window still open.
+    pub(super) fn next_end(&self) -> i64 {
+        let index = self.older.partition_point(|window| window.published);
+        match self.older.get(index) {
+            Some(window) => window.span.end,
+            None if self.current.is_nowhere() => i64::MAX,
+            None => self.current.span.end,
+        }
+    }
+
+    /// Publishes a window for the first time, with the flat ones around it; returns where it then is.
+    fn publish_at(&mut self, index: usize, desk: &mut Desk<'_>) -> usize {
+        let index = match self.before(index) {
+            Some((end, Some(price))) => index + self.fill(index, end, price, desk),
+            Some((_, None)) | None => index,
+        };
+        let window = &mut self.older[index];
+        window.publish(desk);
+        let end = window.span.end;
+        if self.older.get(index + 1).is_some_and(|next| next.published)
+            && let Some(price) = self.close_at(index)
+        {
+            self.fill(index + 1, end, price, desk);
+            self.reprice(index, desk);
+        }
+        index
+    }
+
+    /// End of the window before `index`, and the close it leaves.
+    fn before(&self, index: usize) -> Option<(i64, Option<Price>)> {
+        match index.checked_sub(1) {
+            Some(last) => Some((self.older[last].span.end, self.close_at(last))),
+            None => self.gone,
+        }
+    }
+
+    /// The close that the window at `index` or the nearest before it leaves.
+    fn close_at(&self, index: usize) -> Option<Price> {
+        let gone = self.gone.and_then(|(_, close)| close);
+        self.older.range(..=index).rev().find_map(Window::close).or(gone)
+    }
+
+    /// Inserts and publishes flat windows from `from` to the start of the window at `index`; returns how many.
+    fn fill(&mut self, index: usize, from: i64, price: Price, desk: &mut Desk<'_>) -> usize {
+        let (Fill::PreviousClose, Cadence::Every(length)) = (desk.fill, desk.cadence) else { return 0 };
+        let spans = desk.windows.between(length, from, self.older[index].span.start);
+        for (offset, span) in spans.iter().enumerate() {
+            let mut window = Window { flat: Some(price), ..Window::open(*span) };
+            window.publish(desk);
+            self.older.insert(index + offset, window);
+        }
+        spans.len()
+    }
+
+    /// Carries the close of the window at `index` to the flat ones after it.
+    fn reprice(&mut self, index: usize, desk: &mut Desk<'_>) {
+        let Some(price) = self.close_at(index) else { return };
+        for window in self.older.range_mut(index + 1..).take_while(|window| window.published) {
+            match window.flat {
+                Some(flat) if flat != price => {
+                    window.flat = Some(price);
+                    window.revise(desk);
+                }
+                Some(_) => {}
+                None if window.fold.close().is_none() => {}
+                None => break,
+            }
+        }
+    }
+}
