@@ -1,0 +1,232 @@
+//! Store commands, and their two wire forms: RESP arguments and the JSON arrays of the Upstash REST API.
+//!
+//! Deliberately holds only commands that may be sent twice without harm, so that any of them can be retried.
+//! Wire formats: the Redis serialization protocol (RESP2 arrays of bulk strings), and the body of Upstash
+//! `/pipeline` (redis/features/restapi, 2026-08): an array of arrays of strings.
+
+use bytes::Bytes;
+
+/// One command. Keys, fields and values are byte strings; over REST they must be UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// `HSET`: sets fields of a hash.
+    HashSet {
+        /// The hash.
+        key: Bytes,
+        /// Field and value pairs; never empty.
+        fields: Vec<(Bytes, Bytes)>,
+    },
+    /// `EXPIRE`: lets a key live `seconds` from now.
+    Expire {
+        /// The key.
+        key: Bytes,
+        /// Seconds from now, above zero.
+        seconds: u64,
+    },
+    /// `SET`: sets a string, for `seconds` or for ever (`EX`).
+    Set {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+        /// Seconds from now, above zero; `None` for ever.
+        seconds: Option<u64>,
+    },
+    /// `HGETALL`: every field and value of a hash, flat; empty when there is no such key.
+    HashGetAll {
+        /// The hash.
+        key: Bytes,
+    },
+    /// `HMGET`: the values of some fields, nil for what is not there.
+    HashGet {
+        /// The hash.
+        key: Bytes,
+        /// The fields; never empty.
+        fields: Vec<Bytes>,
+    },
+    /// `MGET`: the values of some strings, nil for what is not there.
+    Get {
+        /// The keys; never empty.
+        keys: Vec<Bytes>,
+    },
+    /// `DEL`: removes keys.
+    Delete {
+        /// The keys; never empty.
+        keys: Vec<Bytes>,
+    },
+    /// `PING`: a sign of life.
+    Ping,
+}
+
+impl Command {
+    /// The command's name on the wire.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Command::HashSet { .. } => "HSET",
+            Command::Expire { .. } => "EXPIRE",
+            Command::Set { .. } => "SET",
+            Command::HashGetAll { .. } => "HGETALL",
+            Command::HashGet { .. } => "HMGET",
+            Command::Get { .. } => "MGET",
+            Command::Delete { .. } => "DEL",
+            Command::Ping => "PING",
+        }
+    }
+
+    /// Calls `take` with each argument after the name, in order.
+    pub fn each_argument(&self, mut take: impl FnMut(&[u8])) {
+        let mut number = itoa::Buffer::new();
+        match self {
+            Command::HashSet { key, fields } => {
+                take(key);
+                for (field, value) in fields {
+                    take(field);
+                    take(value);
+                }
+            }
+            Command::Expire { key, seconds } => {
+                take(key);
+                take(number.format(*seconds).as_bytes());
+            }
+            Command::Set { key, value, seconds } => {
+                take(key);
+                take(value);
+                if let Some(seconds) = seconds {
+                    take(b"EX");
+                    take(number.format(*seconds).as_bytes());
+                }
+            }
+            Command::HashGetAll { key } => take(key),
+            Command::HashGet { key, fields } => {
+                take(key);
+                for field in fields {
+                    take(field);
+                }
+            }
+            Command::Get { keys } | Command::Delete { keys } => {
+                for key in keys {
+                    take(key);
+                }
+            }
+            Command::Ping => {}
+        }
+    }
+
+    /// Bytes of the command as an array of bulk strings.
+    pub fn resp_len(&self) -> usize {
+        let mut parts = 1;
+        let mut len = bulk_len(self.name().len());
+        self.each_argument(|argument| {
+            parts += 1;
+            len += bulk_len(argument.len());
+        });
+        len + 3 + digits(parts)
+    }
+
+    /// The command as the RESP client takes it.
+    pub(super) fn to_resp(&self) -> redis::Cmd {
+        let mut command = redis::Cmd::with_capacity(4, self.resp_len());
+        command.arg(self.name());
+        self.each_argument(|argument| {
+            command.arg(argument);
+        });
+        command
+    }
+
+    /// Appends the command as a JSON array of strings.
+    ///
+    /// # Errors
+    /// The first argument that is not UTF-8, which JSON cannot carry.
+    pub fn push_json(&self, out: &mut Vec<u8>) -> Result<(), std::str::Utf8Error> {
+        out.extend_from_slice(b"[\"");
+        out.extend_from_slice(self.name().as_bytes());
+        out.push(b'"');
+        let mut fault = None;
+        self.each_argument(|argument| match std::str::from_utf8(argument) {
+            Ok(text) => {
+                out.push(b',');
+                push_json_string(out, text);
+            }
+            Err(error) => fault = fault.or(Some(error)),
+        });
+        out.push(b']');
+        fault.map_or(Ok(()), Err)
+    }
+}
+
+fn bulk_len(len: usize) -> usize {
+    len + 5 + digits(len)
+}
+
+fn digits(value: usize) -> usize {
+    itoa::Buffer::new().format(value).len()
+}
+
+/// Appends the text as a JSON string (RFC 8259 section 7: quote, backslash and control characters are escaped).
+pub(super) fn push_json_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(index) = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20) {
+        out.extend_from_slice(&rest[..index]);
+        match rest[index] {
+            byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
+            byte => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+            }
+        }
+        rest = &rest[index + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Command;
+    use bytes::Bytes;
+
+    fn commands() -> Vec<(Command, &'static str)> {
+        let text = Bytes::from_static;
+        let hash = Command::HashSet { key: text(b"h"), fields: vec![(text(b"09:30"), text(b"{\"a\":1}"))] };
+        let set = |seconds| Command::Set { key: text(b"k"), value: text(b"a\\\n"), seconds };
+        vec![
+            (hash, r#"["HSET","h","09:30","{\"a\":1}"]"#),
+            (Command::Expire { key: text(b"h"), seconds: 7200 }, r#"["EXPIRE","h","7200"]"#),
+            (set(Some(60)), r#"["SET","k","a\\\u000a","EX","60"]"#),
+            (set(None), r#"["SET","k","a\\\u000a"]"#),
+            (Command::HashGetAll { key: text(b"h") }, r#"["HGETALL","h"]"#),
+            (
+                Command::HashGet { key: text(b"h"), fields: vec![text(b"a"), text(b"b")] },
+                r#"["HMGET","h","a","b"]"#,
+            ),
+            (Command::Get { keys: vec![text(b"a"), text(b"b")] }, r#"["MGET","a","b"]"#),
+            (Command::Delete { keys: vec![text(b"a")] }, r#"["DEL","a"]"#),
+            (Command::Ping, r#"["PING"]"#),
+        ]
+    }
+
+    #[test]
+    fn json_is_an_array_of_strings() {
+        for (command, expected) in commands() {
+            let mut out = Vec::new();
+            command.push_json(&mut out).unwrap();
+            assert_eq!(String::from_utf8(out.clone()).unwrap(), expected);
+            serde_json::from_slice::<Vec<String>>(&out).unwrap();
+        }
+    }
+
+    #[test]
+    fn resp_length_is_that_of_the_packed_command() {
+        for (command, _) in commands() {
+            assert_eq!(command.to_resp().get_packed_command().len(), command.resp_len(), "{command:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_over_json() {
+        let command = Command::HashGetAll { key: Bytes::from_static(b"\xff") };
+        assert!(command.push_json(&mut Vec::new()).is_err());
+    }
+}

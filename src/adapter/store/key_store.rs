@@ -1,0 +1,61 @@
+//! The store below a view: something that answers commands on keys.
+//!
+//! Owns the trait that the RESP, REST and embedded stores share, so that views and the reader are written once.
+
+use super::command::Command;
+use crate::port::{ItemError, Remedy, SinkError, SinkStats};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use std::error::Error;
+
+/// What a store answers to one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// No such key or field.
+    Nil,
+    /// A number.
+    Integer(i64),
+    /// A string or a status such as `OK`.
+    Text(Bytes),
+    /// Several replies; a hash is flat, field before value.
+    Array(Vec<Reply>),
+}
+
+/// The fate of one command.
+pub type CommandResult = Result<Reply, ItemError>;
+
+/// A store of keys.
+pub trait KeyStore: Send + Sync + 'static {
+    /// Names the store in logs and errors; holds no secret.
+    fn name(&self) -> &str;
+
+    /// Runs the commands in order and answers one result per command, in the same order; not atomic.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the fate of all commands is unknown or the same. With [`Remedy::Refuse`] the store
+    /// takes no request with these commands: a part of them may still succeed.
+    fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>>;
+
+    /// Forgets its connections.
+    fn reconnect(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    /// Makes everything durable and closes the connections; the last call.
+    ///
+    /// # Errors
+    /// [`SinkError`] when something written may be lost.
+    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>>;
+
+    /// What was counted so far.
+    fn stats(&self) -> SinkStats;
+}
+
+/// Makes the error of a whole batch.
+pub(super) fn failed(
+    operation: impl Into<String>,
+    remedy: Remedy,
+    source: impl Into<Box<dyn Error + Send + Sync>>,
+) -> SinkError {
+    SinkError { operation: operation.into(), remedy, source: source.into() }
+}

@@ -1,0 +1,51 @@
+//! The stores: sinks for bars, and the reader of what they hold.
+
+mod batch;
+mod command;
+mod counters;
+mod embedded;
+mod embedded_table;
+mod key_store;
+mod null;
+mod open;
+mod read;
+mod read_plan;
+mod reply;
+mod resp;
+mod rest;
+mod rest_client;
+mod rest_reply;
+#[cfg(test)]
+mod server_tests;
+mod sink;
+mod stamp;
+mod stdout;
+mod stored;
+mod template;
+#[cfg(test)]
+mod test_servers;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod url;
+mod value;
+mod view;
+
+pub use command::Command;
+pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+pub use key_store::{CommandResult, KeyStore, Reply};
+pub use null::NullSink;
+pub use open::{OpenError, Opened, StoreSettings, connect};
+pub use read::{BarReader, ReadError};
+pub use read_plan::Unlisted;
+pub use reply::{RETRY_AFTER_MAX, remedy_of_http, remedy_of_text, retry_after};
+pub use resp::{RespError, RespSettings, RespStore};
+pub use rest::RestStore;
+pub use rest_client::{RestError, RestSettings};
+pub use sink::ViewSink;
+pub use stdout::LinesSink;
+pub use stored::{BarDetail, StoredBar, StoredManifest, ValueError};
+pub use template::{Placeholder, Template, TemplateError};
+pub use tls::CaFileError;
+pub use url::{RedisUrl, RestUrl, SinkUrl, SinkUrlError};
+pub use view::{TTL_S_DEFAULT, TTL_S_MAX, ValueForm, View, ViewError, ViewKind, ViewSettings};

@@ -1,0 +1,264 @@
+//! The reader: bars and manifests out of any key store, in any view.
+//!
+//! Owns which commands answer which question, each question being one round trip. Deliberately scans no keys:
+//! where a view has no hash of the day, the keys of its windows are enumerated, so bars cut by trades (tick, volume,
+//! value) can be read by day from the `symbol-day` view only.
+
+use super::command::Command;
+use super::key_store::{KeyStore, Reply};
+use super::read_plan::{Lookup, Unlisted, day_starts};
+use super::stamp::{Stamp, instant, instants};
+use super::stored::{StoredBar, StoredManifest, ValueError, decode_bar, decode_manifest};
+use super::template::Placeholder;
+use super::view::{View, ViewKind};
+use crate::model::{BarKey, BarSpec, Symbol, Timestamp};
+use crate::port::{Clock, ItemError, SinkError};
+use bytes::Bytes;
+use jiff::civil::{Date, Time};
+use std::fmt;
+use std::sync::Arc;
+
+/// Days before today that [`BarReader::latest`] looks at: a long weekend and a holiday.
+const LATEST_DAYS_BACK: i32 = 6;
+
+/// Why bars could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] SinkError),
+    /// The store refuses one of the commands.
+    #[error("store refuses to read key {key}")]
+    Refused {
+        /// The first key of the command.
+        key: String,
+        /// The store's words.
+        #[source]
+        source: ItemError,
+    },
+    /// A value that is no bar or manifest.
+    #[error("value of key {key} field {field:?} does not decode")]
+    Value {
+        /// The key.
+        key: String,
+        /// The field; empty in a string.
+        field: String,
+        /// The cause.
+        #[source]
+        source: ValueError,
+    },
+    /// Bars whose keys cannot be known beforehand.
+    #[error(transparent)]
+    Unlisted(#[from] Unlisted),
+}
+
+/// Reads what a sink with the same view wrote.
+#[derive(Clone)]
+pub struct BarReader {
+    store: Arc<dyn KeyStore>,
+    view: Arc<View>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for BarReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BarReader").field("store", &self.store.name()).finish_non_exhaustive()
+    }
+}
+
+impl BarReader {
+    /// Joins a store and a view; the clock tells [`BarReader::latest`] what today is.
+    pub fn new(store: Arc<dyn KeyStore>, view: Arc<View>, clock: Arc<dyn Clock>) -> BarReader {
+        BarReader { store, view, clock }
+    }
+
+    /// Reads the bars of one symbol that start on a civil date of the view's zone, by start.
+    ///
+    /// # Errors
+    /// [`ReadError`] names the key and field of what cannot be read.
+    pub async fn day(&self, symbol: Symbol, spec: BarSpec, date: Date) -> Result<Vec<StoredBar>, ReadError> {
+        self.days(&[symbol], spec, date).await
+    }
+
+    /// Reads the bars of several symbols on one civil date, by start and then symbol.
+    ///
+    /// # Errors
+    /// As for [`BarReader::day`].
+    pub async fn days(
+        &self,
+        symbols: &[Symbol],
+        spec: BarSpec,
+        date: Date,
+    ) -> Result<Vec<StoredBar>, ReadError> {
+        let lookups = match self.view.settings().kind {
+            ViewKind::SymbolDay => self.hashes(symbols, spec, date),
+            ViewKind::Minute | ViewKind::KeyPerBar => {
+                let starts = day_starts(spec, date, self.view.settings())?;
+                Lookup::exact(&self.view, symbols, spec, &starts)
+            }
+        };
+        self.read(lookups, date).await
+    }
+
+    /// Reads the bars of several symbols that start at one civil time; both passes of a repeated hour.
+    ///
+    /// # Errors
+    /// As for [`BarReader::day`].
+    pub async fn minute(
+        &self,
+        symbols: &[Symbol],
+        spec: BarSpec,
+        date: Date,
+        time: Time,
+    ) -> Result<Vec<StoredBar>, ReadError> {
+        let starts = instants(date.to_datetime(time), &self.view.settings().zone);
+        self.read(Lookup::exact(&self.view, symbols, spec, &starts), date).await
+    }
+
+    /// Reads the newest bar of a symbol that started today or in the six days before, one round trip per day.
+    ///
+    /// # Errors
+    /// As for [`BarReader::day`].
+    pub async fn latest(&self, symbol: Symbol, spec: BarSpec) -> Result<Option<StoredBar>, ReadError> {
+        let zone = &self.view.settings().zone;
+        let today = zone.to_datetime(self.clock.now().to_jiff()).date();
+        for back in 0..=LATEST_DAYS_BACK {
+            let date = today.saturating_sub(jiff::Span::new().days(back));
+            if let Some(bar) = self.day(symbol, spec, date).await?.pop() {
+                return Ok(Some(bar));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads what is covered on a date, by symbol.
+    ///
+    /// # Errors
+    /// As for [`BarReader::day`].
+    pub async fn manifests(&self, spec: BarSpec, date: Date) -> Result<Vec<StoredManifest>, ReadError> {
+        let mut key = Vec::new();
+        self.view.push_manifest_key(&mut key, spec, date);
+        let key = Bytes::from(key);
+        let replies = self.replies(&[Command::HashGetAll { key: key.clone() }]).await?;
+        let mut found = Vec::new();
+        for (field, value) in pairs(replies.into_iter().next().unwrap_or(Reply::Nil)) {
+            let symbol = Symbol::intern(&field).map_err(|_| ValueError::Part { name: "symbol" });
+            let manifest = symbol.and_then(|symbol| decode_manifest(&value, symbol, spec, date));
+            found.push(manifest.map_err(|source| value_error(&key, &field, source))?);
+        }
+        found.sort_by_key(|one| one.manifest.symbol);
+        Ok(found)
+    }
+
+    /// One `HGETALL` per symbol.
+    fn hashes(&self, symbols: &[Symbol], spec: BarSpec, date: Date) -> Vec<Lookup> {
+        let zone = &self.view.settings().zone;
+        let midnight = date.to_zoned(zone.clone()).ok();
+        let midnight = midnight.and_then(|time| Timestamp::from_jiff(time.timestamp()).ok());
+        let Some(start) = midnight else { return Vec::new() };
+        let lookup = |&symbol: &Symbol| {
+            let bar = BarKey { symbol, spec, start };
+            let mut key = Vec::new();
+            self.view.push_key(&mut key, &bar, &Stamp::of(start, BarSpec::Day, zone));
+            Lookup::All { bar, key: Bytes::from(key) }
+        };
+        symbols.iter().map(lookup).collect()
+    }
+
+    async fn read(&self, lookups: Vec<Lookup>, date: Date) -> Result<Vec<StoredBar>, ReadError> {
+        let commands: Vec<Command> = lookups.iter().map(Lookup::command).collect();
+        let replies = self.replies(&commands).await?;
+        let mut bars = Vec::new();
+        for (lookup, reply) in lookups.into_iter().zip(replies) {
+            match lookup {
+                Lookup::All { bar, key } => self.take_hash(&mut bars, &bar, &key, date, reply)?,
+                Lookup::Exact { places, .. } => {
+                    let Reply::Array(values) = reply else { continue };
+                    for (place, value) in places.into_iter().zip(values) {
+                        let Reply::Text(value) = value else { continue };
+                        let BarKey { symbol, spec, start } = place.bar;
+                        let bar = decode_bar(&value, symbol, spec, Some(start));
+                        bars.push(bar.map_err(|source| value_error(&place.key, &place.field, source))?);
+                    }
+                }
+            }
+        }
+        bars.sort_by_key(|bar| (bar.start, bar.symbol));
+        Ok(bars)
+    }
+
+    fn take_hash(
+        &self,
+        bars: &mut Vec<StoredBar>,
+        bar: &BarKey,
+        key: &Bytes,
+        date: Date,
+        reply: Reply,
+    ) -> Result<(), ReadError> {
+        for (field, value) in pairs(reply) {
+            let start = self.start_of(&field, date);
+            // A field of another spec or symbol, where a template puts those into the field.
+            if start.is_some_and(|start| !self.is_at(&field, BarKey { start, ..*bar })) {
+                continue;
+            }
+            let decoded = decode_bar(&value, bar.symbol, bar.spec, start);
+            bars.push(decoded.map_err(|source| value_error(key, &field, source))?);
+        }
+        Ok(())
+    }
+
+    fn is_at(&self, field: &[u8], bar: BarKey) -> bool {
+        let mut expected = Vec::new();
+        self.view.push_field(&mut expected, &bar, &self.view.stamp(&bar));
+        expected == field
+    }
+
+    /// The start that a field of the day's hash tells.
+    fn start_of(&self, field: &[u8], date: Date) -> Option<Timestamp> {
+        let text = std::str::from_utf8(field).ok()?;
+        let template = self.view.settings().field.as_ref()?;
+        if let Some(time) = template.capture(text, Placeholder::Time) {
+            return instant(date, time, &self.view.settings().zone);
+        }
+        Timestamp::from_millis(template.capture(text, Placeholder::Start)?.parse().ok()?)
+    }
+
+    async fn replies(&self, commands: &[Command]) -> Result<Vec<Reply>, ReadError> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let results = self.store.run(commands).await?;
+        let refused = |(result, command): (Result<Reply, ItemError>, &Command)| {
+            result.map_err(|source| ReadError::Refused { key: first_key(command), source })
+        };
+        results.into_iter().zip(commands).map(refused).collect()
+    }
+}
+
+fn first_key(command: &Command) -> String {
+    let mut key = None;
+    command.each_argument(|argument| {
+        key.get_or_insert_with(|| String::from_utf8_lossy(argument).into_owned());
+    });
+    key.unwrap_or_default()
+}
+
+/// The fields and values of a flat hash reply.
+fn pairs(reply: Reply) -> Vec<(Bytes, Bytes)> {
+    let Reply::Array(parts) = reply else { return Vec::new() };
+    let mut found = Vec::with_capacity(parts.len() / 2);
+    let mut parts = parts.into_iter();
+    while let (Some(Reply::Text(field)), Some(Reply::Text(value))) = (parts.next(), parts.next()) {
+        found.push((field, value));
+    }
+    found
+}
+
+fn value_error(key: &[u8], field: &[u8], source: ValueError) -> ReadError {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    ReadError::Value { key: text(key), field: text(field), source }
+}
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;
