@@ -1,6 +1,8 @@
 //! Trades in, bars in Redis: every trade counted once, every bar written once.
 
 pub mod adapter;
+pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod model;
 pub mod port;

@@ -1,0 +1,79 @@
+//! Exit codes, and how an error ends up on stderr.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// How a run ended. The codes are fixed, since scripts rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was done and everything is written.
+    Drained,
+    /// A fault ended the run.
+    Fault,
+    /// The command line or the config is wrong; nothing was done.
+    Usage,
+    /// The run was aborted; what was not written is in the spool.
+    Aborted,
+}
+
+impl Exit {
+    /// The process' exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Drained => 0,
+            Exit::Fault => 1,
+            Exit::Usage => 2,
+            Exit::Aborted => 3,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Prints `barmill: failed to ACTION: error: cause: cause`; a cause that its parent already tells is left out.
+///
+/// # Errors
+/// The writer's own.
+pub fn print_error(out: &mut dyn Write, action: &str, error: &dyn Error) -> io::Result<()> {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let text = next.to_string();
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = next.source();
+    }
+    writeln!(out, "barmill: failed to {action}: {message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::print_error;
+    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Layered {
+        #[error("file {0} cannot be read")]
+        File(&'static str, #[source] io::Error),
+        #[error(transparent)]
+        Inner(Box<Layered>),
+        #[error("feed {0} failed")]
+        Feed(&'static str, #[source] Box<Layered>),
+    }
+
+    #[test]
+    fn the_whole_chain_is_one_line_and_no_link_is_told_twice() {
+        let file = Layered::File("x.csv", io::Error::other("disk on fire"));
+        let error = Layered::Feed("files", Box::new(Layered::Inner(Box::new(file))));
+        let mut out = Vec::new();
+        print_error(&mut out, "replay", &error).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        insta::assert_snapshot!(shown.trim_end(), @"barmill: failed to replay: feed files failed: file x.csv cannot be read: disk on fire");
+    }
+}

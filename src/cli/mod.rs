@@ -1,0 +1,23 @@
+//! The command line: arguments in, exit code out; data on stdout, everything else on stderr.
+//!
+//! Owns how a run is asked for and how its results look. Knows no pipeline: commands are carried out by the
+//! binary, which takes a [`Prepared`] and prints through this module.
+
+mod arguments;
+mod exit;
+mod log;
+mod period;
+mod prepare;
+mod progress;
+mod render;
+mod summary;
+mod table;
+
+pub use arguments::{Arguments, BarsArguments, CheckArguments, Command, ReplayArguments};
+pub use exit::{Exit, print_error};
+pub use log::{LogError, init as init_log};
+pub use period::{Moment, Period, PeriodError};
+pub use prepare::{Prepared, prepare};
+pub use progress::{Progress, Tally};
+pub use render::{BarRow, Output, render};
+pub use summary::RunSummary;

@@ -1,0 +1,259 @@
+//! `[bars]`: which bars are made, and of which trades.
+
+use super::ValueError;
+use super::section::{choice, section};
+use super::value::{Setting, Show, Value, quoted};
+use crate::model::BarSpec;
+use std::fmt;
+
+section! {
+    /// Which bars are made, and of which trades.
+    Bars, "bars" {
+        /// The bar specs, all made in one pass; at least one, none twice.
+        specs: BarSpecs = BarSpecs::default();
+        /// The zone of dates, days and sessions.
+        zone: Zone = Zone::Source;
+        /// Milliseconds of event time a bar stays open after its end, 0 to one day.
+        lateness_ms: u64 = 2_000, 0..=86_400_000;
+        /// Milliseconds behind the watermark within which a trade still revises its bar, 0 (never) to seven days.
+        /// Later ones are counted as late.
+        revise_within_ms: u64 = 900_000, 0..=604_800_000;
+        /// What a window without trades gives.
+        fill: Fill = Fill::None;
+        /// Which trades may set which part of a bar.
+        rules: Rules = Rules::Source;
+        /// The time of day whose trades count.
+        session: Session = Session::AllHours;
+    }
+}
+
+choice! {
+    /// What a window without trades gives.
+    Fill {
+        /// No bar.
+        None = "none",
+        /// A flat bar of zero volume at the close before it, flagged as filled.
+        PreviousClose = "previous-close",
+    }
+}
+
+choice! {
+    /// Which trades may set which part of a bar.
+    Rules {
+        /// The source's own profile; for files `all`.
+        Source = "source",
+        /// Every trade sets everything.
+        All = "all",
+        /// The rules of Massive's minute aggregates.
+        MassiveMinute = "massive-minute",
+        /// The rules of Alpaca's minute bars.
+        AlpacaMinute = "alpaca-minute",
+    }
+}
+
+/// The specs of one run, in the order given; at least one, none twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BarSpecs(Vec<BarSpec>);
+
+impl BarSpecs {
+    /// Takes one or more specs, none twice.
+    ///
+    /// # Errors
+    /// [`ValueError::EmptyList`] and [`ValueError::Twice`].
+    pub fn new(specs: Vec<BarSpec>) -> Result<BarSpecs, ValueError> {
+        if specs.is_empty() {
+            return Err(ValueError::EmptyList);
+        }
+        let repeated = specs.iter().enumerate().find(|(index, spec)| specs[..*index].contains(spec));
+        match repeated {
+            Some((_, spec)) => Err(ValueError::Twice { value: spec.to_string() }),
+            None => Ok(BarSpecs(specs)),
+        }
+    }
+
+    /// The specs; never empty.
+    pub fn as_slice(&self) -> &[BarSpec] {
+        &self.0
+    }
+}
+
+impl Default for BarSpecs {
+    fn default() -> BarSpecs {
+        const MINUTE_NS: std::num::NonZeroU64 = std::num::NonZeroU64::MIN.saturating_add(60_000_000_000 - 1);
+        BarSpecs(vec![BarSpec::Time(MINUTE_NS)])
+    }
+}
+
+impl Show for BarSpecs {
+    fn show(&self) -> String {
+        let names: Vec<String> = self.0.iter().map(|spec| quoted(&spec.to_string())).collect();
+        format!("[{}]", names.join(", "))
+    }
+}
+
+impl Setting for BarSpecs {
+    fn read(value: &Value) -> Result<BarSpecs, ValueError> {
+        let specs: Result<Vec<BarSpec>, _> = value.texts()?.into_iter().map(str::parse).collect();
+        BarSpecs::new(specs?)
+    }
+}
+
+/// The zone of dates, days and sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Zone {
+    /// The source's own: `America/New_York` for `massive-csv`, `lean-tick` and Alpaca, else UTC.
+    Source,
+    /// One zone of the bundled IANA data.
+    Named(jiff::tz::TimeZone),
+}
+
+impl Show for Zone {
+    fn show(&self) -> String {
+        match self {
+            Zone::Source => quoted("source"),
+            Zone::Named(zone) => quoted(zone.iana_name().unwrap_or("UTC")),
+        }
+    }
+}
+
+impl Setting for Zone {
+    fn read(value: &Value) -> Result<Zone, ValueError> {
+        match value.text()? {
+            "source" => Ok(Zone::Source),
+            name => jiff::tz::TimeZone::get(name).map(Zone::Named).map_err(|_| ValueError::NotAllowed {
+                value: name.to_owned(),
+                allowed: "source or an IANA zone such as America/New_York or UTC".to_owned(),
+                nearest: None,
+            }),
+        }
+    }
+}
+
+/// The time of day whose trades count, in the run's zone; half-open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// Every trade, whatever the hour.
+    AllHours,
+    /// 04:00-09:30 on trading days of the calendar.
+    Pre,
+    /// 09:30-16:00 or the early close on trading days of the calendar.
+    Regular,
+    /// From the close to 20:00 on trading days of the calendar.
+    Post,
+    /// 04:00-20:00 on trading days of the calendar.
+    All,
+    /// A fixed interval of every day.
+    Interval(DayInterval),
+}
+
+/// A half-open interval of the day, in whole minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayInterval {
+    from_minute: u16,
+    to_minute: u16,
+}
+
+impl DayInterval {
+    /// Minutes from midnight to the start, included; 0 to 1439.
+    pub const fn from_minute(self) -> u16 {
+        self.from_minute
+    }
+
+    /// Minutes from midnight to the end, excluded; above the start, to 1440.
+    pub const fn to_minute(self) -> u16 {
+        self.to_minute
+    }
+
+    fn parse(text: &str) -> Option<DayInterval> {
+        let (from, to) = text.split_once('-')?;
+        let (from_minute, to_minute) = (minute_of_day(from)?, minute_of_day(to)?);
+        (from_minute < to_minute).then_some(DayInterval { from_minute, to_minute })
+    }
+}
+
+/// The minutes of `HH:MM`, up to 24:00.
+fn minute_of_day(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !two_digits(hour) || !two_digits(minute) {
+        return None;
+    }
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let total = hour * 60 + minute;
+    (minute < 60 && total <= 24 * 60).then_some(total)
+}
+
+const SESSIONS: [(&str, Session); 5] = [
+    ("all-hours", Session::AllHours),
+    ("pre", Session::Pre),
+    ("regular", Session::Regular),
+    ("post", Session::Post),
+    ("all", Session::All),
+];
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Session::Interval(DayInterval { from_minute: from, to_minute: to }) = self {
+            return write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60);
+        }
+        let named = SESSIONS.iter().find(|(_, session)| session == self);
+        f.write_str(named.map_or("", |(name, _)| name))
+    }
+}
+
+impl Show for Session {
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Setting for Session {
+    fn read(value: &Value) -> Result<Session, ValueError> {
+        let text = value.text()?;
+        if let Some((_, session)) = SESSIONS.iter().find(|(name, _)| *name == text) {
+            return Ok(*session);
+        }
+        DayInterval::parse(text).map(Session::Interval).ok_or_else(|| ValueError::NotAllowed {
+            value: text.to_owned(),
+            allowed: "all-hours, pre, regular, post, all or HH:MM-HH:MM with the end after the start"
+                .to_owned(),
+            nearest: super::value::nearest(text, SESSIONS.iter().map(|(name, _)| *name)).map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BarSpecs, Session, Setting, Show, Value, Zone};
+
+    fn given(text: &str) -> Value {
+        Value::Given(text.to_owned())
+    }
+
+    #[test]
+    fn an_interval_of_the_day_is_half_open_and_ends_at_most_at_midnight() {
+        for text in ["09:30-16:00", "00:00-24:00", "23:59-24:00"] {
+            assert_eq!(Session::read(&given(text)).unwrap().to_string(), text);
+        }
+        for text in ["16:00-09:30", "09:30-09:30", "9:30-16:00", "00:00-24:01", "09:60-16:00", "+9:30-16:00"]
+        {
+            assert!(Session::read(&given(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn specs_are_one_or_more_and_none_twice() {
+        assert_eq!(BarSpecs::read(&given("1m, 5m")).unwrap().show(), r#"["1m", "5m"]"#);
+        assert_eq!(
+            BarSpecs::read(&given("")).unwrap_err().to_string(),
+            "the list is empty, at least one entry is needed"
+        );
+        assert_eq!(BarSpecs::read(&given("1m,60s")).unwrap_err().to_string(), r#""1m" is listed twice"#);
+    }
+
+    #[test]
+    fn a_zone_is_one_of_the_bundled_data() {
+        assert_eq!(Zone::read(&given("Europe/Berlin")).unwrap().show(), r#""Europe/Berlin""#);
+        assert!(Zone::read(&given("New York")).is_err());
+    }
+}

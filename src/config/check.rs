@@ -1,0 +1,143 @@
+//! Limits against each other: what no single key can show.
+
+use super::fault::{Fault, Origin, Problem};
+use super::load::Loaded;
+use super::settings::Config;
+use super::sink::SinkUrl;
+use crate::model::{BarUpdate, Trade};
+
+const MEBIBYTE: u64 = 1 << 20;
+
+impl Config {
+    /// Bytes that queues, the batches in the actors' hands and the requests in flight may hold together.
+    ///
+    /// Counted are one edge of trades per shard, the edge of bars to the writer, and its requests. Not counted
+    /// are open bars and the duplicate horizon, which grow with the symbols and not with any queue, and the
+    /// decoder's buffers.
+    pub fn memory_ceiling_bytes(&self) -> u64 {
+        let Config { replay, aggregate, writer, .. } = self;
+        // One batch more than the queue: the one that its sender or receiver holds.
+        let edge = |queue_len_max: usize| count(replay.batch_len_max) * (count(queue_len_max) + 1);
+        let trades = edge(replay.queue_len_max) * count(aggregate.shards);
+        let in_flight = count(writer.in_flight_max);
+        let bars = edge(writer.queue_len_max) + count(writer.batch_len_max) * (in_flight + 1);
+        let requests = count(writer.batch_bytes_max) * in_flight;
+        // The ranges of the keys keep the sum below 2^43.
+        trades * count(size_of::<Trade>()) + bars * count(size_of::<BarUpdate>()) + requests
+    }
+}
+
+/// Every clash between values that are right by themselves.
+pub(super) fn conflicts(loaded: &Loaded) -> Vec<Fault> {
+    let mut checker = Checker { loaded, faults: Vec::new() };
+    checker.limits();
+    checker.memory();
+    checker.templates();
+    checker.secrets();
+    checker.faults
+}
+
+struct Checker<'a> {
+    loaded: &'a Loaded,
+    faults: Vec<Fault>,
+}
+
+impl Checker<'_> {
+    /// Reports `key` where it was set, else where the first of the `related` keys was.
+    fn fault(&mut self, key: &'static str, related: &[&'static str], problem: Problem) {
+        let keys = std::iter::once(&key).chain(related);
+        let mut origins = keys.map(|name| self.loaded.origin(name));
+        let origin = origins.find(|origin| **origin != Origin::Default).unwrap_or(&Origin::Default).clone();
+        self.faults.push(Fault { origin, key: Some(key.to_owned()), problem });
+    }
+
+    /// Reports `key` when it is above `other`.
+    fn at_most(
+        &mut self,
+        (key, value): (&'static str, u64),
+        (other, bound): (&'static str, u64),
+        why: &'static str,
+    ) {
+        if bound < value {
+            self.fault(key, &[other], Problem::Above { value, other, bound, why });
+        }
+    }
+
+    fn limits(&mut self) {
+        let Config { redis, writer, .. } = &self.loaded.config;
+        let total = ("redis.timeout_ms", redis.timeout_ms);
+        let never = "so that it could never be reached";
+        self.at_most(("redis.connect_timeout_ms", redis.connect_timeout_ms), total, never);
+        self.at_most(("redis.read_timeout_ms", redis.read_timeout_ms), total, never);
+        let connections = ("redis.connections_max", count(redis.connections_max));
+        self.at_most(("redis.connections_idle_max", count(redis.connections_idle_max)), connections, never);
+        let in_flight = ("writer.in_flight_max", count(writer.in_flight_max));
+        self.at_most(in_flight, connections, "so that requests would wait for a connection");
+        let backoff_max = ("writer.backoff_max_ms", writer.backoff_max_ms);
+        self.at_most(("writer.backoff_ms", writer.backoff_ms), backoff_max, "which bounds every wait");
+    }
+
+    fn memory(&mut self) {
+        let ceiling_mb = self.loaded.config.memory_ceiling_bytes().div_ceil(MEBIBYTE);
+        let max_mb = self.loaded.config.run.memory_max_mb;
+        if max_mb < ceiling_mb {
+            let related = [
+                "replay.queue_len_max",
+                "replay.batch_len_max",
+                "writer.queue_len_max",
+                "aggregate.shards",
+                "writer.batch_len_max",
+                "writer.batch_bytes_max",
+                "writer.in_flight_max",
+            ];
+            self.fault("run.memory_max_mb", &related, Problem::Memory { ceiling_mb, max_mb });
+        }
+    }
+
+    fn templates(&mut self) {
+        let Config { view, bars, .. } = &self.loaded.config;
+        let place = [view.key_template(), view.field_template().unwrap_or_default()].join(" ");
+        let mut needed = vec!["symbol", "date", "time"];
+        if bars.specs.as_slice().len() > 1 {
+            needed.push("spec");
+        }
+        for placeholder in needed {
+            self.placeholder("view.key", place.trim_end(), placeholder);
+        }
+        for placeholder in ["spec", "date", "symbol"] {
+            self.placeholder("view.manifest_key", view.manifest_key.as_str(), placeholder);
+        }
+        if view.field.is_some() && view.kind.default_field().is_none() {
+            self.fault("view.field", &[], Problem::NoField { kind: view.kind.as_str() });
+        }
+    }
+
+    fn placeholder(&mut self, key: &'static str, template: &str, placeholder: &'static str) {
+        if !template.contains(&format!("{{{placeholder}}}")) {
+            self.fault(
+                key,
+                &["view.kind", "view.field", "bars.specs"],
+                Problem::Collision { template: template.to_owned(), placeholder },
+            );
+        }
+    }
+
+    /// A password may come from the environment only: a file is read by many, a command line by all.
+    fn secrets(&mut self) {
+        let SinkUrl::Redis(url) = &self.loaded.config.sink.url else { return };
+        if !url.has_password() {
+            return;
+        }
+        match self.loaded.origin("sink.url") {
+            Origin::Environment(_) | Origin::Default => {}
+            Origin::File { .. } | Origin::Set(_) | Origin::Flag(_) => {
+                let variable = self.loaded.config.redis.url_env.as_str().to_owned();
+                self.fault("sink.url", &[], Problem::Secret { variable });
+            }
+        }
+    }
+}
+
+fn count(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}

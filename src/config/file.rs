@@ -1,0 +1,151 @@
+//! The config file: TOML text into entries with the line and column of each key and value.
+
+use super::fault::{Fault, Origin, Problem};
+use super::value::Value;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// One value that a layer gives to one key.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The section as it was written.
+    pub(super) section: String,
+    /// The key as it was written.
+    pub(super) key: String,
+    /// The value.
+    pub(super) value: Value,
+    /// Where the section is opened.
+    pub(super) section_origin: Origin,
+    /// Where the key stands.
+    pub(super) key_origin: Origin,
+    /// Where the value stands.
+    pub(super) value_origin: Origin,
+}
+
+/// What a file holds, and what of it cannot be understood.
+#[derive(Debug, Default)]
+pub(super) struct FileEntries {
+    pub(super) entries: Vec<Entry>,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Takes a file apart; any bytes give entries or faults.
+pub(super) fn parse(path: &str, bytes: &[u8]) -> FileEntries {
+    let mut found = FileEntries::default();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+            let place = Place { path, text: &valid };
+            found.faults.push(Fault { origin: place.at(valid.len()), key: None, problem: Problem::NotText });
+            return found;
+        }
+    };
+    let place = Place { path, text };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let mut line_last = 0;
+    for error in errors {
+        let origin = place.at(error.span().map_or(text.len(), |span| span.start));
+        // One slip makes the parser stumble over the rest of its line.
+        if let Origin::File { line, .. } = origin
+            && line_last < line
+        {
+            line_last = line;
+            let problem = Problem::Syntax { reason: error.message().replace('\n', ", ") };
+            found.faults.push(Fault { origin, key: None, problem });
+        }
+    }
+    // What the parser recovered from broken text is a guess and would add faults of its own.
+    if found.faults.is_empty() {
+        for (name, value) in root.get_ref() {
+            place.section(&mut found, name, value);
+        }
+    }
+    found
+}
+
+/// Turns byte offsets of one file into origins.
+struct Place<'a> {
+    path: &'a str,
+    text: &'a str,
+}
+
+impl Place<'_> {
+    fn at(&self, offset: usize) -> Origin {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Origin::File {
+            path: self.path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    fn start(&self, span: &Range<usize>) -> Origin {
+        self.at(span.start)
+    }
+
+    fn section(
+        &self,
+        found: &mut FileEntries,
+        name: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        let DeValue::Table(table) = value.get_ref() else {
+            found.faults.push(Fault {
+                origin: self.start(&name.span()),
+                key: Some(name.get_ref().to_string()),
+                problem: Problem::NoSection { found: kind(value.get_ref()) },
+            });
+            return;
+        };
+        // A section that is only named still has its name checked.
+        if table.is_empty() {
+            found.entries.push(Entry {
+                section: name.get_ref().to_string(),
+                key: String::new(),
+                value: Value::Other("nothing"),
+                section_origin: self.start(&name.span()),
+                key_origin: self.start(&name.span()),
+                value_origin: self.start(&name.span()),
+            });
+        }
+        for (key, value) in table {
+            found.entries.push(Entry {
+                section: name.get_ref().to_string(),
+                key: key.get_ref().to_string(),
+                value: convert(value.get_ref()),
+                section_origin: self.start(&name.span()),
+                key_origin: self.start(&key.span()),
+                value_origin: self.start(&value.span()),
+            });
+        }
+    }
+}
+
+fn convert(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+            .map_or(Value::Other("an integer of more than 38 digits"), Value::Integer),
+        DeValue::Array(entries) => {
+            Value::List(entries.iter().map(|entry| convert(entry.get_ref())).collect())
+        }
+        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => {
+            Value::Other(kind(value))
+        }
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,38 @@
+//! The config: every knob with its default, its range and its layers.
+//!
+//! Layers, later over earlier: defaults, the file, `BARMILL__SECTION__KEY` in the environment,
+//! `--set SECTION.KEY=VALUE`, and the flags that stand for a key. No file is read unless one is named. Secrets
+//! are no keys. The only place that reads the environment.
+
+mod bars;
+mod check;
+mod environment;
+mod fault;
+mod file;
+mod load;
+mod redis;
+mod replay;
+mod run;
+mod secret;
+mod section;
+mod settings;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod value;
+mod view;
+mod writer;
+
+pub use bars::{BarSpecs, Bars, DayInterval, Fill, Rules, Session, Zone};
+pub use environment::Environment;
+pub use fault::{ConfigError, Fault, Origin, Problem};
+pub use load::{Flag, Layers, Loaded, load, read_file};
+pub use redis::Redis;
+pub use replay::{Aggregate, FileFormat, OnBadRow, Replay, Speed};
+pub use run::{Log, LogFormat, LogLevel, Run};
+pub use secret::{SecretError, SinkTarget};
+pub use settings::Config;
+pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
+pub use value::{ValueError, VariableName};
+pub use view::{Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
+pub use writer::Writer;

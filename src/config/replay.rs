@@ -1,0 +1,165 @@
+//! `[replay]` and `[aggregate]`: how recorded trades are read and spread over shards.
+
+use super::ValueError;
+use super::section::{choice, section};
+use super::value::{Setting, Show, Value, quoted};
+use std::fmt;
+use std::num::NonZeroU32;
+
+section! {
+    /// How recorded trades are read.
+    Replay, "replay" {
+        /// The format of the files.
+        format: FileFormat = FileFormat::Auto;
+        /// What a row that cannot be decoded does.
+        on_bad_row: OnBadRow = OnBadRow::Stop;
+        /// How fast event time passes.
+        speed: Speed = Speed::Max;
+        /// Trades of one batch, 1 to 65,536.
+        batch_len_max: usize = 4_096, 1..=65_536;
+        /// Batches waiting before each shard, 1 to 4,096.
+        queue_len_max: usize = 8, 1..=4_096;
+    }
+}
+
+section! {
+    /// How symbols are spread over cores.
+    Aggregate, "aggregate" {
+        /// Aggregators that run side by side, 1 to 64; a symbol lives on one of them.
+        shards: usize = 1, 1..=64;
+    }
+}
+
+choice! {
+    /// The format of a file of trades.
+    FileFormat {
+        /// Told by the first bytes.
+        Auto = "auto",
+        /// Massive's day flat file.
+        MassiveCsv = "massive-csv",
+        /// A page of Massive's `/v3/trades`.
+        MassiveJson = "massive-json",
+        /// Binance's trades CSV.
+        BinanceTrades = "binance-trades",
+        /// Binance's aggregate trades CSV.
+        BinanceAggtrades = "binance-aggtrades",
+        /// Recorded WebSocket frames of Binance.
+        BinanceWs = "binance-ws",
+        /// A response of Kraken's REST `Trades`.
+        KrakenJson = "kraken-json",
+        /// LEAN equity ticks.
+        LeanTick = "lean-tick",
+        /// A recording of barmill.
+        Recording = "recording",
+    }
+}
+
+choice! {
+    /// What a row that cannot be decoded does.
+    OnBadRow {
+        /// Ends the run with file, line, field and value.
+        Stop = "stop",
+        /// Is counted and listed; the run goes on.
+        Skip = "skip",
+    }
+}
+
+/// How fast event time passes in a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speed {
+    /// As fast as the pipeline goes.
+    Max,
+    /// A multiple of wall time, in thousandths: 1,000 is as it happened.
+    Times(NonZeroU32),
+}
+
+impl Speed {
+    /// The fastest multiple, in thousandths.
+    const THOUSANDTHS_MAX: u32 = 1_000_000_000;
+
+    /// Nanoseconds of wall time that stand for `event_ns` nanoseconds of event time, rounded down.
+    pub fn wall_ns(self, event_ns: u64) -> u64 {
+        match self {
+            Speed::Max => 0,
+            Speed::Times(thousandths) => {
+                let wall = u128::from(event_ns) * 1_000 / u128::from(thousandths.get());
+                u64::try_from(wall).unwrap_or(u64::MAX)
+            }
+        }
+    }
+
+    fn parse(text: &str) -> Option<Speed> {
+        let number = text.strip_suffix('x')?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
+            return None;
+        }
+        let fraction: u32 = format!("{fraction:0<3}").parse().ok()?;
+        let thousandths = whole.parse::<u32>().ok()?.checked_mul(1_000)?.checked_add(fraction)?;
+        if thousandths > Speed::THOUSANDTHS_MAX {
+            return None;
+        }
+        NonZeroU32::new(thousandths).map(Speed::Times)
+    }
+}
+
+impl fmt::Display for Speed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Speed::Max => f.write_str("max"),
+            Speed::Times(thousandths) => {
+                let (whole, fraction) = (thousandths.get() / 1_000, thousandths.get() % 1_000);
+                if fraction == 0 {
+                    return write!(f, "{whole}x");
+                }
+                write!(f, "{whole}.{}x", format!("{fraction:03}").trim_end_matches('0'))
+            }
+        }
+    }
+}
+
+impl Show for Speed {
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Setting for Speed {
+    fn read(value: &Value) -> Result<Speed, ValueError> {
+        match value.text()? {
+            "max" => Ok(Speed::Max),
+            text => Speed::parse(text).ok_or_else(|| ValueError::NotAllowed {
+                value: text.to_owned(),
+                allowed: "max or a multiple from 0.001x to 1000000x, such as 1x or 60x".to_owned(),
+                nearest: None,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Setting, Speed, Value};
+
+    fn speed(text: &str) -> Option<Speed> {
+        Speed::read(&Value::Given(text.to_owned())).ok()
+    }
+
+    #[test]
+    fn a_speed_is_max_or_an_exact_multiple() {
+        for text in ["max", "1x", "60x", "0.5x", "2.125x", "1000000x"] {
+            assert_eq!(speed(text).unwrap().to_string(), text);
+        }
+        for text in ["", "x", "0x", "-1x", "60", "1.2345x", ".5x", "1000001x", "99999999999x"] {
+            assert_eq!(speed(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn wall_time_is_event_time_over_the_multiple() {
+        assert_eq!(speed("60x").unwrap().wall_ns(60_000_000_000), 1_000_000_000);
+        assert_eq!(speed("0.5x").unwrap().wall_ns(7), 14);
+        assert_eq!(speed("max").unwrap().wall_ns(u64::MAX), 0);
+    }
+}

@@ -1,0 +1,52 @@
+//! `[run]` and `[log]`: the process as a whole.
+
+use super::section::{choice, section};
+use std::path::PathBuf;
+
+section! {
+    /// The process as a whole.
+    Run, "run" {
+        /// Milliseconds a stop may take before what is left goes to the spool, 0 to one hour.
+        drain_timeout_ms: u64 = 25_000, 0..=3_600_000;
+        /// The folder of spool and checkpoint.
+        state_dir: PathBuf = PathBuf::from("barmill-data");
+        /// Mebibytes that the queues and the requests in flight may hold together, 1 to 1,048,576.
+        memory_max_mb: u64 = 512, 1..=1_048_576;
+    }
+}
+
+section! {
+    /// What is logged, on standard error.
+    Log, "log" {
+        /// The least serious event that is logged.
+        level: LogLevel = LogLevel::Info;
+        /// The form of a log line.
+        format: LogFormat = LogFormat::Text;
+    }
+}
+
+choice! {
+    /// How serious an event is.
+    LogLevel {
+        /// The run fails.
+        Error = "error",
+        /// Something needs a person's eye.
+        Warn = "warn",
+        /// The steps of the run.
+        Info = "info",
+        /// What the actors decide.
+        Debug = "debug",
+        /// Every request.
+        Trace = "trace",
+    }
+}
+
+choice! {
+    /// The form of a log line.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line, for machines.
+        Json = "json",
+    }
+}

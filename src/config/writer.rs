@@ -1,0 +1,29 @@
+//! `[writer]`: how bars are batched, paced and retried.
+
+use super::section::section;
+
+section! {
+    /// How bars are batched, paced and retried.
+    Writer, "writer" {
+        /// Bars of one batch, 1 to 100,000.
+        batch_len_max: usize = 1_000, 1..=100_000;
+        /// Bytes of one batch, 1 KiB to 10 MB (Upstash's smallest limit of a request).
+        batch_bytes_max: usize = 1_048_576, 1_024..=10_000_000;
+        /// Milliseconds a bar may wait for its batch to fill; 0 sends at once when nothing is in flight.
+        linger_ms: u64 = 5_000, 0..=600_000;
+        /// Requests in flight, 1 to 256.
+        in_flight_max: usize = 4, 1..=256;
+        /// Batches of bars waiting before the writer, 1 to 4,096; each holds at most `replay.batch_len_max` bars.
+        queue_len_max: usize = 16, 1..=4_096;
+        /// Commands a second, retries included; 0 is no limit.
+        commands_per_second: u32 = 10_000, 0..=10_000_000;
+        /// Requests a second, retries included; 0 is no limit.
+        requests_per_second: u32 = 1_000, 0..=1_000_000;
+        /// Attempts of one write, the first included, 1 to 100.
+        attempts_max: u32 = 3, 1..=100;
+        /// Milliseconds before the second attempt; doubles with each further one, with jitter.
+        backoff_ms: u64 = 500, 1..=600_000;
+        /// Milliseconds of the longest wait between attempts; at least `backoff_ms`.
+        backoff_max_ms: u64 = 30_000, 1..=3_600_000;
+    }
+}
