@@ -1,11 +1,16 @@
 //! Trades in, bars in Redis: every trade counted once, every bar written once.
 
+pub mod actor;
 pub mod adapter;
 pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod model;
+pub mod pipeline;
 pub mod port;
+
+pub use actor::Fault;
+pub use pipeline::{Pipeline, PipelineBuilder, Summary};
 
 pub use model::{
     Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, DecimalError, Manifest, Notional, Ohlc,

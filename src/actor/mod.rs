@@ -1,1 +1,17 @@
 //! The actors: tokio shells, each around one engine, and the supervisor that spawns them.
+
+mod aggregate;
+mod fault;
+mod feed;
+mod message;
+mod pace;
+mod supervise;
+mod write;
+
+pub use aggregate::AggregateActor;
+pub use fault::Fault;
+pub use feed::{FeedActor, FeedCounts};
+pub use message::{FeedIndex, FeedMessage, ShardMessage};
+pub use pace::PaceSettings;
+pub use supervise::Supervisor;
+pub use write::{Writer, WriterCounts, WriterSettings};

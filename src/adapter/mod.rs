@@ -1,7 +1,9 @@
 //! The adapters: implementations of the ports. No adapter knows another, nor any actor.
 
+pub mod channel;
+pub mod clock;
 pub mod file;
 pub mod history;
-
+pub mod paced;
 pub mod store;
-
+pub mod stream;

@@ -1,0 +1,101 @@
+//! `barmill bars`: reads bars back from the sink.
+
+use super::dispatch::CommandError;
+use super::wire;
+use barmill::adapter::store::{BarReader, StoredBar};
+use barmill::cli::{BarRow, BarsArguments, render};
+use barmill::config::{self, Config, Environment, SinkTarget};
+use barmill::{BarSpec, Symbol, Timestamp};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write, stdout};
+
+/// The sink keeps nothing that could be read.
+#[derive(Debug, thiserror::Error)]
+#[error("sink {sink} keeps no bars")]
+struct KeepsNothing {
+    sink: String,
+}
+
+/// Prints the bars of the asked symbols and time, by symbol and start.
+pub(super) async fn run(
+    arguments: &BarsArguments,
+    config: &Config,
+    environment: &Environment,
+) -> Result<(), CommandError> {
+    let target = SinkTarget::resolve(config, environment)?;
+    let read = Reading { config, target, spec: arguments.spec };
+    let mut rows = Vec::new();
+    for (zone, symbols) in read.zones(arguments).await? {
+        let (from, to) = arguments.period().resolve(&zone)?;
+        let reader = read.reader(&zone).await?;
+        for date in dates(from, to, &zone) {
+            let bars = reader.days(&symbols, arguments.spec, date).await?;
+            rows.extend(bars.iter().filter(|bar| from <= bar.start && bar.start < to).map(row));
+        }
+    }
+    rows.sort_by_key(|row| (row.symbol, row.start));
+    let mut out = BufWriter::new(stdout().lock());
+    render(&rows, arguments.output, &mut out)?;
+    out.flush()?;
+    Ok(())
+}
+
+struct Reading<'a> {
+    config: &'a Config,
+    target: SinkTarget,
+    spec: BarSpec,
+}
+
+impl Reading<'_> {
+    async fn reader(&self, zone: &TimeZone) -> Result<BarReader, CommandError> {
+        let opened = wire::store(self.config, &self.target, zone, &[self.spec], false).await?;
+        Ok(opened.reader.ok_or_else(|| KeepsNothing { sink: self.target.address() })?)
+    }
+
+    /// The symbols by the zone their keys are in: the configured one, else what their manifests say, else UTC.
+    async fn zones(&self, arguments: &BarsArguments) -> Result<Vec<(TimeZone, Vec<Symbol>)>, CommandError> {
+        if let config::Zone::Named(zone) = &self.config.bars.zone {
+            return Ok(vec![(zone.clone(), arguments.symbols.clone())]);
+        }
+        let mut names: BTreeMap<Symbol, String> = BTreeMap::new();
+        let reader = self.reader(&TimeZone::UTC).await?;
+        let (from, to) = arguments.period().resolve(&TimeZone::UTC)?;
+        for date in dates(from, to, &TimeZone::UTC) {
+            for stored in reader.manifests(self.spec, date).await? {
+                names.insert(stored.manifest.symbol, stored.manifest.zone);
+            }
+        }
+        let mut zones: BTreeMap<String, Vec<Symbol>> = BTreeMap::new();
+        for &symbol in &arguments.symbols {
+            let name = names.remove(&symbol).unwrap_or_else(|| "UTC".to_owned());
+            zones.entry(name).or_default().push(symbol);
+        }
+        let resolved = |(name, symbols): (String, Vec<Symbol>)| Ok((TimeZone::get(&name)?, symbols));
+        zones.into_iter().map(resolved).collect()
+    }
+}
+
+/// The civil dates that an interval touches, in order.
+fn dates(from: Timestamp, to: Timestamp, zone: &TimeZone) -> impl Iterator<Item = Date> {
+    let date = |time: Timestamp| time.to_jiff().to_zoned(zone.clone()).date();
+    let (first, last) = (date(from), date(to.saturating_sub(1)));
+    first.series(jiff::Span::new().days(1)).take_while(move |date| *date <= last)
+}
+
+fn row(bar: &StoredBar) -> BarRow {
+    let detail = bar.detail.as_ref();
+    BarRow {
+        symbol: bar.symbol,
+        spec: bar.spec,
+        start: bar.start,
+        end: bar.window_end(),
+        prices: bar.prices,
+        volume: bar.volume,
+        vwap: detail.and_then(|detail| detail.vwap),
+        trades: detail.map(|detail| detail.trades),
+        revision: detail.map(|detail| detail.revision),
+        state: detail.map(|detail| detail.state),
+    }
+}

@@ -1,0 +1,26 @@
+//! `barmill check`: says what would run and whether the store answers; writes nothing.
+
+use super::dispatch::CommandError;
+use super::wire;
+use barmill::config::{Environment, Loaded, SinkTarget};
+use jiff::tz::TimeZone;
+use std::io::{Write, stdout};
+
+const MEBIBYTE: u64 = 1 << 20;
+
+/// Prints the config in force with the origin of each value, then connects.
+pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<(), CommandError> {
+    let config = &loaded.config;
+    let target = SinkTarget::resolve(config, environment)?;
+    let mut out = stdout();
+    write!(out, "{}", loaded.to_toml())?;
+    let queues = config.memory_ceiling_bytes().div_ceil(MEBIBYTE);
+    writeln!(out, "\n# queues hold at most {queues} MiB of the {} MiB allowed", config.run.memory_max_mb)?;
+    let zone = wire::zone(config, false).unwrap_or(TimeZone::UTC);
+    wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
+    let opened = wire::store(config, &target, &zone, config.bars.specs.as_slice(), false).await?;
+    opened.sink.ping().await?;
+    opened.sink.close().await?;
+    writeln!(out, "# sink {} answers", target.address())?;
+    Ok(())
+}

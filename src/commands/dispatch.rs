@@ -1,0 +1,40 @@
+//! From a prepared command to its exit code.
+
+use super::{bars, check, replay};
+use barmill::cli::{self, Command, Exit, Prepared, Progress};
+use barmill::config::Environment;
+use std::error::Error;
+use std::io::stderr;
+
+/// Why a command failed, and the exit code that says so.
+pub(super) type CommandError = Box<dyn Error + Send + Sync>;
+
+/// Carries out a command; whatever goes wrong is on stderr and in the exit code.
+pub(crate) async fn run(prepared: Prepared, environment: &Environment) -> Exit {
+    let progress = Progress::on_stderr();
+    let config = &prepared.loaded.config;
+    if let Err(error) = cli::init_log(&config.log, environment, &progress) {
+        return complain("start the log", &error, Exit::Usage);
+    }
+    match &prepared.command {
+        Command::Replay(arguments) => match replay::run(arguments, config, environment, &progress).await {
+            Ok(exit) => exit,
+            Err(error) => complain("replay", error.as_ref(), Exit::Fault),
+        },
+        Command::Bars(arguments) => match bars::run(arguments, config, environment).await {
+            Ok(()) => Exit::Drained,
+            Err(error) => complain("read bars", error.as_ref(), Exit::Fault),
+        },
+        Command::Check(_) => match check::run(&prepared.loaded, environment).await {
+            Ok(()) => Exit::Drained,
+            Err(error) => complain("check", error.as_ref(), Exit::Fault),
+        },
+    }
+}
+
+/// Prints an error with its causes and returns the exit code.
+pub(super) fn complain(action: &str, error: &(dyn Error + 'static), exit: Exit) -> Exit {
+    // The exit code tells it as well.
+    let _closed = cli::print_error(&mut stderr(), action, error);
+    exit
+}

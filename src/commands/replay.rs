@@ -1,0 +1,112 @@
+//! `barmill replay`: recorded trades become bars in the sink.
+
+use super::dispatch::{CommandError, complain};
+use super::{signals, wire};
+use barmill::adapter::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
+use barmill::adapter::paced::PacedFeed;
+use barmill::cli::{Exit, Progress, ReplayArguments, RunSummary, Tally};
+use barmill::config::{Config, Environment, SinkTarget, Speed};
+use barmill::pipeline::{End, Finished, Handle, Pipeline, Summary};
+use barmill::port::TradeFeed;
+use std::io::stdout;
+use std::time::Duration;
+
+/// Time between two looks at the counts for the progress line.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Replays the files and prints what came of it.
+pub(super) async fn run(
+    arguments: &ReplayArguments,
+    config: &Config,
+    environment: &Environment,
+    progress: &Progress,
+) -> Result<Exit, CommandError> {
+    let target = SinkTarget::resolve(config, environment)?;
+    let settings = file_settings(arguments, config)?;
+    let (feed, format) = open(settings).await?;
+    let zone = wire::zone(config, format.is_some_and(Format::is_us_equity))?;
+    let (feed, tempo): (Box<dyn TradeFeed>, wire::Tempo) = match config.replay.speed {
+        Speed::Max => (Box::new(feed), wire::Tempo::Bulk),
+        Speed::Times(speed) => (Box::new(PacedFeed::new(Box::new(feed), speed)), wire::Tempo::Live),
+    };
+    let pipeline = wire::pipeline(config, &zone, tempo)?;
+    let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
+    let running = Pipeline::new(vec![feed], store.sink, pipeline).start();
+    let handle = running.handle();
+    progress.start(None);
+    let finished = tokio::select! {
+        finished = running.join() => finished,
+        () = signals::watch(handle.clone()) => unreachable!("the watch never ends"),
+        () = show(progress, handle) => unreachable!("the show never ends"),
+    };
+    progress.finish();
+    report(&finished, arguments.json, config, &target)?;
+    Ok(match finished.end {
+        End::Drained => Exit::Drained,
+        End::Aborted => Exit::Aborted,
+        End::Failed(fault) => complain("replay", &fault, Exit::Fault),
+    })
+}
+
+fn file_settings(arguments: &ReplayArguments, config: &Config) -> Result<FileFeedSettings, CommandError> {
+    let format: Format = config.replay.format.as_str().parse()?;
+    let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
+    let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());
+    Ok(FileFeedSettings {
+        format,
+        symbols,
+        on_bad_row,
+        batch_len_max: config.replay.batch_len_max,
+        ..FileFeedSettings::new(arguments.files.clone())
+    })
+}
+
+/// Opens the first file to tell its format, which decides the zone; reads may block.
+async fn open(settings: FileFeedSettings) -> Result<(FileFeed, Option<Format>), CommandError> {
+    let start = settings.start;
+    let opened = tokio::task::spawn_blocking(move || {
+        let mut reader = TradeReader::new(settings);
+        reader.format().map(|format| (reader, format))
+    });
+    let (reader, format) = opened.await??;
+    Ok((FileFeed::from_reader(start, reader), format))
+}
+
+async fn show(progress: &Progress, handle: Handle) {
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        let state = handle.state();
+        let trades = state.feeds.iter().map(|feed| feed.trades).sum();
+        progress.update(Tally { trades, bars: state.writer.bars, bytes: 0 });
+    }
+}
+
+fn report(finished: &Finished, json: bool, config: &Config, target: &SinkTarget) -> Result<(), CommandError> {
+    let summary = run_summary(&finished.summary);
+    if json {
+        summary.write_json(&mut stdout())?;
+    } else {
+        // Data is on stdout only where it was asked for; the closing lines are for people.
+        summary.write_text(target, config.view.ttl_s, &mut std::io::stderr())?;
+    }
+    Ok(())
+}
+
+fn run_summary(summary: &Summary) -> RunSummary {
+    RunSummary {
+        trades: summary.trades,
+        bars: summary.bars,
+        late: summary.late,
+        duplicates: summary.duplicates,
+        ineligible: summary.ineligible,
+        malformed: summary.malformed,
+        revised: summary.revised,
+        requests: summary.requests,
+        commands: summary.commands,
+        connections: summary.connections,
+        retries: summary.retries,
+        spooled: summary.spooled,
+        dead_letters: summary.dead_letters,
+        elapsed_ms: u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
+    }
+}

@@ -1,0 +1,231 @@
+//! From config to the settings of the parts.
+
+use barmill::BarSpec;
+use barmill::adapter::clock::SystemClock;
+use barmill::adapter::store::{
+    EmbeddedSettings, OpenError, Opened, RespSettings, RestSettings, SinkUrl, SinkUrlError, StoreSettings,
+    TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings, connect,
+};
+use barmill::config::{self, Config, SinkTarget};
+use barmill::engine::aggregate::{AggregatorSettings, Eligibility, Fill, SessionKind, SessionWindows};
+use barmill::engine::batch::BatchLimits;
+use barmill::engine::calendar::us_equity_hours;
+use barmill::engine::delivery::DeliverySettings;
+use barmill::engine::retry::RetryPolicy;
+use barmill::engine::rules::{Rules, RulesError};
+use barmill::pipeline::{PaceSettings, PipelineSettings, WriterSettings};
+use jiff::tz::TimeZone;
+use secrecy::ExposeSecret;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The exchange zone of US equities.
+const NEW_YORK: &str = "America/New_York";
+/// Acked updates kept for a slow listener.
+const LISTENER_LEN_MAX: usize = 4_096;
+
+/// Why the config does not become a store.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WireError {
+    /// The URL.
+    #[error(transparent)]
+    Url(#[from] SinkUrlError),
+    /// A template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The view.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The store itself.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The tape rules.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// The zone data of this program has no New York.
+    #[error("zone {NEW_YORK} is not in the time zone data")]
+    Zone(#[source] jiff::Error),
+}
+
+/// Whether latency counts or only throughput.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tempo {
+    /// Batches fill up.
+    Bulk,
+    /// Batches go at once while nothing is in flight.
+    Live,
+}
+
+/// The run's zone: the configured one, else that of the source.
+pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
+    match &config.bars.zone {
+        config::Zone::Named(zone) => Ok(zone.clone()),
+        config::Zone::Source if is_us_equity => TimeZone::get(NEW_YORK).map_err(WireError::Zone),
+        config::Zone::Source => Ok(TimeZone::UTC),
+    }
+}
+
+/// The pipeline's settings.
+pub(super) fn pipeline(
+    config: &Config,
+    zone: &TimeZone,
+    tempo: Tempo,
+) -> Result<PipelineSettings, WireError> {
+    Ok(PipelineSettings {
+        aggregate: aggregate(config, zone)?,
+        writer: writer(config, zone, tempo),
+        shards: config.aggregate.shards,
+        batch_len_max: config.replay.batch_len_max,
+        feed_queue_len_max: config.replay.queue_len_max,
+        writer_queue_len_max: config.writer.queue_len_max,
+        listener_len_max: LISTENER_LEN_MAX,
+        drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
+    })
+}
+
+fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, WireError> {
+    let bars = &config.bars;
+    Ok(AggregatorSettings {
+        specs: bars.specs.as_slice().to_vec(),
+        zone: zone.clone(),
+        lateness_ns: nanos(bars.lateness_ms),
+        revise_within_ns: nanos(bars.revise_within_ms),
+        fill: match bars.fill {
+            config::Fill::None => Fill::None,
+            config::Fill::PreviousClose => Fill::PreviousClose,
+        },
+        rules: eligibility(bars.rules)?,
+        session: session(bars.session, zone),
+        forming: false,
+    })
+}
+
+fn eligibility(rules: config::Rules) -> Result<Eligibility, WireError> {
+    match rules {
+        // Recorded files do not tell whose rules they follow.
+        config::Rules::Source | config::Rules::All => Ok(Eligibility::All),
+        config::Rules::MassiveMinute | config::Rules::AlpacaMinute => {
+            Ok(Eligibility::of(&Rules::by_name(rules.as_str())?))
+        }
+    }
+}
+
+fn session(session: config::Session, zone: &TimeZone) -> Option<SessionWindows> {
+    let kind = match session {
+        config::Session::AllHours => return None,
+        config::Session::Pre => SessionKind::Pre,
+        config::Session::Regular => SessionKind::Regular,
+        config::Session::Post => SessionKind::Post,
+        config::Session::All => SessionKind::All,
+        config::Session::Interval(interval) => {
+            let minute = |minute: u16| i16::try_from(minute).unwrap_or(i16::MAX);
+            let (open, close) = (minute(interval.from_minute()), minute(interval.to_minute()));
+            return Some(SessionWindows::new(SessionKind::Custom { open, close }, zone.clone()));
+        }
+    };
+    Some(SessionWindows::with_hours(kind, zone.clone(), us_equity_hours))
+}
+
+fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
+    let writer = &config.writer;
+    WriterSettings {
+        delivery: DeliverySettings {
+            batch: BatchLimits {
+                len_max: writer.batch_len_max,
+                bytes_max: writer.batch_bytes_max,
+                linger: Duration::from_millis(writer.linger_ms),
+                eager: tempo == Tempo::Live || writer.linger_ms == 0,
+            },
+            in_flight_max: writer.in_flight_max,
+            queue_len_max: writer.batch_len_max * (writer.in_flight_max + 1),
+            retry: RetryPolicy {
+                attempts_max: writer.attempts_max,
+                backoff: Duration::from_millis(writer.backoff_ms),
+                backoff_max: Duration::from_millis(writer.backoff_max_ms),
+            },
+            zone: zone.clone(),
+            seed: u64::from(std::process::id()),
+        },
+        timeout: Duration::from_millis(config.redis.timeout_ms),
+        pace: PaceSettings {
+            commands_per_second: NonZeroU32::new(writer.commands_per_second),
+            requests_per_second: NonZeroU32::new(writer.requests_per_second),
+        },
+    }
+}
+
+/// Opens the store that the config names, with its view in `zone`.
+pub(super) async fn store(
+    config: &Config,
+    target: &SinkTarget,
+    zone: &TimeZone,
+    specs: &[BarSpec],
+    create: bool,
+) -> Result<Opened, WireError> {
+    let view = View::new(view(&config.view, zone)?, specs)?;
+    let url: SinkUrl = match target {
+        SinkTarget::Redis { url } => url.secret().expose_secret().parse()?,
+        SinkTarget::Embedded { .. } | SinkTarget::Upstash { .. } | SinkTarget::Stdout | SinkTarget::Null => {
+            target.address().parse()?
+        }
+    };
+    Ok(connect(&url, view, &store_settings(config, target, create), Arc::new(SystemClock)).await?)
+}
+
+fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError> {
+    let kind = match view.kind {
+        config::ViewKind::SymbolDay => ViewKind::SymbolDay,
+        config::ViewKind::Minute => ViewKind::Minute,
+        config::ViewKind::KeyPerBar => ViewKind::KeyPerBar,
+    };
+    let defaults = ViewSettings::new(kind, zone.clone())?;
+    Ok(ViewSettings {
+        key: view.key_template().parse()?,
+        field: view.field_template().map(str::parse).transpose()?,
+        value: match view.value {
+            config::ValueFormat::Json => defaults.value,
+            config::ValueFormat::Csv => ValueForm::Csv,
+        },
+        ttl_s: (view.ttl_s > 0).then_some(view.ttl_s),
+        namespace: view.namespace.as_str().to_owned(),
+        ..defaults
+    })
+}
+
+fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSettings {
+    let redis = &config.redis;
+    let (connect_timeout, timeout) =
+        (Duration::from_millis(redis.connect_timeout_ms), Duration::from_millis(redis.timeout_ms));
+    let read_timeout = Duration::from_millis(redis.read_timeout_ms);
+    StoreSettings {
+        token: match target {
+            SinkTarget::Upstash { token, .. } => Some(token.clone()),
+            SinkTarget::Embedded { .. }
+            | SinkTarget::Redis { .. }
+            | SinkTarget::Stdout
+            | SinkTarget::Null => None,
+        },
+        resp: RespSettings {
+            connect_timeout,
+            response_timeout: read_timeout,
+            ca_file: redis.ca_file.clone(),
+            ..RespSettings::default()
+        },
+        rest: RestSettings {
+            connect_timeout,
+            timeout,
+            read_timeout,
+            ping_interval: Duration::from_millis(redis.ping_interval_ms),
+            ping_timeout: Duration::from_millis(redis.ping_timeout_ms),
+            idle_connections_max: redis.connections_idle_max,
+            ca_file: redis.ca_file.clone(),
+            ..RestSettings::default()
+        },
+        embedded: EmbeddedSettings { create, ..EmbeddedSettings::default() },
+    }
+}
+
+fn nanos(millis: u64) -> i64 {
+    i64::try_from(millis.saturating_mul(1_000_000)).unwrap_or(i64::MAX)
+}

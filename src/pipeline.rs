@@ -1,0 +1,232 @@
+//! The pipeline: feeds, shards and the writer, joined by bounded channels.
+//!
+//! Makes every channel and spawns every actor through the supervisor; knows no vendor. Dropping the last sender
+//! of a channel is how an actor tells the next one that it has ended.
+
+mod builder;
+mod outcome;
+
+pub use crate::actor::{PaceSettings, WriterSettings};
+pub use builder::{BuildError, PipelineBuilder};
+pub use outcome::{End, Finished, State, Summary};
+
+use crate::actor::{
+    AggregateActor, Fault, FeedActor, FeedCounts, FeedIndex, Supervisor, Writer, WriterCounts,
+};
+use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
+use crate::model::{BarUpdate, Trade};
+use crate::port::{BarSink, TradeFeed};
+use futures::stream::{Stream, StreamExt};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::Instant;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio_util::sync::CancellationToken;
+
+/// Every bound and rule of one pipeline.
+#[derive(Debug, Clone)]
+pub struct PipelineSettings {
+    /// How trades become bars.
+    pub aggregate: AggregatorSettings,
+    /// How bars are written.
+    pub writer: WriterSettings,
+    /// Shards, 1 and up; a symbol lives on one.
+    pub shards: usize,
+    /// Trades in one batch of a feed at most.
+    pub batch_len_max: usize,
+    /// Batches waiting before one shard at most.
+    pub feed_queue_len_max: usize,
+    /// Messages of up to 4,096 bars waiting before the writer at most.
+    pub writer_queue_len_max: usize,
+    /// Acked updates kept for a slow listener of [`Running::bars`] at most.
+    pub listener_len_max: usize,
+    /// Time from `stop` until `abort`.
+    pub drain_timeout: Duration,
+}
+
+impl PipelineSettings {
+    /// The sum of the queue bounds in bytes, for `feeds` feeds: what waits can never take more.
+    pub fn queue_bytes_max(&self, feeds: usize) -> usize {
+        let batch = self.batch_len_max * size_of::<Trade>();
+        let message = 4_096 * size_of::<BarUpdate>();
+        let delivery = &self.writer.delivery;
+        let items = delivery.queue_len_max + 4_096 + delivery.in_flight_max * delivery.batch.len_max;
+        feeds * 2 * batch
+            + self.shards * self.feed_queue_len_max * batch
+            + self.writer_queue_len_max * message
+            + (items + self.listener_len_max) * size_of::<BarUpdate>()
+            + delivery.in_flight_max * delivery.batch.bytes_max
+    }
+}
+
+/// A pipeline ready to run.
+#[derive(Debug)]
+pub struct Pipeline {
+    feeds: Vec<Box<dyn TradeFeed>>,
+    sink: Arc<dyn BarSink>,
+    settings: PipelineSettings,
+}
+
+impl Pipeline {
+    /// Starts to describe a pipeline.
+    pub fn builder() -> PipelineBuilder {
+        PipelineBuilder::default()
+    }
+
+    /// Joins feeds and a store by the given bounds.
+    pub fn new(
+        feeds: Vec<Box<dyn TradeFeed>>,
+        sink: Arc<dyn BarSink>,
+        settings: PipelineSettings,
+    ) -> Pipeline {
+        Pipeline { feeds, sink, settings }
+    }
+
+    /// Runs until every feed has ended and every bar is written.
+    ///
+    /// # Errors
+    /// The first [`Fault`] of an actor; bars acked before it are in the store.
+    pub async fn run(self) -> Result<Summary, Fault> {
+        let finished = self.start().join().await;
+        match finished.end {
+            End::Drained | End::Aborted => Ok(finished.summary),
+            End::Failed(fault) => Err(fault),
+        }
+    }
+
+    /// Starts every actor on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(self) -> Running {
+        let Pipeline { feeds, sink, settings } = self;
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        let mut supervisor = Supervisor::new(stop.clone());
+        let (acked, _) = broadcast::channel(settings.listener_len_max.max(1));
+        let shards = settings.shards.max(1);
+        let (to_writer, writer_inbox) = mpsc::channel(settings.writer_queue_len_max.max(1));
+        let (writer, writer_counts) =
+            Writer::pair(sink, settings.writer, (writer_inbox, shards), abort.clone(), acked.clone());
+        supervisor.spawn("write", writer.run());
+        let (mut to_shards, mut shard_counts) = (Vec::new(), Vec::new());
+        for shard in 0..shards {
+            let (to_shard, inbox) = mpsc::channel(settings.feed_queue_len_max.max(1));
+            let name = format!("aggregate {shard}");
+            let aggregator = Aggregator::new(settings.aggregate.clone());
+            let (actor, counts) =
+                AggregateActor::pair(name.clone(), aggregator, feeds.len(), inbox, to_writer.clone());
+            supervisor.spawn(&name, actor.run());
+            to_shards.push(to_shard);
+            shard_counts.push(counts);
+        }
+        let mut feed_counts = Vec::new();
+        for (index, feed) in feeds.into_iter().enumerate() {
+            let name = format!("feed {}", feed.name());
+            let (actor, counts) = FeedActor::pair(feed, FeedIndex(index), to_shards.clone(), stop.clone());
+            supervisor.spawn(&name, actor.run());
+            feed_counts.push(counts);
+        }
+        let watched = Watched { feeds: feed_counts, shards: shard_counts, writer: writer_counts };
+        let drain_timeout = settings.drain_timeout;
+        Running { supervisor, watched, stop, abort, acked, drain_timeout, started: Instant::now() }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Watched {
+    feeds: Vec<watch::Receiver<FeedCounts>>,
+    shards: Vec<watch::Receiver<AggregateCounts>>,
+    writer: watch::Receiver<WriterCounts>,
+}
+
+impl Watched {
+    fn state(&self) -> State {
+        let mut aggregate = AggregateCounts::default();
+        for shard in &self.shards {
+            aggregate += *shard.borrow();
+        }
+        let feeds = self.feeds.iter().map(|feed| *feed.borrow()).collect();
+        State { feeds, aggregate, writer: *self.writer.borrow() }
+    }
+}
+
+/// Stops a running pipeline and looks into it, from any task.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    watched: Watched,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    acked: broadcast::Sender<BarUpdate>,
+}
+
+impl Handle {
+    /// Asks the sources to leave and everything on its way to be written; open bars are not published.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Ends at once; the summary says how many bars were not written.
+    pub fn abort(&self) {
+        self.stop.cancel();
+        self.abort.cancel();
+    }
+
+    /// What every actor has counted so far.
+    pub fn state(&self) -> State {
+        self.watched.state()
+    }
+
+    /// The updates acked from now on, in the order of their acks.
+    ///
+    /// A listener slower than the store misses the oldest; `Err` tells how many. It never delays the store.
+    pub fn bars(&self) -> impl Stream<Item = Result<BarUpdate, u64>> + Send + use<> {
+        BroadcastStream::new(self.acked.subscribe())
+            .map(|update| update.map_err(|BroadcastStreamRecvError::Lagged(missed)| missed))
+    }
+}
+
+/// A pipeline under way. Dropping it ends the actors without a drain; await [`Running::join`].
+#[derive(Debug)]
+pub struct Running {
+    supervisor: Supervisor,
+    watched: Watched,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    acked: broadcast::Sender<BarUpdate>,
+    drain_timeout: Duration,
+    started: Instant,
+}
+
+impl Running {
+    /// A handle for other tasks.
+    pub fn handle(&self) -> Handle {
+        let Running { watched, stop, abort, acked, .. } = self;
+        Handle { watched: watched.clone(), stop: stop.clone(), abort: abort.clone(), acked: acked.clone() }
+    }
+
+    /// Waits until every actor has ended; after `stop` not longer than the drain timeout.
+    pub async fn join(self) -> Finished {
+        let Running { supervisor, watched, stop, abort, acked, drain_timeout, started } = self;
+        // Listeners end when the writer, which holds the only other sender, has ended.
+        drop(acked);
+        let deadline = async {
+            stop.cancelled().await;
+            tokio::time::sleep(drain_timeout).await;
+            abort.cancel();
+            std::future::pending::<()>().await;
+        };
+        let joined = tokio::select! {
+            joined = supervisor.join() => joined,
+            () = deadline => Ok(()),
+        };
+        let summary = Summary::of(&watched.state(), started.elapsed());
+        let end = match joined {
+            Err(fault) => End::Failed(fault),
+            Ok(()) if abort.is_cancelled() => End::Aborted,
+            Ok(()) => End::Drained,
+        };
+        Finished { summary, end }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a run came to, and what it looks like on the way.
+
+use crate::actor::{Fault, FeedCounts, WriterCounts};
+use crate::engine::aggregate::AggregateCounts;
+use std::time::Duration;
+
+/// What every actor has counted so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// One entry per feed.
+    pub feeds: Vec<FeedCounts>,
+    /// The sum of all shards.
+    pub aggregate: AggregateCounts,
+    /// The writer.
+    pub writer: WriterCounts,
+}
+
+/// The figures of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Trades delivered by the feeds.
+    pub trades: u64,
+    /// Final bars in the store.
+    pub bars: u64,
+    /// Trades too late for their bar.
+    pub late: u64,
+    /// Trades seen before.
+    pub duplicates: u64,
+    /// Trades that may set no price and no volume, or lie outside the session.
+    pub ineligible: u64,
+    /// Records that could not be decoded and were skipped on request.
+    pub malformed: u64,
+    /// Revised updates in the store.
+    pub revised: u64,
+    /// Requests sent to the store, retries included.
+    pub requests: u64,
+    /// Commands sent to the store, retries included.
+    pub commands: u64,
+    /// Connections opened to the store.
+    pub connections: u64,
+    /// Attempts after the first.
+    pub retries: u64,
+    /// Bars in the spool.
+    pub spooled: u64,
+    /// Bars set aside because the store refuses them.
+    pub dead_letters: u64,
+    /// Bars handed to the writer that are neither in the store nor in the spool.
+    pub unwritten: u64,
+    /// From the start to the end of the last actor.
+    pub elapsed: Duration,
+}
+
+impl Summary {
+    pub(super) fn of(state: &State, elapsed: Duration) -> Summary {
+        let aggregate = &state.aggregate;
+        let writer = &state.writer;
+        Summary {
+            trades: state.feeds.iter().map(|feed| feed.trades).sum(),
+            malformed: state.feeds.iter().map(|feed| feed.stats.malformed).sum(),
+            bars: writer.bars,
+            late: aggregate.late,
+            duplicates: aggregate.duplicates,
+            ineligible: aggregate.ineligible + aggregate.outside_session,
+            revised: writer.revised,
+            requests: writer.sink.requests,
+            commands: writer.sink.commands,
+            connections: writer.sink.connections,
+            retries: writer.retries,
+            spooled: 0,
+            dead_letters: 0,
+            unwritten: writer.unwritten,
+            elapsed,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum End {
+    /// Every bar handed to the writer is in the store.
+    Drained,
+    /// The drain deadline passed, or the run was aborted.
+    Aborted,
+    /// An actor failed.
+    Failed(Fault),
+}
+
+/// The end of a run and its figures.
+#[derive(Debug)]
+pub struct Finished {
+    /// The figures.
+    pub summary: Summary,
+    /// How it ended.
+    pub end: End,
+}

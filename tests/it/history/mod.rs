@@ -1,0 +1,10 @@
+//! History by REST against local servers that speak each venue's protocol, with and without faults.
+
+mod clean;
+mod paging;
+mod patience;
+mod recorded;
+mod safety;
+mod server;
+mod speak;
+mod tape;

@@ -1,0 +1,22 @@
+//! The integration tests of barmill: one binary, on the public API, with real servers on loopback.
+
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod licences;
+#[cfg(test)]
+mod proxy_kit;
+#[cfg(test)]
+mod redis_kit;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod trades_kit;
+#[cfg(test)]
+mod upstash_faults;
+#[cfg(test)]
+mod upstash_kit;
+#[cfg(test)]
+mod upstash_oracle;

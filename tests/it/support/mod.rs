@@ -1,0 +1,17 @@
+//! What the integration tests stand on: real servers, fault injection, and recorded or made data.
+
+pub(crate) mod cargo;
+pub(crate) mod data;
+pub(crate) mod door;
+pub(crate) mod fault;
+pub(crate) mod flow;
+pub(crate) mod host;
+pub(crate) mod http;
+pub(crate) mod oracle;
+pub(crate) mod proxy;
+pub(crate) mod redis;
+pub(crate) mod resp;
+pub(crate) mod skip;
+pub(crate) mod source;
+pub(crate) mod trades;
+pub(crate) mod upstash;
