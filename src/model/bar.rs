@@ -1,6 +1,6 @@
 //! Bars, and the updates that publish them.
 
-use super::{BarSpec, Notional, Price, Symbol, Timestamp, Volume};
+use super::{BarSpec, Manifest, Notional, Price, Symbol, Timestamp, Volume};
 
 /// The four prices of a bar, set by its eligible trades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,4 +134,13 @@ pub struct BarUpdate {
     pub revision: u32,
     /// Trades that count for volume added since the last final or revised update of this bar.
     pub trades_added: u64,
+}
+
+/// One thing to write to a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteItem {
+    /// A bar.
+    Bar(BarUpdate),
+    /// What is covered; written after the bars it speaks of are acked.
+    Manifest(Manifest),
 }

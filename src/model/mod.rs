@@ -15,7 +15,7 @@ mod symbol;
 mod time;
 mod trade;
 
-pub use bar::{Bar, BarFlags, BarKey, BarState, BarUpdate, Ohlc};
+pub use bar::{Bar, BarFlags, BarKey, BarState, BarUpdate, Ohlc, WriteItem};
 pub use conditions::Conditions;
 pub use decimal::DecimalError;
 pub use manifest::Manifest;

@@ -63,6 +63,12 @@ pub enum BarSpec {
 }
 
 impl BarSpec {
+    /// One-minute bars.
+    pub const MINUTE: BarSpec = match NonZeroU64::new(60 * SECOND) {
+        Some(length) => BarSpec::Time(length),
+        None => BarSpec::Day,
+    };
+
     /// The window length in nanoseconds of a time spec shorter than a day.
     pub const fn interval_ns(self) -> Option<u64> {
         match self {

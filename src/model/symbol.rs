@@ -5,8 +5,9 @@
 //! not in exhausted memory.
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;

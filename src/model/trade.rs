@@ -103,6 +103,23 @@ pub struct TradeKey {
 }
 
 impl Trade {
+    /// A trade of which no more is known; the other fields are set with struct update syntax.
+    pub const fn new(symbol: Symbol, time: Timestamp, price: Price, size: Size) -> Trade {
+        Trade {
+            symbol,
+            time,
+            sequence: 0,
+            id: TradeId::NONE,
+            price,
+            size,
+            conditions: Conditions::NONE,
+            venue: 0,
+            correction: 0,
+            side: Side::Unknown,
+            sequenced: false,
+        }
+    }
+
     /// The place of this trade in the order of its symbol.
     pub fn key(&self) -> TradeKey {
         TradeKey { time: self.time, sequence: self.sequence, id: self.id, price: self.price }

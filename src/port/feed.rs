@@ -40,7 +40,7 @@ pub struct FeedError {
 }
 
 /// A source of trades: one venue connection, REST partition or sequence of files.
-pub trait TradeFeed: Send + 'static {
+pub trait TradeFeed: std::fmt::Debug + Send + 'static {
     /// Names the feed in logs and errors; holds no secret.
     fn name(&self) -> &str;
 
@@ -56,5 +56,19 @@ pub trait TradeFeed: Send + 'static {
     /// What was counted so far.
     fn stats(&self) -> FeedStats {
         FeedStats::default()
+    }
+}
+
+impl TradeFeed for Box<dyn TradeFeed> {
+    fn name(&self) -> &str {
+        self.as_ref().name()
+    }
+
+    fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>> {
+        self.as_mut().next_batch()
+    }
+
+    fn stats(&self) -> FeedStats {
+        self.as_ref().stats()
     }
 }

@@ -6,6 +6,8 @@ mod clock;
 mod feed;
 mod sink;
 
+pub use crate::engine::retry::Remedy;
+pub use crate::model::WriteItem;
 pub use clock::Clock;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
-pub use sink::{BarSink, Cost, ItemError, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
+pub use sink::{BarSink, Cost, ItemError, ItemResult, SinkError, SinkStats};

@@ -1,36 +1,9 @@
 //! Where bars go.
 
-use crate::model::{BarUpdate, Manifest};
+use crate::engine::retry::Remedy;
+use crate::model::WriteItem;
 use futures::future::BoxFuture;
 use std::error::Error;
-use std::time::Duration;
-
-/// One thing to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WriteItem {
-    /// A bar.
-    Bar(BarUpdate),
-    /// What is covered; written after the bars it speaks of are acked.
-    Manifest(Manifest),
-}
-
-/// What a failure calls for. Retry code looks at this and never at the error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
-    /// Send again after the backoff, or after the time the store asked for.
-    Retry {
-        /// The store's own wish (`Retry-After`).
-        after: Option<Duration>,
-    },
-    /// Send again over a fresh connection.
-    Reconnect,
-    /// Stop sending until the quota is renewed; probe now and then.
-    Pause,
-    /// Set this item aside; the others go on.
-    Refuse,
-    /// Stop the run; nothing will succeed before a person acts.
-    Fatal,
-}
 
 /// Why one item of a batch was not written, while others may have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +54,7 @@ pub struct SinkStats {
 }
 
 /// A store of bars. The writer actor owns the only one, so an implementation need not guard against others.
-pub trait BarSink: Send + Sync + 'static {
+pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     /// Names the store in logs and errors; holds no secret.
     fn name(&self) -> &str;
 

@@ -1,0 +1,308 @@
+//! Batches of write items: coalesced, closed by count, bytes or age, never two writes of one bar at once.
+//!
+//! Owns what waits to be written and what is being written. Knows neither the store nor the clock: `now`
+//! is a monotonic instant given by the caller. A forming bar is replaced by any newer update of the same
+//! bar; final and revised bars and their order per bar are kept.
+
+use crate::model::{BarKey, BarSpec, BarState, Symbol, WriteItem};
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+/// When a batch is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Items in one batch at most, 1 and up.
+    pub len_max: usize,
+    /// Estimated bytes in one batch at most; a larger single item goes alone.
+    pub bytes_max: usize,
+    /// Age of the oldest item at which a batch is closed.
+    pub linger: Duration,
+    /// Whether a batch is closed at once while nothing is in flight.
+    pub eager: bool,
+}
+
+/// What is written at most once at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum ItemKey {
+    Bar(BarKey),
+    Manifest(BarSpec, jiff::civil::Date, Symbol),
+}
+
+#[derive(Debug)]
+struct Pending {
+    item: WriteItem,
+    weight: usize,
+    since: Duration,
+}
+
+/// Items that go to the store together, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The items; never empty.
+    pub items: Vec<WriteItem>,
+    /// Attempts made so far.
+    pub attempts: u32,
+}
+
+/// The queue before the store.
+#[derive(Debug)]
+pub struct Batcher {
+    limits: BatchLimits,
+    queue: BTreeMap<u64, Pending>,
+    /// Queue places of forming bars, which a newer update of the same bar replaces.
+    forming: HashMap<ItemKey, u64, FixedState>,
+    in_flight: HashSet<ItemKey, FixedState>,
+    next_place: u64,
+    bytes: usize,
+    /// Set when every queued item waits for one in flight, until one lands.
+    blocked: bool,
+    coalesced: u64,
+}
+
+impl Batcher {
+    /// Makes an empty queue.
+    pub fn new(limits: BatchLimits) -> Batcher {
+        Batcher {
+            limits: BatchLimits { len_max: limits.len_max.max(1), ..limits },
+            queue: BTreeMap::new(),
+            forming: HashMap::default(),
+            in_flight: HashSet::default(),
+            next_place: 0,
+            bytes: 0,
+            blocked: false,
+            coalesced: 0,
+        }
+    }
+
+    /// Queues an item of an estimated weight in bytes.
+    pub fn push(&mut self, item: WriteItem, weight: usize, now: Duration) {
+        let key = key_of(&item);
+        if !self.forming.is_empty()
+            && let Some(place) = self.forming.remove(&key)
+            && let Some(replaced) = self.queue.remove(&place)
+        {
+            self.bytes -= replaced.weight;
+            self.coalesced += 1;
+        }
+        let place = self.next_place;
+        self.next_place += 1;
+        if is_forming(&item) {
+            self.forming.insert(key, place);
+        }
+        self.bytes += weight;
+        self.blocked = false;
+        self.queue.insert(place, Pending { item, weight, since: now });
+    }
+
+    /// Items waiting.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Forming updates replaced by newer ones of the same bar.
+    pub fn coalesced(&self) -> u64 {
+        self.coalesced
+    }
+
+    /// Whether a batch should go out now; `idle` means nothing is in flight, `draining` that no more comes.
+    pub fn is_due(&self, now: Duration, idle: bool, draining: bool) -> bool {
+        let Some(oldest) = self.queue.values().next() else {
+            return false;
+        };
+        !self.blocked
+            && (draining
+                || (idle && self.limits.eager)
+                || self.queue.len() >= self.limits.len_max
+                || self.bytes >= self.limits.bytes_max
+                || now.saturating_sub(oldest.since) >= self.limits.linger)
+    }
+
+    /// The instant at which age alone closes the next batch.
+    pub fn due_at(&self) -> Option<Duration> {
+        if self.blocked {
+            return None;
+        }
+        self.queue.values().next().map(|oldest| oldest.since.saturating_add(self.limits.linger))
+    }
+
+    /// Closes a batch: the oldest items that fit and whose bars are not in flight.
+    pub fn take(&mut self) -> Option<Batch> {
+        let mut places = Vec::new();
+        let mut held: HashSet<ItemKey> = HashSet::new();
+        let mut bytes = 0;
+        for (&place, pending) in &self.queue {
+            if places.len() >= self.limits.len_max {
+                break;
+            }
+            let key = key_of(&pending.item);
+            if self.in_flight.contains(&key) || (!held.is_empty() && held.contains(&key)) {
+                held.insert(key);
+                continue;
+            }
+            if !places.is_empty() && bytes + pending.weight > self.limits.bytes_max {
+                break;
+            }
+            bytes += pending.weight;
+            places.push(place);
+        }
+        self.blocked = places.is_empty();
+        if places.is_empty() {
+            return None;
+        }
+        let items = places.into_iter().filter_map(|place| self.remove(place)).collect::<Vec<_>>();
+        self.in_flight.extend(items.iter().map(key_of));
+        Some(Batch { items, attempts: 0 })
+    }
+
+    fn remove(&mut self, place: u64) -> Option<WriteItem> {
+        let pending = self.queue.remove(&place)?;
+        self.bytes -= pending.weight;
+        if is_forming(&pending.item) {
+            self.forming.remove(&key_of(&pending.item));
+        }
+        Some(pending.item)
+    }
+
+    /// Takes everything that waits, whatever the limits.
+    pub fn drain(&mut self) -> Vec<WriteItem> {
+        self.forming.clear();
+        self.bytes = 0;
+        std::mem::take(&mut self.queue).into_values().map(|pending| pending.item).collect()
+    }
+
+    /// Releases an item whose fate is known, so that newer updates of its bar may go.
+    pub fn landed(&mut self, item: &WriteItem) {
+        self.in_flight.remove(&key_of(item));
+        self.blocked = false;
+    }
+}
+
+fn key_of(item: &WriteItem) -> ItemKey {
+    match item {
+        WriteItem::Bar(update) => ItemKey::Bar(update.bar.key()),
+        WriteItem::Manifest(manifest) => ItemKey::Manifest(manifest.spec, manifest.date, manifest.symbol),
+    }
+}
+
+fn is_forming(item: &WriteItem) -> bool {
+    match item {
+        WriteItem::Bar(update) => update.state == BarState::Forming,
+        WriteItem::Manifest(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Batch, BatchLimits, Batcher};
+    use crate::engine::testing::update;
+    use crate::model::BarState::{self, Final, Forming, Revised};
+    use crate::model::WriteItem;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const LIMITS: BatchLimits =
+        BatchLimits { len_max: 3, bytes_max: 100, linger: Duration::from_secs(5), eager: false };
+
+    fn bar(minute: i64, state: BarState, revision: u32) -> WriteItem {
+        WriteItem::Bar(update("AAPL", minute, state, revision))
+    }
+
+    fn batcher(items: &[WriteItem], weight: usize) -> Batcher {
+        let mut batcher = Batcher::new(LIMITS);
+        for item in items {
+            batcher.push(item.clone(), weight, Duration::ZERO);
+        }
+        batcher
+    }
+
+    fn items(batch: Option<Batch>) -> Vec<WriteItem> {
+        batch.map(|batch| batch.items).unwrap_or_default()
+    }
+
+    #[test]
+    fn batch_closes_by_count_bytes_or_age() {
+        let mut batcher = batcher(&[bar(0, Final, 0)], 10);
+        assert!(!batcher.is_due(Duration::from_secs(4), true, false));
+        assert!(batcher.is_due(Duration::from_secs(5), true, false));
+        assert_eq!(batcher.due_at(), Some(Duration::from_secs(5)));
+        batcher.push(bar(1, Final, 0), 10, Duration::ZERO);
+        batcher.push(bar(2, Final, 0), 10, Duration::ZERO);
+        assert!(batcher.is_due(Duration::ZERO, false, false), "three items");
+        let heavy = self::batcher(&[bar(0, Final, 0)], 100);
+        assert!(heavy.is_due(Duration::ZERO, false, false), "a hundred bytes");
+    }
+
+    #[test]
+    fn eager_batch_goes_at_once_when_idle_and_draining_needs_no_reason() {
+        let mut batcher = Batcher::new(BatchLimits { eager: true, ..LIMITS });
+        batcher.push(bar(0, Final, 0), 10, Duration::ZERO);
+        assert!(batcher.is_due(Duration::ZERO, true, false));
+        assert!(!batcher.is_due(Duration::ZERO, false, false));
+        assert!(batcher.is_due(Duration::ZERO, false, true));
+    }
+
+    #[test]
+    fn item_that_does_not_fit_waits_for_the_next_batch() {
+        let mut batcher = batcher(&[bar(0, Final, 0), bar(1, Final, 0)], 60);
+        assert_eq!(items(batcher.take()), [bar(0, Final, 0)]);
+        assert_eq!(items(batcher.take()), [bar(1, Final, 0)]);
+        let mut oversize = self::batcher(&[bar(0, Final, 0)], 500);
+        assert_eq!(items(oversize.take()).len(), 1, "a larger item goes alone");
+    }
+
+    #[test]
+    fn forming_bar_is_replaced_and_final_never() {
+        let updates = [bar(0, Forming, 0), bar(0, Forming, 0), bar(0, Final, 0), bar(0, Revised, 1)];
+        let mut batcher = batcher(&updates, 10);
+        assert_eq!(items(batcher.take()), [bar(0, Final, 0), bar(0, Revised, 1)]);
+        assert_eq!(batcher.coalesced(), 2);
+    }
+
+    #[test]
+    fn revision_waits_for_the_write_in_flight() {
+        let mut batcher = batcher(&[bar(0, Final, 0)], 10);
+        let first = batcher.take().unwrap();
+        batcher.push(bar(0, Revised, 1), 10, Duration::ZERO);
+        assert_eq!(batcher.take(), None);
+        assert!(!batcher.is_due(Duration::MAX, true, true), "blocked until it lands");
+        batcher.push(bar(1, Final, 0), 10, Duration::ZERO);
+        assert_eq!(items(batcher.take()), [bar(1, Final, 0)], "other bars overtake");
+        batcher.landed(&first.items[0]);
+        assert_eq!(items(batcher.take()), [bar(0, Revised, 1)]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_final_leaves_once_in_order_per_bar_and_within_limits(
+            pushes in proptest::collection::vec((0i64..5, 0u8..3, 1usize..60), 1..60),
+        ) {
+            let mut batcher = Batcher::new(LIMITS);
+            let mut want: Vec<WriteItem> = Vec::new();
+            for (revision, (minute, kind, weight)) in (0u32..).zip(pushes) {
+                let state = [Forming, Final, Revised][usize::from(kind)];
+                let item = bar(minute, state, revision);
+                if state != Forming {
+                    want.push(item.clone());
+                }
+                batcher.push(item, weight, Duration::ZERO);
+            }
+            let mut seen: Vec<WriteItem> = Vec::new();
+            while let Some(batch) = batcher.take() {
+                prop_assert!(batch.items.len() <= LIMITS.len_max);
+                for item in &batch.items {
+                    batcher.landed(item);
+                }
+                seen.extend(batch.items);
+            }
+            prop_assert!(batcher.is_empty());
+            seen.retain(|item| !super::is_forming(item));
+            prop_assert_eq!(seen, want);
+        }
+    }
+}
