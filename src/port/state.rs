@@ -102,7 +102,7 @@ pub struct SpoolRange {
 pub struct SpoolStats {
     /// Items.
     pub items: u64,
-    /// Bytes of the items as stored; the file is about twice as large.
+    /// Bytes of the items as stored; the file is somewhat larger.
     pub bytes: u64,
     /// When the first of them was appended.
     pub oldest: Option<Timestamp>,
@@ -160,6 +160,10 @@ pub struct Changes {
 pub struct Committed {
     /// Places of the appended items; `None` when none were.
     pub spooled: Option<SpoolRange>,
+    /// Items in the spool after it.
+    pub spool_items: u64,
+    /// Bytes of spool and dead letters after it, as the bound counts them.
+    pub spool_bytes: u64,
 }
 
 /// The durable state. One process owns it; the calls of one owner are applied in order.

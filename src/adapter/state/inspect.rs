@@ -6,12 +6,12 @@
 use super::db::file_opener;
 use super::fault::{Fault, from_io};
 use super::folder::Folder;
-use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals, decode_dead, decode_recent, decode_timed};
-use super::settings::StateSettings;
+use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals, decode_dead, decode_timed};
+use super::settings::{OpenCheck, StateSettings};
 use super::store::Store;
 use crate::engine::budget::BudgetUse;
 use crate::model::{Ohlc, Price, Timestamp, WriteItem};
-use crate::port::{Changes, Position, SpoolStats, StateError};
+use crate::port::{Changes, DeadLetter, Position, SpoolStats, StateError};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -95,6 +95,9 @@ impl std::fmt::Debug for Inspector {
 impl Inspector {
     /// Opens the state file of a folder, or another file in it, such as one that was set aside.
     ///
+    /// The other file is not verified as a whole, so that what is intact in it can be exported; the checksum of
+    /// every value still holds.
+    ///
     /// # Errors
     /// [`StateError::Locked`] while a barmill runs on the folder, [`StateError::Io`] when there is no such file,
     /// [`StateError::Corrupt`] when nothing of it can be read.
@@ -105,7 +108,9 @@ impl Inspector {
         if len == 0 {
             return Err(from_io(&file, io::ErrorKind::UnexpectedEof.into()));
         }
-        let store = Store::open(file.clone(), file_opener(&file, settings), settings.bounds)?;
+        let check = if file == folder.file() { settings.check } else { OpenCheck::Never };
+        let opener = file_opener(&file, &StateSettings { check, ..settings.clone() });
+        let store = Store::open(file, opener, settings.bounds)?;
         Ok(Inspector { store, _folder: folder })
     }
 
@@ -142,33 +147,14 @@ impl Inspector {
                 output.is_ok()
             };
             match table {
-                StateTable::Spool => snapshot.visit(SPOOL, decode_timed, |place, row: Result<Timed, _>| {
-                    tell(
-                        place,
-                        row.map(|row| StateRow { place, time: row.time, item: row.item, reason: None }),
-                    )
+                StateTable::Spool => snapshot.visit(SPOOL, decode_timed, |place, row| {
+                    tell(place, row.map(|row| StateRow::plain(place, row)))
+                }),
+                StateTable::Recent => snapshot.visit(RECENT, decode_timed, |place, row| {
+                    tell(place, row.map(|row| StateRow::plain(place, row)))
                 }),
                 StateTable::DeadLetters => snapshot.visit(DEAD, decode_dead, |place, row| {
-                    tell(
-                        place,
-                        row.map(|row| StateRow {
-                            place,
-                            time: row.time,
-                            item: row.item,
-                            reason: Some(row.reason),
-                        }),
-                    )
-                }),
-                StateTable::Recent => snapshot.visit(RECENT, decode_recent, |place, row| {
-                    tell(
-                        place,
-                        row.map(|(time, update)| StateRow {
-                            place,
-                            time,
-                            item: WriteItem::Bar(update),
-                            reason: None,
-                        }),
-                    )
+                    tell(place, row.map(|letter| StateRow::dead(place, letter)))
                 }),
             }
         })?;
@@ -265,6 +251,16 @@ impl Inspector {
             }
             moved += len;
         }
+    }
+}
+
+impl StateRow {
+    fn plain(place: u64, row: Timed) -> StateRow {
+        StateRow { place, time: row.time, item: row.item, reason: None }
+    }
+
+    fn dead(place: u64, letter: DeadLetter) -> StateRow {
+        StateRow { place, time: letter.time, item: letter.item, reason: Some(letter.reason) }
     }
 }
 

@@ -229,6 +229,7 @@ proptest! {
                         let spooled = (first < model.spool_next)
                             .then(|| SpoolRange { first, last: model.spool_next - 1 });
                         prop_assert_eq!(committed.spooled, spooled);
+                        prop_assert_eq!(committed.spool_items, u64::try_from(model.spool.len()).unwrap());
                     }
                     Err(error) => {
                         let full = matches!(error, StateError::Full { .. });

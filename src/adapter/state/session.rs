@@ -80,7 +80,8 @@ impl<'t> Session<'t> {
             self.put_meta("budget", |out| encode_budget(used, out))?;
         }
         self.add_recent(&changes.recent, changes.now)?;
-        Ok(Committed { spooled })
+        let Held { spool, dead, .. } = self.held;
+        Ok(Committed { spooled, spool_items: spool.items, spool_bytes: spool.bytes + dead.bytes })
     }
 
     /// Writes the totals; the last step before the commit.

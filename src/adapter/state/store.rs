@@ -166,7 +166,7 @@ impl Drop for Store {
     }
 }
 
-/// Rows take about twice their bytes, so a file of eight times as many is mostly free; a small one is let be.
+/// Rows take up to twice their bytes, so a file of eight times as many is mostly free; a small one is let be.
 fn is_mostly_free(file_len: u64, held_bytes: u64) -> bool {
     COMPACT_LEN_MIN < file_len && held_bytes.saturating_mul(8) < file_len
 }
