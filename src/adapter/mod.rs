@@ -5,5 +5,6 @@ pub mod clock;
 pub mod file;
 pub mod history;
 pub mod paced;
+pub mod state;
 pub mod store;
 pub mod stream;

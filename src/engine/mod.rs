@@ -2,7 +2,9 @@
 
 pub mod aggregate;
 pub mod batch;
+pub mod budget;
 pub mod calendar;
+pub mod circuit;
 pub mod coverage;
 pub mod days;
 pub mod delivery;

@@ -5,9 +5,11 @@
 mod clock;
 mod feed;
 mod sink;
+mod state;
 
 pub use crate::engine::retry::Remedy;
 pub use crate::model::WriteItem;
 pub use clock::Clock;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 pub use sink::{BarSink, Cost, ItemError, ItemResult, SinkError, SinkStats};
+pub use state::{Changes, Committed, DeadLetter, RecentBar, SpoolRange, SpoolStats, StateError, StateStore};
