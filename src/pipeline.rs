@@ -6,7 +6,7 @@
 mod builder;
 mod outcome;
 
-pub use crate::actor::{PaceSettings, WriterSettings};
+pub use crate::actor::{PaceSettings, WriterPorts, WriterSettings};
 pub use builder::{BuildError, PipelineBuilder};
 pub use outcome::{End, Finished, State, Summary};
 
@@ -15,9 +15,8 @@ use crate::actor::{
 };
 use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
 use crate::model::{BarUpdate, Trade};
-use crate::port::{BarSink, TradeFeed};
+use crate::port::TradeFeed;
 use futures::stream::{Stream, StreamExt};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -65,7 +64,7 @@ impl PipelineSettings {
 #[derive(Debug)]
 pub struct Pipeline {
     feeds: Vec<Box<dyn TradeFeed>>,
-    sink: Arc<dyn BarSink>,
+    ports: WriterPorts,
     settings: PipelineSettings,
 }
 
@@ -76,12 +75,8 @@ impl Pipeline {
     }
 
     /// Joins feeds and a store by the given bounds.
-    pub fn new(
-        feeds: Vec<Box<dyn TradeFeed>>,
-        sink: Arc<dyn BarSink>,
-        settings: PipelineSettings,
-    ) -> Pipeline {
-        Pipeline { feeds, sink, settings }
+    pub fn new(feeds: Vec<Box<dyn TradeFeed>>, ports: WriterPorts, settings: PipelineSettings) -> Pipeline {
+        Pipeline { feeds, ports, settings }
     }
 
     /// Runs until every feed has ended and every bar is written.
@@ -101,14 +96,14 @@ impl Pipeline {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(self) -> Running {
-        let Pipeline { feeds, sink, settings } = self;
+        let Pipeline { feeds, ports, settings } = self;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let mut supervisor = Supervisor::new(stop.clone());
         let (acked, _) = broadcast::channel(settings.listener_len_max.max(1));
         let shards = settings.shards.max(1);
         let (to_writer, writer_inbox) = mpsc::channel(settings.writer_queue_len_max.max(1));
         let (writer, writer_counts) =
-            Writer::pair(sink, settings.writer, (writer_inbox, shards), abort.clone(), acked.clone());
+            Writer::pair(ports, settings.writer, (writer_inbox, shards), abort.clone(), acked.clone());
         supervisor.spawn("write", writer.run());
         let (mut to_shards, mut shard_counts) = (Vec::new(), Vec::new());
         for shard in 0..shards {
@@ -224,7 +219,7 @@ impl Running {
         let summary = Summary::of(&watched.state(), started.elapsed());
         let end = match joined {
             Err(fault) => End::Failed(fault),
-            Ok(()) if abort.is_cancelled() => End::Aborted,
+            Ok(()) if abort.is_cancelled() || summary.spooled > 0 => End::Aborted,
             Ok(()) => End::Drained,
         };
         Finished { summary, end }

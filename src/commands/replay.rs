@@ -2,13 +2,15 @@
 
 use super::dispatch::{CommandError, complain};
 use super::{signals, wire};
+use barmill::adapter::clock::SystemClock;
 use barmill::adapter::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
 use barmill::adapter::paced::PacedFeed;
 use barmill::cli::{Exit, Progress, ReplayArguments, RunSummary, Tally};
 use barmill::config::{Config, Environment, SinkTarget, Speed};
-use barmill::pipeline::{End, Finished, Handle, Pipeline, Summary};
+use barmill::pipeline::{End, Finished, Handle, Pipeline, Summary, WriterPorts};
 use barmill::port::TradeFeed;
 use std::io::stdout;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time between two looks at the counts for the progress line.
@@ -31,7 +33,9 @@ pub(super) async fn run(
     };
     let pipeline = wire::pipeline(config, &zone, tempo)?;
     let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
-    let running = Pipeline::new(vec![feed], store.sink, pipeline).start();
+    let state = wire::state(config, &target);
+    let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
+    let running = Pipeline::new(vec![feed], ports, pipeline).start();
     let handle = running.handle();
     progress.start(None);
     let finished = tokio::select! {

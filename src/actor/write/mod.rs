@@ -1,7 +1,10 @@
 //! The writer actor: the one owner of the store's client.
 
 mod actor;
+mod attempt;
+mod log;
+mod rest;
 mod settings;
 
-pub use actor::Writer;
+pub use actor::{Writer, WriterPorts};
 pub use settings::{WriterCounts, WriterSettings};

@@ -7,6 +7,7 @@ mod db_tests;
 mod fault;
 mod folder;
 mod inspect;
+mod lazy;
 #[cfg(test)]
 mod model_tests;
 mod reads;
@@ -22,4 +23,5 @@ mod testing;
 pub use db::{Opened, StateDb};
 pub use folder::STATE_FILE;
 pub use inspect::{ExportError, Inspector, StateCheck, StateRow, StateSummary, StateTable};
+pub use lazy::LazyState;
 pub use settings::{Bounds, OpenCheck, StateSettings};
