@@ -1,1 +1,3 @@
 //! The adapters: implementations of the ports. No adapter knows another, nor any actor.
+
+pub mod live;

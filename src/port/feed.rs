@@ -1,5 +1,6 @@
 //! Where trades come from.
 
+use super::history::Gap;
 use crate::model::Trade;
 use futures::future::BoxFuture;
 use std::error::Error;
@@ -40,7 +41,7 @@ pub struct FeedError {
 }
 
 /// A source of trades: one venue connection, REST partition or sequence of files.
-pub trait TradeFeed: Send + 'static {
+pub trait TradeFeed: std::fmt::Debug + Send + 'static {
     /// Names the feed in logs and errors; holds no secret.
     fn name(&self) -> &str;
 
@@ -56,5 +57,11 @@ pub trait TradeFeed: Send + 'static {
     /// What was counted so far.
     fn stats(&self) -> FeedStats {
         FeedStats::default()
+    }
+
+    /// Takes the holes that stay open: the bars they touch are marked `gap`. Asked after every batch; a hole is
+    /// told before the trades that come after it.
+    fn take_gaps(&mut self) -> Vec<Gap> {
+        Vec::new()
     }
 }

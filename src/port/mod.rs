@@ -4,8 +4,12 @@
 
 mod clock;
 mod feed;
+mod history;
 mod sink;
+mod tap;
 
 pub use clock::Clock;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
+pub use history::{Gap, GapError, GapFill, GapSource};
 pub use sink::{BarSink, Cost, ItemError, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
+pub use tap::FrameTap;
