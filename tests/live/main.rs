@@ -2,5 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 #![allow(clippy::print_stdout, reason = "what was measured or skipped is told")]
+#![allow(clippy::disallowed_methods, reason = "the venue of a test runs on a task of its own")]
 
+mod ends;
+mod faults;
 mod recorded;
+mod venue;
+mod wire;
+mod world;
