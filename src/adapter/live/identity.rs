@@ -1,8 +1,10 @@
 //! Which trade is which, and which were seen lately.
 
-use crate::model::{Timestamp, Trade, TradeId};
+use crate::model::{Timestamp, Trade, TradeId, TradeKey};
 use std::collections::{HashSet, VecDeque};
 
+/// The coarsest clock of a venue's socket, nanoseconds.
+pub(super) const RESOLUTION_NS: i64 = 1_000_000;
 /// The most identities kept per symbol, whatever the horizon.
 const RECENT_LEN_MAX: usize = 1 << 16;
 
@@ -62,4 +64,14 @@ impl Recent {
             self.known.remove(&identity);
         }
     }
+}
+
+/// Whether a trade of the archive is the one a socket gave, whose clock is coarser.
+pub(super) fn is_copy(trade: &Trade, live: &TradeKey) -> bool {
+    let is_near = live.time <= trade.time && trade.time < live.time.saturating_add(RESOLUTION_NS);
+    let is_same = match live.id {
+        TradeId::NONE => trade.sequenced && trade.sequence == live.sequence,
+        id => trade.id == id,
+    };
+    is_same && is_near
 }

@@ -4,15 +4,13 @@
 //! are contiguous a hole shows in them; elsewhere every break of the connection is one. While a hole is open, live
 //! trades wait in a bounded buffer; what does not fit is fetched afterwards. Pure: time is an argument.
 
-use super::identity::{Identity, Recent};
+use super::identity::{Identity, RESOLUTION_NS, Recent, is_copy};
 use super::ledger::{Output, Rules};
 use crate::model::{Price, Symbol, Timestamp, Trade, TradeId, TradeKey};
 use crate::port::{Gap, GapFill};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The coarsest clock of a venue's socket, nanoseconds.
-const RESOLUTION_NS: i64 = 1_000_000;
 /// How far the venue's clock may be ahead of ours, nanoseconds.
 const SKEW_NS: i64 = 5_000_000_000;
 
@@ -291,14 +289,15 @@ impl Track {
         let expected = if rules.is_contiguous { self.expected() } else { None };
         let mut is_found = false;
         for trade in fill.trades.iter().filter(|trade| trade.symbol == self.symbol) {
-            is_found |=
-                before.is_some_and(|before| before.id == trade.id && before.sequence == trade.sequence);
+            is_found |= before.is_some_and(|before| is_copy(trade, &before));
             let identity = Identity::of(trade);
             let is_old = match expected {
                 Some(expected) => trade.sequence < expected,
                 None => self.is_before_start(trade) || self.recent.contains(identity),
             };
-            if !is_old && self.held.insert(identity, *trade).is_none() {
+            // A place in the archive's answer is no order that the socket's trades could share.
+            let sequence = if trade.sequenced { trade.sequence } else { 0 };
+            if !is_old && self.held.insert(identity, Trade { sequence, ..*trade }).is_none() {
                 output.stats.fetched += 1;
             }
         }

@@ -255,3 +255,23 @@ fn start_at_an_instant_takes_the_archive_from_there() {
         assert_eq!(delivered, tape[3..10]);
     }
 }
+
+#[test]
+fn archive_that_numbers_its_answers_is_matched_by_identity() {
+    let (mut continuity, place) = continuity(false, |_| {});
+    let mut tape = tape(4);
+    for trade in &mut tape {
+        (trade.sequence, trade.sequenced) = (0, false);
+    }
+    let numbered: Vec<Trade> =
+        (50..).zip(&tape).map(|(sequence, trade)| Trade { sequence, ..*trade }).collect();
+    continuity.on_live(&[place], MS, tape[0].time);
+    continuity.on_trade(place, &tape[0], MS);
+    continuity.on_down(&[place]);
+    continuity.on_live(&[place], MS, tape[3].time);
+    continuity.on_trade(place, &tape[3], MS);
+    let gap = continuity.ask(3 * MS, tape[3].time).unwrap();
+    continuity.on_fill(symbol(), &Ok(fill(&numbered, &gap)), 3 * MS, tape[3].time);
+    assert_eq!(continuity.take_ready(), tape);
+    assert!(continuity.is_whole());
+}
