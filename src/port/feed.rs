@@ -1,5 +1,6 @@
 //! Where trades come from.
 
+use super::history::Gap;
 use crate::model::Trade;
 use futures::future::BoxFuture;
 use std::error::Error;
@@ -57,6 +58,12 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
     fn stats(&self) -> FeedStats {
         FeedStats::default()
     }
+
+    /// Takes the holes that stay open: the bars they touch are marked `gap`. Asked after every batch; a hole is
+    /// told before the trades that come after it.
+    fn take_gaps(&mut self) -> Vec<Gap> {
+        Vec::new()
+    }
 }
 
 impl TradeFeed for Box<dyn TradeFeed> {
@@ -70,5 +77,9 @@ impl TradeFeed for Box<dyn TradeFeed> {
 
     fn stats(&self) -> FeedStats {
         self.as_ref().stats()
+    }
+
+    fn take_gaps(&mut self) -> Vec<Gap> {
+        self.as_mut().take_gaps()
     }
 }
