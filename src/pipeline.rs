@@ -6,7 +6,7 @@
 mod builder;
 mod outcome;
 
-pub use crate::actor::{PaceSettings, WriterPorts, WriterSettings};
+pub use crate::actor::{PaceSettings, ResumeSettings, WriterPorts, WriterSettings};
 pub use builder::{BuildError, PipelineBuilder};
 pub use outcome::{End, Finished, State, Summary};
 
@@ -111,7 +111,7 @@ impl Pipeline {
             let name = format!("aggregate {shard}");
             let aggregator = Aggregator::new(settings.aggregate.clone());
             let (actor, counts) =
-                AggregateActor::pair(name.clone(), aggregator, feeds.len(), inbox, to_writer.clone());
+                AggregateActor::pair(shard, aggregator, feeds.len(), inbox, to_writer.clone());
             supervisor.spawn(&name, actor.run());
             to_shards.push(to_shard);
             shard_counts.push(counts);

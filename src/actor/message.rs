@@ -29,8 +29,13 @@ pub enum FeedMessage {
 /// From a shard to the writer.
 #[derive(Debug)]
 pub enum ShardMessage {
-    /// Bars in the order they changed.
-    Updates(Vec<BarUpdate>),
+    /// Bars of one shard in the order they changed.
+    Updates {
+        /// The shard, from 0.
+        shard: usize,
+        /// The bars; never empty.
+        updates: Vec<BarUpdate>,
+    },
     /// Every feed came to its end and every bar of the shard was sent.
     End,
 }

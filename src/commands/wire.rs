@@ -155,6 +155,7 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
         },
         timeout: Duration::from_millis(config.redis.timeout_ms),
         budget: BudgetLimits::default(),
+        resume: None,
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
         pace: PaceSettings {
             commands_per_second: NonZeroU32::new(writer.commands_per_second),

@@ -259,6 +259,7 @@ fn default_settings() -> PipelineSettings {
             },
             timeout: Duration::from_secs(30),
             budget: BudgetLimits::default(),
+            resume: None,
             drain_timeout: Duration::from_secs(25),
             pace: PaceSettings {
                 commands_per_second: NonZeroU32::new(10_000),

@@ -6,6 +6,7 @@
 use super::attempt::{self, Report};
 use super::log::{self, Failed};
 use super::rest;
+use super::resume::Resume;
 use super::settings::{WriterCounts, WriterSettings};
 use crate::actor::fault::{Failure, Fault, chain};
 use crate::actor::message::ShardMessage;
@@ -58,6 +59,9 @@ pub struct Writer {
     origin: Instant,
     /// When the store last took something, since the start.
     progress: Duration,
+    pub(super) resume: Option<Resume>,
+    /// Set while a place is to be saved: nothing is taken in until nothing is outstanding.
+    pausing: bool,
     pub(super) failure: Option<Failure>,
     pub(super) counts: watch::Sender<WriterCounts>,
     acked: broadcast::Sender<BarUpdate>,
@@ -84,6 +88,8 @@ impl Writer {
             work: FuturesUnordered::new(),
             origin: Instant::now(),
             progress: Duration::ZERO,
+            resume: None,
+            pausing: false,
             failure: None,
             ports,
             settings,
@@ -114,6 +120,7 @@ impl Writer {
                 Event::Inbox(message) => self.on_inbox(message),
             }
             self.launch();
+            self.save_place().await?;
             self.publish();
         }
         if self.failure.is_some() { rest::leave(self).await } else { rest::close(self).await }
@@ -133,11 +140,16 @@ impl Writer {
         }
         self.delivery = Delivery::new(self.settings.delivery.clone(), Some(spooled));
         self.budget = Budget::new(self.settings.budget, used, self.ports.clock.now());
+        if let Some(settings) = self.settings.resume.clone() {
+            let resume = Resume::load(settings, self.shards_open, state.as_ref()).await;
+            self.resume = Some(resume.map_err(Fault::State)?);
+        }
         Ok(())
     }
 
     async fn next_event(&mut self) -> Event {
-        let deadline = [self.delivery.deadline(), self.stuck_at()].into_iter().flatten().min();
+        let deadline =
+            [self.delivery.deadline(), self.stuck_at(), self.pause_at()].into_iter().flatten().min();
         let deadline = deadline.map(|due| self.origin + due);
         let has_room = self.inbox_open && self.delivery.has_room();
         tokio::select! {
@@ -161,9 +173,9 @@ impl Writer {
 
     pub(super) fn on_inbox(&mut self, message: Option<ShardMessage>) {
         match message {
-            Some(ShardMessage::Updates(updates)) => {
+            Some(ShardMessage::Updates { shard, updates }) => {
                 for update in updates {
-                    self.push(WriteItem::Bar(update));
+                    self.on_update(shard, update);
                 }
             }
             Some(ShardMessage::End) => self.shards_open -= 1,
@@ -173,6 +185,40 @@ impl Writer {
                 self.delivery.close(self.shards_open == 0);
             }
         }
+    }
+
+    fn on_update(&mut self, shard: usize, update: BarUpdate) {
+        if self.resume.as_mut().is_none_or(|resume| resume.receive(shard)) {
+            self.push(WriteItem::Bar(update));
+        } else {
+            self.delivery.skip(&update);
+            self.counts.send_modify(|counts| counts.resumed += 1);
+        }
+    }
+
+    /// When the next place is to be saved; the last one is not worth it.
+    fn pause_at(&self) -> Option<Duration> {
+        let resume = self.resume.as_ref().filter(|_| self.inbox_open && !self.pausing)?;
+        Some(resume.next_at())
+    }
+
+    /// Holds the inbox back until nothing is outstanding, then saves how far each shard is delivered.
+    async fn save_place(&mut self) -> Result<(), Fault> {
+        let now = self.origin.elapsed();
+        if self.pause_at().is_some_and(|at| at <= now) {
+            self.pausing = true;
+            self.delivery.set_flushing(true);
+            self.launch();
+        }
+        if !self.pausing || !self.delivery.is_settled() {
+            return Ok(());
+        }
+        self.pausing = false;
+        self.delivery.set_flushing(false);
+        if let (Some(resume), Some(state)) = (&mut self.resume, &self.ports.state) {
+            state.checkpoint_save(resume.places(now)).await.map_err(Fault::State)?;
+        }
+        Ok(())
     }
 
     fn push(&mut self, item: WriteItem) {

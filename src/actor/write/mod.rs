@@ -4,7 +4,8 @@ mod actor;
 mod attempt;
 mod log;
 mod rest;
+mod resume;
 mod settings;
 
 pub use actor::{Writer, WriterPorts};
-pub use settings::{WriterCounts, WriterSettings};
+pub use settings::{ResumeSettings, WriterCounts, WriterSettings};

@@ -2,6 +2,7 @@
 
 use super::actor::Writer;
 use super::attempt::changes;
+use super::resume::Resume;
 use crate::actor::fault::{Fault, chain};
 use crate::engine::delivery::count_bars;
 use crate::port::{BarSink, Changes, StateStore};
@@ -15,13 +16,18 @@ pub(super) async fn close(writer: Writer) -> Result<(), Fault> {
     tracing::info!(
         sink = writer.ports.sink.name(),
         written = counts.bars + counts.revised,
+        resumed = counts.resumed,
         refused = counts.dead_letters,
         "store closed"
     );
     if let Some(state) = &writer.ports.state {
         let (now, budget) = (writer.ports.clock.now(), Some(writer.budget.used()));
-        if writer.has_budget() && counts.sink.commands > 0 {
-            state.commit(Changes { now, budget, ..Changes::default() }).await.map_err(Fault::State)?;
+        let checkpoints = writer.resume.as_ref().map(Resume::forgotten).unwrap_or_default();
+        if !checkpoints.is_empty() || (writer.has_budget() && counts.sink.commands > 0) {
+            state
+                .commit(Changes { now, checkpoints, budget, ..Changes::default() })
+                .await
+                .map_err(Fault::State)?;
         }
         state.close().await.map_err(Fault::State)?;
     }
@@ -38,8 +44,10 @@ pub(super) async fn leave(mut writer: Writer) -> Result<(), Fault> {
     let at_risk = count_bars(&rescued.append);
     let (now, budget) = (writer.ports.clock.now(), writer.budget.used());
     let before = writer.delivery.spooled();
+    let checkpoints = writer.resume.as_mut().map(|resume| resume.places(Duration::ZERO)).unwrap_or_default();
+    let rest = Changes { checkpoints, ..changes(rescued, now, Some(budget)) };
     let (unwritten, spooled) = match writer.ports.state.clone() {
-        Some(state) => spool(state.as_ref(), changes(rescued, now, Some(budget)), before).await,
+        Some(state) => spool(state.as_ref(), rest, before).await,
         None => (at_risk, 0),
     };
     writer.publish();

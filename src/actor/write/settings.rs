@@ -17,8 +17,19 @@ pub struct WriterSettings {
     pub pace: PaceSettings,
     /// The commands that may be spent.
     pub budget: BudgetLimits,
+    /// Where a run that was killed goes on; `None` starts from the beginning.
+    pub resume: Option<ResumeSettings>,
     /// After the end of the input: longest time without an ack before the rest stays in the spool.
     pub drain_timeout: Duration,
+}
+
+/// How a run that is repeated with the same input and settings is told, and how often its place is saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumeSettings {
+    /// Names input and settings: the same name must give the same updates in the same order per shard.
+    pub name: String,
+    /// Time between two saved places; each costs one pause of about a round trip.
+    pub every: Duration,
 }
 
 /// What the writer has done so far.
@@ -26,6 +37,8 @@ pub struct WriterSettings {
 pub struct WriterCounts {
     /// Final bars acked, those of an earlier run's spool included.
     pub bars: u64,
+    /// Updates not sent again, because an earlier run of the same input has delivered them.
+    pub resumed: u64,
     /// Revised updates acked.
     pub revised: u64,
     /// Forming updates replaced by newer ones before they were sent.

@@ -6,7 +6,7 @@ use crate::engine::batch::{Batch, Batcher};
 use crate::engine::circuit::{Circuit, CircuitState, Failure, Sending, Sent, Transition};
 use crate::engine::coverage::Coverage;
 use crate::engine::retry::{Backoff, Remedy};
-use crate::model::{BarState, WriteItem};
+use crate::model::{BarState, BarUpdate, WriteItem};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub struct Delivery {
     waiting: BTreeMap<(Duration, u64), Batch>,
     spool: Option<Spool>,
     finals_only: bool,
+    /// Set while everything is to leave memory as soon as it can.
+    flushing: bool,
     halted: bool,
     closing: Option<Closing>,
 }
@@ -77,6 +79,7 @@ impl Delivery {
             waiting: BTreeMap::new(),
             spool: spooled.map(|items| Spool { items, ..Spool::default() }),
             finals_only: false,
+            flushing: false,
             halted: false,
             closing: None,
             settings,
@@ -86,7 +89,7 @@ impl Delivery {
     /// Whether more may be pushed.
     pub fn has_room(&self) -> bool {
         let spooling = self.spool.as_ref().map_or(0, |spool| spool.next.append.len());
-        !self.halted && self.batcher.len() + spooling < self.settings.queue_len_max
+        !self.halted && !self.flushing && self.batcher.len() + spooling < self.settings.queue_len_max
     }
 
     /// Takes in an item of an estimated weight in bytes.
@@ -102,6 +105,23 @@ impl Delivery {
         self.finals_only = finals_only;
     }
 
+    /// Takes in an update that an earlier run left in the store or the spool: it counts, and is not sent again.
+    pub fn skip(&mut self, update: &BarUpdate) {
+        self.coverage.record(update);
+    }
+
+    /// Takes nothing more in and closes every batch at once, until called with `false`.
+    pub fn set_flushing(&mut self, flushing: bool) {
+        self.flushing = flushing;
+    }
+
+    /// Whether everything pushed so far is in the store or the spool.
+    pub fn is_settled(&self) -> bool {
+        let from_queue = self.flights.values().any(|flight| flight.places.is_empty());
+        let spooling = self.spool.as_ref().is_some_and(Spool::is_appending);
+        self.batcher.is_empty() && !from_queue && self.waiting.is_empty() && !spooling
+    }
+
     /// Says that no more bars come; `complete` when every trade of the input is in them.
     pub fn close(&mut self, complete: bool) {
         self.closing = Some(Closing { complete, manifests_queued: false });
@@ -109,9 +129,7 @@ impl Delivery {
 
     /// The manifests to push, once: when the input is closed and every bar is in the store or the spool.
     pub fn manifests(&mut self) -> Vec<WriteItem> {
-        let from_queue = self.flights.values().any(|flight| flight.places.is_empty());
-        let spooling = self.spool.as_ref().is_some_and(Spool::is_appending);
-        let settled = self.batcher.is_empty() && !from_queue && self.waiting.is_empty() && !spooling;
+        let settled = self.is_settled();
         match &mut self.closing {
             Some(closing) if settled && !self.halted && !closing.manifests_queued => {
                 closing.manifests_queued = true;
@@ -179,11 +197,15 @@ impl Delivery {
 
     fn take_queued(&mut self, now: Duration) -> Option<Batch> {
         let idle = self.flights.is_empty() && self.waiting.is_empty();
-        if self.has_slot() && self.batcher.is_due(now, idle, self.closing.is_some()) {
+        if self.has_slot() && self.batcher.is_due(now, idle, self.is_draining()) {
             self.batcher.take()
         } else {
             None
         }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.flushing || self.closing.is_some()
     }
 
     fn has_slot(&self) -> bool {
@@ -193,7 +215,7 @@ impl Delivery {
     /// While the store is out, what is due goes to the end of the spool, one commit at a time.
     fn divert(&mut self, now: Duration) -> Option<Work> {
         let is_appending = self.spool.as_ref().is_none_or(Spool::is_appending);
-        if is_appending || !self.batcher.is_due(now, true, self.closing.is_some()) {
+        if is_appending || !self.batcher.is_due(now, true, self.is_draining()) {
             return None;
         }
         let items = self.batcher.take()?.items;
