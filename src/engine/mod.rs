@@ -5,6 +5,7 @@ pub mod batch;
 pub mod budget;
 pub mod calendar;
 pub mod circuit;
+pub mod concurrency;
 pub mod coverage;
 pub mod days;
 pub mod delivery;

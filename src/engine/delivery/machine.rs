@@ -4,6 +4,7 @@ use super::settings::DeliverySettings;
 use super::work::{Landed, Parcel, StateChange, Verdict, Work, bar_of, count_bars};
 use crate::engine::batch::{Batch, Batcher};
 use crate::engine::circuit::{Circuit, CircuitState, Failure, Sending, Sent, Transition};
+use crate::engine::concurrency::Concurrency;
 use crate::engine::coverage::Coverage;
 use crate::engine::retry::{Backoff, Remedy};
 use crate::model::{BarState, BarUpdate, WriteItem};
@@ -19,6 +20,7 @@ pub struct Delivery {
     backoff: Backoff,
     coverage: Coverage,
     circuit: Circuit,
+    concurrency: Concurrency,
     flights: BTreeMap<u64, Flight>,
     next_flight: u64,
     /// Batches between two attempts, by the instant of the next one.
@@ -74,6 +76,7 @@ impl Delivery {
             backoff: Backoff::new(settings.retry, settings.seed),
             coverage: Coverage::new(&settings.zone),
             circuit: Circuit::new(settings.probes, settings.seed, is_empty, Duration::ZERO),
+            concurrency: Concurrency::new(settings.in_flight_max),
             flights: BTreeMap::new(),
             next_flight: 0,
             waiting: BTreeMap::new(),
@@ -209,7 +212,7 @@ impl Delivery {
     }
 
     fn has_slot(&self) -> bool {
-        self.flights.len() + self.waiting.len() < self.settings.in_flight_max.max(1)
+        self.flights.len() + self.waiting.len() < self.concurrency.limit()
     }
 
     /// While the store is out, what is due goes to the end of the spool, one commit at a time.
@@ -292,6 +295,7 @@ impl Delivery {
 
     /// A flight has come back: settles every item, and says what becomes of those that failed.
     pub fn landed(&mut self, landed: Landed, now: Duration) -> Vec<Verdict> {
+        let at_limit = !self.has_slot();
         let Some(flight) = self.flights.remove(&landed.flight) else { return Vec::new() };
         let is_spooled = !flight.places.is_empty();
         let (mut failed, mut dead, mut gravest) = (Vec::new(), Vec::new(), None::<Remedy>);
@@ -326,8 +330,14 @@ impl Delivery {
             }
         }
         match gravest {
-            None => verdicts.extend(self.succeeded(flight.sent, now)),
-            Some(remedy) => verdicts.push(self.failed(&flight, failed, remedy, now)),
+            None => {
+                self.concurrency.on_answer(landed.took, at_limit);
+                verdicts.extend(self.succeeded(flight.sent, now));
+            }
+            Some(remedy) => {
+                self.concurrency.on_trouble();
+                verdicts.push(self.failed(&flight, failed, remedy, now));
+            }
         }
         verdicts
     }
