@@ -169,7 +169,6 @@ impl Delivery {
             Verdict::Again(delay)
         } else {
             self.halted = true;
-            self.given_up += count_bars(&batch.items);
             Verdict::GivenUp
         }
     }
@@ -182,13 +181,12 @@ impl Delivery {
         self.flying == 0 && (self.halted || finished)
     }
 
-    /// Gives up everything not under way and counts the bars that are not in the store.
+    /// Gives up everything and counts the bars that are not known to be in the store, those under way included.
     pub fn give_up(&mut self) -> u64 {
         self.halted = true;
-        let waiting = std::mem::take(&mut self.waiting);
-        self.given_up += waiting.values().map(|batch| count_bars(&batch.items)).sum::<u64>();
+        self.waiting.clear();
         self.given_up += count_bars(&self.batcher.drain());
-        self.given_up
+        self.given_up + self.batcher.unlanded_bars()
     }
 
     /// Items waiting.

@@ -13,6 +13,7 @@ use crate::model::{BarState, BarUpdate, WriteItem};
 use crate::port::{BarSink, ItemError, ItemResult, Remedy, SinkError};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -158,13 +159,13 @@ impl Writer {
         let (sink, pace, timeout) = (Arc::clone(&self.sink), Arc::clone(&self.pace), self.timeout);
         Box::pin(async move {
             pace.permit(sink.cost(&batch.items)).await;
-            let result = match tokio::time::timeout(timeout, sink.write(&batch.items)).await {
-                Ok(result) => result,
-                Err(elapsed) => Err(SinkError {
-                    operation: format!("write to {}", sink.name()),
-                    remedy: Remedy::Reconnect,
-                    source: Box::new(elapsed),
-                }),
+            let result = if sink.is_patient() {
+                sink.write(&batch.items).await
+            } else {
+                match tokio::time::timeout(timeout, sink.write(&batch.items)).await {
+                    Ok(result) => result,
+                    Err(elapsed) => Err(failed(sink.as_ref(), Remedy::Reconnect, elapsed)),
+                }
             };
             if matches!(&result, Err(error) if error.remedy == Remedy::Reconnect) {
                 sink.reconnect().await;
@@ -177,7 +178,13 @@ impl Writer {
         self.delivery.landed();
         let Landing { batch, result } = landing;
         match result {
-            Ok(results) => self.on_answered(batch, results),
+            Ok(results) if results.len() == batch.items.len() => self.on_answered(batch, results),
+            Ok(results) => {
+                // Which items were written is unknown, and writing one again does no harm.
+                let cause = format!("{} results for {} items", results.len(), batch.items.len());
+                let error = failed(self.sink.as_ref(), Remedy::Retry { after: None }, cause);
+                self.on_failed(batch, error);
+            }
             Err(error) => self.on_failed(batch, error),
         }
     }
@@ -280,6 +287,10 @@ impl Writer {
             counts.sink = self.sink.stats();
         });
     }
+}
+
+fn failed(sink: &dyn BarSink, remedy: Remedy, source: impl Into<Box<dyn Error + Send + Sync>>) -> SinkError {
+    SinkError { operation: format!("write to {}", sink.name()), remedy, source: source.into() }
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
