@@ -7,9 +7,13 @@ mod layers;
 #[cfg(test)]
 mod licences;
 #[cfg(test)]
+mod pipeline;
+#[cfg(test)]
 mod proxy_kit;
 #[cfg(test)]
 mod redis_kit;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
