@@ -9,7 +9,10 @@ use barmill::{BarSpec, Symbol, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write, stdout};
+use std::io::stdout;
+
+/// Nanoseconds of a day.
+const DAY_NS: i64 = 86_400_000_000_000;
 
 /// The sink keeps nothing that could be read.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +39,7 @@ pub(super) async fn run(
         }
     }
     rows.sort_by_key(|row| (row.symbol, row.start));
-    let mut out = BufWriter::new(stdout().lock());
-    render(&rows, arguments.output, &mut out)?;
-    out.flush()?;
-    Ok(())
+    Ok(render(&rows, arguments.output, &mut stdout().lock())?)
 }
 
 struct Reading<'a> {
@@ -62,6 +62,8 @@ impl Reading<'_> {
         let mut names: BTreeMap<Symbol, String> = BTreeMap::new();
         let reader = self.reader(&TimeZone::UTC).await?;
         let (from, to) = arguments.period().resolve(&TimeZone::UTC)?;
+        // No zone is a day ahead of UTC or behind it.
+        let (from, to) = (from.saturating_sub(DAY_NS), to.saturating_add(DAY_NS));
         for date in dates(from, to, &TimeZone::UTC) {
             for stored in reader.manifests(self.spec, date).await? {
                 names.insert(stored.manifest.symbol, stored.manifest.zone);
