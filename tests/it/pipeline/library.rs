@@ -147,6 +147,21 @@ async fn a_late_trade_is_counted_and_not_folded() {
 }
 
 #[test]
+fn every_example_runs_to_its_end() {
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_barmill")).with_file_name("examples");
+    for (name, last) in [
+        ("embed", "600 trades, 12 bars in embedded:"),
+        ("custom_sink", "SPY closed at "),
+        ("replay_test", " of 59 bars rise"),
+    ] {
+        let output = std::process::Command::new(folder.join(name)).output().expect("cargo builds examples");
+        let said = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.lines().last().is_some_and(|line| line.contains(last)), "{name}: {said}");
+    }
+}
+
+#[test]
 fn a_pipeline_without_feed_or_sink_says_what_is_missing() {
     let nothing = Pipeline::builder().build().unwrap_err();
     assert!(matches!(nothing, BuildError::NoFeed), "{nothing}");

@@ -77,6 +77,15 @@ fn help_and_version_are_on_stdout_and_a_wrong_command_line_on_stderr() {
 }
 
 #[test]
+fn a_view_that_the_store_cannot_take_is_a_wrong_config() {
+    let program = Program::new();
+    program.file("day.csv", DAY.massive_csv());
+    let ended = program.run(&["replay", "day.csv", "--set", "view.namespace=a:b"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains(r#"namespace "a:b" is not 1 to 64 letters"#), "{}", ended.err);
+}
+
+#[test]
 fn all_faults_of_a_config_are_told_with_line_and_column_and_nothing_is_done() {
     let program = Program::new().env("BARMILL__AGGREGATE__SHARDS", "none");
     program.file("my.toml", "[bars]\nspecs = [\"7m\"]\n[writer]\n  bach_len_max = 5\n[view]\nttl_s = -1\n");
