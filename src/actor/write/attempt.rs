@@ -13,6 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// A store that does not answer item by item; nothing is known of any of them.
+#[derive(Debug, thiserror::Error)]
+#[error("{results} results for {items} items")]
+struct Miscounted {
+    results: usize,
+    items: usize,
+}
+
 /// What a piece of work came to.
 #[derive(Debug)]
 pub(super) enum Report {
@@ -35,6 +43,11 @@ pub(super) fn send(
         pace.permit(sink.cost(&parcel.items)).await;
         let start = Instant::now();
         let result = match tokio::time::timeout(timeout, sink.write(&parcel.items)).await {
+            Ok(Ok(results)) if results.len() != parcel.items.len() => Err(SinkError {
+                operation: format!("write to {}", sink.name()),
+                remedy: Remedy::Reconnect,
+                source: Box::new(Miscounted { results: results.len(), items: parcel.items.len() }),
+            }),
             Ok(result) => result,
             Err(elapsed) => Err(SinkError {
                 operation: format!("write to {}", sink.name()),
@@ -52,7 +65,8 @@ pub(super) fn send(
             }
             Err(error) => {
                 if error.remedy == Remedy::Reconnect {
-                    sink.reconnect().await;
+                    // A client that does not let go in time is used as it is; the next attempt tells.
+                    let _in_time = tokio::time::timeout(timeout, sink.reconnect()).await;
                 }
                 let failure = Some((error.remedy, chain(&error)));
                 (vec![failure; parcel.items.len()], Some(error))
