@@ -39,7 +39,7 @@ pub struct PipelineSettings {
     pub feed_queue_len_max: usize,
     /// Messages of up to 4,096 bars waiting before the writer at most.
     pub writer_queue_len_max: usize,
-    /// Acked updates kept for a slow listener of [`Running::bars`] at most.
+    /// Acked updates kept for a slow listener of [`Handle::bars`] at most.
     pub listener_len_max: usize,
     /// Time from `stop` until `abort`.
     pub drain_timeout: Duration,
@@ -51,7 +51,7 @@ impl PipelineSettings {
         let batch = self.batch_len_max * size_of::<Trade>();
         let message = 4_096 * size_of::<BarUpdate>();
         let delivery = &self.writer.delivery;
-        let items = delivery.queue_len_max + 4_096 + delivery.in_flight_max * delivery.batch.len_max;
+        let items = delivery.queue_len_max + 4_096 + (delivery.in_flight_max + 1) * delivery.batch.len_max;
         feeds * 2 * batch
             + self.shards * self.feed_queue_len_max * batch
             + self.writer_queue_len_max * message

@@ -15,10 +15,13 @@ struct Written {
     bars: u64,
     trades: u64,
     revision: u32,
+    /// Whether the store refused a bar of it.
+    refused: bool,
 }
 
 /// Counts acked bars per spec, civil date and symbol; one entry of about 100 bytes each.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Coverage {
     days: CivilDays,
     zone: String,
@@ -37,6 +40,20 @@ impl Coverage {
         if update.state == BarState::Forming {
             return;
         }
+        let entry = self.entry(update);
+        entry.bars += u64::from(update.state == BarState::Final);
+        entry.trades += update.trades_added;
+        entry.revision = entry.revision.max(update.revision);
+    }
+
+    /// Notes that the store refuses the update, so that no manifest calls its day complete.
+    pub fn refuse(&mut self, update: &BarUpdate) {
+        if update.state != BarState::Forming {
+            self.entry(update).refused = true;
+        }
+    }
+
+    fn entry(&mut self, update: &BarUpdate) -> &mut Written {
         let bar = &update.bar;
         let key = (bar.spec, self.days.date_of(bar.start), bar.symbol);
         let entry = self.written.entry(key).or_insert(Written {
@@ -45,12 +62,11 @@ impl Coverage {
             bars: 0,
             trades: 0,
             revision: 0,
+            refused: false,
         });
         entry.from = entry.from.min(bar.start);
         entry.to = entry.to.max(bar.end);
-        entry.bars += u64::from(update.state == BarState::Final);
-        entry.trades += update.trades_added;
-        entry.revision = entry.revision.max(update.revision);
+        entry
     }
 
     /// Takes the manifests of everything counted, ordered by spec, date and symbol.
@@ -63,7 +79,7 @@ impl Coverage {
             zone: self.zone.clone(),
             from: written.from,
             to: written.to,
-            complete,
+            complete: complete && !written.refused,
             bars: written.bars,
             trades: written.trades,
             revision: written.revision,
@@ -93,5 +109,18 @@ mod tests {
         assert_eq!(manifest.to.to_string(), "2025-10-15T13:33:00Z");
         assert_eq!(manifest.zone, "America/New_York");
         assert!(manifest.complete);
+    }
+
+    #[test]
+    fn day_with_a_refused_bar_is_not_complete() {
+        let mut coverage = Coverage::new(&TimeZone::UTC);
+        coverage.record(&update("AAPL", 0, Final, 0));
+        coverage.refuse(&update("AAPL", 1, Final, 0));
+        coverage.record(&update("MSFT", 0, Final, 0));
+        let manifests = coverage.take(true);
+        assert_eq!(
+            manifests.iter().map(|one| (one.bars, one.complete)).collect::<Vec<_>>(),
+            [(1, false), (1, true)]
+        );
     }
 }

@@ -1,7 +1,11 @@
 //! The integration tests of barmill: one binary, on the public API, with real servers on loopback.
 
 #[cfg(test)]
+mod fault_matrix;
+#[cfg(test)]
 mod history;
+#[cfg(test)]
+mod kill9;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
