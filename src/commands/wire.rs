@@ -178,11 +178,16 @@ fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError>
         config::ViewKind::SymbolDay => ViewKind::SymbolDay,
         config::ViewKind::Minute => ViewKind::Minute,
         config::ViewKind::KeyPerBar => ViewKind::KeyPerBar,
+        config::ViewKind::Stream => ViewKind::Stream,
+        config::ViewKind::Publish => ViewKind::Publish,
     };
     let defaults = ViewSettings::new(kind, zone.clone())?;
     Ok(ViewSettings {
         key: view.key_template().parse()?,
         field: view.field_template().map(str::parse).transpose()?,
+        also_stream: view.also_stream().map(str::parse).transpose()?,
+        also_publish: view.also_publish().map(str::parse).transpose()?,
+        stream_len_max: (view.stream_len_max > 0).then_some(view.stream_len_max),
         value: match view.value {
             config::ValueFormat::Json => defaults.value,
             config::ValueFormat::Csv => ValueForm::Csv,

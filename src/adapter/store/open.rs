@@ -11,6 +11,7 @@ use super::sink::ViewSink;
 use super::stdout::LinesSink;
 use super::url::SinkUrl;
 use super::view::View;
+use super::view_settings::ViewKind;
 use crate::port::{BarSink, Clock};
 use secrecy::SecretString;
 use std::fmt;
@@ -86,6 +87,8 @@ pub async fn connect(
         SinkUrl::Null => return Ok(Opened { sink: Arc::new(NullSink::default()), reader: None }),
     };
     let view = Arc::new(view);
-    let reader = BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock));
-    Ok(Opened { sink: Arc::new(ViewSink::new(store, view, clock)), reader: Some(reader) })
+    let keeps_bars = view.settings().kind != ViewKind::Publish;
+    let reader =
+        keeps_bars.then(|| BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock)));
+    Ok(Opened { sink: Arc::new(ViewSink::new(store, view, clock)), reader })
 }

@@ -2,12 +2,13 @@
 
 use super::batch;
 use super::command::Command;
-use super::key_store::{CommandResult, KeyStore, failed};
+use super::key_store::{KeyStore, failed};
+use super::plain;
+use super::script;
 use super::view::View;
 use crate::port::{BarSink, Clock, Cost, ItemResult, SinkError, SinkStats, WriteItem};
 use futures::future::BoxFuture;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Writes bars and manifests as a [`View`] lays them out.
@@ -34,12 +35,6 @@ impl fmt::Debug for ViewSink {
     }
 }
 
-/// The fate of an item: the first failure among its commands.
-fn fate(results: &[CommandResult], carriers: Range<usize>) -> ItemResult {
-    let failure = results[carriers].iter().find_map(|result| result.as_ref().err());
-    failure.map_or(Ok(()), |error| Err(error.clone()))
-}
-
 impl BarSink for ViewSink {
     fn name(&self) -> &str {
         self.store.name()
@@ -51,9 +46,13 @@ impl BarSink for ViewSink {
                 return Ok(Vec::new());
             }
             let batch = batch::encode(&self.view, items, self.clock.now());
-            let results = self.store.run(&batch.commands).await?;
-            assert!(results.len() == batch.commands.len(), "a key store answers every command");
-            Ok(batch.carriers.into_iter().map(|carriers| fate(&results, carriers)).collect())
+            let plan = plain::plan(&self.view, batch);
+            if plan.commands.is_empty() {
+                return Ok(vec![Ok(()); items.len()]);
+            }
+            let results = script::run(self.store.as_ref(), &plan.commands).await?;
+            assert!(results.len() == plan.commands.len(), "a key store answers every command");
+            Ok(plan.carriers.iter().map(|carriers| plain::fate(&results, carriers)).collect())
         })
     }
 
