@@ -31,6 +31,7 @@ pub(super) async fn run(
     };
     let pipeline = wire::pipeline(config, &zone, tempo)?;
     let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
+    store.sink.open().await?;
     let running = Pipeline::new(vec![feed], store.sink, pipeline).start();
     let handle = running.handle();
     progress.start(None);

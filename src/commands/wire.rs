@@ -3,8 +3,8 @@
 use barmill::BarSpec;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::store::{
-    EmbeddedSettings, OpenError, Opened, RespSettings, RestSettings, SinkUrl, SinkUrlError, StoreSettings,
-    TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings, connect,
+    EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings, RestSettings, SinkUrl,
+    SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings, connect,
 };
 use barmill::config::{self, Config, SinkTarget};
 use barmill::engine::aggregate::{AggregatorSettings, Eligibility, Fill, SessionKind, SessionWindows};
@@ -14,6 +14,7 @@ use barmill::engine::delivery::DeliverySettings;
 use barmill::engine::retry::RetryPolicy;
 use barmill::engine::rules::{Rules, RulesError};
 use barmill::pipeline::{PaceSettings, PipelineSettings, WriterSettings};
+use barmill::port::Clock;
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use std::num::NonZeroU32;
@@ -228,7 +229,26 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
             ..RestSettings::default()
         },
         embedded: EmbeddedSettings { create, ..EmbeddedSettings::default() },
+        guard: guard(&config.writer),
     }
+}
+
+fn guard(writer: &config::Writer) -> Guard {
+    match writer.guard {
+        config::Guard::Off => Guard::Off,
+        config::Guard::Fence => Guard::Fence(FenceSettings {
+            holder: holder(),
+            ttl: Duration::from_millis(writer.fence_ttl_ms),
+            take_over: writer.take_over == config::TakeOver::Yes,
+        }),
+    }
+}
+
+/// A name that no other writer has: host, process and start.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "host" } else { host.trim() };
+    format!("{host}:{}:{}", std::process::id(), SystemClock.now().as_millis())
 }
 
 fn nanos(millis: u64) -> i64 {

@@ -35,4 +35,4 @@ pub use settings::Config;
 pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
 pub use value::{ValueError, VariableName};
 pub use view::{AlsoView, AlsoViews, Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
-pub use writer::Writer;
+pub use writer::{Guard, TakeOver, Writer};

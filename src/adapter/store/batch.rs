@@ -1,7 +1,7 @@
 //! From items to groups: items of one key stand together, and the last update of a bar wins.
 //!
 //! Owns the grouping and the texts. A stream alone takes every closed update, since it is a log. Deliberately knows
-//! no command: `plain` sends groups as commands.
+//! no command: `plain` sends groups as commands, `guard` as one script.
 
 use super::notice::Notice;
 use super::stamp::Stamp;
@@ -37,13 +37,15 @@ pub(super) enum Layout {
 pub(super) struct Group {
     pub(super) layout: Layout,
     pub(super) key: Bytes,
+    /// Key of the hash of versions, for hashes and strings of a guarded batch; else empty.
+    pub(super) versions: Bytes,
     pub(super) entries: Vec<Entry>,
 }
 
 /// One value and its place; parts that its layout does not need are empty.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Field of a hash; start of the bar in a stream.
+    /// Field of a hash; start of the bar in a stream; field among the versions of a guarded string.
     pub(super) field: Bytes,
     pub(super) version: Bytes,
     pub(super) value: Bytes,
@@ -95,12 +97,12 @@ fn map<K>(capacity: usize) -> Map<K> {
 }
 
 /// Encodes the items; `now` stamps the manifests.
-pub(super) fn encode(view: &View, items: &[WriteItem], now: Timestamp) -> Batch {
+pub(super) fn encode(view: &View, items: &[WriteItem], now: Timestamp, is_guarded: bool) -> Batch {
     let mut newest: Map<Place> = map(items.len());
     for (index, item) in items.iter().enumerate() {
         newest.insert(Place::of(item), index);
     }
-    let mut builder = Builder::new(view, items.len());
+    let mut builder = Builder::new(view, items.len(), is_guarded);
     for (index, item) in items.iter().enumerate() {
         let is_newest = newest.get(&Place::of(item)) == Some(&index);
         builder.push(item, is_newest, now);
@@ -119,6 +121,7 @@ struct Draft {
 struct DraftGroup {
     layout: Layout,
     key: Bytes,
+    versions: Bytes,
     entries: Vec<Draft>,
     /// Entries, also where only keys are wanted.
     len: usize,
@@ -141,6 +144,7 @@ struct Builder<'a> {
     known: [Known; 3],
     notices: Vec<(Bytes, Notice)>,
     homes: Vec<Home>,
+    is_guarded: bool,
     /// Whether only keys are wanted, to count commands.
     has_keys_only: bool,
 }
@@ -165,7 +169,7 @@ impl Known {
 }
 
 impl<'a> Builder<'a> {
-    fn new(view: &'a View, len: usize) -> Builder<'a> {
+    fn new(view: &'a View, len: usize, is_guarded: bool) -> Builder<'a> {
         Builder {
             view,
             text: Vec::with_capacity(len * 128),
@@ -174,6 +178,7 @@ impl<'a> Builder<'a> {
             known: Default::default(),
             notices: Vec::new(),
             homes: Vec::with_capacity(len),
+            is_guarded,
             has_keys_only: false,
         }
     }
@@ -198,9 +203,17 @@ impl<'a> Builder<'a> {
             self.key.clear();
             view.push_key(&mut self.key, &bar, &stamp);
             let index = self.group(0, layout);
+            if self.is_guarded && self.groups[index].versions.is_empty() {
+                self.groups[index].versions = self.versions(layout, &bar, &stamp);
+            }
             if is_newest {
                 let start = self.text.len();
-                view.push_field(&mut self.text, &bar, &stamp);
+                match layout {
+                    Layout::Text if self.is_guarded => stamp.push_time(&mut self.text),
+                    Layout::Text | Layout::Hash | Layout::Stream | Layout::Manifest => {
+                        view.push_field(&mut self.text, &bar, &stamp);
+                    }
+                }
                 self.push_draft(index, update, start, StreamId::of(bar.start, update.revision));
             }
             index
@@ -254,12 +267,30 @@ impl<'a> Builder<'a> {
         Home { base: Some(index), ..Home::default() }
     }
 
+    /// Key of the versions of what lies under the key at hand.
+    fn versions(&self, layout: Layout, bar: &BarKey, stamp: &Stamp) -> Bytes {
+        if layout == Layout::Hash {
+            return Bytes::from([self.key.as_slice(), b":version"].concat());
+        }
+        let mut key = Vec::with_capacity(64);
+        push_display(&mut key, format_args!("version:{}:{}:", self.view.settings().namespace, bar.spec));
+        stamp.push_date(&mut key);
+        push_display(&mut key, format_args!(":{}", bar.symbol.as_str()));
+        Bytes::from(key)
+    }
+
     /// The group of the key at hand.
     fn group(&mut self, kind: usize, layout: Layout) -> usize {
         match self.known[kind].index(&self.key, self.groups.len()) {
             Ok(index) => index,
             Err(key) => {
-                self.groups.push(DraftGroup { layout, key, entries: Vec::new(), len: 0 });
+                self.groups.push(DraftGroup {
+                    layout,
+                    key,
+                    versions: Bytes::new(),
+                    entries: Vec::new(),
+                    len: 0,
+                });
                 self.groups.len() - 1
             }
         }
@@ -292,9 +323,10 @@ impl<'a> Builder<'a> {
             value: text.slice(draft.value),
             id: draft.id,
         };
-        let group = |DraftGroup { layout, key, entries, .. }: DraftGroup| Group {
+        let group = |DraftGroup { layout, key, versions, entries, .. }: DraftGroup| Group {
             layout,
             key,
+            versions,
             entries: entries.into_iter().map(entry).collect(),
         };
         let notice = |(channel, notice): (Bytes, Notice)| (channel, Bytes::from(notice.text()));
@@ -306,31 +338,38 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Commands that the items would need, as the store bills them.
-pub(super) fn count_commands(view: &View, items: &[WriteItem]) -> usize {
-    let mut builder = Builder::new(view, 0);
+/// Commands that the items would need, as the store bills them: Upstash counts what runs inside a script too.
+pub(super) fn count_commands(view: &View, items: &[WriteItem], is_guarded: bool) -> usize {
+    let mut builder = Builder::new(view, 0, is_guarded);
     builder.has_keys_only = true;
     for item in items {
         builder.push(item, true, Timestamp::EPOCH);
     }
     let expire = usize::from(view.settings().ttl_s.is_some());
+    // Guarded, each group has its type looked at, its versions read and written, and those of a gone key removed.
+    let guard = usize::from(is_guarded);
+    let mut versions = None;
     let commands = builder.groups.iter().map(|group| match group.layout {
-        Layout::Text => 1,
-        Layout::Hash | Layout::Manifest => 1 + expire,
-        // Upstash counts what runs inside a script too.
+        Layout::Text => {
+            let is_new = versions.replace(&group.versions) != Some(&group.versions);
+            1 + guard * usize::from(is_new) * (2 + expire)
+        }
+        Layout::Hash => 1 + expire + guard * (4 + expire),
+        Layout::Manifest => 1 + expire + guard,
+        // Unguarded, a script of its own; guarded, a look at its type.
         Layout::Stream => 1 + group.len + expire,
     });
-    commands.sum::<usize>() + builder.notices.len()
+    commands.sum::<usize>() + builder.notices.len() + 2 * guard
 }
 
 /// Bytes the item adds to a request at most: its keys, fields and values with JSON escapes, and the framing of their
 /// commands.
 pub(super) fn weigh(view: &View, item: &WriteItem) -> usize {
-    let batch = encode(view, std::slice::from_ref(item), Timestamp::MAX);
+    let batch = encode(view, std::slice::from_ref(item), Timestamp::MAX, true);
     let escapes = |text: &Bytes| text.iter().filter(|byte| b"\"\\".contains(byte)).count();
     let mut len = 0;
     for group in &batch.groups {
-        len += 2 * (group.key.len() + escapes(&group.key)) + FRAMING_LEN;
+        len += 2 * (group.key.len() + escapes(&group.key)) + group.versions.len() + FRAMING_LEN;
         for Entry { field, version, value, .. } in &group.entries {
             len += [field, version, value].into_iter().map(|text| text.len() + escapes(text)).sum::<usize>();
         }

@@ -6,6 +6,10 @@ mod counters;
 mod embedded;
 mod embedded_stream;
 mod embedded_table;
+mod fence;
+mod guard;
+#[cfg(test)]
+mod guard_tests;
 mod key_store;
 mod notice;
 mod null;
@@ -42,6 +46,7 @@ mod view_settings;
 
 pub use command::Command;
 pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+pub use fence::{FenceError, FenceSettings, Guard};
 pub use key_store::{CommandResult, KeyStore, Reply};
 pub use null::NullSink;
 pub use open::{OpenError, Opened, StoreSettings, connect};

@@ -1,6 +1,7 @@
 //! From a URL and settings to a sink and a reader.
 
 use super::embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+use super::fence::Guard;
 use super::key_store::KeyStore;
 use super::null::NullSink;
 use super::read::BarReader;
@@ -28,6 +29,8 @@ pub struct StoreSettings {
     pub rest: RestSettings,
     /// For `embedded:`.
     pub embedded: EmbeddedSettings,
+    /// Whether a second writer is kept out; the embedded store's folder lock does so already.
+    pub guard: Guard,
 }
 
 /// Why a store does not open.
@@ -90,5 +93,6 @@ pub async fn connect(
     let keeps_bars = view.settings().kind != ViewKind::Publish;
     let reader =
         keeps_bars.then(|| BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock)));
-    Ok(Opened { sink: Arc::new(ViewSink::new(store, view, clock)), reader })
+    let guard = if matches!(url, SinkUrl::Embedded(_)) { Guard::Off } else { settings.guard.clone() };
+    Ok(Opened { sink: Arc::new(ViewSink::new(store, view, clock).guarded(guard)), reader })
 }

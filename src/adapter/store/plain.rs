@@ -41,7 +41,7 @@ pub(super) fn plan(view: &View, batch: Batch) -> Plan {
 }
 
 fn push_group(commands: &mut Vec<Command>, group: Group, ttl_s: Option<u64>, len_max: Option<u64>) {
-    let Group { layout, key, entries } = group;
+    let Group { layout, key, entries, .. } = group;
     match layout {
         Layout::Text => {
             let set = |entry: Entry| Command::Set { key: key.clone(), value: entry.value, seconds: ttl_s };
@@ -54,7 +54,7 @@ fn push_group(commands: &mut Vec<Command>, group: Group, ttl_s: Option<u64>, len
             commands.push(Command::HashSet { key: key.clone(), fields });
         }
         Layout::Stream => {
-            let entries = entries.into_iter().map(StreamEntry::from).collect();
+            let entries = entries.iter().map(StreamEntry::from).collect();
             commands.push(Command::StreamAdd { key, entries, len_max, seconds: ttl_s, has_text: false });
             return;
         }
@@ -64,10 +64,10 @@ fn push_group(commands: &mut Vec<Command>, group: Group, ttl_s: Option<u64>, len
     }
 }
 
-impl From<Entry> for StreamEntry {
-    fn from(entry: Entry) -> StreamEntry {
+impl From<&Entry> for StreamEntry {
+    fn from(entry: &Entry) -> StreamEntry {
         let Entry { field, version, value, id } = entry;
-        StreamEntry { id, start: field, version, bar: value }
+        StreamEntry { id: *id, start: field.clone(), version: version.clone(), bar: value.clone() }
     }
 }
 
@@ -110,13 +110,13 @@ mod tests {
 
     /// The plan, whose commands must be as many as announced; those inside a script count.
     fn planned(view: &View, items: &[WriteItem]) -> Plan {
-        let plan = plan(view, encode(view, items, Timestamp::EPOCH));
+        let plan = plan(view, encode(view, items, Timestamp::EPOCH, false));
         let expire = usize::from(view.settings().ttl_s.is_some());
         let inside = |command: &Command| {
             if let Command::StreamAdd { entries, .. } = command { entries.len() + expire } else { 0 }
         };
         let inside: usize = plan.commands.iter().map(inside).sum();
-        assert_eq!(count_commands(view, items), plan.commands.len() + inside);
+        assert_eq!(count_commands(view, items, false), plan.commands.len() + inside);
         plan
     }
 
@@ -240,7 +240,7 @@ mod tests {
             let view = View::new(settings, &[]).unwrap();
             let items = [item("A", "2025-10-15T13:30:00Z"), WriteItem::Manifest(manifest("A", "1m"))];
             for item in items {
-                let plan = plan(&view, encode(&view, std::slice::from_ref(&item), Timestamp::MAX));
+                let plan = plan(&view, encode(&view, std::slice::from_ref(&item), Timestamp::MAX, false));
                 let resp: usize = plan.commands.iter().map(Command::resp_len).sum();
                 let mut json = Vec::new();
                 for command in &plan.commands {

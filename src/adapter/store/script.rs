@@ -31,6 +31,22 @@ pub(super) static APPEND: Script = Script {
     sha: "578e6df86da6f8a4fd2ffcb5d182945c165f1f9a",
 };
 
+/// Takes, renews and releases the lease of a writer.
+pub(super) static LEASE: Script = Script {
+    text: concat!(include_str!("lua/fence.lua"), include_str!("lua/lease.lua")),
+    sha: "b439149689afb61f2dbc2386271db2fc79a00a50",
+};
+
+/// Writes a batch of the writer whose fencing number is not stale.
+pub(super) static GUARD: Script = Script {
+    text: concat!(
+        include_str!("lua/stream.lua"),
+        include_str!("lua/fence.lua"),
+        include_str!("lua/guard.lua")
+    ),
+    sha: "9c1ebbf97c4e125c79e77a99f9d3159a94b11f49",
+};
+
 /// Runs commands and answers one result each, in the same order; a script the store does not know goes again, after
 /// the others, with its text.
 pub(super) async fn run(store: &dyn KeyStore, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
