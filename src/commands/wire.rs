@@ -4,8 +4,9 @@ use barmill::BarSpec;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::state::{LazyState, StateSettings};
 use barmill::adapter::store::{
-    EmbeddedError, EmbeddedSettings, OpenError, Opened, RespSettings, RestSettings, SinkUrl, SinkUrlError,
-    StoreSettings, TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings, connect,
+    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings, RestSettings,
+    SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings,
+    connect,
 };
 use barmill::config::{self, Config, SinkTarget};
 use barmill::engine::aggregate::{AggregatorSettings, Eligibility, Fill, SessionKind, SessionWindows};
@@ -17,7 +18,7 @@ use barmill::engine::delivery::DeliverySettings;
 use barmill::engine::retry::RetryPolicy;
 use barmill::engine::rules::{Rules, RulesError};
 use barmill::pipeline::{PaceSettings, PipelineSettings, WriterSettings};
-use barmill::port::StateStore;
+use barmill::port::{Clock, StateStore};
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use std::num::NonZeroU32;
@@ -205,11 +206,16 @@ fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError>
         config::ViewKind::SymbolDay => ViewKind::SymbolDay,
         config::ViewKind::Minute => ViewKind::Minute,
         config::ViewKind::KeyPerBar => ViewKind::KeyPerBar,
+        config::ViewKind::Stream => ViewKind::Stream,
+        config::ViewKind::Publish => ViewKind::Publish,
     };
     let defaults = ViewSettings::new(kind, zone.clone())?;
     Ok(ViewSettings {
         key: view.key_template().parse()?,
         field: view.field_template().map(str::parse).transpose()?,
+        also_stream: view.also_stream().map(str::parse).transpose()?,
+        also_publish: view.also_publish().map(str::parse).transpose()?,
+        stream_len_max: (view.stream_len_max > 0).then_some(view.stream_len_max),
         value: match view.value {
             config::ValueFormat::Json => defaults.value,
             config::ValueFormat::Csv => ValueForm::Csv,
@@ -250,7 +256,26 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
             ..RestSettings::default()
         },
         embedded: EmbeddedSettings { create, ..EmbeddedSettings::default() },
+        guard: guard(&config.writer),
     }
+}
+
+fn guard(writer: &config::Writer) -> Guard {
+    match writer.guard {
+        config::Guard::Off => Guard::Off,
+        config::Guard::Fence => Guard::Fence(FenceSettings {
+            holder: holder(),
+            ttl: Duration::from_millis(writer.fence_ttl_ms),
+            take_over: writer.take_over == config::TakeOver::Yes,
+        }),
+    }
+}
+
+/// A name that no other writer has: host, process and start.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "host" } else { host.trim() };
+    format!("{host}:{}:{}", std::process::id(), SystemClock.now().as_millis())
 }
 
 fn nanos(millis: u64) -> i64 {

@@ -34,5 +34,5 @@ pub use secret::{SecretError, SinkTarget};
 pub use settings::Config;
 pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
 pub use value::{ValueError, VariableName};
-pub use view::{Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
-pub use writer::Writer;
+pub use view::{AlsoView, AlsoViews, Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
+pub use writer::{Guard, TakeOver, Writer};

@@ -214,7 +214,7 @@ fn broken_toml_is_shown_by_line_and_column() {
 #[test]
 fn columns_count_characters_and_bad_bytes_have_a_place() {
     let shown = faults(&["[view]", r#"namespace = "äöü""#, r#""größe" = 1"#]);
-    insta::assert_snapshot!(shown, @"my.toml:3:1: view.größe: unknown key, known keys of the section are kind, namespace, key, field, value, ttl_s");
+    insta::assert_snapshot!(shown, @"my.toml:3:1: view.größe: unknown key, known keys of the section are kind, namespace, key, field, also, stream_key, stream_len_max, channel, value, ttl_s");
     let environment = Environment::default();
     let layers = Layers { file: Some(("my.toml", b"[bars]\nx = \"\xff\"")), ..Layers::new(&environment) };
     assert_eq!(load(&layers).unwrap_err().to_string(), "my.toml:2:6: not UTF-8");
