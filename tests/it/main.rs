@@ -5,6 +5,8 @@ mod history;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod lean;
+#[cfg(test)]
 mod licences;
 #[cfg(test)]
 mod proxy_kit;

@@ -6,10 +6,11 @@
 //! late can reach it any more. Deliberately does not know when to run: the aggregator keeps the clock.
 
 use super::civil::Span;
-use super::desk::{Desk, Fill, Revision, bar, first_final};
-use super::eligibility::Rights;
+use super::desk::{Desk, Fill, Revision, VolumeOnly, first_final};
 use super::fold::Fold;
+use super::gaps::meets;
 use super::window::Cadence;
+use crate::engine::rules::Eligible;
 use crate::model::{BarState, BarUpdate, Price, Trade};
 use std::collections::VecDeque;
 
@@ -24,6 +25,8 @@ pub(super) struct Window {
     /// The price of a published window without trades.
     flat: Option<Price>,
     published: bool,
+    /// Whether it was left out when it closed, since it has no prices.
+    left_out: bool,
     /// Whether it differs from its last update, forming ones included.
     changed: bool,
     revision: u32,
@@ -36,6 +39,7 @@ impl Window {
         fold: Fold::EMPTY,
         flat: None,
         published: false,
+        left_out: false,
         changed: false,
         revision: 0,
         trades_published: 0,
@@ -55,16 +59,28 @@ impl Window {
     }
 
     fn publish(&mut self, desk: &mut Desk<'_>) {
-        let bar = bar(desk.symbol, desk.spec, self.span, &self.fold, self.flat);
+        let bar = desk.bar(self.span, &self.fold, self.flat);
         self.published = true;
         self.changed = false;
         self.trades_published = bar.trades;
-        desk.counts.bars += 1;
-        desk.out.push(first_final(bar));
+        self.left_out = bar.prices.is_none() && desk.volume_only == VolumeOnly::Skip;
+        if self.left_out {
+            desk.counts.volume_only += 1;
+        } else {
+            desk.counts.bars += 1;
+            desk.out.push(first_final(bar));
+        }
     }
 
     /// Notes a change of a published window.
     fn revise(&mut self, desk: &mut Desk<'_>) {
+        if self.left_out {
+            if self.fold.prices().is_some() {
+                desk.counts.volume_only -= 1;
+                self.publish(desk);
+            }
+            return;
+        }
         self.revision = self.revision.saturating_add(1);
         desk.counts.revised += 1;
         if !self.changed {
@@ -75,8 +91,8 @@ impl Window {
 
     fn publish_revision(&mut self, desk: &mut Desk<'_>) {
         if self.published && self.changed {
-            let bar = bar(desk.symbol, desk.spec, self.span, &self.fold, self.flat);
-            let trades_added = bar.trades - self.trades_published;
+            let bar = desk.bar(self.span, &self.fold, self.flat);
+            let trades_added = bar.trades.saturating_sub(self.trades_published);
             self.changed = false;
             self.trades_published = bar.trades;
             desk.out.push(BarUpdate { bar, state: BarState::Revised, revision: self.revision, trades_added });
@@ -100,27 +116,27 @@ impl Series {
 
     /// Folds a trade of the newest window; false when it belongs to another one.
     #[inline]
-    pub(super) fn add_in_order(&mut self, time: i64, trade: &Trade, rights: Rights) -> bool {
+    pub(super) fn add_in_order(&mut self, time: i64, trade: &Trade, eligible: Eligible) -> bool {
         if !self.current.span.contains(time) {
             return false;
         }
-        self.current.fold.add(trade, rights);
+        self.current.fold.add(trade, eligible);
         self.current.changed = true;
         true
     }
 
     /// Folds a trade of any window that is not settled.
-    pub(super) fn add(&mut self, trade: &Trade, rights: Rights, desk: &mut Desk<'_>) {
+    pub(super) fn add(&mut self, trade: &Trade, eligible: Eligible, desk: &mut Desk<'_>) {
         let span = desk.windows.span(desk.cadence, trade.time.as_nanos());
         if span.start == self.current.span.start {
             // Only the last window of representable time ends before its last instant.
-            self.current.fold.add(trade, rights);
+            self.current.fold.add(trade, eligible);
             self.current.changed = true;
             return;
         }
         if span.start > self.current.span.start && span.end > desk.watermark {
             let mut window = Window::open(span);
-            window.fold.add(trade, rights);
+            window.fold.add(trade, eligible);
             window.changed = true;
             if !self.current.is_nowhere() {
                 self.older.push_back(self.current);
@@ -134,7 +150,7 @@ impl Series {
             self.older.insert(index, Window::open(span));
         }
         let window = &mut self.older[index];
-        window.fold.add(trade, rights);
+        window.fold.add(trade, eligible);
         window.flat = None;
         if window.published {
             window.revise(desk);
@@ -143,6 +159,52 @@ impl Series {
             self.publish_at(index, desk);
         } else {
             window.changed = true;
+        }
+    }
+
+    /// Gives the window that starts at `start` another fold, after a correction.
+    ///
+    /// An open window without trades goes; a published one stays, since it may be stored.
+    pub(super) fn refold(&mut self, start: i64, fold: Fold, desk: &mut Desk<'_>) {
+        if self.current.span.start == start {
+            (self.current.fold, self.current.changed) = (fold, true);
+            if fold.is_empty() {
+                let is_open = self.older.back().is_some_and(|window| !window.published);
+                let next = if is_open { self.older.pop_back() } else { None };
+                self.current = next.unwrap_or(Window::NOWHERE);
+            }
+            return;
+        }
+        let index = self.older.partition_point(|window| window.span.start < start);
+        let before = self.before(index).and_then(|(_, close)| close);
+        let Some(window) = self.older.get_mut(index).filter(|window| window.span.start == start) else {
+            return;
+        };
+        if !window.published {
+            (window.fold, window.changed) = (fold, true);
+            if fold.is_empty() {
+                self.older.remove(index);
+            }
+        } else if window.fold != fold {
+            window.fold = fold;
+            let is_filled = desk.fill == Fill::PreviousClose && matches!(desk.cadence, Cadence::Every(_));
+            window.flat = if fold.is_empty() && is_filled { before } else { None };
+            window.revise(desk);
+            self.reprice(index, desk);
+        }
+    }
+
+    /// Notes a gap that is not yet among the desk's.
+    pub(super) fn mark_gap(&mut self, gap: Span, desk: &mut Desk<'_>) {
+        for window in self.older.iter_mut().chain([&mut self.current]) {
+            if !gap.overlaps(window.span) || meets(desk.gaps, window.span) {
+                continue;
+            }
+            if window.published {
+                window.revise(desk);
+            } else {
+                window.changed = true;
+            }
         }
     }
 
@@ -201,7 +263,10 @@ impl Series {
         let open = self.older.iter_mut().chain([&mut self.current]).filter(|window| !window.published);
         for window in open.filter(|window| window.changed) {
             window.changed = false;
-            let bar = bar(desk.symbol, desk.spec, window.span, &window.fold, None);
+            let bar = desk.bar(window.span, &window.fold, None);
+            if bar.prices.is_none() && desk.volume_only == VolumeOnly::Skip {
+                continue;
+            }
             let trades_added = bar.trades;
             desk.out.push(BarUpdate { bar, state: BarState::Forming, revision: 0, trades_added });
         }
