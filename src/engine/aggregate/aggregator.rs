@@ -21,6 +21,8 @@ use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp, Trade};
 
 /// Late trades kept for [`Aggregator::take_late`]; later ones are only counted.
 pub const LATE_LEN_MAX: usize = 65_536;
+/// More than the whole of event time reaches; sums with it do not overflow.
+const REACH_MAX: i64 = i64::MAX - 86_400_000_000_000;
 const UNKNOWN: u32 = u32::MAX;
 
 /// What one trade may set in the bars of each kind.
@@ -41,15 +43,17 @@ impl Standing {
     }
 }
 
-/// What every symbol has once, whatever the specs.
+/// What every symbol has once, whatever the specs: two lines of the cache that come together, of which the
+/// second holds only the identities before the newest.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub(super) struct Track {
     pub(super) symbol: Symbol,
+    pub(super) changed: bool,
     /// Latest event time.
     pub(super) seen: i64,
     /// Event time at which the next window closes.
     pub(super) wake: i64,
-    pub(super) changed: bool,
     pub(super) identities: Identities,
 }
 
@@ -64,6 +68,8 @@ pub struct Aggregator {
     pub(super) daily_from: usize,
     pub(super) cut_specs: Vec<(BarSpec, Threshold)>,
     pub(super) windows: Windows,
+    /// How far behind the latest event time a trade is still taken: lateness and the time for revisions.
+    reach: i64,
     /// Event time up to which idle time was declared for all symbols.
     pub(super) advanced: i64,
     /// Place of each symbol in the tables, by its index.
@@ -95,6 +101,7 @@ impl Aggregator {
             time_specs,
             cut_specs: settings.specs.iter().filter_map(threshold).collect(),
             windows: Windows::new(settings.zone.clone(), settings.session.clone()),
+            reach: settings.lateness_ns.saturating_add(settings.revise_within_ns).min(REACH_MAX),
             settings,
             advanced: 0,
             places: Vec::new(),
@@ -168,10 +175,7 @@ impl Aggregator {
             }
         }
         let track = &mut self.tracks[place];
-        let horizon = track
-            .seen
-            .saturating_sub(self.settings.lateness_ns)
-            .saturating_sub(self.settings.revise_within_ns);
+        let horizon = track.seen - self.reach;
         if time < horizon {
             self.refuse_late(trade);
         } else if !track.identities.admit(trade, horizon) {
@@ -219,10 +223,10 @@ impl Aggregator {
     fn fold(&mut self, place: usize, trade: &Trade, standing: Standing, out: &mut Vec<BarUpdate>) {
         let time = trade.time.as_nanos();
         let first = place * self.time_specs.len();
-        for spec in 0..self.time_specs.len() {
-            let eligible = self.eligible(spec, standing);
-            if !eligible.is_none() && !self.series[first + spec].add_in_order(time, trade, eligible) {
-                self.fold_out_of_order(place, first + spec, (trade, eligible), out);
+        for index in self.series_of(place) {
+            let eligible = self.eligible(index - first, standing);
+            if !eligible.is_none() && !self.series[index].add_in_order(time, trade, eligible) {
+                self.fold_out_of_order(place, index, (trade, eligible), out);
             }
         }
         if !self.queues.is_empty()
@@ -315,6 +319,6 @@ impl Aggregator {
     }
 
     pub(super) fn settled(&self, seen: i64) -> i64 {
-        self.watermark(seen).saturating_sub(self.settings.revise_within_ns)
+        seen - self.reach
     }
 }

@@ -58,6 +58,7 @@ pub(super) struct Desk<'a> {
 
 impl Desk<'_> {
     /// The bar of a window; `flat` is the price of one without trades.
+    #[inline]
     pub(super) fn bar(&self, span: Span, fold: &Fold, flat: Option<Price>) -> Bar {
         let mut bar = bar(self.symbol, self.spec, span, fold, flat);
         bar.flags.gap = meets(self.gaps, span);
@@ -66,6 +67,7 @@ impl Desk<'_> {
 }
 
 /// The bar of a fold; `flat` is the price of a window without trades.
+#[inline]
 pub(super) fn bar(symbol: Symbol, spec: BarSpec, span: Span, fold: &Fold, flat: Option<Price>) -> Bar {
     let instant = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::EPOCH);
     let level = |price| Ohlc { open: price, high: price, low: price, close: price };
@@ -88,6 +90,7 @@ pub(super) fn bar(symbol: Symbol, spec: BarSpec, span: Span, fold: &Fold, flat: 
 }
 
 /// The first publication of a closed bar.
+#[inline]
 pub(super) fn first_final(bar: Bar) -> BarUpdate {
     BarUpdate { bar, state: BarState::Final, revision: 0, trades_added: bar.trades }
 }

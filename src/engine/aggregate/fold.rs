@@ -15,22 +15,24 @@ const KEY_MAX: TradeKey =
 /// The fold of any number of trades of one symbol.
 ///
 /// What no trade has set yet stands crossed (first above last, low above high), so that adding needs no
-/// case for it.
+/// case for it. The fields stand in the order of their use: a trade in order touches the first two lines of
+/// the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub struct Fold {
     last: (Timestamp, u64),
     close: TradeKey,
     high: Price,
     low: Price,
     trades: u64,
-    volume: Volume,
     notional: Notional,
+    volume: Volume,
+    first: (Timestamp, u64),
+    open: TradeKey,
     buy_volume: Volume,
     sell_volume: Volume,
     /// Volume of the trades that do not count for the vwap.
     outside_vwap: Volume,
-    first: (Timestamp, u64),
-    open: TradeKey,
 }
 
 impl Fold {
@@ -54,13 +56,15 @@ impl Fold {
     #[inline]
     pub fn add(&mut self, trade: &Trade, eligible: Eligible) {
         let key = trade.key();
-        raise(&mut self.last, (trade.time, trade.sequence));
-        lower(&mut self.first, (trade.time, trade.sequence));
-        if eligible.close() {
-            raise(&mut self.close, key);
-        }
-        if eligible.open() {
-            lower(&mut self.open, key);
+        let place = (key.time, key.sequence);
+        // After the last trade, and with a close, which is never without an open: the first ones stay.
+        if self.last < place && self.close.price != Price::ZERO {
+            self.last = place;
+            if eligible.close() {
+                self.close = key;
+            }
+        } else {
+            self.add_ends(key, eligible);
         }
         if eligible.high_low() {
             self.high = self.high.max(trade.price);
@@ -79,6 +83,18 @@ impl Fold {
                 Side::Sell => self.sell_volume += trade.size,
                 Side::Unknown => {}
             }
+        }
+    }
+
+    /// Moves the first and the last, whatever the order.
+    fn add_ends(&mut self, key: TradeKey, eligible: Eligible) {
+        raise(&mut self.last, (key.time, key.sequence));
+        lower(&mut self.first, (key.time, key.sequence));
+        if eligible.close() {
+            raise(&mut self.close, key);
+        }
+        if eligible.open() {
+            lower(&mut self.open, key);
         }
     }
 

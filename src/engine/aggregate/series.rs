@@ -17,8 +17,9 @@ use std::collections::VecDeque;
 /// Room that an emptied queue may keep.
 const SPARE_LEN_MAX: usize = 64;
 
-/// One window and what became of it.
+/// One window and what became of it: four lines of the cache, of which a trade in order touches two.
 #[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
 pub(super) struct Window {
     span: Span,
     fold: Fold,
@@ -105,13 +106,15 @@ impl Window {
 pub(super) struct Series {
     current: Window,
     older: VecDeque<Window>,
+    /// How many of the older windows are published; they come first.
+    published: usize,
     /// End and close of the last window let go.
     gone: Option<(i64, Option<Price>)>,
 }
 
 impl Series {
     pub(super) fn new() -> Series {
-        Series { current: Window::NOWHERE, older: VecDeque::new(), gone: None }
+        Series { current: Window::NOWHERE, older: VecDeque::new(), published: 0, gone: None }
     }
 
     /// Folds a trade of the newest window; false when it belongs to another one.
@@ -135,13 +138,12 @@ impl Series {
             return;
         }
         if span.start > self.current.span.start && span.end > desk.watermark {
-            let mut window = Window::open(span);
-            window.fold.add(trade, eligible);
-            window.changed = true;
             if !self.current.is_nowhere() {
                 self.older.push_back(self.current);
             }
-            self.current = window;
+            self.current = Window::open(span);
+            self.current.fold.add(trade, eligible);
+            self.current.changed = true;
             return;
         }
         let index = self.older.partition_point(|window| window.span.start < span.start);
@@ -211,7 +213,7 @@ impl Series {
     /// Publishes what the watermark passed and lets go what is settled; returns the end of the first
     /// window still open.
     pub(super) fn settle(&mut self, desk: &mut Desk<'_>) -> i64 {
-        let mut index = self.older.partition_point(|window| window.published);
+        let mut index = self.published;
         while self.older.get(index).is_some_and(|window| window.span.end <= desk.watermark) {
             index = self.publish_at(index, desk) + 1;
         }
@@ -223,15 +225,15 @@ impl Series {
     }
 
     fn close_current(&mut self, desk: &mut Desk<'_>) {
-        let mut window = std::mem::replace(&mut self.current, Window::NOWHERE);
-        let kept = window.span.end > desk.settled || !self.older.is_empty();
-        if kept || desk.fill == Fill::PreviousClose {
-            self.older.push_back(window);
+        let end = self.current.span.end;
+        if desk.settled < end || desk.fill == Fill::PreviousClose || !self.older.is_empty() {
+            self.older.push_back(self.current);
             self.publish_at(self.older.len() - 1, desk);
         } else {
-            window.publish(desk);
-            self.gone = Some((window.span.end, None));
+            self.current.publish(desk);
+            self.gone = Some((end, None));
         }
+        self.current.span = Span::NOWHERE;
     }
 
     /// Lets go the windows no trade can reach any more.
@@ -244,6 +246,7 @@ impl Series {
             let close = window.close().or(self.gone.and_then(|(_, close)| close));
             self.gone = Some((window.span.end, close));
             self.older.pop_front();
+            self.published -= 1;
         }
         if self.older.capacity() > SPARE_LEN_MAX + 4 * self.older.len() {
             self.older.shrink_to(self.older.len());
@@ -281,8 +284,7 @@ impl Series {
 
     /// End of the first window still open.
     pub(super) fn next_end(&self) -> i64 {
-        let index = self.older.partition_point(|window| window.published);
-        match self.older.get(index) {
+        match self.older.get(self.published) {
             Some(window) => window.span.end,
             None if self.current.is_nowhere() => i64::MAX,
             None => self.current.span.end,
@@ -291,6 +293,12 @@ impl Series {
 
     /// Publishes a window for the first time, with the flat ones around it; returns where it then is.
     fn publish_at(&mut self, index: usize, desk: &mut Desk<'_>) -> usize {
+        self.published += 1;
+        if desk.fill == Fill::None {
+            // No need to look at the windows around it, which are long out of the cache.
+            self.older[index].publish(desk);
+            return index;
+        }
         let index = match self.before(index) {
             Some((end, Some(price))) => index + self.fill(index, end, price, desk),
             Some((_, None)) | None => index,
@@ -330,11 +338,15 @@ impl Series {
             window.publish(desk);
             self.older.insert(index + offset, window);
         }
+        self.published += spans.len();
         spans.len()
     }
 
     /// Carries the close of the window at `index` to the flat ones after it.
     fn reprice(&mut self, index: usize, desk: &mut Desk<'_>) {
+        if desk.fill == Fill::None {
+            return;
+        }
         let Some(price) = self.close_at(index) else { return };
         for window in self.older.range_mut(index + 1..).take_while(|window| window.published) {
             match window.flat {
