@@ -25,6 +25,8 @@ mod session;
 mod settings;
 mod tape;
 #[cfg(test)]
+mod tape_rules_tests;
+#[cfg(test)]
 mod testing;
 mod window;
 
