@@ -9,7 +9,7 @@ use barmill::adapter::store::{
     connect,
 };
 use barmill::config::{self, Config, SinkTarget};
-use barmill::engine::aggregate::{AggregatorSettings, Eligibility, Fill, SessionKind, SessionWindows};
+use barmill::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows};
 use barmill::engine::batch::BatchLimits;
 use barmill::engine::budget::BudgetLimits;
 use barmill::engine::calendar::us_equity_hours;
@@ -99,7 +99,6 @@ pub(super) fn pipeline(
 fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, WireError> {
     let bars = &config.bars;
     Ok(AggregatorSettings {
-        specs: bars.specs.as_slice().to_vec(),
         zone: zone.clone(),
         lateness_ns: nanos(bars.lateness_ms),
         revise_within_ns: nanos(bars.revise_within_ms),
@@ -107,19 +106,17 @@ fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, Wir
             config::Fill::None => Fill::None,
             config::Fill::PreviousClose => Fill::PreviousClose,
         },
-        rules: eligibility(bars.rules)?,
+        rules: rules(bars.rules)?,
         session: session(bars.session, zone),
-        forming: false,
+        ..AggregatorSettings::new(bars.specs.as_slice().to_vec())
     })
 }
 
-fn eligibility(rules: config::Rules) -> Result<Eligibility, WireError> {
+fn rules(rules: config::Rules) -> Result<Rules, RulesError> {
     match rules {
         // Recorded files do not tell whose rules they follow.
-        config::Rules::Source | config::Rules::All => Ok(Eligibility::All),
-        config::Rules::MassiveMinute | config::Rules::AlpacaMinute => {
-            Ok(Eligibility::of(&Rules::by_name(rules.as_str())?))
-        }
+        config::Rules::Source | config::Rules::All => Ok(Rules::all()),
+        config::Rules::MassiveMinute | config::Rules::AlpacaMinute => Rules::by_name(rules.as_str()),
     }
 }
 

@@ -11,6 +11,8 @@ mod kill9;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod lean;
+#[cfg(test)]
 mod licences;
 #[cfg(test)]
 mod live;
