@@ -7,7 +7,9 @@ use barmill::adapter::file::{FileFeed, FileFeedSettings, Format, OnBadRow, Trade
 use barmill::adapter::paced::PacedFeed;
 use barmill::cli::{Exit, Progress, ReplayArguments, RunSummary, Tally};
 use barmill::config::{Config, Environment, SinkTarget, Speed};
-use barmill::pipeline::{End, Finished, Handle, Pipeline, ResumeSettings, Summary, WriterPorts};
+use barmill::pipeline::{
+    End, Finished, Handle, PaceSettings, Pipeline, ResumeSettings, Summary, WriterPorts,
+};
 use barmill::port::TradeFeed;
 use jiff::tz::TimeZone;
 use std::io::stdout;
@@ -41,6 +43,10 @@ pub(super) async fn run(
     };
     let mut pipeline = wire::pipeline(config, &zone, tempo)?;
     pipeline.writer.resume = resume(arguments, config, &target, &zone);
+    if !matches!(target, SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }) {
+        // The pace is what a server's plan allows; this machine's own disk and pipes have none.
+        pipeline.writer.pace = PaceSettings { commands_per_second: None, requests_per_second: None };
+    }
     let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
     store.sink.open().await?;
     let state = wire::state(config, &target);
