@@ -6,7 +6,7 @@
 use super::batch::{Batch, BatchLimits, Batcher};
 use super::coverage::Coverage;
 use super::retry::{Backoff, Remedy, RetryPolicy};
-use crate::model::{BarUpdate, WriteItem};
+use crate::model::{BarSpec, BarUpdate, Covered, Manifest, WriteItem};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -84,6 +84,16 @@ impl Delivery {
     /// Takes in an item of an estimated weight in bytes.
     pub fn push(&mut self, item: WriteItem, weight: usize, now: Duration) {
         self.batcher.push(item, weight, now);
+    }
+
+    /// Takes what earlier runs wrote: the manifests of this run add to it. Called before the first bar.
+    pub fn resume(&mut self, earlier: Vec<Manifest>) {
+        self.coverage.resume(earlier);
+    }
+
+    /// Takes a feed's word for intervals whose bars, of these specs, were all pushed.
+    pub fn covered(&mut self, specs: &[BarSpec], covered: &[Covered]) {
+        self.coverage.cover(specs, covered);
     }
 
     /// Says that no more bars come; `complete` when every trade of the input is in them.

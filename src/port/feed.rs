@@ -1,6 +1,6 @@
 //! Where trades come from.
 
-use crate::model::Trade;
+use crate::model::{Covered, Trade};
 use futures::future::BoxFuture;
 use std::error::Error;
 
@@ -57,6 +57,12 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
     fn stats(&self) -> FeedStats {
         FeedStats::default()
     }
+
+    /// What the feed can vouch for so far, one entry per interval asked for, in the order of their trades; empty
+    /// for a feed that was asked for no interval.
+    fn coverage(&self) -> Vec<Covered> {
+        Vec::new()
+    }
 }
 
 impl TradeFeed for Box<dyn TradeFeed> {
@@ -70,5 +76,9 @@ impl TradeFeed for Box<dyn TradeFeed> {
 
     fn stats(&self) -> FeedStats {
         self.as_ref().stats()
+    }
+
+    fn coverage(&self) -> Vec<Covered> {
+        self.as_ref().coverage()
     }
 }

@@ -7,7 +7,7 @@ mod feed;
 mod sink;
 
 pub use crate::engine::retry::Remedy;
-pub use crate::model::WriteItem;
+pub use crate::model::{Covered, WriteItem};
 pub use clock::Clock;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 pub use sink::{BarSink, Cost, ItemError, ItemResult, SinkError, SinkStats};

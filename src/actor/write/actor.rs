@@ -127,6 +127,8 @@ impl Writer {
                     self.push(WriteItem::Bar(update));
                 }
             }
+            Some(ShardMessage::Earlier(manifests)) => self.delivery.resume(manifests),
+            Some(ShardMessage::Covered { specs, covered }) => self.delivery.covered(&specs, &covered),
             Some(ShardMessage::End) => self.shards_open -= 1,
             None => {
                 self.inbox_open = false;

@@ -130,22 +130,29 @@ impl Aggregator {
         let from = out.len();
         self.advanced = i64::MAX;
         for place in 0..self.tracks.len() {
-            self.tracks[place].seen = i64::MAX;
-            for index in self.series_of(place) {
-                let (series, mut desk) = self.desk(place, index, out);
-                (desk.watermark, desk.settled) = (i64::MAX, i64::MAX);
-                series.settle(&mut desk);
-            }
-            while let Some(queued) = self.queues.get_mut(place).and_then(Reorder::release_any) {
-                self.cut(place, &queued, out);
-            }
-            for index in 0..self.cut_specs.len() {
-                let (cut, _, mut desk) = self.cut_desk(place, index, out);
-                cut.finish(&mut desk);
-            }
+            self.finish_place(place, out);
         }
         let rank = |spec: BarSpec| self.settings.specs.iter().position(|other| *other == spec);
         out[from..].sort_by_key(|update| (update.bar.symbol, rank(update.bar.spec), update.bar.start));
+    }
+
+    /// Ends the input of one symbol, as [`Aggregator::finish`] does for all.
+    pub fn finish_symbol(&mut self, symbol: Symbol, out: &mut Vec<BarUpdate>) {
+        if let Some(place) = self.known(symbol) {
+            self.finish_place(place, out);
+        }
+    }
+
+    /// Declares that no trade of one symbol before `time` is still to come: closes its bars that end by then.
+    pub fn close_before(&mut self, symbol: Symbol, time: Timestamp, out: &mut Vec<BarUpdate>) {
+        if let Some(place) = self.known(symbol) {
+            self.raise(place, time.as_nanos().saturating_add(self.settings.lateness_ns), out);
+        }
+    }
+
+    /// The specs that bars are made of.
+    pub fn specs(&self) -> &[BarSpec] {
+        &self.settings.specs
     }
 
     /// What was counted so far.
@@ -257,6 +264,22 @@ impl Aggregator {
         }
     }
 
+    fn finish_place(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
+        self.tracks[place].seen = i64::MAX;
+        for index in self.series_of(place) {
+            let (series, mut desk) = self.desk(place, index, out);
+            (desk.watermark, desk.settled) = (i64::MAX, i64::MAX);
+            series.settle(&mut desk);
+        }
+        while let Some(queued) = self.queues.get_mut(place).and_then(Reorder::release_any) {
+            self.cut(place, &queued, out);
+        }
+        for index in 0..self.cut_specs.len() {
+            let (cut, _, mut desk) = self.cut_desk(place, index, out);
+            cut.finish(&mut desk);
+        }
+    }
+
     /// Closes what the watermark of one symbol has passed.
     #[cold]
     fn settle(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
@@ -297,10 +320,13 @@ impl Aggregator {
 
     #[inline]
     fn place(&mut self, symbol: Symbol) -> usize {
-        match self.places.get(symbol.index()) {
-            Some(&place) if place != UNKNOWN => place as usize,
-            Some(_) | None => self.enter(symbol),
-        }
+        self.known(symbol).unwrap_or_else(|| self.enter(symbol))
+    }
+
+    #[inline]
+    fn known(&self, symbol: Symbol) -> Option<usize> {
+        let place = self.places.get(symbol.index()).filter(|place| **place != UNKNOWN);
+        place.map(|place| *place as usize)
     }
 
     #[cold]
