@@ -3,13 +3,18 @@
 use super::dispatch::CommandError;
 use super::wire;
 use barmill::adapter::store::{BarReader, StoredBar};
-use barmill::cli::{BarRow, BarsArguments, render};
+use barmill::cli::{BarRow, BarsArguments, Canvas, chart, render};
 use barmill::config::{self, Config, Environment, SinkTarget};
 use barmill::{BarSpec, Symbol, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};
+
+/// Characters of a line of the chart where there is no terminal.
+const CHART_WIDTH: usize = 100;
+/// Rows of candles.
+const CHART_HEIGHT: usize = 16;
 
 /// The sink keeps nothing that could be read.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +42,20 @@ pub(super) async fn run(
     }
     rows.sort_by_key(|row| (row.symbol, row.start));
     let mut out = BufWriter::new(stdout().lock());
-    render(&rows, arguments.output, &mut out)?;
+    if arguments.chart {
+        chart(&rows, canvas(), &mut out)?;
+    } else {
+        render(&rows, arguments.output, &mut out)?;
+    }
     out.flush()?;
     Ok(())
+}
+
+/// The terminal, or for a pipe a width that most readers have.
+fn canvas() -> Canvas {
+    let terminal = console::Term::stdout();
+    let width = terminal.size_checked().map_or(CHART_WIDTH, |(_, columns)| usize::from(columns));
+    Canvas { width, height: CHART_HEIGHT, is_coloured: terminal.is_term() && console::colors_enabled() }
 }
 
 struct Reading<'a> {
