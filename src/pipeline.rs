@@ -6,7 +6,7 @@
 mod builder;
 mod outcome;
 
-pub use crate::actor::{PaceSettings, WriterSettings};
+pub use crate::actor::{PaceSettings, ResumeSettings, WriterPorts, WriterSettings};
 pub use builder::{BuildError, PipelineBuilder};
 pub use outcome::{End, Finished, State, Summary};
 
@@ -15,9 +15,8 @@ use crate::actor::{
 };
 use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
 use crate::model::{BarUpdate, Manifest, Trade};
-use crate::port::{BarSink, TradeFeed};
+use crate::port::TradeFeed;
 use futures::stream::{Stream, StreamExt};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -65,7 +64,7 @@ impl PipelineSettings {
 #[derive(Debug)]
 pub struct Pipeline {
     feeds: Vec<Box<dyn TradeFeed>>,
-    sink: Arc<dyn BarSink>,
+    ports: WriterPorts,
     settings: PipelineSettings,
     earlier: Vec<Manifest>,
 }
@@ -77,12 +76,8 @@ impl Pipeline {
     }
 
     /// Joins feeds and a store by the given bounds.
-    pub fn new(
-        feeds: Vec<Box<dyn TradeFeed>>,
-        sink: Arc<dyn BarSink>,
-        settings: PipelineSettings,
-    ) -> Pipeline {
-        Pipeline { feeds, sink, settings, earlier: Vec::new() }
+    pub fn new(feeds: Vec<Box<dyn TradeFeed>>, ports: WriterPorts, settings: PipelineSettings) -> Pipeline {
+        Pipeline { feeds, ports, settings, earlier: Vec::new() }
     }
 
     /// Goes on with what earlier runs wrote: bars that start before the end of such a manifest are written again
@@ -109,7 +104,7 @@ impl Pipeline {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(self) -> Running {
-        let Pipeline { feeds, sink, settings, earlier } = self;
+        let Pipeline { feeds, ports, settings, earlier } = self;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let mut supervisor = Supervisor::new(stop.clone());
         let (acked, _) = broadcast::channel(settings.listener_len_max.max(1));
@@ -119,7 +114,7 @@ impl Pipeline {
         let is_sent = to_writer.try_send(ShardMessage::Earlier(earlier)).is_ok();
         debug_assert!(is_sent, "a new channel has room");
         let (writer, writer_counts) =
-            Writer::pair(sink, settings.writer, (writer_inbox, shards), abort.clone(), acked.clone());
+            Writer::pair(ports, settings.writer, (writer_inbox, shards), abort.clone(), acked.clone());
         supervisor.spawn("write", writer.run());
         let (mut to_shards, mut shard_counts) = (Vec::new(), Vec::new());
         for shard in 0..shards {
@@ -127,7 +122,7 @@ impl Pipeline {
             let name = format!("aggregate {shard}");
             let aggregator = Aggregator::new(settings.aggregate.clone());
             let (actor, counts) =
-                AggregateActor::pair(name.clone(), aggregator, feeds.len(), inbox, to_writer.clone());
+                AggregateActor::pair(shard, aggregator, feeds.len(), inbox, to_writer.clone());
             supervisor.spawn(&name, actor.run());
             to_shards.push(to_shard);
             shard_counts.push(counts);
@@ -235,7 +230,7 @@ impl Running {
         let summary = Summary::of(&watched.state(), started.elapsed());
         let end = match joined {
             Err(fault) => End::Failed(fault),
-            Ok(()) if abort.is_cancelled() => End::Aborted,
+            Ok(()) if abort.is_cancelled() || summary.spooled > 0 => End::Aborted,
             Ok(()) => End::Drained,
         };
         Finished { summary, end }

@@ -16,7 +16,7 @@ const UPDATES_LEN_MAX: usize = 4_096;
 /// The actor around one shard's aggregator.
 #[derive(Debug)]
 pub struct AggregateActor {
-    name: String,
+    shard: usize,
     aggregator: Aggregator,
     feeds: usize,
     ended: BTreeSet<usize>,
@@ -28,7 +28,7 @@ pub struct AggregateActor {
 impl AggregateActor {
     /// Builds the actor of a shard that `feeds` feeds deliver to; spawns nothing.
     pub fn pair(
-        name: String,
+        shard: usize,
         aggregator: Aggregator,
         feeds: usize,
         inbox: mpsc::Receiver<FeedMessage>,
@@ -36,7 +36,7 @@ impl AggregateActor {
     ) -> (AggregateActor, watch::Receiver<AggregateCounts>) {
         let (counts, view) = watch::channel(AggregateCounts::default());
         let ended = BTreeSet::new();
-        (AggregateActor { name, aggregator, feeds, ended, inbox, writer, counts }, view)
+        (AggregateActor { shard, aggregator, feeds, ended, inbox, writer, counts }, view)
     }
 
     /// Aggregates until every feed has dropped its sender.
@@ -87,12 +87,15 @@ impl AggregateActor {
         while !updates.is_empty() {
             let rest = updates.split_off(updates.len().min(UPDATES_LEN_MAX));
             let part = std::mem::replace(updates, rest);
-            self.writer.send(ShardMessage::Updates(part)).await.map_err(|_| self.downstream())?;
+            self.writer
+                .send(ShardMessage::Updates { shard: self.shard, updates: part })
+                .await
+                .map_err(|_| self.downstream())?;
         }
         Ok(())
     }
 
     fn downstream(&self) -> Fault {
-        Fault::Downstream { actor: self.name.clone() }
+        Fault::Downstream { actor: format!("aggregate {}", self.shard) }
     }
 }

@@ -1,7 +1,17 @@
 //! Why an actor ended before its work was done.
 
-use crate::port::{FeedError, SinkError};
+use crate::port::{FeedError, SinkError, StateError};
 use std::error::Error;
+
+/// The last attempt of a batch that gave up.
+#[derive(Debug, thiserror::Error)]
+#[error("gave up after {attempts} attempts: {cause}")]
+pub struct Failure {
+    /// Attempts made.
+    pub attempts: u32,
+    /// The store's words, without secrets.
+    pub cause: String,
+}
 
 /// The end of an actor by a fault.
 #[derive(Debug, thiserror::Error)]
@@ -9,17 +19,20 @@ pub enum Fault {
     /// A feed could not go on.
     #[error(transparent)]
     Feed(#[from] FeedError),
-    /// The store refused for good, or every attempt failed.
-    #[error("failed to write {bars} bars after {attempts} attempts")]
+    /// The store takes no more.
+    #[error("{bars} bars are not written and {spooled} items wait in the spool")]
     Unwritten {
-        /// Bars handed to the writer that are not in the store.
+        /// Bars handed to the writer that are neither in the store nor in the spool.
         bars: u64,
-        /// Attempts made for the batch that gave up.
-        attempts: u32,
-        /// The cause of the last attempt.
+        /// Items in the spool; the next run sends them first.
+        spooled: u64,
+        /// What the store answered.
         #[source]
-        source: SinkError,
+        failure: Failure,
     },
+    /// The durable state cannot be read or written.
+    #[error("state store failed")]
+    State(#[source] StateError),
     /// The store could not be closed in order.
     #[error("failed to close the store")]
     Close(#[source] SinkError),
@@ -42,7 +55,11 @@ impl Fault {
     pub(super) fn is_consequence(&self) -> bool {
         match self {
             Fault::Downstream { .. } => true,
-            Fault::Feed(_) | Fault::Unwritten { .. } | Fault::Close(_) | Fault::Panicked { .. } => false,
+            Fault::Feed(_)
+            | Fault::Unwritten { .. }
+            | Fault::State(_)
+            | Fault::Close(_)
+            | Fault::Panicked { .. } => false,
         }
     }
 }

@@ -31,8 +31,13 @@ pub enum FeedMessage {
 /// From a shard to the writer.
 #[derive(Debug)]
 pub enum ShardMessage {
-    /// Bars in the order they changed.
-    Updates(Vec<BarUpdate>),
+    /// Bars of one shard in the order they changed.
+    Updates {
+        /// The shard, from 0.
+        shard: usize,
+        /// The bars; never empty.
+        updates: Vec<BarUpdate>,
+    },
     /// What earlier runs wrote and vouched for; sent before any bar.
     Earlier(Vec<Manifest>),
     /// What a feed vouches for, after every bar of it.

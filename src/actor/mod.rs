@@ -9,9 +9,9 @@ mod supervise;
 mod write;
 
 pub use aggregate::AggregateActor;
-pub use fault::Fault;
+pub use fault::{Failure, Fault};
 pub use feed::{FeedActor, FeedCounts};
 pub use message::{FeedIndex, FeedMessage, ShardMessage};
 pub use pace::PaceSettings;
 pub use supervise::Supervisor;
-pub use write::{Writer, WriterCounts, WriterSettings};
+pub use write::{ResumeSettings, Writer, WriterCounts, WriterPorts, WriterSettings};

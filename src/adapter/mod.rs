@@ -4,6 +4,8 @@ pub mod channel;
 pub mod clock;
 pub mod file;
 pub mod history;
+pub mod live;
 pub mod paced;
+pub mod state;
 pub mod store;
 pub mod stream;

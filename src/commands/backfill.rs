@@ -8,10 +8,11 @@ use barmill::adapter::clock::SystemClock;
 use barmill::adapter::history::{Coverage, HistoryFeed, Progress as Fetching};
 use barmill::cli::{BackfillArguments, Exit, FetchSummary, FetchedDay, Progress, Status, progress_lines};
 use barmill::config::{Config, Environment, SinkTarget};
-use barmill::pipeline::{End, Finished, Pipeline, Summary};
+use barmill::pipeline::{End, Finished, Pipeline, Summary, WriterPorts};
 use barmill::port::Clock;
 use jiff::tz::TimeZone;
 use std::io::{stderr, stdout};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time between two looks at the counts for the progress lines.
@@ -57,7 +58,9 @@ pub(super) async fn run(
     let fetching = feed.progress();
     let settings = wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
     let store = wire::store(config, &target, &zone, specs, true).await?;
-    let pipeline = Pipeline::new(vec![Box::new(feed)], store.sink, settings).resume(plan.earlier.clone());
+    let state = wire::state(config, &target);
+    let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
+    let pipeline = Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
     report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;

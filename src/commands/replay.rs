@@ -2,13 +2,16 @@
 
 use super::dispatch::{CommandError, complain};
 use super::{signals, wire};
+use barmill::adapter::clock::SystemClock;
 use barmill::adapter::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
 use barmill::adapter::paced::PacedFeed;
 use barmill::cli::{Exit, Progress, ReplayArguments, RunSummary, Tally};
 use barmill::config::{Config, Environment, SinkTarget, Speed};
-use barmill::pipeline::{End, Finished, Handle, Pipeline, Summary};
+use barmill::pipeline::{End, Finished, Handle, Pipeline, ResumeSettings, Summary, WriterPorts};
 use barmill::port::TradeFeed;
+use jiff::tz::TimeZone;
 use std::io::stdout;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time between two looks at the counts for the progress line.
@@ -29,9 +32,12 @@ pub(super) async fn run(
         Speed::Max => (Box::new(feed), wire::Tempo::Bulk),
         Speed::Times(speed) => (Box::new(PacedFeed::new(Box::new(feed), speed)), wire::Tempo::Live),
     };
-    let pipeline = wire::pipeline(config, &zone, tempo)?;
+    let mut pipeline = wire::pipeline(config, &zone, tempo)?;
+    pipeline.writer.resume = resume(arguments, config, &target, &zone);
     let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
-    let running = Pipeline::new(vec![feed], store.sink, pipeline).start();
+    let state = wire::state(config, &target);
+    let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
+    let running = Pipeline::new(vec![feed], ports, pipeline).start();
     let handle = running.handle();
     progress.start(None);
     let finished = tokio::select! {
@@ -46,6 +52,32 @@ pub(super) async fn run(
         End::Aborted => Exit::Aborted,
         End::Failed(fault) => complain("replay", &fault, Exit::Fault),
     })
+}
+
+/// Names this replay by everything that decides its updates, so that the same command goes on after a crash.
+///
+/// A paced replay depends on the clock and starts from the beginning.
+fn resume(
+    arguments: &ReplayArguments,
+    config: &Config,
+    target: &SinkTarget,
+    zone: &TimeZone,
+) -> Option<ResumeSettings> {
+    let every = Duration::from_millis(config.run.checkpoint_every_ms);
+    if every.is_zero() || config.replay.speed != Speed::Max {
+        return None;
+    }
+    let mut files = String::new();
+    for path in &arguments.files {
+        let metadata = std::fs::metadata(path).ok()?;
+        let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        let path = path.canonicalize().ok()?;
+        files = format!("{files}{}:{}:{} ", path.display(), metadata.len(), modified.as_nanos());
+    }
+    let Config { bars, replay, aggregate, view, .. } = config;
+    let rules = format!("{bars:?} {replay:?} {aggregate:?} {view:?} {:?}", arguments.symbols);
+    let zone = zone.iana_name().unwrap_or_default();
+    Some(ResumeSettings { name: format!("replay {files}{} {zone} {rules}", target.address()), every })
 }
 
 fn file_settings(arguments: &ReplayArguments, config: &Config) -> Result<FileFeedSettings, CommandError> {

@@ -2,6 +2,7 @@
 
 use barmill::BarSpec;
 use barmill::adapter::clock::SystemClock;
+use barmill::adapter::state::{LazyState, StateSettings};
 use barmill::adapter::store::{
     EmbeddedSettings, OpenError, Opened, RespSettings, RestSettings, SinkUrl, SinkUrlError, StoreSettings,
     TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings, connect,
@@ -9,11 +10,14 @@ use barmill::adapter::store::{
 use barmill::config::{self, Config, SinkTarget};
 use barmill::engine::aggregate::{AggregatorSettings, Eligibility, Fill, SessionKind, SessionWindows};
 use barmill::engine::batch::BatchLimits;
+use barmill::engine::budget::BudgetLimits;
 use barmill::engine::calendar::us_equity_hours;
+use barmill::engine::circuit::ProbePolicy;
 use barmill::engine::delivery::DeliverySettings;
 use barmill::engine::retry::RetryPolicy;
 use barmill::engine::rules::{Rules, RulesError};
 use barmill::pipeline::{PaceSettings, PipelineSettings, WriterSettings};
+use barmill::port::StateStore;
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use std::num::NonZeroU32;
@@ -144,14 +148,30 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
                 backoff: Duration::from_millis(writer.backoff_ms),
                 backoff_max: Duration::from_millis(writer.backoff_max_ms),
             },
+            keeps_recent: tempo == Tempo::Live,
+            probes: ProbePolicy::default(),
             zone: zone.clone(),
             seed: u64::from(std::process::id()),
         },
         timeout: Duration::from_millis(config.redis.timeout_ms),
+        budget: BudgetLimits::default(),
+        resume: None,
+        drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
         pace: PaceSettings {
             commands_per_second: NonZeroU32::new(writer.commands_per_second),
             requests_per_second: NonZeroU32::new(writer.requests_per_second),
         },
+    }
+}
+
+/// The durable state beside the store; a store that keeps nothing needs none.
+pub(super) fn state(config: &Config, target: &SinkTarget) -> Option<Arc<dyn StateStore>> {
+    match target {
+        SinkTarget::Stdout | SinkTarget::Null => None,
+        SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
+            let settings = StateSettings::new(config.run.state_dir.clone());
+            Some(Arc::new(LazyState::new(settings, Arc::new(SystemClock))))
+        }
     }
 }
 

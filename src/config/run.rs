@@ -10,6 +10,8 @@ section! {
         drain_timeout_ms: u64 = 25_000, 0..=3_600_000;
         /// The folder of spool and checkpoint.
         state_dir: PathBuf = PathBuf::from("barmill-data");
+        /// Milliseconds between two saved places of a replay, from which it goes on after a crash; 0 saves none.
+        checkpoint_every_ms: u64 = 5_000, 0..=3_600_000;
         /// Mebibytes that the queues and the requests in flight may hold together, 1 to 1,048,576.
         memory_max_mb: u64 = 512, 1..=1_048_576;
     }

@@ -3,7 +3,10 @@
 pub mod aggregate;
 pub mod asked;
 pub mod batch;
+pub mod budget;
 pub mod calendar;
+pub mod circuit;
+pub mod concurrency;
 pub mod coverage;
 pub mod days;
 pub mod delivery;

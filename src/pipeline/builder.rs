@@ -1,18 +1,21 @@
 //! How a program describes a pipeline.
 
 use super::{Pipeline, PipelineSettings};
-use crate::actor::{Fault, PaceSettings, WriterSettings};
+use crate::actor::{Fault, PaceSettings, WriterPorts, WriterSettings};
 use crate::adapter::channel::ChannelSink;
+use crate::adapter::clock::SystemClock;
 use crate::adapter::file::{FileFeed, FileFeedSettings};
 use crate::adapter::stream::StreamFeed;
 use crate::engine::aggregate::Eligibility;
 use crate::engine::aggregate::SessionWindows;
 use crate::engine::aggregate::{AggregatorSettings, Fill};
 use crate::engine::batch::BatchLimits;
+use crate::engine::budget::BudgetLimits;
+use crate::engine::circuit::ProbePolicy;
 use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
 use crate::model::{BarSpec, BarUpdate, SpecError, Trade};
-use crate::port::{BarSink, TradeFeed};
+use crate::port::{BarSink, StateStore, TradeFeed};
 use futures::stream::{Stream, StreamExt};
 use jiff::tz::TimeZone;
 use std::num::NonZeroU32;
@@ -62,13 +65,14 @@ pub enum BuildError {
 pub struct PipelineBuilder {
     feeds: Vec<Box<dyn TradeFeed>>,
     sink: Option<Arc<dyn BarSink>>,
+    state: Option<Arc<dyn StateStore>>,
     settings: PipelineSettings,
 }
 
 impl Default for PipelineBuilder {
     /// One-minute bars in UTC, no lateness, a quarter of an hour for revisions, one shard.
     fn default() -> PipelineBuilder {
-        PipelineBuilder { feeds: Vec::new(), sink: None, settings: default_settings() }
+        PipelineBuilder { feeds: Vec::new(), sink: None, state: None, settings: default_settings() }
     }
 }
 
@@ -109,6 +113,13 @@ impl PipelineBuilder {
     #[must_use]
     pub fn shared_sink(mut self, sink: Arc<dyn BarSink>) -> PipelineBuilder {
         self.sink = Some(sink);
+        self
+    }
+
+    /// Sets the durable state: what the store does not take goes to its spool instead of ending the run.
+    #[must_use]
+    pub fn state(mut self, state: Arc<dyn StateStore>) -> PipelineBuilder {
+        self.state = Some(state);
         self
     }
 
@@ -193,7 +204,8 @@ impl PipelineBuilder {
             return Err(BuildError::NoFeed);
         }
         let sink = self.sink.ok_or(BuildError::NoSink)?;
-        Ok(Pipeline::new(self.feeds, sink, self.settings))
+        let ports = WriterPorts { sink, state: self.state, clock: Arc::new(SystemClock) };
+        Ok(Pipeline::new(self.feeds, ports, self.settings))
     }
 
     /// Runs the pipeline and returns every update in order, for tests and small jobs; needs no sink.
@@ -240,10 +252,15 @@ fn default_settings() -> PipelineSettings {
                     backoff: Duration::from_millis(500),
                     backoff_max: Duration::from_secs(30),
                 },
+                keeps_recent: false,
+                probes: ProbePolicy::default(),
                 zone: TimeZone::UTC,
                 seed: 0,
             },
             timeout: Duration::from_secs(30),
+            budget: BudgetLimits::default(),
+            resume: None,
+            drain_timeout: Duration::from_secs(25),
             pace: PaceSettings {
                 commands_per_second: NonZeroU32::new(10_000),
                 requests_per_second: NonZeroU32::new(1_000),

@@ -40,9 +40,9 @@ pub struct Summary {
     pub connections: u64,
     /// Attempts after the first.
     pub retries: u64,
-    /// Bars in the spool.
+    /// Items in the spool.
     pub spooled: u64,
-    /// Bars set aside because the store refuses them.
+    /// Items set aside because the store refuses them.
     pub dead_letters: u64,
     /// Bars handed to the writer that are neither in the store nor in the spool.
     pub unwritten: u64,
@@ -66,8 +66,8 @@ impl Summary {
             commands: writer.sink.commands,
             connections: writer.sink.connections,
             retries: writer.retries,
-            spooled: 0,
-            dead_letters: 0,
+            spooled: writer.spooled,
+            dead_letters: writer.dead_letters,
             unwritten: writer.unwritten,
             elapsed,
         }

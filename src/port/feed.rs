@@ -1,5 +1,6 @@
 //! Where trades come from.
 
+use super::history::Gap;
 use crate::model::{Covered, Trade};
 use futures::future::BoxFuture;
 use std::error::Error;
@@ -63,6 +64,12 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
     fn coverage(&self) -> Vec<Covered> {
         Vec::new()
     }
+
+    /// Takes the holes that stay open: the bars they touch are marked `gap`. Asked after every batch; a hole is
+    /// told before the trades that come after it.
+    fn take_gaps(&mut self) -> Vec<Gap> {
+        Vec::new()
+    }
 }
 
 impl TradeFeed for Box<dyn TradeFeed> {
@@ -76,6 +83,10 @@ impl TradeFeed for Box<dyn TradeFeed> {
 
     fn stats(&self) -> FeedStats {
         self.as_ref().stats()
+    }
+
+    fn take_gaps(&mut self) -> Vec<Gap> {
+        self.as_mut().take_gaps()
     }
 
     fn coverage(&self) -> Vec<Covered> {

@@ -4,10 +4,16 @@
 
 mod clock;
 mod feed;
+mod history;
 mod sink;
+mod state;
+mod tap;
 
 pub use crate::engine::retry::Remedy;
 pub use crate::model::{Covered, WriteItem};
 pub use clock::Clock;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
+pub use history::{Gap, GapError, GapFill, GapSource};
 pub use sink::{BarSink, Cost, ItemError, ItemResult, SinkError, SinkStats};
+pub use state::{Changes, Committed, DeadLetter, RecentBar, SpoolRange, SpoolStats, StateError, StateStore};
+pub use tap::FrameTap;

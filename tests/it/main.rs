@@ -7,6 +7,8 @@ mod layers;
 #[cfg(test)]
 mod licences;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod proxy_kit;
 #[cfg(test)]
 mod redis_kit;

@@ -1,16 +1,21 @@
 //! The writer's shell: waits, decides, responds.
 //!
-//! Delivery says which batch goes when; the shell sends it, at the pace the store accepts and with a timeout, and
-//! tells Delivery what came of it. While Delivery has no room the inbox is not read: that is the backpressure.
+//! Delivery says what to do; the shell does it, at the pace the store accepts and with a timeout, and tells Delivery
+//! what came of it. While Delivery has no room the inbox is not read: that is the backpressure.
 
+use super::attempt::{self, Report};
+use super::log::{self, Failed};
+use super::rest;
+use super::resume::Resume;
 use super::settings::{WriterCounts, WriterSettings};
-use crate::actor::fault::{Fault, chain};
+use crate::actor::fault::{Failure, Fault, chain};
 use crate::actor::message::ShardMessage;
 use crate::actor::pace::Pace;
-use crate::engine::batch::Batch;
-use crate::engine::delivery::{Delivery, Verdict, bar_of};
+use crate::engine::budget::{Budget, BudgetLimits, BudgetVerdict};
+use crate::engine::circuit::CircuitState;
+use crate::engine::delivery::{Delivery, Landed, Parcel, Verdict, Work, bar_of};
 use crate::model::{BarState, BarUpdate, WriteItem};
-use crate::port::{BarSink, ItemError, ItemResult, Remedy, SinkError};
+use crate::port::{BarSink, Clock, Committed, Remedy, SinkError, StateError, StateStore};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
@@ -19,43 +24,46 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// What one attempt came to.
-#[derive(Debug)]
-struct Landing {
-    batch: Batch,
-    result: Result<Vec<ItemResult>, SinkError>,
-}
-
 #[derive(Debug)]
 enum Event {
     Abort,
-    Landed(Landing),
+    Report(Report),
     Deadline,
     Inbox(Option<ShardMessage>),
 }
 
-#[derive(Debug)]
-struct Failure {
-    source: SinkError,
-    attempts: u32,
+/// What the writer talks to.
+#[derive(Debug, Clone)]
+pub struct WriterPorts {
+    /// The store of bars.
+    pub sink: Arc<dyn BarSink>,
+    /// The durable state; without it an outage ends the run after the last attempt.
+    pub state: Option<Arc<dyn StateStore>>,
+    /// The time of day, for what is stamped.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The actor around the store.
 #[derive(Debug)]
 pub struct Writer {
-    sink: Arc<dyn BarSink>,
-    delivery: Delivery,
+    pub(super) ports: WriterPorts,
+    settings: WriterSettings,
+    pub(super) delivery: Delivery,
     pace: Arc<Pace>,
-    timeout: Duration,
-    attempts_max: u32,
-    inbox: mpsc::Receiver<ShardMessage>,
+    pub(super) budget: Budget,
+    pub(super) inbox: mpsc::Receiver<ShardMessage>,
     inbox_open: bool,
     shards_open: usize,
     abort: CancellationToken,
-    flights: FuturesUnordered<BoxFuture<'static, Landing>>,
+    work: FuturesUnordered<BoxFuture<'static, Report>>,
     origin: Instant,
-    failure: Option<Failure>,
-    counts: watch::Sender<WriterCounts>,
+    /// When the store last took something, since the start.
+    progress: Duration,
+    pub(super) resume: Option<Resume>,
+    /// Set while a place is to be saved: nothing is taken in until nothing is outstanding.
+    pausing: bool,
+    pub(super) failure: Option<Failure>,
+    pub(super) counts: watch::Sender<WriterCounts>,
     acked: broadcast::Sender<BarUpdate>,
 }
 
@@ -64,7 +72,7 @@ impl Writer {
     ///
     /// Acked updates go to `acked` for whoever listens; a slow listener misses some and never delays the writer.
     pub fn pair(
-        sink: Arc<dyn BarSink>,
+        ports: WriterPorts,
         settings: WriterSettings,
         (inbox, shards): (mpsc::Receiver<ShardMessage>, usize),
         abort: CancellationToken,
@@ -73,15 +81,18 @@ impl Writer {
         let (counts, view) = watch::channel(WriterCounts::default());
         let writer = Writer {
             pace: Arc::new(Pace::new(settings.pace)),
-            timeout: settings.timeout,
-            attempts_max: settings.delivery.retry.attempts_max,
-            delivery: Delivery::new(settings.delivery),
+            delivery: Delivery::new(settings.delivery.clone(), ports.state.as_ref().map(|_| 0)),
+            budget: Budget::new(settings.budget, None, ports.clock.now()),
             inbox_open: true,
             shards_open: shards,
-            flights: FuturesUnordered::new(),
+            work: FuturesUnordered::new(),
             origin: Instant::now(),
+            progress: Duration::ZERO,
+            resume: None,
+            pausing: false,
             failure: None,
-            sink,
+            ports,
+            settings,
             inbox,
             abort,
             counts,
@@ -92,39 +103,79 @@ impl Writer {
 
     /// Writes until the shards have ended and everything is acked, then closes the store.
     ///
+    /// When the store stays away at the end, or the run is aborted, the rest is left in the spool.
+    ///
     /// # Errors
-    /// [`Fault::Unwritten`] when a batch failed for good, [`Fault::Close`] when the store cannot be closed.
+    /// [`Fault::Unwritten`] when a batch failed for good, [`Fault::State`] when the durable state fails,
+    /// [`Fault::Close`] when the store cannot be closed.
     pub async fn run(mut self) -> Result<(), Fault> {
+        self.resume().await?;
+        self.launch();
         while !self.delivery.is_done() {
             match self.next_event().await {
-                Event::Abort => return self.on_abort().await,
-                Event::Landed(landing) => self.on_landed(landing),
+                Event::Abort => return rest::leave(self).await,
+                Event::Report(report) => self.on_report(report)?,
+                Event::Deadline if self.is_stuck() => return rest::leave(self).await,
                 Event::Deadline => {}
                 Event::Inbox(message) => self.on_inbox(message),
             }
             self.launch();
+            self.save_place().await?;
             self.publish();
         }
-        self.on_done().await
+        if self.failure.is_some() { rest::leave(self).await } else { rest::close(self).await }
+    }
+
+    /// Takes up what an earlier run left.
+    async fn resume(&mut self) -> Result<(), Fault> {
+        let Some(state) = &self.ports.state else { return Ok(()) };
+        let spooled = state.spool_stats().await.map_err(Fault::State)?.items;
+        let used = state.budget_load().await.map_err(Fault::State)?;
+        if spooled > 0 {
+            tracing::info!(
+                spooled,
+                sink = self.ports.sink.name(),
+                "the spool of an earlier run goes out first"
+            );
+        }
+        self.delivery = Delivery::new(self.settings.delivery.clone(), Some(spooled));
+        self.budget = Budget::new(self.settings.budget, used, self.ports.clock.now());
+        if let Some(settings) = self.settings.resume.clone() {
+            let resume = Resume::load(settings, self.shards_open, state.as_ref()).await;
+            self.resume = Some(resume.map_err(Fault::State)?);
+        }
+        Ok(())
     }
 
     async fn next_event(&mut self) -> Event {
-        let deadline = self.delivery.deadline().map(|due| self.origin + due);
+        let deadline =
+            [self.delivery.deadline(), self.stuck_at(), self.pause_at()].into_iter().flatten().min();
+        let deadline = deadline.map(|due| self.origin + due);
         let has_room = self.inbox_open && self.delivery.has_room();
         tokio::select! {
             biased;
             () = self.abort.cancelled() => Event::Abort,
-            Some(landing) = self.flights.next() => Event::Landed(landing),
+            Some(report) = self.work.next() => Event::Report(report),
             () = sleep_until(deadline), if deadline.is_some() => Event::Deadline,
             message = self.inbox.recv(), if has_room => Event::Inbox(message),
         }
     }
 
-    fn on_inbox(&mut self, message: Option<ShardMessage>) {
+    /// After the end of the input: when the store has been away for too long to wait on.
+    fn stuck_at(&self) -> Option<Duration> {
+        let is_out = self.delivery.circuit() != CircuitState::Closed;
+        (!self.inbox_open && is_out).then(|| self.progress + self.settings.drain_timeout)
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.stuck_at().is_some_and(|at| at <= self.origin.elapsed())
+    }
+
+    pub(super) fn on_inbox(&mut self, message: Option<ShardMessage>) {
         match message {
-            Some(ShardMessage::Updates(updates)) => {
+            Some(ShardMessage::Updates { shard, updates }) => {
                 for update in updates {
-                    self.push(WriteItem::Bar(update));
+                    self.on_update(shard, update);
                 }
             }
             Some(ShardMessage::Earlier(manifests)) => self.delivery.resume(manifests),
@@ -132,86 +183,139 @@ impl Writer {
             Some(ShardMessage::End) => self.shards_open -= 1,
             None => {
                 self.inbox_open = false;
+                self.progress = self.origin.elapsed();
                 self.delivery.close(self.shards_open == 0);
             }
         }
     }
 
+    fn on_update(&mut self, shard: usize, update: BarUpdate) {
+        if self.resume.as_mut().is_none_or(|resume| resume.receive(shard)) {
+            self.push(WriteItem::Bar(update));
+        } else {
+            self.delivery.skip(&update);
+            self.counts.send_modify(|counts| counts.resumed += 1);
+        }
+    }
+
+    /// When the next place is to be saved; the last one is not worth it.
+    fn pause_at(&self) -> Option<Duration> {
+        let resume = self.resume.as_ref().filter(|_| self.inbox_open && !self.pausing)?;
+        Some(resume.next_at())
+    }
+
+    /// Holds the inbox back until nothing is outstanding, then saves how far each shard is delivered.
+    async fn save_place(&mut self) -> Result<(), Fault> {
+        let now = self.origin.elapsed();
+        if self.pause_at().is_some_and(|at| at <= now) {
+            self.pausing = true;
+            self.delivery.set_flushing(true);
+            self.launch();
+        }
+        if !self.pausing || !self.delivery.is_settled() {
+            return Ok(());
+        }
+        self.pausing = false;
+        self.delivery.set_flushing(false);
+        if let (Some(resume), Some(state)) = (&mut self.resume, &self.ports.state) {
+            state.checkpoint_save(resume.places(now)).await.map_err(Fault::State)?;
+        }
+        Ok(())
+    }
+
     fn push(&mut self, item: WriteItem) {
-        let weight = self.sink.weight(&item);
+        let weight = self.ports.sink.weight(&item);
         self.delivery.push(item, weight, self.origin.elapsed());
     }
 
-    /// Sends what is due, as far as slots allow.
+    /// Starts everything that is to be done now.
     fn launch(&mut self) {
         for manifest in self.delivery.manifests() {
             self.push(manifest);
         }
-        while let Some(batch) = self.delivery.next_batch(self.origin.elapsed()) {
-            if batch.attempts > 1 {
-                self.counts.send_modify(|counts| counts.retries += 1);
-            }
-            self.flights.push(self.attempt(batch));
-        }
-    }
-
-    /// One attempt: a permit, then the write within the timeout.
-    fn attempt(&self, batch: Batch) -> BoxFuture<'static, Landing> {
-        let (sink, pace, timeout) = (Arc::clone(&self.sink), Arc::clone(&self.pace), self.timeout);
-        Box::pin(async move {
-            pace.permit(sink.cost(&batch.items)).await;
-            let result = match tokio::time::timeout(timeout, sink.write(&batch.items)).await {
-                Ok(result) => result,
-                Err(elapsed) => Err(SinkError {
-                    operation: format!("write to {}", sink.name()),
-                    remedy: Remedy::Reconnect,
-                    source: Box::new(elapsed),
-                }),
-            };
-            if matches!(&result, Err(error) if error.remedy == Remedy::Reconnect) {
-                sink.reconnect().await;
-            }
-            Landing { batch, result }
-        })
-    }
-
-    fn on_landed(&mut self, landing: Landing) {
-        self.delivery.landed();
-        let Landing { batch, result } = landing;
-        match result {
-            Ok(results) => self.on_answered(batch, results),
-            Err(error) => self.on_failed(batch, error),
-        }
-    }
-
-    /// Acks the items that were written and tries the others again, alone; the gravest cause decides how.
-    fn on_answered(&mut self, batch: Batch, results: Vec<ItemResult>) {
-        let mut failed = Vec::new();
-        let mut gravest: Option<ItemError> = None;
-        for (item, result) in batch.items.into_iter().zip(results) {
-            match result {
-                Ok(()) => self.on_acked(&item),
-                Err(error) => {
-                    failed.push(item);
-                    let known = gravest.as_ref().map(|known| known.remedy.gravity());
-                    if known < Some(error.remedy.gravity()) {
-                        gravest = Some(error);
+        while let Some(work) = self.delivery.next_work(self.origin.elapsed()) {
+            match work {
+                Work::Send(parcel) => self.send(parcel),
+                Work::Commit(change) => {
+                    if let Some(state) = self.ports.state.clone() {
+                        let budget = Some(self.budget.used());
+                        self.work.push(attempt::commit(change, state, self.ports.clock.now(), budget));
+                    }
+                }
+                Work::Load { from, len_max } => {
+                    if let Some(state) = self.ports.state.clone() {
+                        let load = async move { Report::Loaded(state.spool_read(from, len_max).await) };
+                        self.work.push(Box::pin(load));
                     }
                 }
             }
         }
-        if let Some(error) = gravest {
-            let error = SinkError {
-                operation: format!("write {} items to {}", failed.len(), self.sink.name()),
-                remedy: error.remedy,
-                source: Box::new(error),
-            };
-            self.on_failed(Batch { items: failed, attempts: batch.attempts }, error);
+    }
+
+    /// One attempt, unless the budget forbids it.
+    fn send(&mut self, parcel: Parcel) {
+        let commands = u64::from(self.ports.sink.cost(&parcel.items).commands);
+        let now = self.ports.clock.now();
+        let verdict = self.budget.verdict(commands, now);
+        self.delivery.set_finals_only(verdict != BudgetVerdict::Spend);
+        if let BudgetVerdict::Exhausted(until) = verdict {
+            let failure = (Remedy::Pause, format!("the command budget is spent until {until}"));
+            let failures = vec![Some(failure); parcel.items.len()];
+            let landed = Landed { flight: parcel.flight, failures, took: Duration::ZERO };
+            self.work.push(Box::pin(std::future::ready(Report::Landed(parcel, landed, None))));
+            return;
+        }
+        if let Some(warning) = self.budget.spend(commands, now) {
+            log::budget(warning);
+        }
+        if parcel.attempts > 1 {
+            self.counts.send_modify(|counts| counts.retries += 1);
+        }
+        let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
+        self.work.push(attempt::send(parcel, sink, pace, self.settings.timeout));
+    }
+
+    fn on_report(&mut self, report: Report) -> Result<(), Fault> {
+        match report {
+            Report::Landed(parcel, landed, error) => {
+                self.on_landed(&parcel, landed, error.as_ref());
+                Ok(())
+            }
+            Report::Committed(result) => self.on_committed(result),
+            Report::Loaded(Ok(items)) => {
+                self.delivery.loaded(items);
+                Ok(())
+            }
+            Report::Loaded(Err(error)) => Err(Fault::State(error)),
+        }
+    }
+
+    fn on_landed(&mut self, parcel: &Parcel, landed: Landed, error: Option<&SinkError>) {
+        let cause = log::cause(&landed, error);
+        for (item, failure) in parcel.items.iter().zip(&landed.failures) {
+            if failure.is_none() {
+                self.on_acked(item);
+            }
+        }
+        for verdict in self.delivery.landed(landed, self.origin.elapsed()) {
+            let (sink, attempts_max) = (self.ports.sink.name(), self.settings.delivery.retry.attempts_max);
+            log::verdict(&verdict, Failed { sink, parcel, attempts_max, cause: &cause });
+            match verdict {
+                Verdict::Dead { items } => {
+                    let items = u64::try_from(items).unwrap_or(u64::MAX);
+                    self.counts.send_modify(|counts| counts.dead_letters += items);
+                }
+                Verdict::Halted => {
+                    let cause = cause.clone();
+                    self.failure.get_or_insert(Failure { attempts: parcel.attempts, cause });
+                }
+                Verdict::Again { .. } | Verdict::Spooled { .. } => {}
+            }
         }
     }
 
     fn on_acked(&mut self, item: &WriteItem) {
-        self.delivery.acked(item);
+        self.progress = self.origin.elapsed();
         let Some(update) = bar_of(item) else { return };
         self.counts.send_modify(|counts| match update.state {
             BarState::Forming => {}
@@ -224,77 +328,50 @@ impl Writer {
         }
     }
 
-    fn on_failed(&mut self, batch: Batch, error: SinkError) {
-        let (attempt, of, items) = (batch.attempts, self.attempts_max, batch.items.len());
-        match self.delivery.failed(batch, error.remedy, self.origin.elapsed()) {
-            Verdict::Again(delay) => tracing::warn!(
-                attempt,
-                of,
-                items,
-                cause = %chain(&error),
-                retry_in_s = delay.as_secs_f64(),
-                "{} failed (attempt {attempt}/{of}), retrying in {:.1} s",
-                self.sink.name(),
-                delay.as_secs_f64(),
-            ),
-            Verdict::GivenUp => {
-                self.failure.get_or_insert(Failure { source: error, attempts: attempt });
+    fn on_committed(&mut self, result: Result<Committed, StateError>) -> Result<(), Fault> {
+        let now = self.origin.elapsed();
+        match result {
+            Ok(committed) => {
+                if let Some(transition) = self.delivery.committed(committed.spool_items, now) {
+                    log::transition(transition, self.ports.sink.name(), "");
+                }
+                Ok(())
             }
+            Err(error) => match error.remedy() {
+                Remedy::Retry { .. } => {
+                    tracing::error!(cause = %chain(&error), "the spool takes nothing, feeds wait until it does");
+                    self.delivery.commit_failed(now);
+                    Ok(())
+                }
+                Remedy::Reconnect | Remedy::Pause | Remedy::Refuse | Remedy::Fatal => {
+                    Err(Fault::State(error))
+                }
+            },
         }
     }
 
-    async fn on_done(mut self) -> Result<(), Fault> {
-        let Some(failure) = self.failure.take() else {
-            let closed = self.sink.close().await;
-            self.publish();
-            tracing::info!(sink = self.sink.name(), "store closed");
-            return closed.map_err(Fault::Close);
-        };
-        let bars = self.give_up();
-        close_quietly(self.sink.as_ref(), self.timeout).await;
-        Err(Fault::Unwritten { bars, attempts: failure.attempts, source: failure.source })
-    }
-
-    async fn on_abort(mut self) -> Result<(), Fault> {
-        let unwritten = self.give_up();
-        tracing::warn!(unwritten, "aborted");
-        close_quietly(self.sink.as_ref(), self.timeout).await;
-        Ok(())
-    }
-
-    /// Counts the bars handed over and not known to be written, the inbox included.
-    fn give_up(&mut self) -> u64 {
-        self.inbox.close();
-        while let Ok(message) = self.inbox.try_recv() {
-            self.on_inbox(Some(message));
-        }
-        let unwritten = self.delivery.give_up();
-        self.publish();
-        self.counts.send_modify(|counts| counts.unwritten = unwritten);
-        unwritten
-    }
-
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         self.counts.send_modify(|counts| {
             counts.queued = self.delivery.queued();
             counts.in_flight = self.delivery.in_flight();
             counts.coalesced = self.delivery.coalesced();
-            counts.sink = self.sink.stats();
+            counts.spooled = self.delivery.spooled();
+            counts.sink = self.ports.sink.stats();
         });
+    }
+
+    /// Whether commands are counted over restarts.
+    pub(super) fn has_budget(&self) -> bool {
+        self.settings.budget != BudgetLimits::default()
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.timeout
     }
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline).await;
-    }
-}
-
-/// Closing after a failure may fail for the same reason; the first cause is the one to report.
-async fn close_quietly(sink: &dyn BarSink, timeout: Duration) {
-    match tokio::time::timeout(timeout, sink.close()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(cause = %chain(&error), "store did not close in order"),
-        Err(_) => tracing::debug!("store did not close in time"),
     }
 }

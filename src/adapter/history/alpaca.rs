@@ -1,8 +1,8 @@
 //! Alpaca: `/v2/stocks/trades`, pages of up to 10,000 trades by page token.
 //!
 //! Wire format: the vendor's public description and Go client of 2026. The token keeps its place also inside
-//! one nanosecond. Condition letters become the bits `byte - 32`; the tape, which decides what a letter
-//! means, becomes bit 96 (A), 97 (B) or 98 (C).
+//! one nanosecond. Condition letters and the tape, which decides what a letter means, become conditions as
+//! `engine/rules.rs` numbers them.
 
 use super::error::{HistoryFault, RowFault};
 use super::json::{Rows, message, parse, parse_row, price, refused, rfc3339, size, text_of};
@@ -11,6 +11,7 @@ use super::page::{Habits, Next, Reply, Request, Venue};
 use super::progress::SymbolRange;
 use super::settings::AlpacaSettings;
 use super::source::{SettingsFault, in_range, secret_header};
+use crate::engine::rules::{Tape, alpaca_condition};
 use crate::model::{Conditions, Side, Symbol, Trade, TradeId};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -154,19 +155,17 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
 fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowFault> {
     let mut conditions = Conditions::NONE;
     for letter in letters {
-        let bit = match letter.as_bytes() {
-            [byte @ 32..=126] => u32::from(byte - 32),
+        let condition = match letter.as_bytes() {
+            [byte @ 32..=126] => alpaca_condition(*byte),
             _ => return Err(refused("c", letter, "condition is not one printable letter")),
         };
-        conditions = conditions.with(bit).unwrap_or(conditions);
+        conditions = condition.and_then(|bit| conditions.with(bit)).unwrap_or(conditions);
     }
-    let tape = match tape {
-        Some("A") => Some(96),
-        Some("B") => Some(97),
-        Some("C") => Some(98),
+    let tape = match tape.map(str::as_bytes) {
+        Some([letter]) => Tape::from_letter(*letter),
         Some(_) | None => None,
     };
-    Ok(tape.and_then(|bit| conditions.with(bit)).unwrap_or(conditions))
+    Ok(tape.and_then(|tape| conditions.with(tape.condition())).unwrap_or(conditions))
 }
 
 /// The NYSE code of an update.

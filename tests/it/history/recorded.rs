@@ -48,7 +48,7 @@ async fn alpaca_page_that_ends_inside_one_nanosecond_is_read() {
     let times: Vec<String> = run.trades.iter().map(|trade| trade.time.to_string()).collect();
     assert_eq!(times.len(), 5);
     assert_eq!(times[2..], ["2021-10-13T08:00:01.447670272Z"; 3]);
-    let conditions = [b'@', b'T', b'I'].iter().fold(1u128 << 98, |bits, byte| bits | 1 << (byte - 32));
+    let conditions = [b'@', b'T', b'I'].iter().fold(1u128 << 99, |bits, byte| bits | 1 << (byte - 32));
     assert_eq!(run.trades[1].conditions.bits(), conditions);
     assert!(run.causes().contains("was given before"), "{}", run.causes());
 }

@@ -1,0 +1,88 @@
+//! One attempt at the store, and one change of the state, as futures that own what they need.
+
+use crate::actor::fault::chain;
+use crate::actor::pace::Pace;
+use crate::engine::budget::BudgetUse;
+use crate::engine::delivery::{Landed, Parcel, StateChange};
+use crate::model::{Timestamp, WriteItem};
+use crate::port::{
+    BarSink, Changes, Committed, DeadLetter, Remedy, SinkError, SpoolRange, StateError, StateStore,
+};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a piece of work came to.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// A parcel; with the error when the whole of it failed.
+    Landed(Parcel, Landed, Option<SinkError>),
+    /// A commit.
+    Committed(Result<Committed, StateError>),
+    /// A read of the spool.
+    Loaded(Result<Vec<(u64, WriteItem)>, StateError>),
+}
+
+/// Takes a permit and writes within the timeout.
+pub(super) fn send(
+    parcel: Parcel,
+    sink: Arc<dyn BarSink>,
+    pace: Arc<Pace>,
+    timeout: Duration,
+) -> BoxFuture<'static, Report> {
+    Box::pin(async move {
+        pace.permit(sink.cost(&parcel.items)).await;
+        let start = Instant::now();
+        let result = match tokio::time::timeout(timeout, sink.write(&parcel.items)).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(SinkError {
+                operation: format!("write to {}", sink.name()),
+                remedy: Remedy::Reconnect,
+                source: Box::new(elapsed),
+            }),
+        };
+        let took = start.elapsed();
+        let (failures, error) = match result {
+            Ok(results) => {
+                let failure = |result: Result<(), crate::port::ItemError>| {
+                    result.err().map(|error| (error.remedy, error.reason))
+                };
+                (results.into_iter().map(failure).collect(), None)
+            }
+            Err(error) => {
+                if error.remedy == Remedy::Reconnect {
+                    sink.reconnect().await;
+                }
+                let failure = Some((error.remedy, chain(&error)));
+                (vec![failure; parcel.items.len()], Some(error))
+            }
+        };
+        let landed = Landed { flight: parcel.flight, failures, took };
+        Report::Landed(parcel, landed, error)
+    })
+}
+
+/// Makes one change durable.
+pub(super) fn commit(
+    change: StateChange,
+    state: Arc<dyn StateStore>,
+    now: Timestamp,
+    budget: Option<BudgetUse>,
+) -> BoxFuture<'static, Report> {
+    Box::pin(async move { Report::Committed(state.commit(changes(change, now, budget)).await) })
+}
+
+/// The port's form of a change.
+pub(super) fn changes(change: StateChange, now: Timestamp, budget: Option<BudgetUse>) -> Changes {
+    let dead_letter = |(item, reason)| DeadLetter { item, reason, time: now };
+    Changes {
+        now,
+        spool_append: change.append,
+        spool_remove: change.remove.into_iter().map(|(first, last)| SpoolRange { first, last }).collect(),
+        dead_letters: change.dead.into_iter().map(dead_letter).collect(),
+        recent: change.recent,
+        budget,
+        ..Changes::default()
+    }
+}

@@ -1,0 +1,184 @@
+//! A state store that makes its file at the first need.
+//!
+//! A run that needs no spool then pays for none. A file that an earlier run left is opened by the first read, so that
+//! its spool is seen.
+
+use super::db::StateDb;
+use super::folder::STATE_FILE;
+use super::settings::StateSettings;
+use crate::engine::budget::BudgetUse;
+use crate::model::{Timestamp, WriteItem};
+use crate::port::{
+    Changes, Clock, Committed, DeadLetter, Position, RecentBar, SpoolStats, StateError, StateStore,
+};
+use futures::future::{BoxFuture, FutureExt};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// A [`StateDb`] that is opened when it is first needed.
+#[derive(Debug)]
+pub struct LazyState {
+    settings: StateSettings,
+    clock: Arc<dyn Clock>,
+    db: OnceCell<StateDb>,
+}
+
+impl LazyState {
+    /// Makes the store; touches no file.
+    pub fn new(settings: StateSettings, clock: Arc<dyn Clock>) -> LazyState {
+        LazyState { settings, clock, db: OnceCell::new() }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.settings.folder.join(STATE_FILE)
+    }
+
+    async fn open(&self) -> Result<&StateDb, StateError> {
+        let opening = || async {
+            let (settings, now) = (self.settings.clone(), self.clock.now());
+            let opened = tokio::task::spawn_blocking(move || StateDb::open(&settings, now)).await;
+            let lost =
+                |error| StateError::Io { file: self.file(), source: Arc::new(io::Error::other(error)) };
+            Ok(opened.map_err(lost)??.state)
+        };
+        self.db.get_or_try_init(opening).await
+    }
+
+    /// The store, if there is anything that could be read.
+    async fn existing(&self) -> Result<Option<&StateDb>, StateError> {
+        if !self.db.initialized() && !self.file().exists() {
+            return Ok(None);
+        }
+        self.open().await.map(Some)
+    }
+}
+
+impl StateStore for LazyState {
+    fn commit(&self, changes: Changes) -> BoxFuture<'_, Result<Committed, StateError>> {
+        async move { self.open().await?.commit(changes).await }.boxed()
+    }
+
+    fn spool_read(
+        &self,
+        from: u64,
+        len_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, WriteItem)>, StateError>> {
+        async move {
+            match self.existing().await? {
+                Some(db) => db.spool_read(from, len_max).await,
+                None => Ok(Vec::new()),
+            }
+        }
+        .boxed()
+    }
+
+    fn spool_stats(&self) -> BoxFuture<'_, Result<SpoolStats, StateError>> {
+        async move {
+            match self.existing().await? {
+                Some(db) => db.spool_stats().await,
+                None => Ok(SpoolStats::default()),
+            }
+        }
+        .boxed()
+    }
+
+    fn dead_letters(
+        &self,
+        from: u64,
+        len_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, DeadLetter)>, StateError>> {
+        async move {
+            match self.existing().await? {
+                Some(db) => db.dead_letters(from, len_max).await,
+                None => Ok(Vec::new()),
+            }
+        }
+        .boxed()
+    }
+
+    fn checkpoint_load(&self, feed: &str) -> BoxFuture<'_, Result<Option<Position>, StateError>> {
+        let feed = feed.to_owned();
+        async move {
+            match self.existing().await? {
+                Some(db) => db.checkpoint_load(&feed).await,
+                None => Ok(None),
+            }
+        }
+        .boxed()
+    }
+
+    fn budget_load(&self) -> BoxFuture<'_, Result<Option<BudgetUse>, StateError>> {
+        async move {
+            match self.existing().await? {
+                Some(db) => db.budget_load().await,
+                None => Ok(None),
+            }
+        }
+        .boxed()
+    }
+
+    fn recent_read(
+        &self,
+        since: Timestamp,
+        from: u64,
+        len_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<RecentBar>, StateError>> {
+        async move {
+            match self.existing().await? {
+                Some(db) => db.recent_read(since, from, len_max).await,
+                None => Ok(Vec::new()),
+            }
+        }
+        .boxed()
+    }
+
+    fn set_aside(&self, now: Timestamp) -> BoxFuture<'_, Result<PathBuf, StateError>> {
+        async move { self.open().await?.set_aside(now).await }.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StateError>> {
+        async move {
+            match self.db.get() {
+                Some(db) => db.close().await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LazyState;
+    use crate::adapter::state::StateSettings;
+    use crate::engine::testing::update;
+    use crate::model::{BarState, Timestamp, WriteItem};
+    use crate::port::{Clock, StateStore};
+    use std::sync::Arc;
+
+    #[derive(Debug)]
+    struct Epoch;
+
+    impl Clock for Epoch {
+        fn now(&self) -> Timestamp {
+            Timestamp::EPOCH
+        }
+    }
+
+    #[tokio::test]
+    async fn file_is_made_by_the_first_commit_and_seen_by_the_next_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = || LazyState::new(StateSettings::new(folder.path().join("state")), Arc::new(Epoch));
+        let first = state();
+        assert_eq!(first.spool_stats().await.unwrap().items, 0);
+        assert!(!folder.path().join("state").exists(), "nothing was needed yet");
+        let item = WriteItem::Bar(update("AAPL", 0, BarState::Final, 0));
+        first.spool_append(vec![item.clone()], Timestamp::EPOCH).await.unwrap();
+        first.close().await.unwrap();
+        let second = state();
+        assert_eq!(second.spool_front(10).await.unwrap(), [(0, item)]);
+        second.close().await.unwrap();
+    }
+}

@@ -1,0 +1,27 @@
+//! The state store: one redb file with spool, dead letters, checkpoints, recent bars and the command budget.
+
+pub mod codec;
+mod db;
+#[cfg(test)]
+mod db_tests;
+mod fault;
+mod folder;
+mod inspect;
+mod lazy;
+#[cfg(test)]
+mod model_tests;
+mod reads;
+mod row;
+mod session;
+mod settings;
+#[cfg(test)]
+mod sim;
+mod store;
+#[cfg(test)]
+mod testing;
+
+pub use db::{Opened, StateDb};
+pub use folder::STATE_FILE;
+pub use inspect::{ExportError, Inspector, StateCheck, StateRow, StateSummary, StateTable};
+pub use lazy::LazyState;
+pub use settings::{Bounds, OpenCheck, StateSettings};

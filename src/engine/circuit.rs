@@ -1,0 +1,400 @@
+//! The circuit breaker of the writer: when an unreachable store is probed, and when sending goes on.
+//!
+//! Owns one decision, whether something may be sent now. It is pure: `now` is a monotonic instant given by
+//! the caller, who also owns the spool and says when it is empty. A store that fails again while the spool
+//! drains is probed ever less often; only a closed circuit forgets the failures.
+
+use super::retry::{Backoff, RetryPolicy};
+use std::time::Duration;
+
+/// What was sent, as [`Circuit::may_send`] allowed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// The one probe of an open circuit.
+    Probe,
+    /// Anything else.
+    Batch,
+}
+
+/// Why the last attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The store is not reachable or not able; `after` is its own wish (`Retry-After`).
+    Outage {
+        /// Time the store asked for.
+        after: Option<Duration>,
+    },
+    /// The quota is used up; only its renewal helps.
+    Quota,
+}
+
+/// What may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// Nothing.
+    No,
+    /// One batch, told to the circuit by [`Circuit::probe_sent`].
+    Probe,
+    /// Anything; while draining, the spool first.
+    Yes,
+}
+
+/// Where the circuit stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CircuitState {
+    /// The store takes what comes.
+    Closed,
+    /// The store is out; batches go to the spool.
+    Open {
+        /// When the next probe is due.
+        probe_at: Duration,
+        /// Probes and drains that failed since the circuit was closed, the first failure included.
+        failures: u32,
+    },
+    /// The quota is used up; batches go to the spool.
+    Paused {
+        /// When the next probe is due.
+        probe_at: Duration,
+        /// As for [`CircuitState::Open`].
+        failures: u32,
+    },
+    /// The store is back; the spool goes out before anything new.
+    Draining {
+        /// As for [`CircuitState::Open`].
+        failures: u32,
+    },
+}
+
+/// A change worth one log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// The store is out; batches go to the spool.
+    Opened {
+        /// Time to the first probe.
+        probe_in: Duration,
+    },
+    /// The quota is used up; batches go to the spool.
+    Paused {
+        /// Time to the first probe.
+        probe_in: Duration,
+    },
+    /// The store is back, and the spool drains.
+    Draining {
+        /// Time since the first failure.
+        outage: Duration,
+    },
+    /// The spool is empty and live goes on.
+    Closed {
+        /// Time since the first failure.
+        outage: Duration,
+    },
+}
+
+/// How often an absent store is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbePolicy {
+    /// Delay before the first probe of an outage, doubled after each failed one.
+    pub outage: Duration,
+    /// Longest delay between probes of an outage.
+    pub outage_max: Duration,
+    /// Delay before the first probe of a used-up quota, doubled after each failed one.
+    pub quota: Duration,
+    /// Longest delay between probes of a used-up quota.
+    pub quota_max: Duration,
+}
+
+impl Default for ProbePolicy {
+    fn default() -> ProbePolicy {
+        ProbePolicy {
+            outage: Duration::from_secs(1),
+            outage_max: Duration::from_secs(30),
+            quota: Duration::from_mins(1),
+            quota_max: Duration::from_mins(15),
+        }
+    }
+}
+
+/// The breaker of one store.
+#[derive(Debug)]
+pub struct Circuit {
+    state: CircuitState,
+    probing: bool,
+    /// When the circuit last left the closed state.
+    since: Duration,
+    outage: Backoff,
+    quota: Backoff,
+}
+
+impl Circuit {
+    /// Makes a circuit, draining at once when an earlier run left something in the spool.
+    pub fn new(probes: ProbePolicy, seed: u64, spool_empty: bool, now: Duration) -> Circuit {
+        let state = if spool_empty { CircuitState::Closed } else { CircuitState::Draining { failures: 0 } };
+        let policy = |backoff, backoff_max| RetryPolicy { attempts_max: u32::MAX, backoff, backoff_max };
+        Circuit {
+            state,
+            probing: false,
+            since: now,
+            outage: Backoff::new(policy(probes.outage, probes.outage_max), seed),
+            quota: Backoff::new(policy(probes.quota, probes.quota_max), seed),
+        }
+    }
+
+    /// Where the circuit stands.
+    pub fn state(&self) -> CircuitState {
+        self.state
+    }
+
+    /// What may be sent now.
+    pub fn may_send(&self, now: Duration) -> Sending {
+        match self.state {
+            CircuitState::Closed | CircuitState::Draining { .. } => Sending::Yes,
+            CircuitState::Open { probe_at, .. } | CircuitState::Paused { probe_at, .. } => {
+                if !self.probing && probe_at <= now { Sending::Probe } else { Sending::No }
+            }
+        }
+    }
+
+    /// Notes that the allowed probe is under way; no other is allowed before its fate is told.
+    pub fn probe_sent(&mut self) {
+        self.probing = true;
+    }
+
+    /// The instant at which a probe falls due; `None` when time alone changes nothing.
+    pub fn deadline(&self) -> Option<Duration> {
+        match self.state {
+            CircuitState::Open { probe_at, .. } | CircuitState::Paused { probe_at, .. } => {
+                (!self.probing).then_some(probe_at)
+            }
+            CircuitState::Closed | CircuitState::Draining { .. } => None,
+        }
+    }
+
+    /// Takes in that something failed for good: a probe, or the last attempt of a batch.
+    ///
+    /// A batch that was under way when the circuit opened changes nothing any more.
+    pub fn on_failure(&mut self, sent: Sent, failure: Failure, now: Duration) -> Option<Transition> {
+        let failures = match (self.state, sent) {
+            (CircuitState::Closed, _) => {
+                self.since = now;
+                1
+            }
+            (CircuitState::Draining { failures }, _) => failures.saturating_add(1),
+            (CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. }, Sent::Probe) => {
+                failures.saturating_add(1)
+            }
+            (CircuitState::Open { .. } | CircuitState::Paused { .. }, Sent::Batch) => return None,
+        };
+        let before = self.state;
+        self.probing = false;
+        let transition = match failure {
+            Failure::Outage { after } => {
+                // A store that asks for no time at all must not turn probes into a storm.
+                let wish = after.map_or(Duration::ZERO, |after| self.outage.delay(failures, Some(after)));
+                let probe_in = self.outage.delay(failures, None).max(wish);
+                self.state = CircuitState::Open { probe_at: now + probe_in, failures };
+                Transition::Opened { probe_in }
+            }
+            Failure::Quota => {
+                let probe_in = self.quota.delay(failures, None);
+                self.state = CircuitState::Paused { probe_at: now + probe_in, failures };
+                Transition::Paused { probe_in }
+            }
+        };
+        let same = std::mem::discriminant(&before) == std::mem::discriminant(&self.state);
+        if same { None } else { Some(transition) }
+    }
+
+    /// Takes in that a batch or probe reached the store.
+    pub fn on_success(&mut self, sent: Sent, spool_empty: bool, now: Duration) -> Option<Transition> {
+        match (self.state, sent) {
+            (CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. }, Sent::Probe) => {
+                self.probing = false;
+                self.state = CircuitState::Draining { failures };
+                let outage = now.saturating_sub(self.since);
+                self.close_if(spool_empty, now).or(Some(Transition::Draining { outage }))
+            }
+            (CircuitState::Draining { .. }, _) => self.close_if(spool_empty, now),
+            (CircuitState::Closed, _)
+            | (CircuitState::Open { .. } | CircuitState::Paused { .. }, Sent::Batch) => None,
+        }
+    }
+
+    fn close_if(&mut self, spool_empty: bool, now: Duration) -> Option<Transition> {
+        spool_empty.then(|| {
+            self.state = CircuitState::Closed;
+            Transition::Closed { outage: now.saturating_sub(self.since) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Circuit, CircuitState, Failure, ProbePolicy, Sending, Sent, Transition};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const OUTAGE: Failure = Failure::Outage { after: None };
+
+    fn circuit() -> Circuit {
+        Circuit::new(ProbePolicy::default(), 7, true, Duration::ZERO)
+    }
+
+    /// Waits for the next probe and fails it; returns when it was sent.
+    fn fail_probe(circuit: &mut Circuit, failure: Failure) -> Duration {
+        let now = circuit.deadline().unwrap();
+        assert_eq!(circuit.may_send(now), Sending::Probe);
+        circuit.probe_sent();
+        assert_eq!(circuit.on_failure(Sent::Probe, failure, now), None, "told once");
+        now
+    }
+
+    #[test]
+    fn outage_is_told_once_probed_and_drained_before_it_closes() {
+        let mut circuit = circuit();
+        let opened = circuit.on_failure(Sent::Batch, OUTAGE, Duration::from_secs(10));
+        assert!(matches!(opened, Some(Transition::Opened { .. })));
+        assert_eq!(circuit.on_failure(Sent::Batch, OUTAGE, Duration::from_secs(10)), None);
+        assert_eq!(circuit.may_send(Duration::from_secs(10)), Sending::No);
+        fail_probe(&mut circuit, OUTAGE);
+        let now = circuit.deadline().unwrap();
+        circuit.probe_sent();
+        let outage = now.checked_sub(Duration::from_secs(10)).unwrap();
+        assert_eq!(circuit.on_success(Sent::Probe, false, now), Some(Transition::Draining { outage }));
+        assert_eq!(circuit.may_send(now), Sending::Yes);
+        assert_eq!(circuit.on_success(Sent::Batch, false, now), None);
+        assert_eq!(circuit.on_success(Sent::Batch, true, now), Some(Transition::Closed { outage }));
+    }
+
+    #[test]
+    fn success_of_a_batch_sent_before_the_outage_does_not_close() {
+        let mut circuit = circuit();
+        let _opened = circuit.on_failure(Sent::Batch, OUTAGE, Duration::ZERO);
+        assert_eq!(circuit.on_success(Sent::Batch, true, Duration::ZERO), None);
+        assert!(matches!(circuit.state(), CircuitState::Open { .. }));
+    }
+
+    #[test]
+    fn spool_of_an_earlier_run_drains_first() {
+        let mut circuit = Circuit::new(ProbePolicy::default(), 7, false, Duration::ZERO);
+        assert_eq!(circuit.state(), CircuitState::Draining { failures: 0 });
+        assert!(circuit.on_success(Sent::Batch, true, Duration::ZERO).is_some());
+        assert_eq!(circuit.state(), CircuitState::Closed);
+    }
+
+    #[test]
+    fn quota_is_probed_between_half_a_minute_and_a_quarter_hour() {
+        let mut circuit = circuit();
+        let paused = circuit.on_failure(Sent::Batch, Failure::Quota, Duration::ZERO);
+        assert!(
+            matches!(paused, Some(Transition::Paused { probe_in }) if probe_in >= Duration::from_secs(30))
+        );
+        let mut last = Duration::ZERO;
+        for _ in 0..20 {
+            let now = fail_probe(&mut circuit, Failure::Quota);
+            assert!(last + Duration::from_secs(30) <= now && now <= last + Duration::from_mins(15));
+            last = now;
+        }
+        assert!(circuit.deadline().unwrap() >= last + Duration::from_secs(450));
+    }
+
+    #[test]
+    fn failing_drain_goes_on_with_the_backoff_it_had() {
+        let mut circuit = circuit();
+        let _opened = circuit.on_failure(Sent::Batch, OUTAGE, Duration::ZERO);
+        for _ in 0..10 {
+            fail_probe(&mut circuit, OUTAGE);
+        }
+        let now = circuit.deadline().unwrap();
+        circuit.probe_sent();
+        let _draining = circuit.on_success(Sent::Probe, false, now);
+        let reopened = circuit.on_failure(Sent::Batch, OUTAGE, now);
+        assert!(
+            matches!(reopened, Some(Transition::Opened { probe_in }) if probe_in >= Duration::from_secs(15))
+        );
+    }
+
+    #[test]
+    fn wish_for_no_time_at_all_does_not_make_a_storm() {
+        let mut circuit = circuit();
+        let wish = Failure::Outage { after: Some(Duration::ZERO) };
+        let _opened = circuit.on_failure(Sent::Batch, wish, Duration::ZERO);
+        assert!(circuit.deadline().unwrap() >= Duration::from_millis(500));
+        let wish = Failure::Outage { after: Some(Duration::from_mins(2)) };
+        let probed = fail_probe(&mut circuit, wish);
+        assert!(circuit.deadline().unwrap() >= probed + Duration::from_mins(2));
+    }
+
+    /// What a random run does with the circuit.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Wait(u64),
+        Send,
+        Fail(bool),
+        Succeed(bool),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (0u64..60_000).prop_map(Step::Wait),
+            Just(Step::Send),
+            any::<bool>().prop_map(Step::Fail),
+            any::<bool>().prop_map(Step::Succeed),
+        ];
+        proptest::collection::vec(step, 1..400)
+    }
+
+    proptest! {
+        #[test]
+        fn one_probe_at_most_is_in_flight(steps in steps(), seed: u64) {
+            let mut circuit = Circuit::new(ProbePolicy::default(), seed, true, Duration::ZERO);
+            let mut now = Duration::ZERO;
+            let mut probing = false;
+            for step in steps {
+                match step {
+                    Step::Wait(millis) => now += Duration::from_millis(millis),
+                    Step::Send => {
+                        if circuit.may_send(now) == Sending::Probe {
+                            prop_assert!(!probing);
+                            circuit.probe_sent();
+                            probing = true;
+                        }
+                    }
+                    Step::Fail(quota) => {
+                        let sent = if probing { Sent::Probe } else { Sent::Batch };
+                        let failure = if quota { Failure::Quota } else { OUTAGE };
+                        let _told = circuit.on_failure(sent, failure, now);
+                        probing = false;
+                        prop_assert_ne!(circuit.may_send(now), Sending::Yes);
+                    }
+                    Step::Succeed(empty) => {
+                        let sent = if probing { Sent::Probe } else { Sent::Batch };
+                        let _told = circuit.on_success(sent, empty, now);
+                        if probing {
+                            prop_assert_eq!(circuit.state() == CircuitState::Closed, empty);
+                        }
+                        probing = false;
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn probes_of_an_hour_are_bounded(seed: u64, flapping: bool) {
+            let mut circuit = Circuit::new(ProbePolicy::default(), seed, false, Duration::ZERO);
+            let _opened = circuit.on_failure(Sent::Batch, OUTAGE, Duration::ZERO);
+            let mut probes = 0;
+            while let Some(now) = circuit.deadline() && now < Duration::from_hours(1) {
+                circuit.probe_sent();
+                probes += 1;
+                if flapping {
+                    let _draining = circuit.on_success(Sent::Probe, false, now);
+                    let _opened = circuit.on_failure(Sent::Batch, OUTAGE, now);
+                } else {
+                    let _same = circuit.on_failure(Sent::Probe, OUTAGE, now);
+                }
+            }
+            // Five doublings to 30 s, then at least half of that between two.
+            prop_assert!(probes <= 6 + 240, "{} probes", probes);
+        }
+    }
+}

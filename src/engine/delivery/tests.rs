@@ -1,0 +1,202 @@
+//! Delivery, one rule at a time; the simulation runs them together.
+
+use super::{Delivery, DeliverySettings, Landed, Parcel, StateChange, Verdict, Work, count_bars};
+use crate::engine::batch::BatchLimits;
+use crate::engine::circuit::{CircuitState, ProbePolicy};
+use crate::engine::retry::{Remedy, RetryPolicy};
+use crate::engine::testing::update;
+use crate::model::{BarState, WriteItem};
+use jiff::tz::TimeZone;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn settings() -> DeliverySettings {
+    DeliverySettings {
+        batch: BatchLimits { len_max: 2, bytes_max: 1_000, linger: 5 * SECOND, eager: false },
+        in_flight_max: 2,
+        queue_len_max: 4,
+        retry: RetryPolicy { attempts_max: 2, backoff: SECOND, backoff_max: SECOND },
+        keeps_recent: false,
+        probes: ProbePolicy::default(),
+        zone: TimeZone::UTC,
+        seed: 7,
+    }
+}
+
+fn bar(minute: i64) -> WriteItem {
+    WriteItem::Bar(update("AAPL", minute, BarState::Final, 0))
+}
+
+fn filled(minutes: std::ops::Range<i64>, spooled: Option<u64>) -> Delivery {
+    let mut delivery = Delivery::new(settings(), spooled);
+    for minute in minutes {
+        delivery.push(bar(minute), 10, Duration::ZERO);
+    }
+    delivery
+}
+
+fn sent(work: Option<Work>) -> Parcel {
+    match work {
+        Some(Work::Send(parcel)) => parcel,
+        other => panic!("a parcel was expected, not {other:?}"),
+    }
+}
+
+fn change(work: Option<Work>) -> StateChange {
+    match work {
+        Some(Work::Commit(change)) => change,
+        other => panic!("a commit was expected, not {other:?}"),
+    }
+}
+
+fn answer(parcel: &Parcel, remedy: Option<Remedy>) -> Landed {
+    let failure = remedy.map(|remedy| (remedy, "no".to_owned()));
+    Landed { flight: parcel.flight, failures: vec![failure; parcel.items.len()], took: Duration::ZERO }
+}
+
+/// Fails the next batch as often as it is tried, so that the circuit opens.
+fn open(delivery: &mut Delivery, now: Duration) -> Vec<Verdict> {
+    let first = sent(delivery.next_work(now));
+    let verdicts = delivery.landed(answer(&first, Some(Remedy::Reconnect)), now);
+    let [Verdict::Again { delay, .. }] = verdicts[..] else { panic!("the first failure is retried") };
+    let second = sent(delivery.next_work(now + delay));
+    assert_eq!(second.attempts, 2);
+    delivery.landed(answer(&second, Some(Remedy::Reconnect)), now + delay)
+}
+
+#[test]
+fn full_queue_and_full_flight_hold_back() {
+    let mut delivery = filled(0..6, None);
+    assert!(!delivery.has_room());
+    sent(delivery.next_work(Duration::ZERO));
+    sent(delivery.next_work(Duration::ZERO));
+    assert!(delivery.next_work(Duration::ZERO).is_none(), "two in flight at most");
+    assert!(delivery.has_room());
+}
+
+#[test]
+fn manifest_comes_once_after_the_last_ack() {
+    let mut delivery = filled(0..1, None);
+    delivery.close(true);
+    let parcel = sent(delivery.next_work(Duration::ZERO));
+    assert!(delivery.manifests().is_empty());
+    delivery.landed(answer(&parcel, None), Duration::ZERO);
+    assert!(!delivery.is_done());
+    for manifest in delivery.manifests() {
+        delivery.push(manifest, 10, Duration::ZERO);
+    }
+    assert!(delivery.manifests().is_empty(), "once");
+    let parcel = sent(delivery.next_work(Duration::ZERO));
+    assert!(matches!(parcel.items[..], [WriteItem::Manifest(_)]));
+    delivery.landed(answer(&parcel, None), Duration::ZERO);
+    assert!(delivery.is_done());
+}
+
+#[test]
+fn without_a_state_store_the_last_failure_ends_the_run_with_everything_counted() {
+    let mut delivery = filled(0..3, None);
+    assert_eq!(open(&mut delivery, Duration::ZERO), [Verdict::Halted]);
+    assert!(delivery.next_work(Duration::MAX).is_none());
+    assert!(delivery.is_done());
+    assert_eq!(count_bars(&delivery.rescue().append), 3);
+}
+
+#[test]
+fn only_the_failed_items_go_again() {
+    let mut delivery = filled(0..2, None);
+    let parcel = sent(delivery.next_work(Duration::ZERO));
+    let failures = vec![None, Some((Remedy::Retry { after: Some(3 * SECOND) }, "LOADING".to_owned()))];
+    let landed = Landed { flight: parcel.flight, failures, took: Duration::ZERO };
+    assert_eq!(delivery.landed(landed, Duration::ZERO), [Verdict::Again { items: 1, delay: 3 * SECOND }]);
+    assert_eq!(*sent(delivery.next_work(3 * SECOND)).items, [bar(1)]);
+}
+
+#[test]
+fn refused_item_becomes_a_dead_letter_and_the_rest_is_acked() {
+    let mut delivery = filled(0..2, Some(0));
+    let parcel = sent(delivery.next_work(Duration::ZERO));
+    let failures = vec![None, Some((Remedy::Refuse, "WRONGTYPE".to_owned()))];
+    let landed = Landed { flight: parcel.flight, failures, took: Duration::ZERO };
+    assert_eq!(delivery.landed(landed, Duration::ZERO), [Verdict::Dead { items: 1 }]);
+    assert_eq!(change(delivery.next_work(Duration::ZERO)).dead, [(bar(1), "WRONGTYPE".to_owned())]);
+}
+
+#[test]
+fn outage_goes_through_the_spool_in_order_and_back() {
+    let mut delivery = filled(0..4, Some(0));
+    let opened = open(&mut delivery, Duration::ZERO);
+    assert!(matches!(opened[..], [Verdict::Spooled { items: 2, transition: Some(_) }]), "{opened:?}");
+    let mut now = 5 * SECOND;
+    let first = change(delivery.next_work(now));
+    assert_eq!(first.append, [bar(0), bar(1)]);
+    assert_eq!(delivery.committed(2, now), None);
+    let second = change(delivery.next_work(now));
+    assert_eq!(second.append, [bar(2), bar(3)], "what came later follows");
+    delivery.committed(4, now);
+    assert!(matches!(delivery.next_work(now), Some(Work::Load { from: 0, len_max: 2 })), "the probe is due");
+    delivery.loaded(vec![(0, bar(0)), (1, bar(1))]);
+    let probe = sent(delivery.next_work(now));
+    delivery.landed(answer(&probe, Some(Remedy::Reconnect)), now);
+    assert!(delivery.next_work(now).is_none(), "no storm");
+    now = delivery.deadline().unwrap();
+    let probe = sent(delivery.next_work(now));
+    assert_eq!(*probe.items, [bar(0), bar(1)]);
+    delivery.landed(answer(&probe, None), now);
+    assert_eq!(change(delivery.next_work(now)).remove, [(0, 1)]);
+    delivery.committed(2, now);
+    assert!(matches!(delivery.next_work(now), Some(Work::Load { from: 2, .. })));
+    delivery.loaded(vec![(2, bar(2)), (3, bar(3))]);
+    let drain = sent(delivery.next_work(now));
+    delivery.landed(answer(&drain, None), now);
+    assert_eq!(change(delivery.next_work(now)).remove, [(2, 3)]);
+    assert!(delivery.committed(0, now).is_some(), "closed");
+    assert_eq!(delivery.circuit(), CircuitState::Closed);
+}
+
+#[test]
+fn full_spool_keeps_everything_and_holds_back_until_there_is_room() {
+    let mut delivery = filled(0..4, Some(0));
+    open(&mut delivery, Duration::ZERO);
+    // Before the first probe is due.
+    let now = Duration::ZERO;
+    let append = change(delivery.next_work(now)).append;
+    delivery.commit_failed(now);
+    assert!(delivery.next_work(now).is_none());
+    let later = delivery.deadline().unwrap();
+    assert!(now < later);
+    assert_eq!(change(delivery.next_work(later)).append, append, "the same again");
+}
+
+#[test]
+fn spool_of_an_earlier_run_goes_out_before_anything_new() {
+    let mut delivery = filled(2..4, Some(2));
+    assert_eq!(change(delivery.next_work(Duration::ZERO)).append, [bar(2), bar(3)]);
+    delivery.committed(4, Duration::ZERO);
+    assert!(matches!(delivery.next_work(Duration::ZERO), Some(Work::Load { from: 0, .. })));
+    delivery.loaded(vec![(0, bar(0)), (1, bar(1))]);
+    assert_eq!(*sent(delivery.next_work(Duration::ZERO)).items, [bar(0), bar(1)]);
+}
+
+#[test]
+fn fatal_failure_halts_and_everything_is_rescued_in_order() {
+    let mut delivery = filled(0..5, Some(0));
+    let first = sent(delivery.next_work(Duration::ZERO));
+    sent(delivery.next_work(Duration::ZERO));
+    assert_eq!(delivery.landed(answer(&first, Some(Remedy::Fatal)), Duration::ZERO), [Verdict::Halted]);
+    let rescued = delivery.rescue().append;
+    assert_eq!(count_bars(&rescued), 5);
+    assert!(delivery.is_done());
+}
+
+#[test]
+fn quota_pauses_without_another_attempt() {
+    let mut delivery = filled(0..2, Some(0));
+    let parcel = sent(delivery.next_work(Duration::ZERO));
+    delivery.landed(answer(&parcel, Some(Remedy::Pause)), Duration::ZERO);
+    assert!(matches!(delivery.circuit(), CircuitState::Paused { .. }));
+    change(delivery.next_work(Duration::ZERO));
+    delivery.committed(2, Duration::ZERO);
+    assert!(delivery.next_work(SECOND).is_none());
+    assert!(Some(30 * SECOND) <= delivery.deadline());
+}

@@ -1,0 +1,160 @@
+//! What ends a feed, what does not, and what is told.
+
+use crate::live::faults::{parts, settings, symbols};
+use crate::live::venue::{self, Faults};
+use crate::live::world::{Kind, World};
+use barmill::adapter::live::{LiveFeed, LiveSettingsFault};
+use barmill::port::TradeFeed;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// The text of an error and its causes.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+async fn refused(kind: Kind, refusal: &'static str) -> (String, u32) {
+    let world = World::new(kind, 10);
+    let faults = Faults { refusal: Some(refusal), ..Faults::default() };
+    let venue = venue::start(Arc::clone(&world), faults, 1).await;
+    let mut feed = LiveFeed::new(settings(kind, &venue.url), &symbols(&world), parts(&world)).unwrap();
+    let error = feed.next_batch().await.unwrap_err();
+    assert!(feed.next_batch().await.unwrap().is_none(), "the end comes once");
+    (chain(&error), venue.connections.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn refusals_that_nobody_but_a_person_can_lift_end_the_feed_at_once() {
+    let cases = [
+        (
+            Kind::Massive,
+            r#"[{"ev":"status","status":"auth_failed","message":"authentication failed"}]"#,
+            "feed massive connection 0 failed: venue refuses: auth_failed: authentication failed; check the key",
+        ),
+        (
+            Kind::Massive,
+            r#"[{"ev":"status","status":"max_connections","message":"Maximum number of websocket connections exceeded"}]"#,
+            "feed massive connection 0 failed: venue refuses: max_connections: Maximum number of websocket connections exceeded; end the other connections of this key",
+        ),
+        (
+            Kind::Alpaca,
+            r#"[{"T":"error","code":409,"msg":"insufficient subscription"}]"#,
+            "feed alpaca connection 0 failed: venue refuses: 409 insufficient subscription; check the plan of the key",
+        ),
+        (
+            Kind::Alpaca,
+            r#"[{"T":"error","code":405,"msg":"symbol limit exceeded"}]"#,
+            "feed alpaca connection 0 failed: venue refuses: 405 symbol limit exceeded; ask for fewer symbols",
+        ),
+        (
+            Kind::Kraken,
+            r#"{"error":"Currency pair not supported AAA/USD","method":"subscribe","success":false,"symbol":"AAA/USD"}"#,
+            "feed kraken connection 0 failed: venue refuses: Currency pair not supported AAA/USD; check the symbol's name at this venue",
+        ),
+    ];
+    for (kind, refusal, text) in cases {
+        assert_eq!(refused(kind, refusal).await, (text.to_owned(), 1));
+    }
+}
+
+#[tokio::test]
+async fn own_ghost_at_a_venue_of_one_connection_is_waited_for() {
+    let world = World::new(Kind::Alpaca, 100);
+    let faults = Faults {
+        refusal: Some(r#"[{"T":"error","code":406,"msg":"connection limit exceeded"}]"#),
+        refuse_from: 1,
+        refuse_until: 3,
+        disconnect_every: 10,
+        ..Faults::default()
+    };
+    let venue = venue::start(Arc::clone(&world), faults, 1).await;
+    let mut feed =
+        LiveFeed::new(settings(Kind::Alpaca, &venue.url), &symbols(&world), parts(&world)).unwrap();
+    let mut taken = 0;
+    while taken < 300 {
+        taken += feed.next_batch().await.unwrap().unwrap().trades.len();
+    }
+    assert!(venue.connections.load(Ordering::Relaxed) > 3);
+}
+
+#[tokio::test]
+async fn holes_that_the_archive_refuses_are_told_and_the_feed_goes_on() {
+    for kind in [Kind::Massive, Kind::Kraken] {
+        let world = World::new(kind, 300);
+        world.is_archive_shut.store(true, Ordering::Relaxed);
+        let faults = Faults { disconnect_every: 40, ..Faults::default() };
+        let venue = venue::start(Arc::clone(&world), faults, 3).await;
+        let mut feed = LiveFeed::new(settings(kind, &venue.url), &symbols(&world), parts(&world)).unwrap();
+        let (mut gaps, mut taken) = (Vec::new(), 0);
+        while taken < 500 {
+            taken += feed.next_batch().await.unwrap().unwrap().trades.len();
+            gaps.extend(feed.take_gaps());
+        }
+        assert!(gaps.iter().any(|gap| gap.before.is_some_and(|before| gap.after < before)), "{kind:?}");
+        assert!(feed.live_stats()().gaps.unfilled > 0);
+    }
+}
+
+#[tokio::test]
+async fn certificate_that_nobody_vouches_for_is_not_trusted() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        acceptor.accept(stream).await.map(|_| ()).unwrap_err().to_string()
+    });
+    let world = World::new(Kind::Kraken, 10);
+    let mut feed = LiveFeed::new(settings(Kind::Kraken, &url), &symbols(&world), parts(&world)).unwrap();
+    let told = tokio::select! {
+        told = server => told.unwrap(),
+        batch = feed.next_batch() => panic!("{batch:?}"),
+    };
+    assert!(
+        told.contains("UnknownCA") || told.contains("BadCertificate") || told.contains("CertificateUnknown"),
+        "{told}"
+    );
+    assert_eq!(feed.live_stats()().connections, 0);
+}
+
+#[tokio::test]
+async fn addresses_that_are_no_web_sockets_are_refused_without_their_text() {
+    let world = World::new(Kind::Kraken, 1);
+    for url in ["https://canary.example/", "canary", ""] {
+        let refused =
+            LiveFeed::new(settings(Kind::Kraken, url), &symbols(&world), parts(&world)).unwrap_err();
+        assert_eq!(refused, LiveSettingsFault::Url);
+        assert!(!refused.to_string().contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn venue_that_is_not_there_is_tried_again_with_waits() {
+    let world = World::new(Kind::Kraken, 1);
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", closed.local_addr().unwrap());
+    drop(closed);
+    let mut feed = LiveFeed::new(settings(Kind::Kraken, &url), &symbols(&world), parts(&world)).unwrap();
+    let waited = tokio::time::timeout(Duration::from_millis(30), feed.next_batch()).await;
+    let stats = feed.live_stats()();
+    assert!(waited.is_err() && stats.disconnects > 1 && stats.disconnects < 60, "{stats:?}");
+}
