@@ -10,7 +10,6 @@ use barmill::cli::{BackfillArguments, Exit, FetchSummary, FetchedDay, Progress, 
 use barmill::config::{Config, Environment, SinkTarget};
 use barmill::pipeline::{End, Finished, Pipeline, Summary, WriterPorts};
 use barmill::port::Clock;
-use jiff::tz::TimeZone;
 use std::io::{stderr, stdout};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,63 +33,55 @@ pub(super) async fn run(
         Err(error) => return Ok(complain("ask for these days", &error, Exit::Usage)),
     };
     source::tell_shut(&days, &mut stderr())?;
-    let (specs, symbols) = (config.bars.specs.as_slice(), asked.symbols());
-    let is_wet = !arguments.dry_run && !days.days.is_empty();
-    let history = if is_wet { Some(source::open(config, asked.source, environment)?) } else { None };
-    let plan = if days.days.is_empty() || arguments.force {
-        Plan::anew(&symbols, &days.days)
+    let specs = config.bars.specs.as_slice();
+    if days.days.is_empty() {
+        report(&fetched(&Plan::default(), &[], Summary::default(), 0), arguments.json, None)?;
+        return Ok(Exit::Drained);
+    }
+    // Before anything is opened, so that a missing key is told at once.
+    let history =
+        if arguments.dry_run { None } else { Some(source::open(config, asked.source, environment)?) };
+    let is_new = matches!(&target, SinkTarget::Embedded { dir } if !dir.exists());
+    let store = if arguments.dry_run && is_new {
+        None
     } else {
-        plan(arguments, config, &target, &zone, &days.days).await?
+        Some(wire::store(config, &target, &zone, specs, !arguments.dry_run).await?)
     };
-    if arguments.dry_run {
+    let reader = store.as_ref().and_then(|store| store.reader.as_ref()).filter(|_| !arguments.force);
+    let plan = match reader {
+        Some(reader) => Plan::resumed(&asked.symbols(), &days.days, specs, reader).await?,
+        None => Plan::anew(&asked.symbols(), &days.days),
+    };
+    let (Some(history), Some(store)) = (history, store) else {
         let view = wire::view_of(config, &zone, specs)?;
         dry_run::write(&plan, config, asked.source, specs, &view, &mut stdout())?;
         return Ok(Exit::Drained);
-    }
-    let ranges = plan.ranges();
-    let (Some(history), false) = (history, ranges.is_empty()) else {
-        let fetched = fetched(&plan, &[], Summary::default(), 0);
-        report(&fetched, arguments.json, None)?;
-        return Ok(Exit::Drained);
     };
+    let ranges = plan.ranges();
+    if ranges.is_empty() {
+        store.sink.close().await?;
+        report(&fetched(&plan, &[], Summary::default(), 0), arguments.json, None)?;
+        return Ok(Exit::Drained);
+    }
     let now = source::settled(&config.source, asked.source, SystemClock.now());
     let feed = HistoryFeed::as_of(&history, ranges, now);
     let fetching = feed.progress();
     let settings = wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
-    let store = wire::store(config, &target, &zone, specs, true).await?;
     let state = wire::state(config, &target);
     let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
     let pipeline = Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
     report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;
-    Ok(match finished.end {
+    Ok(exit(finished.end))
+}
+
+fn exit(end: End) -> Exit {
+    match end {
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,
         End::Failed(fault) => complain("backfill", &fault, Exit::Fault),
-    })
-}
-
-/// Reads what the sink has of the days, if it keeps anything.
-async fn plan(
-    arguments: &BackfillArguments,
-    config: &Config,
-    target: &SinkTarget,
-    zone: &TimeZone,
-    days: &[barmill::engine::asked::AskedDay],
-) -> Result<Plan, CommandError> {
-    let (specs, symbols) = (config.bars.specs.as_slice(), arguments.asked.symbols());
-    let is_new = matches!(target, SinkTarget::Embedded { dir } if !dir.exists());
-    if is_new {
-        return Ok(Plan::anew(&symbols, days));
     }
-    let store = wire::store(config, target, zone, specs, !arguments.dry_run).await?;
-    let plan = match store.reader {
-        Some(reader) => Plan::resumed(&symbols, days, specs, &reader).await?,
-        None => Plan::anew(&symbols, days),
-    };
-    store.sink.close().await?;
-    Ok(plan)
 }
 
 /// Runs the pipeline to its end, with progress on the terminal and an ear for signals.

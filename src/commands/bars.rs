@@ -5,11 +5,11 @@ use super::wire;
 use barmill::adapter::store::{BarReader, StoredBar};
 use barmill::cli::{BarRow, BarsArguments, Canvas, chart, render};
 use barmill::config::{self, Config, Environment, SinkTarget};
-use barmill::{BarSpec, Symbol, Timestamp};
+use barmill::{BarSpec, Manifest, Symbol, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write, stdout};
+use std::io::{BufWriter, Write, stderr, stdout};
 
 /// Characters of a line of the chart where there is no terminal.
 const CHART_WIDTH: usize = 100;
@@ -79,8 +79,13 @@ impl Reading<'_> {
         let reader = self.reader(&TimeZone::UTC).await?;
         let (from, to) = arguments.period().resolve(&TimeZone::UTC)?;
         for date in dates(from, to, &TimeZone::UTC) {
-            for stored in reader.manifests(self.spec, date).await? {
-                names.insert(stored.manifest.symbol, stored.manifest.zone);
+            for Manifest { symbol, date, zone, to, complete, .. } in
+                reader.manifests(self.spec, date).await?.into_iter().map(|stored| stored.manifest)
+            {
+                if !complete && arguments.symbols.contains(&symbol) {
+                    writeln!(stderr(), "{symbol} {date}: not whole, covered to {to}")?;
+                }
+                names.insert(symbol, zone);
             }
         }
         let mut zones: BTreeMap<String, Vec<Symbol>> = BTreeMap::new();

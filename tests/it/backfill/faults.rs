@@ -72,6 +72,8 @@ async fn spoiled(
     let (part, whole) = (bars(&found), bars(&expected));
     assert!(part.iter().all(|(time, bar)| whole.get(time) == Some(bar)), "{named}: a bar of a part is whole");
     assert_eq!(manifest["bars"], part.len(), "{named}");
+    let read = format!("bars --symbol AAPL --date {DAY} --sink {}", redis.url());
+    assert!(program.run(&read).await.err.contains("AAPL 2025-10-21: not whole"), "{named}");
     let hits = server.hits().len();
     is_sick.store(false, Ordering::Relaxed);
     let again = program.run(&line(&redis)).await;
@@ -208,6 +210,37 @@ async fn trickle_is_ended_by_the_timeout_and_the_page_asked_for_again() {
     let ran = program.run(&line(&redis)).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(dump(&redis), clean(false).await);
+}
+
+#[tokio::test]
+async fn days_behind_one_that_fails_wait_for_the_next_run() {
+    let own = tape(13, 1_500, 40 * UNIT_NS);
+    let clean = own.clone();
+    let server = Server::start(move |hit| match hit.index {
+        1 => Reply::Status(400, vec![], "bad".into()),
+        _ => Reply::Page(speak::massive(&own, hit)),
+    })
+    .await;
+    let (redis, expected) = (RedisServer::start(), RedisServer::start());
+    let mut program = Program::new("massive", &server);
+    program.set("source.massive.page_len=100");
+    let line = |redis: &RedisServer| {
+        format!(
+            "backfill --source massive --symbol AAPL --from {DAY} --to 2025-10-23 --rules all --bars 1m,1d --sink {}",
+            redis.url()
+        )
+    };
+    assert_eq!(program.run(&line(&redis)).await.code, 1);
+    assert_eq!(server.hits().len(), 2, "the second day is not asked for");
+    for date in [DAY, "2025-10-22"] {
+        assert_eq!(manifest(&redis, "1d", date, "AAPL")["complete"], false);
+    }
+    assert_eq!(program.run(&line(&redis)).await.code, 0);
+    let server = serve(&clean, speak::massive).await;
+    let mut program = Program::new("massive", &server);
+    program.set("source.massive.page_len=100");
+    assert_eq!(program.run(&line(&expected)).await.code, 0);
+    assert_eq!(dump(&redis), dump(&expected));
 }
 
 #[tokio::test]
