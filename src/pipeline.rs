@@ -39,7 +39,7 @@ pub struct PipelineSettings {
     pub feed_queue_len_max: usize,
     /// Messages of up to 4,096 bars waiting before the writer at most.
     pub writer_queue_len_max: usize,
-    /// Acked updates kept for a slow listener of [`Running::bars`] at most.
+    /// Acked updates kept for a slow listener of [`Handle::bars`] at most.
     pub listener_len_max: usize,
     /// Time from `stop` until `abort`.
     pub drain_timeout: Duration,
@@ -164,7 +164,8 @@ pub struct Handle {
     watched: Watched,
     stop: CancellationToken,
     abort: CancellationToken,
-    acked: broadcast::Sender<BarUpdate>,
+    /// Weak, so that a handle that outlives the run does not keep its listeners waiting.
+    acked: broadcast::WeakSender<BarUpdate>,
 }
 
 impl Handle {
@@ -187,8 +188,11 @@ impl Handle {
     /// The updates acked from now on, in the order of their acks.
     ///
     /// A listener slower than the store misses the oldest; `Err` tells how many. It never delays the store.
+    /// The stream ends with the run.
     pub fn bars(&self) -> impl Stream<Item = Result<BarUpdate, u64>> + Send + use<> {
-        BroadcastStream::new(self.acked.subscribe())
+        let updates = self.acked.upgrade().map(|acked| BroadcastStream::new(acked.subscribe()));
+        futures::stream::iter(updates)
+            .flatten()
             .map(|update| update.map_err(|BroadcastStreamRecvError::Lagged(missed)| missed))
     }
 }
@@ -209,7 +213,8 @@ impl Running {
     /// A handle for other tasks.
     pub fn handle(&self) -> Handle {
         let Running { watched, stop, abort, acked, .. } = self;
-        Handle { watched: watched.clone(), stop: stop.clone(), abort: abort.clone(), acked: acked.clone() }
+        let acked = acked.downgrade();
+        Handle { watched: watched.clone(), stop: stop.clone(), abort: abort.clone(), acked }
     }
 
     /// Waits until every actor has ended; after `stop` not longer than the drain timeout.
@@ -229,6 +234,8 @@ impl Running {
         };
         let summary = Summary::of(&watched.state(), started.elapsed());
         let end = match joined {
+            // An aborted writer leaves actors that still have bars for it; that is no fault of theirs.
+            Err(fault) if abort.is_cancelled() && fault.is_consequence() => End::Aborted,
             Err(fault) => End::Failed(fault),
             Ok(()) if abort.is_cancelled() || summary.spooled > 0 => End::Aborted,
             Ok(()) => End::Drained,

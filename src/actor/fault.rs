@@ -52,7 +52,7 @@ pub enum Fault {
 
 impl Fault {
     /// Whether this fault only follows from another actor's.
-    pub(super) fn is_consequence(&self) -> bool {
+    pub(crate) fn is_consequence(&self) -> bool {
         match self {
             Fault::Downstream { .. } => true,
             Fault::Feed(_)

@@ -22,13 +22,18 @@ struct Dropped;
 #[derive(Debug)]
 pub struct ChannelSink {
     bars: Mutex<Option<mpsc::Sender<BarUpdate>>>,
+    /// Held for a whole batch, so that two in flight do not mix; given out in the order of asking.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl ChannelSink {
     /// Makes a sink and its stream; `capacity` updates wait at most, 1 and up.
     pub fn pair(capacity: usize) -> (ChannelSink, BarStream) {
         let (sender, receiver) = mpsc::channel(capacity.max(1));
-        (ChannelSink { bars: Mutex::new(Some(sender)) }, ReceiverStream::new(receiver))
+        (
+            ChannelSink { bars: Mutex::new(Some(sender)), turn: tokio::sync::Mutex::default() },
+            ReceiverStream::new(receiver),
+        )
     }
 
     fn sender(&self) -> Option<mpsc::Sender<BarUpdate>> {
@@ -48,6 +53,7 @@ impl BarSink for ChannelSink {
                 remedy: Remedy::Fatal,
                 source: Box::new(Dropped),
             };
+            let _turn = self.turn.lock().await;
             let sender = self.sender().ok_or_else(dropped)?;
             for item in items {
                 match item {
@@ -65,6 +71,10 @@ impl BarSink for ChannelSink {
 
     fn weight(&self, _item: &WriteItem) -> usize {
         size_of::<BarUpdate>()
+    }
+
+    fn is_patient(&self) -> bool {
+        true
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {

@@ -43,11 +43,12 @@ struct Candle {
 pub fn chart(rows: &[BarRow], canvas: Canvas, out: &mut dyn Write) -> io::Result<()> {
     let mut symbols: Vec<Symbol> = rows.iter().map(|row| row.symbol).collect();
     symbols.dedup();
+    let mut buffered = io::BufWriter::new(out);
     let drawn = symbols.into_iter().try_for_each(|symbol| {
         let own: Vec<&BarRow> = rows.iter().filter(|row| row.symbol == symbol).collect();
-        draw(&own, canvas, out)
+        draw(&own, canvas, &mut buffered)
     });
-    match drawn {
+    match drawn.and_then(|()| buffered.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         drawn => drawn,
     }

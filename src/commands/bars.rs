@@ -9,8 +9,10 @@ use barmill::{BarSpec, Manifest, Symbol, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write, stderr, stdout};
+use std::io::{Write, stderr, stdout};
 
+/// Nanoseconds of a day.
+const DAY_NS: i64 = 86_400_000_000_000;
 /// Characters of a line of the chart where there is no terminal.
 const CHART_WIDTH: usize = 100;
 /// Rows of candles.
@@ -41,13 +43,24 @@ pub(super) async fn run(
         }
     }
     rows.sort_by_key(|row| (row.symbol, row.start));
-    let mut out = BufWriter::new(stdout().lock());
+    let mut out = stdout().lock();
     if arguments.chart {
-        chart(&rows, canvas(), &mut out)?;
-    } else {
-        render(&rows, arguments.output, &mut out)?;
+        return Ok(chart(&rows, canvas(), &mut out)?);
     }
-    out.flush()?;
+    Ok(render(&rows, arguments.output, &mut out)?)
+}
+
+/// Says on stderr when a day that is read is not whole.
+fn tell_part(manifest: &Manifest, arguments: &BarsArguments) -> Result<(), CommandError> {
+    let Manifest { symbol, date, to, complete, .. } = manifest;
+    if *complete || !arguments.symbols.contains(symbol) {
+        return Ok(());
+    }
+    let zone = TimeZone::get(&manifest.zone)?;
+    let (from, end) = arguments.period().resolve(&zone)?;
+    if dates(from, end, &zone).any(|asked| asked == *date) {
+        writeln!(stderr(), "{symbol} {date}: not whole, covered to {to}")?;
+    }
     Ok(())
 }
 
@@ -78,14 +91,12 @@ impl Reading<'_> {
         let mut names: BTreeMap<Symbol, String> = BTreeMap::new();
         let reader = self.reader(&TimeZone::UTC).await?;
         let (from, to) = arguments.period().resolve(&TimeZone::UTC)?;
+        // No zone is a day ahead of UTC or behind it.
+        let (from, to) = (from.saturating_sub(DAY_NS), to.saturating_add(DAY_NS));
         for date in dates(from, to, &TimeZone::UTC) {
-            for Manifest { symbol, date, zone, to, complete, .. } in
-                reader.manifests(self.spec, date).await?.into_iter().map(|stored| stored.manifest)
-            {
-                if !complete && arguments.symbols.contains(&symbol) {
-                    writeln!(stderr(), "{symbol} {date}: not whole, covered to {to}")?;
-                }
-                names.insert(symbol, zone);
+            for stored in reader.manifests(self.spec, date).await? {
+                tell_part(&stored.manifest, arguments)?;
+                names.insert(stored.manifest.symbol, stored.manifest.zone);
             }
         }
         let mut zones: BTreeMap<String, Vec<Symbol>> = BTreeMap::new();

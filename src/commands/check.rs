@@ -18,7 +18,13 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<()
     writeln!(out, "\n# queues hold at most {queues} MiB of the {} MiB allowed", config.run.memory_max_mb)?;
     let zone = wire::zone(config, false).unwrap_or(TimeZone::UTC);
     wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
-    let opened = wire::store(config, &target, &zone, config.bars.specs.as_slice(), false).await?;
+    let opened = match wire::store(config, &target, &zone, config.bars.specs.as_slice(), false).await {
+        Err(error) if error.is_missing_store() => {
+            writeln!(out, "# sink {} is made by the first write", target.address())?;
+            return Ok(());
+        }
+        opened => opened?,
+    };
     opened.sink.ping().await?;
     opened.sink.close().await?;
     writeln!(out, "# sink {} answers", target.address())?;

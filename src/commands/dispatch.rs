@@ -1,5 +1,6 @@
 //! From a prepared command to its exit code.
 
+use super::wire::WireError;
 use super::{backfill, bars, check, record, replay};
 use barmill::cli::{self, Command, Exit, Prepared, Progress};
 use barmill::config::Environment;
@@ -19,26 +20,34 @@ pub(crate) async fn run(prepared: Prepared, environment: &Environment) -> Exit {
     match &prepared.command {
         Command::Replay(arguments) => match replay::run(arguments, config, environment, &progress).await {
             Ok(exit) => exit,
-            Err(error) => complain("replay", error.as_ref(), Exit::Fault),
+            Err(error) => complain("replay", error.as_ref(), exit_of(&error)),
         },
         Command::Backfill(arguments) => {
             match backfill::run(arguments, config, environment, &progress).await {
                 Ok(exit) => exit,
-                Err(error) => complain("backfill", error.as_ref(), Exit::Fault),
+                Err(error) => complain("backfill", error.as_ref(), exit_of(&error)),
             }
         }
         Command::Record(arguments) => match record::run(arguments, config, environment, &progress).await {
             Ok(exit) => exit,
-            Err(error) => complain("record", error.as_ref(), Exit::Fault),
+            Err(error) => complain("record", error.as_ref(), exit_of(&error)),
         },
         Command::Bars(arguments) => match bars::run(arguments, config, environment).await {
             Ok(()) => Exit::Drained,
-            Err(error) => complain("read bars", error.as_ref(), Exit::Fault),
+            Err(error) => complain("read bars", error.as_ref(), exit_of(&error)),
         },
         Command::Check(_) => match check::run(&prepared.loaded, environment).await {
             Ok(()) => Exit::Drained,
-            Err(error) => complain("check", error.as_ref(), Exit::Fault),
+            Err(error) => complain("check", error.as_ref(), exit_of(&error)),
         },
+    }
+}
+
+/// A config that only the parts themselves find wrong is a wrong config all the same.
+fn exit_of(error: &CommandError) -> Exit {
+    match error.downcast_ref::<WireError>() {
+        Some(WireError::Url(_) | WireError::Template(_) | WireError::View(_)) => Exit::Usage,
+        Some(WireError::Open(_) | WireError::Rules(_) | WireError::Zone(_)) | None => Exit::Fault,
     }
 }
 

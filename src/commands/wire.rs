@@ -4,8 +4,8 @@ use barmill::BarSpec;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::state::{LazyState, StateSettings};
 use barmill::adapter::store::{
-    EmbeddedSettings, OpenError, Opened, RespSettings, RestSettings, SinkUrl, SinkUrlError, StoreSettings,
-    TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings, connect,
+    EmbeddedError, EmbeddedSettings, OpenError, Opened, RespSettings, RestSettings, SinkUrl, SinkUrlError,
+    StoreSettings, TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings, connect,
 };
 use barmill::config::{self, Config, SinkTarget};
 use barmill::engine::aggregate::{AggregatorSettings, Eligibility, Fill, SessionKind, SessionWindows};
@@ -50,6 +50,13 @@ pub(super) enum WireError {
     /// The zone data of this program has no New York.
     #[error("zone {NEW_YORK} is not in the time zone data")]
     Zone(#[source] jiff::Error),
+}
+
+impl WireError {
+    /// Whether all that is wrong is that the embedded store was never written to.
+    pub(super) fn is_missing_store(&self) -> bool {
+        matches!(self, WireError::Open(OpenError::Embedded(EmbeddedError::Missing { .. })))
+    }
 }
 
 /// Whether latency counts or only throughput.

@@ -125,9 +125,6 @@ impl Checker<'_> {
         for placeholder in needed {
             self.placeholder("view.key", place.trim_end(), placeholder);
         }
-        for placeholder in ["spec", "date", "symbol"] {
-            self.placeholder("view.manifest_key", view.manifest_key.as_str(), placeholder);
-        }
         if view.field.is_some() && view.kind.default_field().is_none() {
             self.fault("view.field", &[], Problem::NoField { kind: view.kind.as_str() });
         }

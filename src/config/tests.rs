@@ -207,27 +207,18 @@ fn limits_that_contradict_each_other_are_reported_where_they_were_set() {
 
 #[test]
 fn a_view_under_which_bars_would_collide_is_refused() {
-    let text = &[
-        "[bars]",
-        r#"specs = ["1m", "5m"]"#,
-        "[view]",
-        r#"kind = "key-per-bar""#,
-        r#"field = "{time}""#,
-        r#"manifest_key = "m:{symbol}""#,
-    ];
+    let text =
+        &["[bars]", r#"specs = ["1m", "5m"]"#, "[view]", r#"kind = "key-per-bar""#, r#"field = "{time}""#];
     insta::assert_snapshot!(faults(text), @r#"
-    4 faults
+    2 faults
     my.toml:4:8: view.key: "intraday:{namespace}:{date}:{symbol}:{time}" lacks {spec}, so that different bars would overwrite each other
     my.toml:5:9: view.field: the view key-per-bar has no fields, leave it empty
-    my.toml:6:16: view.manifest_key: "m:{symbol}" lacks {spec}, so that different bars would overwrite each other
-    my.toml:6:16: view.manifest_key: "m:{symbol}" lacks {date}, so that different bars would overwrite each other
     "#);
-    let shown =
-        faults(&["[view]", r#"key = "bars:{ticker}""#, r#"manifest_key = "m:{spec""#, r#"namespace = """#]);
+    let shown = faults(&["[view]", r#"key = "bars:{ticker}""#, r#"field = "m:{spec""#, r#"namespace = """#]);
     insta::assert_snapshot!(shown, @r#"
     3 faults
     my.toml:2:7: view.key: {ticker} is no placeholder, allowed is {namespace}, {spec}, {date}, {symbol} and {time}
-    my.toml:3:16: view.manifest_key: the template "m:{spec" has a brace without its partner
+    my.toml:3:9: view.field: the template "m:{spec" has a brace without its partner
     my.toml:4:13: view.namespace: the text is empty
     "#);
 }
@@ -254,7 +245,7 @@ fn broken_toml_is_shown_by_line_and_column() {
 #[test]
 fn columns_count_characters_and_bad_bytes_have_a_place() {
     let shown = faults(&["[view]", r#"namespace = "äöü""#, r#""größe" = 1"#]);
-    insta::assert_snapshot!(shown, @"my.toml:3:1: view.größe: unknown key, known keys of the section are kind, namespace, key, field, value, ttl_s, manifest_key");
+    insta::assert_snapshot!(shown, @"my.toml:3:1: view.größe: unknown key, known keys of the section are kind, namespace, key, field, value, ttl_s");
     let environment = Environment::default();
     let layers = Layers { file: Some(("my.toml", b"[bars]\nx = \"\xff\"")), ..Layers::new(&environment) };
     assert_eq!(load(&layers).unwrap_err().to_string(), "my.toml:2:6: not UTF-8");

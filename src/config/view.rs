@@ -23,8 +23,6 @@ section! {
         value: ValueFormat = ValueFormat::Json;
         /// Seconds until a key expires after its last write; 0 is never; up to ten years.
         ttl_s: u64 = 7_200, 0..=315_360_000;
-        /// The key that says what is covered, one per spec, date and symbol.
-        manifest_key: Template = Template("manifest:{namespace}:{spec}:{date}:{symbol}".to_owned());
     }
 }
 
@@ -199,7 +197,7 @@ impl Setting for Namespace {
 
 #[cfg(test)]
 mod tests {
-    use super::{Template, TemplateError, View, ViewKind};
+    use super::{Template, TemplateError, ViewKind};
 
     #[test]
     fn a_template_holds_known_placeholders_only() {
@@ -218,6 +216,5 @@ mod tests {
             assert!(Template::parse(kind.default_key()).is_ok());
             assert!(kind.default_field().is_none_or(|field| Template::parse(field).is_ok()));
         }
-        assert!(Template::parse(View::default().manifest_key.as_str()).is_ok());
     }
 }

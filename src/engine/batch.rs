@@ -6,6 +6,7 @@
 
 use crate::model::{BarKey, BarSpec, BarState, Symbol, WriteItem};
 use foldhash::fast::FixedState;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ pub struct Batcher {
     queue: BTreeMap<u64, Pending>,
     /// Queue places of forming bars, which a newer update of the same bar replaces.
     forming: HashMap<ItemKey, u64, FixedState>,
-    in_flight: HashSet<ItemKey, FixedState>,
+    /// Items taken and not landed, by key; a batch may hold two updates of one bar.
+    in_flight: HashMap<ItemKey, u64, FixedState>,
     next_place: u64,
     bytes: usize,
     /// Set when every queued item waits for one in flight, until one lands.
@@ -67,7 +69,7 @@ impl Batcher {
             limits: BatchLimits { len_max: limits.len_max.max(1), ..limits },
             queue: BTreeMap::new(),
             forming: HashMap::default(),
-            in_flight: HashSet::default(),
+            in_flight: HashMap::default(),
             next_place: 0,
             bytes: 0,
             blocked: false,
@@ -141,7 +143,7 @@ impl Batcher {
                 break;
             }
             let key = key_of(&pending.item);
-            if self.in_flight.contains(&key) || (!held.is_empty() && held.contains(&key)) {
+            if self.in_flight.contains_key(&key) || (!held.is_empty() && held.contains(&key)) {
                 held.insert(key);
                 continue;
             }
@@ -156,7 +158,9 @@ impl Batcher {
             return None;
         }
         let items = places.into_iter().filter_map(|place| self.remove(place)).collect::<Vec<_>>();
-        self.in_flight.extend(items.iter().map(key_of));
+        for item in &items {
+            *self.in_flight.entry(key_of(item)).or_default() += 1;
+        }
         Some(Batch { items, attempts: 0 })
     }
 
@@ -178,8 +182,19 @@ impl Batcher {
 
     /// Releases an item whose fate is known, so that newer updates of its bar may go.
     pub fn landed(&mut self, item: &WriteItem) {
-        self.in_flight.remove(&key_of(item));
+        if let Entry::Occupied(mut count) = self.in_flight.entry(key_of(item)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         self.blocked = false;
+    }
+
+    /// Bars taken whose fate is not known or was a failure.
+    pub fn unlanded_bars(&self) -> u64 {
+        let bars = self.in_flight.iter().filter(|(key, _)| matches!(key, ItemKey::Bar(_)));
+        bars.map(|(_, count)| count).sum()
     }
 }
 
@@ -275,6 +290,19 @@ mod tests {
         assert_eq!(items(batcher.take()), [bar(1, Final, 0)], "other bars overtake");
         batcher.landed(&first.items[0]);
         assert_eq!(items(batcher.take()), [bar(0, Revised, 1)]);
+    }
+
+    #[test]
+    fn bar_twice_in_a_batch_is_in_flight_until_both_have_landed() {
+        let mut batcher = batcher(&[bar(0, Final, 0), bar(0, Revised, 1)], 10);
+        let batch = batcher.take().unwrap();
+        assert_eq!((batch.items.len(), batcher.unlanded_bars()), (2, 2));
+        batcher.landed(&batch.items[0]);
+        batcher.push(bar(0, Revised, 2), 10, Duration::ZERO);
+        assert_eq!(batcher.take(), None, "the revision that failed goes first");
+        batcher.landed(&batch.items[1]);
+        assert_eq!(items(batcher.take()), [bar(0, Revised, 2)]);
+        assert_eq!(batcher.unlanded_bars(), 1);
     }
 
     proptest! {

@@ -79,6 +79,12 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     /// [`SinkError`] with the cause.
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>>;
 
+    /// Whether a write may take as long as it likes, as one that waits for a consumer in the same program does.
+    /// Such writes are not timed out.
+    fn is_patient(&self) -> bool {
+        false
+    }
+
     /// Forgets its connections, so that the next write opens a fresh one.
     fn reconnect(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})

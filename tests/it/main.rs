@@ -11,9 +11,13 @@ mod licences;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod pipeline;
+#[cfg(test)]
 mod proxy_kit;
 #[cfg(test)]
 mod redis_kit;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::port::{
     BarSink, Changes, Committed, DeadLetter, Remedy, SinkError, SpoolRange, StateError, StateStore,
 };
 use futures::future::BoxFuture;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -34,14 +35,20 @@ pub(super) fn send(
     Box::pin(async move {
         pace.permit(sink.cost(&parcel.items)).await;
         let start = Instant::now();
-        let result = match tokio::time::timeout(timeout, sink.write(&parcel.items)).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(SinkError {
-                operation: format!("write to {}", sink.name()),
-                remedy: Remedy::Reconnect,
-                source: Box::new(elapsed),
-            }),
+        let result = if sink.is_patient() {
+            sink.write(&parcel.items).await
+        } else {
+            match tokio::time::timeout(timeout, sink.write(&parcel.items)).await {
+                Ok(result) => result,
+                Err(elapsed) => Err(failed(sink.as_ref(), Remedy::Reconnect, elapsed)),
+            }
         };
+        let result = result.and_then(|results| {
+            // Which items were written is unknown then, and writing one again does no harm.
+            let cause = || format!("{} results for {} items", results.len(), parcel.items.len());
+            let short = || failed(sink.as_ref(), Remedy::Retry { after: None }, cause());
+            if results.len() == parcel.items.len() { Ok(results) } else { Err(short()) }
+        });
         let took = start.elapsed();
         let (failures, error) = match result {
             Ok(results) => {
@@ -61,6 +68,10 @@ pub(super) fn send(
         let landed = Landed { flight: parcel.flight, failures, took };
         Report::Landed(parcel, landed, error)
     })
+}
+
+fn failed(sink: &dyn BarSink, remedy: Remedy, source: impl Into<Box<dyn Error + Send + Sync>>) -> SinkError {
+    SinkError { operation: format!("write to {}", sink.name()), remedy, source: source.into() }
 }
 
 /// Makes one change durable.

@@ -113,10 +113,7 @@ impl Fault {
 
 /// A record that is no trade.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error(
-    "read {file}, {place}: {field} {value:?}: {reason}; correct the row, or skip such rows with \
-     --on-bad-row skip"
-)]
+#[error("{file}, {place}: {field} {value:?}: {reason}")]
 pub struct BadRow {
     /// The file, with the entry of a zip after a colon.
     pub file: Arc<str>,
@@ -220,8 +217,8 @@ pub enum FileError {
         file: Arc<str>,
     },
     /// A record that is no trade.
-    #[error(transparent)]
-    BadRow(#[from] BadRow),
+    #[error("read {0}; correct the row, or skip such rows with --on-bad-row skip")]
+    BadRow(BadRow),
     /// A record that is longer than any trade.
     #[error("read {file}, {place}: longer than {len_max} bytes; it is no {format} file")]
     RecordTooLong {

@@ -74,7 +74,10 @@ impl Sift {
             OnBadRow::Skip => {
                 self.stats.malformed += 1;
                 if self.bad_rows.len() < BAD_ROWS_MAX {
+                    tracing::warn!("skipped {row}");
                     self.bad_rows.push(row);
+                } else if self.stats.malformed == BAD_ROWS_MAX as u64 + 1 {
+                    tracing::warn!("further bad rows are counted and not listed");
                 }
                 Ok(())
             }

@@ -15,7 +15,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, RedisConnectionInfo, RedisError, TlsCertificates, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisConnectionInfo, RedisError,
+    TlsCertificates, Value,
 };
 use std::fmt;
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ pub struct RespSettings {
     pub response_timeout: Duration,
     /// Longest time that sent bytes may stay unacknowledged before the connection is given up; default 30 s.
     pub user_timeout: Duration,
-    /// PEM file with the certificates that are trusted instead of the system's; default none.
+    /// PEM file with the certificates that are trusted instead of the system's, for TLS only; default none.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -133,7 +134,8 @@ impl RespStore {
         // AUTH and SELECT are sent here and not by the library, which loses the server's words about them.
         let info = url.info().clone().set_tcp_settings(tcp);
         let info = info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name());
-        let client = match &settings.ca_file {
+        let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        let client = match settings.ca_file.as_ref().filter(|_| is_tls) {
             Some(path) => {
                 let root_cert = Some(read_ca_file(path)?);
                 Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })

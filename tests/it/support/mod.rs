@@ -8,6 +8,7 @@ pub(crate) mod flow;
 pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod oracle;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod resp;

@@ -1,0 +1,7 @@
+//! The pipeline inside a program: own feeds, own sinks, own streams, on paused time.
+
+mod backpressure;
+mod delivery;
+mod fakes;
+mod faults;
+mod library;

@@ -1,0 +1,11 @@
+//! The program end to end: recorded trades in, bars in a store, bars read back.
+
+mod day;
+mod input;
+mod kraken;
+mod memory;
+mod same;
+mod signals;
+mod sinks;
+mod specs;
+mod store_faults;
