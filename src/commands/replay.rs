@@ -17,6 +17,13 @@ use std::time::Duration;
 /// Time between two looks at the counts for the progress line.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// The store has taken everything but some items.
+#[derive(Debug, thiserror::Error)]
+#[error("the store refuses {items} items for good; they are in the dead letters of the state folder")]
+struct Refused {
+    items: u64,
+}
+
 /// Replays the files and prints what came of it.
 pub(super) async fn run(
     arguments: &ReplayArguments,
@@ -48,6 +55,9 @@ pub(super) async fn run(
     progress.finish();
     report(&finished, arguments.json, config, &target)?;
     Ok(match finished.end {
+        End::Drained if finished.summary.dead_letters > 0 => {
+            complain("replay", &Refused { items: finished.summary.dead_letters }, Exit::Fault)
+        }
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,
         End::Failed(fault) => complain("replay", &fault, Exit::Fault),

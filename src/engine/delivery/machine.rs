@@ -27,6 +27,8 @@ pub struct Delivery {
     waiting: BTreeMap<(Duration, u64), Batch>,
     spool: Option<Spool>,
     finals_only: bool,
+    /// Set once an item was refused: then no day is told to be whole.
+    refused: bool,
     /// Set while everything is to leave memory as soon as it can.
     flushing: bool,
     halted: bool,
@@ -82,6 +84,7 @@ impl Delivery {
             waiting: BTreeMap::new(),
             spool: spooled.map(|items| Spool { items, ..Spool::default() }),
             finals_only: false,
+            refused: false,
             flushing: false,
             halted: false,
             closing: None,
@@ -146,7 +149,11 @@ impl Delivery {
         match &mut self.closing {
             Some(closing) if settled && !self.halted && !closing.manifests_queued => {
                 closing.manifests_queued = true;
-                self.coverage.take(closing.complete).into_iter().map(WriteItem::Manifest).collect()
+                self.coverage
+                    .take(closing.complete && !self.refused)
+                    .into_iter()
+                    .map(WriteItem::Manifest)
+                    .collect()
             }
             Some(_) | None => Vec::new(),
         }
@@ -335,6 +342,7 @@ impl Delivery {
                 spool.front.push_front(entry);
             }
             if !dead.is_empty() {
+                self.refused = true;
                 verdicts.push(Verdict::Dead { items: dead.len() });
                 spool.next.dead.extend(dead);
             }
@@ -492,7 +500,7 @@ impl Delivery {
             self.coverage.record(update);
         }
         if let Some(Closing { complete, manifests_queued: false }) = self.closing {
-            append.extend(self.coverage.take(complete).into_iter().map(WriteItem::Manifest));
+            append.extend(self.coverage.take(complete && !self.refused).into_iter().map(WriteItem::Manifest));
         }
         StateChange { append, ..change }
     }

@@ -59,7 +59,8 @@ async fn the_manifest_comes_after_every_bar_is_acked() {
 async fn three_attempts_back_off_and_then_the_run_fails_with_its_cause_and_count() {
     let sink = FakeSink::new(vec![Answer::Fails(AGAIN); 3]).shared();
     let fault = run(&sink, minutes("AAPL", 7), |_| {}).await.unwrap_err();
-    assert_eq!(told(&fault), "failed to write 7 bars after 3 attempts: fake write failed: on purpose");
+    let cause = "gave up after 3 attempts: fake write failed: on purpose";
+    assert_eq!(told(&fault), format!("7 bars are not written and 0 items wait in the spool: {cause}"));
     let at: Vec<_> = sink.attempts().iter().map(|attempt| attempt.at).collect();
     assert_eq!(at.len(), 3);
     let gaps = [at[1] - at[0], at[2] - at[1]].map(|gap| gap.as_millis());
@@ -104,7 +105,8 @@ async fn an_answer_for_fewer_items_is_no_success() {
     let fault = run(&sink, minutes("AAPL", 3), |_| {}).await.unwrap_err();
     assert_eq!(
         told(&fault),
-        "failed to write 3 bars after 3 attempts: write to fake failed: 2 results for 3 items"
+        "3 bars are not written and 0 items wait in the spool: gave up after 3 attempts: write to fake failed: \
+         2 results for 3 items"
     );
 }
 

@@ -80,7 +80,7 @@ async fn a_dropped_bar_stream_ends_the_run_with_its_cause() {
     let trades = futures::stream::iter(minutes("AAPL", 3));
     let error =
         Pipeline::builder().trades("test", trades).sink(sink).build().unwrap().run().await.unwrap_err();
-    assert_eq!(error.to_string(), "failed to write 3 bars after 1 attempts");
+    assert_eq!(error.to_string(), "3 bars are not written and 0 items wait in the spool");
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,12 @@ static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
 
 fn replay(program: &Program, file: &Path, rest: &[&str]) -> Value {
     // A debug build on a busy machine takes longer than the seconds that a bar waits for its batch to fill.
-    let patient = ["replay", file.to_str().expect("a path"), "--set=writer.linger_ms=600000"];
+    let patient = [
+        "replay",
+        file.to_str().expect("a path"),
+        "--set=writer.linger_ms=600000",
+        "--set=run.checkpoint_every_ms=0",
+    ];
     program.counts(&[&patient, rest].concat())
 }
 

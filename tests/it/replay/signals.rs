@@ -57,7 +57,7 @@ fn the_second_signal_ends_a_drain_that_hangs() {
     running.signal("TERM");
     running.err_line("stopping");
     running.signal("TERM");
-    let said = running.err_line("aborted");
+    let said = running.err_line("ended before everything was written");
     let ended = running.wait();
     assert_eq!(ended.code, Some(3), "{said}{}", ended.err);
 }
@@ -69,6 +69,6 @@ fn a_drain_that_outlasts_its_time_is_an_abort() {
     let mut running = paced(&program, &redis);
     redis.pause();
     running.signal("TERM");
-    running.err_line("aborted");
+    running.err_line("ended before everything was written");
     assert_eq!(running.wait().code, Some(3));
 }
