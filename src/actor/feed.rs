@@ -56,10 +56,10 @@ impl<F: TradeFeed> FeedActor<F> {
     pub async fn run(mut self) -> Result<(), Fault> {
         loop {
             match self.next_event().await {
-                Event::Stop => return self.cover(&[]).await.map(|_| ()),
+                Event::Stop => return self.on_stop(&[]).await,
                 Event::Batch(Ok(Some(batch))) => {
                     if let Some(lost) = self.on_batch(batch).await? {
-                        return self.cover(&lost).await.map(|_| ());
+                        return self.on_stop(&lost).await;
                     }
                 }
                 Event::Batch(Ok(None)) => return self.on_end().await,
@@ -114,6 +114,12 @@ impl<F: TradeFeed> FeedActor<F> {
             }
         }
         Ok(is_complete)
+    }
+
+    /// After a stop, a shard that is gone has followed an abort.
+    async fn on_stop(&mut self, lost: &[Trade]) -> Result<(), Fault> {
+        let _downstream = self.cover(lost).await;
+        Ok(())
     }
 
     /// An input that ends before what was asked for, as today's, leaves its last bars open.
