@@ -3,7 +3,8 @@
 //! Two million generated trades, Zipf-like over the symbols, in order of time or of ticker and then time,
 //! pushed in batches of 1,024. Run with `cargo bench --bench aggregate`; items are trades.
 
-use barmill::engine::aggregate::{Aggregator, AggregatorSettings, Eligibility, Rights};
+use barmill::engine::aggregate::{Aggregator, AggregatorSettings, Fold};
+use barmill::engine::rules::{Eligible, Rules};
 use barmill::{BarUpdate, Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use divan::{Bencher, black_box};
 use std::collections::{BTreeMap, HashSet};
@@ -57,8 +58,7 @@ fn by_ticker(mut trades: Vec<Trade>) -> Vec<Trade> {
 }
 
 fn settings(specs: &[&str]) -> AggregatorSettings {
-    let odd_lot = Conditions::from_bits(1 << 37);
-    let rules = Eligibility::masks(odd_lot, odd_lot, Conditions::NONE, &[8, 10, 11]);
+    let rules = Rules::by_name("massive-minute").unwrap_or(Rules::all());
     let specs = specs.iter().filter_map(|spec| spec.parse().ok()).collect();
     AggregatorSettings { rules, ..AggregatorSettings::new(specs) }
 }
@@ -126,9 +126,9 @@ fn plain(bencher: Bencher, trades: &[Trade]) {
         let mut bars = Vec::new();
         for group in groups.values_mut() {
             group.sort_by_key(|trade| trade.key());
-            let mut fold = barmill::engine::aggregate::Fold::EMPTY;
+            let mut fold = Fold::EMPTY;
             for trade in group {
-                fold.add(trade, Rights::ALL);
+                fold.add(trade, Eligible::ALL);
             }
             bars.push(fold);
         }

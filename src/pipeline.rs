@@ -51,7 +51,7 @@ impl PipelineSettings {
         let batch = self.batch_len_max * size_of::<Trade>();
         let message = 4_096 * size_of::<BarUpdate>();
         let delivery = &self.writer.delivery;
-        let items = delivery.queue_len_max + 4_096 + delivery.in_flight_max * delivery.batch.len_max;
+        let items = delivery.queue_len_max + 4_096 + (delivery.in_flight_max + 1) * delivery.batch.len_max;
         feeds * 2 * batch
             + self.shards * self.feed_queue_len_max * batch
             + self.writer_queue_len_max * message

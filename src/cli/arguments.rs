@@ -85,6 +85,9 @@ pub struct ReplayArguments {
     /// Aggregators side by side [aggregate.shards]
     #[arg(long, value_name = "N")]
     pub shards: Option<String>,
+    /// Fence out the writer that holds the lease.
+    #[arg(long, help = "Fence out another writer of the namespace that holds the lease [writer.take_over]")]
+    pub take_over: bool,
     /// Print one JSON object with all counts at the end.
     #[arg(long)]
     pub json: bool,
@@ -189,8 +192,13 @@ impl Command {
             Command::Bars(bars) => vec![("--sink", "sink.url", &bars.sink)],
             Command::Check(_) => Vec::new(),
         };
+        let is_take_over = matches!(self, Command::Replay(replay) if replay.take_over);
+        let flag = Flag { name: "--take-over", key: "writer.take_over", value: "yes".to_owned() };
         let given = pairs.into_iter().filter_map(|(name, key, value)| Some((name, key, value.clone()?)));
-        given.map(|(name, key, value)| Flag { name, key, value }).collect()
+        given
+            .map(|(name, key, value)| Flag { name, key, value })
+            .chain(is_take_over.then_some(flag))
+            .collect()
     }
 }
 
@@ -228,11 +236,11 @@ mod tests {
     fn every_flag_of_the_design_is_understood() {
         let line = "barmill --config c.toml --set a.b=1 --set c.d=2 replay x.csv - --format auto --symbol A,B \
                     --bars 1m,5m --rules all --session regular --sink null: --speed 60x --on-bad-row skip \
-                    --shards 4 --json";
+                    --shards 4 --take-over --json";
         let arguments = parse(&line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap();
         assert_eq!(arguments.set(), ["a.b=1", "c.d=2"]);
         let keys: Vec<&str> = arguments.command.flags().iter().map(|flag| flag.key).collect();
-        assert_eq!(keys.len(), 8, "{keys:?}");
+        assert_eq!(keys.len(), 9, "{keys:?}");
         let Command::Replay(replay) = arguments.command else { panic!("replay was asked for") };
         assert_eq!((replay.files.len(), replay.symbols.len(), replay.json), (2, 2, true));
     }

@@ -42,6 +42,7 @@ pub(super) async fn run(
     let mut pipeline = wire::pipeline(config, &zone, tempo)?;
     pipeline.writer.resume = resume(arguments, config, &target, &zone);
     let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
+    store.sink.open().await?;
     let state = wire::state(config, &target);
     let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
     let running = Pipeline::new(vec![feed], ports, pipeline).start();

@@ -4,11 +4,12 @@ use barmill::BarSpec;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::state::{LazyState, StateSettings};
 use barmill::adapter::store::{
-    EmbeddedError, EmbeddedSettings, OpenError, Opened, RespSettings, RestSettings, SinkUrl, SinkUrlError,
-    StoreSettings, TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings, connect,
+    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings, RestSettings,
+    SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings,
+    connect,
 };
 use barmill::config::{self, Config, SinkTarget};
-use barmill::engine::aggregate::{AggregatorSettings, Eligibility, Fill, SessionKind, SessionWindows};
+use barmill::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows};
 use barmill::engine::batch::BatchLimits;
 use barmill::engine::budget::BudgetLimits;
 use barmill::engine::calendar::us_equity_hours;
@@ -17,7 +18,7 @@ use barmill::engine::delivery::DeliverySettings;
 use barmill::engine::retry::RetryPolicy;
 use barmill::engine::rules::{Rules, RulesError};
 use barmill::pipeline::{PaceSettings, PipelineSettings, WriterSettings};
-use barmill::port::StateStore;
+use barmill::port::{Clock, StateStore};
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use std::num::NonZeroU32;
@@ -98,7 +99,6 @@ pub(super) fn pipeline(
 fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, WireError> {
     let bars = &config.bars;
     Ok(AggregatorSettings {
-        specs: bars.specs.as_slice().to_vec(),
         zone: zone.clone(),
         lateness_ns: nanos(bars.lateness_ms),
         revise_within_ns: nanos(bars.revise_within_ms),
@@ -106,19 +106,17 @@ fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, Wir
             config::Fill::None => Fill::None,
             config::Fill::PreviousClose => Fill::PreviousClose,
         },
-        rules: eligibility(bars.rules)?,
+        rules: rules(bars.rules)?,
         session: session(bars.session, zone),
-        forming: false,
+        ..AggregatorSettings::new(bars.specs.as_slice().to_vec())
     })
 }
 
-fn eligibility(rules: config::Rules) -> Result<Eligibility, WireError> {
+fn rules(rules: config::Rules) -> Result<Rules, RulesError> {
     match rules {
         // Recorded files do not tell whose rules they follow.
-        config::Rules::Source | config::Rules::All => Ok(Eligibility::All),
-        config::Rules::MassiveMinute | config::Rules::AlpacaMinute => {
-            Ok(Eligibility::of(&Rules::by_name(rules.as_str())?))
-        }
+        config::Rules::Source | config::Rules::All => Ok(Rules::all()),
+        config::Rules::MassiveMinute | config::Rules::AlpacaMinute => Rules::by_name(rules.as_str()),
     }
 }
 
@@ -210,11 +208,16 @@ fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError>
         config::ViewKind::SymbolDay => ViewKind::SymbolDay,
         config::ViewKind::Minute => ViewKind::Minute,
         config::ViewKind::KeyPerBar => ViewKind::KeyPerBar,
+        config::ViewKind::Stream => ViewKind::Stream,
+        config::ViewKind::Publish => ViewKind::Publish,
     };
     let defaults = ViewSettings::new(kind, zone.clone())?;
     Ok(ViewSettings {
         key: view.key_template().parse()?,
         field: view.field_template().map(str::parse).transpose()?,
+        also_stream: view.also_stream().map(str::parse).transpose()?,
+        also_publish: view.also_publish().map(str::parse).transpose()?,
+        stream_len_max: (view.stream_len_max > 0).then_some(view.stream_len_max),
         value: match view.value {
             config::ValueFormat::Json => defaults.value,
             config::ValueFormat::Csv => ValueForm::Csv,
@@ -255,7 +258,26 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
             ..RestSettings::default()
         },
         embedded: EmbeddedSettings { create, ..EmbeddedSettings::default() },
+        guard: guard(&config.writer),
     }
+}
+
+fn guard(writer: &config::Writer) -> Guard {
+    match writer.guard {
+        config::Guard::Off => Guard::Off,
+        config::Guard::Fence => Guard::Fence(FenceSettings {
+            holder: holder(),
+            ttl: Duration::from_millis(writer.fence_ttl_ms),
+            take_over: writer.take_over == config::TakeOver::Yes,
+        }),
+    }
+}
+
+/// A name that no other writer has: host, process and start.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "host" } else { host.trim() };
+    format!("{host}:{}:{}", std::process::id(), SystemClock.now().as_millis())
 }
 
 fn nanos(millis: u64) -> i64 {

@@ -5,6 +5,7 @@ use super::load::Loaded;
 use super::settings::Config;
 use super::sink::SinkUrl;
 use super::source::Sources;
+use super::view::ViewKind;
 use crate::model::{BarUpdate, Trade};
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -118,12 +119,18 @@ impl Checker<'_> {
     fn templates(&mut self) {
         let Config { view, bars, .. } = &self.loaded.config;
         let place = [view.key_template(), view.field_template().unwrap_or_default()].join(" ");
-        let mut needed = vec!["symbol", "date", "time"];
-        if bars.specs.as_slice().len() > 1 {
-            needed.push("spec");
-        }
-        for placeholder in needed {
+        let spec: &[&str] = if bars.specs.as_slice().len() > 1 { &["spec"] } else { &[] };
+        let needed: &[&str] = match view.kind {
+            ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => &["symbol", "date", "time"],
+            ViewKind::Stream => &["symbol"],
+            ViewKind::Publish => &[],
+        };
+        let spec_of_key = if view.kind == ViewKind::Publish { &[] } else { spec };
+        for placeholder in needed.iter().chain(spec_of_key) {
             self.placeholder("view.key", place.trim_end(), placeholder);
+        }
+        for placeholder in ["symbol"].iter().chain(spec) {
+            self.placeholder("view.stream_key", view.also_stream().unwrap_or("{symbol}{spec}"), placeholder);
         }
         if view.field.is_some() && view.kind.default_field().is_none() {
             self.fault("view.field", &[], Problem::NoField { kind: view.kind.as_str() });

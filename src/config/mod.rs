@@ -41,5 +41,5 @@ pub use source::{
 };
 pub use source_key::SourceKeys;
 pub use value::{ValueError, VariableName};
-pub use view::{Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
-pub use writer::Writer;
+pub use view::{AlsoView, AlsoViews, Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
+pub use writer::{Guard, TakeOver, Writer};

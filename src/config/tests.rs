@@ -201,7 +201,7 @@ fn limits_that_contradict_each_other_are_reported_where_they_were_set() {
     my.toml:3:19: redis.connections_idle_max: 10 is above redis.connections_max = 2, so that it could never be reached
     my.toml:3:19: writer.in_flight_max: 4 is above redis.connections_max = 2, so that requests would wait for a connection
     my.toml:5:14: writer.backoff_ms: 60000 is above writer.backoff_max_ms = 30000, which bounds every wait
-    my.toml:8:17: run.memory_max_mb: queues and requests in flight may hold 20746 MiB, allowed are 512 MiB; lower replay.queue_len_max, replay.batch_len_max or writer.queue_len_max, or raise this
+    my.toml:8:17: run.memory_max_mb: queues and requests in flight may hold 20729 MiB, allowed are 512 MiB; lower replay.queue_len_max, replay.batch_len_max or writer.queue_len_max, or raise this
     ");
 }
 
@@ -245,7 +245,7 @@ fn broken_toml_is_shown_by_line_and_column() {
 #[test]
 fn columns_count_characters_and_bad_bytes_have_a_place() {
     let shown = faults(&["[view]", r#"namespace = "äöü""#, r#""größe" = 1"#]);
-    insta::assert_snapshot!(shown, @"my.toml:3:1: view.größe: unknown key, known keys of the section are kind, namespace, key, field, value, ttl_s");
+    insta::assert_snapshot!(shown, @"my.toml:3:1: view.größe: unknown key, known keys of the section are kind, namespace, key, field, also, stream_key, stream_len_max, channel, value, ttl_s");
     let environment = Environment::default();
     let layers = Layers { file: Some(("my.toml", b"[bars]\nx = \"\xff\"")), ..Layers::new(&environment) };
     assert_eq!(load(&layers).unwrap_err().to_string(), "my.toml:2:6: not UTF-8");

@@ -19,6 +19,14 @@ section! {
         key: Option<Template> = None;
         /// The field of a bar in its hash; none means that of the kind.
         field: Option<Template> = None;
+        /// What is written beside the layout.
+        also: AlsoViews = AlsoViews::default();
+        /// The key of the stream, where there is one; none means that of the kind.
+        stream_key: Option<Template> = None;
+        /// Entries a stream keeps at least; 0 keeps all.
+        stream_len_max: u64 = 10_000, 0..=1_000_000_000;
+        /// The channel of notices, where there is one; none means that of the kind.
+        channel: Option<Template> = None;
         /// The text of a bar.
         value: ValueFormat = ValueFormat::Json;
         /// Seconds until a key expires after its last write; 0 is never; up to ten years.
@@ -35,6 +43,52 @@ choice! {
         Minute = "minute",
         /// One string per bar.
         KeyPerBar = "key-per-bar",
+        /// One stream per symbol, one entry per closed update.
+        Stream = "stream",
+        /// One message per batch on a channel; keeps no bar.
+        Publish = "publish",
+    }
+}
+
+choice! {
+    /// What can be written beside a layout.
+    AlsoView {
+        /// A stream.
+        Stream = "stream",
+        /// Notices on a channel.
+        Publish = "publish",
+    }
+}
+
+/// What is written beside the layout, none twice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AlsoViews(Vec<AlsoView>);
+
+impl AlsoViews {
+    /// Whether it is written beside the layout.
+    pub fn has(&self, view: AlsoView) -> bool {
+        self.0.contains(&view)
+    }
+}
+
+impl Show for AlsoViews {
+    fn show(&self) -> String {
+        let names: Vec<String> = self.0.iter().map(|view| quoted(view.as_str())).collect();
+        format!("[{}]", names.join(", "))
+    }
+}
+
+impl Setting for AlsoViews {
+    fn read(value: &Value) -> Result<AlsoViews, ValueError> {
+        let mut views = Vec::new();
+        for text in value.texts()? {
+            let view = AlsoView::read(&Value::Text(text.to_owned()))?;
+            if views.contains(&view) {
+                return Err(ValueError::Twice { value: text.to_owned() });
+            }
+            views.push(view);
+        }
+        Ok(AlsoViews(views))
     }
 }
 
@@ -55,6 +109,8 @@ impl ViewKind {
             ViewKind::SymbolDay => "bars:{spec}:{date}:{symbol}",
             ViewKind::Minute => "bars:{spec}:{date}:{time}",
             ViewKind::KeyPerBar => "intraday:{namespace}:{date}:{symbol}:{time}",
+            ViewKind::Stream => STREAM_KEY,
+            ViewKind::Publish => CHANNEL,
         }
     }
 
@@ -63,15 +119,35 @@ impl ViewKind {
         match self {
             ViewKind::SymbolDay => Some("{time}"),
             ViewKind::Minute => Some("{symbol}"),
-            ViewKind::KeyPerBar => None,
+            ViewKind::KeyPerBar | ViewKind::Stream | ViewKind::Publish => None,
         }
     }
 }
 
+const STREAM_KEY: &str = "bars:{spec}:{symbol}";
+const CHANNEL: &str = "bars:{namespace}";
+
 impl View {
-    /// The key template in force.
+    /// The key template in force; that of the channel for `publish`.
     pub fn key_template(&self) -> &str {
-        self.key.as_ref().map_or(self.kind.default_key(), Template::as_str)
+        let own = match self.kind {
+            ViewKind::Stream => self.stream_key.as_ref().or(self.key.as_ref()),
+            ViewKind::Publish => self.channel.as_ref().or(self.key.as_ref()),
+            ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => self.key.as_ref(),
+        };
+        own.map_or(self.kind.default_key(), Template::as_str)
+    }
+
+    /// Key template of a stream beside the layout.
+    pub fn also_stream(&self) -> Option<&str> {
+        let own = self.stream_key.as_ref().map_or(STREAM_KEY, Template::as_str);
+        self.also.has(AlsoView::Stream).then_some(own)
+    }
+
+    /// Channel template of notices beside the layout.
+    pub fn also_publish(&self) -> Option<&str> {
+        let own = self.channel.as_ref().map_or(CHANNEL, Template::as_str);
+        self.also.has(AlsoView::Publish).then_some(own)
     }
 
     /// The field template in force; `None` where a bar is a key of its own.

@@ -1,6 +1,6 @@
 //! `[writer]`: how bars are batched, paced and retried.
 
-use super::section::section;
+use super::section::{choice, section};
 
 section! {
     /// How bars are batched, paced and retried.
@@ -25,5 +25,31 @@ section! {
         backoff_ms: u64 = 500, 1..=600_000;
         /// Milliseconds of the longest wait between attempts; at least `backoff_ms`.
         backoff_max_ms: u64 = 30_000, 1..=3_600_000;
+        /// Whether a second writer of the namespace is kept out.
+        guard: Guard = Guard::Off;
+        /// Milliseconds that the lease of `guard = "fence"` lives without renewal.
+        fence_ttl_ms: u64 = 30_000, 1_000..=3_600_000;
+        /// Whether the living lease of another writer is taken.
+        take_over: TakeOver = TakeOver::No;
+    }
+}
+
+choice! {
+    /// Whether a second writer of the namespace is kept out.
+    Guard {
+        /// Nobody looks.
+        Off = "off",
+        /// By a lease with a fencing number, and by versions.
+        Fence = "fence",
+    }
+}
+
+choice! {
+    /// Whether the living lease of another writer is taken.
+    TakeOver {
+        /// The start is refused.
+        No = "no",
+        /// The other writer is fenced out.
+        Yes = "yes",
     }
 }

@@ -25,12 +25,13 @@ pub struct BatchLimits {
 
 /// What is written at most once at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum ItemKey {
+pub(super) enum ItemKey {
     Bar(BarKey),
     Manifest(BarSpec, jiff::civil::Date, Symbol),
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct Pending {
     item: WriteItem,
     weight: usize,
@@ -48,6 +49,7 @@ pub struct Batch {
 
 /// The queue before the store.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Batcher {
     limits: BatchLimits,
     queue: BTreeMap<u64, Pending>,
@@ -198,7 +200,7 @@ impl Batcher {
     }
 }
 
-fn key_of(item: &WriteItem) -> ItemKey {
+pub(super) fn key_of(item: &WriteItem) -> ItemKey {
     match item {
         WriteItem::Bar(update) => ItemKey::Bar(update.bar.key()),
         WriteItem::Manifest(manifest) => ItemKey::Manifest(manifest.spec, manifest.date, manifest.symbol),

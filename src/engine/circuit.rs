@@ -116,6 +116,7 @@ impl Default for ProbePolicy {
 
 /// The breaker of one store.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Circuit {
     state: CircuitState,
     probing: bool,

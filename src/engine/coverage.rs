@@ -19,10 +19,13 @@ struct Written {
     bars: u64,
     trades: u64,
     revision: u32,
+    /// Whether the store refused a bar of it.
+    refused: bool,
 }
 
 /// Counts acked bars per spec, civil date and symbol; one entry of about 100 bytes each.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Coverage {
     days: CivilDays,
     zone: String,
@@ -83,10 +86,27 @@ impl Coverage {
         if update.state == BarState::Forming {
             return;
         }
+        let Some(entry) = self.entry(update) else { return };
+        entry.bars += u64::from(update.state == BarState::Final);
+        entry.trades += update.trades_added;
+        entry.revision = entry.revision.max(update.revision);
+    }
+
+    /// Notes that the store refuses the update, so that no manifest calls its day complete.
+    pub fn refuse(&mut self, update: &BarUpdate) {
+        if update.state != BarState::Forming
+            && let Some(entry) = self.entry(update)
+        {
+            entry.refused = true;
+        }
+    }
+
+    /// The count of the bar's day; `None` when an earlier run has counted the bar.
+    fn entry(&mut self, update: &BarUpdate) -> Option<&mut Written> {
         let bar = &update.bar;
         let key = (bar.spec, self.days.date_of(bar.start), bar.symbol);
         if self.earlier.get(&key).is_some_and(|earlier| bar.start < earlier.to) {
-            return;
+            return None;
         }
         let entry = self.written.entry(key).or_insert(Written {
             from: bar.start,
@@ -94,12 +114,11 @@ impl Coverage {
             bars: 0,
             trades: 0,
             revision: 0,
+            refused: false,
         });
         entry.from = entry.from.min(bar.start);
         entry.to = entry.to.max(bar.end);
-        entry.bars += u64::from(update.state == BarState::Final);
-        entry.trades += update.trades_added;
-        entry.revision = entry.revision.max(update.revision);
+        Some(entry)
     }
 
     /// Takes the manifests of everything counted and vouched for, ordered by spec, date and symbol.
@@ -141,8 +160,9 @@ impl Base<'_> {
         manifest.from = earlier.map_or(covered.from, |earlier| earlier.from.min(covered.from));
         manifest.to = earlier.map_or(end, |earlier| earlier.to.max(end));
         let is_joined = earlier.is_some() == self.earlier.is_some();
-        manifest.complete = covered.complete && is_joined;
-        manifest.gapless = is_joined;
+        let is_refused = written.is_some_and(|written| written.refused);
+        manifest.gapless = is_joined && !is_refused;
+        manifest.complete = covered.complete && manifest.gapless;
         manifest
     }
 
@@ -151,7 +171,7 @@ impl Base<'_> {
         let mut manifest = self.sum(Some(written));
         manifest.from = self.earlier.map_or(written.from, |earlier| earlier.from.min(written.from));
         manifest.to = self.earlier.map_or(written.to, |earlier| earlier.to.max(written.to));
-        manifest.complete = complete;
+        manifest.complete = complete && !written.refused;
         manifest
     }
 
@@ -285,5 +305,18 @@ mod tests {
             ]
         );
         assert!(manifests.windows(2).all(|pair| pair[0].to == pair[1].from && pair[0].complete));
+    }
+
+    #[test]
+    fn day_with_a_refused_bar_is_not_complete() {
+        let mut coverage = Coverage::new(&TimeZone::UTC);
+        coverage.record(&update("AAPL", 0, Final, 0));
+        coverage.refuse(&update("AAPL", 1, Final, 0));
+        coverage.record(&update("MSFT", 0, Final, 0));
+        let manifests = coverage.take(true);
+        assert_eq!(
+            manifests.iter().map(|one| (one.bars, one.complete)).collect::<Vec<_>>(),
+            [(1, false), (1, true)]
+        );
     }
 }

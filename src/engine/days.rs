@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 /// Tells the civil date of instants in one zone.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct CivilDays {
     zone: TimeZone,
     start: i64,

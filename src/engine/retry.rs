@@ -52,6 +52,7 @@ pub struct RetryPolicy {
 
 /// Draws the delays of one writer.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Backoff {
     policy: RetryPolicy,
     random: fastrand::Rng,

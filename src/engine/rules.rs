@@ -7,10 +7,10 @@
 //! All profiles: the strictest rule over a trade's conditions wins (no before only-if-first before yes), a
 //! trade without conditions may do everything, and a condition the table does not know changes nothing: so
 //! Massive treats entries without update rules, and a new indicator must not empty the bars. Corrections:
-//! only codes 0 (regular) and 12 (correction record) count; 1, 7, 8, 10 and 11 name trades that are replaced,
-//! erroneous or cancelled, and their records (NYSE trade correction indicators), and so would any other code.
-//! An adapter whose venue says it in words maps them: Alpaca's `corrected` to 1, `incorrect` to 7, `canceled`
-//! to 8.
+//! 1, 7, 8, 10 and 11 name trades that are replaced, erroneous or cancelled, and their records (NYSE trade
+//! correction indicators), and count in no profile; 0 (regular) and 12 (correction record) count in all; any
+//! other code counts in `all` only. An adapter whose venue says it in words maps them: Alpaca's `corrected` to
+//! 1, `incorrect` to 7, `canceled` to 8.
 //!
 //! - `massive-minute`: the consolidated rules, but Form T sets prices and the closing cross is left out.
 //!   Condition 22 counts for volume as its flag says, though one rebuild found it left out after hours.
@@ -18,14 +18,17 @@
 //! - `massive-daily`: the consolidated rules as published.
 //! - `alpaca-minute`, `alpaca-daily`: the vendor's table; the vwap is over trades that count for high and low
 //!   and for volume. Without a tape the strictest tape decides.
-//! - `all`: every sale condition counts.
+//! - `all`: every sale condition counts, as who sums up a file by hand would have it. Replaced and cancelled
+//!   trades stay out here too: with their records beside them they would count twice, or though undone.
 //! - `lean`: the rule fitted to the minute bars of LEAN's sample data (SPY 2013-10-07, IBM 2013-10-08): every
 //!   tick counts for volume, prices come from extended-hours ticks and seven exact flag words. A figure to
 //!   regress against, not the truth.
 
+mod eligible;
 mod table;
 
 use crate::model::{Conditions, Trade};
+pub use eligible::{Eligible, OpenClose};
 use table::{Bars, Masks};
 
 const MASSIVE: &str = include_str!("../../data/massive-conditions.csv");
@@ -53,40 +56,6 @@ pub enum RulesError {
         /// The line.
         text: String,
     },
-}
-
-/// Whether a trade may set open and close.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OpenClose {
-    /// Never.
-    No,
-    /// Open like any other; close only while no [`OpenClose::Yes`] trade is in the bar, of several the first
-    /// one.
-    OnlyIfFirst,
-    /// Always.
-    Yes,
-}
-
-/// What one trade may do to a bar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Eligible {
-    /// May set high and low.
-    pub high_low: bool,
-    /// May set open and close.
-    pub open_close: OpenClose,
-    /// Counts for volume and for the number of trades.
-    pub volume: bool,
-    /// Counts for the vwap; never without `volume`.
-    pub vwap: bool,
-}
-
-impl Eligible {
-    /// Everything.
-    pub const ALL: Eligible =
-        Eligible { high_low: true, open_close: OpenClose::Yes, volume: true, vwap: true };
-    /// Nothing: the trade is counted as ineligible and is in no bar.
-    pub const NONE: Eligible =
-        Eligible { high_low: false, open_close: OpenClose::No, volume: false, vwap: false };
 }
 
 /// The tape of a US equity, for rules that differ by it.
@@ -125,22 +94,45 @@ pub const fn alpaca_condition(letter: u8) -> Option<u32> {
     if letter >= b' ' && letter < 128 { Some(letter as u32 - 32) } else { None }
 }
 
+/// What sets a profile's rules apart from its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The vwap is over all volume.
+    Massive,
+    /// The vwap is over the trades that count for high and low.
+    Alpaca,
+    /// Codes of corrections without a meaning count.
+    All,
+    /// Flag words instead of a table.
+    Lean,
+}
+
+/// The rules for bars of one length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Profile {
+    name: &'static str,
+    kind: Kind,
+    /// By tape: 0 for an unknown one, then A, B, C, O.
+    masks: [Masks; 5],
+    /// The conditions that decide anything.
+    heeded: u128,
+    /// The answer for a regular trade that has none of them.
+    plain: Eligible,
+}
+
 /// One named profile, ready to check trades.
 ///
 /// ```
 /// use barmill::engine::rules::Rules;
 /// let rules = Rules::by_name("massive-minute")?;
-/// assert_eq!(rules.daily()?.name(), "massive-daily");
+/// assert_eq!(rules.daily().name(), "massive-daily");
 /// assert!(Rules::by_name("massive").is_err());
 /// # Ok::<(), barmill::engine::rules::RulesError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    name: &'static str,
-    /// By tape: 0 for an unknown one, then A, B, C, O.
-    masks: [Masks; 5],
-    is_vwap_for_high_low_only: bool,
-    is_lean: bool,
+    own: Profile,
+    daily: Profile,
 }
 
 impl Rules {
@@ -153,49 +145,75 @@ impl Rules {
     /// # Errors
     /// [`RulesError::Unknown`] for any other name, [`RulesError::Line`] when a built-in table is damaged.
     pub fn by_name(name: &str) -> Result<Rules, RulesError> {
-        let none = [Masks::default(); 5];
-        let (name, masks) = match name {
-            "massive-minute" => ("massive-minute", table::parse(MASSIVE, Bars::Minute, massive_condition)?),
-            "massive-daily" => ("massive-daily", table::parse(MASSIVE, Bars::Daily, massive_condition)?),
-            "alpaca-minute" => ("alpaca-minute", table::parse(ALPACA, Bars::Minute, alpaca_code)?),
-            "alpaca-daily" => ("alpaca-daily", table::parse(ALPACA, Bars::Daily, alpaca_code)?),
-            "all" => ("all", none),
-            "lean" => ("lean", none),
-            _ => return Err(RulesError::Unknown { name: name.to_owned() }),
-        };
-        let is_vwap_for_high_low_only = name.starts_with("alpaca-");
-        Ok(Rules { name, masks, is_vwap_for_high_low_only, is_lean: name == "lean" })
+        let pair = |own, daily| Ok(Rules { own, daily });
+        match name {
+            "massive-minute" => pair(massive("massive-minute", Bars::Minute)?, massive_daily()?),
+            "massive-daily" => pair(massive_daily()?, massive_daily()?),
+            "alpaca-minute" => pair(alpaca("alpaca-minute", Bars::Minute)?, alpaca_daily()?),
+            "alpaca-daily" => pair(alpaca_daily()?, alpaca_daily()?),
+            "all" => Ok(Rules::all()),
+            "lean" => pair(LEAN, LEAN),
+            _ => Err(RulesError::Unknown { name: name.to_owned() }),
+        }
+    }
+
+    /// The profile `all`.
+    pub const fn all() -> Rules {
+        Rules { own: ALL, daily: ALL }
     }
 
     /// The profile's name.
     pub const fn name(&self) -> &'static str {
-        self.name
+        self.own.name
     }
 
     /// The profile for session and day bars that belongs to this one: the vendor's daily rules, else itself.
-    ///
-    /// # Errors
-    /// As [`Rules::by_name`].
-    pub fn daily(&self) -> Result<Rules, RulesError> {
-        match self.name {
-            "massive-minute" => Rules::by_name("massive-daily"),
-            "alpaca-minute" => Rules::by_name("alpaca-daily"),
-            _ => Ok(self.clone()),
-        }
+    #[must_use]
+    pub fn daily(&self) -> Rules {
+        Rules { own: self.daily.clone(), daily: self.daily.clone() }
     }
 
-    /// What a trade may do to a bar.
+    /// What a trade may do to a bar shorter than a day.
+    #[inline]
     pub fn eligibility(&self, trade: &Trade) -> Eligible {
-        if !matches!(trade.correction, 0 | 12) {
+        self.own.eligibility(trade)
+    }
+
+    /// What a trade may do to a day or session bar: the answer of [`Rules::daily`].
+    #[inline]
+    pub fn daily_eligibility(&self, trade: &Trade) -> Eligible {
+        self.daily.eligibility(trade)
+    }
+}
+
+impl Profile {
+    fn new(name: &'static str, kind: Kind, masks: &[Masks; 5]) -> Profile {
+        let heeded = masks.iter().fold(0, |bits, masks| bits | masks.any());
+        Profile { name, kind, masks: *masks, heeded, plain: Eligible::ALL }
+    }
+
+    #[inline]
+    fn eligibility(&self, trade: &Trade) -> Eligible {
+        if trade.correction == 0 && trade.conditions.bits() & self.heeded == 0 {
+            return self.plain;
+        }
+        self.weigh(trade)
+    }
+
+    fn weigh(&self, trade: &Trade) -> Eligible {
+        let counts = match self.kind {
+            Kind::All => !matches!(trade.correction, 1 | 7 | 8 | 10 | 11),
+            Kind::Massive | Kind::Alpaca | Kind::Lean => matches!(trade.correction, 0 | 12),
+        };
+        if !counts {
             return Eligible::NONE;
         }
-        if self.is_lean {
+        if self.kind == Kind::Lean {
             return lean(trade.conditions);
         }
         let bits = trade.conditions.bits();
         let masks = &self.masks[tape_index(bits)];
         let high_low = bits & masks.no_high_low == 0;
-        let volume = bits & masks.no_volume == 0;
         let open_close = if bits & masks.no_open_close != 0 {
             OpenClose::No
         } else if bits & masks.only_if_first != 0 {
@@ -203,9 +221,32 @@ impl Rules {
         } else {
             OpenClose::Yes
         };
-        let vwap = volume && (high_low || !self.is_vwap_for_high_low_only);
-        Eligible { high_low, open_close, volume, vwap }
+        let vwap = high_low || self.kind != Kind::Alpaca;
+        Eligible::new(high_low, open_close, bits & masks.no_volume == 0, vwap)
     }
+}
+
+const NO_MASKS: Masks = Masks { no_high_low: 0, no_open_close: 0, only_if_first: 0, no_volume: 0 };
+const ALL: Profile =
+    Profile { name: "all", kind: Kind::All, masks: [NO_MASKS; 5], heeded: 0, plain: Eligible::ALL };
+const LEAN: Profile =
+    Profile { name: "lean", kind: Kind::Lean, heeded: u128::MAX, plain: LEAN_UNPRICED, ..ALL };
+const LEAN_UNPRICED: Eligible = Eligible::new(false, OpenClose::No, true, true);
+
+fn massive(name: &'static str, bars: Bars) -> Result<Profile, RulesError> {
+    Ok(Profile::new(name, Kind::Massive, &table::parse(MASSIVE, bars, massive_condition)?))
+}
+
+fn massive_daily() -> Result<Profile, RulesError> {
+    massive("massive-daily", Bars::Daily)
+}
+
+fn alpaca(name: &'static str, bars: Bars) -> Result<Profile, RulesError> {
+    Ok(Profile::new(name, Kind::Alpaca, &table::parse(ALPACA, bars, alpaca_code)?))
+}
+
+fn alpaca_daily() -> Result<Profile, RulesError> {
+    alpaca("alpaca-daily", Bars::Daily)
 }
 
 /// Massive's ids are conditions as they are; 96 and above would meet the tape.
@@ -233,8 +274,7 @@ const fn tape_index(bits: u128) -> usize {
 
 fn lean(flags: Conditions) -> Eligible {
     let is_priced = flags.bits() & LEAN_EXTENDED != 0 || LEAN_PRICED.contains(&flags.bits());
-    let open_close = if is_priced { OpenClose::Yes } else { OpenClose::No };
-    Eligible { high_low: is_priced, open_close, ..Eligible::ALL }
+    if is_priced { Eligible::ALL } else { LEAN_UNPRICED }
 }
 
 #[cfg(test)]

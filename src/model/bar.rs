@@ -11,7 +11,8 @@ pub struct Ohlc {
     pub high: Price,
     /// Lowest eligible price.
     pub low: Price,
-    /// Price of the eligible trade with the largest (time, sequence, id).
+    /// Price of the eligible trade with the largest (time, sequence, id); where all of them may close only if
+    /// first, the open.
     pub close: Price,
 }
 
@@ -130,9 +131,10 @@ pub struct BarUpdate {
     pub bar: Bar,
     /// How far its publication has come.
     pub state: BarState,
-    /// Zero for the first final bar, then the count of trades folded in behind the watermark.
+    /// Zero for the first final bar, then the count of its changes: trades behind the watermark, corrections, gaps.
     pub revision: u32,
-    /// Trades that count for volume added since the last final or revised update of this bar.
+    /// Trades that count for volume added since the last final or revised update of this bar; zero where a
+    /// correction left fewer.
     pub trades_added: u64,
 }
 

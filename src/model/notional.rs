@@ -7,42 +7,44 @@ use super::{Price, Size, Volume};
 /// The largest product is below 2^154, so 2^38 of the largest trades fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Notional {
+    // Three words and not a `u128`, whose alignment would cost eight bytes in every fold.
     high: u64,
-    low: u128,
+    middle: u64,
+    low: u64,
 }
 
 impl Notional {
     /// The notional of no trade.
-    pub const ZERO: Notional = Notional { high: 0, low: 0 };
+    pub const ZERO: Notional = Notional { high: 0, middle: 0, low: 0 };
 
     /// The notional of one trade.
     pub fn of(price: Price, size: Size) -> Notional {
         let price = u128::from(price.raw());
         if let Ok(size) = u64::try_from(size.raw()) {
-            return Notional { high: 0, low: price * u128::from(size) };
+            return Notional::from_raw(0, price * u128::from(size));
         }
         let mask = u128::from(u64::MAX);
         let low = price * (size.raw() & mask);
         let upper = price * (size.raw() >> 64);
         let (sum, carry) = low.overflowing_add((upper & mask) << 64);
-        Notional { high: narrow(upper >> 64) + u64::from(carry), low: sum }
+        Notional::from_raw(narrow(upper >> 64) + u64::from(carry), sum)
     }
 
     /// Takes the two parts of the 192-bit raw value, most significant first.
+    #[expect(clippy::cast_possible_truncation, reason = "takes a number apart into its halves")]
     pub const fn from_raw(high: u64, low: u128) -> Notional {
-        Notional { high, low }
+        Notional { high, middle: (low >> 64) as u64, low: low as u64 }
     }
 
     /// The two parts of the 192-bit raw value, most significant first.
     pub const fn raw(self) -> (u64, u128) {
-        (self.high, self.low)
+        (self.high, (self.middle as u128) << 64 | self.low as u128)
     }
 
     /// Adds another sum.
     pub fn add(&mut self, other: Notional) {
-        let (low, carry) = self.low.overflowing_add(other.low);
-        self.low = low;
-        self.high += other.high + u64::from(carry);
+        let (low, carry) = self.raw().1.overflowing_add(other.raw().1);
+        *self = Notional::from_raw(self.high + other.high + u64::from(carry), low);
     }
 
     /// Divides by a volume, rounded half to even at 9 places; `None` for a volume of zero.
@@ -53,11 +55,9 @@ impl Notional {
         if divisor == 0 {
             return None;
         }
-        let (quotient, rest) = if self.high == 0 {
-            (self.low / divisor, self.low % divisor)
-        } else {
-            self.long_division(divisor)
-        };
+        let (high, low) = self.raw();
+        let (quotient, rest) =
+            if high == 0 { (low / divisor, low % divisor) } else { self.long_division(divisor) };
         let half = rest.cmp(&(divisor - rest));
         let up = half.is_gt() || (half.is_eq() && quotient % 2 == 1);
         Some(Price::from_raw(u64::try_from(quotient + u128::from(up)).unwrap_or(u64::MAX)))
@@ -65,9 +65,10 @@ impl Notional {
 
     /// Schoolbook binary division; only sums above 2^128 come here.
     fn long_division(self, divisor: u128) -> (u128, u128) {
+        let (high, low) = self.raw();
         let (mut rest, mut quotient) = (0u128, 0u128);
         for bit in (0..192).rev() {
-            let next = if bit >= 128 { u128::from(self.high >> (bit - 128)) } else { self.low >> bit } & 1;
+            let next = if bit >= 128 { u128::from(high >> (bit - 128)) } else { low >> bit } & 1;
             let overflow = rest >> 127 == 1;
             rest = rest << 1 | next;
             quotient <<= 1;

@@ -1,17 +1,16 @@
 //! Symbols: interned names with a dense number.
 //!
-//! A symbol is compared, hashed and copied as one pointer; its number indexes the per-symbol tables of
-//! the engine. Names are never forgotten, so their count is bounded: a feed of garbage ends in an error,
-//! not in exhausted memory.
+//! A symbol is its number, which indexes the per-symbol tables of the engine without a look at the name.
+//! Names are never forgotten, so their count is bounded: a feed of garbage ends in an error, not in exhausted
+//! memory.
 
 use foldhash::fast::FixedState;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 /// Symbols one process can name.
 pub(super) const SYMBOLS_MAX: usize = 1 << 20;
@@ -38,10 +37,10 @@ pub enum SymbolError {
     TooMany,
 }
 
-struct Entry {
-    index: u32,
-    name: Box<str>,
-}
+/// Names in one block of the name table.
+const BLOCK_LEN: usize = 1 << 12;
+
+type Block = Box<[OnceLock<Box<str>>]>;
 
 /// An instrument's name, 1 to 32 bytes of letters, digits and `.:/_-+=^$#`.
 ///
@@ -54,11 +53,15 @@ struct Entry {
 /// assert!("BTC USD".parse::<Symbol>().is_err());
 /// # Ok::<(), barmill::SymbolError>(())
 /// ```
-#[derive(Clone, Copy)]
-pub struct Symbol(&'static Entry);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Symbol(u32);
 
 static TABLE: RwLock<HashMap<&'static [u8], Symbol, FixedState>> =
     RwLock::new(HashMap::with_hasher(FixedState::with_seed(0)));
+
+/// The names by number, in blocks that are never moved, so that reading one takes no lock.
+static NAMES: [OnceLock<Block>; SYMBOLS_MAX / BLOCK_LEN] =
+    [const { OnceLock::new() }; SYMBOLS_MAX / BLOCK_LEN];
 
 impl Symbol {
     /// Returns the symbol of a name, new or known.
@@ -74,24 +77,25 @@ impl Symbol {
         if let Some(symbol) = table.get(name) {
             return Ok(*symbol);
         }
-        let index = u32::try_from(table.len()).unwrap_or(u32::MAX);
-        if index as usize >= SYMBOLS_MAX {
-            return Err(SymbolError::TooMany);
-        }
-        let entry: &'static Entry = Box::leak(Box::new(Entry { index, name: text.into() }));
-        let symbol = Symbol(entry);
-        table.insert(entry.name.as_bytes(), symbol);
+        let index = table.len();
+        let symbol = u32::try_from(index).map(Symbol).map_err(|_| SymbolError::TooMany)?;
+        let block = NAMES.get(index / BLOCK_LEN).ok_or(SymbolError::TooMany)?;
+        let block = block.get_or_init(|| std::iter::repeat_with(OnceLock::new).take(BLOCK_LEN).collect());
+        let name = block[index % BLOCK_LEN].get_or_init(|| text.into());
+        table.insert(name.as_bytes(), symbol);
         Ok(symbol)
     }
 
     /// The name.
     pub fn as_str(self) -> &'static str {
-        &self.0.name
+        let block = NAMES[self.index() / BLOCK_LEN].get();
+        // A symbol is made after its name, so it always has one.
+        block.and_then(|block| block[self.index() % BLOCK_LEN].get()).map_or("", |name| name)
     }
 
     /// The dense number of this symbol in this process, from 0 in order of first sight.
     pub fn index(self) -> usize {
-        self.0.index as usize
+        self.0 as usize
     }
 }
 
@@ -111,20 +115,6 @@ impl FromStr for Symbol {
 
     fn from_str(text: &str) -> Result<Symbol, SymbolError> {
         Symbol::intern(text.as_bytes())
-    }
-}
-
-impl PartialEq for Symbol {
-    fn eq(&self, other: &Symbol) -> bool {
-        self.0.index == other.0.index
-    }
-}
-
-impl Eq for Symbol {}
-
-impl Hash for Symbol {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.index.hash(state);
     }
 }
 

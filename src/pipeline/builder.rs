@@ -6,7 +6,6 @@ use crate::adapter::channel::ChannelSink;
 use crate::adapter::clock::SystemClock;
 use crate::adapter::file::{FileFeed, FileFeedSettings};
 use crate::adapter::stream::StreamFeed;
-use crate::engine::aggregate::Eligibility;
 use crate::engine::aggregate::SessionWindows;
 use crate::engine::aggregate::{AggregatorSettings, Fill};
 use crate::engine::batch::BatchLimits;
@@ -14,6 +13,7 @@ use crate::engine::budget::BudgetLimits;
 use crate::engine::circuit::ProbePolicy;
 use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
+use crate::engine::rules::Rules;
 use crate::model::{BarSpec, BarUpdate, SpecError, Trade};
 use crate::port::{BarSink, StateStore, TradeFeed};
 use futures::stream::{Stream, StreamExt};
@@ -169,7 +169,7 @@ impl PipelineBuilder {
 
     /// Sets which trades may set which field of a bar.
     #[must_use]
-    pub fn rules(mut self, rules: Eligibility) -> PipelineBuilder {
+    pub fn rules(mut self, rules: Rules) -> PipelineBuilder {
         self.settings.aggregate.rules = rules;
         self
     }
@@ -228,14 +228,8 @@ fn nanos(duration: Duration) -> i64 {
 fn default_settings() -> PipelineSettings {
     PipelineSettings {
         aggregate: AggregatorSettings {
-            specs: vec![BarSpec::MINUTE],
-            zone: TimeZone::UTC,
-            lateness_ns: 0,
             revise_within_ns: nanos(Duration::from_mins(15)),
-            fill: Fill::None,
-            rules: Eligibility::All,
-            session: None,
-            forming: false,
+            ..AggregatorSettings::new(vec![BarSpec::MINUTE])
         },
         writer: WriterSettings {
             delivery: DeliverySettings {

@@ -4,6 +4,7 @@ use crate::engine::retry::Remedy;
 use crate::model::WriteItem;
 use futures::future::BoxFuture;
 use std::error::Error;
+use std::time::Duration;
 
 /// Why one item of a batch was not written, while others may have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +84,27 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     /// Such writes are not timed out.
     fn is_patient(&self) -> bool {
         false
+    }
+
+    /// Makes ready to write, such as by taking a lease; a sink that was not opened does so with its first write.
+    ///
+    /// # Errors
+    /// [`SinkError`] with [`Remedy::Fatal`] when another writer is at work.
+    fn open(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// How long the sink may go without a write before [`BarSink::beat`] is due; `None` for any time.
+    fn beat_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Keeps alive what the sink holds in the store; cheap when a write has just done so.
+    ///
+    /// # Errors
+    /// [`SinkError`] with [`Remedy::Fatal`] when another writer has taken over.
+    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// Forgets its connections, so that the next write opens a fresh one.

@@ -3,9 +3,17 @@
 #[cfg(test)]
 mod backfill;
 #[cfg(test)]
+mod exactly_once;
+#[cfg(test)]
+mod fault_matrix;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
+mod kill9;
+#[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod lean;
 #[cfg(test)]
 mod licences;
 #[cfg(test)]

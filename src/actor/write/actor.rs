@@ -55,7 +55,7 @@ pub struct Writer {
     inbox_open: bool,
     shards_open: usize,
     abort: CancellationToken,
-    work: FuturesUnordered<BoxFuture<'static, Report>>,
+    pub(super) work: FuturesUnordered<BoxFuture<'static, Report>>,
     origin: Instant,
     /// When the store last took something, since the start.
     progress: Duration,
@@ -114,7 +114,11 @@ impl Writer {
         while !self.delivery.is_done() {
             match self.next_event().await {
                 Event::Abort => return rest::leave(self).await,
-                Event::Report(report) => self.on_report(report)?,
+                Event::Report(report) => {
+                    if let Err(fault) = self.on_report(report) {
+                        return rest::abandon(self, fault).await;
+                    }
+                }
                 Event::Deadline if self.is_stuck() => return rest::leave(self).await,
                 Event::Deadline => {}
                 Event::Inbox(message) => self.on_inbox(message),
@@ -275,7 +279,7 @@ impl Writer {
         self.work.push(attempt::send(parcel, sink, pace, self.settings.timeout));
     }
 
-    fn on_report(&mut self, report: Report) -> Result<(), Fault> {
+    pub(super) fn on_report(&mut self, report: Report) -> Result<(), Fault> {
         match report {
             Report::Landed(parcel, landed, error) => {
                 self.on_landed(&parcel, landed, error.as_ref());
@@ -363,6 +367,10 @@ impl Writer {
     /// Whether commands are counted over restarts.
     pub(super) fn has_budget(&self) -> bool {
         self.settings.budget != BudgetLimits::default()
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.abort.is_cancelled()
     }
 
     pub(super) fn timeout(&self) -> Duration {

@@ -59,7 +59,8 @@ pub(super) fn send(
             }
             Err(error) => {
                 if error.remedy == Remedy::Reconnect {
-                    sink.reconnect().await;
+                    // A client that does not let go in time is used as it is; the next attempt tells.
+                    let _in_time = tokio::time::timeout(timeout, sink.reconnect()).await;
                 }
                 let failure = Some((error.remedy, chain(&error)));
                 (vec![failure; parcel.items.len()], Some(error))

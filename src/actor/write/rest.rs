@@ -5,12 +5,23 @@ use super::attempt::changes;
 use super::resume::Resume;
 use crate::actor::fault::{Fault, chain};
 use crate::engine::delivery::count_bars;
-use crate::port::{BarSink, Changes, StateStore};
+use crate::port::{BarSink, Changes, Remedy, SinkError, StateError, StateStore};
+use futures::stream::StreamExt;
 use std::time::Duration;
+
+/// Longest wait for the shards of an aborted run.
+const SHARDS_END: Duration = Duration::from_secs(5);
+
+/// Longest wait for the commit under way.
+const COMMIT_END: Duration = Duration::from_secs(10);
 
 /// Closes the store after the last ack.
 pub(super) async fn close(writer: Writer) -> Result<(), Fault> {
-    let closed = writer.ports.sink.close().await;
+    let closed = tokio::time::timeout(writer.timeout(), writer.ports.sink.close()).await;
+    let closed = closed.unwrap_or_else(|elapsed| {
+        let operation = format!("close {}", writer.ports.sink.name());
+        Err(SinkError { operation, remedy: Remedy::Fatal, source: Box::new(elapsed) })
+    });
     writer.publish();
     let counts = *writer.counts.borrow();
     tracing::info!(
@@ -36,20 +47,78 @@ pub(super) async fn close(writer: Writer) -> Result<(), Fault> {
 
 /// Puts what is not known to be in the store into the spool, and closes without waiting for the store.
 pub(super) async fn leave(mut writer: Writer) -> Result<(), Fault> {
-    writer.inbox.close();
-    while let Ok(message) = writer.inbox.try_recv() {
-        writer.on_inbox(Some(message));
-    }
+    collect(&mut writer).await;
+    settle(&mut writer).await;
     let rescued = writer.delivery.rescue();
-    let at_risk = count_bars(&rescued.append);
+    let bars = count_bars(&rescued.append);
     let (now, budget) = (writer.ports.clock.now(), writer.budget.used());
     let before = writer.delivery.spooled();
     let checkpoints = writer.resume.as_mut().map(|resume| resume.places(Duration::ZERO)).unwrap_or_default();
     let rest = Changes { checkpoints, ..changes(rescued, now, Some(budget)) };
-    let (unwritten, spooled) = match writer.ports.state.clone() {
-        Some(state) => spool(state.as_ref(), rest, before).await,
-        None => (at_risk, 0),
+    let (unwritten, spooled, lost) = match writer.ports.state.clone() {
+        Some(state) => match spool(state.as_ref(), rest).await {
+            Ok(spooled) => (0, spooled, None),
+            Err(error) => (bars, before, Some(error)),
+        },
+        None => (bars, 0, None),
     };
+    end(&mut writer, unwritten, spooled).await;
+    match (writer.failure.take(), lost) {
+        (Some(failure), _) => Err(Fault::Unwritten { bars: unwritten, spooled, failure }),
+        (None, Some(error)) if unwritten > 0 => Err(Fault::State(error)),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Ends without a spool to write to: what is not in the store is counted, and read again by the next run.
+pub(super) async fn abandon(mut writer: Writer, fault: Fault) -> Result<(), Fault> {
+    writer.inbox.close();
+    collect(&mut writer).await;
+    let unwritten = count_bars(&writer.delivery.rescue().append);
+    let spooled = writer.delivery.spooled();
+    end(&mut writer, unwritten, spooled).await;
+    if let Some(state) = &writer.ports.state {
+        close_state(state.as_ref()).await;
+    }
+    Err(fault)
+}
+
+/// Waits for the commit under way: what it has made durable must not be spooled again behind what is newer.
+async fn settle(writer: &mut Writer) {
+    let settled = async {
+        while writer.delivery.is_committing()
+            && let Some(report) = writer.work.next().await
+        {
+            if let Err(fault) = writer.on_report(report) {
+                tracing::error!(cause = %chain(&fault), "the commit under way failed");
+            }
+        }
+    };
+    if tokio::time::timeout(COMMIT_END, settled).await.is_err() {
+        tracing::warn!("the commit under way takes too long");
+    }
+}
+
+/// Takes in what the shards have sent. Of an aborted run the sources have left, so the shards come to their end
+/// at once, with all they hold; else they may go on for ever.
+async fn collect(writer: &mut Writer) {
+    if writer.is_aborted() && tokio::time::timeout(SHARDS_END, drain(writer)).await.is_ok() {
+        return;
+    }
+    writer.inbox.close();
+    while let Ok(message) = writer.inbox.try_recv() {
+        writer.on_inbox(Some(message));
+    }
+}
+
+async fn drain(writer: &mut Writer) {
+    while let Some(message) = writer.inbox.recv().await {
+        writer.on_inbox(Some(message));
+    }
+    writer.on_inbox(None);
+}
+
+async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
     writer.publish();
     writer.counts.send_modify(|counts| (counts.unwritten, counts.spooled) = (unwritten, spooled));
     let counts = *writer.counts.borrow();
@@ -61,26 +130,23 @@ pub(super) async fn leave(mut writer: Writer) -> Result<(), Fault> {
         "ended before everything was written"
     );
     close_quietly(writer.ports.sink.as_ref(), writer.timeout()).await;
-    match writer.failure.take() {
-        Some(failure) => Err(Fault::Unwritten { bars: unwritten, spooled, failure }),
-        None => Ok(()),
-    }
 }
 
-/// Answers how many bars are neither in the store nor in the spool, and how many items the spool holds.
-async fn spool(state: &dyn StateStore, rest: Changes, before: u64) -> (u64, u64) {
+/// Makes the rest durable and answers how many items the spool then holds.
+async fn spool(state: &dyn StateStore, rest: Changes) -> Result<u64, StateError> {
     let bars = count_bars(&rest.spool_append);
-    let outcome = match state.commit(rest).await {
-        Ok(committed) => (0, committed.spool_items),
-        Err(error) => {
-            tracing::error!(cause = %chain(&error), bars, "the rest cannot be spooled");
-            (bars, before)
-        }
-    };
+    let outcome = state.commit(rest).await;
+    if let Err(error) = &outcome {
+        tracing::error!(cause = %chain(error), bars, "the rest cannot be spooled");
+    }
+    close_state(state).await;
+    Ok(outcome?.spool_items)
+}
+
+async fn close_state(state: &dyn StateStore) {
     if let Err(error) = state.close().await {
         tracing::debug!(cause = %chain(&error), "state did not close in order");
     }
-    outcome
 }
 
 /// Closing after a failure may fail for the same reason; the first cause is the one to report.

@@ -4,6 +4,8 @@
 //! Wire formats: the Redis serialization protocol (RESP2 arrays of bulk strings), and the body of Upstash
 //! `/pipeline` (redis/features/restapi, 2026-08): an array of arrays of strings.
 
+use super::script::{APPEND, Script};
+use super::stream::{StreamEntry, each_of_stream};
 use bytes::Bytes;
 
 /// One command. Keys, fields and values are byte strings; over REST they must be UTF-8.
@@ -54,6 +56,44 @@ pub enum Command {
         /// The keys; never empty.
         keys: Vec<Bytes>,
     },
+    /// Appends to a stream what is not in it yet, in order; a script of Redis, see `stream`.
+    StreamAdd {
+        /// The stream.
+        key: Bytes,
+        /// What to append; never empty.
+        entries: Vec<StreamEntry>,
+        /// Entries kept at least when old ones go (`MAXLEN ~`); `None` keeps all.
+        len_max: Option<u64>,
+        /// Seconds that the stream lives from now, above zero; `None` for ever.
+        seconds: Option<u64>,
+        /// Whether the script's text goes along, for a store that does not know it.
+        has_text: bool,
+    },
+    /// `XRANGE`: every entry from a time on.
+    StreamRange {
+        /// The stream.
+        key: Bytes,
+        /// Milliseconds since the Unix epoch, included.
+        from_ms: u64,
+    },
+    /// `PUBLISH`: sends a message to whoever listens.
+    Publish {
+        /// The channel.
+        channel: Bytes,
+        /// The message.
+        message: Bytes,
+    },
+    /// `EVALSHA` or `EVAL`: runs a script.
+    Script {
+        /// The script.
+        script: &'static Script,
+        /// Whether the text goes along, for a store that does not know the script.
+        has_text: bool,
+        /// Every key that the script touches.
+        keys: Vec<Bytes>,
+        /// Its arguments.
+        arguments: Vec<Bytes>,
+    },
     /// `PING`: a sign of life.
     Ping,
 }
@@ -69,6 +109,10 @@ impl Command {
             Command::HashGet { .. } => "HMGET",
             Command::Get { .. } => "MGET",
             Command::Delete { .. } => "DEL",
+            Command::StreamRange { .. } => "XRANGE",
+            Command::Publish { .. } => "PUBLISH",
+            Command::Script { has_text: false, .. } | Command::StreamAdd { has_text: false, .. } => "EVALSHA",
+            Command::Script { has_text: true, .. } | Command::StreamAdd { has_text: true, .. } => "EVAL",
             Command::Ping => "PING",
         }
     }
@@ -107,6 +151,27 @@ impl Command {
                 for key in keys {
                     take(key);
                 }
+            }
+            Command::StreamAdd { key, entries, len_max, seconds, has_text } => {
+                take(APPEND.name_or_text(*has_text));
+                take(b"1");
+                take(key);
+                take(number.format(seconds.unwrap_or(0)).as_bytes());
+                each_of_stream(entries, *len_max, take);
+            }
+            Command::StreamRange { key, from_ms } => {
+                take(key);
+                take(number.format(*from_ms).as_bytes());
+                take(b"+");
+            }
+            Command::Publish { channel, message } => {
+                take(channel);
+                take(message);
+            }
+            Command::Script { script, has_text, keys, arguments } => {
+                take(script.name_or_text(*has_text));
+                take(number.format(keys.len()).as_bytes());
+                keys.iter().chain(arguments).for_each(|argument| take(argument));
             }
             Command::Ping => {}
         }
@@ -185,10 +250,31 @@ pub(super) fn push_json_string(out: &mut Vec<u8>, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::Command;
+    use crate::adapter::store::script::Script;
+    use crate::adapter::store::stream::{StreamEntry, StreamId};
     use bytes::Bytes;
+
+    static TINY: Script = Script { text: "return 1", sha: "abc" };
 
     fn commands() -> Vec<(Command, &'static str)> {
         let text = Bytes::from_static;
+        let entry = StreamEntry {
+            id: StreamId { ms: 5, sequence: 7 },
+            start: text(b"s"),
+            version: text(b"001"),
+            bar: text(b"1,2"),
+        };
+        let stream = Command::StreamAdd {
+            key: text(b"x"),
+            entries: vec![entry],
+            len_max: Some(9),
+            seconds: None,
+            has_text: false,
+        };
+        let script = |has_text| {
+            let (keys, arguments) = (vec![text(b"k")], vec![text(b"7")]);
+            Command::Script { script: &TINY, has_text, keys, arguments }
+        };
         let hash = Command::HashSet { key: text(b"h"), fields: vec![(text(b"09:30"), text(b"{\"a\":1}"))] };
         let set = |seconds| Command::Set { key: text(b"k"), value: text(b"a\\\n"), seconds };
         vec![
@@ -203,6 +289,14 @@ mod tests {
             ),
             (Command::Get { keys: vec![text(b"a"), text(b"b")] }, r#"["MGET","a","b"]"#),
             (Command::Delete { keys: vec![text(b"a")] }, r#"["DEL","a"]"#),
+            (
+                stream,
+                r#"["EVALSHA","578e6df86da6f8a4fd2ffcb5d182945c165f1f9a","1","x","0","9","5-7","5-7","s","001","1,2"]"#,
+            ),
+            (Command::StreamRange { key: text(b"x"), from_ms: 12 }, r#"["XRANGE","x","12","+"]"#),
+            (Command::Publish { channel: text(b"c"), message: text(b"m") }, r#"["PUBLISH","c","m"]"#),
+            (script(false), r#"["EVALSHA","abc","1","k","7"]"#),
+            (script(true), r#"["EVAL","return 1","1","k","7"]"#),
             (Command::Ping, r#"["PING"]"#),
         ]
     }

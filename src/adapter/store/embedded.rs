@@ -7,7 +7,7 @@
 
 use super::command::Command;
 use super::counters::{Counters, resp_len};
-use super::embedded_table::{FIELDS, KEYS, Tables, read};
+use super::embedded_table::{FIELDS, KEYS, Tables, is_write, read};
 use super::key_store::{CommandResult, KeyStore, failed};
 use crate::port::{Clock, Remedy, SinkError, SinkStats};
 use futures::future::BoxFuture;
@@ -188,12 +188,7 @@ fn transact(
     commands: &[Command],
     now_ms: i64,
 ) -> Result<Vec<CommandResult>, Box<redb::Error>> {
-    let has_writes = commands.iter().any(|command| match command {
-        Command::HashSet { .. } | Command::Expire { .. } | Command::Set { .. } | Command::Delete { .. } => {
-            true
-        }
-        Command::HashGetAll { .. } | Command::HashGet { .. } | Command::Get { .. } | Command::Ping => false,
-    });
+    let has_writes = commands.iter().any(is_write);
     let done = if has_writes { change(database, commands, now_ms) } else { look(database, commands, now_ms) };
     done.map_err(Box::new)
 }

@@ -5,11 +5,14 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `keys` | key | crc u32 LE, kind u8 (1 hash, 2 string), expiry i64 LE (ms since the epoch, 0 never), string |
+//! | `keys` | key | crc u32 LE, kind u8 (1 hash, 2 string, 3 stream), expiry i64 LE (ms since the epoch, 0 never), content |
 //! | `fields` | (key, field) | crc u32 LE, value |
 //! | `expiries` | (ms, key) | nothing |
+//!
+//! The content of a string is its text, of a hash nothing, of a stream see `embedded_stream`.
 
 use super::command::Command;
+use super::embedded_stream;
 use super::key_store::{CommandResult, Reply};
 use super::reply::item_error;
 use crate::port::{ItemError, Remedy};
@@ -25,16 +28,17 @@ pub(super) const EXPIRIES: TableDefinition<'static, (i64, &'static [u8]), ()> =
 
 /// Expired keys removed by one write at most, so that its time stays bounded.
 const SWEEP_KEYS_MAX: usize = 32;
-const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+pub(super) const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 const HASH: u8 = 1;
 const STRING: u8 = 2;
+pub(super) const STREAM: u8 = 3;
 
 /// What a key is.
-struct Header {
-    kind: u8,
+pub(super) struct Header {
+    pub(super) kind: u8,
     /// Milliseconds since the epoch; 0 for never.
-    expiry_ms: i64,
-    value: Bytes,
+    pub(super) expiry_ms: i64,
+    pub(super) value: Bytes,
 }
 
 impl Header {
@@ -44,9 +48,27 @@ impl Header {
 }
 
 /// A command's fate, or the failure of the whole store.
-type Outcome = Result<CommandResult, Error>;
+pub(super) type Outcome = Result<CommandResult, Error>;
 
-fn damaged(key: &[u8], field: Option<&[u8]>) -> ItemError {
+/// Whether a command changes the store.
+pub(super) fn is_write(command: &Command) -> bool {
+    match command {
+        Command::HashSet { .. }
+        | Command::Expire { .. }
+        | Command::Set { .. }
+        | Command::StreamAdd { .. }
+        | Command::Delete { .. } => true,
+        Command::HashGetAll { .. }
+        | Command::HashGet { .. }
+        | Command::Get { .. }
+        | Command::StreamRange { .. }
+        | Command::Publish { .. }
+        | Command::Script { .. }
+        | Command::Ping => false,
+    }
+}
+
+pub(super) fn damaged(key: &[u8], field: Option<&[u8]>) -> ItemError {
     let key = String::from_utf8_lossy(key);
     let field = field.map(|field| format!(" field {}", String::from_utf8_lossy(field))).unwrap_or_default();
     ItemError {
@@ -61,19 +83,19 @@ fn checksum(key: &[u8], field: &[u8], content: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(crc, field), content)
 }
 
-fn seal(key: &[u8], field: &[u8], content: &[u8]) -> Vec<u8> {
+pub(super) fn seal(key: &[u8], field: &[u8], content: &[u8]) -> Vec<u8> {
     let mut record = Vec::with_capacity(content.len() + 4);
     record.extend_from_slice(&checksum(key, field, content).to_le_bytes());
     record.extend_from_slice(content);
     record
 }
 
-fn open<'a>(key: &[u8], field: &[u8], record: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn open<'a>(key: &[u8], field: &[u8], record: &'a [u8]) -> Option<&'a [u8]> {
     let (crc, content) = record.split_first_chunk::<4>()?;
     (u32::from_le_bytes(*crc) == checksum(key, field, content)).then_some(content)
 }
 
-fn header(
+pub(super) fn header(
     keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
     key: &[u8],
     now_ms: i64,
@@ -99,6 +121,8 @@ macro_rules! header_or_return {
     };
 }
 
+pub(super) use header_or_return;
+
 /// Answers a command that changes nothing; `None` for one that does.
 pub(super) fn read(
     keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
@@ -111,9 +135,17 @@ pub(super) fn read(
         Command::HashGetAll { key } => hash_all(keys, fields, key, now_ms).map(Some),
         Command::HashGet { key, fields: names } => hash_get(keys, fields, key, names, now_ms).map(Some),
         Command::Get { keys: names } => get(keys, names, now_ms).map(Some),
-        Command::HashSet { .. } | Command::Expire { .. } | Command::Set { .. } | Command::Delete { .. } => {
-            Ok(None)
+        Command::StreamRange { key, from_ms } => {
+            embedded_stream::range(keys, fields, key, *from_ms, now_ms).map(Some)
         }
+        // Nobody can listen to a folder.
+        Command::Publish { .. } => Ok(Some(Ok(Reply::Integer(0)))),
+        Command::Script { .. } => Ok(Some(Err(item_error("ERR unknown command")))),
+        Command::HashSet { .. }
+        | Command::Expire { .. }
+        | Command::Set { .. }
+        | Command::StreamAdd { .. }
+        | Command::Delete { .. } => Ok(None),
     }
 }
 
@@ -185,7 +217,7 @@ pub(super) struct Tables<'a> {
     pub(super) keys: Table<'a, &'static [u8], &'static [u8]>,
     pub(super) fields: Table<'a, (&'static [u8], &'static [u8]), &'static [u8]>,
     expiries: Table<'a, (i64, &'static [u8]), ()>,
-    now_ms: i64,
+    pub(super) now_ms: i64,
 }
 
 impl<'a> Tables<'a> {
@@ -203,8 +235,17 @@ impl<'a> Tables<'a> {
             Command::HashSet { key, fields } => self.hash_set(key, fields),
             Command::Expire { key, seconds } => self.expire(key, *seconds),
             Command::Set { key, value, seconds } => self.set(key, value, *seconds),
+            Command::StreamAdd { key, entries, len_max, seconds, .. } => {
+                self.stream_add_all(key, entries, *len_max, *seconds)
+            }
             Command::Delete { keys } => self.delete(keys),
-            Command::HashGetAll { .. } | Command::HashGet { .. } | Command::Get { .. } | Command::Ping => {
+            Command::HashGetAll { .. }
+            | Command::HashGet { .. }
+            | Command::Get { .. }
+            | Command::StreamRange { .. }
+            | Command::Publish { .. }
+            | Command::Script { .. }
+            | Command::Ping => {
                 let answered = read(&self.keys, &self.fields, command, self.now_ms)?;
                 Ok(answered.unwrap_or_else(|| Err(item_error("ERR unknown command"))))
             }
@@ -230,7 +271,7 @@ impl<'a> Tables<'a> {
         Ok(Ok(Reply::Integer(new)))
     }
 
-    fn expire(&mut self, key: &[u8], seconds: u64) -> Outcome {
+    pub(super) fn expire(&mut self, key: &[u8], seconds: u64) -> Outcome {
         let Some(header) = header_or_return!(&self.keys, key, self.now_ms) else {
             return Ok(Ok(Reply::Integer(0)));
         };
@@ -261,7 +302,13 @@ impl<'a> Tables<'a> {
         self.now_ms.saturating_add(life_ms)
     }
 
-    fn put_header(&mut self, key: &[u8], kind: u8, expiry_ms: i64, value: &[u8]) -> Result<(), Error> {
+    pub(super) fn put_header(
+        &mut self,
+        key: &[u8],
+        kind: u8,
+        expiry_ms: i64,
+        value: &[u8],
+    ) -> Result<(), Error> {
         let content = [&[kind], expiry_ms.to_le_bytes().as_slice(), value].concat();
         self.keys.insert(key, seal(key, b"", &content).as_slice())?;
         if expiry_ms != 0 {
@@ -271,7 +318,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Removes a key with all it holds, alive or not, readable or not.
-    fn purge(&mut self, key: &[u8]) -> Result<(), Error> {
+    pub(super) fn purge(&mut self, key: &[u8]) -> Result<(), Error> {
         let expiry_ms = match header(&self.keys, key, i64::MIN)? {
             Ok(header) => header.map_or(0, |header| header.expiry_ms),
             Err(_) => 0,

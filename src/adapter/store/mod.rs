@@ -4,10 +4,17 @@ mod batch;
 mod command;
 mod counters;
 mod embedded;
+mod embedded_stream;
 mod embedded_table;
+mod fence;
+mod guard;
+#[cfg(test)]
+mod guard_tests;
 mod key_store;
+mod notice;
 mod null;
 mod open;
+mod plain;
 mod read;
 mod read_plan;
 mod reply;
@@ -15,12 +22,16 @@ mod resp;
 mod rest;
 mod rest_client;
 mod rest_reply;
+mod script;
 #[cfg(test)]
 mod server_tests;
 mod sink;
 mod stamp;
 mod stdout;
 mod stored;
+mod stream;
+#[cfg(test)]
+mod stream_tests;
 mod template;
 #[cfg(test)]
 mod test_servers;
@@ -29,10 +40,13 @@ mod testing;
 mod tls;
 mod url;
 mod value;
+mod version;
 mod view;
+mod view_settings;
 
 pub use command::Command;
 pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+pub use fence::{FenceError, FenceSettings, Guard};
 pub use key_store::{CommandResult, KeyStore, Reply};
 pub use null::NullSink;
 pub use open::{OpenError, Opened, StoreSettings, connect};
@@ -42,10 +56,15 @@ pub use reply::{RETRY_AFTER_MAX, remedy_of_http, remedy_of_text, retry_after};
 pub use resp::{RespError, RespSettings, RespStore};
 pub use rest::RestStore;
 pub use rest_client::{RestError, RestSettings};
+pub use script::Script;
 pub use sink::ViewSink;
 pub use stdout::LinesSink;
 pub use stored::{BarDetail, StoredBar, StoredManifest, ValueError};
+pub use stream::{StreamEntry, StreamId};
 pub use template::{Placeholder, Template, TemplateError};
 pub use tls::CaFileError;
 pub use url::{RedisUrl, RestUrl, SinkUrl, SinkUrlError};
-pub use view::{TTL_S_DEFAULT, TTL_S_MAX, ValueForm, View, ViewError, ViewKind, ViewSettings};
+pub use view::View;
+pub use view_settings::{
+    STREAM_LEN_MAX_DEFAULT, TTL_S_DEFAULT, TTL_S_MAX, ValueForm, ViewError, ViewKind, ViewSettings,
+};

@@ -1,6 +1,7 @@
 //! From a URL and settings to a sink and a reader.
 
 use super::embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+use super::fence::Guard;
 use super::key_store::KeyStore;
 use super::null::NullSink;
 use super::read::BarReader;
@@ -11,6 +12,7 @@ use super::sink::ViewSink;
 use super::stdout::LinesSink;
 use super::url::SinkUrl;
 use super::view::View;
+use super::view_settings::ViewKind;
 use crate::port::{BarSink, Clock};
 use secrecy::SecretString;
 use std::fmt;
@@ -27,6 +29,8 @@ pub struct StoreSettings {
     pub rest: RestSettings,
     /// For `embedded:`.
     pub embedded: EmbeddedSettings,
+    /// Whether a second writer is kept out; the embedded store's folder lock does so already.
+    pub guard: Guard,
 }
 
 /// Why a store does not open.
@@ -86,6 +90,9 @@ pub async fn connect(
         SinkUrl::Null => return Ok(Opened { sink: Arc::new(NullSink::default()), reader: None }),
     };
     let view = Arc::new(view);
-    let reader = BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock));
-    Ok(Opened { sink: Arc::new(ViewSink::new(store, view, clock)), reader: Some(reader) })
+    let keeps_bars = view.settings().kind != ViewKind::Publish;
+    let reader =
+        keeps_bars.then(|| BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock)));
+    let guard = if matches!(url, SinkUrl::Embedded(_)) { Guard::Off } else { settings.guard.clone() };
+    Ok(Opened { sink: Arc::new(ViewSink::new(store, view, clock).guarded(guard)), reader })
 }

@@ -2,19 +2,22 @@
 //!
 //! Owns which commands answer which question, each question being one round trip. Deliberately scans no keys:
 //! where a view has no hash of the day, the keys of its windows are enumerated, so bars cut by trades (tick, volume,
-//! value) can be read by day from the `symbol-day` view only.
+//! value) can be read by day from the `symbol-day` and `stream` views only. A stream is read from the day on to its end.
 
 use super::command::Command;
 use super::key_store::{KeyStore, Reply};
-use super::read_plan::{Lookup, Unlisted, day_starts};
+use super::read_plan::{Lookup, Unlisted, day_edges, day_starts};
 use super::stamp::{Stamp, instant, instants};
 use super::stored::{StoredBar, StoredManifest, ValueError, decode_bar, decode_manifest};
+use super::stream;
 use super::template::Placeholder;
-use super::view::{View, ViewKind};
+use super::view::View;
+use super::view_settings::ViewKind;
 use crate::model::{BarKey, BarSpec, Symbol, Timestamp};
 use crate::port::{Clock, ItemError, SinkError};
 use bytes::Bytes;
 use jiff::civil::{Date, Time};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -91,7 +94,9 @@ impl BarReader {
         date: Date,
     ) -> Result<Vec<StoredBar>, ReadError> {
         let lookups = match self.view.settings().kind {
-            ViewKind::SymbolDay => self.hashes(symbols, spec, date),
+            ViewKind::SymbolDay | ViewKind::Stream => self.of_day(symbols, spec, date),
+            // Nothing is kept.
+            ViewKind::Publish => Vec::new(),
             ViewKind::Minute | ViewKind::KeyPerBar => {
                 let starts = day_starts(spec, date, self.view.settings())?;
                 Lookup::exact(&self.view, symbols, spec, &starts)
@@ -112,6 +117,11 @@ impl BarReader {
         time: Time,
     ) -> Result<Vec<StoredBar>, ReadError> {
         let starts = instants(date.to_datetime(time), &self.view.settings().zone);
+        if self.view.settings().kind == ViewKind::Stream {
+            let mut bars = self.days(symbols, spec, date).await?;
+            bars.retain(|bar| starts.contains(&bar.start));
+            return Ok(bars);
+        }
         self.read(Lookup::exact(&self.view, symbols, spec, &starts), date).await
     }
 
@@ -150,17 +160,20 @@ impl BarReader {
         Ok(found)
     }
 
-    /// One `HGETALL` per symbol.
-    fn hashes(&self, symbols: &[Symbol], spec: BarSpec, date: Date) -> Vec<Lookup> {
-        let zone = &self.view.settings().zone;
-        let midnight = date.to_zoned(zone.clone()).ok();
-        let midnight = midnight.and_then(|time| Timestamp::from_jiff(time.timestamp()).ok());
-        let Some(start) = midnight else { return Vec::new() };
+    /// One `HGETALL` or `XRANGE` per symbol.
+    fn of_day(&self, symbols: &[Symbol], spec: BarSpec, date: Date) -> Vec<Lookup> {
+        let settings = self.view.settings();
+        let Some((start, _)) = day_edges(date, &settings.zone) else { return Vec::new() };
         let lookup = |&symbol: &Symbol| {
             let bar = BarKey { symbol, spec, start };
             let mut key = Vec::new();
-            self.view.push_key(&mut key, &bar, &Stamp::of(start, BarSpec::Day, zone));
-            Lookup::All { bar, key: Bytes::from(key) }
+            self.view.push_key(&mut key, &bar, &Stamp::of(start, BarSpec::Day, &settings.zone));
+            let key = Bytes::from(key);
+            if settings.kind == ViewKind::Stream {
+                Lookup::Stream { bar, key }
+            } else {
+                Lookup::All { bar, key }
+            }
         };
         symbols.iter().map(lookup).collect()
     }
@@ -172,6 +185,7 @@ impl BarReader {
         for (lookup, reply) in lookups.into_iter().zip(replies) {
             match lookup {
                 Lookup::All { bar, key } => self.take_hash(&mut bars, &bar, &key, date, reply)?,
+                Lookup::Stream { bar, key } => self.take_stream(&mut bars, &bar, &key, date, reply)?,
                 Lookup::Exact { places, .. } => {
                     let Reply::Array(values) = reply else { continue };
                     for (place, value) in places.into_iter().zip(values) {
@@ -207,6 +221,33 @@ impl BarReader {
         Ok(())
     }
 
+    /// Takes the newest version of each bar of the day; a late revision may stand behind bars of later days.
+    fn take_stream(
+        &self,
+        bars: &mut Vec<StoredBar>,
+        bar: &BarKey,
+        key: &Bytes,
+        date: Date,
+        reply: Reply,
+    ) -> Result<(), ReadError> {
+        let Some((from, to)) = day_edges(date, &self.view.settings().zone) else { return Ok(()) };
+        let mut newest: BTreeMap<Timestamp, (Bytes, Bytes)> = BTreeMap::new();
+        for (start, version, value) in stream::parse(reply) {
+            let time = std::str::from_utf8(&start).ok().and_then(|text| text.parse::<Timestamp>().ok());
+            let time = time.ok_or(ValueError::Part { name: "start" });
+            let time = time.map_err(|source| value_error(key, &start, source))?;
+            let is_newer = newest.get(&time).is_none_or(|(known, _)| *known < version);
+            if from <= time && time < to && is_newer {
+                newest.insert(time, (version, value));
+            }
+        }
+        for (start, (_, value)) in newest {
+            let decoded = decode_bar(&value, bar.symbol, bar.spec, Some(start));
+            bars.push(decoded.map_err(|source| value_error(key, b"bar", source))?);
+        }
+        Ok(())
+    }
+
     fn is_at(&self, field: &[u8], bar: BarKey) -> bool {
         let mut expected = Vec::new();
         self.view.push_field(&mut expected, &bar, &self.view.stamp(&bar));
@@ -223,7 +264,7 @@ impl BarReader {
         Timestamp::from_millis(template.capture(text, Placeholder::Start)?.parse().ok()?)
     }
 
-    async fn replies(&self, commands: &[Command]) -> Result<Vec<Reply>, ReadError> {
+    pub(super) async fn replies(&self, commands: &[Command]) -> Result<Vec<Reply>, ReadError> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }

@@ -1,11 +1,13 @@
 //! Which places of a store hold the wanted bars.
 
 use super::command::Command;
-use super::view::{View, ViewKind, ViewSettings};
+use super::view::View;
+use super::view_settings::{ViewKind, ViewSettings};
 use crate::model::{BarKey, BarSpec, Symbol, Timestamp};
 use bytes::Bytes;
 use jiff::ToSpan;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 /// Keys in one `MGET`: Upstash bounds the size of one command, and a server answers nothing else meanwhile.
 const KEYS_PER_GET: usize = 1_000;
@@ -14,7 +16,7 @@ const MINUTE_NS: i64 = 60_000_000_000;
 /// Bars that only a hash of their day could list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{spec} bars of {date} cannot be listed in the {kind} view, since trades decide when they start; write them in the symbol-day view"
+    "{spec} bars of {date} cannot be listed in the {kind} view, since trades decide when they start; write them in the symbol-day or stream view"
 )]
 pub struct Unlisted {
     /// The bars' spec.
@@ -37,6 +39,8 @@ pub(super) struct Place {
 pub(super) enum Lookup {
     /// A whole hash; `bar` tells symbol and spec, and some start of the day.
     All { bar: BarKey, key: Bytes },
+    /// A stream from the start of a day on; `bar` tells symbol and spec.
+    Stream { bar: BarKey, key: Bytes },
     /// Places in the order of the reply: fields of one hash, or strings.
     Exact { places: Vec<Place>, is_hash: bool },
 }
@@ -45,6 +49,10 @@ impl Lookup {
     pub(super) fn command(&self) -> Command {
         match self {
             Lookup::All { key, .. } => Command::HashGetAll { key: key.clone() },
+            Lookup::Stream { bar, key } => Command::StreamRange {
+                key: key.clone(),
+                from_ms: u64::try_from(bar.start.as_millis()).unwrap_or(0),
+            },
             Lookup::Exact { places, is_hash: false } => {
                 Command::Get { keys: places.iter().map(|place| place.key.clone()).collect() }
             }
@@ -91,10 +99,17 @@ fn places(view: &View, symbols: &[Symbol], spec: BarSpec, starts: &[Timestamp]) 
         ViewKind::Minute => {
             starts.iter().flat_map(|&start| symbols.iter().map(move |&symbol| place(symbol, start))).collect()
         }
-        ViewKind::SymbolDay | ViewKind::KeyPerBar => {
+        ViewKind::SymbolDay | ViewKind::KeyPerBar | ViewKind::Stream | ViewKind::Publish => {
             symbols.iter().flat_map(|&symbol| starts.iter().map(move |&start| place(symbol, start))).collect()
         }
     }
+}
+
+/// The first instant of a civil date and that of the next; `None` outside representable time.
+pub(super) fn day_edges(date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
+    let midnight = |date: Date| date.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp());
+    let edge = |date: Date| midnight(date).and_then(|time| Timestamp::from_jiff(time).ok());
+    Some((edge(date)?, edge(date.saturating_add(1.day()))?))
 }
 
 /// Every start that a bar of a clock-cut spec can have on a civil date.
@@ -103,11 +118,7 @@ pub(super) fn day_starts(
     date: Date,
     settings: &ViewSettings,
 ) -> Result<Vec<Timestamp>, Unlisted> {
-    let midnight = |date: Date| date.to_zoned(settings.zone.clone()).ok().map(|zoned| zoned.timestamp());
-    let edge = |date: Date| midnight(date).and_then(|time| Timestamp::from_jiff(time).ok());
-    let (Some(from), Some(to)) = (edge(date), edge(date.saturating_add(1.day()))) else {
-        return Ok(Vec::new());
-    };
+    let Some((from, to)) = day_edges(date, &settings.zone) else { return Ok(Vec::new()) };
     let step = match spec {
         BarSpec::Day => return Ok(vec![from]),
         BarSpec::Time(length) => i64::try_from(length.get()).unwrap_or(i64::MAX),

@@ -7,7 +7,8 @@ use crate::adapter::store::key_store::KeyStore;
 use crate::adapter::store::sink::ViewSink;
 use crate::adapter::store::stored::StoredBar;
 use crate::adapter::store::testing::{FakeClock, manifest, update};
-use crate::adapter::store::view::{ValueForm, View, ViewKind, ViewSettings};
+use crate::adapter::store::view::View;
+use crate::adapter::store::view_settings::{ValueForm, ViewKind, ViewSettings};
 use crate::model::{BarSpec, Symbol};
 use crate::port::{BarSink, WriteItem};
 use bytes::Bytes;
@@ -59,7 +60,7 @@ async fn write(fixture: &Fixture, spec: &str, starts: &[&str]) -> Vec<StoredBar>
     bars
 }
 
-const KINDS: [ViewKind; 3] = [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar];
+const KINDS: [ViewKind; 4] = [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar, ViewKind::Stream];
 
 #[tokio::test]
 async fn every_view_and_form_gives_back_a_day_with_a_repeated_hour_in_one_round_trip() {

@@ -17,7 +17,9 @@ const REASON_LEN_MAX: usize = 300;
 const AGAIN: Remedy = Remedy::Retry { after: None };
 
 /// First words of Redis errors.
-const CODES: [(&str, Remedy); 24] = [
+const CODES: [(&str, Remedy); 25] = [
+    // Another writer has taken over, see `fence`.
+    ("FENCED", Remedy::Fatal),
     ("NOAUTH", Remedy::Fatal),
     ("WRONGPASS", Remedy::Fatal),
     ("NOPERM", Remedy::Fatal),
@@ -148,6 +150,7 @@ mod tests {
             ("ERR unknown command 'HSET', with args beginning with: ", Remedy::Fatal),
             ("ERR Command is not available: HSET", Remedy::Fatal),
             ("ERR invalid password", Remedy::Fatal),
+            ("FENCED number 1 of a is stale, b has number 2", Remedy::Fatal),
             ("MOVED 3999 127.0.0.1:6381", Remedy::Fatal),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", Remedy::Refuse),
             ("ERR max request size exceeded. Limit: 10485760, Actual: 60000028", Remedy::Refuse),

@@ -2,13 +2,16 @@
 
 use super::batch;
 use super::command::Command;
-use super::key_store::{CommandResult, KeyStore, failed};
+use super::fence::{Fence, Guard};
+use super::key_store::{KeyStore, failed};
+use super::plain;
+use super::script;
 use super::view::View;
-use crate::port::{BarSink, Clock, Cost, ItemResult, SinkError, SinkStats, WriteItem};
+use crate::port::{BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
 use futures::future::BoxFuture;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Writes bars and manifests as a [`View`] lays them out.
 #[derive(Clone)]
@@ -16,12 +19,52 @@ pub struct ViewSink {
     store: Arc<dyn KeyStore>,
     view: Arc<View>,
     clock: Arc<dyn Clock>,
+    fence: Option<Arc<Fence>>,
 }
 
 impl ViewSink {
     /// Joins a store and a view; the clock stamps `updated_at` of manifests.
     pub fn new(store: Arc<dyn KeyStore>, view: Arc<View>, clock: Arc<dyn Clock>) -> ViewSink {
-        ViewSink { store, view, clock }
+        ViewSink { store, view, clock, fence: None }
+    }
+
+    /// Keeps a second writer of the view's namespace out, in a store that runs scripts.
+    #[must_use]
+    pub fn guarded(self, guard: Guard) -> ViewSink {
+        let fence = match guard {
+            Guard::Off => None,
+            Guard::Fence(settings) => Some(Arc::new(Fence::new(settings, &self.view.settings().namespace))),
+        };
+        ViewSink { fence, ..self }
+    }
+
+    async fn write_plain(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
+        let batch = batch::encode(&self.view, items, self.clock.now(), false);
+        let plan = plain::plan(&self.view, batch);
+        if plan.commands.is_empty() {
+            return Ok(vec![Ok(()); items.len()]);
+        }
+        let results = script::run(self.store.as_ref(), &plan.commands).await?;
+        assert!(results.len() == plan.commands.len(), "a key store answers every command");
+        Ok(plan.carriers.iter().map(|carriers| plain::fate(&results, carriers)).collect())
+    }
+
+    async fn write_guarded(&self, fence: &Fence, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
+        let mut results = Vec::with_capacity(items.len());
+        // The next part is the last one. A script that is refused as a whole, for its size, is halved.
+        let mut waiting = vec![items];
+        while let Some(part) = waiting.pop() {
+            let batch = batch::encode(&self.view, part, self.clock.now(), true);
+            let (result, call) =
+                fence.send(self.store.as_ref(), self.clock.as_ref(), &self.view, &batch).await?;
+            if part.len() > 1 && matches!(&result, Err(error) if error.remedy == Remedy::Refuse) {
+                let (first, second) = part.split_at(part.len() / 2);
+                waiting.extend([second, first]);
+                continue;
+            }
+            results.extend(batch.homes.iter().map(|home| call.fate(&result, *home)));
+        }
+        Ok(results)
     }
 }
 
@@ -34,12 +77,6 @@ impl fmt::Debug for ViewSink {
     }
 }
 
-/// The fate of an item: the first failure among its commands.
-fn fate(results: &[CommandResult], carriers: Range<usize>) -> ItemResult {
-    let failure = results[carriers].iter().find_map(|result| result.as_ref().err());
-    failure.map_or(Ok(()), |error| Err(error.clone()))
-}
-
 impl BarSink for ViewSink {
     fn name(&self) -> &str {
         self.store.name()
@@ -50,15 +87,16 @@ impl BarSink for ViewSink {
             if items.is_empty() {
                 return Ok(Vec::new());
             }
-            let batch = batch::encode(&self.view, items, self.clock.now());
-            let results = self.store.run(&batch.commands).await?;
-            assert!(results.len() == batch.commands.len(), "a key store answers every command");
-            Ok(batch.carriers.into_iter().map(|carriers| fate(&results, carriers)).collect())
+            match &self.fence {
+                Some(fence) => self.write_guarded(fence, items).await,
+                None => self.write_plain(items).await,
+            }
         })
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        let commands = u32::try_from(batch::count_commands(&self.view, items)).unwrap_or(u32::MAX);
+        let commands =
+            u32::try_from(batch::count_commands(&self.view, items, self.fence.is_some())).unwrap_or(u32::MAX);
         Cost { requests: u32::from(commands > 0), commands }
     }
 
@@ -79,8 +117,35 @@ impl BarSink for ViewSink {
         self.store.reconnect()
     }
 
+    fn open(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            match &self.fence {
+                Some(fence) => fence.number(self.store.as_ref(), self.clock.as_ref()).await.map(drop),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn beat_interval(&self) -> Option<Duration> {
+        self.fence.as_ref().map(|fence| fence.renewal())
+    }
+
+    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            match &self.fence {
+                Some(fence) => fence.renew(self.store.as_ref(), self.clock.as_ref()).await,
+                None => Ok(()),
+            }
+        })
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.store.close()
+        Box::pin(async move {
+            if let Some(fence) = &self.fence {
+                fence.release(self.store.as_ref()).await;
+            }
+            self.store.close().await
+        })
     }
 
     fn stats(&self) -> SinkStats {

@@ -8,7 +8,7 @@ use super::counters::Counters;
 use super::key_store::failed;
 use super::template::push_display;
 use super::value::push_value;
-use super::view::ValueForm;
+use super::view_settings::ValueForm;
 use crate::model::BarUpdate;
 use crate::port::{BarSink, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
 use futures::future::BoxFuture;

@@ -283,7 +283,7 @@ mod tests {
     use super::{StoredBar, decode_bar, decode_manifest};
     use crate::adapter::store::testing::{bar, manifest, update};
     use crate::adapter::store::value::{push_manifest, push_value};
-    use crate::adapter::store::view::ValueForm;
+    use crate::adapter::store::view_settings::ValueForm;
     use crate::model::{BarFlags, BarState};
 
     fn text(form: ValueForm) -> String {

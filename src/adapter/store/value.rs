@@ -16,7 +16,7 @@
 //! | `flags` | array of `gap`, `partial`, `filled` |
 
 use super::template::push_display;
-use super::view::ValueForm;
+use super::view_settings::ValueForm;
 use crate::model::{BarFlags, BarUpdate, Manifest, Price, Timestamp, Volume};
 
 pub(super) const FLAG_NAMES: [&str; 3] = ["gap", "partial", "filled"];

@@ -1,199 +1,12 @@
-//! Views: how a bar lies in the store. Configuration, not code.
+//! A checked view: which key, field, stream and channel a bar has.
 //!
-//! Owns the kinds, their default templates, and the checks that keep two bars from sharing one place.
-//! Deliberately does not know any store. The key forms are fixed, since readers in other languages use them:
-//!
-//! | view | key | field | default value |
-//! |---|---|---|---|
-//! | `symbol-day` | `bars:{spec}:{date}:{symbol}` | `{time}` | full JSON |
-//! | `minute` | `bars:{spec}:{date}:{time}` | `{symbol}` | full JSON |
-//! | `key-per-bar` | `intraday:{namespace}:{date}:{symbol}:{time}` | none | JSON of the six names |
-//! | manifest | `manifest:{namespace}:{spec}:{date}` | `{symbol}` | JSON |
+//! Owns the checks that keep two bars from sharing one place. Deliberately does not know any store.
 
 use super::stamp::{Stamp, push_date};
-use super::template::{Filling, Placeholder, Template, TemplateError, push_display};
+use super::template::{Filling, Placeholder, Template, push_display};
+use super::view_settings::{NAMESPACE_LEN_MAX, TTL_S_MAX, ViewError, ViewKind, ViewSettings};
 use crate::model::{BarKey, BarSpec};
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use std::fmt;
-use std::str::FromStr;
-
-/// Seconds a key lives unless the settings say otherwise: 2 hours.
-pub const TTL_S_DEFAULT: u64 = 7_200;
-/// Seconds of the longest life a key can be given: 10 years.
-pub const TTL_S_MAX: u64 = 315_360_000;
-const NAMESPACE_LEN_MAX: usize = 64;
-
-/// The shape of a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ViewKind {
-    /// One hash per spec, date and symbol; a field per bar.
-    SymbolDay,
-    /// One hash per spec, date and time; a field per symbol.
-    Minute,
-    /// One string per bar.
-    KeyPerBar,
-}
-
-impl ViewKind {
-    const ALL: [ViewKind; 3] = [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar];
-
-    /// The kind's name in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            ViewKind::SymbolDay => "symbol-day",
-            ViewKind::Minute => "minute",
-            ViewKind::KeyPerBar => "key-per-bar",
-        }
-    }
-
-    const fn templates(self) -> (&'static str, Option<&'static str>) {
-        match self {
-            ViewKind::SymbolDay => ("bars:{spec}:{date}:{symbol}", Some("{time}")),
-            ViewKind::Minute => ("bars:{spec}:{date}:{time}", Some("{symbol}")),
-            ViewKind::KeyPerBar => ("intraday:{namespace}:{date}:{symbol}:{time}", None),
-        }
-    }
-}
-
-impl fmt::Display for ViewKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ViewKind {
-    type Err = ViewError;
-
-    fn from_str(text: &str) -> Result<ViewKind, ViewError> {
-        let found = ViewKind::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| ViewError::Kind { kind: text.to_owned() })
-    }
-}
-
-/// What a stored value holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ValueForm {
-    /// A JSON object with every part of the bar.
-    JsonFull,
-    /// A JSON object with `timestamp`, `open`, `high`, `low`, `close`, `volume` only.
-    JsonSix,
-    /// The text `open,high,low,close,volume`.
-    Csv,
-}
-
-/// Why view settings cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ViewError {
-    /// No known kind.
-    #[error("view {kind:?} is not one of symbol-day minute key-per-bar")]
-    Kind {
-        /// The refused text.
-        kind: String,
-    },
-    /// A template that does not parse.
-    #[error("{part} template of the {kind} view cannot be read")]
-    Template {
-        /// `key` or `field`.
-        part: &'static str,
-        /// The view's kind.
-        kind: ViewKind,
-        /// The cause.
-        #[source]
-        source: TemplateError,
-    },
-    /// A placeholder whose absence would let two bars share one place.
-    #[error(
-        "{part} template {template:?} of the {kind} view needs {{{place}}}, or different bars overwrite each other"
-    )]
-    Missing {
-        /// Where it is missing: `key`, `field`, or `key or field`.
-        part: &'static str,
-        /// The view's kind.
-        kind: ViewKind,
-        /// The template, key and field joined by a space when both could hold it.
-        template: String,
-        /// The placeholder's name.
-        place: &'static str,
-    },
-    /// A placeholder that makes the view another kind.
-    #[error(
-        "key template {template:?} of the {kind} view must not have {{{place}}}; it belongs into the field"
-    )]
-    Misplaced {
-        /// The view's kind.
-        kind: ViewKind,
-        /// The template.
-        template: String,
-        /// The placeholder's name.
-        place: &'static str,
-    },
-    /// A hash view without a field template, or a string view with one.
-    #[error("the {kind} view {}", if *.wanted { "needs a field template" } else { "has no field template" })]
-    Field {
-        /// The view's kind.
-        kind: ViewKind,
-        /// Whether one is needed.
-        wanted: bool,
-    },
-    /// A namespace that could break a key.
-    #[error("namespace {namespace:?} is not 1 to {NAMESPACE_LEN_MAX} letters, digits or one of _-.")]
-    Namespace {
-        /// The refused text.
-        namespace: String,
-    },
-    /// A life of nothing or beyond ten years.
-    #[error("ttl of {seconds} s is not 1 to {TTL_S_MAX}; leave it out for keys that stay")]
-    Ttl {
-        /// The refused seconds.
-        seconds: u64,
-    },
-}
-
-/// How bars lie in the store, as configured.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ViewSettings {
-    /// The shape.
-    pub kind: ViewKind,
-    /// Template of the key.
-    pub key: Template,
-    /// Template of the field; `None` exactly for `key-per-bar`.
-    pub field: Option<Template>,
-    /// What a value holds.
-    pub value: ValueForm,
-    /// Seconds a key lives after its last write, 1 to [`TTL_S_MAX`]; `None` for ever.
-    pub ttl_s: Option<u64>,
-    /// Fills `{namespace}`: 1 to 64 letters, digits or `_-.`.
-    pub namespace: String,
-    /// The zone of `{date}` and `{time}`.
-    pub zone: TimeZone,
-}
-
-impl ViewSettings {
-    /// The defaults of a kind: its templates, TTL 7200 s, namespace `default`.
-    ///
-    /// # Errors
-    /// [`ViewError::Template`] never happens, since the templates are fixed.
-    pub fn new(kind: ViewKind, zone: TimeZone) -> Result<ViewSettings, ViewError> {
-        let (key, field) = kind.templates();
-        let parse = |part, text: &str| {
-            text.parse::<Template>().map_err(|source| ViewError::Template { part, kind, source })
-        };
-        let value = match kind {
-            ViewKind::SymbolDay | ViewKind::Minute => ValueForm::JsonFull,
-            ViewKind::KeyPerBar => ValueForm::JsonSix,
-        };
-        Ok(ViewSettings {
-            kind,
-            key: parse("key", key)?,
-            field: field.map(|text| parse("field", text)).transpose()?,
-            value,
-            ttl_s: Some(TTL_S_DEFAULT),
-            namespace: "default".to_owned(),
-            zone,
-        })
-    }
-}
 
 /// A checked view: distinct bars have distinct places.
 #[derive(Debug, Clone, PartialEq)]
@@ -209,10 +22,48 @@ impl View {
     pub fn new(settings: ViewSettings, specs: &[BarSpec]) -> Result<View, ViewError> {
         check_plain(&settings)?;
         check_places(&settings)?;
-        if specs.len() > 1 && !holds(&settings, Placeholder::Spec) {
-            return Err(missing(&settings, "key or field", Placeholder::Spec));
+        let view = View { settings };
+        view.check_followed(specs.len() > 1)?;
+        let settings = &view.settings;
+        if specs.len() > 1 && settings.kind != ViewKind::Publish && !holds(settings, Placeholder::Spec) {
+            return Err(missing(settings, "key or field", Placeholder::Spec));
         }
-        Ok(View { settings })
+        Ok(view)
+    }
+
+    /// Checks the stream and the channel, whether they are the view itself or beside it.
+    fn check_followed(&self, has_specs: bool) -> Result<(), ViewError> {
+        let View { settings } = self;
+        for (kind, also) in
+            [(ViewKind::Stream, &settings.also_stream), (ViewKind::Publish, &settings.also_publish)]
+        {
+            if settings.kind == kind && also.is_some() {
+                return Err(ViewError::Twice { kind });
+            }
+        }
+        if let Some(stream) = self.stream() {
+            check_scattered(ViewKind::Stream, stream, &[Placeholder::Time, Placeholder::Start])?;
+            for place in [Placeholder::Symbol, Placeholder::Spec] {
+                if !stream.has(place) && (place == Placeholder::Symbol || has_specs) {
+                    let (kind, template) = (ViewKind::Stream, stream.to_string());
+                    return Err(ViewError::Missing { part: "key", kind, template, place: place.as_str() });
+                }
+            }
+        }
+        let perishable = [Placeholder::Symbol, Placeholder::Date, Placeholder::Time, Placeholder::Start];
+        self.channel().map_or(Ok(()), |channel| check_scattered(ViewKind::Publish, channel, &perishable))
+    }
+
+    /// Key template of the stream that is written, if any.
+    pub(super) fn stream(&self) -> Option<&Template> {
+        let View { settings } = self;
+        if settings.kind == ViewKind::Stream { Some(&settings.key) } else { settings.also_stream.as_ref() }
+    }
+
+    /// Channel template of the notices that are published, if any.
+    pub(super) fn channel(&self) -> Option<&Template> {
+        let View { settings } = self;
+        if settings.kind == ViewKind::Publish { Some(&settings.key) } else { settings.also_publish.as_ref() }
     }
 
     /// The settings this view was made of.
@@ -235,6 +86,10 @@ impl View {
 
     pub(super) fn push_key(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &Stamp) {
         self.settings.key.push(out, &self.filling(bar, stamp));
+    }
+
+    pub(super) fn push_template(&self, out: &mut Vec<u8>, template: &Template, bar: &BarKey, stamp: &Stamp) {
+        template.push(out, &self.filling(bar, stamp));
     }
 
     pub(super) fn push_field(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &Stamp) {
@@ -269,7 +124,7 @@ fn check_plain(settings: &ViewSettings) -> Result<(), ViewError> {
     {
         return Err(ViewError::Ttl { seconds });
     }
-    let wanted = settings.kind != ViewKind::KeyPerBar;
+    let wanted = matches!(settings.kind, ViewKind::SymbolDay | ViewKind::Minute);
     if wanted != settings.field.is_some() {
         return Err(ViewError::Field { kind: settings.kind, wanted });
     }
@@ -287,6 +142,8 @@ fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
         ViewKind::SymbolDay => (&[Placeholder::Symbol, Placeholder::Date], &[Placeholder::Time]),
         ViewKind::Minute => (&[Placeholder::Date, Placeholder::Time], &[Placeholder::Symbol]),
         ViewKind::KeyPerBar => (&[Placeholder::Symbol, Placeholder::Date, Placeholder::Time], &[]),
+        // Checked where a stream or channel beside another view is checked too.
+        ViewKind::Stream | ViewKind::Publish => (&[], &[]),
     };
     for place in in_field {
         if says(&settings.key, *place) {
@@ -298,6 +155,15 @@ fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
     }
     match in_key.iter().find(|place| !says(&settings.key, **place)) {
         Some(place) => Err(missing(settings, "key", *place)),
+        None => Ok(()),
+    }
+}
+
+fn check_scattered(kind: ViewKind, template: &Template, places: &[Placeholder]) -> Result<(), ViewError> {
+    match places.iter().find(|place| template.has(**place)) {
+        Some(place) => {
+            Err(ViewError::Scattered { kind, template: template.to_string(), place: place.as_str() })
+        }
         None => Ok(()),
     }
 }
@@ -353,6 +219,11 @@ mod tests {
             (ViewKind::Minute, "b:{spec}:{time}", Some("{symbol}"), "needs {date}"),
             (ViewKind::Minute, "b:{spec}:{date}:{time}", Some("{spec}"), "needs {symbol}"),
             (ViewKind::KeyPerBar, "b:{spec}:{symbol}:{date}", None, "needs {time}"),
+            (ViewKind::Stream, "b:{spec}", None, "needs {symbol}"),
+            (ViewKind::Stream, "b:{symbol}", None, "needs {spec}"),
+            (ViewKind::Stream, "b:{spec}:{symbol}:{time}", None, "must not have {time}"),
+            (ViewKind::Publish, "b:{symbol}", None, "must not have {symbol}"),
+            (ViewKind::Publish, "b", Some("{time}"), "has no field template"),
         ] {
             let error = error(kind, key, field);
             assert!(error.contains(part), "{error}");

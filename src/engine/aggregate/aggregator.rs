@@ -8,53 +8,85 @@
 //! A trade in order costs comparisons and one fold per spec: no allocation, hash, division or zone lookup.
 
 use super::counts::AggregateCounts;
-use super::cut::{Cut, CutDesk, Queued, Reorder, Threshold};
+use super::cut::{Cut, Queued, Reorder, Threshold};
 use super::dedupe::Identities;
-use super::desk::{Desk, Revision};
-use super::eligibility::Rights;
+use super::desk::Revision;
+use super::gaps::Gaps;
 use super::series::Series;
 use super::settings::AggregatorSettings;
+use super::tape::Tape;
 use super::window::{Cadence, Windows};
+use crate::engine::rules::Eligible;
 use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp, Trade};
 
 /// Late trades kept for [`Aggregator::take_late`]; later ones are only counted.
 pub const LATE_LEN_MAX: usize = 65_536;
+/// More than the whole of event time reaches; sums with it do not overflow.
+const REACH_MAX: i64 = i64::MAX - 86_400_000_000_000;
 const UNKNOWN: u32 = u32::MAX;
 
-/// What every symbol has once, whatever the specs.
+/// What one trade may set in the bars of each kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// In bars shorter than a day, and those that trades cut.
+    pub(super) short: Eligible,
+    /// In day and session bars.
+    pub(super) daily: Eligible,
+}
+
+impl Standing {
+    pub(super) const NONE: Standing = Standing { short: Eligible::NONE, daily: Eligible::NONE };
+
+    #[inline]
+    pub(super) const fn is_none(self) -> bool {
+        self.short.is_none() && self.daily.is_none()
+    }
+}
+
+/// What every symbol has once, whatever the specs: two lines of the cache that come together, of which the
+/// second holds only the identities before the newest.
 #[derive(Debug)]
-struct Track {
-    symbol: Symbol,
+#[repr(C, align(128))]
+pub(super) struct Track {
+    pub(super) symbol: Symbol,
+    pub(super) changed: bool,
     /// Latest event time.
-    seen: i64,
+    pub(super) seen: i64,
     /// Event time at which the next window closes.
-    wake: i64,
-    changed: bool,
-    identities: Identities,
+    pub(super) wake: i64,
+    pub(super) identities: Identities,
 }
 
 /// Turns trades into bars. Pure: the same trades in the same order give the same updates, and any chunking
 /// gives bars of the same content.
 #[derive(Debug)]
 pub struct Aggregator {
-    settings: AggregatorSettings,
-    time_specs: Vec<(BarSpec, Cadence)>,
-    cut_specs: Vec<(BarSpec, Threshold)>,
-    windows: Windows,
+    pub(super) settings: AggregatorSettings,
+    /// Those of a day or a session come last.
+    pub(super) time_specs: Vec<(BarSpec, Cadence)>,
+    /// Where in `time_specs` days and sessions begin.
+    pub(super) daily_from: usize,
+    pub(super) cut_specs: Vec<(BarSpec, Threshold)>,
+    pub(super) windows: Windows,
+    /// How far behind the latest event time a trade is still taken: lateness and the time for revisions.
+    reach: i64,
     /// Event time up to which idle time was declared for all symbols.
-    advanced: i64,
+    pub(super) advanced: i64,
     /// Place of each symbol in the tables, by its index.
     places: Vec<u32>,
-    tracks: Vec<Track>,
+    pub(super) tracks: Vec<Track>,
     /// One per track and time spec.
-    series: Vec<Series>,
+    pub(super) series: Vec<Series>,
     /// One per track and spec cut by trades.
-    cuts: Vec<Cut>,
+    pub(super) cuts: Vec<Cut>,
     /// One per track when there are specs cut by trades.
-    queues: Vec<Reorder>,
-    revisions: Vec<Revision>,
+    pub(super) queues: Vec<Reorder>,
+    /// One per track when there may be corrections.
+    pub(super) tapes: Vec<Tape>,
+    pub(super) gaps: Gaps,
+    pub(super) revisions: Vec<Revision>,
     late: Vec<Trade>,
-    counts: AggregateCounts,
+    pub(super) counts: AggregateCounts,
 }
 
 impl Aggregator {
@@ -62,10 +94,14 @@ impl Aggregator {
     pub fn new(settings: AggregatorSettings) -> Aggregator {
         let cadence = |spec: &BarSpec| Cadence::of(*spec).map(|cadence| (*spec, cadence));
         let threshold = |spec: &BarSpec| Threshold::of(*spec).map(|threshold| (*spec, threshold));
+        let mut time_specs: Vec<(BarSpec, Cadence)> = settings.specs.iter().filter_map(cadence).collect();
+        time_specs.sort_by_key(|(_, cadence)| cadence.is_daily());
         Aggregator {
-            time_specs: settings.specs.iter().filter_map(cadence).collect(),
+            daily_from: time_specs.partition_point(|(_, cadence)| !cadence.is_daily()),
+            time_specs,
             cut_specs: settings.specs.iter().filter_map(threshold).collect(),
             windows: Windows::new(settings.zone.clone(), settings.session.clone()),
+            reach: settings.lateness_ns.saturating_add(settings.revise_within_ns).min(REACH_MAX),
             settings,
             advanced: 0,
             places: Vec::new(),
@@ -73,6 +109,8 @@ impl Aggregator {
             series: Vec::new(),
             cuts: Vec::new(),
             queues: Vec::new(),
+            tapes: Vec::new(),
+            gaps: Gaps::default(),
             revisions: Vec::new(),
             late: Vec::new(),
             counts: AggregateCounts::default(),
@@ -102,57 +140,6 @@ impl Aggregator {
                 series.let_go(&mut desk);
             }
         }
-    }
-
-    /// Appends a forming update of every open bar that changed since the last call.
-    pub fn forming(&mut self, out: &mut Vec<BarUpdate>) {
-        if !self.settings.forming {
-            return;
-        }
-        for place in 0..self.tracks.len() {
-            if !std::mem::replace(&mut self.tracks[place].changed, false) {
-                continue;
-            }
-            for index in self.series_of(place) {
-                let (series, mut desk) = self.desk(place, index, out);
-                series.publish_forming(&mut desk);
-            }
-            for index in 0..self.cut_specs.len() {
-                let (cut, _, mut desk) = self.cut_desk(place, index, out);
-                cut.publish_forming(&mut desk);
-            }
-        }
-    }
-
-    /// Ends the input: appends everything still open as final, sorted by symbol, spec and start. Trades
-    /// after it are late.
-    pub fn finish(&mut self, out: &mut Vec<BarUpdate>) {
-        let from = out.len();
-        self.advanced = i64::MAX;
-        for place in 0..self.tracks.len() {
-            self.finish_place(place, out);
-        }
-        let rank = |spec: BarSpec| self.settings.specs.iter().position(|other| *other == spec);
-        out[from..].sort_by_key(|update| (update.bar.symbol, rank(update.bar.spec), update.bar.start));
-    }
-
-    /// Ends the input of one symbol, as [`Aggregator::finish`] does for all.
-    pub fn finish_symbol(&mut self, symbol: Symbol, out: &mut Vec<BarUpdate>) {
-        if let Some(place) = self.known(symbol) {
-            self.finish_place(place, out);
-        }
-    }
-
-    /// Declares that no trade of one symbol before `time` is still to come: closes its bars that end by then.
-    pub fn close_before(&mut self, symbol: Symbol, time: Timestamp, out: &mut Vec<BarUpdate>) {
-        if let Some(place) = self.known(symbol) {
-            self.raise(place, time.as_nanos().saturating_add(self.settings.lateness_ns), out);
-        }
-    }
-
-    /// The specs that bars are made of.
-    pub fn specs(&self) -> &[BarSpec] {
-        &self.settings.specs
     }
 
     /// What was counted so far.
@@ -188,21 +175,22 @@ impl Aggregator {
             }
         }
         let track = &mut self.tracks[place];
-        let horizon = track
-            .seen
-            .saturating_sub(self.settings.lateness_ns)
-            .saturating_sub(self.settings.revise_within_ns);
+        let horizon = track.seen - self.reach;
         if time < horizon {
             self.refuse_late(trade);
         } else if !track.identities.admit(trade, horizon) {
             self.counts.duplicates += 1;
         } else {
-            let rights = self.settings.rules.rights(trade);
-            if rights == Rights::NONE {
+            if !self.tapes.is_empty() {
+                self.tapes[place].keep(trade);
+                self.trim_tape(place, horizon);
+            }
+            let standing = self.weigh(trade);
+            if standing.is_none() {
                 self.counts.ineligible += 1;
             } else if self.windows.is_open(time) {
-                track.changed = true;
-                self.fold(place, trade, rights, out);
+                self.tracks[place].changed = true;
+                self.fold(place, trade, standing, out);
             } else {
                 self.counts.outside_session += 1;
             }
@@ -212,15 +200,39 @@ impl Aggregator {
         }
     }
 
+    /// Asks the rules once per profile in use.
     #[inline]
-    fn fold(&mut self, place: usize, trade: &Trade, rights: Rights, out: &mut Vec<BarUpdate>) {
+    pub(super) fn weigh(&self, trade: &Trade) -> Standing {
+        let mut standing = Standing::NONE;
+        if self.daily_from > 0 || !self.cut_specs.is_empty() {
+            standing.short = self.settings.rules.eligibility(trade);
+        }
+        if self.daily_from < self.time_specs.len() {
+            standing.daily = self.settings.rules.daily_eligibility(trade);
+        }
+        standing
+    }
+
+    /// What a trade may set in the bars of one time spec.
+    #[inline]
+    pub(super) fn eligible(&self, spec: usize, standing: Standing) -> Eligible {
+        if spec < self.daily_from { standing.short } else { standing.daily }
+    }
+
+    #[inline]
+    fn fold(&mut self, place: usize, trade: &Trade, standing: Standing, out: &mut Vec<BarUpdate>) {
         let time = trade.time.as_nanos();
+        let first = place * self.time_specs.len();
         for index in self.series_of(place) {
-            if !self.series[index].add_in_order(time, trade, rights) {
-                self.fold_out_of_order(place, index, (trade, rights), out);
+            let eligible = self.eligible(index - first, standing);
+            if !eligible.is_none() && !self.series[index].add_in_order(time, trade, eligible) {
+                self.fold_out_of_order(place, index, (trade, eligible), out);
             }
         }
-        if !self.queues.is_empty() && !self.queues[place].insert(Queued { trade: *trade, rights }) {
+        if !self.queues.is_empty()
+            && !standing.short.is_none()
+            && !self.queues[place].insert(Queued { trade: *trade, eligible: standing.short })
+        {
             if self.time_specs.is_empty() {
                 self.refuse_late(trade);
             } else {
@@ -230,16 +242,16 @@ impl Aggregator {
     }
 
     #[cold]
-    fn fold_out_of_order(
+    pub(super) fn fold_out_of_order(
         &mut self,
         place: usize,
         index: usize,
-        (trade, rights): (&Trade, Rights),
+        (trade, eligible): (&Trade, Eligible),
         out: &mut Vec<BarUpdate>,
     ) {
         let lateness = self.settings.lateness_ns;
         let (series, mut desk) = self.desk(place, index, out);
-        series.add(trade, rights, &mut desk);
+        series.add(trade, eligible, &mut desk);
         let end = series.next_end();
         let track = &mut self.tracks[place];
         track.wake = track.wake.min(end.saturating_add(lateness));
@@ -253,7 +265,7 @@ impl Aggregator {
         }
     }
 
-    fn raise(&mut self, place: usize, time: i64, out: &mut Vec<BarUpdate>) {
+    pub(super) fn raise(&mut self, place: usize, time: i64, out: &mut Vec<BarUpdate>) {
         let track = &mut self.tracks[place];
         if time > track.seen {
             track.seen = time;
@@ -264,67 +276,13 @@ impl Aggregator {
         }
     }
 
-    fn finish_place(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
-        self.tracks[place].seen = i64::MAX;
-        for index in self.series_of(place) {
-            let (series, mut desk) = self.desk(place, index, out);
-            (desk.watermark, desk.settled) = (i64::MAX, i64::MAX);
-            series.settle(&mut desk);
-        }
-        while let Some(queued) = self.queues.get_mut(place).and_then(Reorder::release_any) {
-            self.cut(place, &queued, out);
-        }
-        for index in 0..self.cut_specs.len() {
-            let (cut, _, mut desk) = self.cut_desk(place, index, out);
-            cut.finish(&mut desk);
-        }
-    }
-
-    /// Closes what the watermark of one symbol has passed.
-    #[cold]
-    fn settle(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
-        let mut end = i64::MAX;
-        for index in self.series_of(place) {
-            let (series, mut desk) = self.desk(place, index, out);
-            end = end.min(series.settle(&mut desk));
-        }
-        self.tracks[place].wake = end.saturating_add(self.settings.lateness_ns);
-    }
-
-    /// Cuts the trades of one symbol that the watermark has passed.
-    fn release(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
-        let watermark = self.watermark(self.tracks[place].seen);
-        while let Some(queued) = self.queues.get_mut(place).and_then(|queue| queue.release(watermark)) {
-            self.cut(place, &queued, out);
-        }
-    }
-
-    fn cut(&mut self, place: usize, queued: &Queued, out: &mut Vec<BarUpdate>) {
-        self.tracks[place].changed = true;
-        for index in 0..self.cut_specs.len() {
-            let (cut, threshold, mut desk) = self.cut_desk(place, index, out);
-            cut.add(queued, threshold, &mut desk);
-        }
-    }
-
-    fn publish_revisions(&mut self, out: &mut Vec<BarUpdate>) {
-        let mut revisions = std::mem::take(&mut self.revisions);
-        for revision in revisions.drain(..) {
-            let place = revision.slot / self.time_specs.len();
-            let (series, mut desk) = self.desk(place, revision.slot, out);
-            series.publish_revision(revision.start, &mut desk);
-        }
-        // Put back for its room.
-        self.revisions = revisions;
-    }
-
     #[inline]
-    fn place(&mut self, symbol: Symbol) -> usize {
+    pub(super) fn place(&mut self, symbol: Symbol) -> usize {
         self.known(symbol).unwrap_or_else(|| self.enter(symbol))
     }
 
     #[inline]
-    fn known(&self, symbol: Symbol) -> Option<usize> {
+    pub(super) fn known(&self, symbol: Symbol) -> Option<usize> {
         let place = self.places.get(symbol.index()).filter(|place| **place != UNKNOWN);
         place.map(|place| *place as usize)
     }
@@ -343,57 +301,27 @@ impl Aggregator {
         if !self.cut_specs.is_empty() {
             self.queues.push(Reorder::new());
         }
+        if self.settings.corrections {
+            self.tapes.push(Tape::new(self.time_specs.len()));
+        }
         place
     }
 
-    fn series_of(&self, place: usize) -> std::ops::Range<usize> {
+    pub(super) fn series_of(&self, place: usize) -> std::ops::Range<usize> {
         let count = self.time_specs.len();
         place * count..(place + 1) * count
     }
 
-    fn watermark(&self, seen: i64) -> i64 {
+    pub(super) fn watermark(&self, seen: i64) -> i64 {
         seen.saturating_sub(self.settings.lateness_ns)
     }
 
-    /// Event time before which no trade can change a bar any more.
-    fn settled(&self, seen: i64) -> i64 {
-        self.watermark(seen).saturating_sub(self.settings.revise_within_ns)
+    /// Event time of a symbol before which no trade can change a bar any more.
+    pub(super) fn horizon(&self, place: usize) -> i64 {
+        self.settled(self.tracks[place].seen)
     }
 
-    fn desk<'a>(
-        &'a mut self,
-        place: usize,
-        index: usize,
-        out: &'a mut Vec<BarUpdate>,
-    ) -> (&'a mut Series, Desk<'a>) {
-        let Track { symbol, seen, .. } = self.tracks[place];
-        let (spec, cadence) = self.time_specs[index - place * self.time_specs.len()];
-        let (watermark, settled) = (self.watermark(seen), self.settled(seen));
-        let desk = Desk {
-            symbol,
-            spec,
-            cadence,
-            slot: index,
-            watermark,
-            settled,
-            fill: self.settings.fill,
-            windows: &mut self.windows,
-            revisions: &mut self.revisions,
-            counts: &mut self.counts,
-            out,
-        };
-        (&mut self.series[index], desk)
-    }
-
-    fn cut_desk<'a>(
-        &'a mut self,
-        place: usize,
-        index: usize,
-        out: &'a mut Vec<BarUpdate>,
-    ) -> (&'a mut Cut, Threshold, CutDesk<'a>) {
-        let (spec, threshold) = self.cut_specs[index];
-        let symbol = self.tracks[place].symbol;
-        let cut = &mut self.cuts[place * self.cut_specs.len() + index];
-        (cut, threshold, CutDesk { symbol, spec, counts: &mut self.counts, out })
+    pub(super) fn settled(&self, seen: i64) -> i64 {
+        seen - self.reach
     }
 }

@@ -26,6 +26,11 @@ impl Span {
     pub(super) fn contains(self, time: i64) -> bool {
         self.start <= time && time < self.end
     }
+
+    /// Whether both hold one same instant.
+    pub(super) fn overlaps(self, other: Span) -> bool {
+        self.start < other.end && other.start < self.end
+    }
 }
 
 /// A span of one civil day, inside or outside of what is asked for.

@@ -7,11 +7,12 @@
 
 use super::civil::Span;
 use super::counts::AggregateCounts;
-use super::desk::{bar, first_final};
-use super::eligibility::Rights;
+use super::desk::{VolumeOnly, bar, first_final};
 use super::fold::Fold;
+use super::gaps::meets;
+use crate::engine::rules::Eligible;
 use crate::model::{
-    BarSpec, BarState, BarUpdate, Notional, Size, Symbol, Timestamp, Trade, TradeKey, Volume,
+    Bar, BarSpec, BarState, BarUpdate, Notional, Size, Symbol, Timestamp, Trade, TradeKey, Volume,
 };
 use std::collections::VecDeque;
 
@@ -62,8 +63,17 @@ pub(super) struct Cut {
 pub(super) struct CutDesk<'a> {
     pub(super) symbol: Symbol,
     pub(super) spec: BarSpec,
+    pub(super) volume_only: VolumeOnly,
+    /// The symbol's gaps.
+    pub(super) gaps: &'a [Span],
     pub(super) counts: &'a mut AggregateCounts,
     pub(super) out: &'a mut Vec<BarUpdate>,
+}
+
+impl CutDesk<'_> {
+    fn leaves_out(&self, bar: &Bar) -> bool {
+        bar.prices.is_none() && self.volume_only == VolumeOnly::Skip
+    }
 }
 
 impl Cut {
@@ -71,7 +81,7 @@ impl Cut {
 
     /// Takes the next trade in key order.
     pub(super) fn add(&mut self, queued: &Queued, threshold: Threshold, desk: &mut CutDesk<'_>) {
-        self.fold.add(&queued.trade, queued.rights);
+        self.fold.add(&queued.trade, queued.eligible);
         self.changed = true;
         if threshold.is_reached(&self.fold) {
             self.publish(false, desk);
@@ -88,10 +98,18 @@ impl Cut {
     pub(super) fn publish_forming(&mut self, desk: &mut CutDesk<'_>) {
         if self.changed {
             self.changed = false;
-            let bar = bar(desk.symbol, desk.spec, self.span(), &self.fold, None);
+            let bar = self.bar(desk);
+            if desk.leaves_out(&bar) {
+                return;
+            }
             let trades_added = bar.trades;
             desk.out.push(BarUpdate { bar, state: BarState::Forming, revision: 0, trades_added });
         }
+    }
+
+    /// Notes a gap, so that the next forming update tells of it.
+    pub(super) fn mark_gap(&mut self, gap: Span) {
+        self.changed |= !self.fold.is_empty() && gap.overlaps(self.span());
     }
 
     /// Start of the unfinished bar.
@@ -100,11 +118,21 @@ impl Cut {
     }
 
     fn publish(&mut self, partial: bool, desk: &mut CutDesk<'_>) {
-        let mut bar = bar(desk.symbol, desk.spec, self.span(), &self.fold, None);
+        let mut bar = self.bar(desk);
         bar.flags.partial = partial;
         *self = Cut { start_last: self.span().start, ..Cut::EMPTY };
-        desk.counts.bars += 1;
-        desk.out.push(first_final(bar));
+        if desk.leaves_out(&bar) {
+            desk.counts.volume_only += 1;
+        } else {
+            desk.counts.bars += 1;
+            desk.out.push(first_final(bar));
+        }
+    }
+
+    fn bar(&self, desk: &CutDesk<'_>) -> Bar {
+        let mut bar = bar(desk.symbol, desk.spec, self.span(), &self.fold, None);
+        bar.flags.gap = meets(desk.gaps, self.span());
+        bar
     }
 
     fn span(&self) -> Span {
@@ -119,7 +147,7 @@ impl Cut {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Queued {
     pub(super) trade: Trade,
-    pub(super) rights: Rights,
+    pub(super) eligible: Eligible,
 }
 
 /// The trades of one symbol that the watermark has not passed, in key order.
@@ -156,6 +184,12 @@ impl Reorder {
         let queued = if is_due { self.waiting.pop_front()? } else { return None };
         self.released = Some(queued.trade.key());
         Some(queued)
+    }
+
+    /// Takes a trade out; false when it does not wait.
+    pub(super) fn remove(&mut self, trade: &Trade) -> bool {
+        let index = self.waiting.iter().position(|queued| queued.trade == *trade);
+        index.and_then(|index| self.waiting.remove(index)).is_some()
     }
 
     /// Gives the next trade whatever its time.

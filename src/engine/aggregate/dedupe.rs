@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 /// Nanoseconds by which the copies of one trade may differ in time.
 pub(super) const TOLERANCE_NS: i64 = 1_000_000;
+const DAY_NS: i64 = 86_400_000_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
@@ -40,18 +41,24 @@ impl Identity {
     }
 }
 
-/// The identities of one symbol's trades within the horizon, sorted by time.
+/// The identities of one symbol's trades within the horizon.
+///
+/// The newest stands apart: most trades are compared with it alone, and where the horizon is short no other
+/// is ever kept.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Identities {
-    ring: VecDeque<Identity>,
-    last_time: i64,
+    newest: Identity,
     /// The largest number ever kept: a larger one is new without a search.
     number_max: u64,
+    older: Older,
 }
 
 impl Identities {
     pub(super) fn new() -> Identities {
-        Identities { ring: VecDeque::new(), last_time: i64::MIN, number_max: 0 }
+        // Before any event time, and far from the smallest number, so that sums do not overflow.
+        let nothing = Identity { time: -DAY_NS, number: 0, scope: u32::MAX };
+        Identities { newest: nothing, number_max: 0, older: Older(VecDeque::new()) }
     }
 
     /// Keeps the trade's identity and returns true, or returns false for a duplicate. What lies before
@@ -60,63 +67,75 @@ impl Identities {
     pub(super) fn admit(&mut self, trade: &Trade, horizon: i64) -> bool {
         let Some((number, scope)) = Identity::name(trade) else { return true };
         let time = trade.time.as_nanos();
-        let alone = time > self.last_time.saturating_add(TOLERANCE_NS);
-        if !alone && !self.admit_close(Identity { time, number, scope }) {
+        let is_alone = time - self.newest.time > TOLERANCE_NS;
+        if !is_alone && self.number_max >= number && self.is_known(time, number, scope) {
             return false;
         }
-        if time < self.last_time {
-            self.insert(Identity { time, number, scope }, horizon);
-            return true;
-        }
-        self.last_time = time;
         self.number_max = self.number_max.max(number);
-        if self.ring.len() == self.ring.capacity() {
-            self.forget(horizon);
+        let oldest = horizon - TOLERANCE_NS;
+        if time < self.newest.time {
+            self.older.insert(Identity { time, number, scope }, oldest);
+        } else {
+            if oldest <= self.newest.time {
+                self.older.push(self.newest, oldest);
+            }
+            // One by one: a whole one is put together in memory first, and read back before it is written.
+            self.newest.time = time;
+            self.newest.number = number;
+            self.newest.scope = scope;
         }
-        self.ring.push_back(Identity { time, number, scope });
         true
     }
 
-    /// Whether a trade that is not clearly after the last one is new.
-    fn admit_close(&self, identity: Identity) -> bool {
-        if self.number_max < identity.number {
-            return true;
-        }
-        let end = if self.last_time <= identity.time {
-            self.ring.len()
-        } else {
-            let newest = identity.time.saturating_add(TOLERANCE_NS);
-            self.ring.partition_point(|kept| kept.time <= newest)
-        };
-        !self.is_known(identity, end)
+    #[inline(never)]
+    fn is_known(&self, time: i64, number: u64, scope: u32) -> bool {
+        let identity = Identity { time, number, scope };
+        let is_near = self.newest.time <= identity.time.saturating_add(TOLERANCE_NS);
+        is_near && identity.is_copy_of(self.newest) || self.older.is_known(identity)
+    }
+}
+
+/// Identities sorted by time.
+#[derive(Debug)]
+struct Older(VecDeque<Identity>);
+
+impl Older {
+    /// Keeps one that is not before the others.
+    #[inline]
+    fn push(&mut self, identity: Identity, oldest: i64) {
+        self.make_room(oldest);
+        self.0.push_back(identity);
     }
 
     #[cold]
-    fn insert(&mut self, identity: Identity, horizon: i64) {
-        self.number_max = self.number_max.max(identity.number);
-        if self.ring.len() == self.ring.capacity() {
-            self.forget(horizon);
-        }
-        let place = self.ring.partition_point(|kept| kept.time <= identity.time);
-        self.ring.insert(place, identity);
+    fn insert(&mut self, identity: Identity, oldest: i64) {
+        self.make_room(oldest);
+        let place = self.0.partition_point(|kept| kept.time <= identity.time);
+        self.0.insert(place, identity);
     }
 
-    /// Looks backwards from `end` as far as the tolerance reaches.
-    fn is_known(&self, identity: Identity, end: usize) -> bool {
+    /// Whether a copy is kept within the tolerance.
+    fn is_known(&self, identity: Identity) -> bool {
+        let newest = identity.time.saturating_add(TOLERANCE_NS);
         let oldest = identity.time.saturating_sub(TOLERANCE_NS);
-        self.ring
-            .range(..end)
-            .rev()
-            .take_while(|kept| kept.time >= oldest)
-            .any(|kept| identity.is_copy_of(*kept))
+        let is_last = self.0.back().is_none_or(|last| last.time <= newest);
+        let end = if is_last { self.0.len() } else { self.0.partition_point(|kept| kept.time <= newest) };
+        let near = self.0.range(..end).rev().take_while(|kept| oldest <= kept.time);
+        { near }.any(|kept| identity.is_copy_of(*kept))
     }
 
     /// Forgets only when the ring would grow, so that the common append never looks at its old end.
+    #[inline]
+    fn make_room(&mut self, oldest: i64) {
+        if self.0.len() == self.0.capacity() {
+            self.forget(oldest);
+        }
+    }
+
     #[cold]
-    fn forget(&mut self, horizon: i64) {
-        let oldest = horizon.saturating_sub(TOLERANCE_NS);
-        while self.ring.front().is_some_and(|kept| kept.time < oldest) {
-            self.ring.pop_front();
+    fn forget(&mut self, oldest: i64) {
+        while self.0.front().is_some_and(|kept| kept.time < oldest) {
+            self.0.pop_front();
         }
     }
 }
@@ -183,7 +202,7 @@ mod tests {
             assert!(identities.admit(&with_id(time, 5, 1), time - 100 * MS));
         }
         assert!(!identities.admit(&with_id(9_900 * MS, 5, 1), 9_890 * MS));
-        assert!(identities.ring.len() < 64, "{}", identities.ring.len());
+        assert!(identities.older.0.len() < 64, "{}", identities.older.0.len());
         assert_eq!(TOLERANCE_NS, MS);
     }
 }

@@ -3,6 +3,7 @@
 use super::civil::Span;
 use super::counts::AggregateCounts;
 use super::fold::Fold;
+use super::gaps::meets;
 use super::window::{Cadence, Windows};
 use crate::model::{Bar, BarFlags, BarSpec, BarState, BarUpdate, Ohlc, Price, Symbol, Timestamp};
 
@@ -14,6 +15,16 @@ pub enum Fill {
     None,
     /// Between two bars of a symbol they become flat bars at the close before them.
     PreviousClose,
+}
+
+/// What becomes of bars whose trades may set no price, such as a minute of odd lots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VolumeOnly {
+    /// They are published without prices, with their volume.
+    #[default]
+    Keep,
+    /// They are left out and counted. One that was published before is revised all the same.
+    Skip,
 }
 
 /// Names a bar that changed after its publication.
@@ -36,13 +47,27 @@ pub(super) struct Desk<'a> {
     /// Windows that end here or earlier can change no more.
     pub(super) settled: i64,
     pub(super) fill: Fill,
+    pub(super) volume_only: VolumeOnly,
+    /// The symbol's gaps.
+    pub(super) gaps: &'a [Span],
     pub(super) windows: &'a mut Windows,
     pub(super) revisions: &'a mut Vec<Revision>,
     pub(super) counts: &'a mut AggregateCounts,
     pub(super) out: &'a mut Vec<BarUpdate>,
 }
 
+impl Desk<'_> {
+    /// The bar of a window; `flat` is the price of one without trades.
+    #[inline]
+    pub(super) fn bar(&self, span: Span, fold: &Fold, flat: Option<Price>) -> Bar {
+        let mut bar = bar(self.symbol, self.spec, span, fold, flat);
+        bar.flags.gap = meets(self.gaps, span);
+        bar
+    }
+}
+
 /// The bar of a fold; `flat` is the price of a window without trades.
+#[inline]
 pub(super) fn bar(symbol: Symbol, spec: BarSpec, span: Span, fold: &Fold, flat: Option<Price>) -> Bar {
     let instant = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::EPOCH);
     let level = |price| Ohlc { open: price, high: price, low: price, close: price };
@@ -54,7 +79,7 @@ pub(super) fn bar(symbol: Symbol, spec: BarSpec, span: Span, fold: &Fold, flat: 
         prices: flat.map_or_else(|| fold.prices(), |price| Some(level(price))),
         volume: fold.volume(),
         notional: fold.notional(),
-        notional_volume: fold.volume(),
+        notional_volume: fold.notional_volume(),
         trades: fold.trades(),
         buy_volume: fold.buy_volume(),
         sell_volume: fold.sell_volume(),
@@ -65,6 +90,7 @@ pub(super) fn bar(symbol: Symbol, spec: BarSpec, span: Span, fold: &Fold, flat: 
 }
 
 /// The first publication of a closed bar.
+#[inline]
 pub(super) fn first_final(bar: Bar) -> BarUpdate {
     BarUpdate { bar, state: BarState::Final, revision: 0, trades_added: bar.trades }
 }

@@ -1,7 +1,8 @@
 //! One test for each rule of the aggregation that has a name.
 
 use super::testing::{at, price, trade};
-use super::{Aggregator, AggregatorSettings, Eligibility, Fill, SessionKind, SessionWindows};
+use super::{Aggregator, AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
+use crate::engine::rules::Rules;
 use crate::model::{BarState, BarUpdate, Conditions, Trade, TradeId};
 use jiff::tz::TimeZone;
 
@@ -112,13 +113,36 @@ fn forming_bars_are_published_when_they_changed() {
 #[test]
 fn bar_without_prices_is_published_with_its_volume() {
     let odd = Conditions::NONE.with(37).unwrap();
-    let rules = Eligibility::masks(odd, odd, Conditions::NONE, &[]);
+    let rules = Rules::by_name("massive-minute").unwrap();
     let mut aggregator = Aggregator::new(AggregatorSettings { rules, ..settings(&["1m"]) });
     let mut out = Vec::new();
     aggregator.push(&[Trade { conditions: odd, ..tick(0, "1") }], &mut out);
     aggregator.finish(&mut out);
     assert_eq!(brief(&out), ["final 0 - r0 +1"]);
     assert_eq!((out[0].bar.volume, out[0].bar.vwap()), ("1".parse().unwrap(), Some(price("1"))));
+}
+
+#[test]
+fn skipped_bar_without_prices_is_counted_and_comes_when_a_trade_prices_it() {
+    let odd = Conditions::NONE.with(37).unwrap();
+    let skipping = AggregatorSettings {
+        rules: Rules::by_name("massive-minute").unwrap(),
+        volume_only: VolumeOnly::Skip,
+        revise_within_ns: MINUTE,
+        forming: true,
+        ..settings(&["1m"])
+    };
+    let mut aggregator = Aggregator::new(skipping);
+    push(&mut aggregator, &[Trade { conditions: odd, ..tick(0, "1") }]);
+    let mut out = Vec::new();
+    aggregator.forming(&mut out);
+    assert!(out.is_empty());
+    assert!(push(&mut aggregator, &[tick(MINUTE, "2")]).is_empty());
+    assert_eq!((aggregator.counts().volume_only, aggregator.counts().bars), (1, 0));
+    assert!(push(&mut aggregator, &[Trade { conditions: odd, ..tick(1, "3") }]).is_empty());
+    assert_eq!(push(&mut aggregator, &[tick(2, "4")]), ["final 0 4 r0 +3"]);
+    assert_eq!(push(&mut aggregator, &[tick(3, "5")]), ["revised 0 5 r1 +1"]);
+    assert_eq!((aggregator.counts().volume_only, aggregator.counts().bars), (0, 1));
 }
 
 #[test]

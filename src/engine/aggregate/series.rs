@@ -6,24 +6,28 @@
 //! late can reach it any more. Deliberately does not know when to run: the aggregator keeps the clock.
 
 use super::civil::Span;
-use super::desk::{Desk, Fill, Revision, bar, first_final};
-use super::eligibility::Rights;
+use super::desk::{Desk, Fill, Revision, VolumeOnly, first_final};
 use super::fold::Fold;
+use super::gaps::meets;
 use super::window::Cadence;
+use crate::engine::rules::Eligible;
 use crate::model::{BarState, BarUpdate, Price, Trade};
 use std::collections::VecDeque;
 
 /// Room that an emptied queue may keep.
 const SPARE_LEN_MAX: usize = 64;
 
-/// One window and what became of it.
+/// One window and what became of it: four lines of the cache, of which a trade in order touches two.
 #[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
 pub(super) struct Window {
     span: Span,
     fold: Fold,
     /// The price of a published window without trades.
     flat: Option<Price>,
     published: bool,
+    /// Whether it was left out when it closed, since it has no prices.
+    left_out: bool,
     /// Whether it differs from its last update, forming ones included.
     changed: bool,
     revision: u32,
@@ -36,6 +40,7 @@ impl Window {
         fold: Fold::EMPTY,
         flat: None,
         published: false,
+        left_out: false,
         changed: false,
         revision: 0,
         trades_published: 0,
@@ -55,16 +60,28 @@ impl Window {
     }
 
     fn publish(&mut self, desk: &mut Desk<'_>) {
-        let bar = bar(desk.symbol, desk.spec, self.span, &self.fold, self.flat);
+        let bar = desk.bar(self.span, &self.fold, self.flat);
         self.published = true;
         self.changed = false;
         self.trades_published = bar.trades;
-        desk.counts.bars += 1;
-        desk.out.push(first_final(bar));
+        self.left_out = bar.prices.is_none() && desk.volume_only == VolumeOnly::Skip;
+        if self.left_out {
+            desk.counts.volume_only += 1;
+        } else {
+            desk.counts.bars += 1;
+            desk.out.push(first_final(bar));
+        }
     }
 
     /// Notes a change of a published window.
     fn revise(&mut self, desk: &mut Desk<'_>) {
+        if self.left_out {
+            if self.fold.prices().is_some() {
+                desk.counts.volume_only -= 1;
+                self.publish(desk);
+            }
+            return;
+        }
         self.revision = self.revision.saturating_add(1);
         desk.counts.revised += 1;
         if !self.changed {
@@ -75,8 +92,8 @@ impl Window {
 
     fn publish_revision(&mut self, desk: &mut Desk<'_>) {
         if self.published && self.changed {
-            let bar = bar(desk.symbol, desk.spec, self.span, &self.fold, self.flat);
-            let trades_added = bar.trades - self.trades_published;
+            let bar = desk.bar(self.span, &self.fold, self.flat);
+            let trades_added = bar.trades.saturating_sub(self.trades_published);
             self.changed = false;
             self.trades_published = bar.trades;
             desk.out.push(BarUpdate { bar, state: BarState::Revised, revision: self.revision, trades_added });
@@ -89,43 +106,44 @@ impl Window {
 pub(super) struct Series {
     current: Window,
     older: VecDeque<Window>,
+    /// How many of the older windows are published; they come first.
+    published: usize,
     /// End and close of the last window let go.
     gone: Option<(i64, Option<Price>)>,
 }
 
 impl Series {
     pub(super) fn new() -> Series {
-        Series { current: Window::NOWHERE, older: VecDeque::new(), gone: None }
+        Series { current: Window::NOWHERE, older: VecDeque::new(), published: 0, gone: None }
     }
 
     /// Folds a trade of the newest window; false when it belongs to another one.
     #[inline]
-    pub(super) fn add_in_order(&mut self, time: i64, trade: &Trade, rights: Rights) -> bool {
+    pub(super) fn add_in_order(&mut self, time: i64, trade: &Trade, eligible: Eligible) -> bool {
         if !self.current.span.contains(time) {
             return false;
         }
-        self.current.fold.add(trade, rights);
+        self.current.fold.add(trade, eligible);
         self.current.changed = true;
         true
     }
 
     /// Folds a trade of any window that is not settled.
-    pub(super) fn add(&mut self, trade: &Trade, rights: Rights, desk: &mut Desk<'_>) {
+    pub(super) fn add(&mut self, trade: &Trade, eligible: Eligible, desk: &mut Desk<'_>) {
         let span = desk.windows.span(desk.cadence, trade.time.as_nanos());
         if span.start == self.current.span.start {
             // Only the last window of representable time ends before its last instant.
-            self.current.fold.add(trade, rights);
+            self.current.fold.add(trade, eligible);
             self.current.changed = true;
             return;
         }
         if span.start > self.current.span.start && span.end > desk.watermark {
-            let mut window = Window::open(span);
-            window.fold.add(trade, rights);
-            window.changed = true;
             if !self.current.is_nowhere() {
                 self.older.push_back(self.current);
             }
-            self.current = window;
+            self.current = Window::open(span);
+            self.current.fold.add(trade, eligible);
+            self.current.changed = true;
             return;
         }
         let index = self.older.partition_point(|window| window.span.start < span.start);
@@ -134,7 +152,7 @@ impl Series {
             self.older.insert(index, Window::open(span));
         }
         let window = &mut self.older[index];
-        window.fold.add(trade, rights);
+        window.fold.add(trade, eligible);
         window.flat = None;
         if window.published {
             window.revise(desk);
@@ -146,10 +164,56 @@ impl Series {
         }
     }
 
+    /// Gives the window that starts at `start` another fold, after a correction.
+    ///
+    /// An open window without trades goes; a published one stays, since it may be stored.
+    pub(super) fn refold(&mut self, start: i64, fold: Fold, desk: &mut Desk<'_>) {
+        if self.current.span.start == start {
+            (self.current.fold, self.current.changed) = (fold, true);
+            if fold.is_empty() {
+                let is_open = self.older.back().is_some_and(|window| !window.published);
+                let next = if is_open { self.older.pop_back() } else { None };
+                self.current = next.unwrap_or(Window::NOWHERE);
+            }
+            return;
+        }
+        let index = self.older.partition_point(|window| window.span.start < start);
+        let before = self.before(index).and_then(|(_, close)| close);
+        let Some(window) = self.older.get_mut(index).filter(|window| window.span.start == start) else {
+            return;
+        };
+        if !window.published {
+            (window.fold, window.changed) = (fold, true);
+            if fold.is_empty() {
+                self.older.remove(index);
+            }
+        } else if window.fold != fold {
+            window.fold = fold;
+            let is_filled = desk.fill == Fill::PreviousClose && matches!(desk.cadence, Cadence::Every(_));
+            window.flat = if fold.is_empty() && is_filled { before } else { None };
+            window.revise(desk);
+            self.reprice(index, desk);
+        }
+    }
+
+    /// Notes a gap that is not yet among the desk's.
+    pub(super) fn mark_gap(&mut self, gap: Span, desk: &mut Desk<'_>) {
+        for window in self.older.iter_mut().chain([&mut self.current]) {
+            if !gap.overlaps(window.span) || meets(desk.gaps, window.span) {
+                continue;
+            }
+            if window.published {
+                window.revise(desk);
+            } else {
+                window.changed = true;
+            }
+        }
+    }
+
     /// Publishes what the watermark passed and lets go what is settled; returns the end of the first
     /// window still open.
     pub(super) fn settle(&mut self, desk: &mut Desk<'_>) -> i64 {
-        let mut index = self.older.partition_point(|window| window.published);
+        let mut index = self.published;
         while self.older.get(index).is_some_and(|window| window.span.end <= desk.watermark) {
             index = self.publish_at(index, desk) + 1;
         }
@@ -161,15 +225,15 @@ impl Series {
     }
 
     fn close_current(&mut self, desk: &mut Desk<'_>) {
-        let mut window = std::mem::replace(&mut self.current, Window::NOWHERE);
-        let kept = window.span.end > desk.settled || !self.older.is_empty();
-        if kept || desk.fill == Fill::PreviousClose {
-            self.older.push_back(window);
+        let end = self.current.span.end;
+        if desk.settled < end || desk.fill == Fill::PreviousClose || !self.older.is_empty() {
+            self.older.push_back(self.current);
             self.publish_at(self.older.len() - 1, desk);
         } else {
-            window.publish(desk);
-            self.gone = Some((window.span.end, None));
+            self.current.publish(desk);
+            self.gone = Some((end, None));
         }
+        self.current.span = Span::NOWHERE;
     }
 
     /// Lets go the windows no trade can reach any more.
@@ -182,6 +246,7 @@ impl Series {
             let close = window.close().or(self.gone.and_then(|(_, close)| close));
             self.gone = Some((window.span.end, close));
             self.older.pop_front();
+            self.published -= 1;
         }
         if self.older.capacity() > SPARE_LEN_MAX + 4 * self.older.len() {
             self.older.shrink_to(self.older.len());
@@ -201,7 +266,10 @@ impl Series {
         let open = self.older.iter_mut().chain([&mut self.current]).filter(|window| !window.published);
         for window in open.filter(|window| window.changed) {
             window.changed = false;
-            let bar = bar(desk.symbol, desk.spec, window.span, &window.fold, None);
+            let bar = desk.bar(window.span, &window.fold, None);
+            if bar.prices.is_none() && desk.volume_only == VolumeOnly::Skip {
+                continue;
+            }
             let trades_added = bar.trades;
             desk.out.push(BarUpdate { bar, state: BarState::Forming, revision: 0, trades_added });
         }
@@ -216,8 +284,7 @@ impl Series {
 
     /// End of the first window still open.
     pub(super) fn next_end(&self) -> i64 {
-        let index = self.older.partition_point(|window| window.published);
-        match self.older.get(index) {
+        match self.older.get(self.published) {
             Some(window) => window.span.end,
             None if self.current.is_nowhere() => i64::MAX,
             None => self.current.span.end,
@@ -226,6 +293,12 @@ impl Series {
 
     /// Publishes a window for the first time, with the flat ones around it; returns where it then is.
     fn publish_at(&mut self, index: usize, desk: &mut Desk<'_>) -> usize {
+        self.published += 1;
+        if desk.fill == Fill::None {
+            // No need to look at the windows around it, which are long out of the cache.
+            self.older[index].publish(desk);
+            return index;
+        }
         let index = match self.before(index) {
             Some((end, Some(price))) => index + self.fill(index, end, price, desk),
             Some((_, None)) | None => index,
@@ -265,11 +338,15 @@ impl Series {
             window.publish(desk);
             self.older.insert(index + offset, window);
         }
+        self.published += spans.len();
         spans.len()
     }
 
     /// Carries the close of the window at `index` to the flat ones after it.
     fn reprice(&mut self, index: usize, desk: &mut Desk<'_>) {
+        if desk.fill == Fill::None {
+            return;
+        }
         let Some(price) = self.close_at(index) else { return };
         for window in self.older.range_mut(index + 1..).take_while(|window| window.published) {
             match window.flat {

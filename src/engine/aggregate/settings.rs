@@ -1,8 +1,8 @@
 //! What an aggregator is told at its start.
 
-use super::desk::Fill;
-use super::eligibility::Eligibility;
+use super::desk::{Fill, VolumeOnly};
 use super::session::SessionWindows;
+use crate::engine::rules::Rules;
 use crate::model::BarSpec;
 use jiff::tz::TimeZone;
 
@@ -19,12 +19,17 @@ pub struct AggregatorSettings {
     pub revise_within_ns: i64,
     /// What becomes of windows without trades.
     pub fill: Fill,
-    /// What each trade may set.
-    pub rules: Eligibility,
+    /// What becomes of bars whose trades may set no price.
+    pub volume_only: VolumeOnly,
+    /// What each trade may set; `1d` and `session` follow the daily profile that belongs to it.
+    pub rules: Rules,
     /// The sessions whose trades count; `None` for all hours.
     pub session: Option<SessionWindows>,
     /// Whether [`super::Aggregator::forming`] publishes open bars.
     pub forming: bool,
+    /// Whether trades of the last `lateness_ns` and `revise_within_ns` are kept, so that
+    /// [`super::Aggregator::correct`] can change them: about 100 bytes a trade.
+    pub corrections: bool,
 }
 
 impl AggregatorSettings {
@@ -36,9 +41,11 @@ impl AggregatorSettings {
             lateness_ns: 0,
             revise_within_ns: 0,
             fill: Fill::None,
-            rules: Eligibility::All,
+            volume_only: VolumeOnly::Keep,
+            rules: Rules::all(),
             session: None,
             forming: false,
+            corrections: false,
         }
     }
 }

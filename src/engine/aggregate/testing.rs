@@ -1,6 +1,6 @@
 //! Trades for the tests of the engines.
 
-use super::eligibility::Rights;
+use crate::engine::rules::{Eligible, OpenClose};
 use crate::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use proptest::prelude::*;
 
@@ -31,9 +31,11 @@ pub(super) fn trade(symbol: &str, nanos: i64, price: &str, size: &str) -> Trade 
     }
 }
 
-/// Any set of rights.
-pub(super) fn any_rights() -> impl Strategy<Value = Rights> {
-    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(a, b, c)| Rights::new(a, b, c))
+/// Any answer of the rules.
+pub(super) fn any_eligible() -> impl Strategy<Value = Eligible> {
+    let open_close = proptest::sample::select(vec![OpenClose::No, OpenClose::OnlyIfFirst, OpenClose::Yes]);
+    (any::<bool>(), open_close, any::<bool>(), any::<bool>())
+        .prop_map(|(high_low, open_close, volume, vwap)| Eligible::new(high_low, open_close, volume, vwap))
 }
 
 /// A trade of one symbol, close to others in every field, so that ties happen.

@@ -32,6 +32,14 @@ impl Cadence {
             BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => None,
         }
     }
+
+    /// Whether the bars follow the daily rules.
+    pub(super) fn is_daily(self) -> bool {
+        match self {
+            Cadence::Every(_) => false,
+            Cadence::Day | Cadence::Session => true,
+        }
+    }
 }
 
 /// The days and sessions of a run.

@@ -2,18 +2,20 @@
 
 use super::settings::DeliverySettings;
 use super::work::{Landed, Parcel, StateChange, Verdict, Work, bar_of, count_bars};
-use crate::engine::batch::{Batch, Batcher};
+use crate::engine::batch::{Batch, Batcher, ItemKey, key_of};
 use crate::engine::circuit::{Circuit, CircuitState, Failure, Sending, Sent, Transition};
 use crate::engine::concurrency::Concurrency;
 use crate::engine::coverage::Coverage;
 use crate::engine::retry::{Backoff, Remedy};
 use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, WriteItem};
-use std::collections::{BTreeMap, VecDeque};
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The state of everything between the shards and the store.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Delivery {
     settings: DeliverySettings,
     batcher: Batcher,
@@ -27,8 +29,6 @@ pub struct Delivery {
     waiting: BTreeMap<(Duration, u64), Batch>,
     spool: Option<Spool>,
     finals_only: bool,
-    /// Set once an item was refused: then no day is told to be whole.
-    refused: bool,
     /// Set while everything is to leave memory as soon as it can.
     flushing: bool,
     halted: bool,
@@ -36,12 +36,22 @@ pub struct Delivery {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct Flight {
     items: Arc<Vec<WriteItem>>,
     attempts: u32,
     sent: Sent,
     /// The places of the items in the spool; empty for items that come from the queue.
     places: Vec<u64>,
+    /// Whether the items were on their way into the spool, which took nothing.
+    bypasses: bool,
+}
+
+impl Flight {
+    /// Whether it goes before anything that comes from the queue.
+    fn drains(&self) -> bool {
+        self.bypasses || !self.places.is_empty()
+    }
 }
 
 /// The end of the input, told once.
@@ -53,6 +63,7 @@ struct Closing {
 
 /// What delivery knows of the spool, and the change that is gathered for it.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 struct Spool {
     /// Items in it after the last commit.
     items: u64,
@@ -66,6 +77,8 @@ struct Spool {
     committing: Option<StateChange>,
     /// Appending makes no sense before this instant, because there was no room.
     append_at: Duration,
+    /// Nothing can be committed before this instant, because the disk took not even a removal.
+    commit_at: Duration,
     fulls: u32,
 }
 
@@ -84,7 +97,6 @@ impl Delivery {
             waiting: BTreeMap::new(),
             spool: spooled.map(|items| Spool { items, ..Spool::default() }),
             finals_only: false,
-            refused: false,
             flushing: false,
             halted: false,
             closing: None,
@@ -94,7 +106,7 @@ impl Delivery {
 
     /// Whether more may be pushed.
     pub fn has_room(&self) -> bool {
-        let spooling = self.spool.as_ref().map_or(0, |spool| spool.next.append.len());
+        let spooling = self.spool.as_ref().map_or(0, |spool| spool.next.append.len() + spool.next.dead.len());
         !self.halted && !self.flushing && self.batcher.len() + spooling < self.settings.queue_len_max
     }
 
@@ -149,11 +161,7 @@ impl Delivery {
         match &mut self.closing {
             Some(closing) if settled && !self.halted && !closing.manifests_queued => {
                 closing.manifests_queued = true;
-                self.coverage
-                    .take(closing.complete && !self.refused)
-                    .into_iter()
-                    .map(WriteItem::Manifest)
-                    .collect()
+                self.coverage.take(closing.complete).into_iter().map(WriteItem::Manifest).collect()
             }
             Some(_) | None => Vec::new(),
         }
@@ -179,19 +187,14 @@ impl Delivery {
 
     fn next_commit(&mut self, now: Duration) -> Option<StateChange> {
         let spool = self.spool.as_mut()?;
-        if spool.committing.is_some() {
+        // Recent bars alone wait for company: they only guard against a store that forgets.
+        let enough = if self.closing.is_some() { 1 } else { self.settings.batch.len_max };
+        if spool.committing.is_some() || spool.commit_at(enough).is_none_or(|at| now < at) {
             return None;
         }
         let mut change = std::mem::take(&mut spool.next);
         if now < spool.append_at {
             spool.next.append = std::mem::take(&mut change.append);
-        }
-        // Recent bars alone wait for company: they only guard against a store that forgets.
-        let is_worth = !change.append.is_empty() || !change.remove.is_empty() || !change.dead.is_empty();
-        let enough = if self.closing.is_some() { 1 } else { self.settings.batch.len_max };
-        if !is_worth && change.recent.len() < enough {
-            spool.next.recent = std::mem::take(&mut change.recent);
-            return None;
         }
         spool.committing = Some(change.clone());
         Some(change)
@@ -206,7 +209,8 @@ impl Delivery {
     fn take_off(&mut self, items: Vec<WriteItem>, attempts: u32, sent: Sent, places: Vec<u64>) -> Parcel {
         let (flight, items) = (self.next_flight, Arc::new(items));
         self.next_flight += 1;
-        self.flights.insert(flight, Flight { items: Arc::clone(&items), attempts, sent, places });
+        self.flights
+            .insert(flight, Flight { items: Arc::clone(&items), attempts, sent, places, bypasses: false });
         Parcel { flight, items, attempts }
     }
 
@@ -235,6 +239,8 @@ impl Delivery {
     /// While the store is out, what is due goes to the end of the spool, one commit at a time.
     fn divert(&mut self, now: Duration) -> Option<Work> {
         let is_appending = self.spool.as_ref().is_none_or(Spool::is_appending);
+        // What bypasses the spool may come back, and goes first then.
+        let is_appending = is_appending || self.flights.values().any(|flight| flight.bypasses);
         if is_appending || !self.batcher.is_due(now, true, self.is_draining()) {
             return None;
         }
@@ -258,19 +264,21 @@ impl Delivery {
     /// The front of the spool as a probe or as the next drain, one flight at a time.
     fn next_of_spool(&mut self, sent: Sent) -> Option<Work> {
         let spool = self.spool.as_mut()?;
-        if self.flights.values().any(|flight| !flight.places.is_empty()) {
+        if self.flights.values().any(Flight::drains) {
             return None;
         }
-        if spool.loading || spool.committing.is_some() {
+        if !spool.can_drain() {
             return None;
         }
         if spool.front.is_empty() && spool.items > 0 {
             spool.loading = true;
             return Some(Work::Load { from: spool.read_from, len_max: self.settings.batch.len_max });
         }
-        let (places, mut items): (Vec<u64>, Vec<WriteItem>) = spool.front.drain(..).unzip();
-        if places.is_empty() {
+        let (places, mut items) = spool.take_front();
+        let bypasses = places.is_empty();
+        if bypasses {
             // The disk takes nothing and the spool is empty: what waits for it is all there is to probe with.
+            // All of it, since a bar that is in it twice must not be in two flights.
             items = std::mem::take(&mut spool.next.append);
         }
         if items.is_empty() {
@@ -279,35 +287,42 @@ impl Delivery {
         if sent == Sent::Probe {
             self.circuit.probe_sent();
         }
-        Some(Work::Send(self.take_off(items, 1, sent, places)))
+        let parcel = self.take_off(items, 1, sent, places);
+        if let Some(flight) = self.flights.get_mut(&parcel.flight) {
+            flight.bypasses = bypasses;
+        }
+        Some(Work::Send(parcel))
     }
 
     /// The front of the spool was read.
     pub fn loaded(&mut self, items: Vec<(u64, WriteItem)>) {
         if let Some(spool) = &mut self.spool {
             spool.loading = false;
+            spool.read_from = items.last().map_or(spool.read_from, |(place, _)| place + 1);
             spool.front.extend(items);
         }
     }
 
     /// The next instant at which time alone makes something due.
     pub fn deadline(&self) -> Option<Duration> {
-        let append =
-            self.spool.as_ref().filter(|spool| !spool.next.append.is_empty() && spool.committing.is_none());
-        let append = append.map(|spool| spool.append_at);
+        let enough = if self.closing.is_some() { 1 } else { self.settings.batch.len_max };
+        let idle = self.spool.as_ref().filter(|spool| spool.committing.is_none());
+        let commit = idle.and_then(|spool| spool.commit_at(enough));
         if self.halted {
-            return append;
+            return commit;
         }
         let is_closed = self.circuit.state() == CircuitState::Closed;
         let attempt = self.waiting.keys().next().map(|(due, _)| *due);
-        let diverts = !is_closed && !self.spool.as_ref().is_some_and(Spool::is_appending);
+        let bypassed = self.flights.values().any(|flight| flight.bypasses);
+        let diverts = !is_closed && !bypassed && !self.spool.as_ref().is_some_and(Spool::is_appending);
         let batch = if (is_closed && self.has_slot()) || diverts { self.batcher.due_at() } else { None };
-        let spool_flies = self.flights.values().any(|flight| !flight.places.is_empty());
-        let can_probe = self.spool.as_ref().is_some_and(|spool| {
-            !spool.loading && spool.committing.is_none() && (spool.items > 0 || !spool.next.append.is_empty())
-        });
+        let spool_flies = self.flights.values().any(Flight::drains);
+        let can_probe = self
+            .spool
+            .as_ref()
+            .is_some_and(|spool| spool.can_drain() && (spool.items > 0 || !spool.next.append.is_empty()));
         let probe = if spool_flies || !can_probe { None } else { self.circuit.deadline() };
-        [append, attempt, batch, probe].into_iter().flatten().min()
+        [commit, attempt, batch, probe].into_iter().flatten().min()
     }
 
     /// A flight has come back: settles every item, and says what becomes of those that failed.
@@ -317,7 +332,8 @@ impl Delivery {
         let is_spooled = !flight.places.is_empty();
         let (mut failed, mut dead, mut gravest) = (Vec::new(), Vec::new(), None::<Remedy>);
         let (mut settled, mut left) = (Vec::new(), VecDeque::new());
-        for (index, (item, failure)) in flight.items.iter().zip(landed.failures).enumerate() {
+        let failures = fates(&flight.items, landed.failures);
+        for (index, (item, failure)) in flight.items.iter().zip(failures).enumerate() {
             let place = flight.places.get(index).copied();
             match failure {
                 None => {
@@ -326,6 +342,9 @@ impl Delivery {
                 }
                 Some((Remedy::Refuse, reason)) if self.spool.is_some() => {
                     settled.extend(place);
+                    if let Some(update) = bar_of(item) {
+                        self.coverage.refuse(update);
+                    }
                     dead.push((item.clone(), reason));
                 }
                 Some((remedy, _)) => {
@@ -342,7 +361,6 @@ impl Delivery {
                 spool.front.push_front(entry);
             }
             if !dead.is_empty() {
-                self.refused = true;
                 verdicts.push(Verdict::Dead { items: dead.len() });
                 spool.next.dead.extend(dead);
             }
@@ -371,7 +389,12 @@ impl Delivery {
             && self.settings.keeps_recent
             && update.state != BarState::Forming
         {
-            spool.next.recent.push(*update);
+            let recent = &mut spool.next.recent;
+            if self.settings.queue_len_max <= recent.len() {
+                // The disk takes nothing: the guard against a forgetful store must not cost the memory.
+                recent.drain(..recent.len().div_ceil(2));
+            }
+            recent.push(*update);
         }
     }
 
@@ -433,10 +456,8 @@ impl Delivery {
     pub fn committed(&mut self, spool_items: u64, now: Duration) -> Option<Transition> {
         let spool = self.spool.as_mut()?;
         let change = spool.committing.take()?;
-        (spool.items, spool.fulls, spool.append_at) = (spool_items, 0, Duration::ZERO);
-        for (_, last) in &change.remove {
-            spool.read_from = spool.read_from.max(last + 1);
-        }
+        (spool.items, spool.fulls) = (spool_items, 0);
+        (spool.append_at, spool.commit_at) = (Duration::ZERO, Duration::ZERO);
         for item in change.append {
             self.batcher.landed(&item);
             if let Some(update) = bar_of(&item) {
@@ -455,6 +476,10 @@ impl Delivery {
         let Some(mut change) = spool.committing.take() else { return };
         spool.fulls += 1;
         spool.append_at = now + self.backoff.delay(spool.fulls.min(6), None);
+        if change.append.is_empty() {
+            // Not even what frees space was taken.
+            spool.commit_at = spool.append_at;
+        }
         change.append.append(&mut spool.next.append);
         change.remove.append(&mut spool.next.remove);
         change.dead.append(&mut spool.next.dead);
@@ -500,9 +525,14 @@ impl Delivery {
             self.coverage.record(update);
         }
         if let Some(Closing { complete, manifests_queued: false }) = self.closing {
-            append.extend(self.coverage.take(complete && !self.refused).into_iter().map(WriteItem::Manifest));
+            append.extend(self.coverage.take(complete).into_iter().map(WriteItem::Manifest));
         }
         StateChange { append, ..change }
+    }
+
+    /// Whether a commit is under way, so that what it holds is in memory and perhaps on disk too.
+    pub fn is_committing(&self) -> bool {
+        self.spool.as_ref().is_some_and(|spool| spool.committing.is_some())
     }
 
     /// Where the circuit stands.
@@ -550,6 +580,28 @@ impl Spool {
         committing || !self.next.append.is_empty()
     }
 
+    /// When the gathered change is to be committed; `None` when there is nothing worth it, with `enough` recent bars.
+    fn commit_at(&self, enough: usize) -> Option<Duration> {
+        if !self.next.remove.is_empty() || enough <= self.next.recent.len() {
+            return Some(self.commit_at);
+        }
+        let adds = !self.next.append.is_empty() || !self.next.dead.is_empty();
+        adds.then(|| self.append_at.max(self.commit_at))
+    }
+
+    /// Whether the front may be read and sent: never what was sent already and is still there on disk.
+    fn can_drain(&self) -> bool {
+        !self.loading && self.committing.is_none() && self.next.remove.is_empty()
+    }
+
+    /// The first items, without a manifest behind a bar that may yet fail.
+    fn take_front(&mut self) -> (Vec<u64>, Vec<WriteItem>) {
+        let is_bar = |item: &WriteItem| bar_of(item).is_some();
+        let first = self.front.front().is_some_and(|(_, item)| is_bar(item));
+        let len = self.front.iter().take_while(|(_, item)| is_bar(item) == first).count();
+        self.front.drain(..len).unzip()
+    }
+
     /// Whether everything told to the state store is durable.
     fn is_settled(&self) -> bool {
         self.committing.is_none() && self.next == StateChange::default()
@@ -558,6 +610,20 @@ impl Spool {
 
 fn is_forming(item: &WriteItem) -> bool {
     bar_of(item).is_some_and(|update| update.state == BarState::Forming)
+}
+
+/// The failure of each item; a bar that occurs twice has the fate of its last occurrence, which is the one that counts.
+fn fates(items: &[WriteItem], failures: Vec<Option<(Remedy, String)>>) -> Vec<Option<(Remedy, String)>> {
+    let mut fates = failures;
+    let mut last: HashMap<ItemKey, usize, FixedState> = HashMap::default();
+    for (index, item) in items.iter().enumerate().rev() {
+        let newest = *last.entry(key_of(item)).or_insert(index);
+        if newest != index {
+            let fate = fates[newest].clone();
+            fates[index] = fate;
+        }
+    }
+    fates
 }
 
 /// The ranges of ascending places, as first and last.

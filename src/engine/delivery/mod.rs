@@ -12,8 +12,12 @@
 mod machine;
 mod settings;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod work;
+#[cfg(test)]
+mod world;
 
 pub use machine::Delivery;
 pub use settings::DeliverySettings;

@@ -7,10 +7,10 @@ use std::path::Path;
 
 const FREE: Eligible = Eligible::ALL;
 const NOTHING: Eligible = Eligible::NONE;
-const VOLUME: Eligible = Eligible { volume: true, vwap: true, ..NOTHING };
-const HIGH_LOW: Eligible = Eligible { high_low: true, ..VOLUME };
-const PRICE_ONLY: Eligible = Eligible { volume: false, vwap: false, ..FREE };
-const HIGH_LOW_ONLY: Eligible = Eligible { high_low: true, ..NOTHING };
+const VOLUME: Eligible = Eligible::new(false, OpenClose::No, true, true);
+const HIGH_LOW: Eligible = Eligible::new(true, OpenClose::No, true, true);
+const PRICE_ONLY: Eligible = Eligible::new(true, OpenClose::Yes, false, false);
+const HIGH_LOW_ONLY: Eligible = Eligible::new(true, OpenClose::No, false, false);
 
 fn trade(conditions: Conditions, correction: u8) -> Trade {
     Trade {
@@ -103,8 +103,8 @@ fn any_no_among_several_conditions_wins() {
 fn alpaca_minute_and_daily_treat_each_letter_as_the_vendor_does() {
     let minute = Rules::by_name("alpaca-minute").unwrap();
     let daily = Rules::by_name("alpaca-daily").unwrap();
-    let volume = Eligible { vwap: false, ..VOLUME };
-    let if_first = Eligible { open_close: OpenClose::OnlyIfFirst, ..FREE };
+    let volume = Eligible::new(false, OpenClose::No, true, false);
+    let if_first = Eligible::new(true, OpenClose::OnlyIfFirst, true, true);
     let (a, c, o) = (Some(Tape::A), Some(Tape::C), Some(Tape::O));
     for (rule, tape, letters, in_minute, in_day) in [
         ("no condition", c, "", FREE, FREE),
@@ -140,9 +140,16 @@ fn replaced_and_cancelled_trades_and_their_records_count_in_no_profile() {
     for name in Rules::NAMES {
         let rules = Rules::by_name(name).unwrap();
         assert_eq!(rules.name(), name);
-        for (correction, counts) in
-            [(0, true), (1, false), (7, false), (8, false), (10, false), (11, false), (12, true), (9, false)]
-        {
+        for (correction, counts) in [
+            (0, true),
+            (1, false),
+            (7, false),
+            (8, false),
+            (10, false),
+            (11, false),
+            (12, true),
+            (9, name == "all"),
+        ] {
             let eligible = rules.eligibility(&trade(Conditions::NONE, correction));
             assert_eq!(eligible != NOTHING, counts, "{name}, correction {correction}");
         }
@@ -185,7 +192,7 @@ fn an_unknown_profile_is_refused_with_the_names_of_all() {
 
 #[test]
 fn only_minute_profiles_have_another_one_for_days() {
-    let daily = |name| Rules::by_name(name).unwrap().daily().unwrap().name();
+    let daily = |name| Rules::by_name(name).unwrap().daily().name();
     let expected = ["massive-daily", "massive-daily", "alpaca-daily", "alpaca-daily", "all", "lean"];
     assert_eq!(Rules::NAMES.map(daily), expected);
 }
@@ -228,7 +235,7 @@ fn the_massive_table_equals_the_recorded_consolidated_rules() {
         let flag = |name: &str| fact[name].as_bool().unwrap_or(true);
         let (volume, prices) = (flag("updates_volume"), flag("updates_open_close"));
         let open_close = if prices { OpenClose::Yes } else { OpenClose::No };
-        let expected = Eligible { high_low: flag("updates_high_low"), open_close, volume, vwap: volume };
+        let expected = Eligible::new(flag("updates_high_low"), open_close, volume, volume);
         assert_eq!(daily.eligibility(&with_ids(&[id])), expected, "{id}");
         if ![8, 12].contains(&id) {
             assert_eq!(minute.eligibility(&with_ids(&[id])), expected, "{id}");
@@ -247,7 +254,7 @@ fn the_alpaca_table_equals_the_recorded_vendor_table() {
                 let tape = Tape::from_letter(tape.as_str().unwrap().as_bytes()[0]);
                 let (high_low, volume) = (fact["high_low"] == "yes", fact["volume"] == "yes");
                 let open_close = open_close(&fact["open_close"]);
-                let expected = Eligible { high_low, open_close, volume, vwap: high_low && volume };
+                let expected = Eligible::new(high_low, open_close, volume, high_low && volume);
                 let trade = with_letters(tape, fact["code"].as_str().unwrap());
                 assert_eq!(rules.eligibility(&trade), expected, "{fact}");
             }

@@ -30,6 +30,11 @@ struct Rule {
 }
 
 impl Masks {
+    /// The conditions that forbid anything.
+    pub(super) fn any(self) -> u128 {
+        self.no_high_low | self.no_open_close | self.only_if_first | self.no_volume
+    }
+
     fn set(&mut self, bit: u128, rule: Rule) {
         let put = |mask: &mut u128, is_set: bool| *mask = *mask & !bit | if is_set { bit } else { 0 };
         put(&mut self.no_high_low, !rule.high_low);

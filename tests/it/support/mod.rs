@@ -3,6 +3,7 @@
 pub(crate) mod cargo;
 pub(crate) mod data;
 pub(crate) mod door;
+pub(crate) mod dump;
 pub(crate) mod fault;
 pub(crate) mod flow;
 pub(crate) mod host;
