@@ -13,7 +13,7 @@ pub use actor::Fault;
 pub use pipeline::{Pipeline, PipelineBuilder, Summary};
 
 pub use model::{
-    Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, DecimalError, Manifest, Notional, Ohlc,
-    Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp, TimestampError, Trade, TradeId, TradeKey,
-    Volume,
+    Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, Covered, DecimalError, Manifest,
+    Notional, Ohlc, Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp, TimestampError, Trade,
+    TradeId, TradeKey, Volume,
 };

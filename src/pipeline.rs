@@ -11,10 +11,10 @@ pub use builder::{BuildError, PipelineBuilder};
 pub use outcome::{End, Finished, State, Summary};
 
 use crate::actor::{
-    AggregateActor, Fault, FeedActor, FeedCounts, FeedIndex, Supervisor, Writer, WriterCounts,
+    AggregateActor, Fault, FeedActor, FeedCounts, FeedIndex, ShardMessage, Supervisor, Writer, WriterCounts,
 };
 use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
-use crate::model::{BarUpdate, Trade};
+use crate::model::{BarUpdate, Manifest, Trade};
 use crate::port::TradeFeed;
 use futures::stream::{Stream, StreamExt};
 use std::time::Duration;
@@ -66,6 +66,7 @@ pub struct Pipeline {
     feeds: Vec<Box<dyn TradeFeed>>,
     ports: WriterPorts,
     settings: PipelineSettings,
+    earlier: Vec<Manifest>,
 }
 
 impl Pipeline {
@@ -76,7 +77,14 @@ impl Pipeline {
 
     /// Joins feeds and a store by the given bounds.
     pub fn new(feeds: Vec<Box<dyn TradeFeed>>, ports: WriterPorts, settings: PipelineSettings) -> Pipeline {
-        Pipeline { feeds, ports, settings }
+        Pipeline { feeds, ports, settings, earlier: Vec::new() }
+    }
+
+    /// Goes on with what earlier runs wrote: bars that start before the end of such a manifest are written again
+    /// but not counted again, and the manifest of this run speaks of both.
+    #[must_use]
+    pub fn resume(self, earlier: Vec<Manifest>) -> Pipeline {
+        Pipeline { earlier, ..self }
     }
 
     /// Runs until every feed has ended and every bar is written.
@@ -96,12 +104,15 @@ impl Pipeline {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(self) -> Running {
-        let Pipeline { feeds, ports, settings } = self;
+        let Pipeline { feeds, ports, settings, earlier } = self;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let mut supervisor = Supervisor::new(stop.clone());
         let (acked, _) = broadcast::channel(settings.listener_len_max.max(1));
         let shards = settings.shards.max(1);
         let (to_writer, writer_inbox) = mpsc::channel(settings.writer_queue_len_max.max(1));
+        // The channel is new, so there is room for one message.
+        let is_sent = to_writer.try_send(ShardMessage::Earlier(earlier)).is_ok();
+        debug_assert!(is_sent, "a new channel has room");
         let (writer, writer_counts) =
             Writer::pair(ports, settings.writer, (writer_inbox, shards), abort.clone(), acked.clone());
         supervisor.spawn("write", writer.run());

@@ -1,12 +1,12 @@
 //! The aggregate actor: one shard's aggregator, from trades to bars.
 //!
-//! At the end of every feed the open bars become final. When the feeds are stopped instead, they are dropped:
-//! an open bar is never written as a closed one.
+//! At the end of every feed the open bars become final. When the feeds are stopped instead, they are dropped, apart
+//! from those of symbols whose feed vouches for the whole of them: an open bar is never written as a closed one.
 
 use super::fault::Fault;
 use super::message::{FeedMessage, ShardMessage};
 use crate::engine::aggregate::{AggregateCounts, Aggregator};
-use crate::model::BarUpdate;
+use crate::model::{BarUpdate, Covered, Symbol};
 use std::collections::BTreeSet;
 use tokio::sync::{mpsc, watch};
 
@@ -52,6 +52,7 @@ impl AggregateActor {
                     self.counts.send_replace(self.aggregator.counts());
                     self.send(&mut updates).await?;
                 }
+                FeedMessage::Covered(covered) => self.on_covered(covered, &mut updates).await?,
                 FeedMessage::End { feed } => {
                     self.ended.insert(feed.0);
                 }
@@ -64,6 +65,22 @@ impl AggregateActor {
             self.writer.send(ShardMessage::End).await.map_err(|_| self.downstream())?;
         }
         Ok(())
+    }
+
+    /// Closes what the feed's word makes whole, and passes it on behind the bars.
+    async fn on_covered(&mut self, covered: Vec<Covered>, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+        let symbols: BTreeSet<Symbol> = covered.iter().map(|one| one.symbol).collect();
+        for symbol in symbols {
+            match covered.iter().find(|one| one.symbol == symbol && !one.complete) {
+                Some(open) => self.aggregator.close_before(symbol, open.from, updates),
+                None => self.aggregator.finish_symbol(symbol, updates),
+            }
+        }
+        self.counts.send_replace(self.aggregator.counts());
+        self.send(updates).await?;
+        let specs = self.aggregator.specs().to_vec();
+        let message = ShardMessage::Covered { specs, covered };
+        self.writer.send(message).await.map_err(|_| self.downstream())
     }
 
     async fn send(&self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {

@@ -1,11 +1,12 @@
 //! The feed actor: pulls batches out of one feed and deals them to the shards of their symbols.
 //!
 //! It waits for room at every shard before it asks the feed for more, so the slowness of the store reaches
-//! the source. Knows nothing of formats and venues.
+//! the source. Knows nothing of formats and venues. Whatever ends the feed, its word on what it delivered goes to the
+//! shards last.
 
 use super::fault::Fault;
 use super::message::{FeedIndex, FeedMessage};
-use crate::model::Trade;
+use crate::model::{Covered, Trade};
 use crate::port::{FeedError, FeedStats, TradeBatch, TradeFeed};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -55,15 +56,17 @@ impl<F: TradeFeed> FeedActor<F> {
     pub async fn run(mut self) -> Result<(), Fault> {
         loop {
             match self.next_event().await {
-                Event::Stop => return Ok(()),
+                Event::Stop => return self.on_stop(&[]).await,
                 Event::Batch(Ok(Some(batch))) => {
-                    if !self.on_batch(batch).await? {
-                        return Ok(());
+                    if let Some(lost) = self.on_batch(batch).await? {
+                        return self.on_stop(&lost).await;
                     }
                 }
                 Event::Batch(Ok(None)) => return self.on_end().await,
                 Event::Batch(Err(error)) => {
                     self.publish(0, false);
+                    // The feed's fault is the cause; a shard that is gone as well follows from another.
+                    let _downstream = self.cover(&[]).await;
                     return Err(error.into());
                 }
             }
@@ -78,24 +81,53 @@ impl<F: TradeFeed> FeedActor<F> {
         }
     }
 
-    /// Answers whether to go on; `stop` wins over a shard without room.
-    async fn on_batch(&mut self, batch: TradeBatch) -> Result<bool, Fault> {
+    /// Deals a batch out; `stop` wins over a shard without room, and what then was not dealt comes back.
+    async fn on_batch(&mut self, batch: TradeBatch) -> Result<Option<Vec<Trade>>, Fault> {
         let delivered = u64::try_from(batch.trades.len()).unwrap_or(u64::MAX);
         let position = batch.position;
-        let parts = deal(batch.trades, self.shards.len());
-        for (shard, trades) in self.shards.iter().zip(parts) {
+        let mut parts = deal(batch.trades, self.shards.len()).into_iter();
+        for shard in &self.shards {
             let permit = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Ok(false),
+                () = self.stop.cancelled() => return Ok(Some(parts.flatten().collect())),
                 permit = shard.reserve() => permit.map_err(|_| self.downstream())?,
             };
+            let trades = parts.next().unwrap_or_default();
             permit.send(FeedMessage::Trades { feed: self.index, trades, position });
         }
         self.publish(delivered, false);
-        Ok(true)
+        Ok(None)
     }
 
+    /// Tells the shards what the feed vouches for, and answers whether that is all it was asked for.
+    async fn cover(&mut self, lost: &[Trade]) -> Result<bool, Fault> {
+        let covered = self.feed.coverage().into_iter().map(|one| one.without(lost));
+        let mut parts: Vec<Vec<Covered>> = vec![Vec::new(); self.shards.len()];
+        let mut is_complete = true;
+        for one in covered {
+            is_complete &= one.complete;
+            parts[one.symbol.index() % self.shards.len()].push(one);
+        }
+        for (shard, part) in self.shards.iter().zip(parts) {
+            if !part.is_empty() {
+                shard.send(FeedMessage::Covered(part)).await.map_err(|_| self.downstream())?;
+            }
+        }
+        Ok(is_complete)
+    }
+
+    /// After a stop, a shard that is gone has followed an abort.
+    async fn on_stop(&mut self, lost: &[Trade]) -> Result<(), Fault> {
+        let _downstream = self.cover(lost).await;
+        Ok(())
+    }
+
+    /// An input that ends before what was asked for, as today's, leaves its last bars open.
     async fn on_end(&mut self) -> Result<(), Fault> {
+        if !self.cover(&[]).await? {
+            self.publish(0, false);
+            return Ok(());
+        }
         for shard in &self.shards {
             shard.send(FeedMessage::End { feed: self.index }).await.map_err(|_| self.downstream())?;
         }

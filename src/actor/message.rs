@@ -1,6 +1,6 @@
 //! What travels between the actors.
 
-use crate::model::{BarUpdate, Trade};
+use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Trade};
 use crate::port::Position;
 
 /// The number of a feed within one pipeline, from 0.
@@ -19,6 +19,8 @@ pub enum FeedMessage {
         /// The place in the feed just after them.
         position: Position,
     },
+    /// What the feed vouches for, of the shard's symbols; sent once, when no more trades of the feed come.
+    Covered(Vec<Covered>),
     /// The feed's input is at its end: every trade of it was sent.
     End {
         /// Whose input.
@@ -35,6 +37,15 @@ pub enum ShardMessage {
         shard: usize,
         /// The bars; never empty.
         updates: Vec<BarUpdate>,
+    },
+    /// What earlier runs wrote and vouched for; sent before any bar.
+    Earlier(Vec<Manifest>),
+    /// What a feed vouches for, after every bar of it.
+    Covered {
+        /// The specs whose bars it speaks of.
+        specs: Vec<BarSpec>,
+        /// The intervals.
+        covered: Vec<Covered>,
     },
     /// Every feed came to its end and every bar of the shard was sent.
     End,

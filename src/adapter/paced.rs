@@ -1,6 +1,6 @@
 //! Replay at a speed: delivers a recorded feed no faster than event time times a factor.
 
-use crate::model::{Timestamp, Trade};
+use crate::model::{Covered, Timestamp, Trade};
 use crate::port::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 use futures::future::BoxFuture;
 use std::num::NonZeroU32;
@@ -64,6 +64,12 @@ impl TradeFeed for PacedFeed {
 
     fn stats(&self) -> FeedStats {
         self.feed.stats()
+    }
+
+    fn coverage(&self) -> Vec<Covered> {
+        let covered = self.feed.coverage();
+        // What still waits for its time is not delivered.
+        covered.into_iter().map(|one| one.without(&self.rest)).collect()
     }
 }
 

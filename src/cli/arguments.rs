@@ -1,5 +1,6 @@
 //! The arguments of every command. Their names are fixed, since scripts rely on them.
 
+use super::fetch_arguments::{BackfillArguments, RecordArguments};
 use super::period::{Moment, Period};
 use super::render::Output;
 use crate::config::Flag;
@@ -21,7 +22,7 @@ pub struct Arguments {
 
 /// What every command takes, before its name or after it.
 #[derive(Debug, Clone, Args)]
-struct Shared {
+pub(super) struct Shared {
     /// Read this config file; without it, only defaults and the environment count.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -35,6 +36,10 @@ struct Shared {
 pub enum Command {
     /// Turn recorded trades into bars in the sink.
     Replay(ReplayArguments),
+    /// Turn a venue's history into bars in the sink.
+    Backfill(BackfillArguments),
+    /// Keep a venue's history in a recording, to be replayed without the venue.
+    Record(RecordArguments),
     /// Read bars back from the sink.
     Bars(BarsArguments),
     /// Say what would run, and connect; write nothing.
@@ -115,6 +120,9 @@ pub struct BarsArguments {
     /// How to print them.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// Draw candles and volume instead, as wide as the terminal.
+    #[arg(long, conflicts_with = "output")]
+    pub chart: bool,
     #[command(flatten)]
     shared: Shared,
 }
@@ -153,6 +161,8 @@ impl Command {
     fn shared(&self) -> &Shared {
         match self {
             Command::Replay(replay) => &replay.shared,
+            Command::Backfill(backfill) => &backfill.shared,
+            Command::Record(record) => &record.shared,
             Command::Bars(bars) => &bars.shared,
             Command::Check(check) => &check.shared,
         }
@@ -171,6 +181,14 @@ impl Command {
                 ("--on-bad-row", "replay.on_bad_row", &replay.on_bad_row),
                 ("--shards", "aggregate.shards", &replay.shards),
             ],
+            Command::Backfill(backfill) => vec![
+                ("--bars", "bars.specs", &backfill.bars),
+                ("--rules", "bars.rules", &backfill.rules),
+                ("--session", "bars.session", &backfill.asked.session),
+                ("--sink", "sink.url", &backfill.sink),
+                ("--shards", "aggregate.shards", &backfill.shards),
+            ],
+            Command::Record(record) => vec![("--session", "bars.session", &record.asked.session)],
             Command::Bars(bars) => vec![("--sink", "sink.url", &bars.sink)],
             Command::Check(_) => Vec::new(),
         };
@@ -209,7 +227,8 @@ mod tests {
 
     #[test]
     fn the_help_is_the_manual_of_the_commands() {
-        let all = [help(None), help(Some("replay")), help(Some("bars")), help(Some("check"))];
+        let names = ["replay", "backfill", "record", "bars", "check"];
+        let all: Vec<String> = std::iter::once(None).chain(names.map(Some)).map(help).collect();
         insta::assert_snapshot!("help", all.join("----\n"));
     }
 
@@ -237,7 +256,9 @@ mod tests {
     fn bars_needs_a_day_or_both_ends_of_an_interval() {
         let period = |when: &str| match parse(&format!("barmill bars --symbol A {when}"))?.command {
             Command::Bars(bars) => Ok(bars.period()),
-            Command::Replay(_) | Command::Check(_) => Err("another command".to_owned()),
+            Command::Replay(_) | Command::Backfill(_) | Command::Record(_) | Command::Check(_) => {
+                Err("another command".to_owned())
+            }
         };
         let day = jiff::civil::date(2025, 10, 15);
         assert_eq!(period("--date 2025-10-15"), Ok(Period::Day(day)));

@@ -4,7 +4,10 @@
 //! binary, which takes a [`Prepared`] and prints through this module.
 
 mod arguments;
+mod chart;
 mod exit;
+mod fetch_arguments;
+mod fetched;
 mod log;
 mod period;
 mod prepare;
@@ -14,7 +17,10 @@ mod summary;
 mod table;
 
 pub use arguments::{Arguments, BarsArguments, CheckArguments, Command, ReplayArguments};
+pub use chart::{Canvas, chart};
 pub use exit::{Exit, print_error};
+pub use fetch_arguments::{AskedArguments, BackfillArguments, RecordArguments};
+pub use fetched::{FetchSummary, FetchedDay, Status, progress_lines};
 pub use log::{LogError, init as init_log};
 pub use period::{Moment, Period, PeriodError};
 pub use prepare::{Prepared, prepare};

@@ -59,6 +59,19 @@ impl Progress {
         }
     }
 
+    /// Shows these lines instead of the bar's own message.
+    pub fn show(&self, lines: &[String]) {
+        if !self.bar.is_hidden() {
+            self.bar.set_message(lines.join("\n"));
+            self.bar.tick();
+        }
+    }
+
+    /// Time since [`Progress::start`].
+    pub fn elapsed(&self) -> Duration {
+        self.bar.elapsed()
+    }
+
     /// Takes the bar off the screen.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

@@ -3,16 +3,20 @@
 use super::dispatch::CommandError;
 use super::wire;
 use barmill::adapter::store::{BarReader, StoredBar};
-use barmill::cli::{BarRow, BarsArguments, render};
+use barmill::cli::{BarRow, BarsArguments, Canvas, chart, render};
 use barmill::config::{self, Config, Environment, SinkTarget};
-use barmill::{BarSpec, Symbol, Timestamp};
+use barmill::{BarSpec, Manifest, Symbol, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use std::io::stdout;
+use std::io::{Write, stderr, stdout};
 
 /// Nanoseconds of a day.
 const DAY_NS: i64 = 86_400_000_000_000;
+/// Characters of a line of the chart where there is no terminal.
+const CHART_WIDTH: usize = 100;
+/// Rows of candles.
+const CHART_HEIGHT: usize = 16;
 
 /// The sink keeps nothing that could be read.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +43,32 @@ pub(super) async fn run(
         }
     }
     rows.sort_by_key(|row| (row.symbol, row.start));
-    Ok(render(&rows, arguments.output, &mut stdout().lock())?)
+    let mut out = stdout().lock();
+    if arguments.chart {
+        return Ok(chart(&rows, canvas(), &mut out)?);
+    }
+    Ok(render(&rows, arguments.output, &mut out)?)
+}
+
+/// Says on stderr when a day that is read is not whole.
+fn tell_part(manifest: &Manifest, arguments: &BarsArguments) -> Result<(), CommandError> {
+    let Manifest { symbol, date, to, complete, .. } = manifest;
+    if *complete || !arguments.symbols.contains(symbol) {
+        return Ok(());
+    }
+    let zone = TimeZone::get(&manifest.zone)?;
+    let (from, end) = arguments.period().resolve(&zone)?;
+    if dates(from, end, &zone).any(|asked| asked == *date) {
+        writeln!(stderr(), "{symbol} {date}: not whole, covered to {to}")?;
+    }
+    Ok(())
+}
+
+/// The terminal, or for a pipe a width that most readers have.
+fn canvas() -> Canvas {
+    let terminal = console::Term::stdout();
+    let width = terminal.size_checked().map_or(CHART_WIDTH, |(_, columns)| usize::from(columns));
+    Canvas { width, height: CHART_HEIGHT, is_coloured: terminal.is_term() && console::colors_enabled() }
 }
 
 struct Reading<'a> {
@@ -66,6 +95,7 @@ impl Reading<'_> {
         let (from, to) = (from.saturating_sub(DAY_NS), to.saturating_add(DAY_NS));
         for date in dates(from, to, &TimeZone::UTC) {
             for stored in reader.manifests(self.spec, date).await? {
+                tell_part(&stored.manifest, arguments)?;
                 names.insert(stored.manifest.symbol, stored.manifest.zone);
             }
         }

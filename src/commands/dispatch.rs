@@ -1,7 +1,7 @@
 //! From a prepared command to its exit code.
 
 use super::wire::WireError;
-use super::{bars, check, replay};
+use super::{backfill, bars, check, record, replay};
 use barmill::cli::{self, Command, Exit, Prepared, Progress};
 use barmill::config::Environment;
 use std::error::Error;
@@ -21,6 +21,16 @@ pub(crate) async fn run(prepared: Prepared, environment: &Environment) -> Exit {
         Command::Replay(arguments) => match replay::run(arguments, config, environment, &progress).await {
             Ok(exit) => exit,
             Err(error) => complain("replay", error.as_ref(), exit_of(&error)),
+        },
+        Command::Backfill(arguments) => {
+            match backfill::run(arguments, config, environment, &progress).await {
+                Ok(exit) => exit,
+                Err(error) => complain("backfill", error.as_ref(), exit_of(&error)),
+            }
+        }
+        Command::Record(arguments) => match record::run(arguments, config, environment, &progress).await {
+            Ok(exit) => exit,
+            Err(error) => complain("record", error.as_ref(), exit_of(&error)),
         },
         Command::Bars(arguments) => match bars::run(arguments, config, environment).await {
             Ok(()) => Exit::Drained,

@@ -1,10 +1,15 @@
 //! The commands, carried out: config and arguments become a pipeline or a reader.
 
+mod backfill;
 mod bars;
 mod check;
 mod dispatch;
+mod dry_run;
+mod plan;
+mod record;
 mod replay;
 mod signals;
+mod source;
 mod wire;
 
 pub(crate) use dispatch::run;

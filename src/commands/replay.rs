@@ -141,7 +141,7 @@ fn report(finished: &Finished, json: bool, config: &Config, target: &SinkTarget)
     Ok(())
 }
 
-fn run_summary(summary: &Summary) -> RunSummary {
+pub(super) fn run_summary(summary: &Summary) -> RunSummary {
     RunSummary {
         trades: summary.trades,
         bars: summary.bars,

@@ -20,6 +20,14 @@ pub(super) async fn watch(handle: Handle) {
     std::future::pending::<()>().await;
 }
 
+/// Waits for the first SIGINT or SIGTERM.
+pub(super) async fn first() {
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => next(&mut interrupt, &mut terminate).await,
+        _ => std::future::pending().await,
+    }
+}
+
 async fn next(interrupt: &mut Signal, terminate: &mut Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}

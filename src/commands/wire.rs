@@ -188,7 +188,7 @@ pub(super) async fn store(
     specs: &[BarSpec],
     create: bool,
 ) -> Result<Opened, WireError> {
-    let view = View::new(view(&config.view, zone)?, specs)?;
+    let view = view_of(config, zone, specs)?;
     let url: SinkUrl = match target {
         SinkTarget::Redis { url } => url.secret().expose_secret().parse()?,
         SinkTarget::Embedded { .. } | SinkTarget::Upstash { .. } | SinkTarget::Stdout | SinkTarget::Null => {
@@ -196,6 +196,11 @@ pub(super) async fn store(
         }
     };
     Ok(connect(&url, view, &store_settings(config, target, create), Arc::new(SystemClock)).await?)
+}
+
+/// The view that the config describes.
+pub(super) fn view_of(config: &Config, zone: &TimeZone, specs: &[BarSpec]) -> Result<View, WireError> {
+    Ok(View::new(view(&config.view, zone)?, specs)?)
 }
 
 fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError> {

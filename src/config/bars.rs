@@ -24,6 +24,8 @@ section! {
         rules: Rules = Rules::Source;
         /// The time of day whose trades count.
         session: Session = Session::AllHours;
+        /// Whether a weekday outside 2000 to 2030, the years of the exchange calendar, counts as a normal day.
+        assume_normal_days: bool = false;
     }
 }
 

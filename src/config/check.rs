@@ -4,6 +4,7 @@ use super::fault::{Fault, Origin, Problem};
 use super::load::Loaded;
 use super::settings::Config;
 use super::sink::SinkUrl;
+use super::source::Sources;
 use super::view::ViewKind;
 use crate::model::{BarUpdate, Trade};
 
@@ -74,8 +75,28 @@ impl Checker<'_> {
         self.at_most(("redis.connections_idle_max", count(redis.connections_idle_max)), connections, never);
         let in_flight = ("writer.in_flight_max", count(writer.in_flight_max));
         self.at_most(in_flight, connections, "so that requests would wait for a connection");
+        self.source_limits();
         let backoff_max = ("writer.backoff_max_ms", writer.backoff_max_ms);
         self.at_most(("writer.backoff_ms", writer.backoff_ms), backoff_max, "which bounds every wait");
+    }
+
+    fn source_limits(&mut self) {
+        let never = "so that it could never be reached";
+        let Sources { massive, alpaca, binance, coinbase, kraken } = &self.loaded.config.source;
+        macro_rules! check {
+            ($section:ident, $name:literal) => {
+                let total = (concat!("source.", $name, ".timeout_ms"), $section.timeout_ms);
+                let connect = concat!("source.", $name, ".connect_timeout_ms");
+                self.at_most((connect, $section.connect_timeout_ms), total, never);
+                let read = concat!("source.", $name, ".read_timeout_ms");
+                self.at_most((read, $section.read_timeout_ms), total, never);
+            };
+        }
+        check!(massive, "massive");
+        check!(alpaca, "alpaca");
+        check!(binance, "binance");
+        check!(coinbase, "coinbase");
+        check!(kraken, "kraken");
     }
 
     fn memory(&mut self) {

@@ -2,9 +2,16 @@
 
 use super::fault::{Fault, Origin, Problem};
 use super::value::Value;
+use std::borrow::Cow;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// The name before the point of sections that come in a group.
+pub(super) const GROUP: &str = "source";
+
+/// A key with its place.
+type Name<'a> = Spanned<Cow<'a, str>>;
 
 /// One value that a layer gives to one key.
 #[derive(Debug)]
@@ -59,7 +66,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> FileEntries {
     // What the parser recovered from broken text is a guess and would add faults of its own.
     if found.faults.is_empty() {
         for (name, value) in root.get_ref() {
-            place.section(&mut found, name, value);
+            place.top(&mut found, name, value);
         }
     }
     found
@@ -86,16 +93,30 @@ impl Place<'_> {
         self.at(span.start)
     }
 
+    /// A section, or a group of sections such as `[source.massive]`.
+    fn top(&self, found: &mut FileEntries, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
+        if let DeValue::Table(table) = value.get_ref()
+            && name.get_ref() == GROUP
+        {
+            for (part, value) in table {
+                self.section(found, &format!("{GROUP}.{}", part.get_ref()), part, value);
+            }
+        } else {
+            self.section(found, name.get_ref(), name, value);
+        }
+    }
+
     fn section(
         &self,
         found: &mut FileEntries,
-        name: &Spanned<std::borrow::Cow<'_, str>>,
+        full_name: &str,
+        name: &Name<'_>,
         value: &Spanned<DeValue<'_>>,
     ) {
         let DeValue::Table(table) = value.get_ref() else {
             found.faults.push(Fault {
                 origin: self.start(&name.span()),
-                key: Some(name.get_ref().to_string()),
+                key: Some(full_name.to_owned()),
                 problem: Problem::NoSection { found: kind(value.get_ref()) },
             });
             return;
@@ -103,7 +124,7 @@ impl Place<'_> {
         // A section that is only named still has its name checked.
         if table.is_empty() {
             found.entries.push(Entry {
-                section: name.get_ref().to_string(),
+                section: full_name.to_owned(),
                 key: String::new(),
                 value: Value::Other("nothing"),
                 section_origin: self.start(&name.span()),
@@ -113,7 +134,7 @@ impl Place<'_> {
         }
         for (key, value) in table {
             found.entries.push(Entry {
-                section: name.get_ref().to_string(),
+                section: full_name.to_owned(),
                 key: key.get_ref().to_string(),
                 value: convert(value.get_ref()),
                 section_origin: self.start(&name.span()),
@@ -132,9 +153,8 @@ fn convert(value: &DeValue<'_>) -> Value {
         DeValue::Array(entries) => {
             Value::List(entries.iter().map(|entry| convert(entry.get_ref())).collect())
         }
-        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => {
-            Value::Other(kind(value))
-        }
+        DeValue::Boolean(truth) => Value::Boolean(*truth),
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => Value::Other(kind(value)),
     }
 }
 

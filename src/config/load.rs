@@ -139,8 +139,9 @@ struct Loader {
 impl Loader {
     fn apply_variable(&mut self, name: &str, value: &str) {
         let origin = Origin::Environment(name.to_owned());
-        match name.strip_prefix("BARMILL__").and_then(|rest| rest.split_once("__")) {
+        match name.strip_prefix("BARMILL__").and_then(|rest| rest.rsplit_once("__")) {
             Some((section, key)) => {
+                let section = section.replace("__", ".");
                 let path = format!("{}.{}", section.to_lowercase(), key.to_lowercase());
                 self.apply_text(&path, value, &origin);
             }
@@ -159,7 +160,9 @@ impl Loader {
     }
 
     fn apply_text(&mut self, path: &str, value: &str, origin: &Origin) {
-        let (section, key) = path.split_once('.').unwrap_or((path, ""));
+        let is_grouped = path.split_once('.').is_some_and(|(first, _)| first == file::GROUP);
+        let parts = if is_grouped { path.rsplit_once('.') } else { path.split_once('.') };
+        let (section, key) = parts.unwrap_or((path, ""));
         self.apply(&Entry {
             section: section.to_owned(),
             key: key.to_owned(),
@@ -188,14 +191,14 @@ impl Loader {
             }
             Err(SetError::UnknownKey) => {
                 let keys = section.keys();
-                let problem = self.unknown_key(&entry.key, keys);
+                let problem = self.unknown_key(&entry.section, &entry.key, keys);
                 self.fault(entry.key_origin.clone(), Some(path), problem);
             }
         }
     }
 
-    fn unknown_key(&self, key: &str, keys: &'static [&'static str]) -> Problem {
-        if let Some(variable) = secret_variable(key) {
+    fn unknown_key(&self, section: &str, key: &str, keys: &'static [&'static str]) -> Problem {
+        if let Some(variable) = secret_variable(section, key) {
             return Problem::Secret { variable: variable.to_owned() };
         }
         let sections = self.config.sections();
@@ -208,7 +211,7 @@ impl Loader {
 
     /// Reports a section once, and each secret in it.
     fn unknown_section(&mut self, entry: &Entry) {
-        if let Some(variable) = secret_variable(&entry.key) {
+        if let Some(variable) = secret_variable(&entry.section, &entry.key) {
             let path = format!("{}.{}", entry.section, entry.key);
             self.fault(
                 entry.key_origin.clone(),
@@ -234,10 +237,23 @@ impl Loader {
     }
 }
 
+/// The variables of the venues' keys, by the end of the section.
+const VENUE_KEYS: [(&str, &str); 4] = [
+    ("massive", "MASSIVE_API_KEY"),
+    ("polygon", "POLYGON_API_KEY"),
+    ("alpaca", "APCA_API_SECRET_KEY"),
+    ("binance", "BINANCE_API_KEY"),
+];
+
 /// The variable to use in place of a key that would hold a secret.
-fn secret_variable(key: &str) -> Option<&'static str> {
+fn secret_variable(section: &str, key: &str) -> Option<&'static str> {
     let words: Vec<String> = key.to_lowercase().split(['_', '-']).map(str::to_owned).collect();
     let has = |name: &str| words.iter().any(|word| word == name);
+    let is_key = ["key", "apikey", "secret", "token", "password"].into_iter().any(has);
+    let own = VENUE_KEYS.iter().find(|(venue, _)| section.ends_with(venue));
+    if let Some((_, variable)) = own.filter(|_| is_key) {
+        return Some(variable);
+    }
     if has("password") || has("passwd") || has("pass") || has("auth") || has("username") {
         Some("REDIS_URL")
     } else if has("token") || has("secret") || has("apikey") || (has("api") && has("key")) {

@@ -17,6 +17,8 @@ mod secret;
 mod section;
 mod settings;
 mod sink;
+mod source;
+mod source_key;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -33,6 +35,11 @@ pub use run::{Log, LogFormat, LogLevel, Run};
 pub use secret::{SecretError, SinkTarget};
 pub use settings::Config;
 pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
+pub use source::{
+    AlpacaSource, BaseUrl, BinanceHistory, BinanceSource, CoinbaseSource, KrakenSource, MassiveSource,
+    Paging, SourceName, Sources, Word,
+};
+pub use source_key::SourceKeys;
 pub use value::{ValueError, VariableName};
 pub use view::{AlsoView, AlsoViews, Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
 pub use writer::{Guard, TakeOver, Writer};

@@ -13,9 +13,11 @@ use std::path::PathBuf;
 pub enum SecretError {
     /// Neither the variable nor its `_FILE` twin is set.
     #[error(
-        "the sink needs the environment variable {name}, or {name}_FILE naming a file that holds its value"
+        "the {user} needs the environment variable {name}, or {name}_FILE naming a file that holds its value"
     )]
     Missing {
+        /// Who needs it.
+        user: String,
         /// The variable.
         name: String,
     },
@@ -126,17 +128,23 @@ fn useless(name: &str, parsed: Result<SinkUrl, SinkUrlError>) -> SecretError {
 }
 
 /// The text of a variable, or of the file its twin names, without white space around it.
-fn secret(environment: &Environment, name: &str) -> Result<String, SecretError> {
+pub(super) fn find_secret(environment: &Environment, name: &str) -> Result<Option<String>, SecretError> {
     let twin = environment.get(&format!("{name}_FILE"));
     match (environment.get(name), twin) {
         (Some(_), Some(_)) => Err(SecretError::Both { name: name.to_owned() }),
-        (Some(value), None) => Ok(value.trim().to_owned()),
+        (Some(value), None) => Ok(Some(value.trim().to_owned())),
         (None, Some(path)) => match std::fs::read_to_string(path) {
-            Ok(text) => Ok(text.trim().to_owned()),
+            Ok(text) => Ok(Some(text.trim().to_owned())),
             Err(source) => Err(SecretError::File { name: name.to_owned(), path: path.into(), source }),
         },
-        (None, None) => Err(SecretError::Missing { name: name.to_owned() }),
+        (None, None) => Ok(None),
     }
+}
+
+/// The secret of a variable that the sink needs.
+fn secret(environment: &Environment, name: &str) -> Result<String, SecretError> {
+    let missing = || SecretError::Missing { user: "sink".to_owned(), name: name.to_owned() };
+    find_secret(environment, name)?.ok_or_else(missing)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The config as one value: its sections, by name and by field.
 
 use super::section::Section;
-use super::{Aggregate, Bars, Log, Redis, Replay, Run, Sink, View, Writer};
+use super::{Aggregate, Bars, Log, Redis, Replay, Run, Sink, Sources, View, Writer};
 
 /// Every knob of a run. A value that was loaded is checked, also against its neighbours.
 ///
@@ -12,6 +12,8 @@ pub struct Config {
     pub bars: Bars,
     /// How recorded trades are read.
     pub replay: Replay,
+    /// How the venues' histories are asked for.
+    pub source: Sources,
     /// How symbols are spread over cores.
     pub aggregate: Aggregate,
     /// Where bars go.
@@ -30,10 +32,15 @@ pub struct Config {
 
 impl Config {
     /// The sections in the order of `config.toml`.
-    pub(super) fn sections(&self) -> [&dyn Section; 9] {
+    pub(super) fn sections(&self) -> [&dyn Section; 14] {
         [
             &self.bars,
             &self.replay,
+            &self.source.massive,
+            &self.source.alpaca,
+            &self.source.binance,
+            &self.source.coinbase,
+            &self.source.kraken,
             &self.aggregate,
             &self.sink,
             &self.redis,
@@ -45,10 +52,15 @@ impl Config {
     }
 
     /// The same sections, to be set.
-    pub(super) fn sections_mut(&mut self) -> [&mut dyn Section; 9] {
+    pub(super) fn sections_mut(&mut self) -> [&mut dyn Section; 14] {
         [
             &mut self.bars,
             &mut self.replay,
+            &mut self.source.massive,
+            &mut self.source.alpaca,
+            &mut self.source.binance,
+            &mut self.source.coinbase,
+            &mut self.source.kraken,
             &mut self.aggregate,
             &mut self.sink,
             &mut self.redis,

@@ -92,6 +92,8 @@ pub(super) enum Value {
     Given(String),
     /// A whole number of a file.
     Integer(i128),
+    /// A truth of a file.
+    Boolean(bool),
     /// A list of a file.
     List(Vec<Value>),
     /// Anything else a file can hold, by name.
@@ -103,6 +105,7 @@ impl Value {
         match self {
             Value::Text(_) | Value::Given(_) => "a string",
             Value::Integer(_) => "an integer",
+            Value::Boolean(_) => "true or false",
             Value::List(_) => "a list",
             Value::Other(name) => name,
         }
@@ -112,7 +115,9 @@ impl Value {
     pub(super) fn text(&self) -> Result<&str, ValueError> {
         match self {
             Value::Text(text) | Value::Given(text) => Ok(text),
-            Value::Integer(_) | Value::List(_) | Value::Other(_) => Err(self.wrong("a string")),
+            Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Other(_) => {
+                Err(self.wrong("a string"))
+            }
         }
     }
 
@@ -120,7 +125,9 @@ impl Value {
         match self {
             Value::Integer(number) => Ok(*number),
             Value::Given(text) => text.trim().parse().map_err(|_| self.wrong("an integer")),
-            Value::Text(_) | Value::List(_) | Value::Other(_) => Err(self.wrong("an integer")),
+            Value::Text(_) | Value::Boolean(_) | Value::List(_) | Value::Other(_) => {
+                Err(self.wrong("an integer"))
+            }
         }
     }
 
@@ -131,7 +138,9 @@ impl Value {
             Value::Given(text) => {
                 Ok(text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect())
             }
-            Value::Text(_) | Value::Integer(_) | Value::Other(_) => Err(self.wrong("a list of strings")),
+            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Other(_) => {
+                Err(self.wrong("a list of strings"))
+            }
         }
     }
 
@@ -185,6 +194,24 @@ macro_rules! show_integer {
 }
 
 show_integer!(u32, u64, usize);
+
+impl Show for bool {
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for bool {
+    fn read(value: &Value) -> Result<bool, ValueError> {
+        match value {
+            Value::Boolean(truth) => Ok(*truth),
+            Value::Given(text) => text.trim().parse().map_err(|_| value.wrong("true or false")),
+            Value::Text(_) | Value::Integer(_) | Value::List(_) | Value::Other(_) => {
+                Err(value.wrong("true or false"))
+            }
+        }
+    }
+}
 
 impl Show for PathBuf {
     fn show(&self) -> String {

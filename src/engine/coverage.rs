@@ -1,12 +1,16 @@
 //! What the manifest says: the bars and trades written per spec, civil date and symbol.
 //!
-//! Fed with acked updates only, so that a manifest never speaks of a bar that is not in the store.
+//! Fed with acked updates only, so that a manifest never speaks of a bar that is not in the store. Where a feed
+//! vouches for an interval, the manifest speaks of that interval, bars in it or not; elsewhere of the bars'. What
+//! earlier runs wrote is added, so that a run that goes on from there counts nothing twice.
 
 use super::days::CivilDays;
-use crate::model::{BarSpec, BarState, BarUpdate, Manifest, Symbol, Timestamp};
+use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Symbol, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Key = (BarSpec, Date, Symbol);
 
 #[derive(Debug, Clone, Copy)]
 struct Written {
@@ -25,14 +29,56 @@ struct Written {
 pub struct Coverage {
     days: CivilDays,
     zone: String,
-    written: BTreeMap<(BarSpec, Date, Symbol), Written>,
+    written: BTreeMap<Key, Written>,
+    earlier: BTreeMap<Key, Manifest>,
+    covered: BTreeMap<Key, Covered>,
 }
 
 impl Coverage {
     /// Makes an empty count whose dates are in `zone`.
     pub fn new(zone: &TimeZone) -> Coverage {
         let name = zone.iana_name().unwrap_or("UTC").to_owned();
-        Coverage { days: CivilDays::new(zone.clone()), zone: name, written: BTreeMap::new() }
+        Coverage {
+            days: CivilDays::new(zone.clone()),
+            zone: name,
+            written: BTreeMap::new(),
+            earlier: BTreeMap::new(),
+            covered: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what earlier runs wrote; bars that start before the end of such a manifest are not counted again.
+    pub fn resume(&mut self, earlier: Vec<Manifest>) {
+        let keyed = earlier.into_iter().map(|one| ((one.spec, one.date, one.symbol), one));
+        self.earlier.extend(keyed);
+    }
+
+    /// Takes a feed's word for intervals, cut at the midnights of the zone.
+    pub fn cover(&mut self, specs: &[BarSpec], covered: &[Covered]) {
+        for one in covered {
+            let mut from = one.from;
+            loop {
+                let date = self.days.date_of(from);
+                let to = self.days.end_of(from).min(one.to);
+                for spec in specs {
+                    self.vouch((*spec, date, one.symbol), Covered { from, to, ..*one });
+                }
+                if one.to <= to {
+                    break;
+                }
+                from = to;
+            }
+        }
+    }
+
+    /// Two intervals of one day make a whole only where they meet.
+    fn vouch(&mut self, key: Key, new: Covered) {
+        let joined = match self.covered.get(&key) {
+            Some(old) if old.to == new.from && old.complete => Covered { from: old.from, ..new },
+            Some(old) => Covered { complete: false, ..*old },
+            None => new,
+        };
+        self.covered.insert(key, joined);
     }
 
     /// Counts an acked update; forming ones do not count.
@@ -40,7 +86,7 @@ impl Coverage {
         if update.state == BarState::Forming {
             return;
         }
-        let entry = self.entry(update);
+        let Some(entry) = self.entry(update) else { return };
         entry.bars += u64::from(update.state == BarState::Final);
         entry.trades += update.trades_added;
         entry.revision = entry.revision.max(update.revision);
@@ -48,14 +94,20 @@ impl Coverage {
 
     /// Notes that the store refuses the update, so that no manifest calls its day complete.
     pub fn refuse(&mut self, update: &BarUpdate) {
-        if update.state != BarState::Forming {
-            self.entry(update).refused = true;
+        if update.state != BarState::Forming
+            && let Some(entry) = self.entry(update)
+        {
+            entry.refused = true;
         }
     }
 
-    fn entry(&mut self, update: &BarUpdate) -> &mut Written {
+    /// The count of the bar's day; `None` when an earlier run has counted the bar.
+    fn entry(&mut self, update: &BarUpdate) -> Option<&mut Written> {
         let bar = &update.bar;
         let key = (bar.spec, self.days.date_of(bar.start), bar.symbol);
+        if self.earlier.get(&key).is_some_and(|earlier| bar.start < earlier.to) {
+            return None;
+        }
         let entry = self.written.entry(key).or_insert(Written {
             from: bar.start,
             to: bar.end,
@@ -66,25 +118,80 @@ impl Coverage {
         });
         entry.from = entry.from.min(bar.start);
         entry.to = entry.to.max(bar.end);
-        entry
+        Some(entry)
     }
 
-    /// Takes the manifests of everything counted, ordered by spec, date and symbol.
+    /// Takes the manifests of everything counted and vouched for, ordered by spec, date and symbol.
+    ///
+    /// `complete` is the word on the days that no feed vouches for.
     pub fn take(&mut self, complete: bool) -> Vec<Manifest> {
         let written = std::mem::take(&mut self.written);
-        let manifest = |((spec, date, symbol), written): ((BarSpec, Date, Symbol), Written)| Manifest {
+        let covered = std::mem::take(&mut self.covered);
+        let earlier = std::mem::take(&mut self.earlier);
+        let keys: BTreeSet<&Key> = written.keys().chain(covered.keys()).collect();
+        let manifest = |key: &Key| {
+            let base = Base { key: *key, zone: &self.zone, earlier: earlier.get(key) };
+            match (covered.get(key), written.get(key)) {
+                (Some(covered), written) => Some(base.vouched(covered, written)),
+                (None, Some(written)) => Some(base.counted(written, complete)),
+                (None, None) => None,
+            }
+        };
+        keys.into_iter().filter_map(manifest).collect()
+    }
+}
+
+/// What one manifest starts from.
+#[derive(Debug, Clone, Copy)]
+struct Base<'a> {
+    key: Key,
+    zone: &'a str,
+    earlier: Option<&'a Manifest>,
+}
+
+impl Base<'_> {
+    /// The manifest of an interval that a feed vouches for.
+    fn vouched(self, covered: &Covered, written: Option<&Written>) -> Manifest {
+        // Bars are closed in order, so every trade before the end of the last one is in one of them.
+        let closed = written.map_or(covered.from, |written| written.to.min(covered.to));
+        let end = if covered.complete { covered.to } else { closed.max(covered.from) };
+        let earlier = self.earlier.filter(|earlier| covered.from <= earlier.to);
+        let mut manifest = self.sum(written);
+        manifest.from = earlier.map_or(covered.from, |earlier| earlier.from.min(covered.from));
+        manifest.to = earlier.map_or(end, |earlier| earlier.to.max(end));
+        let is_joined = earlier.is_some() == self.earlier.is_some();
+        let is_refused = written.is_some_and(|written| written.refused);
+        manifest.gapless = is_joined && !is_refused;
+        manifest.complete = covered.complete && manifest.gapless;
+        manifest
+    }
+
+    /// The manifest of bars that nobody vouches for.
+    fn counted(self, written: &Written, complete: bool) -> Manifest {
+        let mut manifest = self.sum(Some(written));
+        manifest.from = self.earlier.map_or(written.from, |earlier| earlier.from.min(written.from));
+        manifest.to = self.earlier.map_or(written.to, |earlier| earlier.to.max(written.to));
+        manifest.complete = complete && !written.refused;
+        manifest
+    }
+
+    fn sum(self, written: Option<&Written>) -> Manifest {
+        let (spec, date, symbol) = self.key;
+        let before = self.earlier.map(|earlier| (earlier.bars, earlier.trades, earlier.revision));
+        let (bars, trades, revision) = before.unwrap_or_default();
+        Manifest {
             spec,
             date,
             symbol,
-            zone: self.zone.clone(),
-            from: written.from,
-            to: written.to,
-            complete: complete && !written.refused,
-            bars: written.bars,
-            trades: written.trades,
-            revision: written.revision,
-        };
-        written.into_iter().map(manifest).collect()
+            zone: self.zone.to_owned(),
+            from: Timestamp::EPOCH,
+            to: Timestamp::EPOCH,
+            complete: false,
+            gapless: false,
+            bars: bars + written.map_or(0, |written| written.bars),
+            trades: trades + written.map_or(0, |written| written.trades),
+            revision: revision.max(written.map_or(0, |written| written.revision)),
+        }
     }
 }
 
@@ -93,6 +200,7 @@ mod tests {
     use super::Coverage;
     use crate::engine::testing::update;
     use crate::model::BarState::{Final, Forming, Revised};
+    use crate::model::{BarSpec, Covered, Timestamp};
     use jiff::tz::TimeZone;
 
     #[test]
@@ -109,6 +217,94 @@ mod tests {
         assert_eq!(manifest.to.to_string(), "2025-10-15T13:33:00Z");
         assert_eq!(manifest.zone, "America/New_York");
         assert!(manifest.complete);
+    }
+
+    fn new_york() -> Coverage {
+        Coverage::new(&TimeZone::get("America/New_York").unwrap())
+    }
+
+    fn instant(text: &str) -> Timestamp {
+        format!("2025-10-15T{text}Z").parse().unwrap()
+    }
+
+    fn word(from: &str, to: &str, complete: bool) -> Covered {
+        Covered { symbol: "AAPL".parse().unwrap(), from: instant(from), to: instant(to), complete }
+    }
+
+    fn minutes(coverage: &mut Coverage, minutes: std::ops::Range<i64>) {
+        for minute in minutes {
+            coverage.record(&update("AAPL", minute, Final, 0));
+        }
+    }
+
+    #[test]
+    fn vouched_day_is_the_interval_asked_for_with_or_without_bars() {
+        let mut coverage = new_york();
+        minutes(&mut coverage, 5..7);
+        let specs = [BarSpec::MINUTE, "5m".parse().unwrap()];
+        coverage.cover(&specs, &[word("13:30:00", "20:00:00", true)]);
+        let manifests = coverage.take(false);
+        assert_eq!(manifests.iter().map(|one| one.bars).collect::<Vec<_>>(), [2, 0]);
+        for manifest in manifests {
+            assert_eq!((manifest.from, manifest.to), (instant("13:30:00"), instant("20:00:00")));
+            assert!(manifest.complete && manifest.gapless);
+        }
+    }
+
+    #[test]
+    fn part_of_a_day_ends_with_its_last_closed_bar() {
+        for (bars, to) in [(0..3, "13:33:00"), (0..0, "13:30:00")] {
+            let mut coverage = new_york();
+            minutes(&mut coverage, bars);
+            coverage.cover(&[BarSpec::MINUTE], &[word("13:30:00", "13:34:30", false)]);
+            let manifest = coverage.take(true).remove(0);
+            assert_eq!((manifest.to, manifest.complete, manifest.gapless), (instant(to), false, true));
+        }
+    }
+
+    #[test]
+    fn second_run_adds_to_the_first_and_counts_nothing_twice() {
+        let mut first = new_york();
+        minutes(&mut first, 0..3);
+        first.cover(&[BarSpec::MINUTE], &[word("13:30:00", "13:34:30", false)]);
+        let mut second = new_york();
+        second.resume(first.take(true));
+        minutes(&mut second, 2..10);
+        second.cover(&[BarSpec::MINUTE], &[word("13:32:00", "20:00:00", true)]);
+        let manifest = second.take(false).remove(0);
+        assert_eq!((manifest.bars, manifest.trades), (10, 10));
+        assert_eq!((manifest.from, manifest.to), (instant("13:30:00"), instant("20:00:00")));
+        assert!(manifest.complete && manifest.gapless);
+    }
+
+    #[test]
+    fn hole_between_two_runs_is_never_called_whole() {
+        let mut first = new_york();
+        minutes(&mut first, 0..3);
+        first.cover(&[BarSpec::MINUTE], &[word("13:30:00", "13:33:00", true)]);
+        let mut second = new_york();
+        second.resume(first.take(true));
+        second.cover(&[BarSpec::MINUTE], &[word("14:00:00", "20:00:00", true)]);
+        let manifest = second.take(true).remove(0);
+        assert!(!manifest.complete && !manifest.gapless);
+    }
+
+    #[test]
+    fn interval_of_several_days_is_a_manifest_for_each() {
+        let mut coverage = new_york();
+        let to = "2025-10-17T20:00:00Z".parse().unwrap();
+        coverage.cover(&[BarSpec::MINUTE], &[Covered { to, ..word("13:30:00", "20:00:00", true) }]);
+        let manifests = coverage.take(true);
+        let days: Vec<String> = manifests.iter().map(|one| format!("{} {}", one.date, one.from)).collect();
+        assert_eq!(
+            days,
+            [
+                "2025-10-15 2025-10-15T13:30:00Z",
+                "2025-10-16 2025-10-16T04:00:00Z",
+                "2025-10-17 2025-10-17T04:00:00Z"
+            ]
+        );
+        assert!(manifests.windows(2).all(|pair| pair[0].to == pair[1].from && pair[0].complete));
     }
 
     #[test]

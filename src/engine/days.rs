@@ -29,6 +29,12 @@ impl CivilDays {
         self.date
     }
 
+    /// The midnight that ends the civil day of an instant, excluded.
+    pub fn end_of(&mut self, time: Timestamp) -> Timestamp {
+        self.date_of(time);
+        Timestamp::from_nanos(self.end).unwrap_or(Timestamp::MAX)
+    }
+
     fn load(&mut self, time: Timestamp) {
         let civil = time.to_jiff().to_zoned(self.zone.clone());
         self.date = civil.date();

@@ -1,6 +1,7 @@
 //! The engines: pure state machines. Time and seeds are arguments; no tokio, no clock, no I/O.
 
 pub mod aggregate;
+pub mod asked;
 pub mod batch;
 pub mod budget;
 pub mod calendar;
@@ -9,6 +10,7 @@ pub mod concurrency;
 pub mod coverage;
 pub mod days;
 pub mod delivery;
+pub mod resume;
 pub mod retry;
 pub mod rules;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The manifest: what is covered, so that a reader knows in one command that a day is whole.
+//!
+//! Also what a feed says of its own input, from which manifests are made.
 
-use super::{BarSpec, Symbol, Timestamp};
+use super::{BarSpec, Symbol, Timestamp, Trade};
 
 /// What is known about the bars of one spec, civil date and symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +19,83 @@ pub struct Manifest {
     pub from: Timestamp,
     /// End of the covered interval, excluded.
     pub to: Timestamp,
-    /// Whether every trade of the interval was seen.
+    /// Whether everything that was asked for is in the interval.
     pub complete: bool,
+    /// Whether the feed vouches that every trade of `[from, to)` was read, so that a later run may go on from `to`;
+    /// without it the interval is only that of the bars.
+    pub gapless: bool,
     /// Bars written.
     pub bars: u64,
     /// Trades that count for volume in them.
     pub trades: u64,
     /// The highest revision among them.
     pub revision: u32,
+}
+
+/// A feed's word for one interval of one symbol, from its first trade asked for to the last delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Covered {
+    /// The instrument.
+    pub symbol: Symbol,
+    /// Start of the interval asked for, included.
+    pub from: Timestamp,
+    /// Every trade of the interval before this instant was delivered; the interval's end when it is complete.
+    pub to: Timestamp,
+    /// Whether every trade of the interval was delivered.
+    pub complete: bool,
+}
+
+impl Covered {
+    /// What is left of the word when these trades, in order of time, did not arrive after all.
+    #[must_use]
+    pub fn without(self, lost: &[Trade]) -> Covered {
+        let is_inside = |trade: &&Trade| {
+            trade.symbol == self.symbol && self.from <= trade.time && (trade.time < self.to || !self.complete)
+        };
+        match lost.iter().find(is_inside) {
+            Some(first) => Covered { to: self.to.min(first.time), complete: false, ..self },
+            None => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Covered;
+    use crate::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
+
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(nanos).unwrap()
+    }
+
+    fn symbol(name: &str) -> Symbol {
+        name.parse().unwrap()
+    }
+
+    fn trade(name: &str, nanos: i64) -> Trade {
+        Trade {
+            symbol: symbol(name),
+            time: at(nanos),
+            sequence: 0,
+            id: TradeId::NONE,
+            price: Price::from_raw(1),
+            size: Size::ZERO,
+            conditions: Conditions::NONE,
+            venue: 0,
+            correction: 0,
+            side: Side::Unknown,
+            sequenced: false,
+        }
+    }
+
+    #[test]
+    fn lost_trades_shorten_what_is_vouched_for() {
+        let whole = Covered { symbol: symbol("A"), from: at(10), to: at(20), complete: true };
+        assert_eq!(whole.without(&[trade("B", 15), trade("A", 20), trade("A", 5)]), whole);
+        let short = whole.without(&[trade("A", 15), trade("A", 18)]);
+        assert_eq!((short.to, short.complete), (at(15), false));
+        let part = Covered { complete: false, ..whole };
+        assert_eq!(part.without(&[trade("A", 25)]), part);
+        assert_eq!(part.without(&[trade("A", 12)]).to, at(12));
+    }
 }

@@ -1,7 +1,7 @@
 //! Where trades come from.
 
 use super::history::Gap;
-use crate::model::Trade;
+use crate::model::{Covered, Trade};
 use futures::future::BoxFuture;
 use std::error::Error;
 
@@ -59,6 +59,12 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
         FeedStats::default()
     }
 
+    /// What the feed can vouch for so far, one entry per interval asked for, in the order of their trades; empty
+    /// for a feed that was asked for no interval.
+    fn coverage(&self) -> Vec<Covered> {
+        Vec::new()
+    }
+
     /// Takes the holes that stay open: the bars they touch are marked `gap`. Asked after every batch; a hole is
     /// told before the trades that come after it.
     fn take_gaps(&mut self) -> Vec<Gap> {
@@ -81,5 +87,9 @@ impl TradeFeed for Box<dyn TradeFeed> {
 
     fn take_gaps(&mut self) -> Vec<Gap> {
         self.as_mut().take_gaps()
+    }
+
+    fn coverage(&self) -> Vec<Covered> {
+        self.as_ref().coverage()
     }
 }

@@ -10,7 +10,7 @@ mod state;
 mod tap;
 
 pub use crate::engine::retry::Remedy;
-pub use crate::model::WriteItem;
+pub use crate::model::{Covered, WriteItem};
 pub use clock::Clock;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 pub use history::{Gap, GapError, GapFill, GapSource};

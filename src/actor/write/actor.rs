@@ -182,6 +182,8 @@ impl Writer {
                     self.on_update(shard, update);
                 }
             }
+            Some(ShardMessage::Earlier(manifests)) => self.delivery.resume(manifests),
+            Some(ShardMessage::Covered { specs, covered }) => self.delivery.covered(&specs, &covered),
             Some(ShardMessage::End) => self.shards_open -= 1,
             None => {
                 self.inbox_open = false;

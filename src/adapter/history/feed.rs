@@ -1,20 +1,21 @@
 //! The feed: several symbols at once, each in order, none holding the others.
 //!
 //! Spawns nothing: the fetches live in the feed and move on while it is asked for trades. Memory is at
-//! most two pages per symbol in flight, whatever the length of the intervals. A symbol that fails ends
-//! alone; its error is given when the others are done, except where the whole source is denied.
+//! most two pages per symbol in flight, whatever the length of the intervals. The ranges of one symbol follow
+//! each other, so that its trades stay in order. A symbol that fails ends alone, its later ranges with it; its
+//! error is given when the others are done, except where the whole source is denied.
 
 use super::error::HistoryError;
 use super::fetch::Tally;
 use super::pager::{Leaf, Pages};
 use super::progress::{Coverage, Progress, SymbolRange};
 use super::source::HistorySource;
-use crate::model::Trade;
+use crate::model::{Covered, Symbol, Timestamp, Trade};
 use crate::port::{FeedError, FeedStats, Remedy, TradeBatch, TradeFeed};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub struct HistoryFeed {
     source: HistorySource,
     ranges: Vec<SymbolRange>,
     waiting: VecDeque<usize>,
+    busy: HashSet<Symbol>,
     in_flight: FuturesUnordered<BoxFuture<'static, Turn>>,
     ready: VecDeque<Ready>,
     failed: Option<HistoryError>,
@@ -53,16 +55,23 @@ pub struct HistoryFeed {
 }
 
 impl HistoryFeed {
-    /// A feed of `ranges`, started in their order; a range that is empty is covered at once.
+    /// A feed of `ranges`, started in their order, which for each symbol is that of time; a range that is empty is
+    /// covered at once.
     pub fn new(source: &HistorySource, ranges: Vec<SymbolRange>) -> HistoryFeed {
+        HistoryFeed::as_of(source, ranges, Timestamp::MAX)
+    }
+
+    /// A feed of `ranges` as far as the venue knows them at `now`: a range that ends later is never complete.
+    pub fn as_of(source: &HistorySource, ranges: Vec<SymbolRange>, now: Timestamp) -> HistoryFeed {
         HistoryFeed {
             name: source.name().to_owned(),
             source: source.clone(),
             waiting: (0..ranges.len()).collect(),
+            busy: HashSet::new(),
             in_flight: FuturesUnordered::new(),
             ready: VecDeque::new(),
             failed: None,
-            progress: Progress::new(&ranges),
+            progress: Progress::new(&ranges, now),
             ranges,
             tally: Arc::new(Tally::default()),
             left_at: None,
@@ -101,11 +110,12 @@ impl HistoryFeed {
 
     fn start_waiting(&mut self) {
         while self.in_flight.len() < self.source.symbols_in_flight
-            && let Some(index) = self.waiting.pop_front()
+            && let Some(index) = self.next_idle()
         {
             match self.ranges.get(index) {
                 Some(range) if range.from < range.to => {
                     let pages = self.source.walk(*range, &self.tally, index);
+                    self.busy.insert(range.symbol);
                     self.in_flight.push(turn(index, pages));
                 }
                 Some(_) | None => self.progress.on_complete(index),
@@ -113,11 +123,21 @@ impl HistoryFeed {
         }
     }
 
+    /// Takes the first waiting range of a symbol that is not being fetched.
+    fn next_idle(&mut self) -> Option<usize> {
+        let is_idle = |index: &usize| !self.busy.contains(&self.ranges[*index].symbol);
+        let place = self.waiting.iter().position(is_idle)?;
+        self.waiting.remove(place)
+    }
+
     fn on_turn(&mut self, Turn { index, pages, leaf }: Turn) {
         let leaf = match leaf {
             Ok(leaf) => leaf,
             Err(error) => return self.on_failed(error),
         };
+        if leaf.is_last {
+            self.busy.remove(&self.ranges[index].symbol);
+        }
         self.progress.on_page(index, leaf.duplicates);
         if !leaf.is_last {
             self.in_flight.push(turn(index, pages));
@@ -146,6 +166,10 @@ impl HistoryFeed {
             self.in_flight = FuturesUnordered::new();
             self.failed = Some(error);
         } else {
+            // Behind a hole, the trades of a later day would close bars that are not whole.
+            let symbol = error.symbol;
+            self.waiting.retain(|index| self.ranges[*index].symbol != symbol);
+            self.busy.remove(&symbol);
             self.failed.get_or_insert(error);
         }
     }
@@ -206,6 +230,16 @@ impl TradeFeed for HistoryFeed {
             filtered: 0,
             requests: self.tally.requests.load(Ordering::Relaxed),
         }
+    }
+
+    fn coverage(&self) -> Vec<Covered> {
+        let covered = |Coverage { range, covered_to, is_complete, .. }: Coverage| Covered {
+            symbol: range.symbol,
+            from: range.from,
+            to: covered_to,
+            complete: is_complete,
+        };
+        self.progress.coverage().into_iter().map(covered).collect()
     }
 }
 

@@ -45,10 +45,12 @@ pub struct Coverage {
 #[derive(Debug, Clone)]
 pub struct Progress {
     ranges: Arc<Mutex<Vec<Coverage>>>,
+    now: Timestamp,
 }
 
 impl Progress {
-    pub(super) fn new(ranges: &[SymbolRange]) -> Progress {
+    /// A range that ends after `now` cannot become complete.
+    pub(super) fn new(ranges: &[SymbolRange], now: Timestamp) -> Progress {
         let coverage = |&range: &SymbolRange| Coverage {
             range,
             covered_to: range.from,
@@ -57,7 +59,7 @@ impl Progress {
             trades: 0,
             duplicates: 0,
         };
-        Progress { ranges: Arc::new(Mutex::new(ranges.iter().map(coverage).collect())) }
+        Progress { ranges: Arc::new(Mutex::new(ranges.iter().map(coverage).collect())), now }
     }
 
     /// The state of every range now.
@@ -89,7 +91,11 @@ impl Progress {
     }
 
     pub(super) fn on_complete(&self, index: usize) {
+        let now = self.now;
         self.change(index, |coverage| {
+            if now < coverage.range.to {
+                return;
+            }
             coverage.covered_to = coverage.range.to.max(coverage.range.from);
             coverage.is_complete = true;
         });

@@ -118,6 +118,7 @@ fn encode_manifest(manifest: &Manifest, out: &mut Vec<u8>) {
     out.extend_from_slice(&manifest.from.as_nanos().to_le_bytes());
     out.extend_from_slice(&manifest.to.as_nanos().to_le_bytes());
     out.push(u8::from(manifest.complete));
+    out.push(u8::from(manifest.gapless));
     out.extend_from_slice(&manifest.bars.to_le_bytes());
     out.extend_from_slice(&manifest.trades.to_le_bytes());
     out.extend_from_slice(&manifest.revision.to_le_bytes());
@@ -292,6 +293,7 @@ impl<'a> Reader<'a> {
             from: self.time("from")?,
             to: self.time("to")?,
             complete: self.flag("complete")?,
+            gapless: self.flag("gapless")?,
             bars: self.u64()?,
             trades: self.u64()?,
             revision: self.u32()?,

@@ -323,6 +323,7 @@ fn json_of(table: StateTable, row: &StateRow) -> serde_json::Value {
             "from": manifest.from.to_string(),
             "to": manifest.to.to_string(),
             "complete": manifest.complete,
+            "gapless": manifest.gapless,
             "bars": manifest.bars,
             "trades": manifest.trades,
             "revision": manifest.revision,

@@ -101,18 +101,9 @@ fn manifests() -> impl Strategy<Value = Manifest> {
     let date = (-9999i16..=9999, 1i8..=12, 1i8..=28)
         .prop_map(|(year, month, day)| jiff::civil::Date::new(year, month, day).unwrap());
     let zone = "[A-Za-z_/]{0,40}";
-    (specs(), date, symbols(), zone, times(), times(), any::<bool>(), any::<[u64; 2]>(), any::<u32>())
-        .prop_map(|(spec, date, symbol, zone, from, to, complete, [bars, trades], revision)| Manifest {
-            spec,
-            date,
-            symbol,
-            zone,
-            from,
-            to,
-            complete,
-            bars,
-            trades,
-            revision,
+    (specs(), date, symbols(), zone, times(), times(), any::<[bool; 2]>(), any::<[u64; 2]>(), any::<u32>())
+        .prop_map(|(spec, date, symbol, zone, from, to, [complete, gapless], [bars, trades], revision)| {
+            Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision }
         })
 }
 

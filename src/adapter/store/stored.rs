@@ -232,6 +232,8 @@ struct JsonManifest<'a> {
     from: &'a str,
     to: &'a str,
     complete: bool,
+    #[serde(default)]
+    gapless: bool,
     bars: u64,
     trades: u64,
     revision: u32,
@@ -250,8 +252,8 @@ pub(super) fn decode_manifest(
 ) -> Result<StoredManifest, ValueError> {
     let json: JsonManifest<'_> = from_json(value)?;
     let (from, to) = (time("from", Some(json.from))?, time("to", Some(json.to))?);
-    let JsonManifest { zone, complete, bars, trades, revision, .. } = json;
-    let manifest = Manifest { spec, date, symbol, zone, from, to, complete, bars, trades, revision };
+    let JsonManifest { zone, complete, gapless, bars, trades, revision, .. } = json;
+    let manifest = Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision };
     Ok(StoredManifest { manifest, updated_at: time("updated_at", Some(json.updated_at))? })
 }
 

@@ -69,6 +69,7 @@ pub(super) fn manifest(symbol: &str, spec: &str) -> Manifest {
         from: "2025-10-15T13:30:00Z".parse().unwrap(),
         to: "2025-10-15T20:00:00Z".parse().unwrap(),
         complete: true,
+        gapless: true,
         bars: 390,
         trades: 500_000,
         revision: 0,

@@ -94,6 +94,9 @@ pub(super) fn push_manifest(out: &mut Vec<u8>, manifest: &Manifest, updated_at: 
     push_time(out, b",\"from\":\"", manifest.from);
     push_time(out, b",\"to\":\"", manifest.to);
     out.extend_from_slice(if manifest.complete { b",\"complete\":true" } else { b",\"complete\":false" });
+    if manifest.gapless {
+        out.extend_from_slice(b",\"gapless\":true");
+    }
     push_count(out, b",\"bars\":", manifest.bars);
     push_count(out, b",\"trades\":", manifest.trades);
     push_count(out, b",\"revision\":", u64::from(manifest.revision));

@@ -71,6 +71,15 @@ impl View {
         &self.settings
     }
 
+    /// Where a bar lies: its key, and its field where the key is a hash.
+    pub fn place(&self, bar: &BarKey) -> (String, Option<String>) {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (stamp, mut key, mut field) = (self.stamp(bar), Vec::new(), Vec::new());
+        self.push_key(&mut key, bar, &stamp);
+        self.push_field(&mut field, bar, &stamp);
+        (text(key), self.settings.field.is_some().then(|| text(field)))
+    }
+
     pub(super) fn stamp(&self, bar: &BarKey) -> Stamp {
         Stamp::of(bar.start, bar.spec, &self.settings.zone)
     }

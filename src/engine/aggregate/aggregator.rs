@@ -265,7 +265,7 @@ impl Aggregator {
         }
     }
 
-    fn raise(&mut self, place: usize, time: i64, out: &mut Vec<BarUpdate>) {
+    pub(super) fn raise(&mut self, place: usize, time: i64, out: &mut Vec<BarUpdate>) {
         let track = &mut self.tracks[place];
         if time > track.seen {
             track.seen = time;
@@ -278,10 +278,13 @@ impl Aggregator {
 
     #[inline]
     pub(super) fn place(&mut self, symbol: Symbol) -> usize {
-        match self.places.get(symbol.index()) {
-            Some(&place) if place != UNKNOWN => place as usize,
-            Some(_) | None => self.enter(symbol),
-        }
+        self.known(symbol).unwrap_or_else(|| self.enter(symbol))
+    }
+
+    #[inline]
+    pub(super) fn known(&self, symbol: Symbol) -> Option<usize> {
+        let place = self.places.get(symbol.index()).filter(|place| **place != UNKNOWN);
+        place.map(|place| *place as usize)
     }
 
     #[cold]

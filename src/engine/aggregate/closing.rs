@@ -7,7 +7,7 @@ use super::aggregator::{Aggregator, Track};
 use super::cut::{Cut, CutDesk, Queued, Reorder, Threshold};
 use super::desk::Desk;
 use super::series::Series;
-use crate::model::{BarSpec, BarUpdate};
+use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp};
 
 impl Aggregator {
     /// Appends a forming update of every open bar that changed since the last call.
@@ -36,22 +36,45 @@ impl Aggregator {
         let from = out.len();
         self.advanced = i64::MAX;
         for place in 0..self.tracks.len() {
-            self.tracks[place].seen = i64::MAX;
-            for index in self.series_of(place) {
-                let (series, mut desk) = self.desk(place, index, out);
-                (desk.watermark, desk.settled) = (i64::MAX, i64::MAX);
-                series.settle(&mut desk);
-            }
-            while let Some(queued) = self.queues.get_mut(place).and_then(Reorder::release_any) {
-                self.cut(place, &queued, out);
-            }
-            for index in 0..self.cut_specs.len() {
-                let (cut, _, mut desk) = self.cut_desk(place, index, out);
-                cut.finish(&mut desk);
-            }
+            self.finish_place(place, out);
         }
         let rank = |spec: BarSpec| self.settings.specs.iter().position(|other| *other == spec);
         out[from..].sort_by_key(|update| (update.bar.symbol, rank(update.bar.spec), update.bar.start));
+    }
+
+    /// Ends the input of one symbol, as [`Aggregator::finish`] does for all.
+    pub fn finish_symbol(&mut self, symbol: Symbol, out: &mut Vec<BarUpdate>) {
+        if let Some(place) = self.known(symbol) {
+            self.finish_place(place, out);
+        }
+    }
+
+    /// Declares that no trade of one symbol before `time` is still to come: closes its bars that end by then.
+    pub fn close_before(&mut self, symbol: Symbol, time: Timestamp, out: &mut Vec<BarUpdate>) {
+        if let Some(place) = self.known(symbol) {
+            self.raise(place, time.as_nanos().saturating_add(self.settings.lateness_ns), out);
+        }
+    }
+
+    /// The specs that bars are made of.
+    pub fn specs(&self) -> &[BarSpec] {
+        &self.settings.specs
+    }
+
+    fn finish_place(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
+        self.tracks[place].seen = i64::MAX;
+        for index in self.series_of(place) {
+            let (series, mut desk) = self.desk(place, index, out);
+            (desk.watermark, desk.settled) = (i64::MAX, i64::MAX);
+            series.settle(&mut desk);
+        }
+        while let Some(queued) = self.queues.get_mut(place).and_then(Reorder::release_any) {
+            self.cut(place, &queued, out);
+        }
+        for index in 0..self.cut_specs.len() {
+            let (cut, _, mut desk) = self.cut_desk(place, index, out);
+            cut.finish(&mut desk);
+        }
     }
 
     /// Closes what the watermark of one symbol has passed.

@@ -7,7 +7,7 @@ use crate::engine::circuit::{Circuit, CircuitState, Failure, Sending, Sent, Tran
 use crate::engine::concurrency::Concurrency;
 use crate::engine::coverage::Coverage;
 use crate::engine::retry::{Backoff, Remedy};
-use crate::model::{BarState, BarUpdate, WriteItem};
+use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, WriteItem};
 use foldhash::fast::FixedState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -138,6 +138,16 @@ impl Delivery {
         let from_queue = self.flights.values().any(|flight| flight.places.is_empty());
         let spooling = self.spool.as_ref().is_some_and(Spool::is_appending);
         self.batcher.is_empty() && !from_queue && self.waiting.is_empty() && !spooling
+    }
+
+    /// Takes what earlier runs wrote: the manifests of this run add to it. Called before the first bar.
+    pub fn resume(&mut self, earlier: Vec<Manifest>) {
+        self.coverage.resume(earlier);
+    }
+
+    /// Takes a feed's word for intervals whose bars, of these specs, were all pushed.
+    pub fn covered(&mut self, specs: &[BarSpec], covered: &[Covered]) {
+        self.coverage.cover(specs, covered);
     }
 
     /// Says that no more bars come; `complete` when every trade of the input is in them.

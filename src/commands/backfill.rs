@@ -1,0 +1,143 @@
+//! `barmill backfill`: a venue's history becomes bars in the sink.
+
+use super::dispatch::{CommandError, complain};
+use super::plan::{Plan, Step};
+use super::replay::run_summary;
+use super::{dry_run, signals, source, wire};
+use barmill::adapter::clock::SystemClock;
+use barmill::adapter::history::{Coverage, HistoryFeed, Progress as Fetching};
+use barmill::cli::{BackfillArguments, Exit, FetchSummary, FetchedDay, Progress, Status, progress_lines};
+use barmill::config::{Config, Environment, SinkTarget};
+use barmill::pipeline::{End, Finished, Pipeline, Summary, WriterPorts};
+use barmill::port::Clock;
+use std::io::{stderr, stdout};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two looks at the counts for the progress lines.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// Fetches what the sink does not have and prints what came of it.
+pub(super) async fn run(
+    arguments: &BackfillArguments,
+    config: &Config,
+    environment: &Environment,
+    progress: &Progress,
+) -> Result<Exit, CommandError> {
+    let asked = &arguments.asked;
+    let config = &source::adapted(config, asked.source);
+    let target = SinkTarget::resolve(config, environment)?;
+    let zone = wire::zone(config, asked.source.is_us_equity())?;
+    let days = match source::ask(asked, config, &zone)? {
+        Ok(days) => days,
+        Err(error) => return Ok(complain("ask for these days", &error, Exit::Usage)),
+    };
+    source::tell_shut(&days, &mut stderr())?;
+    let specs = config.bars.specs.as_slice();
+    if days.days.is_empty() {
+        report(&fetched(&Plan::default(), &[], Summary::default(), 0), arguments.json, None)?;
+        return Ok(Exit::Drained);
+    }
+    // Before anything is opened, so that a missing key is told at once.
+    let history =
+        if arguments.dry_run { None } else { Some(source::open(config, asked.source, environment)?) };
+    let is_new = matches!(&target, SinkTarget::Embedded { dir } if !dir.exists());
+    let store = if arguments.dry_run && is_new {
+        None
+    } else {
+        Some(wire::store(config, &target, &zone, specs, !arguments.dry_run).await?)
+    };
+    let reader = store.as_ref().and_then(|store| store.reader.as_ref()).filter(|_| !arguments.force);
+    let plan = match reader {
+        Some(reader) => Plan::resumed(&asked.symbols(), &days.days, specs, reader).await?,
+        None => Plan::anew(&asked.symbols(), &days.days),
+    };
+    let (Some(history), Some(store)) = (history, store) else {
+        let view = wire::view_of(config, &zone, specs)?;
+        dry_run::write(&plan, config, asked.source, specs, &view, &mut stdout())?;
+        return Ok(Exit::Drained);
+    };
+    let ranges = plan.ranges();
+    if ranges.is_empty() {
+        store.sink.close().await?;
+        report(&fetched(&plan, &[], Summary::default(), 0), arguments.json, None)?;
+        return Ok(Exit::Drained);
+    }
+    let now = source::settled(&config.source, asked.source, SystemClock.now());
+    let feed = HistoryFeed::as_of(&history, ranges, now);
+    let fetching = feed.progress();
+    let settings = wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
+    let state = wire::state(config, &target);
+    let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
+    let pipeline = Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
+    let (finished, requests) = follow(pipeline, &fetching, progress).await;
+    let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
+    report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;
+    Ok(exit(finished.end))
+}
+
+fn exit(end: End) -> Exit {
+    match end {
+        End::Drained => Exit::Drained,
+        End::Aborted => Exit::Aborted,
+        End::Failed(fault) => complain("backfill", &fault, Exit::Fault),
+    }
+}
+
+/// Runs the pipeline to its end, with progress on the terminal and an ear for signals.
+async fn follow(pipeline: Pipeline, fetching: &Fetching, progress: &Progress) -> (Finished, u64) {
+    let running = pipeline.start();
+    let handle = running.handle();
+    progress.start(None);
+    let finished = tokio::select! {
+        finished = running.join() => finished,
+        () = signals::watch(handle.clone()) => unreachable!("the watch never ends"),
+        () = show(progress, fetching) => unreachable!("the show never ends"),
+    };
+    progress.finish();
+    let requests = handle.state().feeds.iter().map(|feed| feed.stats.requests).sum();
+    (finished, requests)
+}
+
+async fn show(progress: &Progress, fetching: &Fetching) {
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        progress.show(&progress_lines(&fetching.coverage(), progress.elapsed()));
+    }
+}
+
+/// Joins the plan and what became of it.
+fn fetched(plan: &Plan, coverage: &[Coverage], summary: Summary, requests: u64) -> FetchSummary {
+    let mut coverage = coverage.iter();
+    let day = |step: &Step| {
+        let (covered_to, status, pages, trades) = match step.range.and_then(|_| coverage.next()) {
+            Some(one) => {
+                let status = if one.is_complete { Status::Whole } else { Status::Incomplete };
+                (one.covered_to, status, one.pages, one.trades)
+            }
+            None => (step.day.to, Status::Already, 0, 0),
+        };
+        let (symbol, date, from, to) = (step.symbol, step.day.date, step.day.from, step.day.to);
+        FetchedDay { symbol, date, from, to, covered_to, status, pages, trades }
+    };
+    let days = plan.steps.iter().map(day).collect();
+    FetchSummary { run: run_summary(&summary), source_requests: requests, days }
+}
+
+fn report(
+    fetched: &FetchSummary,
+    is_json: bool,
+    written: Option<(&SinkTarget, u64)>,
+) -> Result<(), CommandError> {
+    if is_json {
+        fetched.write_json(&mut stdout())?;
+        return Ok(());
+    }
+    if !fetched.days.is_empty() {
+        fetched.write_table(&mut stderr())?;
+    }
+    if let Some((target, ttl_s)) = written {
+        fetched.run.write_text(target, ttl_s, &mut stderr())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What a backfill will fetch: what is asked for less what the sink has.
+
+use super::dispatch::CommandError;
+use barmill::adapter::history::SymbolRange;
+use barmill::adapter::store::{BarReader, ReadError};
+use barmill::engine::asked::AskedDay;
+use barmill::engine::resume::{Rest, resume};
+use barmill::{BarSpec, Manifest, Symbol};
+
+/// One symbol and day.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) symbol: Symbol,
+    pub(super) day: AskedDay,
+    /// What to fetch; `None` when the sink has it whole.
+    pub(super) range: Option<SymbolRange>,
+    /// Trades that earlier runs counted in it.
+    pub(super) trades_before: u64,
+}
+
+/// Every symbol and day asked for, day by day.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    /// The manifests that the run adds to.
+    pub(super) earlier: Vec<Manifest>,
+}
+
+impl Plan {
+    /// Plans to fetch everything.
+    pub(super) fn anew(symbols: &[Symbol], days: &[AskedDay]) -> Plan {
+        let mut plan = Plan::default();
+        for day in days {
+            plan.steps.extend(symbols.iter().map(|&symbol| step(symbol, *day, day.from)));
+        }
+        plan
+    }
+
+    /// Plans to fetch what the sink does not have.
+    pub(super) async fn resumed(
+        symbols: &[Symbol],
+        days: &[AskedDay],
+        specs: &[BarSpec],
+        reader: &BarReader,
+    ) -> Result<Plan, CommandError> {
+        let mut plan = Plan::default();
+        for day in days {
+            let mut stored = Vec::new();
+            for &spec in specs {
+                stored.extend(present(reader, symbols, spec, *day).await?);
+            }
+            for &symbol in symbols {
+                let own: Vec<Manifest> = stored.iter().filter(|one| one.symbol == symbol).cloned().collect();
+                plan.add(symbol, *day, specs, &own);
+            }
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, symbol: Symbol, day: AskedDay, specs: &[BarSpec], own: &[Manifest]) {
+        let resumed = resume(specs, own, day.from, day.to);
+        let mut next = match resumed.rest {
+            Rest::Nothing => Step { symbol, day, range: None, trades_before: 0 },
+            Rest::From(from) => step(symbol, day, from),
+        };
+        next.trades_before = resumed.earlier.iter().map(|one| one.trades).max().unwrap_or(0);
+        if next.range.is_some() {
+            self.earlier.extend(resumed.earlier);
+        }
+        self.steps.push(next);
+    }
+
+    /// What to fetch, in the order of the steps.
+    pub(super) fn ranges(&self) -> Vec<SymbolRange> {
+        self.steps.iter().filter_map(|step| step.range).collect()
+    }
+}
+
+fn step(symbol: Symbol, day: AskedDay, from: barmill::Timestamp) -> Step {
+    let range = SymbolRange { symbol, from, to: day.to };
+    Step { symbol, day, range: Some(range), trades_before: 0 }
+}
+
+/// The manifests of a day whose bars are in the store: these may have expired before the manifest.
+async fn present(
+    reader: &BarReader,
+    symbols: &[Symbol],
+    spec: BarSpec,
+    day: AskedDay,
+) -> Result<Vec<Manifest>, CommandError> {
+    let stored = reader.manifests(spec, day.date).await?;
+    let mut manifests: Vec<Manifest> = stored.into_iter().map(|stored| stored.manifest).collect();
+    manifests.retain(|manifest| manifest.gapless && symbols.contains(&manifest.symbol));
+    if manifests.is_empty() {
+        return Ok(manifests);
+    }
+    let names: Vec<Symbol> = manifests.iter().map(|manifest| manifest.symbol).collect();
+    let bars = match reader.days(&names, spec, day.date).await {
+        Ok(bars) => bars,
+        // The keys of bars that trades cut cannot be known in this view, so nothing can be proved.
+        Err(ReadError::Unlisted(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    manifests.retain(|manifest| {
+        let is_own = |start| manifest.from <= start && start < manifest.to;
+        let of_day = manifest.spec.interval_ns().is_none();
+        let own = bars.iter().filter(|bar| bar.symbol == manifest.symbol && (of_day || is_own(bar.start)));
+        own.count() as u64 >= manifest.bars
+    });
+    Ok(manifests)
+}

@@ -1,0 +1,139 @@
+//! `barmill record`: a venue's history is kept in a recording.
+//!
+//! What is on disk survives a crash: a recording without its mark of an orderly end is readable up to its last whole
+//! block. The mark is written only when everything asked for is in it.
+
+use super::dispatch::{CommandError, complain};
+use super::{signals, source, wire};
+use barmill::Trade;
+use barmill::adapter::clock::SystemClock;
+use barmill::adapter::file::{FileError, RecordingWriter};
+use barmill::adapter::history::{Coverage, HistoryFeed};
+use barmill::cli::{Exit, FetchSummary, FetchedDay, Progress, RecordArguments, RunSummary, Status};
+use barmill::config::{Config, Environment, Session};
+use barmill::engine::asked::AskedDay;
+use barmill::port::{Clock, FeedError, TradeFeed};
+use std::io::{Write, stderr, stdout};
+use tokio::time::Instant;
+
+/// How a recording ended.
+enum Ending {
+    Whole,
+    Stopped,
+    Failed(FeedError),
+}
+
+/// Fetches the days and prints what came of it.
+pub(super) async fn run(
+    arguments: &RecordArguments,
+    config: &Config,
+    environment: &Environment,
+    progress: &Progress,
+) -> Result<Exit, CommandError> {
+    let asked = &arguments.asked;
+    let config = &source::adapted(config, asked.source);
+    let zone = wire::zone(config, asked.source.is_us_equity())?;
+    let days = match source::ask(asked, config, &zone)? {
+        Ok(days) => days,
+        Err(error) => return Ok(complain("ask for these days", &error, Exit::Usage)),
+    };
+    source::tell_shut(&days, &mut stderr())?;
+    if days.days.is_empty() {
+        return Ok(Exit::Drained);
+    }
+    let history = source::open(config, asked.source, environment)?;
+    let ranges = source::ranges(&asked.symbols(), &days.days);
+    let now = source::settled(&config.source, asked.source, SystemClock.now());
+    let mut feed = HistoryFeed::as_of(&history, ranges, now);
+    let started = Instant::now();
+    let writer = RecordingWriter::create(&arguments.out)?;
+    progress.start(None);
+    let (mut writer, ending) = fetch(&mut feed, writer, progress).await?;
+    progress.finish();
+    let coverage = feed.coverage();
+    let is_whole = matches!(ending, Ending::Whole) && coverage.iter().all(|one| one.is_complete);
+    tokio::task::spawn_blocking(move || if is_whole { writer.finish() } else { writer.flush() }).await??;
+    let run = RunSummary {
+        trades: coverage.iter().map(|one| one.trades).sum(),
+        malformed: feed.stats().malformed,
+        elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        ..RunSummary::default()
+    };
+    let fetched =
+        FetchSummary { run, source_requests: feed.stats().requests, days: rows(&coverage, &days.days) };
+    if arguments.json {
+        fetched.write_json(&mut stdout())?;
+    } else {
+        fetched.write_table(&mut stderr())?;
+        tell(arguments, config, &zone, fetched.run.trades)?;
+    }
+    Ok(match ending {
+        Ending::Whole | Ending::Stopped => Exit::Drained,
+        Ending::Failed(error) => complain("record", &error, Exit::Fault),
+    })
+}
+
+async fn fetch(
+    feed: &mut HistoryFeed,
+    mut writer: RecordingWriter,
+    progress: &Progress,
+) -> Result<(RecordingWriter, Ending), CommandError> {
+    let mut stopped = std::pin::pin!(signals::first());
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = &mut stopped => return Ok((writer, Ending::Stopped)),
+            batch = feed.next_batch() => batch,
+        };
+        match batch {
+            Ok(Some(batch)) => writer = write(writer, batch.trades).await?,
+            Ok(None) => return Ok((writer, Ending::Whole)),
+            Err(error) => return Ok((writer, Ending::Failed(error))),
+        }
+        progress.show(&barmill::cli::progress_lines(&feed.coverage(), progress.elapsed()));
+    }
+}
+
+/// Packing and writing block, so they leave the runtime's workers alone.
+async fn write(mut writer: RecordingWriter, trades: Vec<Trade>) -> Result<RecordingWriter, CommandError> {
+    let writing = tokio::task::spawn_blocking(move || {
+        let written: Result<(), FileError> = writer.write(&trades);
+        written.map(|()| writer)
+    });
+    Ok(writing.await??)
+}
+
+fn rows(coverage: &[Coverage], days: &[AskedDay]) -> Vec<FetchedDay> {
+    let row = |one: &Coverage| {
+        let date = days.iter().find(|day| day.from == one.range.from).map(|day| day.date).unwrap_or_default();
+        FetchedDay {
+            symbol: one.range.symbol,
+            date,
+            from: one.range.from,
+            to: one.range.to,
+            covered_to: one.covered_to,
+            status: if one.is_complete { Status::Whole } else { Status::Incomplete },
+            pages: one.pages,
+            trades: one.trades,
+        }
+    };
+    coverage.iter().map(row).collect()
+}
+
+/// Says how to make the bars that a backfill would have made: a recording does not name its source.
+fn tell(
+    arguments: &RecordArguments,
+    config: &Config,
+    zone: &jiff::tz::TimeZone,
+    trades: u64,
+) -> std::io::Result<()> {
+    let session = config.bars.session;
+    let session = if session == Session::AllHours { String::new() } else { format!(" --session {session}") };
+    writeln!(
+        stderr(),
+        "Recorded {trades} trades; for their bars: barmill replay {} --rules {} --set bars.zone={}{session}",
+        arguments.out.display(),
+        config.bars.rules,
+        zone.iana_name().unwrap_or("UTC"),
+    )
+}

@@ -1,0 +1,194 @@
+//! What a request for history asks for: the sessions of civil days as exact instants.
+//!
+//! Pure. Owns the way from days and hours of a calendar to half-open intervals; daylight saving is the zone's
+//! business. Deliberately knows no symbol and no venue.
+
+use super::calendar::{Calendar, CalendarError, SessionDay, SessionKind};
+use crate::model::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+
+/// The part of one civil day that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskedDay {
+    /// The date in the zone.
+    pub date: Date,
+    /// Start, included.
+    pub from: Timestamp,
+    /// End, excluded.
+    pub to: Timestamp,
+}
+
+/// Why a day has nothing to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shut {
+    /// Saturday or Sunday.
+    Weekend,
+    /// A holiday, with its name.
+    Holiday(&'static str),
+    /// The session lies outside the time asked for, or has no minutes.
+    Outside,
+}
+
+/// Open days and shut ones, each by date.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// What is asked for.
+    pub days: Vec<AskedDay>,
+    /// What is not.
+    pub shut: Vec<(Date, Shut)>,
+}
+
+/// The hours of a market.
+#[derive(Debug, Clone)]
+pub struct Hours {
+    /// Its days.
+    pub calendar: Calendar,
+    /// The part of each day; `None` for all of every day that trades, from midnight to midnight.
+    pub kind: Option<SessionKind>,
+    /// The zone of dates and times.
+    pub zone: TimeZone,
+}
+
+impl Hours {
+    /// Adds the days of `[from, to)`, each cut to its session and to the interval.
+    ///
+    /// # Errors
+    /// [`CalendarError::OutsideRange`] for a day that the calendar does not know.
+    pub fn ask(&self, from: Timestamp, to: Timestamp, asked: &mut Asked) -> Result<(), CalendarError> {
+        let date = |time: Timestamp| self.zone.to_datetime(time.to_jiff()).date();
+        let (first, last) = (date(from), date(to.saturating_sub(1)));
+        for date in first.series(jiff::Span::new().days(1)).take_while(|date| *date <= last) {
+            match self.session(date)? {
+                Err(shut) => asked.shut.push((date, shut)),
+                Ok((open, close)) => {
+                    let (from, to) = (open.max(from), close.min(to));
+                    if from < to {
+                        asked.days.push(AskedDay { date, from, to });
+                    } else {
+                        asked.shut.push((date, Shut::Outside));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn session(&self, date: Date) -> Result<Result<(Timestamp, Timestamp), Shut>, CalendarError> {
+        match self.calendar.session(date)? {
+            SessionDay::Weekend => return Ok(Err(Shut::Weekend)),
+            SessionDay::Holiday(name) => return Ok(Err(Shut::Holiday(name))),
+            SessionDay::Normal | SessionDay::EarlyClose(_) => {}
+        }
+        let all_day = (Time::midnight(), Time::midnight());
+        let (open, close) = match self.kind {
+            Some(kind) => self.calendar.hours(date, kind)?.unwrap_or(all_day),
+            None => all_day,
+        };
+        let close_date = if close == Time::midnight() { date.tomorrow().unwrap_or(Date::MAX) } else { date };
+        let (open, close) =
+            (self.instant(date.to_datetime(open)), self.instant(close_date.to_datetime(close)));
+        Ok(if open < close { Ok((open, close)) } else { Err(Shut::Outside) })
+    }
+
+    /// The instant of a wall-clock time; one that clocks skip is taken as if they had not.
+    fn instant(&self, civil: DateTime) -> Timestamp {
+        let instant = self.zone.to_ambiguous_timestamp(civil).compatible().ok();
+        instant.and_then(|instant| Timestamp::from_jiff(instant).ok()).unwrap_or(Timestamp::EPOCH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Hours, Shut};
+    use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
+    use crate::model::Timestamp;
+    use jiff::civil::{Date, Time, date, time};
+    use jiff::tz::TimeZone;
+
+    fn new_york(kind: Option<SessionKind>) -> Hours {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        Hours { calendar: Calendar::us_equities().unwrap(), kind, zone }
+    }
+
+    fn midnight(hours: &Hours, date: Date) -> Timestamp {
+        hours.instant(date.to_datetime(Time::midnight()))
+    }
+
+    fn ask(hours: &Hours, first: Date, last: Date) -> Result<Asked, CalendarError> {
+        let mut asked = Asked::default();
+        let to = midnight(hours, last.tomorrow().unwrap());
+        hours.ask(midnight(hours, first), to, &mut asked)?;
+        Ok(asked)
+    }
+
+    fn interval(hours: &Hours, day: Date) -> String {
+        let asked = ask(hours, day, day).unwrap();
+        let texts = asked.days.iter().map(|day| format!("{} {}/{}", day.date, day.from, day.to));
+        texts.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn session_is_exact_in_summer_in_winter_and_on_a_short_day() {
+        let regular = new_york(Some(SessionKind::Regular));
+        for (day, expected) in [
+            (date(2025, 7, 1), "2025-07-01 2025-07-01T13:30:00Z/2025-07-01T20:00:00Z"),
+            (date(2025, 1, 15), "2025-01-15 2025-01-15T14:30:00Z/2025-01-15T21:00:00Z"),
+            (date(2025, 11, 28), "2025-11-28 2025-11-28T14:30:00Z/2025-11-28T18:00:00Z"),
+            (date(2025, 3, 10), "2025-03-10 2025-03-10T13:30:00Z/2025-03-10T20:00:00Z"),
+        ] {
+            assert_eq!(interval(&regular, day), expected);
+        }
+        let post = new_york(Some(SessionKind::Post));
+        assert_eq!(
+            interval(&post, date(2025, 11, 28)),
+            "2025-11-28 2025-11-28T18:00:00Z/2025-11-28T22:00:00Z"
+        );
+        let custom = new_york(Some(SessionKind::Custom(time(15, 0, 0, 0), Time::midnight())));
+        assert_eq!(
+            interval(&custom, date(2025, 7, 1)),
+            "2025-07-01 2025-07-01T19:00:00Z/2025-07-02T04:00:00Z"
+        );
+        assert_eq!(
+            interval(&new_york(None), date(2025, 7, 1)),
+            "2025-07-01 2025-07-01T04:00:00Z/2025-07-02T04:00:00Z"
+        );
+    }
+
+    #[test]
+    fn week_leaves_out_what_is_shut_and_says_why() {
+        let asked = ask(&new_york(None), date(2025, 12, 24), date(2025, 12, 28)).unwrap();
+        let open: Vec<Date> = asked.days.iter().map(|day| day.date).collect();
+        assert_eq!(open, [date(2025, 12, 24), date(2025, 12, 26)]);
+        let shut: Vec<Shut> = asked.shut.iter().map(|(_, shut)| *shut).collect();
+        assert!(matches!(shut[..], [Shut::Holiday(_), Shut::Weekend, Shut::Weekend]), "{shut:?}");
+    }
+
+    #[test]
+    fn interval_between_instants_cuts_the_sessions() {
+        let hours = new_york(Some(SessionKind::Regular));
+        let mut asked = Asked::default();
+        let (from, to) = ("2025-07-01T19:00:00Z".parse().unwrap(), "2025-07-02T13:00:00Z".parse().unwrap());
+        hours.ask(from, to, &mut asked).unwrap();
+        assert_eq!((asked.days.len(), asked.days[0].from), (1, from));
+        assert_eq!(asked.shut, [(date(2025, 7, 2), Shut::Outside)]);
+    }
+
+    #[test]
+    fn market_that_never_closes_asks_for_its_day_and_weekends_too() {
+        let hours = Hours { calendar: Calendar::always_open(), kind: None, zone: TimeZone::UTC };
+        assert_eq!(
+            interval(&hours, date(2025, 10, 18)),
+            "2025-10-18 2025-10-18T00:00:00Z/2025-10-19T00:00:00Z"
+        );
+    }
+
+    #[test]
+    fn year_without_a_calendar_is_refused_unless_normal_days_are_assumed() {
+        let mut hours = new_york(Some(SessionKind::Regular));
+        let error = ask(&hours, date(1999, 12, 31), date(1999, 12, 31)).unwrap_err();
+        assert!(matches!(error, CalendarError::OutsideRange { .. }));
+        hours.calendar = hours.calendar.assume_normal();
+        assert_eq!(ask(&hours, date(1999, 12, 31), date(1999, 12, 31)).unwrap().days.len(), 1);
+    }
+}
