@@ -9,3 +9,4 @@ pub mod paced;
 pub mod state;
 pub mod store;
 pub mod stream;
+pub mod venue;

@@ -1,0 +1,4 @@
+//! The simulated venues, heard by the real feeds.
+
+mod feeds;
+mod stage;

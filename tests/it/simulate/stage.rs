@@ -1,0 +1,110 @@
+//! Trades to serve, a venue that serves them, and the settings to listen to it.
+
+use barmill::adapter::history::{BinanceTrades, HistorySettings};
+use barmill::adapter::live::{BinanceStream, CoinbaseApi, LiveSettings};
+use barmill::adapter::venue::{Simulator, SimulatorSettings, Tape, Venue, View};
+use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
+use std::net::SocketAddr;
+use tokio::task::JoinSet;
+
+pub(crate) const ALL: [Venue; 5] =
+    [Venue::Massive, Venue::Alpaca, Venue::Binance, Venue::Coinbase, Venue::Kraken];
+
+/// 2026-01-05T14:30:00Z.
+pub(crate) fn dawn() -> Timestamp {
+    "2026-01-05T14:30:00Z".parse().unwrap()
+}
+
+pub(crate) fn names(venue: Venue) -> [&'static str; 3] {
+    match venue {
+        Venue::Massive | Venue::Alpaca => ["AAA", "BBB", "CCC"],
+        Venue::Binance => ["AAAUSDT", "BBBUSDT", "CCCUSDT"],
+        Venue::Coinbase => ["AAA-USD", "BBB-USD", "CCC-USD"],
+        Venue::Kraken => ["AAA/USD", "BBB/USD", "CCC/USD"],
+    }
+}
+
+/// Trades of three symbols over `span_ns`, bursts and equal instants among them, each with what its venue tells.
+pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Trade> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let names: Vec<Symbol> = names(venue).iter().map(|name| name.parse().unwrap()).collect();
+    let step = span_ns / i64::try_from(len).unwrap();
+    let mut time = dawn();
+    let mut numbers = [1_000u64; 3];
+    let trade = |_| {
+        time = match random.u8(0..10) {
+            0..3 => time,
+            3..6 => time.saturating_add(random.i64(1..200_000)),
+            _ => time.saturating_add(random.i64(0..step * 4)),
+        };
+        let which = random.usize(0..3);
+        numbers[which] += if venue == Venue::Massive { random.u64(1..5) } else { 1 };
+        let size = Size::from_raw(u128::from(random.u64(1..900)) * 100_000_000).unwrap();
+        let price = Price::from_raw(100_000_000_000 + 10_000_000 * random.u64(0..100));
+        let number = numbers[which];
+        let mut trade = Trade::new(names[which], time, price, size);
+        trade.id = TradeId::from_number(number);
+        trade.sequence = number;
+        trade.sequenced = true;
+        match venue {
+            Venue::Massive => {
+                trade.conditions = Conditions::from_bits(1 << (37 * u32::from(number.is_multiple_of(3))));
+                trade.venue = 4 | 201 << 8;
+            }
+            Venue::Alpaca => {
+                trade.conditions = Conditions::from_bits(1 << 32 | 1 << 99);
+                trade.venue = u16::from(b'V');
+            }
+            Venue::Binance | Venue::Coinbase | Venue::Kraken => {
+                trade.side = if random.bool() { Side::Buy } else { Side::Sell };
+            }
+        }
+        trade
+    };
+    (0..len).map(trade).collect()
+}
+
+/// A venue that plays.
+pub(crate) struct Stage {
+    pub(crate) address: SocketAddr,
+    pub(crate) view: View,
+    _task: JoinSet<()>,
+}
+
+pub(crate) async fn play(tape: Tape, settings: SimulatorSettings) -> Stage {
+    let simulator = Simulator::bind("127.0.0.1:0".parse().unwrap(), tape, settings).await.unwrap();
+    let (address, view) = (simulator.address(), simulator.view());
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let _played = simulator.run().await;
+    });
+    Stage { address, view, _task: task }
+}
+
+impl Stage {
+    pub(crate) fn live(&self, venue: Venue) -> LiveSettings {
+        let address = self.address;
+        let (mut settings, path) = match venue {
+            Venue::Massive => (LiveSettings::massive("live-key".into()), "stocks"),
+            Venue::Alpaca => (LiveSettings::alpaca("live-id".into(), "live-key".into()), "v2/sip"),
+            Venue::Binance => (LiveSettings::binance(BinanceStream::Single), "stream?timeUnit=MICROSECOND"),
+            Venue::Coinbase => (LiveSettings::coinbase(CoinbaseApi::Advanced), ""),
+            Venue::Kraken => (LiveSettings::kraken(), "v2"),
+        };
+        settings.url = format!("ws://{address}/{path}");
+        settings
+    }
+
+    pub(crate) fn history(&self, venue: Venue) -> HistorySettings {
+        let mut settings = match venue {
+            Venue::Massive => HistorySettings::massive(Some("live-key".into())),
+            Venue::Alpaca => HistorySettings::alpaca(Some("live-id".into()), Some("live-key".into())),
+            Venue::Binance => HistorySettings::binance(BinanceTrades::Single),
+            Venue::Coinbase => HistorySettings::coinbase(),
+            Venue::Kraken => HistorySettings::kraken(),
+        };
+        settings.base_url = format!("http://{}", self.address);
+        settings.rate_per_min = 10_000_000;
+        settings
+    }
+}
