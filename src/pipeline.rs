@@ -6,13 +6,13 @@
 mod builder;
 mod outcome;
 
-pub use crate::actor::{PaceSettings, ResumeSettings, WriterPorts, WriterSettings};
+pub use crate::actor::{
+    FailureCounts, FeedCounts, PaceSettings, ResumeSettings, WriterCounts, WriterPorts, WriterSettings,
+};
 pub use builder::{BuildError, PipelineBuilder};
 pub use outcome::{End, Finished, State, Summary};
 
-use crate::actor::{
-    AggregateActor, Fault, FeedActor, FeedCounts, FeedIndex, ShardMessage, Supervisor, Writer, WriterCounts,
-};
+use crate::actor::{AggregateActor, Fault, FeedActor, FeedIndex, ShardMessage, Supervisor, Writer};
 use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
 use crate::model::{BarUpdate, Manifest, Trade};
 use crate::port::TradeFeed;

@@ -14,4 +14,4 @@ pub use feed::{FeedActor, FeedCounts};
 pub use message::{FeedIndex, FeedMessage, ShardMessage};
 pub use pace::PaceSettings;
 pub use supervise::Supervisor;
-pub use write::{ResumeSettings, Writer, WriterCounts, WriterPorts, WriterSettings};
+pub use write::{FailureCounts, ResumeSettings, Writer, WriterCounts, WriterPorts, WriterSettings};

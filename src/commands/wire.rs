@@ -2,7 +2,7 @@
 
 use barmill::BarSpec;
 use barmill::adapter::clock::SystemClock;
-use barmill::adapter::state::{LazyState, StateSettings};
+use barmill::adapter::state::{Bounds, LazyState, StateSettings};
 use barmill::adapter::store::{
     EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings, RestSettings,
     SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings,
@@ -138,6 +138,14 @@ fn session(session: config::Session, zone: &TimeZone) -> Option<SessionWindows> 
 
 fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
     let writer = &config.writer;
+    let is_server = match config.sink.url {
+        config::SinkUrl::Embedded(_) | config::SinkUrl::Stdout | config::SinkUrl::Null => false,
+        config::SinkUrl::Redis(_)
+        | config::SinkUrl::RedisFromEnvironment
+        | config::SinkUrl::Upstash(_)
+        | config::SinkUrl::UpstashFromEnvironment => true,
+    };
+    let limit = |commands: u64| (is_server && commands > 0).then_some(commands);
     WriterSettings {
         delivery: DeliverySettings {
             batch: BatchLimits {
@@ -153,13 +161,21 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
                 backoff: Duration::from_millis(writer.backoff_ms),
                 backoff_max: Duration::from_millis(writer.backoff_max_ms),
             },
-            keeps_recent: tempo == Tempo::Live,
-            probes: ProbePolicy::default(),
+            keeps_recent: tempo == Tempo::Live && config.run.recent_s > 0,
+            probes: ProbePolicy {
+                outage: Duration::from_millis(writer.probe_ms),
+                outage_max: Duration::from_millis(writer.probe_max_ms),
+                quota: Duration::from_millis(writer.quota_probe_ms),
+                quota_max: Duration::from_millis(writer.quota_probe_max_ms),
+            },
             zone: zone.clone(),
             seed: u64::from(std::process::id()),
         },
         timeout: Duration::from_millis(config.redis.timeout_ms),
-        budget: BudgetLimits::default(),
+        budget: BudgetLimits {
+            per_day: limit(writer.commands_per_day),
+            per_month: limit(writer.commands_per_month),
+        },
         resume: None,
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
         pace: PaceSettings {
@@ -174,10 +190,21 @@ pub(super) fn state(config: &Config, target: &SinkTarget) -> Option<Arc<dyn Stat
     match target {
         SinkTarget::Stdout | SinkTarget::Null => None,
         SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
-            let settings = StateSettings::new(config.run.state_dir.clone());
-            Some(Arc::new(LazyState::new(settings, Arc::new(SystemClock))))
+            Some(Arc::new(LazyState::new(state_settings(config), Arc::new(SystemClock))))
         }
     }
+}
+
+/// Where the state lies and what it may grow to.
+pub(super) fn state_settings(config: &Config) -> StateSettings {
+    const MEBIBYTE: u64 = 1 << 20;
+    let run = &config.run;
+    let bounds = Bounds {
+        spool_bytes_max: run.spool_max_mb * MEBIBYTE,
+        recent_age_max: Duration::from_secs(run.recent_s),
+        recent_bytes_max: run.recent_max_mb * MEBIBYTE,
+    };
+    StateSettings { bounds, ..StateSettings::new(run.state_dir.clone()) }
 }
 
 /// Opens the store that the config names, with its view in `zone`.
@@ -244,6 +271,7 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
         resp: RespSettings {
             connect_timeout,
             response_timeout: read_timeout,
+            idle_max: (redis.ping_interval_ms > 0).then(|| Duration::from_millis(redis.ping_interval_ms)),
             ca_file: redis.ca_file.clone(),
             ..RespSettings::default()
         },

@@ -6,6 +6,7 @@ use super::settings::Config;
 use super::sink::SinkUrl;
 use super::source::Sources;
 use super::view::ViewKind;
+use super::writer::Guard;
 use crate::model::{BarUpdate, Trade};
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -78,6 +79,33 @@ impl Checker<'_> {
         self.source_limits();
         let backoff_max = ("writer.backoff_max_ms", writer.backoff_max_ms);
         self.at_most(("writer.backoff_ms", writer.backoff_ms), backoff_max, "which bounds every wait");
+        let probe_max = ("writer.probe_max_ms", writer.probe_max_ms);
+        self.at_most(("writer.probe_ms", writer.probe_ms), probe_max, "which bounds every wait");
+        let quota_max = ("writer.quota_probe_max_ms", writer.quota_probe_max_ms);
+        self.at_most(("writer.quota_probe_ms", writer.quota_probe_ms), quota_max, "which bounds every wait");
+        self.budget();
+    }
+
+    /// A batch that costs more than a whole budget would never go.
+    fn budget(&mut self) {
+        let Config { writer, view, .. } = &self.loaded.config;
+        // As `adapter::store` counts, when every bar of the batch has a key of its own; docs/stores.md tells the costs.
+        let per_bar = match (view.kind, writer.guard) {
+            (ViewKind::SymbolDay | ViewKind::Minute, Guard::Off) => 2,
+            (ViewKind::SymbolDay | ViewKind::Minute, Guard::Fence) => 7,
+            (ViewKind::KeyPerBar, Guard::Off) | (ViewKind::Publish, _) => 1,
+            (ViewKind::KeyPerBar, Guard::Fence) => 4,
+            (ViewKind::Stream, _) => 3,
+        };
+        let beside = u64::from(view.also_stream().is_some()) * 3 + u64::from(view.also_publish().is_some());
+        let batch = ("writer.batch_len_max", count(writer.batch_len_max));
+        let (day, month) = (writer.commands_per_day, writer.commands_per_month);
+        let never = "so that a batch of it could never be sent within the budget";
+        for (key, commands) in [("writer.commands_per_day", day), ("writer.commands_per_month", month)] {
+            if commands > 0 {
+                self.at_most(batch, (key, commands / (per_bar + beside)), never);
+            }
+        }
     }
 
     fn source_limits(&mut self) {

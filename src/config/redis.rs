@@ -20,7 +20,7 @@ section! {
         connections_max: usize = 20, 1..=1_000;
         /// Idle connections kept open, 0 to 1,000; at most `connections_max`.
         connections_idle_max: usize = 10, 0..=1_000;
-        /// Milliseconds between HTTP/2 pings, also while idle; 0 sends none.
+        /// Milliseconds between signs of life of an idle connection: HTTP/2 pings, or PING over RESP; 0 sends none.
         ping_interval_ms: u64 = 15_000, 0..=600_000;
         /// Milliseconds a ping may stay unanswered before the connection is given up, 1 to 10 minutes.
         ping_timeout_ms: u64 = 5_000, 1..=600_000;

@@ -10,6 +10,12 @@ section! {
         drain_timeout_ms: u64 = 25_000, 0..=3_600_000;
         /// The folder of spool and checkpoint.
         state_dir: PathBuf = PathBuf::from("barmill-data");
+        /// Mebibytes of spool and dead letters, 1 to 1,048,576; full, the sources wait.
+        spool_max_mb: u64 = 1_024, 1..=1_048_576;
+        /// Seconds for which closed bars that a live store acked are kept for `reconcile`; 0 keeps none.
+        recent_s: u64 = 10_800, 0..=604_800;
+        /// Mebibytes of such bars, 1 to 1,048,576; beyond it the oldest are forgotten.
+        recent_max_mb: u64 = 256, 1..=1_048_576;
         /// Milliseconds between two saved places of a replay, from which it goes on after a crash; 0 saves none.
         checkpoint_every_ms: u64 = 5_000, 0..=3_600_000;
         /// Mebibytes that the queues and the requests in flight may hold together, 1 to 1,048,576.

@@ -25,6 +25,18 @@ section! {
         backoff_ms: u64 = 500, 1..=600_000;
         /// Milliseconds of the longest wait between attempts; at least `backoff_ms`.
         backoff_max_ms: u64 = 30_000, 1..=3_600_000;
+        /// Commands a UTC day, retries included; 0 is no limit. Counted for Redis and Upstash, over restarts.
+        commands_per_day: u64 = 0, 0..=1_000_000_000_000;
+        /// Commands a UTC month, retries included; 0 is no limit.
+        commands_per_month: u64 = 0, 0..=1_000_000_000_000;
+        /// Milliseconds before the first probe of a store that is out; doubles with each further one, with jitter.
+        probe_ms: u64 = 1_000, 100..=600_000;
+        /// Milliseconds of the longest wait between such probes; at least `probe_ms`.
+        probe_max_ms: u64 = 30_000, 100..=3_600_000;
+        /// Milliseconds before the first probe of a used-up quota; doubles with each further one, with jitter.
+        quota_probe_ms: u64 = 60_000, 1_000..=86_400_000;
+        /// Milliseconds of the longest wait between such probes; at least `quota_probe_ms`.
+        quota_probe_max_ms: u64 = 900_000, 1_000..=86_400_000;
         /// Whether a second writer of the namespace is kept out.
         guard: Guard = Guard::Off;
         /// Milliseconds that the lease of `guard = "fence"` lives without renewal.

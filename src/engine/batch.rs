@@ -182,6 +182,17 @@ impl Batcher {
         std::mem::take(&mut self.queue).into_values().map(|pending| pending.item).collect()
     }
 
+    /// Lets every forming update that waits go, and answers how many.
+    pub fn drop_forming(&mut self) -> u64 {
+        let places: Vec<u64> = self.forming.drain().map(|(_, place)| place).collect();
+        for place in &places {
+            if let Some(dropped) = self.queue.remove(place) {
+                self.bytes -= dropped.weight;
+            }
+        }
+        places.len() as u64
+    }
+
     /// Releases an item whose fate is known, so that newer updates of its bar may go.
     pub fn landed(&mut self, item: &WriteItem) {
         if let Entry::Occupied(mut count) = self.in_flight.entry(key_of(item)) {

@@ -40,9 +40,10 @@ pub enum Sending {
 }
 
 /// Where the circuit stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CircuitState {
     /// The store takes what comes.
+    #[default]
     Closed,
     /// The store is out; batches go to the spool.
     Open {
@@ -63,6 +64,18 @@ pub enum CircuitState {
         /// As for [`CircuitState::Open`].
         failures: u32,
     },
+}
+
+impl CircuitState {
+    /// The name in figures and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CircuitState::Closed => "closed",
+            CircuitState::Open { .. } => "open",
+            CircuitState::Paused { .. } => "paused",
+            CircuitState::Draining { .. } => "draining",
+        }
+    }
 }
 
 /// A change worth one log line.

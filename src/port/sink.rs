@@ -99,7 +99,12 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Keeps alive what the sink holds in the store; cheap when a write has just done so.
+    /// What one beat costs; the writer paces and counts it like a write.
+    fn beat_cost(&self) -> Cost {
+        Cost { requests: 1, commands: 1 }
+    }
+
+    /// Keeps alive what the sink holds in the store, and finds out whether the store still answers; cheap when a write has just done so.
     ///
     /// # Errors
     /// [`SinkError`] with [`Remedy::Fatal`] when another writer has taken over.

@@ -4,18 +4,19 @@
 //! what came of it. While Delivery has no room the inbox is not read: that is the backpressure.
 
 use super::attempt::{self, Report};
-use super::log::{self, Failed};
+use super::beat::Beat;
 use super::rest;
 use super::resume::Resume;
 use super::settings::{WriterCounts, WriterSettings};
-use crate::actor::fault::{Failure, Fault, chain};
+use super::spending::Savings;
+use crate::actor::fault::{Failure, Fault};
 use crate::actor::message::ShardMessage;
 use crate::actor::pace::Pace;
-use crate::engine::budget::{Budget, BudgetLimits, BudgetVerdict};
+use crate::engine::budget::{Budget, BudgetLimits};
 use crate::engine::circuit::CircuitState;
-use crate::engine::delivery::{Delivery, Landed, Parcel, Verdict, Work, bar_of};
-use crate::model::{BarState, BarUpdate, WriteItem};
-use crate::port::{BarSink, Clock, Committed, Remedy, SinkError, StateError, StateStore};
+use crate::engine::delivery::{Delivery, Work};
+use crate::model::{BarUpdate, WriteItem};
+use crate::port::{BarSink, Clock, StateStore};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
@@ -47,24 +48,28 @@ pub struct WriterPorts {
 #[derive(Debug)]
 pub struct Writer {
     pub(super) ports: WriterPorts,
-    settings: WriterSettings,
+    pub(super) settings: WriterSettings,
     pub(super) delivery: Delivery,
-    pace: Arc<Pace>,
+    pub(super) pace: Arc<Pace>,
     pub(super) budget: Budget,
     pub(super) inbox: mpsc::Receiver<ShardMessage>,
-    inbox_open: bool,
+    pub(super) inbox_open: bool,
     shards_open: usize,
     abort: CancellationToken,
     pub(super) work: FuturesUnordered<BoxFuture<'static, Report>>,
-    origin: Instant,
+    pub(super) origin: Instant,
     /// When the store last took something, since the start.
-    progress: Duration,
+    pub(super) progress: Duration,
+    pub(super) beat: Beat,
+    pub(super) savings: Savings,
+    /// Set while nothing is taken in.
+    blocked_since: Option<Duration>,
     pub(super) resume: Option<Resume>,
     /// Set while a place is to be saved: nothing is taken in until nothing is outstanding.
     pausing: bool,
     pub(super) failure: Option<Failure>,
     pub(super) counts: watch::Sender<WriterCounts>,
-    acked: broadcast::Sender<BarUpdate>,
+    pub(super) acked: broadcast::Sender<BarUpdate>,
 }
 
 impl Writer {
@@ -88,6 +93,9 @@ impl Writer {
             work: FuturesUnordered::new(),
             origin: Instant::now(),
             progress: Duration::ZERO,
+            beat: Beat::new(ports.sink.beat_interval()),
+            savings: Savings::default(),
+            blocked_since: None,
             resume: None,
             pausing: false,
             failure: None,
@@ -133,7 +141,9 @@ impl Writer {
     /// Takes up what an earlier run left.
     async fn resume(&mut self) -> Result<(), Fault> {
         let Some(state) = &self.ports.state else { return Ok(()) };
-        let spooled = state.spool_stats().await.map_err(Fault::State)?.items;
+        let held = state.spool_stats().await.map_err(Fault::State)?;
+        let spooled = held.items;
+        self.counts.send_modify(|counts| counts.spool_bytes = held.bytes + held.dead_bytes);
         let used = state.budget_load().await.map_err(Fault::State)?;
         if spooled > 0 {
             tracing::info!(
@@ -153,7 +163,8 @@ impl Writer {
 
     async fn next_event(&mut self) -> Event {
         let deadline =
-            [self.delivery.deadline(), self.stuck_at(), self.pause_at()].into_iter().flatten().min();
+            [self.delivery.deadline(), self.stuck_at(), self.pause_at(), self.beat_at(), self.saving_at()];
+        let deadline = deadline.into_iter().flatten().min();
         let deadline = deadline.map(|due| self.origin + due);
         let has_room = self.inbox_open && self.delivery.has_room();
         tokio::select! {
@@ -254,108 +265,21 @@ impl Writer {
                 }
             }
         }
+        self.launch_beat();
+        self.save_budget();
     }
 
-    /// One attempt, unless the budget forbids it.
-    fn send(&mut self, parcel: Parcel) {
-        let commands = u64::from(self.ports.sink.cost(&parcel.items).commands);
-        let now = self.ports.clock.now();
-        let verdict = self.budget.verdict(commands, now);
-        self.delivery.set_finals_only(verdict != BudgetVerdict::Spend);
-        if let BudgetVerdict::Exhausted(until) = verdict {
-            let failure = (Remedy::Pause, format!("the command budget is spent until {until}"));
-            let failures = vec![Some(failure); parcel.items.len()];
-            let landed = Landed { flight: parcel.flight, failures, took: Duration::ZERO };
-            self.work.push(Box::pin(std::future::ready(Report::Landed(parcel, landed, None))));
-            return;
-        }
-        if let Some(warning) = self.budget.spend(commands, now) {
-            log::budget(warning);
-        }
-        if parcel.attempts > 1 {
-            self.counts.send_modify(|counts| counts.retries += 1);
-        }
-        let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
-        self.work.push(attempt::send(parcel, sink, pace, self.settings.timeout));
-    }
-
-    pub(super) fn on_report(&mut self, report: Report) -> Result<(), Fault> {
-        match report {
-            Report::Landed(parcel, landed, error) => {
-                self.on_landed(&parcel, landed, error.as_ref());
-                Ok(())
-            }
-            Report::Committed(result) => self.on_committed(result),
-            Report::Loaded(Ok(items)) => {
-                self.delivery.loaded(items);
-                Ok(())
-            }
-            Report::Loaded(Err(error)) => Err(Fault::State(error)),
-        }
-    }
-
-    fn on_landed(&mut self, parcel: &Parcel, landed: Landed, error: Option<&SinkError>) {
-        let cause = log::cause(&landed, error);
-        for (item, failure) in parcel.items.iter().zip(&landed.failures) {
-            if failure.is_none() {
-                self.on_acked(item);
-            }
-        }
-        for verdict in self.delivery.landed(landed, self.origin.elapsed()) {
-            let (sink, attempts_max) = (self.ports.sink.name(), self.settings.delivery.retry.attempts_max);
-            log::verdict(&verdict, Failed { sink, parcel, attempts_max, cause: &cause });
-            match verdict {
-                Verdict::Dead { items } => {
-                    let items = u64::try_from(items).unwrap_or(u64::MAX);
-                    self.counts.send_modify(|counts| counts.dead_letters += items);
-                }
-                Verdict::Halted => {
-                    let cause = cause.clone();
-                    self.failure.get_or_insert(Failure { attempts: parcel.attempts, cause });
-                }
-                Verdict::Again { .. } | Verdict::Spooled { .. } => {}
-            }
-        }
-    }
-
-    fn on_acked(&mut self, item: &WriteItem) {
-        self.progress = self.origin.elapsed();
-        let Some(update) = bar_of(item) else { return };
-        self.counts.send_modify(|counts| match update.state {
-            BarState::Forming => {}
-            BarState::Final => counts.bars += 1,
-            BarState::Revised => counts.revised += 1,
-        });
-        if self.acked.receiver_count() > 0 {
-            // The update is in the store already, so a listener that has just left loses nothing.
-            let _listeners = self.acked.send(*update);
-        }
-    }
-
-    fn on_committed(&mut self, result: Result<Committed, StateError>) -> Result<(), Fault> {
+    pub(super) fn publish(&mut self) {
         let now = self.origin.elapsed();
-        match result {
-            Ok(committed) => {
-                if let Some(transition) = self.delivery.committed(committed.spool_items, now) {
-                    log::transition(transition, self.ports.sink.name(), "");
-                }
-                Ok(())
-            }
-            Err(error) => match error.remedy() {
-                Remedy::Retry { .. } => {
-                    tracing::error!(cause = %chain(&error), "the spool takes nothing, feeds wait until it does");
-                    self.delivery.commit_failed(now);
-                    Ok(())
-                }
-                Remedy::Reconnect | Remedy::Pause | Remedy::Refuse | Remedy::Fatal => {
-                    Err(Fault::State(error))
-                }
-            },
-        }
-    }
-
-    pub(super) fn publish(&self) {
+        let blocked = self.blocked_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        self.blocked_since = (self.inbox_open && !self.delivery.has_room()).then_some(now);
+        let used = self.budget.used();
         self.counts.send_modify(|counts| {
+            counts.blocked += blocked;
+            counts.left_out = self.delivery.left_out();
+            counts.circuit = self.delivery.circuit();
+            counts.pace_percent = self.pace.share();
+            (counts.day_commands, counts.month_commands) = (used.day_commands, used.month_commands);
             counts.queued = self.delivery.queued();
             counts.in_flight = self.delivery.in_flight();
             counts.coalesced = self.delivery.coalesced();

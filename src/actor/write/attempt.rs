@@ -23,6 +23,10 @@ pub(super) enum Report {
     Committed(Result<Committed, StateError>),
     /// A read of the spool.
     Loaded(Result<Vec<(u64, WriteItem)>, StateError>),
+    /// A sign of life of an idle store.
+    Beat(Result<(), SinkError>),
+    /// The commands counted so far were saved.
+    BudgetSaved(Result<Committed, StateError>),
 }
 
 /// Takes a permit and writes within the timeout.
@@ -67,8 +71,33 @@ pub(super) fn send(
             }
         };
         let landed = Landed { flight: parcel.flight, failures, took };
+        feel(&pace, sink.name(), landed.gravest().map(|(remedy, _)| *remedy));
         Report::Landed(parcel, landed, error)
     })
+}
+
+/// Asks an idle store for a sign of life, within the timeout.
+pub(super) fn beat(sink: Arc<dyn BarSink>, pace: Arc<Pace>, timeout: Duration) -> BoxFuture<'static, Report> {
+    Box::pin(async move {
+        pace.permit(sink.beat_cost()).await;
+        let result = match tokio::time::timeout(timeout, sink.beat()).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(failed(sink.as_ref(), Remedy::Reconnect, elapsed)),
+        };
+        if result.as_ref().is_err_and(|error| error.remedy != Remedy::Fatal) {
+            // Whatever the cause, the next write starts from a fresh connection.
+            let _in_time = tokio::time::timeout(timeout, sink.reconnect()).await;
+        }
+        feel(&pace, sink.name(), result.as_ref().err().map(|error| error.remedy));
+        Report::Beat(result)
+    })
+}
+
+/// Lets the pace of all requests feel what one came to.
+fn feel(pace: &Pace, sink: &str, remedy: Option<Remedy>) {
+    if let Some(wait) = pace.on_answer(remedy) {
+        tracing::warn!(wait_s = wait.as_secs_f64(), "{sink} asks for patience, all requests wait");
+    }
 }
 
 fn failed(sink: &dyn BarSink, remedy: Remedy, source: impl Into<Box<dyn Error + Send + Sync>>) -> SinkError {

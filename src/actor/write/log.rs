@@ -71,7 +71,6 @@ pub(super) fn budget(warning: BudgetWarning) {
 
 /// The cause of a failed flight: the whole batch's, else the gravest item's.
 pub(super) fn cause(landed: &Landed, error: Option<&SinkError>) -> String {
-    let gravest = || landed.failures.iter().flatten().max_by_key(|(remedy, _)| remedy.gravity());
-    error
-        .map_or_else(|| gravest().map(|(_, reason)| reason.clone()).unwrap_or_default(), |error| chain(error))
+    let gravest = || landed.gravest().map(|(_, reason)| reason.clone()).unwrap_or_default();
+    error.map_or_else(gravest, |error| chain(error))
 }

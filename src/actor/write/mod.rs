@@ -2,10 +2,13 @@
 
 mod actor;
 mod attempt;
+mod beat;
 mod log;
+mod reports;
 mod rest;
 mod resume;
 mod settings;
+mod spending;
 
 pub use actor::{Writer, WriterPorts};
-pub use settings::{ResumeSettings, WriterCounts, WriterSettings};
+pub use settings::{FailureCounts, ResumeSettings, WriterCounts, WriterSettings};

@@ -16,7 +16,7 @@ const SHARDS_END: Duration = Duration::from_secs(5);
 const COMMIT_END: Duration = Duration::from_secs(10);
 
 /// Closes the store after the last ack.
-pub(super) async fn close(writer: Writer) -> Result<(), Fault> {
+pub(super) async fn close(mut writer: Writer) -> Result<(), Fault> {
     let closed = tokio::time::timeout(writer.timeout(), writer.ports.sink.close()).await;
     let closed = closed.unwrap_or_else(|elapsed| {
         let operation = format!("close {}", writer.ports.sink.name());
@@ -34,7 +34,7 @@ pub(super) async fn close(writer: Writer) -> Result<(), Fault> {
     if let Some(state) = &writer.ports.state {
         let (now, budget) = (writer.ports.clock.now(), Some(writer.budget.used()));
         let checkpoints = writer.resume.as_ref().map(Resume::forgotten).unwrap_or_default();
-        if !checkpoints.is_empty() || (writer.has_budget() && counts.sink.commands > 0) {
+        if !checkpoints.is_empty() || (writer.has_budget() && writer.savings.are_due()) {
             state
                 .commit(Changes { now, checkpoints, budget, ..Changes::default() })
                 .await

@@ -2,8 +2,10 @@
 
 use crate::actor::pace::PaceSettings;
 use crate::engine::budget::BudgetLimits;
+use crate::engine::circuit::CircuitState;
 use crate::engine::delivery::DeliverySettings;
-use crate::port::SinkStats;
+use crate::model::Timestamp;
+use crate::port::{Remedy, SinkStats};
 use std::time::Duration;
 
 /// How the writer behaves.
@@ -43,18 +45,67 @@ pub struct WriterCounts {
     pub revised: u64,
     /// Forming updates replaced by newer ones before they were sent.
     pub coalesced: u64,
+    /// Forming updates left out so that what is left of the budget goes to final bars.
+    pub left_out: u64,
     /// Attempts after the first.
     pub retries: u64,
+    /// Attempts that failed, by what the failure called for.
+    pub failures: FailureCounts,
     /// Items waiting.
     pub queued: usize,
     /// Batches under way or waiting for their next attempt.
     pub in_flight: usize,
     /// Items in the spool.
     pub spooled: u64,
+    /// Bytes of spool and dead letters as stored, as the bound of the spool counts them.
+    pub spool_bytes: u64,
+    /// Where the circuit of the store stands.
+    pub circuit: CircuitState,
+    /// Percent of the pace that is used, 1 to 100; below 100 after failures.
+    pub pace_percent: u64,
+    /// Commands sent in the UTC day, those of earlier runs included.
+    pub day_commands: u64,
+    /// Commands sent in the UTC month, those of earlier runs included.
+    pub month_commands: u64,
+    /// Time for which the writer took nothing in, so that the sources waited.
+    pub blocked: Duration,
+    /// When the store last took something; `None` before the first time.
+    pub acked_at: Option<Timestamp>,
     /// Items the store refused, now in the dead letters.
     pub dead_letters: u64,
     /// Bars that are neither in the store nor in the spool when the run has ended.
     pub unwritten: u64,
     /// What the store's client counted.
     pub sink: SinkStats,
+}
+
+/// Failed attempts, each by the gravest remedy of its items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FailureCounts {
+    /// The store asked to be left alone for a time (`Retry-After`).
+    pub throttled: u64,
+    /// Another attempt may succeed: server errors, a store that is loading or full.
+    pub retry: u64,
+    /// No answer in time, or a broken connection.
+    pub reconnect: u64,
+    /// The quota or the budget is used up.
+    pub pause: u64,
+    /// Items that the store refuses for good.
+    pub refuse: u64,
+    /// Nothing helps before a person acts.
+    pub fatal: u64,
+}
+
+impl FailureCounts {
+    pub(super) fn add(&mut self, remedy: Remedy) {
+        let count = match remedy {
+            Remedy::Retry { after: Some(_) } => &mut self.throttled,
+            Remedy::Retry { after: None } => &mut self.retry,
+            Remedy::Reconnect => &mut self.reconnect,
+            Remedy::Pause => &mut self.pause,
+            Remedy::Refuse => &mut self.refuse,
+            Remedy::Fatal => &mut self.fatal,
+        };
+        *count += 1;
+    }
 }

@@ -19,6 +19,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
+/// Commands that a renewal is billed as where those inside a script count: EVALSHA, HMGET, TIME, HSET.
+pub(super) const RENEWAL_COMMANDS: u32 = 4;
+
 /// Whether a second writer of a namespace is kept out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Guard {
@@ -160,15 +163,16 @@ impl Fence {
         Ok(results.swap_remove(0))
     }
 
-    /// Renews the lease if it is due.
-    pub(super) async fn renew(&self, store: &dyn KeyStore, clock: &dyn Clock) -> Result<(), SinkError> {
+    /// Renews the lease if it is due; answers whether the store was asked.
+    pub(super) async fn renew(&self, store: &dyn KeyStore, clock: &dyn Clock) -> Result<bool, SinkError> {
         let number = self.number(store, clock).await?;
         let now = clock.now();
-        if self.is_due(now) {
+        let is_due = self.is_due(now);
+        if is_due {
             self.acquired(self.call(store, "renew", number).await?)?;
             self.renewed(now);
         }
-        Ok(())
+        Ok(is_due)
     }
 
     /// Ends the lease, so that the next writer need not wait.

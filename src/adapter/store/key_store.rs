@@ -7,6 +7,7 @@ use crate::port::{ItemError, Remedy, SinkError, SinkStats};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::error::Error;
+use std::time::Duration;
 
 /// What a store answers to one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,12 @@ pub trait KeyStore: Send + Sync + 'static {
     /// [`SinkError`] when the fate of all commands is unknown or the same. With [`Remedy::Refuse`] the store
     /// takes no request with these commands: a part of them may still succeed.
     fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>>;
+
+    /// How long its connection may be idle before it is asked for a sign of life; `None` where the protocol below
+    /// does so by itself, or nothing can be lost.
+    fn idle_max(&self) -> Option<Duration> {
+        None
+    }
 
     /// Forgets its connections.
     fn reconnect(&self) -> BoxFuture<'_, ()> {

@@ -33,6 +33,8 @@ pub struct RespSettings {
     pub response_timeout: Duration,
     /// Longest time that sent bytes may stay unacknowledged before the connection is given up; default 30 s.
     pub user_timeout: Duration,
+    /// How long the connection may be idle before it is asked for a sign of life; default 15 s, `None` never asks.
+    pub idle_max: Option<Duration>,
     /// PEM file with the certificates that are trusted instead of the system's, for TLS only; default none.
     pub ca_file: Option<PathBuf>,
 }
@@ -43,6 +45,7 @@ impl Default for RespSettings {
             connect_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(10),
             user_timeout: Duration::from_secs(30),
+            idle_max: Some(Duration::from_secs(15)),
             ca_file: None,
         }
     }
@@ -80,6 +83,7 @@ pub struct RespStore {
     login: redis::Pipeline,
     config: AsyncConnectionConfig,
     connect_timeout: Duration,
+    idle_max: Option<Duration>,
     live: Mutex<Option<Live>>,
     /// One permit: whoever holds it dials.
     dialling: Semaphore,
@@ -152,6 +156,7 @@ impl RespStore {
             login: login(url.info().redis_settings()),
             config,
             connect_timeout: settings.connect_timeout,
+            idle_max: settings.idle_max,
             live: Mutex::new(None),
             dialling: Semaphore::new(1),
             counters: Counters::default(),
@@ -275,6 +280,10 @@ impl KeyStore for RespStore {
 
     fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
         Box::pin(self.send(commands))
+    }
+
+    fn idle_max(&self) -> Option<Duration> {
+        self.idle_max
     }
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {

@@ -2,7 +2,7 @@
 
 use super::batch;
 use super::command::Command;
-use super::fence::{Fence, Guard};
+use super::fence::{Fence, Guard, RENEWAL_COMMANDS};
 use super::key_store::{KeyStore, failed};
 use super::plain;
 use super::script;
@@ -127,15 +127,22 @@ impl BarSink for ViewSink {
     }
 
     fn beat_interval(&self) -> Option<Duration> {
-        self.fence.as_ref().map(|fence| fence.renewal())
+        let renewal = self.fence.as_ref().map(|fence| fence.renewal());
+        [renewal, self.store.idle_max()].into_iter().flatten().min()
+    }
+
+    fn beat_cost(&self) -> Cost {
+        let commands = if self.fence.is_some() { RENEWAL_COMMANDS } else { 1 };
+        Cost { requests: 1, commands }
     }
 
     fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
-            match &self.fence {
-                Some(fence) => fence.renew(self.store.as_ref(), self.clock.as_ref()).await,
-                None => Ok(()),
-            }
+            let has_asked = match &self.fence {
+                Some(fence) => fence.renew(self.store.as_ref(), self.clock.as_ref()).await?,
+                None => false,
+            };
+            if has_asked || self.store.idle_max().is_none() { Ok(()) } else { self.ping().await }
         })
     }
 

@@ -25,7 +25,7 @@ impl Delivery {
             match failure {
                 None => {
                     settled.extend(place);
-                    self.acked(item, is_spooled);
+                    self.acked(item, is_spooled, now);
                 }
                 Some((Remedy::Refuse, reason)) if self.spool.is_some() => {
                     settled.extend(place);
@@ -65,7 +65,7 @@ impl Delivery {
         verdicts
     }
 
-    fn acked(&mut self, item: &WriteItem, is_spooled: bool) {
+    fn acked(&mut self, item: &WriteItem, is_spooled: bool, now: Duration) {
         if !is_spooled {
             self.batcher.landed(item);
             if let Some(update) = bar_of(item) {
@@ -82,6 +82,7 @@ impl Delivery {
                 recent.drain(..recent.len().div_ceil(2));
             }
             recent.push(*update);
+            spool.recent_since.get_or_insert(now);
         }
     }
 
@@ -104,8 +105,11 @@ impl Delivery {
             Failure::Outage { after } => Some(after),
             Failure::Quota => None,
         };
+        // A store that wants to be left alone for longer than any backoff is out: batches go to the spool meanwhile.
+        let is_long = after.flatten().is_some_and(|wish| self.settings.retry.backoff_max < wish);
         if !is_spooled
             && is_closed
+            && !(is_long && self.spool.is_some())
             && let Some(delay) = after.and_then(|after| self.backoff.next(flight.attempts, after))
         {
             let count = items.len();

@@ -31,6 +31,8 @@ pub struct Delivery {
     pub(super) waiting: BTreeMap<(Duration, u64), Batch>,
     pub(super) spool: Option<Spool>,
     pub(super) finals_only: bool,
+    /// Forming updates that were left out for the sake of the budget.
+    left_out: u64,
     /// Set while everything is to leave memory as soon as it can.
     pub(super) flushing: bool,
     pub(super) halted: bool,
@@ -78,6 +80,7 @@ impl Delivery {
             waiting: BTreeMap::new(),
             spool: spooled.map(|items| Spool { items, ..Spool::default() }),
             finals_only: false,
+            left_out: 0,
             flushing: false,
             halted: false,
             closing: None,
@@ -94,6 +97,7 @@ impl Delivery {
     /// Takes in an item of an estimated weight in bytes.
     pub fn push(&mut self, item: WriteItem, weight: usize, now: Duration) {
         if self.finals_only && is_forming(&item) {
+            self.left_out += 1;
             return;
         }
         self.batcher.push(item, weight, now);
@@ -101,7 +105,15 @@ impl Delivery {
 
     /// Lets forming updates go from now on, or no longer, so that what is left of a budget goes to final bars.
     pub fn set_finals_only(&mut self, finals_only: bool) {
+        if finals_only && !self.finals_only {
+            self.left_out += self.batcher.drop_forming();
+        }
         self.finals_only = finals_only;
+    }
+
+    /// Ends sending, because nothing will succeed before a person acts; what is left is for [`Delivery::rescue`].
+    pub fn stop(&mut self) {
+        self.halted = true;
     }
 
     /// Takes in an update that an earlier run left in the store or the spool: it counts, and is not sent again.
@@ -214,6 +226,11 @@ impl Delivery {
     /// Batches under way or waiting for their next attempt.
     pub fn in_flight(&self) -> usize {
         self.flights.len() + self.waiting.len()
+    }
+
+    /// Forming updates left out so that what is left of a budget goes to final bars.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Forming updates replaced by newer ones before they were sent.

@@ -26,7 +26,12 @@ pub(super) struct Spool {
     /// Nothing can be committed before this instant, because the disk took not even a removal.
     pub(super) commit_at: Duration,
     pub(super) fulls: u32,
+    /// When the first recent bar of the gathered change was acked.
+    pub(super) recent_since: Option<Duration>,
 }
+
+/// How long acked bars wait for company before they are kept: one commit serves them all, and a crash forgets no more.
+const RECENT_WAIT: Duration = Duration::from_secs(10);
 
 impl Delivery {
     pub(super) fn next_commit(&mut self, now: Duration) -> Option<StateChange> {
@@ -37,6 +42,7 @@ impl Delivery {
             return None;
         }
         let mut change = std::mem::take(&mut spool.next);
+        spool.recent_since = None;
         if now < spool.append_at {
             spool.next.append = std::mem::take(&mut change.append);
         }
@@ -139,6 +145,9 @@ impl Delivery {
             // Not even what frees space was taken.
             spool.commit_at = spool.append_at;
         }
+        if !change.recent.is_empty() {
+            spool.recent_since = Some(now);
+        }
         change.append.append(&mut spool.next.append);
         change.remove.append(&mut spool.next.remove);
         change.dead.append(&mut spool.next.dead);
@@ -169,7 +178,10 @@ impl Spool {
             return Some(self.commit_at);
         }
         let adds = !self.next.append.is_empty() || !self.next.dead.is_empty();
-        adds.then(|| self.append_at.max(self.commit_at))
+        let recent = self.recent_since.filter(|_| !self.next.recent.is_empty());
+        let recent = recent.map(|since| (since + RECENT_WAIT).max(self.commit_at));
+        let added = adds.then(|| self.append_at.max(self.commit_at));
+        [recent, added].into_iter().flatten().min()
     }
 
     /// Whether the front may be read and sent: never what was sent already and is still there on disk.

@@ -57,6 +57,13 @@ pub struct Landed {
     pub took: Duration,
 }
 
+impl Landed {
+    /// The gravest failure among the items.
+    pub fn gravest(&self) -> Option<&(Remedy, String)> {
+        self.failures.iter().flatten().max_by_key(|(remedy, _)| remedy.gravity())
+    }
+}
+
 /// What became of the failed items of a flight, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

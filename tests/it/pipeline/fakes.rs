@@ -75,6 +75,10 @@ pub(crate) struct FakeSink {
     in_flight: AtomicUsize,
     in_flight_max: AtomicUsize,
     reconnects: AtomicU64,
+    beat_every: Option<Duration>,
+    /// What the beats fail with, one after the other, and then no more.
+    beat_failures: Mutex<VecDeque<Remedy>>,
+    beats: Mutex<Vec<Instant>>,
 }
 
 impl FakeSink {
@@ -86,6 +90,22 @@ impl FakeSink {
     pub(crate) fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
+    }
+
+    /// Wants a sign of life that often; the first ones fail.
+    pub(crate) fn beat_every(
+        mut self,
+        interval: Duration,
+        failures: impl IntoIterator<Item = Remedy>,
+    ) -> Self {
+        self.beat_every = Some(interval);
+        self.beat_failures = Mutex::new(failures.into_iter().collect());
+        self
+    }
+
+    /// When it was asked for a sign of life.
+    pub(crate) fn beats(&self) -> Vec<Instant> {
+        self.beats.lock().expect("no panic under the lock").clone()
     }
 
     pub(crate) fn fails_to_close(mut self) -> Self {
@@ -172,6 +192,17 @@ impl BarSink for FakeSink {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn beat_interval(&self) -> Option<Duration> {
+        self.beat_every
+    }
+
+    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.beats.lock().expect("no panic under the lock").push(Instant::now());
+        let failure = self.beat_failures.lock().expect("no panic under the lock").pop_front();
+        let error = |remedy| SinkError { operation: "beat".to_owned(), remedy, source: "fenced".into() };
+        Box::pin(async move { failure.map_or(Ok(()), |remedy| Err(error(remedy))) })
     }
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {

@@ -1,0 +1,100 @@
+//! What the writer makes of reports: counts, log lines, and word to Delivery.
+
+use super::actor::Writer;
+use super::attempt::Report;
+use super::log::{self, Failed};
+use crate::actor::fault::{Failure, Fault, chain};
+use crate::engine::delivery::{Landed, Parcel, Verdict, bar_of};
+use crate::model::{BarState, WriteItem};
+use crate::port::{Committed, Remedy, SinkError, StateError};
+
+impl Writer {
+    pub(super) fn on_report(&mut self, report: Report) -> Result<(), Fault> {
+        match report {
+            Report::Landed(parcel, landed, error) => {
+                self.on_landed(&parcel, landed, error.as_ref());
+                Ok(())
+            }
+            Report::Committed(result) => self.on_committed(result),
+            Report::Loaded(Ok(items)) => {
+                self.delivery.loaded(items);
+                Ok(())
+            }
+            Report::Loaded(Err(error)) => Err(Fault::State(error)),
+            Report::Beat(result) => {
+                self.on_beat(result);
+                Ok(())
+            }
+            Report::BudgetSaved(result) => self.on_budget_saved(result),
+        }
+    }
+
+    fn on_landed(&mut self, parcel: &Parcel, landed: Landed, error: Option<&SinkError>) {
+        let cause = log::cause(&landed, error);
+        if let Some((remedy, _)) = landed.gravest() {
+            let remedy = *remedy;
+            self.counts.send_modify(|counts| counts.failures.add(remedy));
+        }
+        if landed.failures.iter().any(Option::is_none) {
+            self.progress = self.origin.elapsed();
+            let now = self.ports.clock.now();
+            self.counts.send_modify(|counts| counts.acked_at = Some(now));
+        }
+        for (item, failure) in parcel.items.iter().zip(&landed.failures) {
+            if failure.is_none() {
+                self.on_acked(item);
+            }
+        }
+        for verdict in self.delivery.landed(landed, self.origin.elapsed()) {
+            let (sink, attempts_max) = (self.ports.sink.name(), self.settings.delivery.retry.attempts_max);
+            log::verdict(&verdict, Failed { sink, parcel, attempts_max, cause: &cause });
+            match verdict {
+                Verdict::Dead { items } => {
+                    let items = u64::try_from(items).unwrap_or(u64::MAX);
+                    self.counts.send_modify(|counts| counts.dead_letters += items);
+                }
+                Verdict::Halted => {
+                    let cause = cause.clone();
+                    self.failure.get_or_insert(Failure { attempts: parcel.attempts, cause });
+                }
+                Verdict::Again { .. } | Verdict::Spooled { .. } => {}
+            }
+        }
+    }
+
+    fn on_acked(&mut self, item: &WriteItem) {
+        let Some(update) = bar_of(item) else { return };
+        self.counts.send_modify(|counts| match update.state {
+            BarState::Forming => {}
+            BarState::Final => counts.bars += 1,
+            BarState::Revised => counts.revised += 1,
+        });
+        if self.acked.receiver_count() > 0 {
+            // The update is in the store already, so a listener that has just left loses nothing.
+            let _listeners = self.acked.send(*update);
+        }
+    }
+
+    fn on_committed(&mut self, result: Result<Committed, StateError>) -> Result<(), Fault> {
+        let now = self.origin.elapsed();
+        match result {
+            Ok(committed) => {
+                self.counts.send_modify(|counts| counts.spool_bytes = committed.spool_bytes);
+                if let Some(transition) = self.delivery.committed(committed.spool_items, now) {
+                    log::transition(transition, self.ports.sink.name(), "");
+                }
+                Ok(())
+            }
+            Err(error) => match error.remedy() {
+                Remedy::Retry { .. } => {
+                    tracing::error!(cause = %chain(&error), "the spool takes nothing, feeds wait until it does");
+                    self.delivery.commit_failed(now);
+                    Ok(())
+                }
+                Remedy::Reconnect | Remedy::Pause | Remedy::Refuse | Remedy::Fatal => {
+                    Err(Fault::State(error))
+                }
+            },
+        }
+    }
+}
