@@ -3,6 +3,7 @@
 use super::fetch_arguments::{BackfillArguments, RecordArguments};
 use super::period::{Moment, Period};
 use super::render::Output;
+use super::simulate_arguments::SimulateArguments;
 use crate::config::Flag;
 use crate::model::{BarSpec, Symbol};
 use clap::{ArgGroup, Args, Parser, Subcommand};
@@ -40,6 +41,8 @@ pub enum Command {
     Backfill(BackfillArguments),
     /// Keep a venue's history in a recording, to be replayed without the venue.
     Record(RecordArguments),
+    /// Serve a recording as a venue's REST and WebSocket API, faults included.
+    Simulate(SimulateArguments),
     /// Read bars back from the sink.
     Bars(BarsArguments),
     /// Say what would run, and connect; write nothing.
@@ -163,6 +166,7 @@ impl Command {
             Command::Replay(replay) => &replay.shared,
             Command::Backfill(backfill) => &backfill.shared,
             Command::Record(record) => &record.shared,
+            Command::Simulate(simulate) => &simulate.shared,
             Command::Bars(bars) => &bars.shared,
             Command::Check(check) => &check.shared,
         }
@@ -190,7 +194,7 @@ impl Command {
             ],
             Command::Record(record) => vec![("--session", "bars.session", &record.asked.session)],
             Command::Bars(bars) => vec![("--sink", "sink.url", &bars.sink)],
-            Command::Check(_) => Vec::new(),
+            Command::Simulate(_) | Command::Check(_) => Vec::new(),
         };
         let is_take_over = matches!(self, Command::Replay(replay) if replay.take_over);
         let flag = Flag { name: "--take-over", key: "writer.take_over", value: "yes".to_owned() };
@@ -227,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_help_is_the_manual_of_the_commands() {
-        let names = ["replay", "backfill", "record", "bars", "check"];
+        let names = ["replay", "backfill", "record", "simulate", "bars", "check"];
         let all: Vec<String> = std::iter::once(None).chain(names.map(Some)).map(help).collect();
         insta::assert_snapshot!("help", all.join("----\n"));
     }
@@ -256,9 +260,11 @@ mod tests {
     fn bars_needs_a_day_or_both_ends_of_an_interval() {
         let period = |when: &str| match parse(&format!("barmill bars --symbol A {when}"))?.command {
             Command::Bars(bars) => Ok(bars.period()),
-            Command::Replay(_) | Command::Backfill(_) | Command::Record(_) | Command::Check(_) => {
-                Err("another command".to_owned())
-            }
+            Command::Replay(_)
+            | Command::Backfill(_)
+            | Command::Record(_)
+            | Command::Simulate(_)
+            | Command::Check(_) => Err("another command".to_owned()),
         };
         let day = jiff::civil::date(2025, 10, 15);
         assert_eq!(period("--date 2025-10-15"), Ok(Period::Day(day)));

@@ -13,6 +13,7 @@ mod period;
 mod prepare;
 mod progress;
 mod render;
+mod simulate_arguments;
 mod summary;
 mod table;
 
@@ -26,4 +27,5 @@ pub use period::{Moment, Period, PeriodError};
 pub use prepare::{Prepared, prepare};
 pub use progress::{Progress, Tally};
 pub use render::{BarRow, Output, render};
+pub use simulate_arguments::SimulateArguments;
 pub use summary::RunSummary;

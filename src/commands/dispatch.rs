@@ -1,7 +1,7 @@
 //! From a prepared command to its exit code.
 
 use super::wire::WireError;
-use super::{backfill, bars, check, record, replay};
+use super::{backfill, bars, check, record, replay, simulate};
 use barmill::cli::{self, Command, Exit, Prepared, Progress};
 use barmill::config::Environment;
 use std::error::Error;
@@ -31,6 +31,10 @@ pub(crate) async fn run(prepared: Prepared, environment: &Environment) -> Exit {
         Command::Record(arguments) => match record::run(arguments, config, environment, &progress).await {
             Ok(exit) => exit,
             Err(error) => complain("record", error.as_ref(), exit_of(&error)),
+        },
+        Command::Simulate(arguments) => match simulate::run(arguments, config).await {
+            Ok(exit) => exit,
+            Err(error) => complain("simulate", error.as_ref(), exit_of(&error)),
         },
         Command::Bars(arguments) => match bars::run(arguments, config, environment).await {
             Ok(()) => Exit::Drained,

@@ -6,9 +6,11 @@ mod check;
 mod dispatch;
 mod dry_run;
 mod plan;
+mod recipe;
 mod record;
 mod replay;
 mod signals;
+mod simulate;
 mod source;
 mod wire;
 

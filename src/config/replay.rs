@@ -88,6 +88,14 @@ impl Speed {
         }
     }
 
+    /// Takes `max` or a multiple such as `10x`.
+    ///
+    /// # Errors
+    /// [`ValueError::NotAllowed`] with what there is.
+    pub fn take(text: &str) -> Result<Speed, ValueError> {
+        Speed::read(&Value::Given(text.to_owned()))
+    }
+
     fn parse(text: &str) -> Option<Speed> {
         let number = text.strip_suffix('x')?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
