@@ -42,6 +42,14 @@ impl Body {
         written.map_err(|error| self.fault(error))
     }
 
+    /// What has left the decoder.
+    pub(super) fn so_far(&self) -> &[u8] {
+        match self {
+            Body::Plain(bounded) => &bounded.bytes,
+            Body::Gzip(decoder) => &decoder.get_ref().bytes,
+        }
+    }
+
     /// Takes the whole body.
     pub(super) fn finish(mut self) -> Result<Vec<u8>, HistoryFault> {
         if let Body::Gzip(decoder) = &mut self

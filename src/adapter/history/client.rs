@@ -4,6 +4,7 @@
 //! decompression. Errors never carry the URL.
 
 use super::body::Body;
+use super::early::Early;
 use super::error::HistoryFault;
 use super::json::{message, shorten};
 use super::link::is_loopback;
@@ -54,16 +55,16 @@ impl Client {
         Ok(Client { http, page_bytes_max: settings.page_bytes_max, secrets })
     }
 
-    /// Sends one request and collects its page.
-    pub(super) async fn get(&self, url: Url) -> Result<Reply, HistoryFault> {
+    /// Sends one request and collects its page; `early` reads it meanwhile.
+    pub(super) async fn get(&self, url: Url, mut early: Option<Early>) -> Result<Reply, HistoryFault> {
         let response = self.http.get(url).send().await.map_err(transport)?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response).await);
         }
         let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
         let body = Body::new(encoding, self.page_bytes_max)?;
-        let body = collect(response, body).await?;
-        Ok(Reply { body })
+        let body = collect(response, body, early.as_mut()).await?;
+        Ok(Reply { body, early })
     }
 
     /// Takes the keys out of a text of the venue.
@@ -85,7 +86,7 @@ impl Client {
         let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
         // A refusal whose text cannot be read is a refusal all the same.
         let text = match Body::new(encoding, REFUSAL_LEN_MAX) {
-            Ok(body) => collect(response, body).await.unwrap_or_default(),
+            Ok(body) => collect(response, body, None).await.unwrap_or_default(),
             Err(_) => Vec::new(),
         };
         let message = shorten(&self.redact(&message(&text)));
@@ -96,11 +97,22 @@ impl Client {
     }
 }
 
-async fn collect(mut response: Response, mut body: Body) -> Result<Vec<u8>, HistoryFault> {
+async fn collect(
+    mut response: Response,
+    mut body: Body,
+    mut early: Option<&mut Early>,
+) -> Result<Vec<u8>, HistoryFault> {
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
         body.push(&chunk)?;
+        if let Some(early) = &mut early {
+            early.read(body.so_far());
+        }
     }
-    body.finish()
+    let body = body.finish()?;
+    if let Some(early) = early {
+        early.read(&body);
+    }
+    Ok(body)
 }
 
 fn transport(error: reqwest::Error) -> HistoryFault {

@@ -1,6 +1,7 @@
 //! Pace and patience: one page, as many attempts as the settings allow.
 
 use super::client::Client;
+use super::early::Early;
 use super::error::HistoryFault;
 use super::pace::Pace;
 use super::page::{Reply, Request};
@@ -48,15 +49,16 @@ impl Gate {
         request: &Request,
         tally: &Tally,
         rng: &mut fastrand::Rng,
-        mut decode: impl FnMut(&Reply) -> Result<T, HistoryFault> + Send,
+        early: impl Fn() -> Option<Early> + Send,
+        mut decode: impl FnMut(&mut Reply) -> Result<T, HistoryFault> + Send,
     ) -> Result<T, Given> {
         let mut attempts = 0;
         loop {
             self.pace.ready(request.weight).await;
             tally.requests.fetch_add(1, Ordering::Relaxed);
             let stalls = tally.stalls.load(Ordering::Relaxed);
-            let reply = self.client.get(request.url.clone()).await;
-            let fault = match reply.and_then(|reply| decode(&reply)) {
+            let reply = self.client.get(request.url.clone(), early()).await;
+            let fault = match reply.and_then(|mut reply| decode(&mut reply)) {
                 Ok(page) => return Ok(page),
                 Err(fault) => self.redact(fault),
             };
@@ -207,7 +209,7 @@ mod tests {
             }
         };
         let (attempts, fault) = tokio::select! {
-            given = gate.page(&request, &tally, &mut rng, |_| Ok(())) => given.unwrap_err(),
+            given = gate.page(&request, &tally, &mut rng, || None, |_| Ok(())) => given.unwrap_err(),
             () = hang_up => panic!("the venue hangs up for ever"),
         };
         assert!(matches!(fault, HistoryFault::Transport(_)));

@@ -1,5 +1,6 @@
 //! What the venues' JSON has in common: exact numbers from their text, and messages in place of trades.
 
+use super::early::Early;
 use super::error::{HistoryFault, RowFault};
 use crate::model::{Price, Size, Timestamp, Trade};
 use serde::Deserialize;
@@ -72,6 +73,8 @@ pub(super) struct Rows {
     pub(super) malformed: u64,
     /// Whether such rows are left out instead of ending the symbol.
     pub(super) skip_malformed: bool,
+    /// What was read of the page while it arrived.
+    pub(super) early: Option<Early>,
 }
 
 impl Rows {

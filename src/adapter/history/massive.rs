@@ -4,6 +4,7 @@
 //! its place also inside one nanosecond; and, for proxies that forward filters only, asking again from the
 //! last SIP timestamp inclusive. Such proxies wrap the reply and name the key's header otherwise.
 
+use super::early::{Early, Whole};
 use super::error::{HistoryFault, RowFault};
 use super::json::{Rows, message, nanos, parse, parse_row, price, refused, size, text_of};
 use super::link::{follow, join};
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::ptr;
 
 #[derive(Debug)]
 pub(super) struct Massive {
@@ -114,6 +116,25 @@ impl Massive {
         if is_ok { Ok(level) } else { Err(busy()) }
     }
 
+    /// Takes the rows that were read while the page arrived, if all of it was as the vendor writes it.
+    fn decode_early(
+        &self,
+        range: &SymbolRange,
+        place: &Place,
+        reply: &Reply,
+        rows: &mut Rows,
+    ) -> Option<Next<Place>> {
+        let Whole { trades, frame, array } = rows.early.take()?.finish(&reply.body)?;
+        let level = self.open(&frame).ok()?;
+        // The emptied array must be the one that counts, and not one of the same name elsewhere.
+        let is_array = ptr::eq(level.get(&self.results)?.get().as_bytes(), frame.get(array)?);
+        let link = link_of(&level).ok().filter(|_| is_array)?;
+        let early = Rows { read: trades.len(), trades, ..Rows::default() };
+        let next = self.next(range, place, link, &early).ok()?;
+        *rows = Rows { skip_malformed: rows.skip_malformed, ..early };
+        Some(next)
+    }
+
     fn next(
         &self,
         range: &SymbolRange,
@@ -174,22 +195,34 @@ impl Venue for Massive {
         reply: &Reply,
         rows: &mut Rows,
     ) -> Result<Next<Place>, HistoryFault> {
+        if let Some(next) = self.decode_early(range, place, reply, rows) {
+            return Ok(next);
+        }
         let level = self.open(&reply.body)?;
         let results: Option<Vec<&RawValue>> = match level.get(&self.results) {
             Some(results) => parse(results.get().as_bytes(), "an array of trades")?,
             None => None,
         };
         rows.read(&results.unwrap_or_default(), |row| decode_row(range.symbol, row))?;
-        let link: Option<String> = match level.get("next_url") {
-            Some(link) => parse(link.get().as_bytes(), "a next_url")?,
-            None => None,
-        };
-        self.next(range, place, link.filter(|link| !link.is_empty()), rows)
+        self.next(range, place, link_of(&level)?, rows)
+    }
+
+    fn early(&self, range: &SymbolRange) -> Option<Early> {
+        Some(Early::new(range.symbol, &self.results))
     }
 
     fn headers(&self) -> HeaderMap {
         self.headers.clone()
     }
+}
+
+/// The address of the next page, if there is one.
+fn link_of(level: &Level<'_>) -> Result<Option<String>, HistoryFault> {
+    let link: Option<String> = match level.get("next_url") {
+        Some(link) => parse(link.get().as_bytes(), "a next_url")?,
+        None => None,
+    };
+    Ok(link.filter(|link| !link.is_empty()))
 }
 
 fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {

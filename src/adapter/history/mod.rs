@@ -11,6 +11,9 @@ mod binance;
 mod body;
 mod client;
 mod coinbase;
+mod early;
+#[cfg(test)]
+mod early_tests;
 mod error;
 mod feed;
 mod fetch;

@@ -1,5 +1,6 @@
 //! The shapes between the driver and the venues: what a venue asks, what it gets, where it goes on.
 
+use super::early::Early;
 use super::error::HistoryFault;
 use super::json::Rows;
 use super::progress::SymbolRange;
@@ -21,6 +22,8 @@ pub(super) struct Request {
 pub(super) struct Reply {
     /// The body, decompressed.
     pub(super) body: Vec<u8>,
+    /// What was read of it while it arrived, where the venue does that.
+    pub(super) early: Option<Early>,
 }
 
 /// Where the next page begins.
@@ -88,6 +91,11 @@ pub(super) trait Venue: Send + Sync + 'static {
         reply: &Reply,
         rows: &mut Rows,
     ) -> Result<Next<Self::Place>, HistoryFault>;
+
+    /// Starts to read a page while it arrives; what comes of it is in [`Rows::early`] when the page is decoded.
+    fn early(&self, _range: &SymbolRange) -> Option<Early> {
+        None
+    }
 
     /// The headers of every request, the secret ones marked as sensitive.
     fn headers(&self) -> HeaderMap {

@@ -6,7 +6,7 @@
 use super::error::{HistoryError, HistoryFault};
 use super::fetch::{Gate, Given, Tally};
 use super::json::Rows;
-use super::page::{Next, Venue};
+use super::page::{Next, Reply, Venue};
 use super::progress::SymbolRange;
 use super::sift::{Sieve, Sifted};
 use crate::model::Trade;
@@ -74,12 +74,14 @@ impl<V: Venue> Walk<V> {
     async fn page(&mut self) -> Result<Leaf, Given> {
         let request = self.venue.request(&self.range, &self.place).map_err(|fault| (0, fault))?;
         let Walk { venue, trail, range, place, rng, .. } = self;
-        let decode = |reply: &_| {
-            let mut rows = Rows { skip_malformed: trail.skip_malformed, ..Rows::default() };
+        let decode = |reply: &mut Reply| {
+            let (skip_malformed, early) = (trail.skip_malformed, reply.early.take());
+            let mut rows = Rows { skip_malformed, early, ..Rows::default() };
             let next = venue.decode(range, place, reply, &mut rows)?;
             Ok((rows, next))
         };
-        let (rows, next) = trail.gate.page(&request, &trail.tally, rng, decode).await?;
+        let (rows, next) =
+            trail.gate.page(&request, &trail.tally, rng, || venue.early(range), decode).await?;
         trail.tally.malformed.fetch_add(rows.malformed, Ordering::Relaxed);
         self.pages += 1;
         self.advance(&rows, next).map_err(|fault| (1, fault))
