@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             return Exit::Fault.into();
         }
     };
-    let exit = runtime.block_on(commands::run(prepared, &environment));
+    let exit = runtime.block_on(commands::carry_out(prepared, &environment));
     runtime.shutdown_timeout(LEAVE);
     exit.into()
 }

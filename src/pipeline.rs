@@ -128,8 +128,15 @@ impl Pipeline {
             shard_counts.push(counts);
         }
         let mut feed_counts = Vec::new();
-        for (index, feed) in feeds.into_iter().enumerate() {
+        for (index, mut feed) in feeds.into_iter().enumerate() {
             let name = format!("feed {}", feed.name());
+            if let Some(task) = feed.take_task() {
+                let life = async move {
+                    task.await;
+                    Ok(())
+                };
+                supervisor.spawn(&format!("driver of {name}"), life);
+            }
             let (actor, counts) = FeedActor::pair(feed, FeedIndex(index), to_shards.clone(), stop.clone());
             supervisor.spawn(&name, actor.run());
             feed_counts.push(counts);

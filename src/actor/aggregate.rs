@@ -52,6 +52,13 @@ impl AggregateActor {
                     self.counts.send_replace(self.aggregator.counts());
                     self.send(&mut updates).await?;
                 }
+                FeedMessage::Gaps(gaps) => {
+                    for gap in gaps {
+                        let to = gap.before.map_or(gap.to, |before| before.time.saturating_add(1));
+                        self.aggregator.mark_gap(gap.symbol, gap.after.time, to, &mut updates);
+                    }
+                    self.send(&mut updates).await?;
+                }
                 FeedMessage::Covered(covered) => self.on_covered(covered, &mut updates).await?,
                 FeedMessage::End { feed } => {
                     self.ended.insert(feed.0);

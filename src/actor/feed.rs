@@ -6,7 +6,7 @@
 
 use super::fault::Fault;
 use super::message::{FeedIndex, FeedMessage};
-use crate::model::{Covered, Trade};
+use crate::model::{Covered, Symbol, Trade};
 use crate::port::{FeedError, FeedStats, TradeBatch, TradeFeed};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -83,6 +83,8 @@ impl<F: TradeFeed> FeedActor<F> {
 
     /// Deals a batch out; `stop` wins over a shard without room, and what then was not dealt comes back.
     async fn on_batch(&mut self, batch: TradeBatch) -> Result<Option<Vec<Trade>>, Fault> {
+        let gaps = self.feed.take_gaps();
+        self.tell(gaps, |gap| gap.symbol, FeedMessage::Gaps).await?;
         let delivered = u64::try_from(batch.trades.len()).unwrap_or(u64::MAX);
         let position = batch.position;
         let mut parts = deal(batch.trades, self.shards.len()).into_iter();
@@ -99,20 +101,33 @@ impl<F: TradeFeed> FeedActor<F> {
         Ok(None)
     }
 
-    /// Tells the shards what the feed vouches for, and answers whether that is all it was asked for.
-    async fn cover(&mut self, lost: &[Trade]) -> Result<bool, Fault> {
-        let covered = self.feed.coverage().into_iter().map(|one| one.without(lost));
-        let mut parts: Vec<Vec<Covered>> = vec![Vec::new(); self.shards.len()];
-        let mut is_complete = true;
-        for one in covered {
-            is_complete &= one.complete;
-            parts[one.symbol.index() % self.shards.len()].push(one);
+    /// Tells the shards of their symbols' items.
+    async fn tell<T>(
+        &mut self,
+        items: Vec<T>,
+        symbol: impl Fn(&T) -> Symbol,
+        message: impl Fn(Vec<T>) -> FeedMessage,
+    ) -> Result<(), Fault> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let mut parts: Vec<Vec<T>> = self.shards.iter().map(|_| Vec::new()).collect();
+        for item in items {
+            parts[symbol(&item).index() % self.shards.len()].push(item);
         }
         for (shard, part) in self.shards.iter().zip(parts) {
             if !part.is_empty() {
-                shard.send(FeedMessage::Covered(part)).await.map_err(|_| self.downstream())?;
+                shard.send(message(part)).await.map_err(|_| self.downstream())?;
             }
         }
+        Ok(())
+    }
+
+    /// Tells the shards what the feed vouches for, and answers whether that is all it was asked for.
+    async fn cover(&mut self, lost: &[Trade]) -> Result<bool, Fault> {
+        let covered: Vec<Covered> = self.feed.coverage().into_iter().map(|one| one.without(lost)).collect();
+        let is_complete = covered.iter().all(|one| one.complete);
+        self.tell(covered, |one| one.symbol, FeedMessage::Covered).await?;
         Ok(is_complete)
     }
 

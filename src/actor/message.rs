@@ -1,7 +1,7 @@
 //! What travels between the actors.
 
 use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Trade};
-use crate::port::Position;
+use crate::port::{Gap, Position};
 
 /// The number of a feed within one pipeline, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,8 @@ pub enum FeedMessage {
         /// The place in the feed just after them.
         position: Position,
     },
+    /// Holes that stay open, of the shard's symbols; before the trades that come after them.
+    Gaps(Vec<Gap>),
     /// What the feed vouches for, of the shard's symbols; sent once, when no more trades of the feed come.
     Covered(Vec<Covered>),
     /// The feed's input is at its end: every trade of it was sent.

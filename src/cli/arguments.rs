@@ -3,6 +3,7 @@
 use super::fetch_arguments::{BackfillArguments, RecordArguments};
 use super::period::{Moment, Period};
 use super::render::Output;
+use super::run_arguments::RunArguments;
 use super::simulate_arguments::SimulateArguments;
 use crate::config::Flag;
 use crate::model::{BarSpec, Symbol};
@@ -39,6 +40,8 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Turn a venue's history into bars in the sink.
     Backfill(BackfillArguments),
+    /// The daemon: catch up from history, then live; SIGTERM drains.
+    Run(RunArguments),
     /// Keep a venue's history in a recording, to be replayed without the venue.
     Record(RecordArguments),
     /// Serve a recording as a venue's REST and WebSocket API, faults included.
@@ -165,6 +168,7 @@ impl Command {
         match self {
             Command::Replay(replay) => &replay.shared,
             Command::Backfill(backfill) => &backfill.shared,
+            Command::Run(run) => &run.shared,
             Command::Record(record) => &record.shared,
             Command::Simulate(simulate) => &simulate.shared,
             Command::Bars(bars) => &bars.shared,
@@ -192,18 +196,24 @@ impl Command {
                 ("--sink", "sink.url", &backfill.sink),
                 ("--shards", "aggregate.shards", &backfill.shards),
             ],
+            Command::Run(run) => return owned(run.pairs(), run.take_over),
             Command::Record(record) => vec![("--session", "bars.session", &record.asked.session)],
             Command::Bars(bars) => vec![("--sink", "sink.url", &bars.sink)],
             Command::Simulate(_) | Command::Check(_) => Vec::new(),
         };
         let is_take_over = matches!(self, Command::Replay(replay) if replay.take_over);
-        let flag = Flag { name: "--take-over", key: "writer.take_over", value: "yes".to_owned() };
-        let given = pairs.into_iter().filter_map(|(name, key, value)| Some((name, key, value.clone()?)));
-        given
-            .map(|(name, key, value)| Flag { name, key, value })
-            .chain(is_take_over.then_some(flag))
-            .collect()
+        owned(pairs.into_iter().map(|(name, key, value)| (name, key, value.clone())), is_take_over)
     }
+}
+
+/// The flags that were given.
+fn owned(
+    pairs: impl IntoIterator<Item = (&'static str, &'static str, Option<String>)>,
+    is_take_over: bool,
+) -> Vec<Flag> {
+    let flag = Flag { name: "--take-over", key: "writer.take_over", value: "yes".to_owned() };
+    let given = pairs.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? }));
+    given.chain(is_take_over.then_some(flag)).collect()
 }
 
 #[cfg(test)]
@@ -231,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_help_is_the_manual_of_the_commands() {
-        let names = ["replay", "backfill", "record", "simulate", "bars", "check"];
+        let names = ["replay", "backfill", "run", "record", "simulate", "bars", "check"];
         let all: Vec<String> = std::iter::once(None).chain(names.map(Some)).map(help).collect();
         insta::assert_snapshot!("help", all.join("----\n"));
     }
@@ -262,6 +272,7 @@ mod tests {
             Command::Bars(bars) => Ok(bars.period()),
             Command::Replay(_)
             | Command::Backfill(_)
+            | Command::Run(_)
             | Command::Record(_)
             | Command::Simulate(_)
             | Command::Check(_) => Err("another command".to_owned()),

@@ -1,7 +1,7 @@
 //! From a prepared command to its exit code.
 
 use super::wire::WireError;
-use super::{backfill, bars, check, record, replay, simulate};
+use super::{backfill, bars, check, record, replay, run, simulate};
 use barmill::cli::{self, Command, Exit, Prepared, Progress};
 use barmill::config::Environment;
 use std::error::Error;
@@ -11,7 +11,7 @@ use std::io::stderr;
 pub(super) type CommandError = Box<dyn Error + Send + Sync>;
 
 /// Carries out a command; whatever goes wrong is on stderr and in the exit code.
-pub(crate) async fn run(prepared: Prepared, environment: &Environment) -> Exit {
+pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> Exit {
     let progress = Progress::on_stderr();
     let config = &prepared.loaded.config;
     if let Err(error) = cli::init_log(&config.log, environment, &progress) {
@@ -28,6 +28,10 @@ pub(crate) async fn run(prepared: Prepared, environment: &Environment) -> Exit {
                 Err(error) => complain("backfill", error.as_ref(), exit_of(&error)),
             }
         }
+        Command::Run(arguments) => match run::run(arguments, config, environment).await {
+            Ok(exit) => exit,
+            Err(error) => complain("run", error.as_ref(), exit_of(&error)),
+        },
         Command::Record(arguments) => match record::run(arguments, config, environment, &progress).await {
             Ok(exit) => exit,
             Err(error) => complain("record", error.as_ref(), exit_of(&error)),

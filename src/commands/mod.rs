@@ -9,9 +9,10 @@ mod plan;
 mod recipe;
 mod record;
 mod replay;
+mod run;
 mod signals;
 mod simulate;
 mod source;
 mod wire;
 
-pub(crate) use dispatch::run;
+pub(crate) use dispatch::carry_out;

@@ -146,13 +146,7 @@ pub(super) fn ask(
     config: &Config,
     zone: &TimeZone,
 ) -> Result<Result<Asked, AskError>, CommandError> {
-    let calendar = if arguments.source.is_us_equity() {
-        let calendar = Calendar::us_equities()?;
-        if config.bars.assume_normal_days { calendar.assume_normal() } else { calendar }
-    } else {
-        Calendar::always_open()
-    };
-    let hours = Hours { calendar, kind: kind(config.bars.session), zone: zone.clone() };
+    let hours = hours(arguments.source.is_us_equity(), config, zone)?;
     let mut asked = Asked::default();
     for period in arguments.periods() {
         let (from, to) = period.resolve(zone)?;
@@ -161,6 +155,17 @@ pub(super) fn ask(
         }
     }
     Ok(Ok(asked))
+}
+
+/// The hours that the config asks for, in the market of US equities or in one that never closes.
+pub(super) fn hours(is_us_equity: bool, config: &Config, zone: &TimeZone) -> Result<Hours, CommandError> {
+    let calendar = if is_us_equity {
+        let calendar = Calendar::us_equities()?;
+        if config.bars.assume_normal_days { calendar.assume_normal() } else { calendar }
+    } else {
+        Calendar::always_open()
+    };
+    Ok(Hours { calendar, kind: kind(config.bars.session), zone: zone.clone() })
 }
 
 fn kind(session: Session) -> Option<SessionKind> {

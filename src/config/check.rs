@@ -14,17 +14,23 @@ const MEBIBYTE: u64 = 1 << 20;
 impl Config {
     /// Bytes that queues, the batches in the actors' hands and the requests in flight may hold together.
     ///
-    /// Counted are one edge of trades per shard, the edge of bars to the writer, and its requests. Not counted
+    /// Counted are what waits in each live source and its answers of history, one edge of trades per shard, the edge of
+    /// bars to the writer, and its requests. Not counted
     /// are open bars and the duplicate horizon, which grow with the symbols and not with any queue, and the
     /// decoder's buffers.
     pub fn memory_ceiling_bytes(&self) -> u64 {
-        let Config { replay, aggregate, writer, .. } = self;
+        let Config { replay, aggregate, writer, live, .. } = self;
         // One batch more than the queue: the one that its sender or receiver holds.
         let edge = |queue_len_max: usize| count(replay.batch_len_max) * (count(queue_len_max) + 1);
         let trades = edge(replay.queue_len_max) * count(aggregate.shards);
         let in_flight = count(writer.in_flight_max);
         let bars = edge(writer.queue_len_max) + count(writer.batch_len_max) * (in_flight + 1);
         let requests = count(writer.batch_bytes_max) * in_flight;
+        // Per source: its backlog with the answers that fill it, one symbol's full hold, two batches on their way.
+        let answers = (count(live.gaps_in_flight_max) + 1) * count(live.gap_len_max);
+        let source = count(live.backlog_len_max) + answers + count(live.held_len_max);
+        let source = source + 2 * count(replay.batch_len_max);
+        let trades = trades + count(live.sources.as_slice().len()) * source;
         // The ranges of the keys keep the sum below 2^43.
         trades * count(size_of::<Trade>()) + bars * count(size_of::<BarUpdate>()) + requests
     }
@@ -77,6 +83,17 @@ impl Checker<'_> {
         let in_flight = ("writer.in_flight_max", count(writer.in_flight_max));
         self.at_most(in_flight, connections, "so that requests would wait for a connection");
         self.source_limits();
+        let live = &self.loaded.config.live;
+        let backoff_max = ("live.backoff_max_ms", live.backoff_max_ms);
+        self.at_most(("live.backoff_ms", live.backoff_ms), backoff_max, "which bounds every wait");
+        let stall_max = ("live.stall_max_ms", live.stall_max_ms);
+        self.at_most(("live.stall_ms", live.stall_ms), stall_max, "which bounds it");
+        let silence = ("live.silence_max_ms", live.silence_max_ms);
+        self.at_most(
+            ("live.keep_alive_ms", live.keep_alive_ms),
+            silence,
+            "so that no pong could come in time",
+        );
         let backoff_max = ("writer.backoff_max_ms", writer.backoff_max_ms);
         self.at_most(("writer.backoff_ms", writer.backoff_ms), backoff_max, "which bounds every wait");
         let probe_max = ("writer.probe_max_ms", writer.probe_max_ms);
@@ -132,6 +149,9 @@ impl Checker<'_> {
         let max_mb = self.loaded.config.run.memory_max_mb;
         if max_mb < ceiling_mb {
             let related = [
+                "live.backlog_len_max",
+                "live.gap_len_max",
+                "live.held_len_max",
                 "replay.queue_len_max",
                 "replay.batch_len_max",
                 "writer.queue_len_max",

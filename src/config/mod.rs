@@ -9,6 +9,8 @@ mod check;
 mod environment;
 mod fault;
 mod file;
+mod live;
+mod live_symbols;
 mod load;
 mod redis;
 mod replay;
@@ -28,6 +30,8 @@ mod writer;
 pub use bars::{BarSpecs, Bars, DayInterval, Fill, Rules, Session, Zone};
 pub use environment::Environment;
 pub use fault::{ConfigError, Fault, Origin, Problem};
+pub use live::{CatchUp, Live, LiveSources};
+pub use live_symbols::{LiveNames, LiveNamesFault};
 pub use load::{Flag, Layers, Loaded, load, read_file};
 pub use redis::Redis;
 pub use replay::{Aggregate, FileFormat, OnBadRow, Replay, Speed};
@@ -36,8 +40,8 @@ pub use secret::{SecretError, SinkTarget};
 pub use settings::Config;
 pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
 pub use source::{
-    AlpacaSource, BaseUrl, BinanceHistory, BinanceSource, CoinbaseSource, KrakenSource, MassiveSource,
-    Paging, SourceName, Sources, Word,
+    AlpacaSource, BaseUrl, BinanceHistory, BinanceSource, CoinbaseInterface, CoinbaseSource, KrakenSource,
+    MassiveSource, Paging, SourceName, Sources, Word, WsUrl,
 };
 pub use source_key::SourceKeys;
 pub use value::{ValueError, VariableName};

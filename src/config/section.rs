@@ -96,7 +96,7 @@ macro_rules! choice {
         $type:ident { $( $(#[$doc:meta])* $variant:ident = $name:literal, )* }
     ) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $type {
             $( $(#[$doc])* $variant, )*
         }

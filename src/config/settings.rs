@@ -1,7 +1,7 @@
 //! The config as one value: its sections, by name and by field.
 
 use super::section::Section;
-use super::{Aggregate, Bars, Log, Redis, Replay, Run, Sink, Sources, View, Writer};
+use super::{Aggregate, Bars, Live, Log, Redis, Replay, Run, Sink, Sources, View, Writer};
 
 /// Every knob of a run. A value that was loaded is checked, also against its neighbours.
 ///
@@ -14,6 +14,8 @@ pub struct Config {
     pub replay: Replay,
     /// How the venues' histories are asked for.
     pub source: Sources,
+    /// What the daemon listens to, and how.
+    pub live: Live,
     /// How symbols are spread over cores.
     pub aggregate: Aggregate,
     /// Where bars go.
@@ -32,7 +34,7 @@ pub struct Config {
 
 impl Config {
     /// The sections in the order of `config.toml`.
-    pub(super) fn sections(&self) -> [&dyn Section; 14] {
+    pub(super) fn sections(&self) -> [&dyn Section; 15] {
         [
             &self.bars,
             &self.replay,
@@ -41,6 +43,7 @@ impl Config {
             &self.source.binance,
             &self.source.coinbase,
             &self.source.kraken,
+            &self.live,
             &self.aggregate,
             &self.sink,
             &self.redis,
@@ -52,7 +55,7 @@ impl Config {
     }
 
     /// The same sections, to be set.
-    pub(super) fn sections_mut(&mut self) -> [&mut dyn Section; 14] {
+    pub(super) fn sections_mut(&mut self) -> [&mut dyn Section; 15] {
         [
             &mut self.bars,
             &mut self.replay,
@@ -61,6 +64,7 @@ impl Config {
             &mut self.source.binance,
             &mut self.source.coinbase,
             &mut self.source.kraken,
+            &mut self.live,
             &mut self.aggregate,
             &mut self.sink,
             &mut self.redis,

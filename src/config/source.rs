@@ -45,7 +45,8 @@ impl SourceName {
 macro_rules! source {
     (
         $(#[$about:meta])*
-        $type:ident, $name:literal, $url:literal, $rate:literal, $page:literal, $pages:expr, $settle:literal {
+        $type:ident, $name:literal, $url:literal, $rate:literal, $page:literal, $pages:expr, $settle:literal,
+        $ws:literal, $per:literal {
             $( $(#[$doc:meta])* $key:ident : $value:ty = $default:expr; )*
         }
     ) => {
@@ -74,6 +75,10 @@ macro_rules! source {
                 backoff_ms: u64 = 500, 1..=60_000;
                 /// Seconds after its end from which on a day counts as over, 0 to one day.
                 settle_s: u64 = $settle, 0..=86_400;
+                /// Address of the live trades.
+                ws_url: WsUrl = WsUrl($ws.to_owned());
+                /// Symbols of one live connection, 0 (all of them) to 1,000,000; more take more connections.
+                symbols_per_connection: usize = $per, 0..=1_000_000;
                 $( $(#[$doc])* $key: $value = $default; )*
             }
         }
@@ -82,7 +87,8 @@ macro_rules! source {
 
 source! {
     /// Massive's history, or that of a proxy of it.
-    MassiveSource, "source.massive", "https://api.massive.com", 1_200, 50_000, 2..=50_000, 1_200 {
+    MassiveSource, "source.massive", "https://api.massive.com", 1_200, 50_000, 2..=50_000, 1_200,
+    "wss://socket.massive.com/stocks", 0 {
         /// The variable that holds the key; where it is this one, `POLYGON_API_KEY` is looked at as well.
         key_env: VariableName = VariableName::known("MASSIVE_API_KEY");
         /// The header that carries the key; `authorization` gets it as a bearer token, any other the key alone.
@@ -98,7 +104,8 @@ source! {
 
 source! {
     /// Alpaca's history.
-    AlpacaSource, "source.alpaca", "https://data.alpaca.markets", 200, 10_000, 2..=10_000, 1_200 {
+    AlpacaSource, "source.alpaca", "https://data.alpaca.markets", 200, 10_000, 2..=10_000, 1_200,
+    "wss://stream.data.alpaca.markets/v2/{feed}", 0 {
         /// The variable that holds the id of the key.
         key_id_env: VariableName = VariableName::known("APCA_API_KEY_ID");
         /// The variable that holds the secret of the key.
@@ -110,7 +117,8 @@ source! {
 
 source! {
     /// Binance's spot history.
-    BinanceSource, "source.binance", "https://api.binance.com", 4_800, 1_000, 2..=1_000, 60 {
+    BinanceSource, "source.binance", "https://api.binance.com", 4_800, 1_000, 2..=1_000, 60,
+    "wss://stream.binance.com:9443/stream?timeUnit=MICROSECOND", 1_000 {
         /// The variable that holds the key, for those who have one.
         key_env: VariableName = VariableName::known("BINANCE_API_KEY");
         /// Which of the two histories.
@@ -120,12 +128,17 @@ source! {
 
 source! {
     /// Coinbase Exchange's history.
-    CoinbaseSource, "source.coinbase", "https://api.exchange.coinbase.com", 480, 1_000, 3..=1_000, 60 {}
+    CoinbaseSource, "source.coinbase", "https://api.exchange.coinbase.com", 480, 1_000, 3..=1_000, 60,
+    "wss://ws-feed.exchange.coinbase.com", 200 {
+        /// The interface that `ws_url` speaks.
+        interface: CoinbaseInterface = CoinbaseInterface::Exchange;
+    }
 }
 
 source! {
     /// Kraken's spot history.
-    KrakenSource, "source.kraken", "https://api.kraken.com", 60, 1_000, 2..=1_000, 60 {}
+    KrakenSource, "source.kraken", "https://api.kraken.com", 60, 1_000, 2..=1_000, 60,
+    "wss://ws.kraken.com/v2", 200 {}
 }
 
 /// The sources, each with its section.
@@ -161,6 +174,55 @@ choice! {
         /// Every fill.
         Single = "single",
     }
+}
+
+choice! {
+    /// Which of Coinbase's two live interfaces is spoken.
+    CoinbaseInterface {
+        /// Exchange: `matches`.
+        Exchange = "exchange",
+        /// Advanced Trade: `market_trades`.
+        Advanced = "advanced",
+    }
+}
+
+/// The address of live trades; `ws` to this machine only, as keys are sent over it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WsUrl(String);
+
+impl WsUrl {
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Show for WsUrl {
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
+impl Setting for WsUrl {
+    fn read(value: &Value) -> Result<WsUrl, ValueError> {
+        let text = value.text()?;
+        let plain = text.strip_prefix("ws://");
+        let host = plain.and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let is_here = name == "localhost" || name == "[::1]" || name.parse().is_ok_and(is_loopback);
+        let is_safe = text.starts_with("wss://") || (plain.is_some() && is_here);
+        if is_safe && is_word(text) && !text.contains(['@', '#']) {
+            Ok(WsUrl(text.to_owned()))
+        } else {
+            Err(ValueError::Hidden {
+                allowed: "wss://HOST or ws://127.0.0.1:PORT, without user and fragment",
+            })
+        }
+    }
+}
+
+fn is_loopback(address: std::net::Ipv4Addr) -> bool {
+    address.is_loopback()
 }
 
 /// An address without user, password, query and fragment, which may hold a key.
@@ -230,7 +292,7 @@ fn is_word(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{BaseUrl, Setting, SourceName, Value, Word};
+    use super::{BaseUrl, Setting, SourceName, Value, Word, WsUrl};
 
     fn given(text: &str) -> Value {
         Value::Given(text.to_owned())
@@ -244,6 +306,16 @@ mod tests {
         {
             let error = BaseUrl::read(&given(text)).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn live_address_is_encrypted_beyond_this_machine() {
+        for text in ["wss://host/x?y=z", "ws://127.0.0.1:8080/stream", "ws://localhost/", "ws://[::1]:1/"] {
+            assert!(WsUrl::read(&given(text)).is_ok(), "{text}");
+        }
+        for text in ["ws://host", "ws://127.0.0.1.evil.example/", "https://host", "wss://k@host", ""] {
+            assert!(WsUrl::read(&given(text)).is_err(), "{text}");
         }
     }
 

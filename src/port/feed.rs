@@ -9,7 +9,7 @@ use std::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(pub u64);
 
-/// Trades of one feed, in the order the feed delivers them; never empty.
+/// Trades of one feed, in the order the feed delivers them; empty only where the feed has something else to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TradeBatch {
     /// The trades.
@@ -70,6 +70,12 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
     fn take_gaps(&mut self) -> Vec<Gap> {
         Vec::new()
     }
+
+    /// Takes what must run beside the reader of the feed, so that the feed reads on while its reader waits; asked once,
+    /// before the first batch. It ends when the feed is dropped.
+    fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
 }
 
 impl TradeFeed for Box<dyn TradeFeed> {
@@ -91,5 +97,9 @@ impl TradeFeed for Box<dyn TradeFeed> {
 
     fn coverage(&self) -> Vec<Covered> {
         self.as_ref().coverage()
+    }
+
+    fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
+        self.as_mut().take_task()
     }
 }

@@ -27,6 +27,8 @@ mod redis_kit;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod run;
+#[cfg(test)]
 mod simulate;
 #[cfg(test)]
 mod support;

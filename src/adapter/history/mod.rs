@@ -17,6 +17,7 @@ mod early_tests;
 mod error;
 mod feed;
 mod fetch;
+mod gap;
 mod json;
 mod kraken;
 mod link;

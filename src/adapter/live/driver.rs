@@ -140,7 +140,8 @@ impl LiveDriver {
 
     fn can_ask(&self) -> bool {
         self.answers.len() < self.settings.gaps.in_flight_max
-            && self.backlog.len() < self.settings.backlog_len_max
+            // What history fills must leave room for what the connections bring.
+            && self.backlog.len() < self.settings.backlog_len_max / 2
     }
 
     fn on_room(&mut self) {

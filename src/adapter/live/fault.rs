@@ -57,6 +57,9 @@ pub enum LiveFault {
     /// Closed on purpose, as the consumer is too slow.
     #[error("connection was closed until the consumer catches up")]
     Held,
+    /// What reads the connections has ended without a word.
+    #[error("connections are not read any more")]
+    Gone,
 }
 
 impl LiveFault {
@@ -64,7 +67,7 @@ impl LiveFault {
     pub fn remedy(&self) -> Remedy {
         match self {
             LiveFault::Refused(refusal) => refusal.kind.remedy(),
-            LiveFault::Http { status: 400 | 401 | 403 | 404 } => Remedy::Fatal,
+            LiveFault::Http { status: 400 | 401 | 403 | 404 } | LiveFault::Gone => Remedy::Fatal,
             LiveFault::Http { .. }
             | LiveFault::Socket(_)
             | LiveFault::Closed { .. }

@@ -4,8 +4,9 @@ use super::connection::Shared;
 use super::driver::LiveDriver;
 use super::fault::LiveFault;
 use super::ledger::GapStats;
-use super::settings::{LiveSettings, LiveSettingsFault, LiveSymbols};
+use super::settings::{LiveSettings, LiveSettingsFault, LiveSymbol, LiveSymbols};
 use super::socket::Dialer;
+use crate::model::TradeKey;
 use crate::port::{Clock, FeedError, FeedStats, FrameTap, Gap, GapSource, TradeBatch, TradeFeed};
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 /// Batches between the hub and the feed: one being taken, one ready.
 const BATCHES_READY_MAX: usize = 2;
+const DAY_NS: i64 = 86_400_000_000_000;
 
 /// What a live feed counted, and how it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,6 +84,7 @@ pub struct LiveFeed {
     inlet: mpsc::Receiver<Result<Delivery, FeedError>>,
     gaps: Vec<Gap>,
     stats: Arc<Mutex<LiveStats>>,
+    is_ended: bool,
 }
 
 impl LiveFeed {
@@ -109,13 +112,34 @@ impl LiveFeed {
         };
         let driver = LiveDriver::new(shared, hold, symbols, parts.archive, outlet);
         let stats = driver.stats();
-        Ok(LiveFeed { name, driver: None, idle: Some(driver), inlet, gaps: Vec::new(), stats })
+        Ok(LiveFeed {
+            name,
+            driver: None,
+            idle: Some(driver),
+            inlet,
+            gaps: Vec::new(),
+            stats,
+            is_ended: false,
+        })
     }
 
     /// Hands out the driver, so that the supervisor runs it on a task of its own and the connections are read on while
     /// the consumer is slow. `None` after the first call and after the first batch was asked for.
     pub fn take_driver(&mut self) -> Option<LiveDriver> {
         self.idle.take()
+    }
+
+    /// Says that nothing before the starts of these symbols is fetched, so that bars across them are not whole: they are
+    /// marked `gap`, those of a day's length and shorter.
+    #[must_use]
+    pub fn starting_partway(mut self, symbols: &[LiveSymbol]) -> LiveFeed {
+        let starts = symbols.iter().filter_map(|one| Some((one.symbol, one.after?)));
+        self.gaps.extend(starts.map(|(symbol, start)| {
+            let from = start.time.saturating_sub(DAY_NS);
+            let after = TradeKey { time: from, ..start };
+            Gap { symbol, after, before: None, from, to: start.time, len_max: 1 }
+        }));
+        self
     }
 
     /// A view of the counts that outlives the feed.
@@ -147,7 +171,14 @@ impl TradeFeed for LiveFeed {
 
     fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>> {
         Box::pin(async move {
-            let Some(delivery) = self.receive().await.transpose()? else { return Ok(None) };
+            if self.is_ended {
+                return Ok(None);
+            }
+            let delivery = self.receive().await;
+            self.is_ended = !matches!(delivery, Some(Ok(_)));
+            // A live feed has no end of its own: that its driver is gone is no end of the input.
+            let gone = || FeedError { feed: self.name.clone(), source: Box::new(LiveFault::Gone) };
+            let delivery = delivery.ok_or_else(gone)??;
             self.gaps.extend(delivery.gaps);
             Ok(Some(delivery.batch))
         })
@@ -160,6 +191,11 @@ impl TradeFeed for LiveFeed {
 
     fn take_gaps(&mut self) -> Vec<Gap> {
         std::mem::take(&mut self.gaps)
+    }
+
+    fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
+        let driver = self.take_driver()?;
+        Some(Box::pin(driver.run()))
     }
 }
 

@@ -6,6 +6,6 @@
 mod ends;
 mod faults;
 mod recorded;
-mod venue;
+pub(crate) mod venue;
 mod wire;
-mod world;
+pub(crate) mod world;

@@ -61,12 +61,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(kind: Kind, len: u64) -> Arc<World> {
+        World::at(kind, len, Dawn.now(), 2)
+    }
+
+    /// A world that begins at an instant, every third trade of a symbol so many milliseconds later.
+    pub(crate) fn at(kind: Kind, len: u64, start: Timestamp, step_ms: i64) -> Arc<World> {
         let tape = |name: &str| {
             let symbol: Symbol = name.parse().unwrap();
-            (
-                symbol,
-                Tape { trades: (0..len).map(|number| trade(kind, symbol, number)).collect(), published: 0 },
-            )
+            let at =
+                |number: u64| start.saturating_add(i64::try_from(number / 3).unwrap() * step_ms * 1_000_000);
+            let trades = (0..len).map(|number| Trade { time: at(number), ..trade(kind, symbol, number) });
+            (symbol, Tape { trades: trades.collect(), published: 0 })
         };
         Arc::new(World {
             kind,
@@ -82,6 +87,12 @@ impl World {
 
     pub(crate) fn truth(&self) -> BTreeMap<Symbol, Vec<Trade>> {
         self.tapes.lock().unwrap().iter().map(|(symbol, tape)| (*symbol, tape.trades.clone())).collect()
+    }
+
+    /// What is history by now.
+    pub(crate) fn history(&self, symbol: Symbol) -> Vec<Trade> {
+        let tapes = self.tapes.lock().unwrap();
+        tapes.get(&symbol).map(|tape| tape.trades[..tape.published].to_vec()).unwrap_or_default()
     }
 
     /// The next trade of the least published of some symbols; it is history from now on.
@@ -141,11 +152,10 @@ impl Clock for Dawn {
 /// Up to three trades share a millisecond; all fields survive the wire of their venue.
 fn trade(kind: Kind, symbol: Symbol, number: u64) -> Trade {
     let id = 1_000 + number;
-    let millis = i64::try_from(number / 3).unwrap() * 2;
     let is_equity = !kind.is_contiguous();
     Trade {
         symbol,
-        time: Dawn.now().saturating_add(millis * 1_000_000),
+        time: Dawn.now(),
         sequence: if kind == Kind::Alpaca { 0 } else { id },
         id: TradeId::from_number(id),
         price: Price::from_raw(1_000_000_000 + 10_000_000 * (number * 7 % 100)),

@@ -1,0 +1,170 @@
+//! `[live]`: the daemon, what it listens to and how.
+
+use super::section::section;
+use super::source::SourceName;
+use super::value::{Setting, Show, Value, quoted};
+use super::{ValueError, live_symbols::LiveNames};
+use std::path::PathBuf;
+use std::time::Duration;
+
+section! {
+    /// What the daemon listens to, and how.
+    Live, "live" {
+        /// The sources, none twice.
+        sources: LiveSources = LiveSources::default();
+        /// Symbols as their source spells them; with several sources `source:symbol`.
+        symbols: LiveNames = LiveNames::default();
+        /// A file of further symbols, one a line, `#` before a comment.
+        symbols_file: Option<PathBuf> = None;
+        /// Where a start begins.
+        catch_up: CatchUp = CatchUp::Day;
+        /// Milliseconds between two pings, 100 to one hour.
+        keep_alive_ms: u64 = 15_000, 100..=3_600_000;
+        /// Milliseconds without any frame until a connection counts as dead, 100 to one hour.
+        silence_max_ms: u64 = 45_000, 100..=3_600_000;
+        /// Milliseconds without a trade until a connection is replaced, 100 to one day.
+        stall_ms: u64 = 30_000, 100..=86_400_000;
+        /// Bound of the stall time, which doubles while there is no trade, 100 to one day.
+        stall_max_ms: u64 = 1_800_000, 100..=86_400_000;
+        /// Milliseconds to connect, TLS and upgrade included, 1 to 10 minutes.
+        connect_timeout_ms: u64 = 10_000, 1..=600_000;
+        /// Milliseconds from the connection to the last confirmed subscription, 1 to one hour.
+        handshake_timeout_ms: u64 = 30_000, 1..=3_600_000;
+        /// Bound of the first wait before a new connection, milliseconds, 1 to one hour.
+        backoff_ms: u64 = 500, 1..=3_600_000;
+        /// Largest bound of such a wait, milliseconds, 1 to one hour.
+        backoff_max_ms: u64 = 60_000, 1..=3_600_000;
+        /// Trades of one source that wait for a slow store, 2 to 16,777,216.
+        backlog_len_max: usize = 262_144, 2..=16_777_216;
+        /// Live trades of one symbol that wait behind a hole, 1 to 16,777,216.
+        held_len_max: usize = 65_536, 1..=16_777_216;
+        /// Milliseconds before a hole is asked of history, 0 to one hour.
+        gap_wait_ms: u64 = 500, 0..=3_600_000;
+        /// Milliseconds after a new connection before a symbol without a trade is asked of history, 0 to one hour.
+        gap_settle_ms: u64 = 5_000, 0..=3_600_000;
+        /// Attempts per hole, 1 to 1,000.
+        gap_attempts_max: u32 = 8, 1..=1_000;
+        /// Milliseconds before the second attempt, doubled for each later one, 1 to one hour.
+        gap_backoff_ms: u64 = 1_000, 1..=3_600_000;
+        /// Trades of one answer of history, 2 to 1,000,000.
+        gap_len_max: usize = 50_000, 2..=1_000_000;
+        /// Holes of one source that history is asked for at the same time, 1 to 256.
+        gaps_in_flight_max: usize = 4, 1..=256;
+        /// Milliseconds read again before a hole where identities are not contiguous, 0 to one hour.
+        overlap_ms: u64 = 5_000, 0..=3_600_000;
+    }
+}
+
+/// Sources, none twice; may be empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LiveSources(Vec<SourceName>);
+
+impl LiveSources {
+    /// The sources in the order given.
+    pub fn as_slice(&self) -> &[SourceName] {
+        &self.0
+    }
+}
+
+impl Show for LiveSources {
+    fn show(&self) -> String {
+        let names: Vec<String> = self.0.iter().map(|name| quoted(name.as_str())).collect();
+        format!("[{}]", names.join(", "))
+    }
+}
+
+impl Setting for LiveSources {
+    fn read(value: &Value) -> Result<LiveSources, ValueError> {
+        let mut sources = Vec::new();
+        for text in value.texts()? {
+            let source = SourceName::parse(text)?;
+            if sources.contains(&source) {
+                return Err(ValueError::Twice { value: text.to_owned() });
+            }
+            sources.push(source);
+        }
+        Ok(LiveSources(sources))
+    }
+}
+
+/// Where a start begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchUp {
+    /// With the session's opening, or with the civil day where a market never closes.
+    Day,
+    /// With what comes.
+    None,
+    /// So long ago.
+    For(Duration),
+}
+
+impl Show for CatchUp {
+    fn show(&self) -> String {
+        match self {
+            CatchUp::Day => quoted("day"),
+            CatchUp::None => quoted("none"),
+            CatchUp::For(time) => {
+                let seconds = time.as_secs();
+                let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
+                let whole = units.into_iter().find(|(length, _)| seconds.is_multiple_of(*length));
+                let (length, unit) = whole.unwrap_or((1, 's'));
+                quoted(&format!("{}{unit}", seconds / length))
+            }
+        }
+    }
+}
+
+impl Setting for CatchUp {
+    fn read(value: &Value) -> Result<CatchUp, ValueError> {
+        let text = value.text()?;
+        match text {
+            "day" => return Ok(CatchUp::Day),
+            "none" => return Ok(CatchUp::None),
+            _ => {}
+        }
+        let length = match text.as_bytes().last() {
+            Some(b'd') => 86_400,
+            Some(b'h') => 3_600,
+            Some(b'm') => 60,
+            Some(b's') => 1,
+            Some(_) | None => 0,
+        };
+        let count = text.get(..text.len().saturating_sub(1)).and_then(|digits| digits.parse::<u64>().ok());
+        let seconds = count.and_then(|count| count.checked_mul(length));
+        match seconds.filter(|seconds| (1..=2_592_000).contains(seconds)) {
+            Some(seconds) => Ok(CatchUp::For(Duration::from_secs(seconds))),
+            None => Err(ValueError::NotAllowed {
+                value: text.to_owned(),
+                allowed: "day, none, or a time up to 30 days such as 90m, 6h or 2d".to_owned(),
+                nearest: None,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CatchUp, LiveSources, Setting, Show, Value};
+    use std::time::Duration;
+
+    fn given(text: &str) -> Value {
+        Value::Given(text.to_owned())
+    }
+
+    #[test]
+    fn time_to_catch_up_is_read_as_it_is_shown() {
+        for text in ["day", "none", "90m", "6h", "2d", "45s"] {
+            assert_eq!(CatchUp::read(&given(text)).unwrap().show(), format!("\"{text}\""));
+        }
+        assert_eq!(CatchUp::read(&given("24h")), Ok(CatchUp::For(Duration::from_hours(24))));
+        for text in ["", "h", "0h", "-1h", "31d", "1w", "9999999999999999999d"] {
+            assert!(CatchUp::read(&given(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn source_is_listed_once() {
+        assert_eq!(LiveSources::read(&given("kraken,binance")).unwrap().as_slice().len(), 2);
+        assert!(LiveSources::read(&given("kraken,kraken")).is_err());
+    }
+}

@@ -1,0 +1,4 @@
+//! `barmill run` as its users start it, against a venue on loopback and a real Redis.
+
+#[cfg(test)]
+mod daemon;
