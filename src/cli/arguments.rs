@@ -68,7 +68,8 @@ pub struct ReplayArguments {
     /// Bars to make, such as 1m,5m,1d [bars.specs]
     #[arg(long, value_name = "SPECS")]
     pub bars: Option<String>,
-    /// Which trades may set prices: source, all, massive-minute or alpaca-minute [bars.rules]
+    /// Which trades may set prices: source, all, massive-minute, massive-daily, alpaca-minute or alpaca-daily
+    /// [bars.rules]
     #[arg(long)]
     pub rules: Option<String>,
     /// Time of day that counts: all-hours, pre, regular, post, all or HH:MM-HH:MM [bars.session]

@@ -64,7 +64,8 @@ pub struct BackfillArguments {
     /// Bars to make, such as 1m,5m,1d [bars.specs]
     #[arg(long, value_name = "SPECS")]
     pub bars: Option<String>,
-    /// Which trades may set prices: source, all, massive-minute or alpaca-minute [bars.rules]
+    /// Which trades may set prices: source, all, massive-minute, massive-daily, alpaca-minute or alpaca-daily
+    /// [bars.rules]
     #[arg(long)]
     pub rules: Option<String>,
     /// Where bars go: embedded:DIR, redis://..., rediss://..., https://..., redis, upstash, stdout: or null:

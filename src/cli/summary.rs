@@ -18,6 +18,9 @@ pub struct RunSummary {
     pub duplicates: u64,
     /// Trades that may set nothing of a bar.
     pub ineligible: u64,
+    /// Bars left out because no trade of theirs may set a price; named when there are any.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub volume_only: u64,
     /// Rows that could not be decoded.
     pub malformed: u64,
     /// Bars written again with a higher revision.
@@ -74,6 +77,7 @@ impl RunSummary {
             ("late", self.late),
             ("duplicates", self.duplicates),
             ("ineligible", self.ineligible),
+            ("bars without prices left out", self.volume_only),
             ("malformed", self.malformed),
             ("revised", self.revised),
             ("requests", self.requests),
@@ -91,6 +95,11 @@ impl RunSummary {
         parts.push(format!("{}.{:03} s", self.elapsed_ms / 1_000, self.elapsed_ms % 1_000));
         parts.join(", ")
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A count with its noun, such as `1 bar` or `490 bars`.
@@ -130,6 +139,7 @@ mod tests {
         late: 0,
         duplicates: 3,
         ineligible: 0,
+        volume_only: 0,
         malformed: 0,
         revised: 0,
         requests: 2,

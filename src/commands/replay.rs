@@ -148,6 +148,7 @@ pub(super) fn run_summary(summary: &Summary) -> RunSummary {
         late: summary.late,
         duplicates: summary.duplicates,
         ineligible: summary.ineligible,
+        volume_only: summary.volume_only,
         malformed: summary.malformed,
         revised: summary.revised,
         requests: summary.requests,

@@ -9,7 +9,7 @@ use barmill::adapter::store::{
     connect,
 };
 use barmill::config::{self, Config, SinkTarget};
-use barmill::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows};
+use barmill::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
 use barmill::engine::batch::BatchLimits;
 use barmill::engine::budget::BudgetLimits;
 use barmill::engine::calendar::us_equity_hours;
@@ -106,6 +106,7 @@ fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, Wir
             config::Fill::None => Fill::None,
             config::Fill::PreviousClose => Fill::PreviousClose,
         },
+        volume_only: volume_only(bars),
         rules: rules(bars.rules)?,
         session: session(bars.session, zone),
         ..AggregatorSettings::new(bars.specs.as_slice().to_vec())
@@ -116,7 +117,19 @@ fn rules(rules: config::Rules) -> Result<Rules, RulesError> {
     match rules {
         // Recorded files do not tell whose rules they follow.
         config::Rules::Source | config::Rules::All => Ok(Rules::all()),
-        config::Rules::MassiveMinute | config::Rules::AlpacaMinute => Rules::by_name(rules.as_str()),
+        config::Rules::MassiveMinute
+        | config::Rules::MassiveDaily
+        | config::Rules::AlpacaMinute
+        | config::Rules::AlpacaDaily => Rules::by_name(rules.as_str()),
+    }
+}
+
+fn volume_only(bars: &config::Bars) -> VolumeOnly {
+    match (bars.volume_only, bars.rules) {
+        (config::VolumeOnly::Keep, _)
+        | (config::VolumeOnly::Rules, config::Rules::Source | config::Rules::All) => VolumeOnly::Keep,
+        // Both vendors publish no bar without prices.
+        (config::VolumeOnly::Skip | config::VolumeOnly::Rules, _) => VolumeOnly::Skip,
     }
 }
 

@@ -22,6 +22,8 @@ section! {
         fill: Fill = Fill::None;
         /// Which trades may set which part of a bar.
         rules: Rules = Rules::Source;
+        /// What becomes of a bar whose trades may set no price.
+        volume_only: VolumeOnly = VolumeOnly::Rules;
         /// The time of day whose trades count.
         session: Session = Session::AllHours;
         /// Whether a weekday outside 2000 to 2030, the years of the exchange calendar, counts as a normal day.
@@ -48,8 +50,24 @@ choice! {
         All = "all",
         /// The rules of Massive's minute aggregates.
         MassiveMinute = "massive-minute",
+        /// The rules of Massive's day aggregates, for bars of every length.
+        MassiveDaily = "massive-daily",
         /// The rules of Alpaca's minute bars.
         AlpacaMinute = "alpaca-minute",
+        /// The rules of Alpaca's day bars, for bars of every length.
+        AlpacaDaily = "alpaca-daily",
+    }
+}
+
+choice! {
+    /// What becomes of a bar whose trades may set no price.
+    VolumeOnly {
+        /// As the vendor of the rules does: with Massive's and Alpaca's it is left out, with `all` it is kept.
+        Rules = "rules",
+        /// It is written without prices, with its volume.
+        Keep = "keep",
+        /// It is left out and counted.
+        Skip = "skip",
     }
 }
 

@@ -27,7 +27,7 @@ mod value;
 mod view;
 mod writer;
 
-pub use bars::{BarSpecs, Bars, DayInterval, Fill, Rules, Session, Zone};
+pub use bars::{BarSpecs, Bars, DayInterval, Fill, Rules, Session, VolumeOnly, Zone};
 pub use environment::Environment;
 pub use fault::{ConfigError, Fault, Origin, Problem};
 pub use live::{CatchUp, Live, LiveSources};

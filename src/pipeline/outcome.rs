@@ -28,6 +28,8 @@ pub struct Summary {
     pub duplicates: u64,
     /// Trades that may set no price and no volume, or lie outside the session.
     pub ineligible: u64,
+    /// Closed bars left out because no trade of theirs may set a price.
+    pub volume_only: u64,
     /// Records that could not be decoded and were skipped on request.
     pub malformed: u64,
     /// Revised updates in the store.
@@ -61,6 +63,7 @@ impl Summary {
             late: aggregate.late,
             duplicates: aggregate.duplicates,
             ineligible: aggregate.ineligible + aggregate.outside_session,
+            volume_only: aggregate.volume_only,
             revised: writer.revised,
             requests: writer.sink.requests,
             commands: writer.sink.commands,
