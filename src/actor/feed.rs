@@ -4,6 +4,7 @@
 //! the source. Knows nothing of formats and venues. Whatever ends the feed, its word on what it delivered goes to the
 //! shards last.
 
+use super::deal::Deal;
 use super::fault::Fault;
 use super::message::{FeedIndex, FeedMessage};
 use crate::model::{Covered, Symbol, Trade};
@@ -28,6 +29,7 @@ pub struct FeedActor<F> {
     feed: F,
     index: FeedIndex,
     shards: Vec<mpsc::Sender<FeedMessage>>,
+    deal: Deal,
     stop: CancellationToken,
     counts: watch::Sender<FeedCounts>,
 }
@@ -46,7 +48,8 @@ impl<F: TradeFeed> FeedActor<F> {
         stop: CancellationToken,
     ) -> (FeedActor<F>, watch::Receiver<FeedCounts>) {
         let (counts, view) = watch::channel(FeedCounts::default());
-        (FeedActor { feed, index, shards, stop, counts }, view)
+        let deal = Deal::new(shards.len().max(1));
+        (FeedActor { feed, index, shards, deal, stop, counts }, view)
     }
 
     /// Delivers the feed until its end or until `stop`.
@@ -87,7 +90,7 @@ impl<F: TradeFeed> FeedActor<F> {
         self.tell(gaps, |gap| gap.symbol, FeedMessage::Gaps).await?;
         let delivered = u64::try_from(batch.trades.len()).unwrap_or(u64::MAX);
         let position = batch.position;
-        let mut parts = deal(batch.trades, self.shards.len()).into_iter();
+        let mut parts = self.deal.split(batch.trades).into_iter();
         for shard in &self.shards {
             let permit = tokio::select! {
                 biased;
@@ -113,7 +116,7 @@ impl<F: TradeFeed> FeedActor<F> {
         }
         let mut parts: Vec<Vec<T>> = self.shards.iter().map(|_| Vec::new()).collect();
         for item in items {
-            parts[symbol(&item).index() % self.shards.len()].push(item);
+            parts[self.deal.shard(symbol(&item))].push(item);
         }
         for (shard, part) in self.shards.iter().zip(parts) {
             if !part.is_empty() {
@@ -162,16 +165,4 @@ impl<F: TradeFeed> FeedActor<F> {
     fn downstream(&self) -> Fault {
         Fault::Downstream { actor: format!("feed {}", self.feed.name()) }
     }
-}
-
-/// Splits trades by the shard of their symbol, keeping their order.
-fn deal(trades: Vec<Trade>, shards: usize) -> Vec<Vec<Trade>> {
-    if shards == 1 {
-        return vec![trades];
-    }
-    let mut parts = vec![Vec::with_capacity(trades.len() / shards + 1); shards];
-    for trade in trades {
-        parts[trade.symbol.index() % shards].push(trade);
-    }
-    parts
 }

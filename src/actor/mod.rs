@@ -1,6 +1,7 @@
 //! The actors: tokio shells, each around one engine, and the supervisor that spawns them.
 
 mod aggregate;
+mod deal;
 mod fault;
 mod feed;
 mod message;
