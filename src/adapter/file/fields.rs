@@ -1,10 +1,11 @@
 //! Fields of a delimited line, and the numbers in them.
 //!
 //! Owns the split of one line at its commas (RFC 4180 quoting, without line breaks inside quotes) and the
-//! fast reading of whole numbers. Both work on 8 bytes at once in plain integers, as the crate allows no
-//! `unsafe`; the tests compare them with the byte-by-byte form.
+//! fast reading of whole numbers, 8 digits at once in plain integers; the tests compare both with the byte-by-byte
+//! form.
 
 use super::error::{Fault, ValueError};
+use super::lanes::{mask, running_xor};
 use crate::model::{Price, Size, Timestamp};
 
 /// 1990-01-01T00:00:00Z: before it no file of trades was recorded.
@@ -16,7 +17,7 @@ pub(super) const FIELDS_MAX: usize = 64;
 const STEP: usize = 8;
 
 /// The commas of one line.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fields {
     /// Where each field ends; the next one starts a byte later. The last step may write beyond the maximum.
     ends: [u32; FIELDS_MAX + STEP],
@@ -104,29 +105,6 @@ impl Fields {
     }
 }
 
-/// One bit per byte that equals `wanted`, the first byte lowest.
-#[inline]
-fn mask(chunk: &[u8; 64], wanted: u8) -> u64 {
-    // The comparison becomes vector instructions; the multiplication gathers one bit of each byte.
-    let mut equal = [0u8; 64];
-    for (flag, &byte) in equal.iter_mut().zip(chunk) {
-        *flag = if byte == wanted { 0xff } else { 0 };
-    }
-    let (words, _) = equal.as_chunks::<8>();
-    words.iter().rev().fold(0, |bits, &word| {
-        let gathered = (u64::from_le_bytes(word) & 0x8040_2010_0804_0201).wrapping_mul(0x0101_0101_0101_0101);
-        bits << 8 | gathered >> 56
-    })
-}
-
-/// Bit n of the result is the parity of bits 0 to n.
-fn running_xor(mut bits: u64) -> u64 {
-    for shift in [1, 2, 4, 8, 16, 32] {
-        bits ^= bits << shift;
-    }
-    bits
-}
-
 /// Reads a whole number of 1 to 19 digits.
 #[inline]
 pub(super) fn whole(text: &[u8]) -> Option<u64> {
@@ -147,7 +125,7 @@ pub(super) fn whole(text: &[u8]) -> Option<u64> {
 }
 
 /// Eight times the digit 0.
-const ZEROS: u64 = 0x3030_3030_3030_3030;
+pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 fn few_digits(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 7 {
@@ -161,7 +139,7 @@ fn few_digits(text: &[u8]) -> Option<u64> {
 
 /// Eight digits at once, by pairs, quads and halves.
 #[inline]
-fn eight_digits(word: [u8; 8]) -> Option<u64> {
+pub(super) fn eight_digits(word: [u8; 8]) -> Option<u64> {
     let word = u64::from_le_bytes(word);
     let high = word & 0xf0f0_f0f0_f0f0_f0f0;
     // Adding 6 carries out of the low half of a byte exactly when it is above 9.

@@ -14,6 +14,7 @@ mod fields;
 mod format;
 mod json;
 mod json_rows;
+mod lanes;
 mod lean;
 mod massive_csv;
 mod names;
