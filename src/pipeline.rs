@@ -46,13 +46,14 @@ pub struct PipelineSettings {
 }
 
 impl PipelineSettings {
-    /// The sum of the queue bounds in bytes, for `feeds` feeds: what waits can never take more.
+    /// The sum of the queue bounds in bytes, for `feeds` feeds: what waits can never take more. A feed of files has
+    /// five batches ahead and one in its hands.
     pub fn queue_bytes_max(&self, feeds: usize) -> usize {
         let batch = self.batch_len_max * size_of::<Trade>();
         let message = 4_096 * size_of::<BarUpdate>();
         let delivery = &self.writer.delivery;
         let items = delivery.queue_len_max + 4_096 + (delivery.in_flight_max + 1) * delivery.batch.len_max;
-        feeds * 2 * batch
+        feeds * 6 * batch
             + self.shards * self.feed_queue_len_max * batch
             + self.writer_queue_len_max * message
             + (items + self.listener_len_max) * size_of::<BarUpdate>()

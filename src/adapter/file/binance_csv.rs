@@ -21,7 +21,7 @@ struct Columns {
 }
 
 /// Decodes the lines of one file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct BinanceCsv {
     columns: Columns,
     fields: Fields,

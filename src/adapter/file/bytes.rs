@@ -31,11 +31,13 @@ pub(super) struct Bytes {
     /// Stream bytes before `start`.
     offset: u64,
     ended: bool,
+    /// Why reading broke off, while there are lines before it to give.
+    failed: Option<io::Error>,
 }
 
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Bytes { source: _, block: _, start, end, offset, ended } = self;
+        let Bytes { source: _, block: _, start, end, offset, ended, failed: _ } = self;
         f.debug_struct("Bytes")
             .field("held", &(end - start))
             .field("offset", offset)
@@ -53,6 +55,7 @@ impl Bytes {
             end: 0,
             offset: 0,
             ended: false,
+            failed: None,
         }
     }
 
@@ -129,6 +132,71 @@ impl Bytes {
         self.take(taken);
         let line = &self.block[start..start + line];
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
+    }
+}
+
+/// Whole lines taken out of a stream together, with room to spare for the longest.
+pub(super) struct Block {
+    bytes: Box<[u8]>,
+    len: usize,
+}
+
+impl Block {
+    pub(super) fn new() -> Block {
+        // One more for the end of line that a last line may lack.
+        Block { bytes: vec![0; BLOCK_LEN + 1].into_boxed_slice(), len: 0 }
+    }
+
+    /// The lines, each with its end of line; only a line that is too long may lack it.
+    pub(super) fn lines(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Bytes {
+    /// Moves whole lines into `block` in place of what it holds, about `len` bytes of them; `false` at the end.
+    ///
+    /// A fault of reading comes after the lines before it, with the next call.
+    pub(super) fn next_lines(&mut self, block: &mut Block, len: usize) -> io::Result<bool> {
+        let held = self.end - self.start;
+        block.bytes[..held].copy_from_slice(&self.block[self.start..self.end]);
+        let (mut filled, mut enough) = (held, len.clamp(1, BLOCK_LEN));
+        // Bytes up to which there is no end of line.
+        let mut bare = 0;
+        let whole = loop {
+            while !self.ended && filled < enough && self.failed.is_none() {
+                match self.source.read(&mut block.bytes[filled..enough]) {
+                    Ok(0) => self.ended = true,
+                    Ok(len) => filled += len,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => self.failed = Some(error),
+                }
+            }
+            if let Some(last) = memchr::memrchr(b'\n', &block.bytes[bare..filled]) {
+                break bare + last + 1;
+            }
+            bare = filled;
+            if self.ended && filled > 0 {
+                block.bytes[filled] = b'\n';
+                filled += 1;
+                break filled;
+            }
+            if self.failed.is_some() || self.ended {
+                break 0;
+            }
+            if filled == BLOCK_LEN {
+                break filled;
+            }
+            enough = BLOCK_LEN;
+        };
+        let rest = filled.saturating_sub(whole);
+        self.block[..rest].copy_from_slice(&block.bytes[whole..filled]);
+        (self.start, self.end) = (0, rest);
+        (block.len, self.offset) = (whole, self.offset + whole as u64);
+        match self.failed.take_if(|_| whole == 0) {
+            Some(error) => Err(error),
+            None => Ok(whole > 0),
+        }
     }
 }
 

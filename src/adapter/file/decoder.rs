@@ -13,7 +13,7 @@ pub(super) trait RecordDecoder {
 }
 
 /// The symbols seen, in front of the shared table and its lock; the last one first of all.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct SymbolCache {
     last: Option<Symbol>,
     seen: HashMap<&'static [u8], Symbol, FixedState>,

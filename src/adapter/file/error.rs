@@ -25,6 +25,16 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The same place when so many lines come before those it counts.
+    pub(super) fn behind(self, lines: u64) -> Place {
+        match self {
+            Place::Line(line) => Place::Line(line + lines),
+            Place::Row { .. } => self,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -287,4 +297,14 @@ pub enum FileError {
         /// Trades there are.
         trades: u64,
     },
+}
+
+impl FileError {
+    /// The same error when so many lines of the file come before those that its place counts.
+    pub(super) fn behind(mut self, lines: u64) -> FileError {
+        if let FileError::BadRow(BadRow { place, .. }) | FileError::RecordTooLong { place, .. } = &mut self {
+            *place = place.behind(lines);
+        }
+        self
+    }
 }

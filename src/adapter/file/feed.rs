@@ -1,28 +1,28 @@
 //! The port's feed over files.
 //!
-//! Owns the step from blocking reads to the runtime: each batch is decoded on a blocking thread, one batch
-//! ahead of the one in use, so that decoding and aggregation overlap and no more than two batches exist.
+//! Owns the step from blocking reads to the runtime: a few parts of the files are read and decoded at the same time on
+//! blocking threads (see [`super::shelf`]), and delivered here in the order of the files. At most
+//! [`PARTS_AHEAD_MAX`] parts exist beside the batch in use.
 
 use super::error::{BadRow, FileError};
 use super::reader::TradeReader;
 use super::settings::FileFeedSettings;
-use super::sift::FileStats;
+use super::shelf::{Part, Shelf, next_part};
+use super::sift::{FileStats, Sift};
 use crate::model::Trade;
 use crate::port::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 use futures::FutureExt;
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 
 const NAME: &str = "files";
-
-type Decoded = (TradeReader, Option<Result<Vec<Trade>, FileError>>);
-
-#[derive(Debug)]
-enum State {
-    Idle(Box<TradeReader>),
-    Decoding(JoinHandle<Decoded>),
-    Ended,
-}
+/// Parts read, decoded or waiting for those before them, at most; one more than there are workers, so that none of
+/// them waits for its batch to be taken. Four workers decode faster than one shard aggregates.
+const PARTS_AHEAD_MAX: usize = 5;
 
 /// A feed of recorded files, read in order.
 ///
@@ -31,10 +31,22 @@ enum State {
 /// nobody writes to, goes on when the feed is dropped; end the process by `shutdown_background`.
 #[derive(Debug)]
 pub struct FileFeed {
-    state: State,
+    shelf: Arc<Mutex<Shelf>>,
+    ahead: usize,
+    batch_len_max: usize,
+    work: FuturesUnordered<JoinHandle<Option<Part>>>,
+    /// Decoded parts whose turn has not come.
+    parts: BTreeMap<u64, Part>,
+    next_part: u64,
+    /// Set when there are no more parts to take.
+    exhausted: bool,
+    /// Lines of the current file before the next part.
+    lines_before: u64,
+    sift: Sift,
+    ready: VecDeque<Vec<Trade>>,
+    failed: Option<FileError>,
+    ended: bool,
     position: u64,
-    stats: FileStats,
-    bad_rows: Vec<BadRow>,
 }
 
 impl FileFeed {
@@ -43,57 +55,95 @@ impl FileFeed {
         FileFeed::from_reader(settings.start, TradeReader::new(settings))
     }
 
-    /// Makes the feed over a reader, such as one of a stream; `start` is that of its settings.
+    /// Makes the feed over a reader that has given nothing yet, such as one of a stream; `start` is that of its
+    /// settings.
     pub fn from_reader(start: Position, reader: TradeReader) -> FileFeed {
+        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let batch_len_max = reader.batch_len_max();
+        let (shelf, sift) = reader.into_shelf();
         FileFeed {
-            state: State::Idle(Box::new(reader)),
+            shelf: Arc::new(Mutex::new(shelf)),
+            ahead: (workers + 1).min(PARTS_AHEAD_MAX),
+            batch_len_max,
+            work: FuturesUnordered::new(),
+            parts: BTreeMap::new(),
+            next_part: 0,
+            exhausted: false,
+            lines_before: 0,
+            sift,
+            ready: VecDeque::new(),
+            failed: None,
+            ended: false,
             position: start.0,
-            stats: FileStats::default(),
-            bad_rows: Vec::new(),
         }
     }
 
     /// The first 20 records that were skipped before the end of the last batch.
     pub fn bad_rows(&self) -> &[BadRow] {
-        &self.bad_rows
+        self.sift.bad_rows()
     }
 
     /// What was counted before the end of the last batch.
     pub fn file_stats(&self) -> FileStats {
-        self.stats
+        self.sift.stats
     }
 
     async fn next(&mut self) -> Result<Option<TradeBatch>, FeedError> {
-        if let State::Idle(_) = self.state
-            && let State::Idle(reader) = std::mem::replace(&mut self.state, State::Ended)
-        {
-            self.state = State::Decoding(decode(*reader));
-        }
-        let State::Decoding(handle) = &mut self.state else { return Ok(None) };
-        // Nothing is lost when this future is dropped here: the handle stays in the state.
-        let joined = handle.await;
-        self.state = State::Ended;
-        let (reader, batch) = joined.map_err(|error| feed_error(error.into()))?;
-        self.stats = reader.stats();
-        self.bad_rows.clear();
-        self.bad_rows.extend_from_slice(reader.bad_rows());
-        match batch {
-            None => Ok(None),
-            Some(Err(error)) => Err(feed_error(error.into())),
-            Some(Ok(trades)) => {
-                self.state = State::Decoding(decode(reader));
+        loop {
+            if let Some(trades) = self.ready.pop_front() {
                 self.position += trades.len() as u64;
-                Ok(Some(TradeBatch { trades, position: Position(self.position) }))
+                return Ok(Some(TradeBatch { trades, position: Position(self.position) }));
+            }
+            if let Some(error) = self.failed.take() {
+                self.ended = true;
+                return Err(feed_error(error.into()));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            self.start_work();
+            if let Some(part) = self.parts.remove(&self.next_part) {
+                self.on_part(part);
+                continue;
+            }
+            // Nothing is lost when this future is dropped here: the work stays in its set.
+            match self.work.next().await {
+                Some(Ok(Some(part))) => drop(self.parts.insert(part.number, part)),
+                Some(Ok(None)) => self.exhausted = true,
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Err(feed_error(error.into()));
+                }
+                None => {
+                    self.ended = true;
+                    self.sift.check_end().map_err(|error| feed_error(error.into()))?;
+                }
             }
         }
     }
-}
 
-fn decode(mut reader: TradeReader) -> JoinHandle<Decoded> {
-    tokio::task::spawn_blocking(move || {
-        let batch = reader.next();
-        (reader, batch)
-    })
+    fn start_work(&mut self) {
+        while !self.exhausted && self.work.len() + self.parts.len() < self.ahead {
+            let files = Arc::clone(&self.shelf);
+            self.work.push(tokio::task::spawn_blocking(move || next_part(&files)));
+        }
+    }
+
+    /// Adds a part whose turn has come.
+    fn on_part(&mut self, part: Part) {
+        let Part { number, mut trades, sift, lines, first, is_numbered, error } = part;
+        self.next_part = number + 1;
+        self.lines_before = first.unwrap_or(self.lines_before);
+        self.sift.add(sift, &mut trades, self.lines_before, is_numbered);
+        self.failed = error.map(|error| error.behind(self.lines_before));
+        self.exhausted |= self.failed.is_some();
+        self.lines_before += lines;
+        if trades.len() <= self.batch_len_max {
+            self.ready.extend((!trades.is_empty()).then_some(trades));
+        } else {
+            self.ready.extend(trades.chunks(self.batch_len_max).map(<[Trade]>::to_vec));
+        }
+    }
 }
 
 fn feed_error(source: Box<dyn std::error::Error + Send + Sync>) -> FeedError {
@@ -110,6 +160,7 @@ impl TradeFeed for FileFeed {
     }
 
     fn stats(&self) -> FeedStats {
-        FeedStats { malformed: self.stats.malformed, filtered: self.stats.filtered, requests: 0 }
+        let FileStats { malformed, filtered, .. } = self.sift.stats;
+        FeedStats { malformed, filtered, requests: 0 }
     }
 }

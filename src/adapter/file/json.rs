@@ -173,7 +173,7 @@ struct BinanceTrade<'a> {
 }
 
 /// Decodes lines `<receive ns> <frame>`; frames of other events are no trades.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct BinanceWs {
     symbols: SymbolCache,
     mark: Finder<'static>,

@@ -21,7 +21,7 @@ const FIELDS: usize = 6;
 const DAY_NS: u64 = 86_400_000_000_000;
 
 /// Decodes the lines of one file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LeanTick {
     fields: Fields,
     symbol: Symbol,

@@ -1,7 +1,8 @@
 //! Recorded files as a feed, and barmill's own recordings.
 //!
 //! Owns the layouts of [`Format`], their containers (plain, gzip, zstd, zip, standard input) and the
-//! recording. Memory does not grow with a file: one reused block, one batch, and bounded records.
+//! recording. Memory does not grow with a file: for each of the few workers
+//! one reused block and one batch, and bounded records.
 //! Deliberately knows nothing of eligibility, duplicates or order; trades leave as the file has them.
 
 mod binance_csv;
@@ -12,16 +13,20 @@ mod error;
 mod feed;
 mod fields;
 mod format;
+mod index;
 mod json;
 mod json_rows;
 mod lanes;
 mod lean;
+mod lines;
 mod massive_csv;
+mod massive_rows;
 mod names;
 mod open_file;
 mod reader;
 mod recording;
 mod settings;
+mod shelf;
 mod sift;
 mod sniff;
 #[cfg(test)]

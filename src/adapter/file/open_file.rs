@@ -3,13 +3,14 @@
 //! Owns the choice of the decoder, the place of each record, and the loop over the records.
 
 use super::binance_csv::{BinanceCsv, has_header};
-use super::bytes::{Bytes, LineError, RECORD_LEN_MAX};
+use super::bytes::{Block, Bytes, LineError, RECORD_LEN_MAX};
 use super::container::Opened;
 use super::decoder::RecordDecoder;
 use super::error::{Fault, FileError, Place};
 use super::json::{BinanceWs, KrakenJson, MassiveJson};
 use super::json_rows::{JsonRows, RowError, Rows};
 use super::lean::LeanTick;
+use super::lines::LineDecoder;
 use super::massive_csv::MassiveCsv;
 use super::recording::RecordingReader;
 use super::settings::FileFeedSettings;
@@ -25,10 +26,7 @@ const RECORDS_MAX: u64 = 262_144;
 
 #[derive(Debug)]
 enum Decoder {
-    MassiveCsv(Box<MassiveCsv>),
-    BinanceCsv(Box<BinanceCsv>),
-    BinanceWs(Box<BinanceWs>),
-    LeanTick(Box<LeanTick>),
+    Lines(LineDecoder),
     MassiveJson(JsonRows, MassiveJson),
     KrakenJson(JsonRows, Box<KrakenJson>),
 }
@@ -90,6 +88,40 @@ impl OpenFile {
         }
     }
 
+    /// The name for errors; `None` for a blank file, which has none to give.
+    pub(super) fn name(&self) -> Option<&Arc<str>> {
+        match self {
+            OpenFile::Blank => None,
+            OpenFile::Text(text) => Some(&text.file),
+            OpenFile::Recording { file, .. } => Some(file),
+        }
+    }
+
+    /// The decoder of a file of lines, for those who take its lines by [`OpenFile::next_lines`].
+    pub(super) fn line_decoder(&self) -> Option<&LineDecoder> {
+        match self {
+            OpenFile::Text(text) => match &text.decoder {
+                Some(Decoder::Lines(decoder)) => Some(decoder),
+                Some(Decoder::MassiveJson(..) | Decoder::KrakenJson(..)) | None => None,
+            },
+            OpenFile::Recording { .. } | OpenFile::Blank => None,
+        }
+    }
+
+    /// Takes about `len` bytes of whole lines; `false` at the end of the file.
+    pub(super) fn next_lines(&mut self, block: &mut Block, len: usize) -> Result<bool, FileError> {
+        let OpenFile::Text(text) = self else { return Ok(false) };
+        text.bytes.next_lines(block, len).map_err(|source| text.read_error(source))
+    }
+
+    /// Lines or rows taken before the first record.
+    pub(super) fn lines_before(&self) -> u64 {
+        match self {
+            OpenFile::Text(text) => text.number,
+            OpenFile::Recording { .. } | OpenFile::Blank => 0,
+        }
+    }
+
     /// Adds trades up to `len_max`; `false` at the end of the file.
     pub(super) fn fill(
         &mut self,
@@ -140,7 +172,7 @@ impl Text {
                 let Some(header) = self.first_line()? else { return Ok(None) };
                 let made = MassiveCsv::new(&header, only).map_err(|column| self.missing(column, &header))?;
                 self.take_line()?;
-                Decoder::MassiveCsv(Box::new(made))
+                Decoder::Lines(LineDecoder::MassiveCsv(Box::new(made)))
             }
             Format::BinanceTrades | Format::BinanceAggTrades => {
                 let Some(first) = self.first_line()? else { return Ok(None) };
@@ -151,7 +183,7 @@ impl Text {
                 if has_header(&first) {
                     self.take_line()?;
                 }
-                Decoder::BinanceCsv(Box::new(made))
+                Decoder::Lines(LineDecoder::BinanceCsv(Box::new(made)))
             }
             Format::LeanTick => {
                 if self.first_line()?.is_none() {
@@ -159,9 +191,10 @@ impl Text {
                 }
                 let symbol = self.symbol(only.or_else(|| names::lean_symbol(&self.names)))?;
                 let made = names::date(&self.names).and_then(|date| LeanTick::new(symbol, date));
-                Decoder::LeanTick(Box::new(made.ok_or_else(|| FileError::NoDate { file: self.file() })?))
+                let made = made.ok_or_else(|| FileError::NoDate { file: self.file() })?;
+                Decoder::Lines(LineDecoder::LeanTick(Box::new(made)))
             }
-            Format::BinanceWs => Decoder::BinanceWs(Box::new(BinanceWs::new())),
+            Format::BinanceWs => Decoder::Lines(LineDecoder::BinanceWs(Box::new(BinanceWs::new()))),
             Format::MassiveJson => Decoder::MassiveJson(
                 JsonRows::new(Rows::MassiveResults),
                 MassiveJson::new(self.symbol(only)?),
@@ -234,10 +267,12 @@ impl Text {
         // The decoder leaves its place for the loop, so that the loop may also borrow the rest.
         let Some(mut decoder) = self.decoder.take() else { return Ok(false) };
         let filled = match &mut decoder {
-            Decoder::MassiveCsv(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
-            Decoder::BinanceCsv(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
-            Decoder::BinanceWs(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
-            Decoder::LeanTick(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
+            Decoder::Lines(lines) => match lines {
+                LineDecoder::MassiveCsv(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
+                LineDecoder::BinanceCsv(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
+                LineDecoder::BinanceWs(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
+                LineDecoder::LeanTick(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
+            },
             Decoder::MassiveJson(rows, decoder) => {
                 self.fill_rows(rows, decoder, |_, _| Ok(()), (sift, out, len_max))
             }

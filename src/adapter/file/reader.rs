@@ -1,10 +1,14 @@
 //! Trades out of files, one batch after another, without a runtime.
+//!
+//! The plain way: one record after another, on the caller's thread. The feed decodes parts of the files at the same
+//! time, see [`super::shelf`], and the tests hold it to what this way gives.
 
 use super::Format;
 use super::container::{Inputs, Source};
 use super::error::{BadRow, FileError};
 use super::open_file::OpenFile;
 use super::settings::FileFeedSettings;
+use super::shelf::Shelf;
 use super::sift::{FileStats, Sift};
 use crate::model::Trade;
 use std::fmt;
@@ -120,12 +124,18 @@ impl TradeReader {
                 None => break,
             }
         }
-        self.sift.check_start()?;
-        let FileStats { trades, filtered, .. } = self.sift.stats;
-        if trades == 0 && filtered > 0 {
-            tracing::warn!(filtered, "no trade has a symbol that was asked for");
-        }
+        self.sift.check_end()?;
         Ok(false)
+    }
+
+    pub(super) fn batch_len_max(&self) -> usize {
+        self.settings.batch_len_max.max(1)
+    }
+
+    /// The files from here on, to be read in parts, and the sift to add the parts to.
+    pub(super) fn into_shelf(self) -> (Shelf, Sift) {
+        let TradeReader { settings, inputs, current, sift, .. } = self;
+        (Shelf::new(settings, inputs, current, sift.part()), sift)
     }
 
     /// What was counted so far.

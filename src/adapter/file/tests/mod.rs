@@ -4,6 +4,7 @@ mod containers;
 mod feed;
 mod golden;
 mod lines;
+mod parts;
 mod recording;
 mod robust;
 
