@@ -28,11 +28,13 @@ static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 fn replay(program: &Program, file: &Path, rest: &[&str]) -> Value {
-    // A debug build on a busy machine takes longer than the seconds that a bar waits for its batch to fill.
+    // A debug build on a busy machine takes longer than the seconds that a bar waits for its batch to fill, and than those
+    // after which an idle store is asked whether it lives.
     let patient = [
         "replay",
         file.to_str().expect("a path"),
         "--set=writer.linger_ms=600000",
+        "--set=redis.ping_interval_ms=600000",
         "--set=run.checkpoint_every_ms=0",
     ];
     program.counts(&[&patient, rest].concat())
