@@ -6,9 +6,10 @@
 
 use super::days::CivilDays;
 use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Symbol, Timestamp};
+use foldhash::fast::FixedState;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Key = (BarSpec, Date, Symbol);
 
@@ -29,7 +30,8 @@ struct Written {
 pub struct Coverage {
     days: CivilDays,
     zone: String,
-    written: BTreeMap<Key, Written>,
+    /// Asked for every bar, so by hash; the other two are as good as empty.
+    written: HashMap<Key, Written, FixedState>,
     earlier: BTreeMap<Key, Manifest>,
     covered: BTreeMap<Key, Covered>,
 }
@@ -41,7 +43,7 @@ impl Coverage {
         Coverage {
             days: CivilDays::new(zone.clone()),
             zone: name,
-            written: BTreeMap::new(),
+            written: HashMap::default(),
             earlier: BTreeMap::new(),
             covered: BTreeMap::new(),
         }

@@ -5,7 +5,7 @@ use super::attempt::Report;
 use super::log::{self, Failed};
 use crate::actor::fault::{Failure, Fault, chain};
 use crate::engine::delivery::{Landed, Parcel, Verdict, bar_of};
-use crate::model::{BarState, WriteItem};
+use crate::model::{BarState, BarUpdate};
 use crate::port::{Committed, Remedy, SinkError, StateError};
 
 impl Writer {
@@ -40,11 +40,8 @@ impl Writer {
             let now = self.ports.clock.now();
             self.counts.send_modify(|counts| counts.acked_at = Some(now));
         }
-        for (item, failure) in parcel.items.iter().zip(&landed.failures) {
-            if failure.is_none() {
-                self.on_acked(item);
-            }
-        }
+        let acked = parcel.items.iter().zip(&landed.failures).filter(|(_, failure)| failure.is_none());
+        self.on_acked(acked.filter_map(|(item, _)| bar_of(item)));
         for verdict in self.delivery.landed(landed, self.origin.elapsed()) {
             let (sink, attempts_max) = (self.ports.sink.name(), self.settings.delivery.retry.attempts_max);
             log::verdict(&verdict, Failed { sink, parcel, attempts_max, cause: &cause });
@@ -62,17 +59,24 @@ impl Writer {
         }
     }
 
-    fn on_acked(&mut self, item: &WriteItem) {
-        let Some(update) = bar_of(item) else { return };
-        self.counts.send_modify(|counts| match update.state {
-            BarState::Forming => {}
-            BarState::Final => counts.bars += 1,
-            BarState::Revised => counts.revised += 1,
-        });
-        if self.acked.receiver_count() > 0 {
-            // The update is in the store already, so a listener that has just left loses nothing.
-            let _listeners = self.acked.send(*update);
+    fn on_acked<'a>(&mut self, updates: impl Iterator<Item = &'a BarUpdate>) {
+        let (mut bars, mut revised) = (0, 0);
+        let is_heard = self.acked.receiver_count() > 0;
+        for update in updates {
+            match update.state {
+                BarState::Forming => {}
+                BarState::Final => bars += 1,
+                BarState::Revised => revised += 1,
+            }
+            if is_heard {
+                // The update is in the store already, so a listener that has just left loses nothing.
+                let _listeners = self.acked.send(*update);
+            }
         }
+        self.counts.send_modify(|counts| {
+            counts.bars += bars;
+            counts.revised += revised;
+        });
     }
 
     fn on_committed(&mut self, result: Result<Committed, StateError>) -> Result<(), Fault> {

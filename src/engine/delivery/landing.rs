@@ -146,6 +146,9 @@ impl Delivery {
 
 /// The failure of each item; a bar that occurs twice has the fate of its last occurrence, which is the one that counts.
 fn fates(items: &[WriteItem], failures: Vec<Option<(Remedy, String)>>) -> Vec<Option<(Remedy, String)>> {
+    if failures.iter().all(Option::is_none) {
+        return failures;
+    }
     let mut fates = failures;
     let mut last: HashMap<ItemKey, usize, FixedState> = HashMap::default();
     for (index, item) in items.iter().enumerate().rev() {
