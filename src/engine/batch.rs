@@ -4,10 +4,11 @@
 //! is a monotonic instant given by the caller. A forming bar is replaced by any newer update of the same
 //! bar; final and revised bars and their order per bar are kept.
 
+use super::places::Places;
 use crate::model::{BarKey, BarSpec, BarState, Symbol, WriteItem};
 use foldhash::fast::FixedState;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// When a batch is closed.
@@ -52,12 +53,11 @@ pub struct Batch {
 #[cfg_attr(test, derive(Clone))]
 pub struct Batcher {
     limits: BatchLimits,
-    queue: BTreeMap<u64, Pending>,
+    queue: Places<Pending>,
     /// Queue places of forming bars, which a newer update of the same bar replaces.
     forming: HashMap<ItemKey, u64, FixedState>,
     /// Items taken and not landed, by key; a batch may hold two updates of one bar.
     in_flight: HashMap<ItemKey, u64, FixedState>,
-    next_place: u64,
     bytes: usize,
     /// Set when every queued item waits for one in flight, until one lands.
     blocked: bool,
@@ -69,10 +69,9 @@ impl Batcher {
     pub fn new(limits: BatchLimits) -> Batcher {
         Batcher {
             limits: BatchLimits { len_max: limits.len_max.max(1), ..limits },
-            queue: BTreeMap::new(),
+            queue: Places::new(),
             forming: HashMap::default(),
             in_flight: HashMap::default(),
-            next_place: 0,
             bytes: 0,
             blocked: false,
             coalesced: 0,
@@ -84,19 +83,18 @@ impl Batcher {
         let key = key_of(&item);
         if !self.forming.is_empty()
             && let Some(place) = self.forming.remove(&key)
-            && let Some(replaced) = self.queue.remove(&place)
+            && let Some(replaced) = self.queue.remove(place)
         {
             self.bytes -= replaced.weight;
             self.coalesced += 1;
         }
-        let place = self.next_place;
-        self.next_place += 1;
-        if is_forming(&item) {
+        let is_forming = is_forming(&item);
+        let place = self.queue.push(Pending { item, weight, since: now });
+        if is_forming {
             self.forming.insert(key, place);
         }
         self.bytes += weight;
         self.blocked = false;
-        self.queue.insert(place, Pending { item, weight, since: now });
     }
 
     /// Items waiting.
@@ -106,7 +104,7 @@ impl Batcher {
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.len() == 0
     }
 
     /// Forming updates replaced by newer ones of the same bar.
@@ -116,7 +114,7 @@ impl Batcher {
 
     /// Whether a batch should go out now; `idle` means nothing is in flight, `draining` that no more comes.
     pub fn is_due(&self, now: Duration, idle: bool, draining: bool) -> bool {
-        let Some(oldest) = self.queue.values().next() else {
+        let Some(oldest) = self.queue.first() else {
             return false;
         };
         !self.blocked
@@ -132,7 +130,7 @@ impl Batcher {
         if self.blocked {
             return None;
         }
-        self.queue.values().next().map(|oldest| oldest.since.saturating_add(self.limits.linger))
+        self.queue.first().map(|oldest| oldest.since.saturating_add(self.limits.linger))
     }
 
     /// Closes a batch: the oldest items that fit and whose bars are not in flight.
@@ -140,7 +138,7 @@ impl Batcher {
         let mut places = Vec::new();
         let mut held: HashSet<ItemKey> = HashSet::new();
         let mut bytes = 0;
-        for (&place, pending) in &self.queue {
+        for (place, pending) in self.queue.iter() {
             if places.len() >= self.limits.len_max {
                 break;
             }
@@ -153,21 +151,24 @@ impl Batcher {
                 break;
             }
             bytes += pending.weight;
-            places.push(place);
+            places.push((place, key));
         }
         self.blocked = places.is_empty();
         if places.is_empty() {
             return None;
         }
-        let items = places.into_iter().filter_map(|place| self.remove(place)).collect::<Vec<_>>();
-        for item in &items {
-            *self.in_flight.entry(key_of(item)).or_default() += 1;
+        let mut items = Vec::with_capacity(places.len());
+        for (place, key) in places {
+            if let Some(item) = self.remove(place) {
+                items.push(item);
+                *self.in_flight.entry(key).or_default() += 1;
+            }
         }
         Some(Batch { items, attempts: 0 })
     }
 
     fn remove(&mut self, place: u64) -> Option<WriteItem> {
-        let pending = self.queue.remove(&place)?;
+        let pending = self.queue.remove(place)?;
         self.bytes -= pending.weight;
         if is_forming(&pending.item) {
             self.forming.remove(&key_of(&pending.item));
@@ -179,14 +180,14 @@ impl Batcher {
     pub fn drain(&mut self) -> Vec<WriteItem> {
         self.forming.clear();
         self.bytes = 0;
-        std::mem::take(&mut self.queue).into_values().map(|pending| pending.item).collect()
+        self.queue.drain().map(|pending| pending.item).collect()
     }
 
     /// Lets every forming update that waits go, and answers how many.
     pub fn drop_forming(&mut self) -> u64 {
         let places: Vec<u64> = self.forming.drain().map(|(_, place)| place).collect();
         for place in &places {
-            if let Some(dropped) = self.queue.remove(place) {
+            if let Some(dropped) = self.queue.remove(*place) {
                 self.bytes -= dropped.weight;
             }
         }
