@@ -18,9 +18,12 @@ use super::tape::Tape;
 use super::window::{Cadence, Windows};
 use crate::engine::rules::Eligible;
 use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp, Trade};
+use std::hint::black_box;
 
 /// Late trades kept for [`Aggregator::take_late`]; later ones are only counted.
 pub const LATE_LEN_MAX: usize = 65_536;
+/// Trades whose tables are fetched together: enough to fill the time of a fetch, few enough to stay in the first cache.
+const TOUCHED_LEN: usize = 16;
 /// More than the whole of event time reaches; sums with it do not overflow.
 const REACH_MAX: i64 = i64::MAX - 86_400_000_000_000;
 const UNKNOWN: u32 = u32::MAX;
@@ -123,8 +126,11 @@ impl Aggregator {
     /// one call, one update comes at the end of the call.
     pub fn push(&mut self, trades: &[Trade], out: &mut Vec<BarUpdate>) {
         self.counts.trades += trades.len() as u64;
-        for trade in trades {
-            self.take(trade, out);
+        for some in trades.chunks(TOUCHED_LEN) {
+            self.touch(some);
+            for trade in some {
+                self.take(trade, out);
+            }
         }
         self.publish_revisions(out);
     }
@@ -161,6 +167,26 @@ impl Aggregator {
         let cuts = self.cuts.iter().filter_map(Cut::oldest_start);
         let waiting = self.queues.iter().filter_map(Reorder::oldest_time);
         series.chain(cuts).chain(waiting).min().and_then(Timestamp::from_nanos)
+    }
+
+    /// Reads the first words of what some trades will need.
+    ///
+    /// The tables of many symbols do not fit into the near caches. None of these reads waits for another one, so the
+    /// processor fetches them all at the same time, where one trade after the other would wait for each.
+    #[inline]
+    fn touch(&self, trades: &[Trade]) {
+        let mut touched = 0;
+        for trade in trades {
+            if let Some(place) = self.known(trade.symbol) {
+                let track = &self.tracks[place];
+                touched ^= track.seen ^ track.identities.touch();
+                for series in &self.series[self.series_of(place)] {
+                    touched ^= series.touch();
+                }
+            }
+        }
+        // Without a use the compiler would leave the reads out.
+        black_box(touched);
     }
 
     #[inline]

@@ -87,6 +87,12 @@ impl Identities {
         true
     }
 
+    /// Reads a word of what is kept last, next to which the next one goes.
+    #[inline]
+    pub(super) fn touch(&self) -> i64 {
+        self.older.0.back().map_or(0, |last| last.time)
+    }
+
     #[inline(never)]
     fn is_known(&self, time: i64, number: u64, scope: u32) -> bool {
         let identity = Identity { time, number, scope };

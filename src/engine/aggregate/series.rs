@@ -2,8 +2,8 @@
 //!
 //! The newest open window stands apart, so that a trade in order touches nothing else. Behind it lie, in
 //! order of their start, first the published windows that late trades may still revise, then the open ones.
-//! A window goes once the watermark, less the time for revisions, has passed its end: no trade that is not
-//! late can reach it any more. Deliberately does not know when to run: the aggregator keeps the clock.
+//! Once the watermark, less the time for revisions, has passed a window's end, no trade that is not late can
+//! reach it any more, and it goes when its place is needed. Deliberately does not know when to run: the aggregator keeps the clock.
 
 use super::civil::Span;
 use super::desk::{Desk, Fill, Revision, VolumeOnly, first_final};
@@ -16,6 +16,8 @@ use std::collections::VecDeque;
 
 /// Room that an emptied queue may keep.
 const SPARE_LEN_MAX: usize = 64;
+/// By how many windows the ring of older ones grows.
+const ROOM_LEN: usize = 4;
 
 /// One window and what became of it: four lines of the cache, of which a trade in order touches two.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +119,12 @@ impl Series {
         Series { current: Window::NOWHERE, older: VecDeque::new(), published: 0, gone: None }
     }
 
+    /// Reads a word of each line of the cache that a trade in order needs.
+    #[inline]
+    pub(super) fn touch(&self) -> i64 {
+        self.current.span.start ^ self.current.fold.touch()
+    }
+
     /// Folds a trade of the newest window; false when it belongs to another one.
     #[inline]
     pub(super) fn add_in_order(&mut self, time: i64, trade: &Trade, eligible: Eligible) -> bool {
@@ -199,7 +207,9 @@ impl Series {
     /// Notes a gap that is not yet among the desk's.
     pub(super) fn mark_gap(&mut self, gap: Span, desk: &mut Desk<'_>) {
         for window in self.older.iter_mut().chain([&mut self.current]) {
-            if !gap.overlaps(window.span) || meets(desk.gaps, window.span) {
+            // One out of reach may still be here, because its place is not yet needed.
+            let is_settled = window.published && window.span.end <= desk.settled;
+            if is_settled || !gap.overlaps(window.span) || meets(desk.gaps, window.span) {
                 continue;
             }
             if window.published {
@@ -220,37 +230,59 @@ impl Series {
         if !self.current.is_nowhere() && self.current.span.end <= desk.watermark {
             self.close_current(desk);
         }
-        self.let_go(desk);
         self.next_end()
     }
 
     fn close_current(&mut self, desk: &mut Desk<'_>) {
         let end = self.current.span.end;
-        if desk.settled < end || desk.fill == Fill::PreviousClose || !self.older.is_empty() {
+        if desk.fill == Fill::PreviousClose {
             self.older.push_back(self.current);
             self.publish_at(self.older.len() - 1, desk);
+            self.let_go(desk);
         } else {
+            // Before it leaves for memory that is long out of the cache.
             self.current.publish(desk);
-            self.gone = Some((end, None));
+            if desk.settled < end {
+                self.keep_current(desk);
+            } else {
+                self.let_go(desk);
+                self.gone = Some((end, None));
+            }
         }
         self.current.span = Span::NOWHERE;
     }
 
+    /// Keeps the published current window for the trades that may still revise it.
+    ///
+    /// Looks at the oldest one only for its place, so that the ring stays as long as it has to be and nothing far
+    /// away is read but what is written next.
+    fn keep_current(&mut self, desk: &mut Desk<'_>) {
+        if self.older.len() == self.older.capacity() && !self.let_go_first(desk) {
+            self.older.reserve_exact(ROOM_LEN);
+        }
+        self.older.push_back(self.current);
+        self.published += 1;
+    }
+
     /// Lets go the windows no trade can reach any more.
     pub(super) fn let_go(&mut self, desk: &mut Desk<'_>) {
-        while let Some(window) = self.older.front_mut() {
-            if !window.published || window.span.end > desk.settled {
-                break;
-            }
-            window.publish_revision(desk);
-            let close = window.close().or(self.gone.and_then(|(_, close)| close));
-            self.gone = Some((window.span.end, close));
-            self.older.pop_front();
-            self.published -= 1;
-        }
+        while self.let_go_first(desk) {}
         if self.older.capacity() > SPARE_LEN_MAX + 4 * self.older.len() {
             self.older.shrink_to(self.older.len());
         }
+    }
+
+    fn let_go_first(&mut self, desk: &mut Desk<'_>) -> bool {
+        let Some(window) = self.older.front_mut() else { return false };
+        if !window.published || window.span.end > desk.settled {
+            return false;
+        }
+        window.publish_revision(desk);
+        let close = window.close().or(self.gone.and_then(|(_, close)| close));
+        self.gone = Some((window.span.end, close));
+        self.older.pop_front();
+        self.published -= 1;
+        true
     }
 
     /// Publishes the update of a revised window, if it still has one.
@@ -263,8 +295,8 @@ impl Series {
 
     /// Publishes the open windows that changed since they were last published.
     pub(super) fn publish_forming(&mut self, desk: &mut Desk<'_>) {
-        let open = self.older.iter_mut().chain([&mut self.current]).filter(|window| !window.published);
-        for window in open.filter(|window| window.changed) {
+        let open = self.older.range_mut(self.published..).chain([&mut self.current]);
+        for window in open.filter(|window| window.changed && !window.published) {
             window.changed = false;
             let bar = desk.bar(window.span, &window.fold, None);
             if bar.prices.is_none() && desk.volume_only == VolumeOnly::Skip {
