@@ -7,12 +7,15 @@ mod builder;
 mod outcome;
 
 pub use crate::actor::{
-    FailureCounts, FeedCounts, PaceSettings, ResumeSettings, WriterCounts, WriterPorts, WriterSettings,
+    FailureCounts, FeedCounts, PaceSettings, ResumeSettings, ShardCounts, ShardTimes, WriterCounts,
+    WriterPorts, WriterSettings,
 };
 pub use builder::{BuildError, PipelineBuilder};
 pub use outcome::{End, Finished, State, Summary};
 
-use crate::actor::{AggregateActor, Fault, FeedActor, FeedIndex, ShardMessage, Supervisor, Writer};
+use crate::actor::{
+    AggregateActor, Fault, FeedActor, FeedIndex, FeedMessage, ShardMessage, Supervisor, Writer,
+};
 use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
 use crate::model::{BarUpdate, Manifest, Trade};
 use crate::port::TradeFeed;
@@ -29,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 pub struct PipelineSettings {
     /// How trades become bars.
     pub aggregate: AggregatorSettings,
+    /// What the shards do by the clock.
+    pub times: ShardTimes,
     /// How bars are written.
     pub writer: WriterSettings,
     /// Shards, 1 and up; a symbol lives on one.
@@ -124,7 +129,7 @@ impl Pipeline {
             let aggregator = Aggregator::new(settings.aggregate.clone());
             let (actor, counts) =
                 AggregateActor::pair(shard, aggregator, feeds.len(), inbox, to_writer.clone());
-            supervisor.spawn(&name, actor.run());
+            supervisor.spawn(&name, actor.with_times(settings.times).run());
             to_shards.push(to_shard);
             shard_counts.push(counts);
         }
@@ -142,7 +147,14 @@ impl Pipeline {
             supervisor.spawn(&name, actor.run());
             feed_counts.push(counts);
         }
-        let watched = Watched { feeds: feed_counts, shards: shard_counts, writer: writer_counts };
+        let shard_queues = to_shards.iter().map(mpsc::Sender::downgrade).collect();
+        let watched = Watched {
+            feeds: feed_counts,
+            shards: shard_counts,
+            writer: writer_counts,
+            shard_queues,
+            writer_queue: to_writer.downgrade(),
+        };
         let drain_timeout = settings.drain_timeout;
         Running { supervisor, watched, stop, abort, acked, drain_timeout, started: Instant::now() }
     }
@@ -151,19 +163,34 @@ impl Pipeline {
 #[derive(Debug, Clone)]
 struct Watched {
     feeds: Vec<watch::Receiver<FeedCounts>>,
-    shards: Vec<watch::Receiver<AggregateCounts>>,
+    shards: Vec<watch::Receiver<ShardCounts>>,
     writer: watch::Receiver<WriterCounts>,
+    /// Weak, so that who looks on does not keep an actor waiting.
+    shard_queues: Vec<mpsc::WeakSender<FeedMessage>>,
+    writer_queue: mpsc::WeakSender<ShardMessage>,
 }
 
 impl Watched {
     fn state(&self) -> State {
+        let shards: Vec<ShardCounts> = self.shards.iter().map(|shard| *shard.borrow()).collect();
         let mut aggregate = AggregateCounts::default();
-        for shard in &self.shards {
-            aggregate += *shard.borrow();
+        for shard in &shards {
+            aggregate += shard.aggregate;
         }
-        let feeds = self.feeds.iter().map(|feed| *feed.borrow()).collect();
-        State { feeds, aggregate, writer: *self.writer.borrow() }
+        State {
+            feeds: self.feeds.iter().map(|feed| *feed.borrow()).collect(),
+            aggregate,
+            shards,
+            shard_queues: self.shard_queues.iter().map(waiting).collect(),
+            writer_queue: waiting(&self.writer_queue),
+            writer: *self.writer.borrow(),
+        }
     }
+}
+
+/// Messages that wait in a channel; zero once its senders are gone.
+fn waiting<T>(queue: &mpsc::WeakSender<T>) -> usize {
+    queue.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity())
 }
 
 /// Stops a running pipeline and looks into it, from any task.

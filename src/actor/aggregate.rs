@@ -5,10 +5,13 @@
 
 use super::fault::Fault;
 use super::message::{FeedMessage, ShardMessage};
-use crate::engine::aggregate::{AggregateCounts, Aggregator};
-use crate::model::{BarUpdate, Covered, Symbol};
+use super::shard_times::{ShardCounts, ShardTimes, Timer};
+use crate::engine::aggregate::Aggregator;
+use crate::model::{BarUpdate, Covered, Symbol, Timestamp, Trade};
+use crate::port::{Aside, Gap, Position};
 use std::collections::BTreeSet;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Bars in one message to the writer at most, so that a message's memory is bounded.
 const UPDATES_LEN_MAX: usize = 4_096;
@@ -18,11 +21,20 @@ const UPDATES_LEN_MAX: usize = 4_096;
 pub struct AggregateActor {
     shard: usize,
     aggregator: Aggregator,
-    feeds: usize,
+    /// Event time before which each feed has delivered everything.
+    positions: Vec<Option<Timestamp>>,
     ended: BTreeSet<usize>,
     inbox: mpsc::Receiver<FeedMessage>,
     writer: mpsc::Sender<ShardMessage>,
-    counts: watch::Sender<AggregateCounts>,
+    counts: watch::Sender<ShardCounts>,
+    forming: Option<Timer>,
+    place: Option<Timer>,
+    gauge: Option<Timer>,
+}
+
+enum Event {
+    Deadline,
+    Inbox(Option<FeedMessage>),
 }
 
 impl AggregateActor {
@@ -33,10 +45,36 @@ impl AggregateActor {
         feeds: usize,
         inbox: mpsc::Receiver<FeedMessage>,
         writer: mpsc::Sender<ShardMessage>,
-    ) -> (AggregateActor, watch::Receiver<AggregateCounts>) {
-        let (counts, view) = watch::channel(AggregateCounts::default());
-        let ended = BTreeSet::new();
-        (AggregateActor { shard, aggregator, feeds, ended, inbox, writer, counts }, view)
+    ) -> (AggregateActor, watch::Receiver<ShardCounts>) {
+        let (counts, view) = watch::channel(ShardCounts::default());
+        let actor = AggregateActor {
+            shard,
+            aggregator,
+            positions: vec![None; feeds],
+            ended: BTreeSet::new(),
+            inbox,
+            writer,
+            counts,
+            forming: None,
+            place: None,
+            gauge: None,
+        };
+        (actor, view)
+    }
+
+    /// Says what is done by the clock; without it nothing is. The positions of all feeds must be event times where
+    /// places are told.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn with_times(self, times: ShardTimes) -> AggregateActor {
+        AggregateActor {
+            forming: Timer::new(times.forming_every),
+            place: Timer::new(times.place_every),
+            gauge: Timer::new(times.gauge_every),
+            ..self
+        }
     }
 
     /// Aggregates until every feed has dropped its sender.
@@ -45,31 +83,94 @@ impl AggregateActor {
     /// [`Fault::Downstream`] when the writer is gone.
     pub async fn run(mut self) -> Result<(), Fault> {
         let mut updates = Vec::new();
-        while let Some(message) = self.inbox.recv().await {
-            match message {
-                FeedMessage::Trades { trades, .. } => {
-                    self.aggregator.push(&trades, &mut updates);
-                    self.counts.send_replace(self.aggregator.counts());
-                    self.send(&mut updates).await?;
-                }
-                FeedMessage::Gaps(gaps) => {
-                    for gap in gaps {
-                        let to = gap.before.map_or(gap.to, |before| before.time.saturating_add(1));
-                        self.aggregator.mark_gap(gap.symbol, gap.after.time, to, &mut updates);
-                    }
-                    self.send(&mut updates).await?;
-                }
-                FeedMessage::Covered(covered) => self.on_covered(covered, &mut updates).await?,
-                FeedMessage::End { feed } => {
-                    self.ended.insert(feed.0);
-                }
+        loop {
+            match self.next_event().await {
+                Event::Deadline => self.on_deadline(&mut updates).await?,
+                Event::Inbox(Some(message)) => self.on_message(message, &mut updates).await?,
+                Event::Inbox(None) => break,
             }
         }
-        if self.ended.len() == self.feeds {
+        if self.ended.len() == self.positions.len() {
             self.aggregator.finish(&mut updates);
-            self.counts.send_replace(self.aggregator.counts());
+            self.publish();
             self.send(&mut updates).await?;
             self.writer.send(ShardMessage::End).await.map_err(|_| self.downstream())?;
+        }
+        Ok(())
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let deadlines = [self.forming, self.place, self.gauge].map(Timer::due);
+        let deadline = deadlines.into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            () = sleep_until(deadline), if deadline.is_some() => Event::Deadline,
+            message = self.inbox.recv() => Event::Inbox(message),
+        }
+    }
+
+    async fn on_message(&mut self, message: FeedMessage, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+        match message {
+            FeedMessage::Trades { feed, trades, position } => {
+                self.aggregator.push(&trades, updates);
+                self.note(feed.0, &trades, position);
+            }
+            FeedMessage::Gaps(gaps) => self.on_gaps(gaps, updates),
+            FeedMessage::Asides(asides) => self.on_asides(asides, updates),
+            FeedMessage::Covered(covered) => return self.on_covered(covered, updates).await,
+            FeedMessage::End { feed } => {
+                self.ended.insert(feed.0);
+            }
+        }
+        self.publish();
+        self.send(updates).await
+    }
+
+    fn note(&mut self, feed: usize, trades: &[Trade], position: Position) {
+        if self.place.is_some() {
+            let time = i64::try_from(position.0).ok().and_then(Timestamp::from_nanos);
+            self.positions[feed] = time.max(self.positions[feed]);
+        }
+        if let Some(newest) = trades.iter().map(|trade| trade.time).max() {
+            self.counts.send_modify(|counts| counts.newest = counts.newest.max(newest));
+        }
+    }
+
+    fn on_gaps(&mut self, gaps: Vec<Gap>, updates: &mut Vec<BarUpdate>) {
+        for gap in gaps {
+            let to = gap.before.map_or(gap.to, |before| before.time.saturating_add(1));
+            self.aggregator.mark_gap(gap.symbol, gap.after.time, to, updates);
+        }
+    }
+
+    fn on_asides(&mut self, asides: Vec<Aside>, updates: &mut Vec<BarUpdate>) {
+        for aside in asides {
+            match aside {
+                Aside::Change { symbol, original, replacement } => {
+                    self.aggregator.correct(symbol, original, replacement, updates);
+                }
+                Aside::Quiet { symbol, before } => self.aggregator.close_before(symbol, before, updates),
+            }
+        }
+    }
+
+    /// What the clock brings about; no trade and no bar closes by it.
+    async fn on_deadline(&mut self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+        if Timer::take(&mut self.gauge) {
+            let (open_bars, oldest_open) = (self.aggregator.open_len(), self.aggregator.oldest_open());
+            self.counts.send_modify(|counts| {
+                (counts.open_bars, counts.oldest_open) = (open_bars, oldest_open);
+            });
+        }
+        if Timer::take(&mut self.forming) {
+            self.aggregator.forming(updates);
+            self.send(updates).await?;
+        }
+        if Timer::take(&mut self.place) {
+            let restart = |position: &Option<Timestamp>| self.aggregator.restart_at((*position)?);
+            let feeds = self.positions.iter().map(restart).collect();
+            let message = ShardMessage::Place { shard: self.shard, feeds };
+            self.writer.send(message).await.map_err(|_| self.downstream())?;
         }
         Ok(())
     }
@@ -83,14 +184,22 @@ impl AggregateActor {
                 None => self.aggregator.finish_symbol(symbol, updates),
             }
         }
-        self.counts.send_replace(self.aggregator.counts());
+        self.publish();
         self.send(updates).await?;
         let specs = self.aggregator.specs().to_vec();
         let message = ShardMessage::Covered { specs, covered };
         self.writer.send(message).await.map_err(|_| self.downstream())
     }
 
+    fn publish(&self) {
+        self.counts.send_modify(|counts| counts.aggregate = self.aggregator.counts());
+    }
+
     async fn send(&self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        let start = Instant::now();
         while !updates.is_empty() {
             let rest = updates.split_off(updates.len().min(UPDATES_LEN_MAX));
             let part = std::mem::replace(updates, rest);
@@ -99,10 +208,18 @@ impl AggregateActor {
                 .await
                 .map_err(|_| self.downstream())?;
         }
+        let blocked = start.elapsed();
+        self.counts.send_modify(|counts| counts.blocked += blocked);
         Ok(())
     }
 
     fn downstream(&self) -> Fault {
         Fault::Downstream { actor: format!("aggregate {}", self.shard) }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline).await;
     }
 }

@@ -7,9 +7,11 @@
 use super::deal::Deal;
 use super::fault::Fault;
 use super::message::{FeedIndex, FeedMessage};
-use crate::model::{Covered, Symbol, Trade};
-use crate::port::{FeedError, FeedStats, TradeBatch, TradeFeed};
+use crate::model::{Covered, Symbol, Timestamp, Trade};
+use crate::port::{Aside, FeedError, FeedStats, TradeBatch, TradeFeed};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What a feed actor has done so far.
@@ -21,6 +23,10 @@ pub struct FeedCounts {
     pub stats: FeedStats,
     /// Whether the input came to its end.
     pub ended: bool,
+    /// The latest event time delivered.
+    pub newest: Timestamp,
+    /// Time for which a shard had no room.
+    pub blocked: Duration,
 }
 
 /// The actor around one feed.
@@ -88,7 +94,10 @@ impl<F: TradeFeed> FeedActor<F> {
     async fn on_batch(&mut self, batch: TradeBatch) -> Result<Option<Vec<Trade>>, Fault> {
         let gaps = self.feed.take_gaps();
         self.tell(gaps, |gap| gap.symbol, FeedMessage::Gaps).await?;
+        let asides = self.feed.take_asides();
         let delivered = u64::try_from(batch.trades.len()).unwrap_or(u64::MAX);
+        let newest = batch.trades.iter().map(|trade| trade.time).max();
+        let start = Instant::now();
         let position = batch.position;
         let mut parts = self.deal.split(batch.trades).into_iter();
         for shard in &self.shards {
@@ -100,6 +109,12 @@ impl<F: TradeFeed> FeedActor<F> {
             let trades = parts.next().unwrap_or_default();
             permit.send(FeedMessage::Trades { feed: self.index, trades, position });
         }
+        self.tell(asides, Aside::symbol, FeedMessage::Asides).await?;
+        let blocked = start.elapsed();
+        self.counts.send_modify(|counts| {
+            counts.newest = newest.map_or(counts.newest, |newest| newest.max(counts.newest));
+            counts.blocked += blocked;
+        });
         self.publish(delivered, false);
         Ok(None)
     }

@@ -1,7 +1,7 @@
 //! What travels between the actors.
 
-use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Trade};
-use crate::port::{Gap, Position};
+use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Timestamp, Trade};
+use crate::port::{Aside, Gap, Position};
 
 /// The number of a feed within one pipeline, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,8 @@ pub enum FeedMessage {
     },
     /// Holes that stay open, of the shard's symbols; before the trades that come after them.
     Gaps(Vec<Gap>),
+    /// Changes of trades sent before, and the word on quiet symbols, of the shard's symbols.
+    Asides(Vec<Aside>),
     /// What the feed vouches for, of the shard's symbols; sent once, when no more trades of the feed come.
     Covered(Vec<Covered>),
     /// The feed's input is at its end: every trade of it was sent.
@@ -39,6 +41,14 @@ pub enum ShardMessage {
         shard: usize,
         /// The bars; never empty.
         updates: Vec<BarUpdate>,
+    },
+    /// For each feed, the event time from which a restart gives every bar of the shard that is not among the updates sent
+    /// so far; `None` while that is not known.
+    Place {
+        /// The shard, from 0.
+        shard: usize,
+        /// One entry per feed.
+        feeds: Vec<Option<Timestamp>>,
     },
     /// What earlier runs wrote and vouched for; sent before any bar.
     Earlier(Vec<Manifest>),

@@ -6,6 +6,7 @@ mod fault;
 mod feed;
 mod message;
 mod pace;
+mod shard_times;
 mod supervise;
 mod write;
 
@@ -14,5 +15,6 @@ pub use fault::{Failure, Fault};
 pub use feed::{FeedActor, FeedCounts};
 pub use message::{FeedIndex, FeedMessage, ShardMessage};
 pub use pace::PaceSettings;
+pub use shard_times::{ShardCounts, ShardTimes};
 pub use supervise::Supervisor;
 pub use write::{FailureCounts, ResumeSettings, Writer, WriterCounts, WriterPorts, WriterSettings};

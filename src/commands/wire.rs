@@ -17,7 +17,7 @@ use barmill::engine::circuit::ProbePolicy;
 use barmill::engine::delivery::DeliverySettings;
 use barmill::engine::retry::RetryPolicy;
 use barmill::engine::rules::{Rules, RulesError};
-use barmill::pipeline::{PaceSettings, PipelineSettings, WriterSettings};
+use barmill::pipeline::{PaceSettings, PipelineSettings, ShardTimes, WriterSettings};
 use barmill::port::{Clock, StateStore};
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
@@ -86,6 +86,7 @@ pub(super) fn pipeline(
 ) -> Result<PipelineSettings, WireError> {
     Ok(PipelineSettings {
         aggregate: aggregate(config, zone)?,
+        times: ShardTimes::default(),
         writer: writer(config, zone, tempo),
         shards: config.aggregate.shards,
         batch_len_max: config.replay.batch_len_max,
@@ -190,6 +191,7 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
             per_month: limit(writer.commands_per_month),
         },
         resume: None,
+        places: Vec::new(),
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
         pace: PaceSettings {
             commands_per_second: NonZeroU32::new(writer.commands_per_second),

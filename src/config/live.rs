@@ -18,6 +18,12 @@ section! {
         symbols_file: Option<PathBuf> = None;
         /// Where a start begins.
         catch_up: CatchUp = CatchUp::Day;
+        /// Milliseconds between two updates of an open bar, 0 (none) to one hour.
+        forming_every_ms: u64 = 0, 0..=3_600_000;
+        /// Milliseconds between two saves of the place to go on from after a restart, 100 to one hour.
+        checkpoint_every_ms: u64 = 30_000, 100..=3_600_000;
+        /// Hours that a restart may go back to the saved place, 1 to 720.
+        resume_max_h: u64 = 72, 1..=720;
         /// Milliseconds between two pings, 100 to one hour.
         keep_alive_ms: u64 = 15_000, 100..=3_600_000;
         /// Milliseconds without any frame until a connection counts as dead, 100 to one hour.

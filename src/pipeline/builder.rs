@@ -1,7 +1,7 @@
 //! How a program describes a pipeline.
 
 use super::{Pipeline, PipelineSettings};
-use crate::actor::{Fault, PaceSettings, WriterPorts, WriterSettings};
+use crate::actor::{Fault, PaceSettings, ShardTimes, WriterPorts, WriterSettings};
 use crate::adapter::channel::ChannelSink;
 use crate::adapter::clock::SystemClock;
 use crate::adapter::file::{FileFeed, FileFeedSettings};
@@ -231,6 +231,7 @@ fn default_settings() -> PipelineSettings {
             revise_within_ns: nanos(Duration::from_mins(15)),
             ..AggregatorSettings::new(vec![BarSpec::MINUTE])
         },
+        times: ShardTimes::default(),
         writer: WriterSettings {
             delivery: DeliverySettings {
                 batch: BatchLimits {
@@ -254,6 +255,7 @@ fn default_settings() -> PipelineSettings {
             timeout: Duration::from_secs(30),
             budget: BudgetLimits::default(),
             resume: None,
+            places: Vec::new(),
             drain_timeout: Duration::from_secs(25),
             pace: PaceSettings {
                 commands_per_second: NonZeroU32::new(10_000),

@@ -1,6 +1,6 @@
 //! What a run came to, and what it looks like on the way.
 
-use crate::actor::{Fault, FeedCounts, WriterCounts};
+use crate::actor::{Fault, FeedCounts, ShardCounts, WriterCounts};
 use crate::engine::aggregate::AggregateCounts;
 use std::time::Duration;
 
@@ -11,6 +11,12 @@ pub struct State {
     pub feeds: Vec<FeedCounts>,
     /// The sum of all shards.
     pub aggregate: AggregateCounts,
+    /// One entry per shard.
+    pub shards: Vec<ShardCounts>,
+    /// Batches waiting before each shard.
+    pub shard_queues: Vec<usize>,
+    /// Messages waiting before the writer.
+    pub writer_queue: usize,
     /// The writer.
     pub writer: WriterCounts,
 }

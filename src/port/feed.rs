@@ -1,5 +1,6 @@
 //! Where trades come from.
 
+use super::aside::Aside;
 use super::history::Gap;
 use crate::model::{Covered, Trade};
 use futures::future::BoxFuture;
@@ -71,6 +72,12 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
         Vec::new()
     }
 
+    /// Takes the changes of trades delivered before, and the word on quiet symbols; asked after every batch, and true
+    /// behind its trades.
+    fn take_asides(&mut self) -> Vec<Aside> {
+        Vec::new()
+    }
+
     /// Takes what must run beside the reader of the feed, so that the feed reads on while its reader waits; asked once,
     /// before the first batch. It ends when the feed is dropped.
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
@@ -93,6 +100,10 @@ impl TradeFeed for Box<dyn TradeFeed> {
 
     fn take_gaps(&mut self) -> Vec<Gap> {
         self.as_mut().take_gaps()
+    }
+
+    fn take_asides(&mut self) -> Vec<Aside> {
+        self.as_mut().take_asides()
     }
 
     fn coverage(&self) -> Vec<Covered> {

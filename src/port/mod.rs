@@ -2,6 +2,7 @@
 //!
 //! Owns the traits and the shapes that cross them. Deliberately knows no implementation.
 
+mod aside;
 mod clock;
 mod feed;
 mod history;
@@ -11,6 +12,7 @@ mod tap;
 
 pub use crate::engine::retry::Remedy;
 pub use crate::model::{Covered, WriteItem};
+pub use aside::Aside;
 pub use clock::Clock;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 pub use history::{Gap, GapError, GapFill, GapSource};

@@ -5,6 +5,7 @@
 
 use super::attempt::{self, Report};
 use super::beat::Beat;
+use super::places::Places;
 use super::rest;
 use super::resume::Resume;
 use super::settings::{WriterCounts, WriterSettings};
@@ -65,6 +66,7 @@ pub struct Writer {
     /// Set while nothing is taken in.
     blocked_since: Option<Duration>,
     pub(super) resume: Option<Resume>,
+    places: Places,
     /// Set while a place is to be saved: nothing is taken in until nothing is outstanding.
     pausing: bool,
     pub(super) failure: Option<Failure>,
@@ -97,6 +99,7 @@ impl Writer {
             savings: Savings::default(),
             blocked_since: None,
             resume: None,
+            places: Places::new(settings.places.clone(), shards),
             pausing: false,
             failure: None,
             ports,
@@ -195,6 +198,7 @@ impl Writer {
             }
             Some(ShardMessage::Earlier(manifests)) => self.delivery.resume(manifests),
             Some(ShardMessage::Covered { specs, covered }) => self.delivery.covered(&specs, &covered),
+            Some(ShardMessage::Place { shard, feeds }) => self.places.receive(shard, feeds),
             Some(ShardMessage::End) => self.shards_open -= 1,
             None => {
                 self.inbox_open = false;
@@ -222,7 +226,8 @@ impl Writer {
     /// Holds the inbox back until nothing is outstanding, then saves how far each shard is delivered.
     async fn save_place(&mut self) -> Result<(), Fault> {
         let now = self.origin.elapsed();
-        if self.pause_at().is_some_and(|at| at <= now) {
+        let is_told = !self.pausing && self.places.are_told() && self.ports.state.is_some();
+        if is_told || self.pause_at().is_some_and(|at| at <= now) {
             self.pausing = true;
             self.delivery.set_flushing(true);
             self.launch();
@@ -232,8 +237,10 @@ impl Writer {
         }
         self.pausing = false;
         self.delivery.set_flushing(false);
-        if let (Some(resume), Some(state)) = (&mut self.resume, &self.ports.state) {
-            state.checkpoint_save(resume.places(now)).await.map_err(Fault::State)?;
+        let mut places = self.places.take();
+        places.extend(self.resume.as_mut().map(|resume| resume.places(now)).unwrap_or_default());
+        if let Some(state) = self.ports.state.as_ref().filter(|_| !places.is_empty()) {
+            state.checkpoint_save(places).await.map_err(Fault::State)?;
         }
         Ok(())
     }

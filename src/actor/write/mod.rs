@@ -4,6 +4,7 @@ mod actor;
 mod attempt;
 mod beat;
 mod log;
+mod places;
 mod reports;
 mod rest;
 mod resume;

@@ -21,6 +21,8 @@ pub struct WriterSettings {
     pub budget: BudgetLimits,
     /// Where a run that was killed goes on; `None` starts from the beginning.
     pub resume: Option<ResumeSettings>,
+    /// Under which name the place of each feed is saved, by the feed's number; empty saves none.
+    pub places: Vec<String>,
     /// After the end of the input: longest time without an ack before the rest stays in the spool.
     pub drain_timeout: Duration,
 }

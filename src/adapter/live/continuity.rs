@@ -135,6 +135,29 @@ impl Continuity {
         std::mem::take(&mut self.unfilled)
     }
 
+    pub(super) fn has_unfilled(&self) -> bool {
+        !self.unfilled.is_empty()
+    }
+
+    /// Whether a symbol misses nothing, as far as is known.
+    pub(super) fn is_live(&self, place: usize) -> bool {
+        self.tracks.get(place).is_some_and(Track::is_live)
+    }
+
+    pub(super) fn symbol(&self, place: usize) -> Option<Symbol> {
+        self.tracks.get(place).map(Track::symbol)
+    }
+
+    /// Event time of a symbol's newest trade, or of the place to start from.
+    pub(super) fn last(&self, place: usize) -> Option<Timestamp> {
+        self.tracks.get(place).and_then(Track::last)
+    }
+
+    /// Has the archive asked whether there is really nothing new.
+    pub(super) fn check(&mut self, place: usize, now: Duration) {
+        self.change(place, |track, _, _| track.check(now));
+    }
+
     /// Whether no symbol misses anything, as far as is known.
     pub(super) fn is_whole(&self) -> bool {
         self.open == 0

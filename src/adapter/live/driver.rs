@@ -3,17 +3,20 @@
 //! It reads on while the consumer is slow, up to the backlog's bound; then the connections are closed on purpose and
 //! what they miss is fetched when there is room. One task, one loop: wait, decide, respond.
 
+use super::changes::Changes;
 use super::connection::{Connection, Report, Shared};
 use super::continuity::Continuity;
 use super::event::Event;
 use super::fault::LiveFault;
 use super::feed::{Delivery, LiveStats};
+use super::outbox::Outbox;
+use super::quiet::{Quiet, Verdict};
 use super::settings::{LiveSettings, LiveSymbols};
+use super::skew::Skew;
 use crate::model::{Symbol, Timestamp, Trade};
-use crate::port::{FeedError, GapError, GapFill, GapSource, Position, TradeBatch};
+use crate::port::{Aside, FeedError, GapError, GapFill, GapSource, Position, TradeBatch};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -21,6 +24,8 @@ use tokio::time::sleep_until;
 
 /// Event time kept back from the position, for symbols that run behind others, nanoseconds.
 const POSITION_SLACK_NS: i64 = 10_000_000_000;
+/// Time between two looks at the quiet symbols.
+const QUIET_EVERY: Duration = Duration::from_millis(100);
 /// The longest wait when nothing is due.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -37,7 +42,11 @@ pub struct LiveDriver {
     continuity: Continuity,
     archive: Arc<dyn GapSource>,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
-    backlog: VecDeque<Trade>,
+    backlog: Outbox,
+    changes: Changes,
+    quiet: Quiet,
+    quiet_at: Duration,
+    skew: Skew,
     position: Timestamp,
     newest: Timestamp,
     /// Trades at the head of the backlog that the position must not pass: among them are fetched, older ones.
@@ -67,20 +76,24 @@ impl LiveDriver {
         let now = shared.clock.now();
         let mut driver = LiveDriver {
             continuity: Continuity::new(&settings.gaps, settings.is_contiguous()),
-            settings,
             shared,
             hold,
             carried: Vec::new(),
             connections: SelectAll::new(),
             archive,
             answers: FuturesUnordered::new(),
-            backlog: VecDeque::new(),
+            backlog: Outbox::default(),
+            changes: Changes::default(),
+            quiet: Quiet::new(&settings.quiet),
+            quiet_at: Duration::ZERO,
+            skew: Skew::default(),
             position: now,
             newest: Timestamp::EPOCH,
             embargo: 0,
             was_whole: false,
             outlet,
             stats: Arc::default(),
+            settings,
         };
         driver.plan(symbols);
         driver
@@ -124,14 +137,14 @@ impl LiveDriver {
 
     async fn next_turn(&mut self) -> Turn {
         let now = self.shared.epoch.elapsed();
-        let due = match self.continuity.ask_at() {
-            Some(at) if self.can_ask() => at.min(now + IDLE),
-            Some(_) | None => now + IDLE,
-        };
+        let asking = self.continuity.ask_at().filter(|_| self.can_ask());
+        let looking = (!self.quiet.is_off()).then_some(self.quiet_at);
+        let due = [asking, looking].into_iter().flatten().fold(now + IDLE, Duration::min);
+        let has_news = !self.backlog.is_empty() || self.continuity.has_unfilled();
         tokio::select! {
             biased;
             () = self.outlet.closed() => Turn::Gone,
-            Ok(_) = self.outlet.reserve(), if !self.backlog.is_empty() => Turn::Room,
+            Ok(_) = self.outlet.reserve(), if has_news => Turn::Room,
             Some(answer) = self.answers.next() => Turn::Answer(answer),
             Some((index, report)) = self.connections.next() => Turn::Report(index, report),
             () = sleep_until(self.shared.epoch + due) => Turn::Due,
@@ -145,8 +158,8 @@ impl LiveDriver {
     }
 
     fn on_room(&mut self) {
-        let count = self.backlog.len().min(self.settings.batch_len_max);
-        let trades: Vec<Trade> = self.backlog.drain(..count).collect();
+        let (trades, asides) = self.backlog.take(self.settings.batch_len_max);
+        let count = trades.len();
         let newest = trades.iter().map(|trade| trade.time).max().unwrap_or_default();
         self.newest = self.newest.max(newest);
         self.embargo = self.embargo.saturating_sub(count);
@@ -156,7 +169,7 @@ impl LiveDriver {
         }
         let position = Position(u64::try_from(self.position.as_nanos()).unwrap_or(0));
         let gaps = self.continuity.take_unfilled();
-        let delivery = Delivery { batch: TradeBatch { trades, position }, gaps };
+        let delivery = Delivery { batch: TradeBatch { trades, position }, gaps, asides };
         if let Err(refused) = self.outlet.try_send(Ok(delivery)) {
             // The only sender had room a moment ago, so that the feed is gone.
             drop(refused);
@@ -168,6 +181,9 @@ impl LiveDriver {
             let cause: &dyn std::error::Error = error;
             tracing::warn!(venue = self.settings.name(), %symbol, cause, "missed trades could not be fetched");
         }
+        if let (Err(_), Some(place)) = (answer, self.continuity.place(symbol)) {
+            self.quiet.on_failed(place, self.shared.epoch.elapsed());
+        }
         let (now, wall) = (self.shared.epoch.elapsed(), self.shared.clock.now());
         self.continuity.on_fill(symbol, answer, now, wall);
     }
@@ -177,6 +193,9 @@ impl LiveDriver {
         while self.can_ask()
             && let Some(gap) = self.continuity.ask(now, wall)
         {
+            if let (None, Some(place)) = (gap.before, self.continuity.place(gap.symbol)) {
+                self.quiet.on_asked(place, self.settings.gaps.settle, now);
+            }
             self.note(|stats| stats.requests += 1);
             let fetch = self.archive.fetch(gap);
             self.answers.push(Box::pin(async move { (gap.symbol, fetch.await) }));
@@ -192,6 +211,7 @@ impl LiveDriver {
                 self.continuity.on_live(&places, now, self.shared.clock.now());
             }
             Report::Events(events) => {
+                self.note_delay(&events, now);
                 for event in events {
                     self.on_event(index, event, now);
                 }
@@ -208,11 +228,15 @@ impl LiveDriver {
 
     fn on_event(&mut self, index: usize, event: Event, now: Duration) {
         match event {
-            Event::Trade(trade) | Event::Cancel(trade) => self.on_trade(index, &trade, now),
-            Event::Correction(pair) => {
-                self.on_trade(index, &pair.original, now);
-                self.on_trade(index, &pair.corrected, now);
-            }
+            Event::Trade(trade) => self.on_trade(index, &trade, now),
+            Event::Cancel(trade) => match self.continuity.place(trade.symbol) {
+                Some(place) => self.changes.cancel(place, &trade),
+                None => self.note(|stats| stats.filtered += 1),
+            },
+            Event::Correction(pair) => match self.continuity.place(pair.original.symbol) {
+                Some(place) => self.changes.correct(place, &pair),
+                None => self.note(|stats| stats.filtered += 1),
+            },
             Event::Snapshot(trade) => {
                 if let Some(place) = self.continuity.place(trade.symbol) {
                     self.continuity.on_snapshot(place, &trade, now);
@@ -243,7 +267,16 @@ impl LiveDriver {
         }
     }
 
+    fn note_delay(&mut self, events: &[Event], now: Duration) {
+        let time = |event: &Event| if let Event::Trade(trade) = event { Some(trade.time) } else { None };
+        if let Some(newest) = events.iter().filter_map(time).max() {
+            let wall = self.shared.clock.now();
+            self.skew.note(wall.as_nanos().saturating_sub(newest.as_nanos()), now);
+        }
+    }
+
     fn on_trade(&mut self, index: usize, trade: &Trade, now: Duration) {
+        self.quiet.on_trade(index, trade.time, now);
         let is_all = matches!(self.carried.get(index), Some(None));
         match self.continuity.place(trade.symbol) {
             Some(place) => self.continuity.on_trade(place, trade, now),
@@ -284,7 +317,23 @@ impl LiveDriver {
 
     /// After every turn: what is ready waits in the backlog, whose bound closes and opens the connections.
     fn settle(&mut self) {
-        self.backlog.extend(self.continuity.take_ready());
+        let ready = self.continuity.take_ready();
+        let now = self.shared.epoch.elapsed();
+        if let Some(newest) = ready.iter().map(|trade| trade.time).max() {
+            self.quiet.on_event(newest, now);
+        }
+        self.backlog.extend(ready);
+        if !self.changes.is_empty() {
+            let continuity = &self.continuity;
+            let ready = self.changes.take(|place| continuity.is_live(place));
+            for change in ready {
+                self.backlog.push(change);
+            }
+        }
+        if !self.quiet.is_off() && self.quiet_at <= now {
+            self.quiet_at = now + QUIET_EVERY;
+            self.look_at_quiet(now);
+        }
         let is_whole = self.continuity.is_whole();
         if !is_whole || !self.was_whole {
             self.embargo = self.backlog.len();
@@ -298,13 +347,35 @@ impl LiveDriver {
         } else if is_held && self.backlog.len() < bound / 2 {
             self.hold.send_replace(false);
         }
-        let (gaps, backlog_len, is_whole) =
-            (self.continuity.stats(), self.backlog.len(), self.continuity.is_whole());
+        let (gaps, backlog_len) = (self.continuity.stats(), self.backlog.len());
+        let (is_whole, delay_ns) = (self.continuity.is_whole(), self.skew.delay_ns());
         self.note(|stats| {
             stats.gaps = gaps;
             stats.backlog_len = backlog_len;
             stats.is_whole = is_whole;
+            stats.delay_ns = delay_ns;
         });
+    }
+
+    /// Tells of the symbols that are quiet, and asks the archive of those of which nothing is known.
+    fn look_at_quiet(&mut self, now: Duration) {
+        let settle = self.settings.gaps.settle;
+        for line in 0..self.carried.len() {
+            for place in self.places(line) {
+                let Some(last) = self.continuity.last(place).filter(|_| self.continuity.is_live(place))
+                else {
+                    continue;
+                };
+                match self.quiet.judge((line, place), last, settle, now) {
+                    Verdict::Wait => {}
+                    Verdict::Ask => self.continuity.check(place, now),
+                    Verdict::Quiet(before) => {
+                        let Some(symbol) = self.continuity.symbol(place) else { continue };
+                        self.backlog.push(Aside::Quiet { symbol, before });
+                    }
+                }
+            }
+        }
     }
 
     fn places(&self, index: usize) -> Vec<usize> {

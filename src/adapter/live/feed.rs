@@ -7,7 +7,7 @@ use super::ledger::GapStats;
 use super::settings::{LiveSettings, LiveSettingsFault, LiveSymbol, LiveSymbols};
 use super::socket::Dialer;
 use crate::model::TradeKey;
-use crate::port::{Clock, FeedError, FeedStats, FrameTap, Gap, GapSource, TradeBatch, TradeFeed};
+use crate::port::{Aside, Clock, FeedError, FeedStats, FrameTap, Gap, GapSource, TradeBatch, TradeFeed};
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -42,6 +42,9 @@ pub struct LiveStats {
     pub backlog_len: usize,
     /// Whether no symbol misses anything, as far as is known.
     pub is_whole: bool,
+    /// The least time from a trade to its receipt in the last one to two minutes, nanoseconds: below zero when our clock is
+    /// behind the venue's.
+    pub delay_ns: Option<i64>,
 }
 
 impl LiveStats {
@@ -56,6 +59,7 @@ impl LiveStats {
 pub(super) struct Delivery {
     pub(super) batch: TradeBatch,
     pub(super) gaps: Vec<Gap>,
+    pub(super) asides: Vec<Aside>,
 }
 
 /// What a live feed needs besides its settings.
@@ -83,6 +87,7 @@ pub struct LiveFeed {
     idle: Option<LiveDriver>,
     inlet: mpsc::Receiver<Result<Delivery, FeedError>>,
     gaps: Vec<Gap>,
+    asides: Vec<Aside>,
     stats: Arc<Mutex<LiveStats>>,
     is_ended: bool,
 }
@@ -118,6 +123,7 @@ impl LiveFeed {
             idle: Some(driver),
             inlet,
             gaps: Vec::new(),
+            asides: Vec::new(),
             stats,
             is_ended: false,
         })
@@ -180,6 +186,7 @@ impl TradeFeed for LiveFeed {
             let gone = || FeedError { feed: self.name.clone(), source: Box::new(LiveFault::Gone) };
             let delivery = delivery.ok_or_else(gone)??;
             self.gaps.extend(delivery.gaps);
+            self.asides.extend(delivery.asides);
             Ok(Some(delivery.batch))
         })
     }
@@ -191,6 +198,10 @@ impl TradeFeed for LiveFeed {
 
     fn take_gaps(&mut self) -> Vec<Gap> {
         std::mem::take(&mut self.gaps)
+    }
+
+    fn take_asides(&mut self) -> Vec<Aside> {
+        std::mem::take(&mut self.asides)
     }
 
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {

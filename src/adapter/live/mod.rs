@@ -4,6 +4,7 @@
 //! knows no REST: what a connection missed is asked of a [`GapSource`](crate::port::GapSource).
 
 mod backoff;
+mod changes;
 mod connection;
 mod continuity;
 mod decode;
@@ -13,9 +14,12 @@ mod fault;
 mod feed;
 mod identity;
 mod ledger;
+mod outbox;
+mod quiet;
 mod scan;
 mod session;
 mod settings;
+mod skew;
 mod socket;
 mod track;
 mod value;
@@ -29,6 +33,6 @@ pub use ledger::GapStats;
 pub use scan::ScanFault;
 pub use settings::{
     BinanceStream, CoinbaseApi, GapSettings, LiveSettings, LiveSettingsFault, LiveSymbol, LiveSymbols,
-    LiveTimes, LiveVenue,
+    LiveTimes, LiveVenue, QuietEnd, QuietSettings,
 };
 pub use value::{DecodeFault, ValueFault};

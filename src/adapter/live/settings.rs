@@ -3,6 +3,7 @@
 //! Limits are those of the venues' public documents of 2026, with room to spare; `LiveFeed::new` checks them.
 
 use crate::model::{Symbol, TradeKey};
+use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct LiveSettings {
     pub times: LiveTimes,
     /// How missed trades are fetched.
     pub gaps: GapSettings,
+    /// When quiet symbols are told to be so.
+    pub quiet: QuietSettings,
     /// Seed of the random part of the waits.
     pub seed: u64,
 }
@@ -82,6 +85,26 @@ pub struct GapSettings {
     /// Event time read again before a hole, for venues without contiguous identities; also how far back trades are
     /// known by their identity.
     pub overlap: Duration,
+}
+
+/// When quiet symbols are told to be so, that their bars close in time.
+#[derive(Debug, Clone, Default)]
+pub struct QuietSettings {
+    /// What ends after a symbol's newest trade; none tells nothing.
+    pub ends: Vec<QuietEnd>,
+    /// How far the trades of one connection may be out of order among symbols.
+    pub slack: Duration,
+}
+
+/// An end that a quiet symbol is told to have reached.
+#[derive(Debug, Clone)]
+pub enum QuietEnd {
+    /// Of the window of this length, aligned to the Unix epoch; where nothing comes at all, the archive is asked.
+    Window(Duration),
+    /// Of the civil day of this zone; the archive is asked likewise.
+    Day(TimeZone),
+    /// Of each such length again and again, as far as other symbols' trades show it; the archive is not asked.
+    Steady(Duration),
 }
 
 /// The venue, its keys and its choices.
@@ -290,6 +313,7 @@ impl LiveSettings {
                 held_len_max: 65_536,
                 overlap: Duration::from_secs(5),
             },
+            quiet: QuietSettings::default(),
             seed: 0,
         }
     }

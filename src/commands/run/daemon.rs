@@ -3,9 +3,9 @@
 use super::super::dispatch::{CommandError, complain};
 use super::super::replay::run_summary;
 use super::super::{signals, wire};
-use super::live;
 use super::market::Market;
 use super::symbols;
+use super::{live, place, tempo};
 use barmill::adapter::clock::SystemClock;
 use barmill::cli::{Exit, RunArguments};
 use barmill::config::{Config, Environment, SinkTarget};
@@ -30,20 +30,23 @@ pub(in super::super) async fn run(
         Err(error) => return Ok(complain("read the symbols", error.as_ref(), Exit::Usage)),
     };
     let config = &market.config;
-    let start = market.start(SystemClock.now())?;
-    let mut feeds: Vec<Box<dyn TradeFeed>> = Vec::new();
+    let state = wire::state(config, &target);
+    let (mut feeds, mut places): (Vec<Box<dyn TradeFeed>>, Vec<String>) = (Vec::new(), Vec::new());
     for (name, symbols) in &symbols {
-        feeds.push(Box::new(live::open(config, (*name, symbols), start, environment)?));
+        let place = place::name(config, (*name, symbols), &target.address());
+        let start = market.start(SystemClock.now(), place::load(state.as_ref(), &place).await?)?;
+        feeds.push(Box::new(live::open(&market, (*name, symbols), start, environment)?));
+        places.push(place);
         tracing::info!(source = %name, symbols = symbols.len(), from = %start.time, "live feed starts");
     }
     let mut settings = wire::pipeline(config, &market.zone, wire::Tempo::Live)?;
+    tempo::set(&mut settings, config, if state.is_some() { places } else { Vec::new() });
     if !matches!(target, SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }) {
         // The pace is what a server's plan allows; this machine's own disk and pipes have none.
         settings.writer.pace = PaceSettings { commands_per_second: None, requests_per_second: None };
     }
     let store = wire::store(config, &target, &market.zone, config.bars.specs.as_slice(), true).await?;
     store.sink.open().await?;
-    let state = wire::state(config, &target);
     let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
     let running = Pipeline::new(feeds, ports, settings).start();
     let handle = running.handle();

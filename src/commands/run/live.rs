@@ -2,7 +2,8 @@
 
 use super::super::dispatch::CommandError;
 use super::super::source;
-use super::market::Start;
+use super::market::{Market, Start};
+use super::tempo;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::live::{
     BinanceStream, CoinbaseApi, GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols,
@@ -17,18 +18,20 @@ use std::time::Duration;
 
 /// Opens the live feed of a source, every symbol from the start on; connects to nothing.
 pub(super) fn open(
-    config: &Config,
+    market: &Market,
     (name, symbols): (SourceName, &[Symbol]),
     start: Start,
     environment: &Environment,
 ) -> Result<LiveFeed, CommandError> {
+    let config = &market.config;
     let after = TradeKey { time: start.time, sequence: 0, id: TradeId::NONE, price: Price::ZERO };
     let symbols: Vec<LiveSymbol> =
         symbols.iter().map(|symbol| LiveSymbol { symbol: *symbol, after: Some(after) }).collect();
     let keys = SourceKeys::resolve(&config.source, name, environment)?;
     let archive = source::open(config, name, environment)?;
     let parts = LiveParts { clock: Arc::new(SystemClock), archive: Arc::new(archive), tap: None };
-    let settings = settings(config, name, keys);
+    let mut settings = settings(config, name, keys);
+    settings.quiet = tempo::quiet(config, &market.zone);
     let feed = LiveFeed::new(settings, &LiveSymbols::Named(symbols.clone()), parts)?;
     Ok(if start.is_partway { feed.starting_partway(&symbols) } else { feed })
 }

@@ -7,6 +7,9 @@ use barmill::config::{CatchUp, Config, Rules, Session, SourceName, Zone};
 use barmill::engine::asked::{Asked, Hours};
 use jiff::tz::TimeZone;
 
+/// Nanoseconds of an hour.
+const HOUR_NS: i64 = 3_600_000_000_000;
+
 /// Sources that cannot be made bars of by one set of rules.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MarketFault {
@@ -68,8 +71,15 @@ impl Market {
         Ok(Market { config, zone, hours })
     }
 
-    /// Where the start begins.
-    pub(super) fn start(&self, now: Timestamp) -> Result<Start, CommandError> {
+    /// Where the start begins: at the place that an earlier run saved, if it is not too old, else where the config says.
+    pub(super) fn start(&self, now: Timestamp, place: Option<Timestamp>) -> Result<Start, CommandError> {
+        if let Some(place) = place {
+            let back =
+                i64::try_from(self.config.live.resume_max_h).unwrap_or(i64::MAX).saturating_mul(HOUR_NS);
+            let oldest = now.saturating_sub(back);
+            // At its place no bar lies across the start.
+            return Ok(Start { time: place.max(oldest).min(now), is_partway: place < oldest });
+        }
         match self.config.live.catch_up {
             CatchUp::None => Ok(Start { time: now, is_partway: true }),
             CatchUp::For(time) => {

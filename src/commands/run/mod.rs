@@ -3,6 +3,8 @@
 mod daemon;
 mod live;
 mod market;
+mod place;
 mod symbols;
+mod tempo;
 
 pub(super) use daemon::run;

@@ -16,6 +16,7 @@ mod fold;
 mod gaps;
 #[cfg(test)]
 mod naive;
+mod place;
 #[cfg(test)]
 mod plain;
 #[cfg(test)]

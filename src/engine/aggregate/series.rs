@@ -314,6 +314,11 @@ impl Series {
         windows.find(|window| !window.published || window.span.end > settled).map(|window| window.span.start)
     }
 
+    /// Windows with trades that are not yet published.
+    pub(super) fn open_len(&self) -> usize {
+        self.older.len() - self.published + usize::from(!self.current.is_nowhere())
+    }
+
     /// End of the first window still open.
     pub(super) fn next_end(&self) -> i64 {
         match self.older.get(self.published) {

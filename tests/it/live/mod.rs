@@ -5,6 +5,8 @@
 
 mod ends;
 mod faults;
+#[cfg(test)]
+mod quiet;
 mod recorded;
 pub(crate) mod venue;
 mod wire;

@@ -1,0 +1,34 @@
+//! What a feed tells besides trades and holes.
+
+use crate::engine::aggregate::Original;
+use crate::model::{Symbol, Timestamp, Trade};
+
+/// What a feed tells behind the trades of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// A trade delivered before is replaced or taken back.
+    Change {
+        /// The instrument.
+        symbol: Symbol,
+        /// Which trade.
+        original: Original,
+        /// What it should have been; `None` when it never was.
+        replacement: Option<Trade>,
+    },
+    /// No trade of the symbol before this instant is still to come.
+    Quiet {
+        /// The instrument.
+        symbol: Symbol,
+        /// Event time, excluded.
+        before: Timestamp,
+    },
+}
+
+impl Aside {
+    /// The instrument it speaks of.
+    pub fn symbol(&self) -> Symbol {
+        match self {
+            Aside::Change { symbol, .. } | Aside::Quiet { symbol, .. } => *symbol,
+        }
+    }
+}
