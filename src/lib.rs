@@ -14,6 +14,6 @@ pub use pipeline::{Pipeline, PipelineBuilder, Summary};
 
 pub use model::{
     Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, Covered, DecimalError, Manifest,
-    Notional, Ohlc, Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp, TimestampError, Trade,
-    TradeId, TradeKey, Volume,
+    Notional, Ohlc, Origin, Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp, TimestampError,
+    Trade, TradeId, TradeKey, Volume,
 };

@@ -1,18 +1,14 @@
-//! What became of a fetch: progress while it runs, one table and one JSON object at its end.
+//! What became of a fetch: one table and one JSON object at its end.
 
 use super::summary::RunSummary;
-use crate::adapter::history::Coverage;
 use crate::model::{Symbol, Timestamp};
-use indicatif::{HumanCount, HumanDuration};
+use indicatif::HumanCount;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 use std::io::{self, Write};
-use std::time::Duration;
 
 /// Days in the table at most; of more, only those that are not whole are listed.
 const TABLE_ROWS_MAX: usize = 60;
-/// Symbols on the screen at most while a fetch runs.
-const PROGRESS_LINES_MAX: usize = 12;
 
 /// How much of a day the sink has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -135,67 +131,15 @@ impl FetchSummary {
 }
 
 /// An instant without its fraction.
-fn seconds(time: Timestamp) -> String {
+pub(super) fn seconds(time: Timestamp) -> String {
     let whole = time.saturating_sub(time.as_nanos() % 1_000_000_000);
     whole.to_string()
 }
 
-/// The lines for the screen while a fetch runs: one per range under way, then the sum of all.
-pub fn progress_lines(coverage: &[Coverage], elapsed: Duration) -> Vec<String> {
-    let is_under_way = |one: &&Coverage| !one.is_complete && one.pages > 0;
-    let mut lines: Vec<String> =
-        coverage.iter().filter(is_under_way).take(PROGRESS_LINES_MAX).map(line).collect();
-    let whole = coverage.iter().filter(|one| one.is_complete).count();
-    let trades: u64 = coverage.iter().map(|one| one.trades).sum();
-    let pages: u64 = coverage.iter().map(|one| one.pages).sum();
-    let millis = elapsed.as_millis().max(1);
-    let rate = u64::try_from(u128::from(trades) * 1_000 / millis).unwrap_or(u64::MAX);
-    let done: i128 = coverage.iter().map(covered_ns).sum();
-    let all: i128 = coverage.iter().map(|one| i128::from(one.range.to.since(one.range.from))).sum();
-    lines.push(format!(
-        "{whole} of {} whole, trades {}, pages {}, {}/s{}",
-        coverage.len(),
-        HumanCount(trades),
-        HumanCount(pages),
-        HumanCount(rate),
-        left(millis, done, all)
-    ));
-    lines
-}
-
-/// The time left, if the rest goes as what is done went.
-fn left(elapsed_ms: u128, done: i128, all: i128) -> String {
-    let elapsed = i128::try_from(elapsed_ms).unwrap_or(i128::MAX);
-    let rest = match elapsed.checked_mul(all - done) {
-        Some(product) if done > 0 => product / done,
-        Some(_) | None => return String::new(),
-    };
-    let rest = Duration::from_millis(u64::try_from(rest).unwrap_or(0));
-    format!(", about {} left", HumanDuration(rest))
-}
-
-fn covered_ns(one: &Coverage) -> i128 {
-    i128::from(one.covered_to.since(one.range.from))
-}
-
-fn line(one: &Coverage) -> String {
-    let all = i128::from(one.range.to.since(one.range.from)).max(1);
-    let percent = covered_ns(one) * 100 / all;
-    format!(
-        "{:<10} {percent:>3}%  to {}  trades {}, pages {}",
-        one.range.symbol.as_str(),
-        seconds(one.covered_to),
-        HumanCount(one.trades),
-        HumanCount(one.pages)
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{FetchSummary, FetchedDay, Status, progress_lines};
-    use crate::adapter::history::{Coverage, SymbolRange};
+    use super::{FetchSummary, FetchedDay, Status};
     use crate::cli::RunSummary;
-    use std::time::Duration;
 
     fn day(symbol: &str, status: Status) -> FetchedDay {
         FetchedDay {
@@ -243,30 +187,5 @@ mod tests {
         let mut out = Vec::new();
         summary(vec![day("AAPL", Status::Already)]).write_json(&mut out).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap().trim_end(), @r#"{"trades":0,"bars":0,"late":0,"duplicates":0,"ineligible":0,"malformed":0,"revised":0,"requests":0,"commands":0,"connections":0,"retries":0,"spooled":0,"dead_letters":0,"elapsed_ms":0,"source_requests":12,"days":[{"symbol":"AAPL","date":"2025-10-21","from":"2025-10-21T13:30:00Z","to":"2025-10-21T20:00:00Z","covered_to":"2025-10-21T15:00:00.25Z","status":"already","pages":10,"trades":500000}]}"#);
-    }
-
-    #[test]
-    fn progress_tells_each_range_under_way_and_the_time_left() {
-        let coverage = |symbol: &str, to: &str, pages: u64| Coverage {
-            range: SymbolRange {
-                symbol: symbol.parse().unwrap(),
-                from: "2025-10-21T13:00:00Z".parse().unwrap(),
-                to: "2025-10-21T20:00:00Z".parse().unwrap(),
-            },
-            covered_to: format!("2025-10-21T{to}Z").parse().unwrap(),
-            is_complete: to == "20:00:00",
-            pages,
-            trades: pages * 50_000,
-            duplicates: 0,
-        };
-        let all = [
-            coverage("AAPL", "20:00:00", 9),
-            coverage("MSFT", "13:42:00", 1),
-            coverage("TSLA", "13:00:00", 0),
-        ];
-        insta::assert_snapshot!(progress_lines(&all, Duration::from_secs(10)).join("\n"), @r"
-    MSFT        10%  to 2025-10-21T13:42:00Z  trades 50,000, pages 1
-    1 of 3 whole, trades 500,000, pages 10, 50,000/s, about 17 seconds left
-    ");
     }
 }

@@ -7,6 +7,7 @@ mod arguments;
 mod chart;
 mod exit;
 mod fetch_arguments;
+mod fetch_lines;
 mod fetched;
 mod log;
 mod period;
@@ -22,7 +23,8 @@ pub use arguments::{Arguments, BarsArguments, CheckArguments, Command, ReplayArg
 pub use chart::{Canvas, chart};
 pub use exit::{Exit, print_error};
 pub use fetch_arguments::{AskedArguments, BackfillArguments, RecordArguments};
-pub use fetched::{FetchSummary, FetchedDay, Status, progress_lines};
+pub use fetch_lines::FetchLines;
+pub use fetched::{FetchSummary, FetchedDay, Status};
 pub use log::{LogError, init as init_log};
 pub use period::{Moment, Period, PeriodError};
 pub use prepare::{Prepared, prepare};

@@ -6,7 +6,7 @@ use super::replay::run_summary;
 use super::{dry_run, signals, source, wire};
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::history::{Coverage, HistoryFeed, Progress as Fetching};
-use barmill::cli::{BackfillArguments, Exit, FetchSummary, FetchedDay, Progress, Status, progress_lines};
+use barmill::cli::{BackfillArguments, Exit, FetchLines, FetchSummary, FetchedDay, Progress, Status};
 use barmill::config::{Config, Environment, SinkTarget};
 use barmill::pipeline::{End, Finished, Pipeline, Summary, WriterPorts};
 use barmill::port::Clock;
@@ -47,9 +47,12 @@ pub(super) async fn run(
     } else {
         Some(wire::store(config, &target, &zone, specs, !arguments.dry_run).await?)
     };
-    let reader = store.as_ref().and_then(|store| store.reader.as_ref()).filter(|_| !arguments.force);
+    let reader = store.as_ref().and_then(|store| store.reader.as_ref());
+    let origin = source::origin(config, asked.source);
     let plan = match reader {
-        Some(reader) => Plan::resumed(&asked.symbols(), &days.days, specs, reader).await?,
+        Some(reader) => {
+            Plan::made(&asked.symbols(), &days.days, specs, (reader, &origin), arguments.force).await?
+        }
         None => Plan::anew(&asked.symbols(), &days.days),
     };
     let (Some(history), Some(store)) = (history, store) else {
@@ -66,7 +69,8 @@ pub(super) async fn run(
     let now = source::settled(&config.source, asked.source, SystemClock.now());
     let feed = HistoryFeed::as_of(&history, ranges, now);
     let fetching = feed.progress();
-    let settings = wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
+    let mut settings = wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
+    settings.writer.delivery.origin = Some(origin);
     let state = wire::state(config, &target);
     let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
     let pipeline = Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
@@ -100,9 +104,10 @@ async fn follow(pipeline: Pipeline, fetching: &Fetching, progress: &Progress) ->
 }
 
 async fn show(progress: &Progress, fetching: &Fetching) {
+    let mut lines = FetchLines::default();
     loop {
         tokio::time::sleep(GLANCE).await;
-        progress.show(&progress_lines(&fetching.coverage(), progress.elapsed()));
+        progress.show(&lines.lines(&fetching.coverage(), progress.elapsed()));
     }
 }
 

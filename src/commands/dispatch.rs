@@ -1,5 +1,6 @@
 //! From a prepared command to its exit code.
 
+use super::plan::Mixed;
 use super::wire::WireError;
 use super::{backfill, bars, check, record, replay, run, simulate};
 use barmill::cli::{self, Command, Exit, Prepared, Progress};
@@ -53,6 +54,9 @@ pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> 
 
 /// A config that only the parts themselves find wrong is a wrong config all the same.
 fn exit_of(error: &CommandError) -> Exit {
+    if error.is::<Mixed>() {
+        return Exit::Usage;
+    }
     match error.downcast_ref::<WireError>() {
         Some(WireError::Url(_) | WireError::Template(_) | WireError::View(_)) => Exit::Usage,
         Some(WireError::Open(_) | WireError::Rules(_) | WireError::Zone(_)) | None => Exit::Fault,

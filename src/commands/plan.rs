@@ -5,7 +5,8 @@ use barmill::adapter::history::SymbolRange;
 use barmill::adapter::store::{BarReader, ReadError};
 use barmill::engine::asked::AskedDay;
 use barmill::engine::resume::{Rest, resume};
-use barmill::{BarSpec, Manifest, Symbol};
+use barmill::{BarSpec, Manifest, Origin, Symbol};
+use jiff::civil::Date;
 
 /// One symbol and day.
 #[derive(Debug, Clone)]
@@ -26,6 +27,28 @@ pub(super) struct Plan {
     pub(super) earlier: Vec<Manifest>,
 }
 
+/// Bars that the sink has are of another origin than those of this run.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the {spec} bars of {symbol} {date} in the sink are of {found}, those of this run would be of {wanted}; take those \
+     out first, or give these a view.namespace and a view.key of their own"
+)]
+pub(super) struct Mixed {
+    symbol: Symbol,
+    spec: BarSpec,
+    date: Date,
+    found: Origin,
+    wanted: Origin,
+}
+
+impl Mixed {
+    fn of(stored: &Manifest, wanted: &Origin) -> Option<Mixed> {
+        let found = stored.origin.clone().filter(|found| found != wanted)?;
+        let Manifest { symbol, spec, date, .. } = *stored;
+        Some(Mixed { symbol, spec, date, found, wanted: wanted.clone() })
+    }
+}
+
 impl Plan {
     /// Plans to fetch everything.
     pub(super) fn anew(symbols: &[Symbol], days: &[AskedDay]) -> Plan {
@@ -36,12 +59,13 @@ impl Plan {
         plan
     }
 
-    /// Plans to fetch what the sink does not have.
-    pub(super) async fn resumed(
+    /// Plans to fetch what the sink does not have, or everything; refuses to put bars among those of another origin.
+    pub(super) async fn made(
         symbols: &[Symbol],
         days: &[AskedDay],
         specs: &[BarSpec],
-        reader: &BarReader,
+        (reader, origin): (&BarReader, &Origin),
+        is_forced: bool,
     ) -> Result<Plan, CommandError> {
         let mut plan = Plan::default();
         for day in days {
@@ -49,6 +73,11 @@ impl Plan {
             for &spec in specs {
                 stored.extend(present(reader, symbols, spec, *day).await?);
             }
+            if let Some(mixed) = stored.iter().find_map(|one| Mixed::of(one, origin)) {
+                return Err(mixed.into());
+            }
+            // What does not say what it was made from, or lacks bars, proves nothing.
+            stored.retain(|one| one.gapless && one.origin.is_some() && !is_forced);
             for &symbol in symbols {
                 let own: Vec<Manifest> = stored.iter().filter(|one| one.symbol == symbol).cloned().collect();
                 plan.add(symbol, *day, specs, &own);
@@ -81,7 +110,8 @@ fn step(symbol: Symbol, day: AskedDay, from: barmill::Timestamp) -> Step {
     Step { symbol, day, range: Some(range), trades_before: 0 }
 }
 
-/// The manifests of a day whose bars are in the store: these may have expired before the manifest.
+/// The manifests of a day with bars in the store, those of a feed's word with all of them: bars may have expired
+/// before the manifest.
 async fn present(
     reader: &BarReader,
     symbols: &[Symbol],
@@ -90,7 +120,7 @@ async fn present(
 ) -> Result<Vec<Manifest>, CommandError> {
     let stored = reader.manifests(spec, day.date).await?;
     let mut manifests: Vec<Manifest> = stored.into_iter().map(|stored| stored.manifest).collect();
-    manifests.retain(|manifest| manifest.gapless && symbols.contains(&manifest.symbol));
+    manifests.retain(|manifest| symbols.contains(&manifest.symbol));
     if manifests.is_empty() {
         return Ok(manifests);
     }
@@ -105,7 +135,8 @@ async fn present(
         let is_own = |start| manifest.from <= start && start < manifest.to;
         let of_day = manifest.spec.interval_ns().is_none();
         let own = bars.iter().filter(|bar| bar.symbol == manifest.symbol && (of_day || is_own(bar.start)));
-        own.count() as u64 >= manifest.bars
+        let count = own.count() as u64;
+        if manifest.gapless { manifest.bars <= count } else { 0 < count }
     });
     Ok(manifests)
 }

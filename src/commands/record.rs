@@ -9,7 +9,9 @@ use barmill::Trade;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::file::{FileError, RecordingWriter};
 use barmill::adapter::history::{Coverage, HistoryFeed};
-use barmill::cli::{Exit, FetchSummary, FetchedDay, Progress, RecordArguments, RunSummary, Status};
+use barmill::cli::{
+    Exit, FetchLines, FetchSummary, FetchedDay, Progress, RecordArguments, RunSummary, Status,
+};
 use barmill::config::{Config, Environment, Session};
 use barmill::engine::asked::AskedDay;
 use barmill::port::{Clock, FeedError, TradeFeed};
@@ -79,6 +81,7 @@ async fn fetch(
     progress: &Progress,
 ) -> Result<(RecordingWriter, Ending), CommandError> {
     let mut stopped = std::pin::pin!(signals::first());
+    let mut lines = FetchLines::default();
     loop {
         let batch = tokio::select! {
             biased;
@@ -90,7 +93,7 @@ async fn fetch(
             Ok(None) => return Ok((writer, Ending::Whole)),
             Err(error) => return Ok((writer, Ending::Failed(error))),
         }
-        progress.show(&barmill::cli::progress_lines(&feed.coverage(), progress.elapsed()));
+        progress.show(&lines.lines(&feed.coverage(), progress.elapsed()));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::dispatch::{CommandError, complain};
 use super::{signals, wire};
+use barmill::Origin;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
 use barmill::adapter::paced::PacedFeed;
@@ -46,6 +47,8 @@ pub(super) async fn run(
         Speed::Times(speed) => (Box::new(PacedFeed::new(Box::new(feed), speed)), wire::Tempo::Live),
     };
     let mut pipeline = wire::pipeline(config, &zone, tempo)?;
+    let rules = wire::rules_text(&config.bars);
+    pipeline.writer.delivery.origin = Some(Origin { source: "files".to_owned(), rules });
     pipeline.writer.resume = resume(arguments, config, &target, &zone);
     if !matches!(target, SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }) {
         // The pace is what a server's plan allows; this machine's own disk and pipes have none.

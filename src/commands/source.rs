@@ -1,6 +1,7 @@
 //! From config and arguments to a source of history, and to what is asked of it.
 
 use super::dispatch::CommandError;
+use super::wire;
 use barmill::adapter::history::{
     BinanceTrades, HistorySettings, HistorySource, MassivePaging, SymbolRange, VenueSettings,
 };
@@ -10,7 +11,7 @@ use barmill::config::{
 };
 use barmill::engine::asked::{Asked, AskedDay, Hours, Shut};
 use barmill::engine::calendar::{Calendar, CalendarError, SessionKind};
-use barmill::{Symbol, Timestamp};
+use barmill::{Origin, Symbol, Timestamp};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::io::Write;
@@ -138,6 +139,18 @@ pub(super) fn adapted(config: &Config, name: SourceName) -> Config {
         config.bars.session = Session::AllHours;
     }
     config
+}
+
+/// What the manifests of a run say: its source, and whatever else decides which trades are in its bars and how.
+///
+/// The config is the adapted one.
+pub(super) fn origin(config: &Config, name: SourceName) -> Origin {
+    let source = match name {
+        SourceName::Alpaca => format!("{name} {}", config.source.alpaca.feed.as_str()),
+        SourceName::Binance => format!("{name} {}", config.source.binance.trades.as_str()),
+        SourceName::Massive | SourceName::Coinbase | SourceName::Kraken => name.to_string(),
+    };
+    Origin { source, rules: wire::rules_text(&config.bars) }
 }
 
 /// The days asked for, in the zone of the run.

@@ -127,10 +127,22 @@ fn rules(rules: config::Rules) -> Result<Rules, RulesError> {
 
 fn volume_only(bars: &config::Bars) -> VolumeOnly {
     match (bars.volume_only, bars.rules) {
-        (config::VolumeOnly::Keep, _)
-        | (config::VolumeOnly::Rules, config::Rules::Source | config::Rules::All) => VolumeOnly::Keep,
+        (config::VolumeOnly::Carry, _)
+        | (config::VolumeOnly::Rules, config::Rules::Source | config::Rules::All) => VolumeOnly::Carry,
         // Both vendors publish no bar without prices.
         (config::VolumeOnly::Skip | config::VolumeOnly::Rules, _) => VolumeOnly::Skip,
+    }
+}
+
+/// Whatever of the config decides what a bar is made of its trades, in the manifests' words.
+pub(super) fn rules_text(bars: &config::Bars) -> String {
+    let mut text = bars.rules.as_str().to_owned();
+    if bars.volume_only != config::VolumeOnly::Rules {
+        text = format!("{text} {}", bars.volume_only.as_str());
+    }
+    match bars.fill {
+        config::Fill::None => text,
+        config::Fill::PreviousClose => format!("{text} filled"),
     }
 }
 
@@ -183,6 +195,7 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
                 quota_max: Duration::from_millis(writer.quota_probe_max_ms),
             },
             zone: zone.clone(),
+            origin: None,
             seed: u64::from(std::process::id()),
         },
         timeout: Duration::from_millis(config.redis.timeout_ms),

@@ -62,10 +62,10 @@ choice! {
 choice! {
     /// What becomes of a bar whose trades may set no price.
     VolumeOnly {
-        /// As the vendor of the rules does: with Massive's and Alpaca's it is left out, with `all` it is kept.
+        /// As the vendor of the rules does: with Massive's and Alpaca's it is left out, with `all` it is written.
         Rules = "rules",
         /// It is written without prices, with its volume.
-        Keep = "keep",
+        Carry = "carry",
         /// It is left out and counted.
         Skip = "skip",
     }

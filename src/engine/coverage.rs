@@ -5,7 +5,7 @@
 //! earlier runs wrote is added, so that a run that goes on from there counts nothing twice.
 
 use super::days::CivilDays;
-use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Symbol, Timestamp};
+use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Origin, Symbol, Timestamp};
 use foldhash::fast::FixedState;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -30,6 +30,7 @@ struct Written {
 pub struct Coverage {
     days: CivilDays,
     zone: String,
+    origin: Option<Origin>,
     /// Asked for every bar, so by hash; the other two are as good as empty.
     written: HashMap<Key, Written, FixedState>,
     earlier: BTreeMap<Key, Manifest>,
@@ -37,12 +38,13 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Makes an empty count whose dates are in `zone`.
-    pub fn new(zone: &TimeZone) -> Coverage {
+    /// Makes an empty count whose dates are in `zone`, of bars of this origin.
+    pub fn new(zone: &TimeZone, origin: Option<Origin>) -> Coverage {
         let name = zone.iana_name().unwrap_or("UTC").to_owned();
         Coverage {
             days: CivilDays::new(zone.clone()),
             zone: name,
+            origin,
             written: HashMap::default(),
             earlier: BTreeMap::new(),
             covered: BTreeMap::new(),
@@ -132,7 +134,8 @@ impl Coverage {
         let earlier = std::mem::take(&mut self.earlier);
         let keys: BTreeSet<&Key> = written.keys().chain(covered.keys()).collect();
         let manifest = |key: &Key| {
-            let base = Base { key: *key, zone: &self.zone, earlier: earlier.get(key) };
+            let base =
+                Base { key: *key, zone: &self.zone, origin: self.origin.as_ref(), earlier: earlier.get(key) };
             match (covered.get(key), written.get(key)) {
                 (Some(covered), written) => Some(base.vouched(covered, written)),
                 (None, Some(written)) => Some(base.counted(written, complete)),
@@ -148,6 +151,7 @@ impl Coverage {
 struct Base<'a> {
     key: Key,
     zone: &'a str,
+    origin: Option<&'a Origin>,
     earlier: Option<&'a Manifest>,
 }
 
@@ -193,6 +197,7 @@ impl Base<'_> {
             bars: bars + written.map_or(0, |written| written.bars),
             trades: trades + written.map_or(0, |written| written.trades),
             revision: revision.max(written.map_or(0, |written| written.revision)),
+            origin: self.origin.cloned(),
         }
     }
 }
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn manifest_counts_finals_once_and_revisions_as_added_trades() {
-        let mut coverage = Coverage::new(&TimeZone::get("America/New_York").unwrap());
+        let mut coverage = Coverage::new(&TimeZone::get("America/New_York").unwrap(), None);
         for (minute, state, revision) in [(0, Forming, 0), (0, Final, 0), (2, Final, 0), (0, Revised, 1)] {
             coverage.record(&update("AAPL", minute, state, revision));
         }
@@ -222,7 +227,7 @@ mod tests {
     }
 
     fn new_york() -> Coverage {
-        Coverage::new(&TimeZone::get("America/New_York").unwrap())
+        Coverage::new(&TimeZone::get("America/New_York").unwrap(), None)
     }
 
     fn instant(text: &str) -> Timestamp {
@@ -311,7 +316,7 @@ mod tests {
 
     #[test]
     fn day_with_a_refused_bar_is_not_complete() {
-        let mut coverage = Coverage::new(&TimeZone::UTC);
+        let mut coverage = Coverage::new(&TimeZone::UTC, None);
         coverage.record(&update("AAPL", 0, Final, 0));
         coverage.refuse(&update("AAPL", 1, Final, 0));
         coverage.record(&update("MSFT", 0, Final, 0));

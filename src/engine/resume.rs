@@ -123,6 +123,7 @@ mod tests {
             bars: 1,
             trades: 1,
             revision: 0,
+            origin: None,
         }
     }
 

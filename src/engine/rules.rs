@@ -9,8 +9,8 @@
 //! Massive treats entries without update rules, and a new indicator must not empty the bars. Corrections:
 //! 1, 7, 8, 10 and 11 name trades that are replaced, erroneous or cancelled, and their records (NYSE trade
 //! correction indicators), and count in no profile; 0 (regular) and 12 (correction record) count in all; any
-//! other code counts in `all` only. An adapter whose venue says it in words maps them: Alpaca's `corrected` to
-//! 1, `incorrect` to 7, `canceled` to 8.
+//! other code counts in `all` only. An adapter whose venue says it in words maps them: Alpaca's `corrected` (the
+//! correction itself) to 12, `incorrect` (what it replaces) to 7, `canceled` to 8.
 //!
 //! - `massive-minute`: the consolidated rules, but Form T sets prices and the closing cross is left out.
 //!   Condition 22 counts for volume as its flag says, though one rebuild found it left out after hours.
@@ -279,3 +279,5 @@ fn lean(flags: Conditions) -> Eligible {
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+pub(in crate::engine) mod golden_each;

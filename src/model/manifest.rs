@@ -30,6 +30,23 @@ pub struct Manifest {
     pub trades: u64,
     /// The highest revision among them.
     pub revision: u32,
+    /// What the bars were made from, and by which rules; `None` where the writer did not tell.
+    pub origin: Option<Origin>,
+}
+
+/// What bars were made from, and by which rules: bars of two origins are not of one day.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The source, such as `massive`, with what else decides its trades, such as `alpaca iex`.
+    pub source: String,
+    /// The tape rules, such as `massive-minute`, with what else decides the bars.
+    pub rules: String,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} by {}", self.source, self.rules)
+    }
 }
 
 /// A feed's word for one interval of one symbol, from its first trade asked for to the last delivered.

@@ -18,7 +18,7 @@ mod trade;
 pub use bar::{Bar, BarFlags, BarKey, BarState, BarUpdate, Ohlc, WriteItem};
 pub use conditions::Conditions;
 pub use decimal::DecimalError;
-pub use manifest::{Covered, Manifest};
+pub use manifest::{Covered, Manifest, Origin};
 pub use notional::Notional;
 pub use price::Price;
 pub use size::{Size, Volume};

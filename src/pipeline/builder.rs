@@ -250,6 +250,7 @@ fn default_settings() -> PipelineSettings {
                 keeps_recent: false,
                 probes: ProbePolicy::default(),
                 zone: TimeZone::UTC,
+                origin: None,
                 seed: 0,
             },
             timeout: Duration::from_secs(30),

@@ -139,7 +139,7 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
     Ok(Trade {
         symbol,
         time: rfc3339("t", row.t)?,
-        // The venue has no sequence: the sieve numbers the trades.
+        // The venue has no sequence: the sieve numbers the trades of each instant.
         sequence: 0,
         id: row.i.map_or(TradeId::NONE, |id| TradeId::from_text(text_of(id).as_bytes())),
         price: price("p", text_of(row.p))?,
@@ -168,11 +168,11 @@ fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowF
     Ok(tape.and_then(|tape| conditions.with(tape.condition())).unwrap_or(conditions))
 }
 
-/// The NYSE code of an update.
+/// The NYSE code of an update: `corrected` is the correction of an earlier trade, which then is `incorrect`.
 fn correction(update: Option<&str>) -> Result<u8, RowFault> {
     match update {
         None | Some("") => Ok(0),
-        Some("corrected") => Ok(1),
+        Some("corrected") => Ok(12),
         Some("incorrect") => Ok(7),
         Some("canceled") => Ok(8),
         Some(other) => Err(refused("u", other, "update is not canceled, corrected or incorrect")),

@@ -70,7 +70,7 @@ impl Coinbase {
         }
     }
 
-    /// Goes on above a page, which must reach down to what is covered and hold nothing early above it.
+    /// Goes on above a page, which must reach down to what is covered, hold nothing early above it, and lead on.
     fn step(
         &self,
         range: &SymbolRange,
@@ -87,8 +87,14 @@ impl Coinbase {
             let (asked, got) = (self.page_len.to_string(), rows.read.to_string());
             return Err(HistoryFault::Ignored { parameter: "limit", asked, got });
         }
-        let covered = covered.saturating_add(self.page_len - 2);
-        Ok(if newest <= covered { Next::Done } else { Next::Step(Place::Above { covered, newest }) })
+        match rows.trades.last() {
+            Some(last) if newest <= last.sequence => Ok(Next::Done),
+            Some(last) if covered < last.sequence => {
+                Ok(Next::Step(Place::Above { covered: last.sequence, newest }))
+            }
+            Some(last) => Err(HistoryFault::Stuck { rows: rows.read, time: last.time }),
+            None => Err(HistoryFault::Stuck { rows: rows.read, time: from }),
+        }
     }
 }
 
@@ -98,8 +104,8 @@ impl Bounds {
         self.low + (self.high - self.low) / 2 + 1
     }
 
-    /// Narrows the bounds by trades before number `after`, the newest such first or none at all.
-    fn narrow(self, range: &SymbolRange, after: u64, trades: &[Trade]) -> Next<Place> {
+    /// Narrows the bounds by the trades right before number `after`, or by there being none.
+    fn narrow(self, range: &SymbolRange, after: u64, trades: &[Trade]) -> Result<Next<Place>, HistoryFault> {
         let Bounds { low, high, newest } = self;
         let below = || trades.iter().filter(|trade| trade.sequence < after);
         let early = below().filter(|trade| trade.time < range.from).map(|trade| trade.sequence).max();
@@ -107,16 +113,19 @@ impl Bounds {
         let (low, high) = match (early, late) {
             (Some(early), Some(_)) => (early, early.saturating_add(1)),
             (None, Some(late)) => (low, high.min(late)),
-            // The newest trade below `after` is before the interval, so all of them are.
-            (Some(_) | None, None) => (low.max(after - 1), high),
+            (Some(early), None) => (low.max(early), high),
+            (None, None) => (low.max(after - 1), high),
         };
-        if newest <= low {
+        if let Some(last) = trades.last().filter(|_| (low, high) == (self.low, self.high)) {
+            return Err(HistoryFault::Stuck { rows: trades.len(), time: last.time });
+        }
+        Ok(if newest <= low {
             Next::Done
         } else if high <= low.saturating_add(1) {
             Next::Look(Place::Above { covered: low, newest })
         } else {
             Next::Look(Place::Between(Bounds { low, high, newest }))
-        }
+        })
     }
 }
 
@@ -167,9 +176,9 @@ impl Venue for Coinbase {
                 let trades = std::mem::take(&mut rows.trades);
                 let Some(newest) = trades.last().map(|trade| trade.sequence) else { return Ok(Next::Done) };
                 let high = newest.saturating_add(1);
-                Ok(Bounds { low: 0, high, newest }.narrow(range, high, &trades))
+                Bounds { low: 0, high, newest }.narrow(range, high, &trades)
             }
-            Place::Between(bounds) => Ok(bounds.narrow(range, after, &std::mem::take(&mut rows.trades))),
+            Place::Between(bounds) => bounds.narrow(range, after, &std::mem::take(&mut rows.trades)),
             Place::Above { covered, newest } => self.step(range, (covered, newest), rows),
         }
     }

@@ -35,13 +35,12 @@ pub(super) struct Sieve {
     range: SymbolRange,
     last: Option<Trade>,
     at_last: HashSet<Identity, FixedState>,
-    count: u64,
 }
 
 impl Sieve {
     pub(super) fn new(habits: Habits, range: SymbolRange) -> Sieve {
         let at_last = HashSet::with_hasher(FixedState::with_seed(0));
-        Sieve { habits, range, last: None, at_last, count: 0 }
+        Sieve { habits, range, last: None, at_last }
     }
 
     /// Event time of the last trade, or the start of the interval.
@@ -132,13 +131,14 @@ impl Sieve {
 
     fn take(&mut self, mut trade: Trade) -> Trade {
         if !trade.sequenced {
-            trade.sequence = self.count;
+            // The place within its instant, so that it does not depend on where the fetch began.
+            let before = self.last.filter(|last| last.time == trade.time);
+            trade.sequence = before.map_or(0, |last| last.sequence.saturating_add(1));
         }
         if self.last.is_none_or(|last| last.time != trade.time) {
             self.at_last.clear();
         }
         self.at_last.insert(identity(&trade));
-        self.count += 1;
         self.last = Some(trade);
         trade
     }

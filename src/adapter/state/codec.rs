@@ -5,8 +5,8 @@
 //! was encoded. It does not checksum; the row around it does.
 
 use crate::model::{
-    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Price, Symbol, Timestamp, Volume,
-    WriteItem,
+    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Symbol, Timestamp,
+    Volume, WriteItem,
 };
 use std::num::NonZeroU64;
 
@@ -48,8 +48,12 @@ pub fn encode_item(item: &WriteItem, out: &mut Vec<u8>) {
             encode_update(update, out);
         }
         WriteItem::Manifest(manifest) => {
-            out.push(1);
+            out.push(if manifest.origin.is_some() { 2 } else { 1 });
             encode_manifest(manifest, out);
+            if let Some(Origin { source, rules }) = &manifest.origin {
+                push_text(out, source);
+                push_text(out, rules);
+            }
         }
     }
 }
@@ -217,6 +221,11 @@ impl<'a> Reader<'a> {
         match self.byte()? {
             0 => self.update().map(WriteItem::Bar),
             1 => self.manifest().map(WriteItem::Manifest),
+            2 => {
+                let manifest = self.manifest()?;
+                let (source, rules) = (self.text("source")?.to_owned(), self.text("rules")?.to_owned());
+                Ok(WriteItem::Manifest(Manifest { origin: Some(Origin { source, rules }), ..manifest }))
+            }
             _ => Err(CodecError::Field { field: "kind" }),
         }
     }
@@ -297,6 +306,7 @@ impl<'a> Reader<'a> {
             bars: self.u64()?,
             trades: self.u64()?,
             revision: self.u32()?,
+            origin: None,
         })
     }
 }

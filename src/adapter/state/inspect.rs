@@ -327,6 +327,7 @@ fn json_of(table: StateTable, row: &StateRow) -> serde_json::Value {
             "bars": manifest.bars,
             "trades": manifest.trades,
             "revision": manifest.revision,
+            "origin": manifest.origin.as_ref().map(ToString::to_string),
         }),
     };
     line["table"] = table.as_str().into();

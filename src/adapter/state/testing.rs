@@ -1,7 +1,7 @@
 //! Values that several tests of the state store build.
 
 use crate::model::{
-    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Price, Timestamp, Volume,
+    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Timestamp, Volume,
     WriteItem,
 };
 use proptest::prelude::*;
@@ -101,10 +101,14 @@ fn manifests() -> impl Strategy<Value = Manifest> {
     let date = (-9999i16..=9999, 1i8..=12, 1i8..=28)
         .prop_map(|(year, month, day)| jiff::civil::Date::new(year, month, day).unwrap());
     let zone = "[A-Za-z_/]{0,40}";
-    (specs(), date, symbols(), zone, times(), times(), any::<[bool; 2]>(), any::<[u64; 2]>(), any::<u32>())
-        .prop_map(|(spec, date, symbol, zone, from, to, [complete, gapless], [bars, trades], revision)| {
-            Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision }
-        })
+    let origin = proptest::option::of(("[a-z ]{0,20}", "[a-z ,-]{0,20}"))
+        .prop_map(|parts| parts.map(|(source, rules)| Origin { source, rules }));
+    let counts = (any::<[bool; 2]>(), any::<[u64; 2]>(), any::<u32>());
+    (specs(), date, symbols(), zone, times(), times(), counts, origin).prop_map(
+        |(spec, date, symbol, zone, from, to, ([complete, gapless], [bars, trades], revision), origin)| {
+            Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision, origin }
+        },
+    )
 }
 
 /// Any item at all.

@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Days before today that [`BarReader::latest`] looks at: a long weekend and a holiday.
-const LATEST_DAYS_BACK: i32 = 6;
+/// Nanoseconds before now that [`BarReader::latest`] looks at: six days, a long weekend and a holiday.
+const LATEST_REACH_NS: i64 = 6 * 86_400_000_000_000;
 
 /// Why bars could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -93,16 +93,7 @@ impl BarReader {
         spec: BarSpec,
         date: Date,
     ) -> Result<Vec<StoredBar>, ReadError> {
-        let lookups = match self.view.settings().kind {
-            ViewKind::SymbolDay | ViewKind::Stream => self.of_day(symbols, spec, date),
-            // Nothing is kept.
-            ViewKind::Publish => Vec::new(),
-            ViewKind::Minute | ViewKind::KeyPerBar => {
-                let starts = day_starts(spec, date, self.view.settings())?;
-                Lookup::exact(&self.view, symbols, spec, &starts)
-            }
-        };
-        self.read(lookups, date).await
+        self.read(self.plan(symbols, spec, [date], |_| true)?).await
     }
 
     /// Reads the bars of several symbols that start at one civil time; both passes of a repeated hour.
@@ -122,23 +113,35 @@ impl BarReader {
             bars.retain(|bar| starts.contains(&bar.start));
             return Ok(bars);
         }
-        self.read(Lookup::exact(&self.view, symbols, spec, &starts), date).await
+        self.read(Lookup::exact(&self.view, symbols, spec, &starts)).await
     }
 
-    /// Reads the newest bar of a symbol that started today or in the six days before, one round trip per day.
+    /// Reads the newest bar of a symbol that started today or in the six days before.
+    ///
+    /// One round trip: a command a day in the `symbol-day` view, one in the `stream` view, one for each thousand
+    /// windows in `key-per-bar`, and one for each window in `minute`, where [`BarReader::latest_since`] asks less.
     ///
     /// # Errors
     /// As for [`BarReader::day`].
     pub async fn latest(&self, symbol: Symbol, spec: BarSpec) -> Result<Option<StoredBar>, ReadError> {
-        let zone = &self.view.settings().zone;
-        let today = zone.to_datetime(self.clock.now().to_jiff()).date();
-        for back in 0..=LATEST_DAYS_BACK {
-            let date = today.saturating_sub(jiff::Span::new().days(back));
-            if let Some(bar) = self.day(symbol, spec, date).await?.pop() {
-                return Ok(Some(bar));
-            }
-        }
-        Ok(None)
+        self.latest_since(symbol, spec, self.clock.now().saturating_sub(LATEST_REACH_NS)).await
+    }
+
+    /// Reads the newest bar of a symbol that started at `since` or later, in one round trip.
+    ///
+    /// # Errors
+    /// As for [`BarReader::day`].
+    pub async fn latest_since(
+        &self,
+        symbol: Symbol,
+        spec: BarSpec,
+        since: Timestamp,
+    ) -> Result<Option<StoredBar>, ReadError> {
+        let date = |time: Timestamp| self.view.settings().zone.to_datetime(time.to_jiff()).date();
+        let now = self.clock.now();
+        let days = date(since).series(jiff::Span::new().days(1)).take_while(|day| *day <= date(now));
+        let lookups = self.plan(&[symbol], spec, days, |start| since <= start && start <= now)?;
+        Ok(self.read(lookups).await?.pop().filter(|bar| since <= bar.start))
     }
 
     /// Reads what is covered on a date, by symbol.
@@ -160,32 +163,60 @@ impl BarReader {
         Ok(found)
     }
 
+    /// The lookups of several symbols on consecutive dates; where bars are asked for one by one, of those wanted.
+    fn plan(
+        &self,
+        symbols: &[Symbol],
+        spec: BarSpec,
+        dates: impl IntoIterator<Item = Date>,
+        is_wanted: impl Fn(Timestamp) -> bool,
+    ) -> Result<Vec<Lookup>, Unlisted> {
+        let mut lookups = Vec::new();
+        let mut starts = Vec::new();
+        for date in dates {
+            match self.view.settings().kind {
+                ViewKind::SymbolDay => lookups.extend(self.of_day(symbols, spec, date)),
+                ViewKind::Stream if lookups.is_empty() => lookups.extend(self.of_day(symbols, spec, date)),
+                // One range reaches over all days.
+                ViewKind::Stream => lookups.iter_mut().for_each(|lookup| lookup.reach(&self.view, date)),
+                // Nothing is kept.
+                ViewKind::Publish => {}
+                ViewKind::Minute | ViewKind::KeyPerBar => {
+                    starts.extend(day_starts(spec, date, self.view.settings())?);
+                }
+            }
+        }
+        starts.retain(|start| is_wanted(*start));
+        lookups.extend(Lookup::exact(&self.view, symbols, spec, &starts));
+        Ok(lookups)
+    }
+
     /// One `HGETALL` or `XRANGE` per symbol.
     fn of_day(&self, symbols: &[Symbol], spec: BarSpec, date: Date) -> Vec<Lookup> {
         let settings = self.view.settings();
-        let Some((start, _)) = day_edges(date, &settings.zone) else { return Vec::new() };
+        let Some((start, to)) = day_edges(date, &settings.zone) else { return Vec::new() };
         let lookup = |&symbol: &Symbol| {
             let bar = BarKey { symbol, spec, start };
             let mut key = Vec::new();
             self.view.push_key(&mut key, &bar, &Stamp::of(start, BarSpec::Day, &settings.zone));
             let key = Bytes::from(key);
             if settings.kind == ViewKind::Stream {
-                Lookup::Stream { bar, key }
+                Lookup::Stream { bar, key, to }
             } else {
-                Lookup::All { bar, key }
+                Lookup::All { bar, key, date }
             }
         };
         symbols.iter().map(lookup).collect()
     }
 
-    async fn read(&self, lookups: Vec<Lookup>, date: Date) -> Result<Vec<StoredBar>, ReadError> {
+    async fn read(&self, lookups: Vec<Lookup>) -> Result<Vec<StoredBar>, ReadError> {
         let commands: Vec<Command> = lookups.iter().map(Lookup::command).collect();
         let replies = self.replies(&commands).await?;
         let mut bars = Vec::new();
         for (lookup, reply) in lookups.into_iter().zip(replies) {
             match lookup {
-                Lookup::All { bar, key } => self.take_hash(&mut bars, &bar, &key, date, reply)?,
-                Lookup::Stream { bar, key } => self.take_stream(&mut bars, &bar, &key, date, reply)?,
+                Lookup::All { bar, key, date } => self.take_hash(&mut bars, &bar, &key, date, reply)?,
+                Lookup::Stream { bar, key, to } => take_stream(&mut bars, &bar, &key, to, reply)?,
                 Lookup::Exact { places, .. } => {
                     let Reply::Array(values) = reply else { continue };
                     for (place, value) in places.into_iter().zip(values) {
@@ -221,33 +252,6 @@ impl BarReader {
         Ok(())
     }
 
-    /// Takes the newest version of each bar of the day; a late revision may stand behind bars of later days.
-    fn take_stream(
-        &self,
-        bars: &mut Vec<StoredBar>,
-        bar: &BarKey,
-        key: &Bytes,
-        date: Date,
-        reply: Reply,
-    ) -> Result<(), ReadError> {
-        let Some((from, to)) = day_edges(date, &self.view.settings().zone) else { return Ok(()) };
-        let mut newest: BTreeMap<Timestamp, (Bytes, Bytes)> = BTreeMap::new();
-        for (start, version, value) in stream::parse(reply) {
-            let time = std::str::from_utf8(&start).ok().and_then(|text| text.parse::<Timestamp>().ok());
-            let time = time.ok_or(ValueError::Part { name: "start" });
-            let time = time.map_err(|source| value_error(key, &start, source))?;
-            let is_newer = newest.get(&time).is_none_or(|(known, _)| *known < version);
-            if from <= time && time < to && is_newer {
-                newest.insert(time, (version, value));
-            }
-        }
-        for (start, (_, value)) in newest {
-            let decoded = decode_bar(&value, bar.symbol, bar.spec, Some(start));
-            bars.push(decoded.map_err(|source| value_error(key, b"bar", source))?);
-        }
-        Ok(())
-    }
-
     fn is_at(&self, field: &[u8], bar: BarKey) -> bool {
         let mut expected = Vec::new();
         self.view.push_field(&mut expected, &bar, &self.view.stamp(&bar));
@@ -274,6 +278,32 @@ impl BarReader {
         };
         results.into_iter().zip(commands).map(refused).collect()
     }
+}
+
+/// Takes the newest version of each bar from the day of `bar` up to `to`; a late revision may stand behind bars of
+/// later days.
+fn take_stream(
+    bars: &mut Vec<StoredBar>,
+    bar: &BarKey,
+    key: &Bytes,
+    to: Timestamp,
+    reply: Reply,
+) -> Result<(), ReadError> {
+    let mut newest: BTreeMap<Timestamp, (Bytes, Bytes)> = BTreeMap::new();
+    for (start, version, value) in stream::parse(reply) {
+        let time = std::str::from_utf8(&start).ok().and_then(|text| text.parse::<Timestamp>().ok());
+        let time = time.ok_or(ValueError::Part { name: "start" });
+        let time = time.map_err(|source| value_error(key, &start, source))?;
+        let is_newer = newest.get(&time).is_none_or(|(known, _)| *known < version);
+        if bar.start <= time && time < to && is_newer {
+            newest.insert(time, (version, value));
+        }
+    }
+    for (start, (_, value)) in newest {
+        let decoded = decode_bar(&value, bar.symbol, bar.spec, Some(start));
+        bars.push(decoded.map_err(|source| value_error(key, b"bar", source))?);
+    }
+    Ok(())
 }
 
 fn first_key(command: &Command) -> String {

@@ -37,10 +37,10 @@ pub(super) struct Place {
 
 /// One command and what its reply means.
 pub(super) enum Lookup {
-    /// A whole hash; `bar` tells symbol and spec, and some start of the day.
-    All { bar: BarKey, key: Bytes },
-    /// A stream from the start of a day on; `bar` tells symbol and spec.
-    Stream { bar: BarKey, key: Bytes },
+    /// The whole hash of a date; `bar` tells symbol and spec.
+    All { bar: BarKey, key: Bytes, date: Date },
+    /// A stream from the start of a day on; `bar` tells symbol and spec, `to` where the wanted days end.
+    Stream { bar: BarKey, key: Bytes, to: Timestamp },
     /// Places in the order of the reply: fields of one hash, or strings.
     Exact { places: Vec<Place>, is_hash: bool },
 }
@@ -49,7 +49,7 @@ impl Lookup {
     pub(super) fn command(&self) -> Command {
         match self {
             Lookup::All { key, .. } => Command::HashGetAll { key: key.clone() },
-            Lookup::Stream { bar, key } => Command::StreamRange {
+            Lookup::Stream { bar, key, .. } => Command::StreamRange {
                 key: key.clone(),
                 from_ms: u64::try_from(bar.start.as_millis()).unwrap_or(0),
             },
@@ -60,6 +60,13 @@ impl Lookup {
                 key: places.first().map(|place| place.key.clone()).unwrap_or_default(),
                 fields: places.iter().map(|place| place.field.clone()).collect(),
             },
+        }
+    }
+
+    /// Takes one more day into a range of a stream.
+    pub(super) fn reach(&mut self, view: &View, date: Date) {
+        if let (Lookup::Stream { to, .. }, Some((_, end))) = (self, day_edges(date, &view.settings().zone)) {
+            *to = end;
         }
     }
 

@@ -4,7 +4,8 @@
 
 use super::value::FLAG_NAMES;
 use crate::model::{
-    Bar, BarFlags, BarKey, BarSpec, BarState, DecimalError, Manifest, Ohlc, Price, Symbol, Timestamp, Volume,
+    Bar, BarFlags, BarKey, BarSpec, BarState, DecimalError, Manifest, Ohlc, Origin, Price, Symbol, Timestamp,
+    Volume,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -237,6 +238,8 @@ struct JsonManifest<'a> {
     bars: u64,
     trades: u64,
     revision: u32,
+    source: Option<String>,
+    rules: Option<String>,
     updated_at: &'a str,
 }
 
@@ -253,7 +256,9 @@ pub(super) fn decode_manifest(
     let json: JsonManifest<'_> = from_json(value)?;
     let (from, to) = (time("from", Some(json.from))?, time("to", Some(json.to))?);
     let JsonManifest { zone, complete, gapless, bars, trades, revision, .. } = json;
-    let manifest = Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision };
+    let origin = json.source.zip(json.rules).map(|(source, rules)| Origin { source, rules });
+    let manifest =
+        Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision, origin };
     Ok(StoredManifest { manifest, updated_at: time("updated_at", Some(json.updated_at))? })
 }
 
@@ -284,7 +289,7 @@ mod tests {
     use crate::adapter::store::testing::{bar, manifest, update};
     use crate::adapter::store::value::{push_manifest, push_value};
     use crate::adapter::store::view_settings::ValueForm;
-    use crate::model::{BarFlags, BarState};
+    use crate::model::{BarFlags, BarState, Manifest};
 
     fn text(form: ValueForm) -> String {
         let mut out = Vec::new();
@@ -348,11 +353,14 @@ mod tests {
 
     #[test]
     fn a_manifest_round_trips() {
-        let manifest = manifest("AAPL", "1m");
-        let at = "2025-10-16T00:00:00.25Z".parse().unwrap();
-        let mut out = Vec::new();
-        push_manifest(&mut out, &manifest, at);
-        let back = decode_manifest(&out, manifest.symbol, manifest.spec, manifest.date).unwrap();
-        assert_eq!((back.manifest, back.updated_at), (manifest, at));
+        // Manifests of earlier versions do not tell the origin.
+        for origin in [manifest("AAPL", "1m").origin, None] {
+            let manifest = Manifest { origin, ..manifest("AAPL", "1m") };
+            let at = "2025-10-16T00:00:00.25Z".parse().unwrap();
+            let mut out = Vec::new();
+            push_manifest(&mut out, &manifest, at);
+            let back = decode_manifest(&out, manifest.symbol, manifest.spec, manifest.date).unwrap();
+            assert_eq!((back.manifest, back.updated_at), (manifest, at));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Fixtures of the store tests: bars, a clock that is set, a real redis-server.
 
 use crate::model::{
-    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Price, Size, Timestamp, Volume,
+    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Size, Timestamp,
+    Volume,
 };
 use crate::port::Clock;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -73,5 +74,6 @@ pub(super) fn manifest(symbol: &str, spec: &str) -> Manifest {
         bars: 390,
         trades: 500_000,
         revision: 0,
+        origin: Some(Origin { source: "massive".to_owned(), rules: "massive-minute".to_owned() }),
     }
 }

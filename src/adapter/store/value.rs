@@ -100,6 +100,10 @@ pub(super) fn push_manifest(out: &mut Vec<u8>, manifest: &Manifest, updated_at: 
     push_count(out, b",\"bars\":", manifest.bars);
     push_count(out, b",\"trades\":", manifest.trades);
     push_count(out, b",\"revision\":", u64::from(manifest.revision));
+    if let Some(origin) = &manifest.origin {
+        push_named(out, b",\"source\":", &origin.source);
+        push_named(out, b",\"rules\":", &origin.rules);
+    }
     push_time(out, b",\"updated_at\":\"", updated_at);
     out.push(b'}');
 }
@@ -119,6 +123,11 @@ fn push_price(out: &mut Vec<u8>, price: Option<Price>) {
 fn push_volume(out: &mut Vec<u8>, name: &[u8], volume: Volume) {
     out.extend_from_slice(name);
     volume.push_text(out);
+}
+
+fn push_named(out: &mut Vec<u8>, name: &[u8], text: &str) {
+    out.extend_from_slice(name);
+    super::command::push_json_string(out, text);
 }
 
 fn push_count(out: &mut Vec<u8>, name: &[u8], count: u64) {

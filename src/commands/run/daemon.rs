@@ -2,7 +2,7 @@
 
 use super::super::dispatch::{CommandError, complain};
 use super::super::replay::run_summary;
-use super::super::{signals, wire};
+use super::super::{signals, source, wire};
 use super::market::Market;
 use super::symbols;
 use super::{live, place, tempo};
@@ -44,6 +44,9 @@ pub(in super::super) async fn run(
     if !matches!(target, SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }) {
         // The pace is what a server's plan allows; this machine's own disk and pipes have none.
         settings.writer.pace = PaceSettings { commands_per_second: None, requests_per_second: None };
+    }
+    if symbols.len() == 1 {
+        settings.writer.delivery.origin = symbols.keys().next().map(|name| source::origin(config, *name));
     }
     let store = wire::store(config, &target, &market.zone, config.bars.specs.as_slice(), true).await?;
     store.sink.open().await?;

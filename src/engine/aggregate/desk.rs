@@ -22,8 +22,9 @@ pub enum Fill {
 pub enum VolumeOnly {
     /// They are published without prices, with their volume.
     #[default]
-    Keep,
-    /// They are left out and counted. One that was published before is revised all the same.
+    Carry,
+    /// They are left out and counted; longer bars hold their volume all the same. One that was published before
+    /// is revised.
     Skip,
 }
 

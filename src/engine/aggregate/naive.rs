@@ -3,7 +3,7 @@
 use super::plain::{keep, merged, plain_bars, plain_cuts};
 use super::testing::trade;
 use super::{AggregateCounts, Aggregator, AggregatorSettings, VolumeOnly};
-use crate::engine::rules::Rules;
+use crate::engine::rules::{OpenClose, Rules};
 use crate::model::{
     Bar, BarKey, BarSpec, BarState, BarUpdate, Conditions, Price, Side, Size, Timestamp, Trade, TradeId,
 };
@@ -139,7 +139,7 @@ proptest! {
         rules in any_rules(),
     ) {
         let tape = if ordered { delayed(&tape, 3 * lateness, seed) } else { shuffled(&tape, seed) };
-        let volume_only = if skip { VolumeOnly::Skip } else { VolumeOnly::Keep };
+        let volume_only = if skip { VolumeOnly::Skip } else { VolumeOnly::Carry };
         let settings = AggregatorSettings { volume_only, ..settings(lateness, revise, &SPECS, &rules) };
         let (updates, counts) = run(settings, &tape, chunk);
         let (kept, expected) = keep(&tape, (lateness, revise), &SPECS, &rules);
@@ -226,6 +226,37 @@ proptest! {
                 .filter(|bar| bar.symbol == long.symbol && long.start <= bar.start && bar.end <= long.end)
                 .collect();
             prop_assert_eq!(&merged(&parts, long), long);
+        }
+    }
+
+    #[test]
+    fn long_bars_by_a_vendors_rules_are_the_merge_of_the_short_ones(
+        tape in any_tape(),
+        // Not by those of a day that let a trade close only if it is the first: first of the long bar, that is.
+        name in proptest::sample::select(vec!["massive-minute", "massive-daily", "alpaca-minute"]),
+    ) {
+        let rules = Rules::by_name(name).unwrap();
+        let tape = delayed(&tape, 0, 0);
+        let is_daily = rules.daily().name() == name;
+        let texts: &[&str] = if is_daily { &SPECS } else { &SPECS[..3] };
+        let (updates, _) = run(settings(0, 0, texts, &rules), &tape, 16);
+        let bars: Vec<Bar> = updates.iter().map(|update| update.bar).collect();
+        // A trade may set the high and not the open: what it does shows in the long bar alone.
+        let is_whole = |bar: &&Bar| {
+            let own = tape.iter().filter(|one| one.symbol == bar.symbol && bar.start <= one.time && one.time < bar.end);
+            let mut rights = own.map(|one| rules.eligibility(one));
+            bar.prices.is_some() || rights.all(|can| !can.high_low() && can.open_close() == OpenClose::No)
+        };
+        for long in bars.iter().filter(|bar| bar.spec != specs(&["1s"])[0]) {
+            let parts: Vec<&Bar> = bars.iter()
+                .filter(|bar| bar.spec == specs(&["1s"])[0] && bar.symbol == long.symbol)
+                .filter(|bar| long.start <= bar.start && bar.end <= long.end)
+                .collect();
+            let merge = merged(&parts, long);
+            prop_assert_eq!(Bar { prices: long.prices, ..merge }, *long);
+            if parts.iter().all(is_whole) {
+                prop_assert_eq!(merge.prices, long.prices);
+            }
         }
     }
 }

@@ -177,17 +177,17 @@ pub(super) fn plain_cuts(kept: &[Kept], spec: BarSpec, rules: &Rules) -> Vec<Bar
     bars
 }
 
-/// The merge of consecutive bars into one with the name of `long`.
+/// The merge of consecutive bars into one with the name of `long`; those without prices add their sums only.
 pub(super) fn merged(parts: &[&Bar], long: &Bar) -> Bar {
     let mut bar = Bar { spec: long.spec, start: long.start, end: long.end, ..*parts[0] };
     for part in &parts[1..] {
-        let prices = [bar.prices.unwrap(), part.prices.unwrap()];
-        bar.prices = Some(Ohlc {
-            open: prices[0].open,
-            high: prices[0].high.max(prices[1].high),
-            low: prices[0].low.min(prices[1].low),
-            close: prices[1].close,
+        let joined = bar.prices.zip(part.prices).map(|(first, second)| Ohlc {
+            open: first.open,
+            high: first.high.max(second.high),
+            low: first.low.min(second.low),
+            close: second.close,
         });
+        bar.prices = joined.or(bar.prices).or(part.prices);
         bar.volume += part.volume;
         bar.notional.add(part.notional);
         bar.notional_volume += part.notional_volume;

@@ -41,7 +41,7 @@ impl AggregatorSettings {
             lateness_ns: 0,
             revise_within_ns: 0,
             fill: Fill::None,
-            volume_only: VolumeOnly::Keep,
+            volume_only: VolumeOnly::Carry,
             rules: Rules::all(),
             session: None,
             forming: false,

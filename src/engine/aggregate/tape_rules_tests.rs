@@ -5,6 +5,7 @@
 
 use super::testing::{price, trade};
 use super::{Aggregator, AggregatorSettings};
+use crate::engine::rules::golden_each::{ALPACA_EACH, MASSIVE_EACH};
 use crate::engine::rules::{Rules, Tape, alpaca_condition};
 use crate::model::{Bar, BarSpec, Conditions, Trade};
 
@@ -93,6 +94,37 @@ fn alpaca_rules_shape_the_bars() {
         let set = ids.chain([tape.condition()]).fold(Conditions::NONE, |set, id| set.with(id).unwrap());
         check("alpaca-minute", rule, set, minute, day);
         check("alpaca-daily", rule, set, day, day);
+    }
+}
+
+/// What the three trades make of a bar by rights as `golden_each` writes them.
+fn shape(rights: &str, is_alpaca: bool) -> &'static str {
+    match rights {
+        "hov" => EVERYTHING,
+        "hfv" => IF_FIRST,
+        "h-v" => NOT_ENDS,
+        "--v" if is_alpaca => VOLUME,
+        "--v" => SUMS,
+        "ho-" => PRICES,
+        "---" => NOTHING,
+        other => panic!("no bar is known for {other}"),
+    }
+}
+
+#[test]
+fn each_condition_shapes_the_bars_as_its_vendor_says() {
+    for (id, name, minute, day) in MASSIVE_EACH {
+        let set = Conditions::NONE.with(id).unwrap();
+        check("massive-minute", name, set, shape(minute, false), shape(day, false));
+        check("massive-daily", name, set, shape(day, false), shape(day, false));
+    }
+    for (letter, tapes, name, minute, day) in ALPACA_EACH {
+        for tape in tapes.bytes().map(|tape| Tape::from_letter(tape).unwrap()) {
+            let set = Conditions::NONE.with(alpaca_condition(letter.as_bytes()[0]).unwrap()).unwrap();
+            let set = set.with(tape.condition()).unwrap();
+            check("alpaca-minute", name, set, shape(minute, true), shape(day, true));
+            check("alpaca-daily", name, set, shape(day, true), shape(day, true));
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Delivery {
         Delivery {
             batcher: Batcher::new(settings.batch),
             backoff: Backoff::new(settings.retry, settings.seed),
-            coverage: Coverage::new(&settings.zone),
+            coverage: Coverage::new(&settings.zone, settings.origin.clone()),
             circuit: Circuit::new(settings.probes, settings.seed, is_empty, Duration::ZERO),
             concurrency: Concurrency::new(settings.in_flight_max),
             flights: BTreeMap::new(),

@@ -3,6 +3,7 @@
 use crate::engine::batch::BatchLimits;
 use crate::engine::circuit::ProbePolicy;
 use crate::engine::retry::RetryPolicy;
+use crate::model::Origin;
 
 /// The bounds of delivery.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct DeliverySettings {
     pub probes: ProbePolicy,
     /// Zone of the manifest's dates.
     pub zone: jiff::tz::TimeZone,
+    /// What the manifests say the bars were made from; `None` says nothing.
+    pub origin: Option<Origin>,
     /// Seed of the jitter.
     pub seed: u64,
 }

@@ -20,6 +20,7 @@ pub(super) fn settings() -> DeliverySettings {
         keeps_recent: false,
         probes: ProbePolicy::default(),
         zone: TimeZone::UTC,
+        origin: None,
         seed: 7,
     }
 }

@@ -28,12 +28,12 @@ fn trade(conditions: Conditions, correction: u8) -> Trade {
     }
 }
 
-fn with_ids(ids: &[u32]) -> Trade {
+pub(super) fn with_ids(ids: &[u32]) -> Trade {
     let conditions = ids.iter().fold(Conditions::NONE, |set, id| set.with(*id).unwrap());
     trade(conditions, 0)
 }
 
-fn with_letters(tape: Option<Tape>, letters: &str) -> Trade {
+pub(super) fn with_letters(tape: Option<Tape>, letters: &str) -> Trade {
     let ids: Vec<u32> = letters.bytes().map(|letter| alpaca_condition(letter).unwrap()).collect();
     with_ids(&ids.into_iter().chain(tape.map(Tape::condition)).collect::<Vec<u32>>())
 }

@@ -14,13 +14,13 @@ const TRADES: usize = 500_000;
 const PAGE: usize = 50_000;
 const BARS: i64 = 490;
 /// 2025-10-21T13:00:00Z, 09:00 in New York.
-const START: i64 = 1_761_051_600_000_000_000;
+pub(crate) const START: i64 = 1_761_051_600_000_000_000;
 
 /// Nanoseconds between two trades: they are spread evenly over 490 minutes.
 const STEP: i64 = BARS * 60_000_000_000 / 500_000;
 
 /// The trades of an interval of indices, and a cursor to the page behind it.
-fn page(indices: Range<usize>, next: Option<String>) -> String {
+pub(crate) fn page(indices: Range<usize>, next: Option<String>) -> String {
     let mut text = String::from(r#"{"status":"OK","request_id":"r","results":["#);
     let first = indices.start;
     for index in indices {
@@ -56,7 +56,7 @@ fn answer(hit: &Hit) -> Reply {
 }
 
 /// The most memory a process has held so far, in kibibytes; `None` when it is gone.
-fn peak_kib(pid: u32) -> Option<u64> {
+pub(crate) fn peak_kib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()

@@ -16,7 +16,7 @@ async fn replayed_recording_gives_the_bars_of_a_backfill() {
     let server = serve(&prints(), speak::massive).await;
     let mut program = Program::new("massive", &server);
     // Every print of the tape is an odd lot.
-    program.set("bars.volume_only=keep");
+    program.set("bars.volume_only=carry");
     let (backfilled, replayed) = (RedisServer::start(), RedisServer::start());
     let asked = format!("--source massive --symbol AAPL,MSFT --date {DAY} --session regular");
     let ran = program.run(&format!("record {asked} --out day.rec")).await;

@@ -117,8 +117,8 @@ fn row(trade: &Trade) -> String {
     let Trade { price, size, time, correction, .. } = trade;
     let (letters, tape) = conditions(trade);
     let update = match correction {
-        1 => r#","u":"corrected""#,
-        7 | 11 => r#","u":"incorrect""#,
+        12 => r#","u":"corrected""#,
+        1 | 7 | 11 => r#","u":"incorrect""#,
         8 | 10 => r#","u":"canceled""#,
         _ => "",
     };
