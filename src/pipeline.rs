@@ -4,11 +4,12 @@
 //! of a channel is how an actor tells the next one that it has ended.
 
 mod builder;
+mod mending;
 mod outcome;
 
 pub use crate::actor::{
-    FailureCounts, FeedCounts, PaceSettings, ResumeSettings, ShardCounts, ShardTimes, WriterCounts,
-    WriterPorts, WriterSettings,
+    FailureCounts, FeedCounts, MendingSettings, PaceSettings, ResumeSettings, ShardCounts, ShardTimes,
+    WriterCounts, WriterPorts, WriterSettings,
 };
 pub use builder::{BuildError, PipelineBuilder};
 pub use outcome::{End, Finished, State, Summary};

@@ -17,4 +17,6 @@ pub use message::{FeedIndex, FeedMessage, ShardMessage};
 pub use pace::PaceSettings;
 pub use shard_times::{ShardCounts, ShardTimes};
 pub use supervise::Supervisor;
-pub use write::{FailureCounts, ResumeSettings, Writer, WriterCounts, WriterPorts, WriterSettings};
+pub use write::{
+    FailureCounts, MendingSettings, ResumeSettings, Writer, WriterCounts, WriterPorts, WriterSettings,
+};

@@ -5,6 +5,7 @@ use super::period::{Moment, Period};
 use super::render::Output;
 use super::run_arguments::RunArguments;
 use super::simulate_arguments::SimulateArguments;
+use super::state_arguments::{ReconcileArguments, SpoolArguments};
 use crate::config::Flag;
 use crate::model::{BarSpec, Symbol};
 use clap::{ArgGroup, Args, Parser, Subcommand};
@@ -50,6 +51,10 @@ pub enum Command {
     Bars(BarsArguments),
     /// Say what would run, and connect; write nothing.
     Check(CheckArguments),
+    /// Compare recent bars with the sink, and write back what it lost.
+    Reconcile(ReconcileArguments),
+    /// Look after what waits for the sink, and what it refused.
+    Spool(SpoolArguments),
 }
 
 /// Which recorded trades become which bars. Flags that stand for a key of the config say so.
@@ -174,6 +179,8 @@ impl Command {
             Command::Simulate(simulate) => &simulate.shared,
             Command::Bars(bars) => &bars.shared,
             Command::Check(check) => &check.shared,
+            Command::Reconcile(reconcile) => &reconcile.shared,
+            Command::Spool(spool) => spool.shared(),
         }
     }
 
@@ -200,6 +207,8 @@ impl Command {
             Command::Run(run) => return owned(run.pairs(), run.take_over),
             Command::Record(record) => vec![("--session", "bars.session", &record.asked.session)],
             Command::Bars(bars) => vec![("--sink", "sink.url", &bars.sink)],
+            Command::Reconcile(reconcile) => return reconcile.flags(),
+            Command::Spool(spool) => return spool.flags(),
             Command::Simulate(_) | Command::Check(_) => Vec::new(),
         };
         let is_take_over = matches!(self, Command::Replay(replay) if replay.take_over);
@@ -242,7 +251,8 @@ mod tests {
 
     #[test]
     fn the_help_is_the_manual_of_the_commands() {
-        let names = ["replay", "backfill", "run", "record", "simulate", "bars", "check"];
+        let names =
+            ["replay", "backfill", "run", "record", "simulate", "bars", "check", "reconcile", "spool"];
         let all: Vec<String> = std::iter::once(None).chain(names.map(Some)).map(help).collect();
         insta::assert_snapshot!("help", all.join("----\n"));
     }
@@ -276,7 +286,9 @@ mod tests {
             | Command::Run(_)
             | Command::Record(_)
             | Command::Simulate(_)
-            | Command::Check(_) => Err("another command".to_owned()),
+            | Command::Check(_)
+            | Command::Reconcile(_)
+            | Command::Spool(_) => Err("another command".to_owned()),
         };
         let day = jiff::civil::date(2025, 10, 15);
         assert_eq!(period("--date 2025-10-15"), Ok(Period::Day(day)));

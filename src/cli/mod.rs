@@ -16,6 +16,9 @@ mod progress;
 mod render;
 mod run_arguments;
 mod simulate_arguments;
+mod state_arguments;
+mod state_listing;
+mod state_report;
 mod summary;
 mod table;
 
@@ -32,4 +35,10 @@ pub use progress::{Progress, Tally};
 pub use render::{BarRow, Output, render};
 pub use run_arguments::RunArguments;
 pub use simulate_arguments::SimulateArguments;
+pub use state_arguments::{
+    CheckStateArguments, ExportArguments, LsArguments, ReconcileArguments, RedeliverArguments, SpoolAction,
+    SpoolArguments, TableArguments,
+};
+pub use state_listing::{BudgetUsed, StateListing};
+pub use state_report::SentSummary;
 pub use summary::RunSummary;

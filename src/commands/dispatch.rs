@@ -2,7 +2,7 @@
 
 use super::plan::Mixed;
 use super::wire::WireError;
-use super::{backfill, bars, check, record, replay, run, simulate};
+use super::{backfill, bars, check, reconcile, record, replay, run, simulate, spool};
 use barmill::cli::{self, Command, Exit, Prepared, Progress};
 use barmill::config::Environment;
 use std::error::Error;
@@ -49,6 +49,14 @@ pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> 
             Ok(()) => Exit::Drained,
             Err(error) => complain("check", error.as_ref(), exit_of(&error)),
         },
+        Command::Reconcile(arguments) => match reconcile::run(arguments, config, environment).await {
+            Ok(exit) => exit,
+            Err(error) => complain("reconcile", error.as_ref(), exit_of(&error)),
+        },
+        Command::Spool(arguments) => match spool::run(arguments, config, environment).await {
+            Ok(exit) => exit,
+            Err(error) => complain("look after the spool", error.as_ref(), exit_of(&error)),
+        },
     }
 }
 
@@ -58,7 +66,9 @@ fn exit_of(error: &CommandError) -> Exit {
         return Exit::Usage;
     }
     match error.downcast_ref::<WireError>() {
-        Some(WireError::Url(_) | WireError::Template(_) | WireError::View(_)) => Exit::Usage,
+        Some(WireError::Url(_) | WireError::Template(_) | WireError::View(_) | WireError::UnknownZone) => {
+            Exit::Usage
+        }
         Some(WireError::Open(_) | WireError::Rules(_) | WireError::Zone(_)) | None => Exit::Fault,
     }
 }

@@ -7,12 +7,14 @@ mod dispatch;
 mod dry_run;
 mod plan;
 mod recipe;
+mod reconcile;
 mod record;
 mod replay;
 mod run;
 mod signals;
 mod simulate;
 mod source;
+mod spool;
 mod wire;
 
 pub(crate) use dispatch::carry_out;

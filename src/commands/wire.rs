@@ -17,7 +17,7 @@ use barmill::engine::circuit::ProbePolicy;
 use barmill::engine::delivery::DeliverySettings;
 use barmill::engine::retry::RetryPolicy;
 use barmill::engine::rules::{Rules, RulesError};
-use barmill::pipeline::{PaceSettings, PipelineSettings, ShardTimes, WriterSettings};
+use barmill::pipeline::{MendingSettings, PaceSettings, PipelineSettings, ShardTimes, WriterSettings};
 use barmill::port::{Clock, StateStore};
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
@@ -48,6 +48,11 @@ pub(super) enum WireError {
     /// The tape rules.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// Nothing tells the zone of what is in the state folder.
+    #[error(
+        "the zone that the bars were written in is not known, say it as in --set bars.zone=America/New_York"
+    )]
+    UnknownZone,
     /// The zone data of this program has no New York.
     #[error("zone {NEW_YORK} is not in the time zone data")]
     Zone(#[source] jiff::Error),
@@ -75,6 +80,17 @@ pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, Wire
         config::Zone::Named(zone) => Ok(zone.clone()),
         config::Zone::Source if is_us_equity => TimeZone::get(NEW_YORK).map_err(WireError::Zone),
         config::Zone::Source => Ok(TimeZone::UTC),
+    }
+}
+
+/// The zone of what an earlier run left in the state folder; a guess would write it under other keys.
+pub(super) fn zone_of_state(config: &Config) -> Result<TimeZone, WireError> {
+    let sources = config.live.sources.as_slice();
+    match &config.bars.zone {
+        config::Zone::Source if sources.is_empty() => Err(WireError::UnknownZone),
+        config::Zone::Named(_) | config::Zone::Source => {
+            zone(config, sources.iter().any(|name| name.is_us_equity()))
+        }
     }
 }
 
@@ -205,12 +221,23 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
         },
         resume: None,
         places: Vec::new(),
+        mending: MendingSettings {
+            reconcile_within: reconcile_within(config),
+            reconcile_on_reconnect: tempo == Tempo::Live && writer.reconcile_on_reconnect,
+            ..MendingSettings::default()
+        },
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
         pace: PaceSettings {
             commands_per_second: NonZeroU32::new(writer.commands_per_second),
             requests_per_second: NonZeroU32::new(writer.requests_per_second),
         },
     }
+}
+
+/// How long ago bars may have been acked that the store must still hold: what expired is not missing.
+fn reconcile_within(config: &Config) -> Duration {
+    let ttl_s = if config.view.ttl_s > 0 { config.view.ttl_s } else { u64::MAX };
+    Duration::from_secs(config.run.recent_s.min(ttl_s))
 }
 
 /// The durable state beside the store; a store that keeps nothing needs none.
@@ -338,4 +365,22 @@ fn holder() -> String {
 
 fn nanos(millis: u64) -> i64 {
     i64::try_from(millis.saturating_mul(1_000_000)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, reconcile_within};
+    use std::time::Duration;
+
+    #[test]
+    fn bars_older_than_the_ttl_or_than_what_is_kept_are_not_missed() {
+        let within = |recent_s: u64, ttl_s: u64| {
+            let mut config = Config::default();
+            (config.run.recent_s, config.view.ttl_s) = (recent_s, ttl_s);
+            reconcile_within(&config)
+        };
+        assert_eq!(within(10_800, 7_200), Duration::from_hours(2));
+        assert_eq!(within(600, 7_200), Duration::from_mins(10));
+        assert_eq!(within(10_800, 0), Duration::from_hours(3), "no TTL");
+    }
 }

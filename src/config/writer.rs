@@ -37,6 +37,8 @@ section! {
         quota_probe_ms: u64 = 60_000, 1_000..=86_400_000;
         /// Milliseconds of the longest wait between such probes; at least `quota_probe_ms`.
         quota_probe_max_ms: u64 = 900_000, 1_000..=86_400_000;
+        /// Whether recent bars are compared with the store after a failure that may have been a failover.
+        reconcile_on_reconnect: bool = false;
         /// Whether a second writer of the namespace is kept out.
         guard: Guard = Guard::Off;
         /// Milliseconds that the lease of `guard = "fence"` lives without renewal.

@@ -183,6 +183,13 @@ impl Circuit {
         }
     }
 
+    /// Drains the spool before anything new, because there is something in it.
+    pub fn drain(&mut self, now: Duration) {
+        if self.state == CircuitState::Closed {
+            (self.state, self.since) = (CircuitState::Draining { failures: 0 }, now);
+        }
+    }
+
     /// Takes in that something failed for good: a probe, or the last attempt of a batch.
     ///
     /// A batch that was under way when the circuit opened changes nothing any more.

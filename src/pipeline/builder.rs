@@ -1,7 +1,7 @@
 //! How a program describes a pipeline.
 
 use super::{Pipeline, PipelineSettings};
-use crate::actor::{Fault, PaceSettings, ShardTimes, WriterPorts, WriterSettings};
+use crate::actor::{Fault, MendingSettings, PaceSettings, ShardTimes, WriterPorts, WriterSettings};
 use crate::adapter::channel::ChannelSink;
 use crate::adapter::clock::SystemClock;
 use crate::adapter::file::{FileFeed, FileFeedSettings};
@@ -32,6 +32,9 @@ pub enum BuildError {
     /// No store was given.
     #[error("pipeline has no sink; give one with sink()")]
     NoSink,
+    /// No state store was given to a run that reads one.
+    #[error("run has no state store; give one with state()")]
+    NoState,
     /// A bar spec that is none.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -64,9 +67,9 @@ pub enum BuildError {
 #[derive(Debug)]
 pub struct PipelineBuilder {
     feeds: Vec<Box<dyn TradeFeed>>,
-    sink: Option<Arc<dyn BarSink>>,
-    state: Option<Arc<dyn StateStore>>,
-    settings: PipelineSettings,
+    pub(super) sink: Option<Arc<dyn BarSink>>,
+    pub(super) state: Option<Arc<dyn StateStore>>,
+    pub(super) settings: PipelineSettings,
 }
 
 impl Default for PipelineBuilder {
@@ -257,6 +260,10 @@ fn default_settings() -> PipelineSettings {
             budget: BudgetLimits::default(),
             resume: None,
             places: Vec::new(),
+            mending: MendingSettings {
+                reconcile_within: Duration::from_hours(2),
+                ..MendingSettings::default()
+            },
             drain_timeout: Duration::from_secs(25),
             pace: PaceSettings {
                 commands_per_second: NonZeroU32::new(10_000),

@@ -52,6 +52,14 @@ pub struct Summary {
     pub spooled: u64,
     /// Items set aside because the store refuses them.
     pub dead_letters: u64,
+    /// Recent bars compared with the store.
+    pub compared: u64,
+    /// Of these, bars that the store lacked or held in an older version, and that went to it again.
+    pub written_back: u64,
+    /// Dead letters that went to the store once more.
+    pub redelivered: u64,
+    /// Dead letters dropped, since the store holds the bar in this or a newer version.
+    pub outdated: u64,
     /// Bars handed to the writer that are neither in the store nor in the spool.
     pub unwritten: u64,
     /// From the start to the end of the last actor.
@@ -77,6 +85,10 @@ impl Summary {
             retries: writer.retries,
             spooled: writer.spooled,
             dead_letters: writer.dead_letters,
+            compared: writer.compared,
+            written_back: writer.written_back,
+            redelivered: writer.redelivered,
+            outdated: writer.outdated,
             unwritten: writer.unwritten,
             elapsed,
         }

@@ -1,7 +1,7 @@
 //! Where bars go.
 
 use crate::engine::retry::Remedy;
-use crate::model::WriteItem;
+use crate::model::{BarUpdate, WriteItem};
 use futures::future::BoxFuture;
 use std::error::Error;
 use std::time::Duration;
@@ -110,6 +110,20 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     /// [`SinkError`] with [`Remedy::Fatal`] when another writer has taken over.
     fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    /// Compares closed bars with what the store holds: places in `updates` of those that it lacks, or holds in an older
+    /// version or, where its values tell no version, with another content. `None` where nothing can be read back.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the store cannot be read.
+    fn lacking<'a>(
+        &'a self,
+        updates: &'a [BarUpdate],
+    ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
+        // Nothing is asked for, nothing is lacking.
+        let answer = updates.is_empty().then(Vec::new);
+        Box::pin(async { Ok(answer) })
     }
 
     /// Forgets its connections, so that the next write opens a fresh one.

@@ -23,6 +23,8 @@ mod pipeline;
 #[cfg(test)]
 mod proxy_kit;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod redis_kit;
 #[cfg(test)]
 mod replay;
@@ -30,6 +32,8 @@ mod replay;
 mod run;
 #[cfg(test)]
 mod simulate;
+#[cfg(test)]
+mod spool;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::attempt::{self, Report};
 use super::beat::Beat;
+use super::mending::Mending;
 use super::places::Places;
 use super::rest;
 use super::resume::Resume;
@@ -63,6 +64,7 @@ pub struct Writer {
     pub(super) progress: Duration,
     pub(super) beat: Beat,
     pub(super) savings: Savings,
+    pub(super) mending: Mending,
     /// Set while nothing is taken in.
     blocked_since: Option<Duration>,
     pub(super) resume: Option<Resume>,
@@ -97,6 +99,7 @@ impl Writer {
             progress: Duration::ZERO,
             beat: Beat::new(ports.sink.beat_interval()),
             savings: Savings::default(),
+            mending: Mending::new(settings.mending.redeliver, settings.mending.reconcile_on_start),
             blocked_since: None,
             resume: None,
             places: Places::new(settings.places.clone(), shards),
@@ -122,7 +125,7 @@ impl Writer {
     pub async fn run(mut self) -> Result<(), Fault> {
         self.resume().await?;
         self.launch();
-        while !self.delivery.is_done() {
+        while !self.is_done() {
             match self.next_event().await {
                 Event::Abort => return rest::leave(self).await,
                 Event::Report(report) => {
@@ -136,9 +139,15 @@ impl Writer {
             }
             self.launch();
             self.save_place().await?;
+            self.mend();
             self.publish();
         }
         if self.failure.is_some() { rest::leave(self).await } else { rest::close(self).await }
+    }
+
+    fn is_done(&self) -> bool {
+        let has_ended = self.failure.is_some() || !self.mending.is_wanted();
+        self.delivery.is_done() && has_ended
     }
 
     /// Takes up what an earlier run left.
@@ -165,8 +174,14 @@ impl Writer {
     }
 
     async fn next_event(&mut self) -> Event {
-        let deadline =
-            [self.delivery.deadline(), self.stuck_at(), self.pause_at(), self.beat_at(), self.saving_at()];
+        let deadline = [
+            self.delivery.deadline(),
+            self.stuck_at(),
+            self.pause_at(),
+            self.beat_at(),
+            self.saving_at(),
+            self.mend_at(),
+        ];
         let deadline = deadline.into_iter().flatten().min();
         let deadline = deadline.map(|due| self.origin + due);
         let has_room = self.inbox_open && self.delivery.has_room();
@@ -229,20 +244,25 @@ impl Writer {
         let is_told = !self.pausing && self.places.are_told() && self.ports.state.is_some();
         if is_told || self.pause_at().is_some_and(|at| at <= now) {
             self.pausing = true;
-            self.delivery.set_flushing(true);
+            self.hold_back();
             self.launch();
         }
         if !self.pausing || !self.delivery.is_settled() {
             return Ok(());
         }
         self.pausing = false;
-        self.delivery.set_flushing(false);
+        self.hold_back();
         let mut places = self.places.take();
         places.extend(self.resume.as_mut().map(|resume| resume.places(now)).unwrap_or_default());
         if let Some(state) = self.ports.state.as_ref().filter(|_| !places.is_empty()) {
             state.checkpoint_save(places).await.map_err(Fault::State)?;
         }
         Ok(())
+    }
+
+    /// Takes nothing in while a place is to be saved or the store is put right.
+    pub(super) fn hold_back(&mut self) {
+        self.delivery.set_flushing(self.pausing || self.mending.holds_back());
     }
 
     fn push(&mut self, item: WriteItem) {

@@ -1,5 +1,6 @@
 //! One attempt at the store, and one change of the state, as futures that own what they need.
 
+use super::mend::{MendError, Mended};
 use crate::actor::fault::chain;
 use crate::actor::pace::Pace;
 use crate::engine::budget::BudgetUse;
@@ -27,6 +28,8 @@ pub(super) enum Report {
     Beat(Result<(), SinkError>),
     /// The commands counted so far were saved.
     BudgetSaved(Result<Committed, StateError>),
+    /// A pass over what the store may lack.
+    Mended(Mended, Result<(), MendError>),
 }
 
 /// Takes a permit and writes within the timeout.

@@ -4,6 +4,8 @@ mod actor;
 mod attempt;
 mod beat;
 mod log;
+mod mend;
+mod mending;
 mod places;
 mod reports;
 mod rest;
@@ -12,4 +14,5 @@ mod settings;
 mod spending;
 
 pub use actor::{Writer, WriterPorts};
+pub use mend::MendingSettings;
 pub use settings::{FailureCounts, ResumeSettings, WriterCounts, WriterSettings};

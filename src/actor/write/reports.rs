@@ -25,12 +25,14 @@ impl Writer {
                 self.on_beat(result);
                 Ok(())
             }
+            Report::Mended(mended, result) => self.on_mended(&mended, result),
             Report::BudgetSaved(result) => self.on_budget_saved(result),
         }
     }
 
     fn on_landed(&mut self, parcel: &Parcel, landed: Landed, error: Option<&SinkError>) {
         let cause = log::cause(&landed, error);
+        self.suspect(error);
         if let Some((remedy, _)) = landed.gravest() {
             let remedy = *remedy;
             self.counts.send_modify(|counts| counts.failures.add(remedy));

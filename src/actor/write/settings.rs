@@ -1,5 +1,6 @@
 //! How the writer behaves, and what it counts.
 
+use super::mend::MendingSettings;
 use crate::actor::pace::PaceSettings;
 use crate::engine::budget::BudgetLimits;
 use crate::engine::circuit::CircuitState;
@@ -23,6 +24,8 @@ pub struct WriterSettings {
     pub resume: Option<ResumeSettings>,
     /// Under which name the place of each feed is saved, by the feed's number; empty saves none.
     pub places: Vec<String>,
+    /// What is put right in a store that lost or refused something.
+    pub mending: MendingSettings,
     /// After the end of the input: longest time without an ack before the rest stays in the spool.
     pub drain_timeout: Duration,
 }
@@ -75,6 +78,14 @@ pub struct WriterCounts {
     pub acked_at: Option<Timestamp>,
     /// Items the store refused, now in the dead letters.
     pub dead_letters: u64,
+    /// Recent bars compared with the store.
+    pub compared: u64,
+    /// Of these, bars that the store lacked or held in an older version, and that go to it again.
+    pub written_back: u64,
+    /// Dead letters that go to the store once more.
+    pub redelivered: u64,
+    /// Dead letters dropped, since the store holds the bar in this or a newer version.
+    pub outdated: u64,
     /// Bars that are neither in the store nor in the spool when the run has ended.
     pub unwritten: u64,
     /// What the store's client counted.

@@ -216,18 +216,29 @@ impl Inspector {
     pub fn export(&mut self, table: StateTable, out: &mut dyn Write) -> Result<u64, ExportError> {
         let mut count = 0;
         self.visit(table, |place, row| {
-            let line = match row {
-                Ok(row) => {
-                    count += 1;
-                    json_of(table, &row)
-                }
-                Err(fault) => {
-                    serde_json::json!({ "table": table.as_str(), "place": place, "fault": fault })
-                }
-            };
-            writeln!(out, "{line}")
+            count += u64::from(row.is_ok());
+            writeln!(out, "{}", line_of(table, place, row))
         })?;
         Ok(count)
+    }
+
+    /// The first rows of a table, at most `len_max`, as [`Inspector::export`] writes them.
+    ///
+    /// # Errors
+    /// [`StateError`] when the table cannot be read at all.
+    pub fn first(&mut self, table: StateTable, len_max: usize) -> Result<Vec<serde_json::Value>, StateError> {
+        let mut lines = Vec::new();
+        let visited = self.visit(table, |place, row| {
+            if lines.len() == len_max {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            lines.push(line_of(table, place, row));
+            Ok(())
+        });
+        match visited {
+            Ok(()) | Err(ExportError::Output(_)) => Ok(lines),
+            Err(ExportError::State(error)) => Err(error),
+        }
     }
 
     /// Moves the dead letters to the end of the spool, in order, so that the next run sends them again.
@@ -288,6 +299,14 @@ impl StateCheck {
             Ok(rows) => self.intact += u64::try_from(rows).unwrap_or(u64::MAX),
             Err(fault) => self.tell(fault.at(file).to_string()),
         }
+    }
+}
+
+/// One row as JSON, or its fault.
+fn line_of(table: StateTable, place: u64, row: Result<StateRow, String>) -> serde_json::Value {
+    match row {
+        Ok(row) => json_of(table, &row),
+        Err(fault) => serde_json::json!({ "table": table.as_str(), "place": place, "fault": fault }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stores: sinks for bars, and the reader of what they hold.
 
+mod audit;
 mod batch;
 mod command;
 mod counters;

@@ -35,6 +35,16 @@ pub(super) struct Place {
     pub(super) field: Bytes,
 }
 
+impl Place {
+    pub(super) fn of(view: &View, bar: BarKey) -> Place {
+        let stamp = view.stamp(&bar);
+        let (mut key, mut field) = (Vec::new(), Vec::new());
+        view.push_key(&mut key, &bar, &stamp);
+        view.push_field(&mut field, &bar, &stamp);
+        Place { bar, key: Bytes::from(key), field: Bytes::from(field) }
+    }
+}
+
 /// One command and what its reply means.
 pub(super) enum Lookup {
     /// The whole hash of a date; `bar` tells symbol and spec.
@@ -94,14 +104,7 @@ fn fits(places: &[Place], place: &Place, is_hash: bool) -> bool {
 
 /// The places in an order that keeps those of one hash together.
 fn places(view: &View, symbols: &[Symbol], spec: BarSpec, starts: &[Timestamp]) -> Vec<Place> {
-    let place = |symbol: Symbol, start: Timestamp| {
-        let bar = BarKey { symbol, spec, start };
-        let stamp = view.stamp(&bar);
-        let (mut key, mut field) = (Vec::new(), Vec::new());
-        view.push_key(&mut key, &bar, &stamp);
-        view.push_field(&mut field, &bar, &stamp);
-        Place { bar, key: Bytes::from(key), field: Bytes::from(field) }
-    };
+    let place = |symbol: Symbol, start: Timestamp| Place::of(view, BarKey { symbol, spec, start });
     match view.settings().kind {
         ViewKind::Minute => {
             starts.iter().flat_map(|&start| symbols.iter().map(move |&symbol| place(symbol, start))).collect()

@@ -1,5 +1,6 @@
 //! The sink that writes bars through a view into any key store.
 
+use super::audit;
 use super::batch;
 use super::command::Command;
 use super::fence::{Fence, Guard, RENEWAL_COMMANDS};
@@ -7,6 +8,7 @@ use super::key_store::{KeyStore, failed};
 use super::plain;
 use super::script;
 use super::view::View;
+use crate::model::BarUpdate;
 use crate::port::{BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
 use futures::future::BoxFuture;
 use std::fmt;
@@ -111,6 +113,13 @@ impl BarSink for ViewSink {
             }
             Ok(())
         })
+    }
+
+    fn lacking<'a>(
+        &'a self,
+        updates: &'a [BarUpdate],
+    ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
+        Box::pin(audit::lacking(&self.store, &self.view, &self.clock, updates))
     }
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {

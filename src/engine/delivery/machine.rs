@@ -188,7 +188,7 @@ impl Delivery {
 
     /// The next instant at which time alone makes something due.
     pub fn deadline(&self) -> Option<Duration> {
-        let enough = if self.closing.is_some() { 1 } else { self.settings.batch.len_max };
+        let enough = self.recent_enough();
         let idle = self.spool.as_ref().filter(|spool| spool.committing.is_none());
         let commit = idle.and_then(|spool| spool.commit_at(enough));
         if self.halted {

@@ -35,9 +35,8 @@ const RECENT_WAIT: Duration = Duration::from_secs(10);
 
 impl Delivery {
     pub(super) fn next_commit(&mut self, now: Duration) -> Option<StateChange> {
+        let enough = self.recent_enough();
         let spool = self.spool.as_mut()?;
-        // Recent bars alone wait for company: they only guard against a store that forgets.
-        let enough = if self.closing.is_some() { 1 } else { self.settings.batch.len_max };
         if spool.committing.is_some() || spool.commit_at(enough).is_none_or(|at| now < at) {
             return None;
         }
@@ -114,6 +113,31 @@ impl Delivery {
             spool.loading = false;
             spool.read_from = items.last().map_or(spool.read_from, |(place, _)| place + 1);
             spool.front.extend(items);
+        }
+    }
+
+    /// Recent bars that are worth a commit. Alone they wait for company: they only guard against a store that forgets.
+    pub(super) fn recent_enough(&self) -> usize {
+        if self.is_draining() { 1 } else { self.settings.batch.len_max }
+    }
+
+    /// Whether all that was pushed is in the store or the spool, and the state store knows of it.
+    pub fn is_durable(&self) -> bool {
+        self.is_settled() && self.spool.as_ref().is_none_or(Spool::is_settled)
+    }
+
+    /// Whether the last commit found no room.
+    pub fn lacks_room(&self) -> bool {
+        self.spool.as_ref().is_some_and(|spool| spool.fulls > 0)
+    }
+
+    /// Somebody else has appended to the spool while everything was settled; it drains before anything new.
+    pub fn spool_grew(&mut self, spool_items: u64, now: Duration) {
+        if let Some(spool) = &mut self.spool
+            && spool_items > 0
+        {
+            spool.items = spool_items;
+            self.circuit.drain(now);
         }
     }
 

@@ -69,6 +69,8 @@ async fn headline_day_is_490_bars_in_upstash_over_one_connection() {
     let upstash = UpstashServer::start(&redis);
     let mut program = Program::new("massive", &server);
     program.set(&format!("source.massive.page_len={PAGE}"));
+    // A debug build on a busy machine takes longer than the seconds that a bar waits for its batch to fill.
+    program.set("writer.linger_ms=600000");
     let token = program.folder.path().join("token");
     std::fs::write(&token, TOKEN).unwrap();
     program.variable("UPSTASH_REDIS_REST_TOKEN_FILE", token.to_str().unwrap());
