@@ -2,7 +2,7 @@
 
 use super::dispatch::CommandError;
 use barmill::adapter::history::SymbolRange;
-use barmill::adapter::store::{BarReader, ReadError};
+use barmill::adapter::store::{BarReader, ReadError, StoredBar};
 use barmill::engine::asked::AskedDay;
 use barmill::engine::resume::{Rest, resume};
 use barmill::{BarSpec, Manifest, Origin, Symbol};
@@ -42,9 +42,11 @@ pub(super) struct Mixed {
 }
 
 impl Mixed {
-    fn of(stored: &Manifest, wanted: &Origin) -> Option<Mixed> {
-        let found = stored.origin.clone().filter(|found| found != wanted)?;
-        let Manifest { symbol, spec, date, .. } = *stored;
+    /// Says so where bars of another origin are there, or may be.
+    fn of(Stored { manifest, count }: &Stored, wanted: &Origin) -> Option<Mixed> {
+        let is_there = count.unwrap_or(manifest.bars) > 0;
+        let found = manifest.origin.clone().filter(|found| is_there && found != wanted)?;
+        let Manifest { symbol, spec, date, .. } = *manifest;
         Some(Mixed { symbol, spec, date, found, wanted: wanted.clone() })
     }
 }
@@ -77,7 +79,11 @@ impl Plan {
                 return Err(mixed.into());
             }
             // What does not say what it was made from, or lacks bars, proves nothing.
-            stored.retain(|one| one.gapless && one.origin.is_some() && !is_forced);
+            let is_proof = |one: &Stored| {
+                let has_all = one.count.is_some_and(|count| one.manifest.bars <= count);
+                has_all && one.manifest.gapless && one.manifest.origin.is_some() && !is_forced
+            };
+            let stored: Vec<Manifest> = stored.into_iter().filter(is_proof).map(|one| one.manifest).collect();
             for &symbol in symbols {
                 let own: Vec<Manifest> = stored.iter().filter(|one| one.symbol == symbol).cloned().collect();
                 plan.add(symbol, *day, specs, &own);
@@ -110,33 +116,38 @@ fn step(symbol: Symbol, day: AskedDay, from: barmill::Timestamp) -> Step {
     Step { symbol, day, range: Some(range), trades_before: 0 }
 }
 
-/// The manifests of a day with bars in the store, those of a feed's word with all of them: bars may have expired
-/// before the manifest.
+/// A manifest, and how many of its bars are in the store, which may have expired before it; `None` where the keys of
+/// bars cannot be known.
+#[derive(Debug)]
+struct Stored {
+    manifest: Manifest,
+    count: Option<u64>,
+}
+
+/// The manifests of some symbols on a day.
 async fn present(
     reader: &BarReader,
     symbols: &[Symbol],
     spec: BarSpec,
     day: AskedDay,
-) -> Result<Vec<Manifest>, CommandError> {
+) -> Result<Vec<Stored>, CommandError> {
     let stored = reader.manifests(spec, day.date).await?;
     let mut manifests: Vec<Manifest> = stored.into_iter().map(|stored| stored.manifest).collect();
     manifests.retain(|manifest| symbols.contains(&manifest.symbol));
     if manifests.is_empty() {
-        return Ok(manifests);
+        return Ok(Vec::new());
     }
     let names: Vec<Symbol> = manifests.iter().map(|manifest| manifest.symbol).collect();
     let bars = match reader.days(&names, spec, day.date).await {
-        Ok(bars) => bars,
-        // The keys of bars that trades cut cannot be known in this view, so nothing can be proved.
-        Err(ReadError::Unlisted(_)) => return Ok(Vec::new()),
+        Ok(bars) => Some(bars),
+        Err(ReadError::Unlisted(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    manifests.retain(|manifest| {
+    let count = |manifest: &Manifest| {
         let is_own = |start| manifest.from <= start && start < manifest.to;
         let of_day = manifest.spec.interval_ns().is_none();
-        let own = bars.iter().filter(|bar| bar.symbol == manifest.symbol && (of_day || is_own(bar.start)));
-        let count = own.count() as u64;
-        if manifest.gapless { manifest.bars <= count } else { 0 < count }
-    });
-    Ok(manifests)
+        let is_counted = |bar: &&StoredBar| bar.symbol == manifest.symbol && (of_day || is_own(bar.start));
+        bars.as_ref().map(|bars| bars.iter().filter(is_counted).count() as u64)
+    };
+    Ok(manifests.into_iter().map(|manifest| Stored { count: count(&manifest), manifest }).collect())
 }

@@ -156,6 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn sessions_follow_the_clock_over_both_switches_of_daylight_saving() {
+        let regular = new_york(Some(SessionKind::Regular));
+        for (day, open, close) in [
+            (date(2025, 3, 7), "14:30", "21:00"),
+            (date(2025, 3, 10), "13:30", "20:00"),
+            (date(2025, 10, 31), "13:30", "20:00"),
+            (date(2025, 11, 3), "14:30", "21:00"),
+        ] {
+            assert_eq!(interval(&regular, day), format!("{day} {day}T{open}:00Z/{day}T{close}:00Z"));
+        }
+        let open = Hours { calendar: Calendar::always_open(), ..new_york(None) };
+        for (day, hours) in [(date(2025, 3, 9), 23), (date(2025, 11, 2), 25)] {
+            let asked = ask(&open, day, day).unwrap();
+            assert_eq!(asked.days[0].to.since(asked.days[0].from), hours * 3_600_000_000_000, "{day}");
+        }
+    }
+
+    #[test]
     fn week_leaves_out_what_is_shut_and_says_why() {
         let asked = ask(&new_york(None), date(2025, 12, 24), date(2025, 12, 28)).unwrap();
         let open: Vec<Date> = asked.days.iter().map(|day| day.date).collect();

@@ -54,6 +54,9 @@ async fn other_rules_or_another_source_are_refused_in_a_sentence_and_nothing_is_
         assert_eq!(dump(&redis), before, "{more}");
     }
     assert_eq!((massive.hits().len(), alpaca.hits().len()), (hits, 0), "nothing is asked for");
+    redis.command(&["HDEL", &format!("bars:1m:{DAY}:AAPL"), "09:31"]);
+    let ran = Program::new("alpaca", &alpaca).run(&line("alpaca", "--rules all", &redis)).await;
+    assert_eq!(ran.code, 2, "some bars are still there: {}", ran.err);
     redis.command(&["DEL", &format!("bars:1m:{DAY}:AAPL")]);
     let ran = Program::new("alpaca", &alpaca).run(&line("alpaca", "--rules all", &redis)).await;
     assert_eq!(ran.code, 0, "bars that are gone mix with none: {}", ran.err);
