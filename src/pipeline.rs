@@ -6,6 +6,8 @@
 mod builder;
 mod mending;
 mod outcome;
+#[cfg(test)]
+mod simulation;
 
 pub use crate::actor::{
     FailureCounts, FeedCounts, MendingSettings, PaceSettings, ResumeSettings, ShardCounts, ShardTimes,
@@ -265,6 +267,7 @@ impl Running {
             std::future::pending::<()>().await;
         };
         let joined = tokio::select! {
+            biased;
             joined = supervisor.join() => joined,
             () = deadline => Ok(()),
         };

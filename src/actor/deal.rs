@@ -11,20 +11,20 @@ const UNKNOWN: u8 = u8::MAX;
 
 /// Deals symbols to shards, and keeps the answers by the symbols' numbers.
 #[derive(Debug)]
-pub(super) struct Deal {
+pub(crate) struct Deal {
     shards: usize,
     /// At most 64 shards, see `aggregate.shards`; more are looked up each time.
     known: Vec<u8>,
 }
 
 impl Deal {
-    pub(super) fn new(shards: usize) -> Deal {
+    pub(crate) fn new(shards: usize) -> Deal {
         Deal { shards, known: Vec::new() }
     }
 
     /// The shard of a symbol, from 0.
     #[inline]
-    pub(super) fn shard(&mut self, symbol: Symbol) -> usize {
+    pub(crate) fn shard(&mut self, symbol: Symbol) -> usize {
         match self.known.get(symbol.index()) {
             Some(&shard) if shard != UNKNOWN => usize::from(shard),
             Some(_) | None => self.look_up(symbol),
@@ -44,7 +44,7 @@ impl Deal {
     }
 
     /// Splits trades by the shard of their symbol, keeping their order.
-    pub(super) fn split(&mut self, trades: Vec<Trade>) -> Vec<Vec<Trade>> {
+    pub(crate) fn split(&mut self, trades: Vec<Trade>) -> Vec<Vec<Trade>> {
         if self.shards == 1 {
             return vec![trades];
         }

@@ -11,6 +11,8 @@ mod supervise;
 mod write;
 
 pub use aggregate::AggregateActor;
+#[cfg(test)]
+pub(crate) use deal::Deal;
 pub use fault::{Failure, Fault};
 pub use feed::{FeedActor, FeedCounts};
 pub use message::{FeedIndex, FeedMessage, ShardMessage};

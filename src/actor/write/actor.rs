@@ -234,8 +234,7 @@ impl Writer {
 
     /// When the next place is to be saved; the last one is not worth it.
     fn pause_at(&self) -> Option<Duration> {
-        let resume = self.resume.as_ref().filter(|_| self.inbox_open && !self.pausing)?;
-        Some(resume.next_at())
+        self.resume.as_ref().filter(|_| self.inbox_open && !self.pausing)?.next_at()
     }
 
     /// Holds the inbox back until nothing is outstanding, then saves how far each shard is delivered.

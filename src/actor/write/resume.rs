@@ -18,6 +18,8 @@ pub(super) struct Resume {
     received: Vec<u64>,
     next_at: Duration,
     is_saved: bool,
+    /// Whether an update came since the last saved place.
+    has_moved: bool,
 }
 
 impl Resume {
@@ -33,24 +35,26 @@ impl Resume {
             delivered.push(place.unwrap_or_default().0);
         }
         let is_saved = delivered.iter().any(|place| *place > 0);
-        Ok(Resume { next_at: settings.every, settings, received: vec![0; shards], delivered, is_saved })
+        let (next_at, received) = (settings.every, vec![0; shards]);
+        Ok(Resume { next_at, settings, received, delivered, is_saved, has_moved: false })
     }
 
     /// Counts an update of a shard; answers whether it is to be sent.
     pub(super) fn receive(&mut self, shard: usize) -> bool {
         self.received[shard] += 1;
+        self.has_moved = true;
         self.received[shard] > self.delivered[shard]
     }
 
-    /// When the next place is to be saved.
-    pub(super) fn next_at(&self) -> Duration {
-        self.next_at
+    /// When the next place is to be saved; `None` while there is none but the last one.
+    pub(super) fn next_at(&self) -> Option<Duration> {
+        self.has_moved.then_some(self.next_at)
     }
 
     /// The places to save now that nothing is outstanding.
     pub(super) fn places(&mut self, now: Duration) -> Vec<(String, Position)> {
         self.next_at = now + self.settings.every;
-        self.is_saved = true;
+        (self.is_saved, self.has_moved) = (true, false);
         self.named(|shard| self.received[shard].max(self.delivered[shard]))
     }
 

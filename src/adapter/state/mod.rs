@@ -16,6 +16,8 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod sim_state;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -25,3 +27,7 @@ pub use folder::STATE_FILE;
 pub use inspect::{ExportError, Inspector, StateCheck, StateRow, StateSummary, StateTable};
 pub use lazy::LazyState;
 pub use settings::{Bounds, OpenCheck, StateSettings};
+#[cfg(test)]
+pub(crate) use sim::SimDisk;
+#[cfg(test)]
+pub(crate) use sim_state::SimState;

@@ -1,4 +1,4 @@
-//! A disk in memory that loses power: for the crash tests of the state store.
+//! A disk in memory that loses power: for the crash tests of the state store and of the whole pipeline.
 //!
 //! Writes reach the platter at a sync. A power cut at a counted operation leaves, of everything since the last
 //! sync, any sectors in any order: lost, kept, older over newer.
@@ -31,7 +31,7 @@ enum Pending {
 
 /// The disk; its clones are the same disk.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SimDisk(Arc<Mutex<Platter>>);
+pub(crate) struct SimDisk(Arc<Mutex<Platter>>);
 
 impl SimDisk {
     fn lock(&self) -> MutexGuard<'_, Platter> {
@@ -39,22 +39,22 @@ impl SimDisk {
     }
 
     /// Lets the power go after `operations` more.
-    pub(super) fn cut_after(&self, operations: u64) {
+    pub(crate) fn cut_after(&self, operations: u64) {
         self.lock().left = Some(operations);
     }
 
     /// Bounds the disk, or lifts the bound.
-    pub(super) fn bound(&self, len_max: Option<usize>) {
+    pub(crate) fn bound(&self, len_max: Option<usize>) {
         self.lock().len_max = len_max;
     }
 
     /// Bytes of the file.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.lock().cache.len()
     }
 
     /// The disk as it is found when the power is back.
-    pub(super) fn after_power_cut(&self, random: &mut fastrand::Rng) -> SimDisk {
+    pub(crate) fn after_power_cut(&self, random: &mut fastrand::Rng) -> SimDisk {
         let platter = self.lock();
         let mut image = platter.durable.clone();
         let mut sectors = Vec::new();
@@ -72,6 +72,15 @@ impl SimDisk {
                 image[offset..offset + data.len()].copy_from_slice(data);
             }
         }
+        SimDisk::holding(image)
+    }
+
+    /// The disk as the next process finds it after the one before was killed: all it wrote is there.
+    pub(crate) fn after_kill(&self) -> SimDisk {
+        SimDisk::holding(self.lock().cache.clone())
+    }
+
+    fn holding(image: Vec<u8>) -> SimDisk {
         SimDisk(Arc::new(Mutex::new(Platter { cache: image.clone(), durable: image, ..Platter::default() })))
     }
 }

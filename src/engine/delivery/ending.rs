@@ -1,15 +1,14 @@
 //! The end of the input, and what is left when sending ends before it.
 
 use super::machine::{Closing, Delivery, is_forming};
-use super::spool::Spool;
 use super::work::{StateChange, bar_of, count_bars};
 use crate::model::{BarSpec, Covered, Manifest, WriteItem};
 
 impl Delivery {
-    /// Whether everything pushed so far is in the store or the spool.
+    /// Whether everything pushed so far is in the store, the spool or the dead letters, for good.
     pub fn is_settled(&self) -> bool {
         let from_queue = self.flights.values().any(|flight| flight.places.is_empty());
-        let spooling = self.spool.as_ref().is_some_and(Spool::is_appending);
+        let spooling = self.spool.as_ref().is_some_and(|spool| spool.is_appending() || spool.is_burying());
         self.batcher.is_empty() && !from_queue && self.waiting.is_empty() && !spooling
     }
 

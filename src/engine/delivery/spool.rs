@@ -196,6 +196,12 @@ impl Spool {
         committing || !self.next.append.is_empty()
     }
 
+    /// Whether items are on their way into the dead letters.
+    pub(super) fn is_burying(&self) -> bool {
+        let committing = self.committing.as_ref().is_some_and(|change| !change.dead.is_empty());
+        committing || !self.next.dead.is_empty()
+    }
+
     /// When the gathered change is to be committed; `None` when there is nothing worth it, with `enough` recent bars.
     pub(super) fn commit_at(&self, enough: usize) -> Option<Duration> {
         if !self.next.remove.is_empty() || enough <= self.next.recent.len() {
