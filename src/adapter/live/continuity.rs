@@ -25,10 +25,10 @@ pub(super) struct Continuity {
 }
 
 impl Continuity {
-    pub(super) fn new(gaps: &GapSettings, is_contiguous: bool) -> Continuity {
+    pub(super) fn new(gaps: &GapSettings, is_contiguous: bool, resolution_ns: i64) -> Continuity {
         let overlap_ns = i64::try_from(gaps.overlap.as_nanos()).unwrap_or(i64::MAX / 2);
         Continuity {
-            rules: Rules { gaps: gaps.clone(), is_contiguous, overlap_ns },
+            rules: Rules { gaps: gaps.clone(), is_contiguous, overlap_ns, resolution_ns },
             tracks: Vec::new(),
             places: Vec::new(),
             due: BTreeSet::new(),

@@ -1,7 +1,7 @@
 //! What the tracks of a feed share: their rules, their counts, and where they leave their results.
 
 use super::settings::GapSettings;
-use crate::model::Trade;
+use crate::model::{Timestamp, Trade};
 use crate::port::Gap;
 
 /// What the tracks of a feed share.
@@ -13,6 +13,18 @@ pub(super) struct Rules {
     pub(super) is_contiguous: bool,
     /// `gaps.overlap` in nanoseconds.
     pub(super) overlap_ns: i64,
+    /// Nanoseconds of the finest step of the socket's clock, at least 1.
+    pub(super) resolution_ns: i64,
+}
+
+impl Rules {
+    /// An instant as the socket's clock tells it.
+    ///
+    /// The archive's clock may be finer. A copy of its own among trades of the socket would seem later than those that
+    /// follow it within the step, and close a bar in their place.
+    pub(super) fn as_told(&self, time: Timestamp) -> Timestamp {
+        time.saturating_sub(time.as_nanos().rem_euclid(self.resolution_ns))
+    }
 }
 
 /// What the tracks of a feed counted.

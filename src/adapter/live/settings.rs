@@ -258,6 +258,16 @@ impl LiveSettings {
         }
     }
 
+    /// Nanoseconds of the finest step of the socket's clock.
+    pub(super) fn resolution_ns(&self) -> i64 {
+        match self.venue {
+            LiveVenue::Massive { .. } => 1_000_000,
+            LiveVenue::Alpaca { .. } => 1,
+            LiveVenue::Binance { .. } if !self.url.contains("timeUnit=MICROSECOND") => 1_000_000,
+            LiveVenue::Binance { .. } | LiveVenue::Coinbase { .. } | LiveVenue::Kraken => 1_000,
+        }
+    }
+
     /// Refuses settings that cannot work.
     pub(super) fn check(&self, symbols: &LiveSymbols) -> Result<(), LiveSettingsFault> {
         let least = [

@@ -40,7 +40,7 @@ fn continuity(is_contiguous: bool, change: impl FnOnce(&mut super::GapSettings))
     (gaps.len_max, gaps.held_len_max, gaps.attempts_max) = (7, 5, 1_000);
     gaps.overlap = 10 * MS;
     change(&mut gaps);
-    let mut continuity = Continuity::new(&gaps, is_contiguous);
+    let mut continuity = Continuity::new(&gaps, is_contiguous, 1_000_000);
     let place = continuity.follow(symbol(), None);
     (continuity, place)
 }
@@ -201,20 +201,26 @@ fn archive_that_lags_is_asked_until_its_attempts_are_over() {
     assert_eq!(continuity.take_ready(), tape);
 }
 
+/// Two trades of a millisecond, the first from the archive with its finer clock, the second over the socket.
 #[test]
-fn archive_copy_wins_over_the_live_one() {
-    let (mut continuity, place) = continuity(false, |_| {});
-    let tape = tape(2);
-    let mut precise = tape.clone();
-    precise[1].time = precise[1].time.saturating_add(123_456);
-    continuity.on_live(&[place], MS, tape[0].time);
-    continuity.on_trade(place, &tape[0], MS);
-    continuity.on_down(&[place]);
-    continuity.on_live(&[place], MS, tape[1].time);
-    continuity.on_trade(place, &tape[1], MS);
-    let gap = continuity.ask(3 * MS, tape[1].time).unwrap();
-    continuity.on_fill(symbol(), &Ok(fill(&precise, &gap)), 3 * MS, tape[1].time);
-    assert_eq!(continuity.take_ready(), precise);
+fn archive_copy_is_timed_as_the_socket_times_what_follows_it() {
+    for is_contiguous in [true, false] {
+        let (mut continuity, place) = continuity(is_contiguous, |_| {});
+        let tape = tape(6);
+        let mut precise = tape.clone();
+        for trade in &mut precise {
+            trade.time = trade.time.saturating_add(123_456);
+        }
+        continuity.on_live(&[place], MS, tape[0].time);
+        continuity.on_trade(place, &tape[0], MS);
+        continuity.on_down(&[place]);
+        continuity.on_live(&[place], MS, tape[4].time);
+        continuity.on_trade(place, &tape[4], MS);
+        let gap = continuity.ask(3 * MS, tape[4].time).unwrap();
+        continuity.on_fill(symbol(), &Ok(fill(&precise[..5], &gap)), 3 * MS, tape[4].time);
+        continuity.on_trade(place, &tape[5], MS);
+        assert_eq!(continuity.take_ready(), tape);
+    }
 }
 
 #[test]

@@ -115,8 +115,8 @@ impl Track {
         Gap { symbol: self.symbol, after, before, from, to, len_max: rules.gaps.len_max }
     }
 
-    /// Takes the archive's copies, which win as their clock is finer; answers whether the trade after the hole is
-    /// among them, so that the archive has caught up with it.
+    /// Takes the archive's copies, timed as the socket would; answers whether the trade after the hole is among them, so
+    /// that the archive has caught up with it.
     fn merge(&mut self, rules: &Rules, fill: &GapFill, output: &mut Output<'_>) -> bool {
         let before = if let State::Holding { before, .. } = self.state { before } else { None };
         let expected = if rules.is_contiguous { self.expected() } else { None };
@@ -130,7 +130,8 @@ impl Track {
             };
             // A place in the archive's answer is no order that the socket's trades could share.
             let sequence = if trade.sequenced { trade.sequence } else { 0 };
-            if !is_old && self.held.insert(identity, Trade { sequence, ..*trade }).is_none() {
+            let copy = Trade { sequence, time: rules.as_told(trade.time), ..*trade };
+            if !is_old && self.held.insert(identity, copy).is_none() {
                 output.stats.fetched += 1;
             }
         }
@@ -156,6 +157,7 @@ impl Track {
         if rules.is_contiguous {
             return;
         }
+        let edge = rules.as_told(edge);
         let is_whole = |_: &Identity, trade: &mut Trade| trade.time < edge;
         let mut ready: Vec<Trade> = self.held.extract_if(.., is_whole).map(|(_, trade)| trade).collect();
         ready.sort_by_key(Trade::key);
