@@ -146,7 +146,11 @@ impl Connection {
             }
             match self.next_turn().await {
                 Turn::Held => return Err(LiveFault::Held),
-                Turn::Time => self.on_time().await?,
+                Turn::Time => {
+                    // What waits in the socket was not late; we were.
+                    self.read_on(events)?;
+                    self.on_time().await?;
+                }
                 Turn::Received(received) => self.on_received(received?, events)?,
             }
             self.read_on(events)?;

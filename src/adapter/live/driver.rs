@@ -75,11 +75,7 @@ impl LiveDriver {
         let settings = Arc::clone(&shared.settings);
         let now = shared.clock.now();
         let mut driver = LiveDriver {
-            continuity: Continuity::new(
-                &settings.gaps,
-                settings.is_contiguous(),
-                settings.resolution_ns(),
-            ),
+            continuity: Continuity::new(&settings.gaps, settings.is_contiguous(), settings.resolution_ns()),
             shared,
             hold,
             carried: Vec::new(),

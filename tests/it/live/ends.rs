@@ -2,15 +2,19 @@
 
 use crate::live::faults::{parts, settings, symbols};
 use crate::live::venue::{self, Faults};
+use crate::live::wire::{self, Request};
 use crate::live::world::{Kind, World};
-use barmill::adapter::live::{LiveFeed, LiveSettingsFault};
+use barmill::adapter::live::{LiveFeed, LiveSettingsFault, LiveSymbol, LiveSymbols};
 use barmill::port::TradeFeed;
+use futures::{SinkExt, StreamExt};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
 
 /// The text of an error and its causes.
 fn chain(error: &(dyn Error + 'static)) -> String {
@@ -157,4 +161,39 @@ async fn venue_that_is_not_there_is_tried_again_with_waits() {
     let waited = tokio::time::timeout(Duration::from_millis(30), feed.next_batch()).await;
     let stats = feed.live_stats()();
     assert!(waited.is_err() && stats.disconnects > 1 && stats.disconnects < 60, "{stats:?}");
+}
+
+#[tokio::test]
+async fn a_reader_that_comes_late_finds_frames_and_no_stall() {
+    let world = World::new(Kind::Kraken, 2);
+    let symbol = world.symbols()[0];
+    let frames: Vec<String> =
+        world.truth()[&symbol].iter().map(|trade| wire::trade(Kind::Kraken, trade, 0)).collect();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = settings(Kind::Kraken, &format!("ws://{}/", listener.local_addr().unwrap()));
+    let stall_after = Duration::from_millis(200);
+    settings.times.stall_after = stall_after;
+    let named = LiveSymbols::Named(vec![LiveSymbol { symbol, after: None }]);
+    let mut feed = LiveFeed::new(settings, &named, parts(&world)).unwrap();
+    let venue = async {
+        let mut stream = accept_async(listener.accept().await.unwrap().0).await.unwrap();
+        let asked = stream.next().await.unwrap().unwrap();
+        let Request::Subscribe(_, acks) = wire::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
+        else {
+            panic!("{asked}")
+        };
+        for text in acks.into_iter().chain([frames[0].clone()]) {
+            stream.send(Message::text(text)).await.unwrap();
+        }
+        stream
+    };
+    let (mut stream, first) = tokio::join!(venue, feed.next_batch());
+    assert_eq!(first.unwrap().unwrap().trades.len(), 1);
+    stream.send(Message::text(frames[1].clone())).await.unwrap();
+    // The machine is busy with something else: nothing of this process runs.
+    std::thread::sleep(stall_after * 2);
+    let second = tokio::time::timeout(Duration::from_secs(5), feed.next_batch()).await;
+    let stats = feed.live_stats()();
+    assert_eq!(second.unwrap_or_else(|_| panic!("{stats:?}")).unwrap().unwrap().trades.len(), 1);
+    assert_eq!(stats.disconnects, 0);
 }

@@ -70,7 +70,7 @@ impl Session {
             has_data: false,
         };
         if session.phase == Phase::Subscribing {
-            session.subscribe();
+            session.subscribe(now);
         }
         session
     }
@@ -116,8 +116,8 @@ impl Session {
                     self.data_at = now;
                     self.has_data = true;
                 }
-                Event::Greeting if self.phase == Phase::Greeting => self.on_greeting(),
-                Event::AuthOk if self.phase == Phase::Authenticating => self.subscribe(),
+                Event::Greeting if self.phase == Phase::Greeting => self.on_greeting(now),
+                Event::AuthOk if self.phase == Phase::Authenticating => self.subscribe(now),
                 Event::Subscribed(ack) => self.on_ack(*ack, now),
                 Event::Refused(refusal) => return Err(LiveFault::Refused(refusal.clone())),
                 Event::Snapshot(_)
@@ -191,18 +191,20 @@ impl Session {
         }
     }
 
-    fn on_greeting(&mut self) {
+    fn on_greeting(&mut self, now: Duration) {
         match &self.script.auth {
             Some(auth) => {
                 self.phase = Phase::Authenticating;
                 self.outbox.push_back(auth.clone());
             }
-            None => self.subscribe(),
+            None => self.subscribe(now),
         }
     }
 
-    fn subscribe(&mut self) {
+    fn subscribe(&mut self, now: Duration) {
         self.phase = Phase::Subscribing;
+        // What the venue has answered is no message too many.
+        self.send_at = now;
         self.outbox.extend(self.script.subscribe.iter().map(|text| SecretString::from(text.as_str())));
     }
 
