@@ -1,5 +1,9 @@
 //! The simulated venues, heard by the real feeds.
 
+#![allow(clippy::print_stdout, reason = "what was measured is told")]
+
 mod feeds;
+mod hours;
 mod program;
+mod proof;
 mod stage;

@@ -35,7 +35,8 @@ pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Tra
         time = match random.u8(0..10) {
             0..3 => time,
             3..6 => time.saturating_add(random.i64(1..200_000)),
-            _ => time.saturating_add(random.i64(0..step * 4)),
+            // Four in ten, of two and a half steps on average: so many trades take the whole span.
+            _ => time.saturating_add(random.i64(0..step * 5)),
         };
         let which = random.usize(0..3);
         numbers[which] += if venue == Venue::Massive { random.u64(1..5) } else { 1 };
