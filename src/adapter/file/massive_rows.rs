@@ -192,7 +192,11 @@ impl<'a> Text<'a> {
     /// A whole number up to 255; zero where the field is empty.
     #[inline]
     pub(super) fn small(self) -> Option<u8> {
-        if self.is_empty() { Some(0) } else { u8::try_from(self.word()?.digits()?).ok() }
+        match self.bytes()? {
+            [] => Some(0),
+            [digit] => Some(digit.wrapping_sub(b'0')).filter(|digit| *digit <= 9),
+            _ => u8::try_from(self.word()?.digits()?).ok(),
+        }
     }
 
     /// An identity, mostly a number.

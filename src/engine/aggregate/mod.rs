@@ -20,6 +20,8 @@ mod place;
 #[cfg(test)]
 mod plain;
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod rules_tests;
 mod series;
 mod session;

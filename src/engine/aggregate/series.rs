@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 /// Room that an emptied queue may keep.
 const SPARE_LEN_MAX: usize = 64;
-/// By how many windows the ring of older ones grows.
+/// By how many windows the ring of older ones grows at least; where it is long, by half.
 const ROOM_LEN: usize = 4;
 
 /// One window and what became of it: four lines of the cache, of which a trade in order touches two.
@@ -107,7 +107,7 @@ impl Window {
 #[derive(Debug)]
 pub(super) struct Series {
     current: Window,
-    older: VecDeque<Window>,
+    pub(super) older: VecDeque<Window>,
     /// How many of the older windows are published; they come first.
     published: usize,
     /// End and close of the last window let go.
@@ -147,6 +147,7 @@ impl Series {
         }
         if span.start > self.current.span.start && span.end > desk.watermark {
             if !self.current.is_nowhere() {
+                self.make_room(desk);
                 self.older.push_back(self.current);
             }
             self.current = Window::open(span);
@@ -154,6 +155,7 @@ impl Series {
             self.current.changed = true;
             return;
         }
+        self.make_room(desk);
         let index = self.older.partition_point(|window| window.span.start < span.start);
         let known = self.older.get(index).is_some_and(|window| window.span.start == span.start);
         if !known {
@@ -243,7 +245,9 @@ impl Series {
             // Before it leaves for memory that is long out of the cache.
             self.current.publish(desk);
             if desk.settled < end {
-                self.keep_current(desk);
+                self.make_room(desk);
+                self.older.push_back(self.current);
+                self.published += 1;
             } else {
                 self.let_go(desk);
                 self.gone = Some((end, None));
@@ -252,16 +256,14 @@ impl Series {
         self.current.span = Span::NOWHERE;
     }
 
-    /// Keeps the published current window for the trades that may still revise it.
+    /// Makes room for one more older window.
     ///
     /// Looks at the oldest one only for its place, so that the ring stays as long as it has to be and nothing far
     /// away is read but what is written next.
-    fn keep_current(&mut self, desk: &mut Desk<'_>) {
+    fn make_room(&mut self, desk: &mut Desk<'_>) {
         if self.older.len() == self.older.capacity() && !self.let_go_first(desk) {
-            self.older.reserve_exact(ROOM_LEN);
+            self.older.reserve_exact(ROOM_LEN.max(self.older.len() / 2));
         }
-        self.older.push_back(self.current);
-        self.published += 1;
     }
 
     /// Lets go the windows no trade can reach any more.
