@@ -160,20 +160,45 @@ fn split_exponent(text: &[u8]) -> Result<(&[u8], i64), DecimalError> {
 
 /// Appends the shortest exact text of `value / 10^places`: no trailing zeros, a digit before the point.
 pub(super) fn push_scaled(out: &mut Vec<u8>, value: u128, places: usize) {
+    match (u64::try_from(value), POWERS.get(places)) {
+        // Most values fit 64 bits, where a division is many times cheaper.
+        (Ok(value), Some(scale)) => {
+            out.extend_from_slice(itoa::Buffer::new().format(value / scale).as_bytes());
+            push_fraction(out, value % scale, places);
+        }
+        (Ok(_) | Err(_), _) => push_wide(out, value, places),
+    }
+}
+
+/// Appends the point and the digits of a part below one, as far as they are not zero.
+fn push_fraction(out: &mut Vec<u8>, fraction: u64, places: usize) {
+    if fraction == 0 {
+        return;
+    }
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut len) = (fraction, places);
+    if rest.is_multiple_of(10_000) {
+        (rest, len) = (rest / 10_000, len - 4);
+    }
+    while rest.is_multiple_of(10) {
+        (rest, len) = (rest / 10, len - 1);
+    }
+    for digit in digits[..len].iter_mut().rev() {
+        *digit = digit_of(u128::from(rest % 10));
+        rest /= 10;
+    }
+    out.push(b'.');
+    out.extend_from_slice(&digits[..len]);
+}
+
+fn push_wide(out: &mut Vec<u8>, value: u128, places: usize) {
     let mut buffer = [b'0'; 40];
     let mut at = buffer.len();
-    // Most values fit 64 bits, where a division is many times cheaper.
     let mut rest = value;
-    while rest > u128::from(u64::MAX) {
+    while rest > 0 {
         at -= 1;
         buffer[at] = digit_of(rest % 10);
         rest /= 10;
-    }
-    let mut low = u64::try_from(rest).unwrap_or(u64::MAX);
-    while low > 0 {
-        at -= 1;
-        buffer[at] = digit_of(u128::from(low % 10));
-        low /= 10;
     }
     at = at.min(buffer.len() - places - 1);
     let digits = &buffer[at..];
@@ -203,7 +228,7 @@ pub(super) fn display_scaled(
 
 #[cfg(test)]
 mod tests {
-    use super::{DecimalError, parse_scaled, push_scaled};
+    use super::{DecimalError, parse_scaled, push_scaled, push_wide};
     use proptest::prelude::*;
 
     fn text(value: u128, places: usize) -> String {
@@ -256,6 +281,14 @@ mod tests {
             let canonical = text(u128::from(value), places);
             let parsed = parse_scaled(canonical.as_bytes(), u32::try_from(places).unwrap());
             prop_assert_eq!(parsed, Ok(u128::from(value)));
+        }
+
+        #[test]
+        fn narrow_texts_are_those_of_wide_values(value in any::<u64>(), zeros in 0u32..20, places in 0usize..20) {
+            let value = value - value % 10u64.pow(zeros);
+            let mut wide = Vec::new();
+            push_wide(&mut wide, u128::from(value), places);
+            prop_assert_eq!(text(u128::from(value), places), String::from_utf8(wide).unwrap());
         }
 
         #[test]

@@ -56,8 +56,7 @@ impl Notional {
             return None;
         }
         let (high, low) = self.raw();
-        let (quotient, rest) =
-            if high == 0 { (low / divisor, low % divisor) } else { self.long_division(divisor) };
+        let (quotient, rest) = if high == 0 { divide(low, divisor) } else { self.long_division(divisor) };
         let half = rest.cmp(&(divisor - rest));
         let up = half.is_gt() || (half.is_eq() && quotient % 2 == 1);
         Some(Price::from_raw(u64::try_from(quotient + u128::from(up)).unwrap_or(u64::MAX)))
@@ -79,6 +78,12 @@ impl Notional {
         }
         (quotient, rest)
     }
+}
+
+/// Quotient and rest by one division, which costs far more than a product.
+fn divide(value: u128, divisor: u128) -> (u128, u128) {
+    let quotient = value / divisor;
+    (quotient, value - quotient * divisor)
 }
 
 /// The upper part of a 64 x 128 bit product is below 2^64 by construction.

@@ -57,6 +57,27 @@ impl Timestamp {
         self.0 / 1_000_000
     }
 
+    /// Appends the RFC 3339 text that `Display` gives, without a formatter.
+    pub fn push_text(self, out: &mut Vec<u8>) {
+        let (seconds, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        let (year, month, day) = civil_of_days(days);
+        let mut text = *b"0000-00-00T00:00:00";
+        let parts = [(0, 4, year), (5, 2, month), (8, 2, day)];
+        let clock = [(11, 2, second / 3_600), (14, 2, second / 60 % 60), (17, 2, second % 60)];
+        for (at, len, value) in parts.into_iter().chain(clock) {
+            set_digits(&mut text[at..at + len], value);
+        }
+        out.extend_from_slice(&text);
+        if nanos > 0 {
+            let mut fraction = *b".000000000";
+            set_digits(&mut fraction[1..], nanos);
+            let len = fraction.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+            out.extend_from_slice(&fraction[..len]);
+        }
+        out.push(b'Z');
+    }
+
     /// The instant `nanos` later, held inside the range.
     #[must_use]
     pub const fn saturating_add(self, nanos: i64) -> Timestamp {
@@ -92,6 +113,27 @@ impl Timestamp {
     }
 }
 
+/// Year, month and day of a count of days since 1970-01-01 in the proleptic Gregorian calendar. Years that begin in
+/// March have their leap day last, and eras of 400 years have equal lengths (Howard Hinnant, `civil_from_days`).
+fn civil_of_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+/// Writes the last digits of a number of zero and above.
+fn set_digits(out: &mut [u8], mut value: i64) {
+    for digit in out.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
+    }
+}
+
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
@@ -116,6 +158,7 @@ impl fmt::Debug for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::{Timestamp, TimestampError};
+    use proptest::prelude::*;
 
     #[test]
     fn instants_outside_the_range_are_refused() {
@@ -129,5 +172,15 @@ mod tests {
     fn arithmetic_stays_inside_the_range() {
         assert_eq!(Timestamp::MAX.saturating_add(1), Timestamp::MAX);
         assert_eq!(Timestamp::EPOCH.saturating_sub(1), Timestamp::EPOCH);
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_that_of_the_calendar_library(nanos in 0i64.., zeros in 0u32..10) {
+            let time = Timestamp::from_nanos(nanos - nanos % 10i64.pow(zeros)).unwrap();
+            let mut text = Vec::new();
+            time.push_text(&mut text);
+            prop_assert_eq!(String::from_utf8(text).unwrap(), time.to_string());
+        }
     }
 }

@@ -4,9 +4,9 @@
 //! no command: `plain` sends groups as commands, `guard` as one script.
 
 use super::notice::Notice;
-use super::stamp::Stamp;
+use super::stamp::{Stamp, Stamps};
 use super::stream::StreamId;
-use super::template::push_display;
+use super::template::{Placeholder, push_display};
 use super::value::{push_manifest, push_value};
 use super::version::push_version;
 use super::view::View;
@@ -16,8 +16,11 @@ use crate::port::WriteItem;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use jiff::civil::Date;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+
+/// Bytes of text that most bars need.
+const TEXT_LEN: usize = 384;
 
 /// How the values of a group lie under its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,24 +93,36 @@ impl Place {
     }
 }
 
-type Map<K> = HashMap<K, usize, FixedState>;
-
-fn map<K>(capacity: usize) -> Map<K> {
-    HashMap::with_capacity_and_hasher(capacity, FixedState::with_seed(0))
+/// What shares a key, told without making the key: no two of one view have the same key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Share {
+    /// A symbol on a civil date.
+    Day(Symbol, BarSpec, Date),
+    /// All symbols of a window.
+    Window(BarSpec, Timestamp),
+    Bar(BarKey),
+    /// All dates of a symbol, where the key names none.
+    Symbol(Symbol, Option<BarSpec>),
+    Channel(Option<BarSpec>),
+    Manifest(BarSpec, Date),
 }
 
 /// Encodes the items; `now` stamps the manifests.
 pub(super) fn encode(view: &View, items: &[WriteItem], now: Timestamp, is_guarded: bool) -> Batch {
-    let mut newest: Map<Place> = map(items.len());
-    for (index, item) in items.iter().enumerate() {
-        newest.insert(Place::of(item), index);
-    }
     let mut builder = Builder::new(view, items.len(), is_guarded);
-    for (index, item) in items.iter().enumerate() {
-        let is_newest = newest.get(&Place::of(item)) == Some(&index);
+    for (item, is_newest) in items.iter().zip(newest(items)) {
         builder.push(item, is_newest, now);
     }
     builder.finish()
+}
+
+/// Whether each item is the last one of its place.
+fn newest(items: &[WriteItem]) -> Vec<bool> {
+    let mut seen: HashSet<Place, FixedState> =
+        HashSet::with_capacity_and_hasher(items.len(), FixedState::with_seed(0));
+    let mut newest: Vec<bool> = items.iter().rev().map(|item| seen.insert(Place::of(item))).collect();
+    newest.reverse();
+    newest
 }
 
 /// The places of an entry's parts in the text of the batch.
@@ -120,51 +135,46 @@ struct Draft {
 
 struct DraftGroup {
     layout: Layout,
-    key: Bytes,
-    versions: Bytes,
+    key: Vec<u8>,
+    versions: Vec<u8>,
     entries: Vec<Draft>,
-    /// Entries, also where only keys are wanted.
+    /// Entries, also where only their count is wanted.
     len: usize,
 }
 
-/// Keys of one kind that a batch has met.
+/// What of one kind a batch has met, and its index.
 #[derive(Default)]
 struct Known {
-    by_key: Map<Bytes>,
-    /// The last one, since items of one key come together.
-    last: Option<(Bytes, usize)>,
+    by_share: HashMap<Share, usize, FixedState>,
+    /// The last one, since items of one key may come together.
+    last: Option<(Share, usize)>,
 }
 
 struct Builder<'a> {
     view: &'a View,
+    stamps: Stamps<'a>,
     text: Vec<u8>,
-    key: Vec<u8>,
     groups: Vec<DraftGroup>,
     /// Of hashes, strings and manifests; then of streams; then of channels.
     known: [Known; 3],
     notices: Vec<(Bytes, Notice)>,
     homes: Vec<Home>,
     is_guarded: bool,
-    /// Whether only keys are wanted, to count commands.
-    has_keys_only: bool,
+    /// Whether entries are counted and not made, to count commands.
+    has_counts_only: bool,
 }
 
 impl Known {
-    /// The index of a key, or the `next` one for a key not met before.
-    fn index(&mut self, key: &[u8], next: usize) -> Result<usize, Bytes> {
+    /// The index of a share; `None` for a new one, which gets the `next` one.
+    fn index(&mut self, share: Share, next: usize) -> Option<usize> {
         if let Some((last, index)) = &self.last
-            && last == key
+            && *last == share
         {
-            return Ok(*index);
+            return Some(*index);
         }
-        if let Some((key, &index)) = self.by_key.get_key_value(key) {
-            self.last = Some((key.clone(), index));
-            return Ok(index);
-        }
-        let new = Bytes::copy_from_slice(key);
-        self.by_key.insert(new.clone(), next);
-        self.last = Some((new.clone(), next));
-        Err(new)
+        let index = *self.by_share.entry(share).or_insert(next);
+        self.last = Some((share, index));
+        (index != next).then_some(index)
     }
 }
 
@@ -172,14 +182,14 @@ impl<'a> Builder<'a> {
     fn new(view: &'a View, len: usize, is_guarded: bool) -> Builder<'a> {
         Builder {
             view,
-            text: Vec::with_capacity(len * 128),
-            key: Vec::new(),
+            stamps: Stamps::new(&view.settings().zone),
+            text: Vec::with_capacity(len * TEXT_LEN),
             groups: Vec::new(),
             known: Default::default(),
             notices: Vec::new(),
             homes: Vec::with_capacity(len),
             is_guarded,
-            has_keys_only: false,
+            has_counts_only: false,
         }
     }
 
@@ -192,33 +202,38 @@ impl<'a> Builder<'a> {
     }
 
     fn push_bar(&mut self, update: &BarUpdate, is_newest: bool) -> Home {
-        let (view, bar) = (self.view, update.bar.key());
-        let stamp = view.stamp(&bar);
-        let base = match view.settings().kind {
-            ViewKind::SymbolDay | ViewKind::Minute => Some(Layout::Hash),
-            ViewKind::KeyPerBar => Some(Layout::Text),
-            ViewKind::Stream | ViewKind::Publish => None,
-        };
-        let base = base.map(|layout| {
-            self.key.clear();
-            view.push_key(&mut self.key, &bar, &stamp);
-            let index = self.group(0, layout);
-            if self.is_guarded && self.groups[index].versions.is_empty() {
-                self.groups[index].versions = self.versions(layout, &bar, &stamp);
-            }
-            if is_newest {
-                let start = self.text.len();
-                match layout {
-                    Layout::Text if self.is_guarded => stamp.push_time(&mut self.text),
-                    Layout::Text | Layout::Hash | Layout::Stream | Layout::Manifest => {
-                        view.push_field(&mut self.text, &bar, &stamp);
-                    }
-                }
-                self.push_draft(index, update, start, StreamId::of(bar.start, update.revision));
-            }
-            index
-        });
+        let bar = update.bar.key();
+        let stamp = self.stamps.of(bar.start, bar.spec);
+        let base = self.push_base(update, &stamp, is_newest);
         Home { base, stream: self.push_stream(update, &stamp), notice: self.push_notice(update, &stamp) }
+    }
+
+    fn push_base(&mut self, update: &BarUpdate, stamp: &Stamp, is_newest: bool) -> Option<usize> {
+        let (view, bar) = (self.view, update.bar.key());
+        let (layout, share) = match view.settings().kind {
+            ViewKind::SymbolDay => (Layout::Hash, Share::Day(bar.symbol, bar.spec, stamp.date())),
+            ViewKind::Minute => (Layout::Hash, Share::Window(bar.spec, bar.start)),
+            ViewKind::KeyPerBar => (Layout::Text, Share::Bar(bar)),
+            ViewKind::Stream | ViewKind::Publish => return None,
+        };
+        let is_guarded = self.is_guarded;
+        let index = self.group(0, share, layout, |group| {
+            view.push_key(&mut group.key, &bar, stamp);
+            if is_guarded {
+                group.versions = versions(view, &group.key, layout, &bar, stamp);
+            }
+        });
+        if is_newest && !self.has_counts_only {
+            let start = self.text.len();
+            match layout {
+                Layout::Text if is_guarded => stamp.push_time(&mut self.text),
+                Layout::Text | Layout::Hash | Layout::Stream | Layout::Manifest => {
+                    view.push_field(&mut self.text, &bar, stamp);
+                }
+            }
+            self.push_draft(index, update, start, StreamId::of(bar.start, update.revision));
+        }
+        Some(index)
     }
 
     fn push_stream(&mut self, update: &BarUpdate, stamp: &Stamp) -> Option<usize> {
@@ -226,35 +241,44 @@ impl<'a> Builder<'a> {
         if update.state == BarState::Forming {
             return None;
         }
-        let bar = update.bar.key();
-        self.key.clear();
-        self.view.push_template(&mut self.key, template, &bar, stamp);
-        let index = self.group(1, Layout::Stream);
+        let (view, bar) = (self.view, update.bar.key());
+        let share = if template.has(Placeholder::Date) {
+            Share::Day(bar.symbol, bar.spec, stamp.date())
+        } else {
+            Share::Symbol(bar.symbol, template.has(Placeholder::Spec).then_some(bar.spec))
+        };
+        let index = self.group(1, share, Layout::Stream, |group| {
+            view.push_template(&mut group.key, template, &bar, stamp);
+        });
+        if self.has_counts_only {
+            self.groups[index].len += 1;
+            return Some(index);
+        }
         let start = self.text.len();
-        push_display(&mut self.text, bar.start);
+        bar.start.push_text(&mut self.text);
         self.push_draft(index, update, start, StreamId::of(bar.start, update.revision));
         Some(index)
     }
 
     fn push_notice(&mut self, update: &BarUpdate, stamp: &Stamp) -> Option<usize> {
         let template = self.view.channel()?;
-        self.key.clear();
-        self.view.push_template(&mut self.key, template, &update.bar.key(), stamp);
-        let index = match self.known[2].index(&self.key, self.notices.len()) {
-            Ok(index) => index,
-            Err(channel) => {
-                self.notices.push((channel, Notice::default()));
-                self.notices.len() - 1
-            }
-        };
+        let bar = update.bar.key();
+        let share = Share::Channel(template.has(Placeholder::Spec).then_some(bar.spec));
+        let index = self.known[2].index(share, self.notices.len()).unwrap_or_else(|| {
+            let mut channel = Vec::new();
+            self.view.push_template(&mut channel, template, &bar, stamp);
+            self.notices.push((Bytes::from(channel), Notice::default()));
+            self.notices.len() - 1
+        });
         self.notices[index].1.add(update, stamp);
         Some(index)
     }
 
     fn push_manifest(&mut self, manifest: &Manifest, is_newest: bool, now: Timestamp) -> Home {
-        self.key.clear();
-        self.view.push_manifest_key(&mut self.key, manifest.spec, manifest.date);
-        let index = self.group(0, Layout::Manifest);
+        let (view, spec, date) = (self.view, manifest.spec, manifest.date);
+        let index = self.group(0, Share::Manifest(spec, date), Layout::Manifest, |group| {
+            view.push_manifest_key(&mut group.key, spec, date);
+        });
         if is_newest {
             let start = self.text.len();
             self.text.extend_from_slice(manifest.symbol.as_str().as_bytes());
@@ -267,33 +291,25 @@ impl<'a> Builder<'a> {
         Home { base: Some(index), ..Home::default() }
     }
 
-    /// Key of the versions of what lies under the key at hand.
-    fn versions(&self, layout: Layout, bar: &BarKey, stamp: &Stamp) -> Bytes {
-        if layout == Layout::Hash {
-            return Bytes::from([self.key.as_slice(), b":version"].concat());
+    /// The group of a share; `name` gives a new one its keys, where those are needed.
+    fn group(
+        &mut self,
+        kind: usize,
+        share: Share,
+        layout: Layout,
+        name: impl FnOnce(&mut DraftGroup),
+    ) -> usize {
+        let next = self.groups.len();
+        if let Some(index) = self.known[kind].index(share, next) {
+            return index;
         }
-        let mut key = Vec::with_capacity(64);
-        push_display(&mut key, format_args!("version:{}:{}:", self.view.settings().namespace, bar.spec));
-        stamp.push_date(&mut key);
-        push_display(&mut key, format_args!(":{}", bar.symbol.as_str()));
-        Bytes::from(key)
-    }
-
-    /// The group of the key at hand.
-    fn group(&mut self, kind: usize, layout: Layout) -> usize {
-        match self.known[kind].index(&self.key, self.groups.len()) {
-            Ok(index) => index,
-            Err(key) => {
-                self.groups.push(DraftGroup {
-                    layout,
-                    key,
-                    versions: Bytes::new(),
-                    entries: Vec::new(),
-                    len: 0,
-                });
-                self.groups.len() - 1
-            }
+        let mut group =
+            DraftGroup { layout, key: Vec::new(), versions: Vec::new(), entries: Vec::new(), len: 0 };
+        if !self.has_counts_only || self.is_guarded {
+            name(&mut group);
         }
+        self.groups.push(group);
+        next
     }
 
     fn add(&mut self, group: usize, draft: Draft) {
@@ -303,10 +319,6 @@ impl<'a> Builder<'a> {
 
     /// Adds the update to a group; its field begins at `start` in the text.
     fn push_draft(&mut self, group: usize, update: &BarUpdate, start: usize, id: StreamId) {
-        if self.has_keys_only {
-            self.groups[group].len += 1;
-            return;
-        }
         let field = start..self.text.len();
         push_version(&mut self.text, update);
         let version = field.end..self.text.len();
@@ -325,8 +337,8 @@ impl<'a> Builder<'a> {
         };
         let group = |DraftGroup { layout, key, versions, entries, .. }: DraftGroup| Group {
             layout,
-            key,
-            versions,
+            key: Bytes::from(key),
+            versions: Bytes::from(versions),
             entries: entries.into_iter().map(entry).collect(),
         };
         let notice = |(channel, notice): (Bytes, Notice)| (channel, Bytes::from(notice.text()));
@@ -341,7 +353,7 @@ impl<'a> Builder<'a> {
 /// Commands that the items would need, as the store bills them: Upstash counts what runs inside a script too.
 pub(super) fn count_commands(view: &View, items: &[WriteItem], is_guarded: bool) -> usize {
     let mut builder = Builder::new(view, 0, is_guarded);
-    builder.has_keys_only = true;
+    builder.has_counts_only = true;
     for item in items {
         builder.push(item, true, Timestamp::EPOCH);
     }
@@ -362,23 +374,14 @@ pub(super) fn count_commands(view: &View, items: &[WriteItem], is_guarded: bool)
     commands.sum::<usize>() + builder.notices.len() + 2 * guard
 }
 
-/// Bytes the item adds to a request at most: its keys, fields and values with JSON escapes, and the framing of their
-/// commands.
-pub(super) fn weigh(view: &View, item: &WriteItem) -> usize {
-    let batch = encode(view, std::slice::from_ref(item), Timestamp::MAX, true);
-    let escapes = |text: &Bytes| text.iter().filter(|byte| b"\"\\".contains(byte)).count();
-    let mut len = 0;
-    for group in &batch.groups {
-        len += 2 * (group.key.len() + escapes(&group.key)) + group.versions.len() + FRAMING_LEN;
-        for Entry { field, version, value, .. } in &group.entries {
-            len += [field, version, value].into_iter().map(|text| text.len() + escapes(text)).sum::<usize>();
-        }
+/// Key of the versions of what lies under `key`.
+fn versions(view: &View, key: &[u8], layout: Layout, bar: &BarKey, stamp: &Stamp) -> Vec<u8> {
+    if layout == Layout::Hash {
+        return [key, b":version"].concat();
     }
-    for (channel, message) in &batch.notices {
-        len += channel.len() + message.len() + escapes(message) + FRAMING_LEN;
-    }
-    len
+    let mut key = Vec::with_capacity(64);
+    push_display(&mut key, format_args!("version:{}:{}:", view.settings().namespace, bar.spec));
+    stamp.push_date(&mut key);
+    push_display(&mut key, format_args!(":{}", bar.symbol.as_str()));
+    key
 }
-
-/// Names, ids, lengths and separators of an HSET, SET or XADD with its EXPIRE, in RESP or JSON.
-const FRAMING_LEN: usize = 192;

@@ -44,6 +44,7 @@ mod value;
 mod version;
 mod view;
 mod view_settings;
+mod weight;
 
 pub use command::Command;
 pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};

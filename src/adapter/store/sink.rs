@@ -8,6 +8,7 @@ use super::key_store::{KeyStore, failed};
 use super::plain;
 use super::script;
 use super::view::View;
+use super::weight;
 use crate::model::BarUpdate;
 use crate::port::{BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
 use futures::future::BoxFuture;
@@ -103,7 +104,7 @@ impl BarSink for ViewSink {
     }
 
     fn weight(&self, item: &WriteItem) -> usize {
-        batch::weigh(&self.view, item)
+        weight::weigh(&self.view, item)
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {

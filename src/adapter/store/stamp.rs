@@ -8,8 +8,11 @@
 use crate::model::{BarSpec, Timestamp};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use std::ops::Range;
 
 const MINUTE_NS: u64 = 60_000_000_000;
+/// After a switch of the clocks, until no hour can be a repeated one: no zone goes back by more.
+const REPEAT_NS: i64 = 86_400_000_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Precision {
@@ -56,6 +59,10 @@ impl Stamp {
         Stamp { civil, precision: Precision::of(spec, civil.time()), offset: repeated.then_some(offset) }
     }
 
+    pub(super) fn date(&self) -> Date {
+        self.civil.date()
+    }
+
     pub(super) fn push_date(&self, out: &mut Vec<u8>) {
         push_date(out, self.civil.date());
     }
@@ -75,6 +82,43 @@ impl Stamp {
         if let Some(offset) = self.offset {
             push_offset(out, offset);
         }
+    }
+}
+
+/// Makes stamps of one zone. Look-ups in a zone are slow, so the offset is kept for as long as it holds.
+#[derive(Debug)]
+pub(super) struct Stamps<'a> {
+    zone: &'a TimeZone,
+    /// Nanoseconds since the Unix epoch in which the offset holds and no hour is a repeated one.
+    steady: Range<i64>,
+    offset: Offset,
+}
+
+impl<'a> Stamps<'a> {
+    pub(super) fn new(zone: &'a TimeZone) -> Stamps<'a> {
+        Stamps { zone, steady: 0..0, offset: Offset::UTC }
+    }
+
+    pub(super) fn of(&mut self, start: Timestamp, spec: BarSpec) -> Stamp {
+        let nanos = start.as_nanos();
+        if !self.steady.contains(&nanos) {
+            self.load(start);
+        }
+        if !self.steady.contains(&nanos) {
+            return Stamp::of(start, spec, self.zone);
+        }
+        let civil = self.offset.to_datetime(start.to_jiff());
+        Stamp { civil, precision: Precision::of(spec, civil.time()), offset: None }
+    }
+
+    fn load(&mut self, start: Timestamp) {
+        let switch = |time: jiff::Timestamp| Timestamp::from_jiff(time).map_or(0, Timestamp::as_nanos);
+        // What comes before the next nanosecond came at the start or before it.
+        let next = start.saturating_add(1).to_jiff();
+        let before = self.zone.preceding(next).next().map(|last| switch(last.timestamp()));
+        let after = self.zone.following(start.to_jiff()).next().map(|next| switch(next.timestamp()));
+        self.steady = before.map_or(0, |at| at.saturating_add(REPEAT_NS))..after.unwrap_or(i64::MAX);
+        self.offset = self.zone.to_offset(start.to_jiff());
     }
 }
 
@@ -98,7 +142,8 @@ fn push_offset(out: &mut Vec<u8>, offset: Offset) {
 }
 
 fn push_two(out: &mut Vec<u8>, value: i8) {
-    push_padded(out, b"", i32::from(value), 2);
+    let value = value.unsigned_abs();
+    out.extend_from_slice(&[b'0' + value / 10, b'0' + value % 10]);
 }
 
 fn push_padded(out: &mut Vec<u8>, before: &[u8], value: i32, width: usize) {
@@ -151,10 +196,11 @@ pub(super) fn instants(civil: DateTime, zone: &TimeZone) -> Vec<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stamp, instant, instants};
+    use super::{Stamp, Stamps, instant, instants};
     use crate::model::{BarSpec, Timestamp};
     use jiff::civil::date;
     use jiff::tz::TimeZone;
+    use proptest::prelude::*;
 
     fn texts(start: &str, spec: &str, zone: &str) -> (String, String) {
         let spec: BarSpec = spec.parse().unwrap();
@@ -203,5 +249,21 @@ mod tests {
         assert_eq!(instants(date(2025, 11, 3).at(1, 30, 0, 0), &zone).len(), 1);
         assert_eq!(instants(date(2025, 3, 9).at(2, 30, 0, 0), &zone).len(), 0);
         assert_eq!(instant(date(2025, 11, 2), "9h", &zone), None);
+    }
+
+    proptest! {
+        #[test]
+        fn kept_offsets_give_the_stamps_of_the_zone(
+            hours in proptest::collection::vec(0i64..24 * 400, 1..40),
+            zone in prop::sample::select(vec!["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"]),
+        ) {
+            let zone = TimeZone::get(zone).unwrap();
+            let mut stamps = Stamps::new(&zone);
+            for hour in hours {
+                let start = Timestamp::from_nanos(1_735_689_600_000_000_000 + hour * 3_600_000_000_000).unwrap();
+                let (kept, fresh) = (stamps.of(start, BarSpec::MINUTE), Stamp::of(start, BarSpec::MINUTE, &zone));
+                prop_assert_eq!(format!("{kept:?}"), format!("{fresh:?}"), "{}", start);
+            }
+        }
     }
 }

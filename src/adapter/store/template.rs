@@ -120,7 +120,32 @@ pub(super) struct Filling<'a> {
     pub(super) stamp: &'a Stamp,
 }
 
+/// Bytes of what fills the places, at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lengths {
+    pub(super) namespace: usize,
+    pub(super) spec: usize,
+    pub(super) date: usize,
+    pub(super) symbol: usize,
+    pub(super) time: usize,
+    pub(super) start: usize,
+}
+
 impl Template {
+    /// Bytes of the longest text, as a JSON string without its quotes or as it is.
+    pub(super) fn len_max(&self, lengths: &Lengths) -> usize {
+        let len = |part: &Part| match part {
+            Part::Literal(text) => text.bytes().map(escaped_len).sum(),
+            Part::Place(Placeholder::Namespace) => lengths.namespace,
+            Part::Place(Placeholder::Spec) => lengths.spec,
+            Part::Place(Placeholder::Date) => lengths.date,
+            Part::Place(Placeholder::Symbol) => lengths.symbol,
+            Part::Place(Placeholder::Time) => lengths.time,
+            Part::Place(Placeholder::Start) => lengths.start,
+        };
+        self.parts.iter().map(len).sum()
+    }
+
     /// Whether the placeholder occurs.
     pub fn has(&self, place: Placeholder) -> bool {
         self.parts.contains(&Part::Place(place))
@@ -167,6 +192,15 @@ impl Template {
             }
         }
         found.filter(|_| rest.is_empty())
+    }
+}
+
+/// Bytes of a byte in a JSON string (RFC 8259 section 7).
+const fn escaped_len(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' => 2,
+        ..0x20 => 6,
+        _ => 1,
     }
 }
 

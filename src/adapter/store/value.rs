@@ -15,7 +15,6 @@
 //! | `state` | `forming`, `final` or `revised` |
 //! | `flags` | array of `gap`, `partial`, `filled` |
 
-use super::template::push_display;
 use super::view_settings::ValueForm;
 use crate::model::{BarFlags, BarUpdate, Manifest, Price, Timestamp, Volume};
 
@@ -141,6 +140,6 @@ fn push_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
 
 fn push_time(out: &mut Vec<u8>, name: &[u8], time: Timestamp) {
     out.extend_from_slice(name);
-    push_display(out, time);
+    time.push_text(out);
     out.push(b'"');
 }
