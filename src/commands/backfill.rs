@@ -1,7 +1,7 @@
 //! `barmill backfill`: a venue's history becomes bars in the sink.
 
 use super::dispatch::{CommandError, complain};
-use super::plan::{Plan, Step};
+use super::plan::{Label, Plan, Step};
 use super::replay::run_summary;
 use super::{dry_run, signals, source, wire};
 use barmill::adapter::clock::SystemClock;
@@ -51,7 +51,8 @@ pub(super) async fn run(
     let origin = source::origin(config, asked.source);
     let plan = match reader {
         Some(reader) => {
-            Plan::made(&asked.symbols(), &days.days, specs, (reader, &origin), arguments.force).await?
+            let label = Label { origin: &origin, zone: zone.iana_name().unwrap_or("UTC") };
+            Plan::made(&asked.symbols(), &days.days, specs, (reader, label), arguments.force).await?
         }
         None => Plan::anew(&asked.symbols(), &days.days),
     };

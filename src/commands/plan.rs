@@ -27,7 +27,7 @@ pub(super) struct Plan {
     pub(super) earlier: Vec<Manifest>,
 }
 
-/// Bars that the sink has are of another origin than those of this run.
+/// Bars that the sink has are of another origin than those of this run, or their times are in another zone.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the {spec} bars of {symbol} {date} in the sink are of {found}, those of this run would be of {wanted}; take those \
@@ -37,17 +37,34 @@ pub(super) struct Mixed {
     symbol: Symbol,
     spec: BarSpec,
     date: Date,
-    found: Origin,
-    wanted: Origin,
+    found: String,
+    wanted: String,
+}
+
+/// What the manifests of a run say of its bars.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Label<'a> {
+    pub(super) origin: &'a Origin,
+    /// Name of the zone of dates and times in keys.
+    pub(super) zone: &'a str,
 }
 
 impl Mixed {
-    /// Says so where bars of another origin are there, or may be.
-    fn of(Stored { manifest, count }: &Stored, wanted: &Origin) -> Option<Mixed> {
-        let is_there = count.unwrap_or(manifest.bars) > 0;
-        let found = manifest.origin.clone().filter(|found| is_there && found != wanted)?;
+    /// Says so where bars of another label are there, or may be.
+    fn of(Stored { manifest, count }: &Stored, wanted: Label<'_>) -> Option<Mixed> {
+        let has_other = manifest.origin.as_ref().is_some_and(|found| found != wanted.origin);
+        if count.unwrap_or(manifest.bars) == 0 || !has_other && manifest.zone == wanted.zone {
+            return None;
+        }
+        let found =
+            manifest.origin.as_ref().map_or_else(|| "an unnamed source".to_owned(), Origin::to_string);
+        let (found, wanted) = if manifest.zone == wanted.zone {
+            (found, wanted.origin.to_string())
+        } else {
+            (format!("{found} in {}", manifest.zone), format!("{} in {}", wanted.origin, wanted.zone))
+        };
         let Manifest { symbol, spec, date, .. } = *manifest;
-        Some(Mixed { symbol, spec, date, found, wanted: wanted.clone() })
+        Some(Mixed { symbol, spec, date, found, wanted })
     }
 }
 
@@ -61,21 +78,21 @@ impl Plan {
         plan
     }
 
-    /// Plans to fetch what the sink does not have, or everything; refuses to put bars among those of another origin.
+    /// Plans to fetch what the sink does not have, or everything; refuses to put bars among those of another label.
     pub(super) async fn made(
         symbols: &[Symbol],
         days: &[AskedDay],
         specs: &[BarSpec],
-        (reader, origin): (&BarReader, &Origin),
+        (reader, label): (&BarReader, Label<'_>),
         is_forced: bool,
     ) -> Result<Plan, CommandError> {
         let mut plan = Plan::default();
         for day in days {
             let mut stored = Vec::new();
             for &spec in specs {
-                stored.extend(present(reader, symbols, spec, *day).await?);
+                stored.extend(present(reader, symbols, spec, (*day, label.zone)).await?);
             }
-            if let Some(mixed) = stored.iter().find_map(|one| Mixed::of(one, origin)) {
+            if let Some(mixed) = stored.iter().find_map(|one| Mixed::of(one, label)) {
                 return Err(mixed.into());
             }
             // What does not say what it was made from, or lacks bars, proves nothing.
@@ -117,7 +134,7 @@ fn step(symbol: Symbol, day: AskedDay, from: barmill::Timestamp) -> Step {
 }
 
 /// A manifest, and how many of its bars are in the store, which may have expired before it; `None` where the keys of
-/// bars cannot be known.
+/// bars cannot be known, or are in another zone.
 #[derive(Debug)]
 struct Stored {
     manifest: Manifest,
@@ -129,7 +146,7 @@ async fn present(
     reader: &BarReader,
     symbols: &[Symbol],
     spec: BarSpec,
-    day: AskedDay,
+    (day, zone): (AskedDay, &str),
 ) -> Result<Vec<Stored>, CommandError> {
     let stored = reader.manifests(spec, day.date).await?;
     let mut manifests: Vec<Manifest> = stored.into_iter().map(|stored| stored.manifest).collect();
@@ -137,7 +154,8 @@ async fn present(
     if manifests.is_empty() {
         return Ok(Vec::new());
     }
-    let names: Vec<Symbol> = manifests.iter().map(|manifest| manifest.symbol).collect();
+    let own = manifests.iter().filter(|manifest| manifest.zone == zone);
+    let names: Vec<Symbol> = own.map(|manifest| manifest.symbol).collect();
     let bars = match reader.days(&names, spec, day.date).await {
         Ok(bars) => Some(bars),
         Err(ReadError::Unlisted(_)) => None,
@@ -147,7 +165,8 @@ async fn present(
         let is_own = |start| manifest.from <= start && start < manifest.to;
         let of_day = manifest.spec.interval_ns().is_none();
         let is_counted = |bar: &&StoredBar| bar.symbol == manifest.symbol && (of_day || is_own(bar.start));
-        bars.as_ref().map(|bars| bars.iter().filter(is_counted).count() as u64)
+        let bars = bars.as_ref().filter(|_| manifest.zone == zone);
+        bars.map(|bars| bars.iter().filter(is_counted).count() as u64)
     };
     Ok(manifests.into_iter().map(|manifest| Stored { count: count(&manifest), manifest }).collect())
 }

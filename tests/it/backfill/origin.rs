@@ -95,3 +95,16 @@ async fn bars_of_files_are_not_taken_for_those_of_a_venue() {
     assert_eq!(ran.code, 2, "{}", ran.err);
     assert!(ran.err.contains("in the sink are of files by all"), "{}", ran.err);
 }
+
+#[tokio::test]
+async fn bars_whose_keys_are_in_another_zone_are_refused() {
+    let (server, redis) = (serve(&prints(), speak::massive).await, RedisServer::start());
+    let program = Program::new("massive", &server);
+    assert_eq!(program.run(&line("massive", "--rules all", &redis)).await.code, 0);
+    let before = dump(&redis);
+    let ran = program.run(&line("massive", "--rules all --set bars.zone=UTC", &redis)).await;
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    let said = "of massive by all in America/New_York, those of this run would be of massive by all in UTC";
+    assert!(ran.err.contains(said), "{}", ran.err);
+    assert_eq!(dump(&redis), before);
+}
