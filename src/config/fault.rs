@@ -138,7 +138,7 @@ fn list(intro: &str, names: &[&str]) -> String {
 
 /// One fault of a config.
 #[derive(Debug, thiserror::Error)]
-#[error("{origin}: {}{problem}", key.as_ref().map_or_else(String::new, |key| format!("{key}: ")))]
+#[error("{}", printable(&format!("{origin}: {}{problem}", key.as_ref().map_or_else(String::new, |key| format!("{key}: ")))))]
 pub struct Fault {
     /// Where the value came from.
     pub origin: Origin,
@@ -146,6 +146,18 @@ pub struct Fault {
     pub key: Option<String>,
     /// What is wrong.
     pub problem: Problem,
+}
+
+/// The text with its control characters escaped, as a config is not always one's own and a terminal obeys them.
+fn printable(text: &str) -> String {
+    let escape = |one: char| one.is_control() && one != '\n';
+    text.chars()
+        .flat_map(|one| {
+            let escaped = escape(one).then(|| one.escape_default());
+            let plain = escaped.is_none().then_some(one);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
 }
 
 /// All faults of a config, file first, by line; at least one.

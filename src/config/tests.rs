@@ -118,6 +118,16 @@ fn every_layer_is_named_by_its_faults_and_all_come_at_once() {
 }
 
 #[test]
+fn control_characters_of_a_config_do_not_reach_the_terminal() {
+    let environment = Environment::from_pairs([("BARMILL__\u{1b}[2J__X", "1")]);
+    let set = ["a\u{7}.b=1".to_owned()];
+    let layers = Layers { set: &set, ..Layers::new(&environment) };
+    let text = load(&layers).unwrap_err().to_string();
+    assert!(text.contains(r"BARMILL__\u{1b}[2J__X") && text.contains(r"--set a\u{7}.b"), "{text}");
+    assert!(!text.replace('\n', "").chars().any(char::is_control), "{text:?}");
+}
+
+#[test]
 fn a_secret_in_the_file_is_refused_unseen() {
     let text = &["[sink]", r#"url = "rediss://:hunter2@host""#];
     insta::assert_snapshot!(faults(text), @"my.toml:2:7: sink.url: a secret has no place in the config, set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it");

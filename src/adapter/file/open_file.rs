@@ -159,7 +159,9 @@ impl OpenFile {
 }
 
 fn unknown(file: &Arc<str>, window: &[u8]) -> FileError {
-    let start = String::from_utf8_lossy(&window[..window.len().min(40)]).into_owned();
+    // The first line alone, as how much is behind it depends on how the bytes arrive.
+    let line = window.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let start = String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
     FileError::UnknownFormat { file: Arc::clone(file), start }
 }
 

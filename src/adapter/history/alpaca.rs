@@ -5,7 +5,7 @@
 //! `engine/rules.rs` numbers them.
 
 use super::error::{HistoryFault, RowFault};
-use super::json::{Rows, message, parse, parse_row, price, refused, rfc3339, size, text_of};
+use super::json::{Rows, message, parse, parse_row, price, refused, rfc3339, shorten, size, text_of};
 use super::link::join;
 use super::page::{Habits, Next, Reply, Request, Venue};
 use super::progress::SymbolRange;
@@ -18,7 +18,7 @@ use reqwest::header::{HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Alpaca {
 }
 
 /// The rows of each symbol.
-type Trades<'a> = HashMap<String, Option<Vec<&'a RawValue>>>;
+type Trades<'a> = BTreeMap<String, Option<Vec<&'a RawValue>>>;
 
 #[derive(Deserialize)]
 struct Row<'a> {
@@ -105,7 +105,7 @@ impl Venue for Alpaca {
         reply: &Reply,
         rows: &mut Rows,
     ) -> Result<Next<Option<String>>, HistoryFault> {
-        let mut envelope: HashMap<String, &RawValue> = parse(&reply.body, "a reply of trades by symbol")?;
+        let mut envelope: BTreeMap<String, &RawValue> = parse(&reply.body, "a reply of trades by symbol")?;
         // A reply without the name says something else, and never that there are no trades.
         let trades =
             envelope.remove("trades").ok_or_else(|| HistoryFault::Busy { message: message(&reply.body) })?;
@@ -117,7 +117,7 @@ impl Venue for Alpaca {
         let mut trades = trades.unwrap_or_default();
         let own = trades.remove(range.symbol.as_str()).flatten().unwrap_or_default();
         if let Some((found, _)) = trades.into_iter().find(|(_, rows)| rows.is_some()) {
-            return Err(HistoryFault::WrongSymbol { found });
+            return Err(HistoryFault::WrongSymbol { found: shorten(&found) });
         }
         rows.read(&own, |row| decode_row(range.symbol, row))?;
         Ok(match token.filter(|token| !token.is_empty()) {

@@ -6,7 +6,7 @@
 //! includes `since` or not; trades are told apart by their number.
 
 use super::error::{HistoryFault, RowFault};
-use super::json::{Rows, message, parse, parse_row, price, refused, size, text_of};
+use super::json::{Rows, message, parse, parse_row, price, refused, shorten, size, text_of};
 use super::link::join;
 use super::page::{Habits, Next, Reply, Request, Venue};
 use super::progress::SymbolRange;
@@ -16,7 +16,7 @@ use crate::model::{Conditions, Price, Side, Symbol, Timestamp, Trade, TradeId};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 /// Nanoseconds by which a row's time may be before its true time.
@@ -47,7 +47,7 @@ struct Envelope<'a> {
     #[serde(default)]
     error: Vec<String>,
     #[serde(borrow)]
-    result: Option<HashMap<String, &'a RawValue>>,
+    result: Option<BTreeMap<String, &'a RawValue>>,
 }
 
 impl Kraken {
@@ -105,7 +105,7 @@ impl Venue for Kraken {
         let (pair, trades) =
             pairs.next().ok_or_else(|| HistoryFault::Busy { message: message(&reply.body) })?;
         if let Some((found, _)) = pairs.next() {
-            return Err(HistoryFault::WrongSymbol { found: format!("{pair} and {found}") });
+            return Err(HistoryFault::WrongSymbol { found: shorten(&format!("{pair} and {found}")) });
         }
         let trades: Vec<&RawValue> = parse(trades.get().as_bytes(), "an array of trades")?;
         rows.read(&trades, |row| decode_row(range.symbol, row))?;
@@ -134,7 +134,7 @@ fn next(
         return Err(HistoryFault::Ignored {
             parameter: "last",
             asked: format!("the nanosecond of the last row, {}", row.time),
-            got: text.to_owned(),
+            got: shorten(text),
         });
     };
     let is_moving = match place {
@@ -198,4 +198,32 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
         },
         sequenced: true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kraken, Reply, Rows, SymbolRange, Timestamp, Venue};
+    use crate::adapter::history::KrakenSettings;
+    use crate::adapter::history::link::parse_base;
+
+    /// The words of the venue in a fault are one short line, whatever they hold.
+    #[test]
+    fn words_of_the_venue_are_shortened_without_control_characters() {
+        let base = parse_base("https://api.kraken.com").unwrap();
+        let venue = Kraken::new(&base, &KrakenSettings { page_len: 1_000 }).unwrap();
+        let range = SymbolRange {
+            symbol: "XBTUSD".parse().unwrap(),
+            from: Timestamp::EPOCH,
+            to: "2025-10-16T00:00:00Z".parse().unwrap(),
+        };
+        let escape = "\u{7f}\\u001b[2J".repeat(1_000);
+        for (last, more) in [(escape.clone(), String::new()), (String::new(), format!(r#","{escape}":[]"#))] {
+            let rows = r#"[["1","1",1760535000.5,"s","l","",7]]"#;
+            let text = format!(r#"{{"error":[],"result":{{"A":{rows},"last":"{last}"{more}}}}}"#);
+            let reply = Reply { body: text.into_bytes(), early: None };
+            let fault = venue.decode(&range, &venue.start(), &reply, &mut Rows::default()).unwrap_err();
+            let said = fault.to_string();
+            assert!(said.len() < 500 && !said.chars().any(char::is_control), "{said:?}");
+        }
+    }
 }

@@ -17,6 +17,9 @@ mod early_tests;
 mod error;
 mod feed;
 mod fetch;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gap;
 mod json;
 mod kraken;

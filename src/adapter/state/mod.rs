@@ -6,6 +6,9 @@ mod db;
 mod db_tests;
 mod fault;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inspect;
 mod lazy;
 #[cfg(test)]

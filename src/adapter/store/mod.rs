@@ -8,6 +8,9 @@ mod embedded;
 mod embedded_stream;
 mod embedded_table;
 mod fence;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 #[cfg(test)]
 mod guard_tests;

@@ -66,7 +66,7 @@ pub enum TemplateError {
     #[error("template is empty")]
     Empty,
     /// A name between braces that is no placeholder.
-    #[error("template has the unknown placeholder {{{name}}}, the nearest one is {{{nearest}}}")]
+    #[error("template has the unknown placeholder {{{}}}, the nearest one is {{{nearest}}}", name.escape_debug())]
     Unknown {
         /// The refused name.
         name: String,
@@ -282,6 +282,7 @@ mod tests {
             error("a:{dat}").to_string(),
             "template has the unknown placeholder {dat}, the nearest one is {date}"
         );
+        assert!(error("{da\u{1b}te}").to_string().contains(r"{da\u{1b}te}"));
         assert_eq!(error("a:{date"), TemplateError::Brace { offset: 2 });
         assert_eq!(error("a}"), TemplateError::Brace { offset: 1 });
         assert_eq!(error("{date}{time}"), TemplateError::Adjacent { first: "date", second: "time" });

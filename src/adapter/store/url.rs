@@ -166,7 +166,16 @@ impl fmt::Display for RedisUrl {
         let settings = self.0.redis_settings();
         let scheme = if matches!(self.0.addr(), ConnectionAddr::TcpTls { .. }) { "rediss" } else { "redis" };
         let hidden = if settings.password().is_some() || settings.username().is_some() { "***@" } else { "" };
-        write!(f, "{scheme}://{hidden}{}/{}", self.0.addr(), settings.db())
+        // The own colons of an IPv6 address would hide where the port begins.
+        let address = if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } =
+            self.0.addr()
+            && host.contains(':')
+        {
+            format!("[{host}]:{port}")
+        } else {
+            self.0.addr().to_string()
+        };
+        write!(f, "{scheme}://{hidden}{address}/{}", settings.db())
     }
 }
 
@@ -203,6 +212,7 @@ mod tests {
         for (text, printed) in [
             ("redis://localhost", "redis://localhost:6379/0"),
             ("redis://:canary@127.0.0.1:7000/3", "redis://***@127.0.0.1:7000/3"),
+            ("redis://[::1]:7000/1", "redis://[::1]:7000/1"),
             ("rediss://user:can%40ary@host", "rediss://***@host:6379/0"),
             ("https://name.upstash.io", "https://name.upstash.io"),
             ("https://proxy.example/redis/", "https://proxy.example/redis"),

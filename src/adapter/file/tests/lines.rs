@@ -49,6 +49,9 @@ fn unknown_layout_says_what_to_pass() {
     let error = read(b"date,open,close\n", Format::Auto, &[]).unwrap_err();
     assert!(matches!(error, FileError::UnknownFormat { .. }));
     assert!(error.to_string().contains("pass --format with one of auto, massive-csv"), "{error}");
+    // However much of the file has arrived, its first line is what is shown.
+    let error = read(b"\n date,open\n1,2\n", Format::Auto, &[]).unwrap_err();
+    assert!(error.to_string().contains("starts with \"date,open\";"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| (barmill_fuzz::targets::named("config_file").run)(data));
