@@ -43,7 +43,7 @@ pub enum Command {
     Backfill(BackfillArguments),
     /// The daemon: catch up from history, then live; SIGTERM drains.
     Run(RunArguments),
-    /// Keep a venue's history in a recording, to be replayed without the venue.
+    /// Keep a venue's history, or its live trades, in recordings, to be replayed without the venue.
     Record(RecordArguments),
     /// Serve a recording as a venue's REST and WebSocket API, faults included.
     Simulate(SimulateArguments),

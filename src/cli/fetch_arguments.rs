@@ -88,13 +88,16 @@ pub struct BackfillArguments {
     pub(super) shared: super::arguments::Shared,
 }
 
-/// Which history is kept as a recording.
+/// What is kept as a recording.
 #[derive(Debug, Clone, Args)]
 pub struct RecordArguments {
     /// What to fetch.
     #[command(flatten)]
     pub asked: AskedArguments,
-    /// The recording to write; it must not exist.
+    /// Record what comes from now on, until SIGTERM, instead of history.
+    #[arg(long, group = "asked", conflicts_with = "session")]
+    pub live: bool,
+    /// The recording to write; it must not exist. With --live a folder, in which each UTC day has a recording.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Print one JSON object with all counts at the end.

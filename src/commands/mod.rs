@@ -9,6 +9,7 @@ mod plan;
 mod recipe;
 mod reconcile;
 mod record;
+mod record_live;
 mod replay;
 mod run;
 mod signals;

@@ -4,7 +4,7 @@
 //! block. The mark is written only when everything asked for is in it.
 
 use super::dispatch::{CommandError, complain};
-use super::{signals, source, wire};
+use super::{record_live, signals, source, wire};
 use barmill::Trade;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::file::{FileError, RecordingWriter};
@@ -32,6 +32,9 @@ pub(super) async fn run(
     environment: &Environment,
     progress: &Progress,
 ) -> Result<Exit, CommandError> {
+    if arguments.live {
+        return record_live::run(arguments, config, environment).await;
+    }
     let asked = &arguments.asked;
     let config = &source::adapted(config, asked.source);
     let zone = wire::zone(config, asked.source.is_us_equity())?;
@@ -67,7 +70,7 @@ pub(super) async fn run(
         fetched.write_json(&mut stdout())?;
     } else {
         fetched.write_table(&mut stderr())?;
-        tell(arguments, config, &zone, fetched.run.trades)?;
+        tell(&arguments.out.display().to_string(), config, &zone, fetched.run.trades)?;
     }
     Ok(match ending {
         Ending::Whole | Ending::Stopped => Exit::Drained,
@@ -124,8 +127,8 @@ fn rows(coverage: &[Coverage], days: &[AskedDay]) -> Vec<FetchedDay> {
 }
 
 /// Says how to make the bars that a backfill would have made: a recording does not name its source.
-fn tell(
-    arguments: &RecordArguments,
+pub(super) fn tell(
+    files: &str,
     config: &Config,
     zone: &jiff::tz::TimeZone,
     trades: u64,
@@ -134,8 +137,7 @@ fn tell(
     let session = if session == Session::AllHours { String::new() } else { format!(" --session {session}") };
     writeln!(
         stderr(),
-        "Recorded {trades} trades; for their bars: barmill replay {} --rules {} --set bars.zone={}{session}",
-        arguments.out.display(),
+        "Recorded {trades} trades; for their bars: barmill replay {files} --rules {} --set bars.zone={}{session}",
         config.bars.rules,
         zone.iana_name().unwrap_or("UTC"),
     )

@@ -36,6 +36,19 @@ pub(super) fn open(
     Ok(if start.is_partway { feed.starting_partway(&symbols) } else { feed })
 }
 
+/// Opens the live feed of a source from what comes first; connects to nothing.
+pub(in super::super) fn listen(
+    config: &Config,
+    (name, symbols): (SourceName, &[Symbol]),
+    environment: &Environment,
+) -> Result<LiveFeed, CommandError> {
+    let symbols = symbols.iter().map(|symbol| LiveSymbol { symbol: *symbol, after: None }).collect();
+    let keys = SourceKeys::resolve(&config.source, name, environment)?;
+    let archive = source::open(config, name, environment)?;
+    let parts = LiveParts { clock: Arc::new(SystemClock), archive: Arc::new(archive), tap: None };
+    Ok(LiveFeed::new(settings(config, name, keys), &LiveSymbols::Named(symbols), parts)?)
+}
+
 /// The settings of a source's connections.
 pub(super) fn settings(config: &Config, name: SourceName, keys: SourceKeys) -> LiveSettings {
     let (key, id) = (keys.key.unwrap_or_default(), keys.id.unwrap_or_default());

@@ -8,3 +8,4 @@ mod symbols;
 mod tempo;
 
 pub(super) use daemon::run;
+pub(super) use live::listen;

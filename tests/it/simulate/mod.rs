@@ -6,4 +6,5 @@ mod feeds;
 mod hours;
 mod program;
 mod proof;
+mod record;
 mod stage;
