@@ -21,6 +21,7 @@ mod settings;
 mod sink;
 mod source;
 mod source_key;
+mod status;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -44,6 +45,7 @@ pub use source::{
     MassiveSource, Paging, SourceName, Sources, Word, WsUrl,
 };
 pub use source_key::SourceKeys;
+pub use status::{Hosts, Listen, Status};
 pub use value::{ValueError, VariableName};
 pub use view::{AlsoView, AlsoViews, Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
 pub use writer::{Guard, TakeOver, Writer};

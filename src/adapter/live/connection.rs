@@ -48,7 +48,7 @@ pub(super) struct Shared {
 pub(super) struct Connection {
     shared: Shared,
     index: usize,
-    symbols: Option<Vec<Symbol>>,
+    symbols: Option<watch::Receiver<Vec<Symbol>>>,
     link: Option<(Socket, Session)>,
     backoff: Backoff,
     open_at: Instant,
@@ -62,6 +62,7 @@ pub(super) struct Connection {
 
 enum Turn {
     Held,
+    Changed,
     Time,
     Received(Result<Inbound, LiveFault>),
 }
@@ -71,7 +72,7 @@ impl Connection {
     pub(super) fn reports(
         shared: Shared,
         index: usize,
-        symbols: Option<Vec<Symbol>>,
+        symbols: Option<watch::Receiver<Vec<Symbol>>>,
     ) -> BoxStream<'static, (usize, Report)> {
         let times = &shared.settings.times;
         let seed = shared.settings.seed.wrapping_add(u64::try_from(index).unwrap_or(0));
@@ -128,8 +129,16 @@ impl Connection {
         sleep_until(self.open_at).await;
         // A dropped sender means that nobody holds.
         let _is_told = self.shared.hold.wait_for(|is_held| !is_held).await.is_ok();
+        let symbols = match &mut self.symbols {
+            Some(symbols) => {
+                // Without symbols there is nothing to connect for.
+                let _is_told = symbols.wait_for(|symbols| !symbols.is_empty()).await.is_ok();
+                Some(symbols.borrow_and_update().clone())
+            }
+            None => None,
+        };
         let socket = self.shared.dialer.open().await?;
-        let script = Script::new(&self.shared.settings, self.symbols.as_deref());
+        let script = Script::new(&self.shared.settings, symbols.as_deref());
         let session =
             Session::new(script, &self.shared.settings, self.stall_after, self.shared.epoch.elapsed());
         self.link = Some((socket, session));
@@ -151,6 +160,7 @@ impl Connection {
                     self.read_on(events)?;
                     self.on_time().await?;
                 }
+                Turn::Changed => return Err(LiveFault::Changed),
                 Turn::Received(received) => self.on_received(received?, events)?,
             }
             self.read_on(events)?;
@@ -160,10 +170,11 @@ impl Connection {
     async fn next_turn(&mut self) -> Turn {
         let Some((socket, session)) = &mut self.link else { return Turn::Time };
         let deadline = self.shared.epoch + session.deadline();
-        let hold = &mut self.shared.hold;
+        let (hold, symbols) = (&mut self.shared.hold, &mut self.symbols);
         tokio::select! {
             biased;
             Ok(_) = hold.wait_for(|is_held| *is_held) => Turn::Held,
+            true = changed(symbols) => Turn::Changed,
             () = sleep_until(deadline) => Turn::Time,
             received = socket.receive() => Turn::Received(received),
         }
@@ -216,7 +227,11 @@ impl Connection {
         if fault.remedy() == Remedy::Fatal && !self.is_ghost(&fault) {
             return Report::Ended(fault);
         }
-        let wait = if matches!(fault, LiveFault::Held) { Duration::ZERO } else { self.backoff.next() };
+        let wait = if matches!(fault, LiveFault::Held | LiveFault::Changed) {
+            Duration::ZERO
+        } else {
+            self.backoff.next()
+        };
         self.open_at = Instant::now() + wait;
         let cause: &dyn std::error::Error = &fault;
         tracing::warn!(
@@ -246,4 +261,14 @@ impl Connection {
             matches!(fault, LiveFault::Refused(refusal) if refusal.kind == RefusalKind::ConnectionLimit);
         is_limit && self.was_good && self.backoff.attempts() < self.shared.settings.times.limit_attempts_max
     }
+}
+
+/// Waits until the symbols change; for ever where they cannot.
+async fn changed(symbols: &mut Option<watch::Receiver<Vec<Symbol>>>) -> bool {
+    if let Some(symbols) = symbols
+        && symbols.changed().await.is_ok()
+    {
+        return true;
+    }
+    std::future::pending().await
 }

@@ -7,7 +7,7 @@ use super::settings::GapSettings;
 use super::track::Track;
 use crate::model::{Symbol, Timestamp, Trade, TradeKey};
 use crate::port::{Gap, GapError, GapFill, Remedy};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The tracks of a feed and what they have to deliver.
@@ -17,6 +17,8 @@ pub(super) struct Continuity {
     tracks: Vec<Track>,
     /// Place in `tracks` by the number of the symbol.
     places: Vec<Option<usize>>,
+    /// Places of symbols that are not followed any more.
+    left: BTreeMap<Symbol, usize>,
     due: BTreeSet<(Duration, usize)>,
     open: usize,
     ready: Vec<Trade>,
@@ -31,6 +33,7 @@ impl Continuity {
             rules: Rules { gaps: gaps.clone(), is_contiguous, overlap_ns, resolution_ns },
             tracks: Vec::new(),
             places: Vec::new(),
+            left: BTreeMap::new(),
             due: BTreeSet::new(),
             open: 0,
             ready: Vec::new(),
@@ -47,11 +50,31 @@ impl Continuity {
         if self.places.len() <= symbol.index() {
             self.places.resize(symbol.index() + 1, None);
         }
+        if let Some(place) = self.left.remove(&symbol) {
+            // It goes on where it was left; what it missed since is fetched.
+            self.places[symbol.index()] = Some(place);
+            self.change(place, |track, _, _| track.set_followed(true));
+            return place;
+        }
         let place = self.tracks.len();
         self.places[symbol.index()] = Some(place);
         self.tracks.push(Track::new(symbol, after));
         self.open += 1;
         place
+    }
+
+    /// Follows a symbol no longer; answers its place.
+    pub(super) fn leave(&mut self, symbol: Symbol) -> Option<usize> {
+        let place = self.place(symbol)?;
+        self.change(place, |track, _, _| track.set_followed(false));
+        self.places[symbol.index()] = None;
+        self.left.insert(symbol, place);
+        Some(place)
+    }
+
+    /// Whether a symbol was followed before.
+    pub(super) fn was_left(&self, symbol: Symbol) -> bool {
+        self.left.contains_key(&symbol)
     }
 
     pub(super) fn place(&self, symbol: Symbol) -> Option<usize> {
@@ -135,6 +158,11 @@ impl Continuity {
         std::mem::take(&mut self.unfilled)
     }
 
+    /// Tells of a hole that nobody will fill.
+    pub(super) fn tell(&mut self, gap: Gap) {
+        self.unfilled.push(gap);
+    }
+
     pub(super) fn has_unfilled(&self) -> bool {
         !self.unfilled.is_empty()
     }
@@ -170,7 +198,7 @@ impl Continuity {
     /// Lets one track act, and keeps the order of the questions and the count of open tracks true.
     fn change(&mut self, place: usize, act: impl FnOnce(&mut Track, &Rules, &mut Output<'_>)) {
         let Some(track) = self.tracks.get_mut(place) else { return };
-        let (asked_at, was_live) = (track.ask_at(), track.is_live());
+        let (asked_at, was_open) = (track.ask_at(), track.is_open());
         let mut output =
             Output { trades: &mut self.ready, unfilled: &mut self.unfilled, stats: &mut self.stats };
         act(track, &self.rules, &mut output);
@@ -183,7 +211,7 @@ impl Continuity {
                 self.due.insert((at, place));
             }
         }
-        self.open = self.open + usize::from(was_live) - usize::from(track.is_live());
+        self.open = self.open + usize::from(track.is_open()) - usize::from(was_open);
     }
 }
 

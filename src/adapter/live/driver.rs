@@ -4,23 +4,26 @@
 //! what they miss is fetched when there is room. One task, one loop: wait, decide, respond.
 
 use super::changes::Changes;
-use super::connection::{Connection, Report, Shared};
+use super::connection::{Report, Shared};
 use super::continuity::Continuity;
 use super::event::Event;
 use super::fault::LiveFault;
-use super::feed::{Delivery, LiveStats};
+use super::feed::{Delivery, LiveStats, Reload};
 use super::outbox::Outbox;
-use super::quiet::{Quiet, Verdict};
+use super::quiet::Quiet;
 use super::settings::{LiveSettings, LiveSymbols};
 use super::skew::Skew;
 use crate::model::{Symbol, Timestamp, Trade};
-use crate::port::{Aside, FeedError, GapError, GapFill, GapSource, Position, TradeBatch};
+use crate::port::{FeedError, GapError, GapFill, GapSource, Position, TradeBatch};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
+
+mod reload;
+mod upkeep;
 
 /// Event time kept back from the position, for symbols that run behind others, nanoseconds.
 const POSITION_SLACK_NS: i64 = 10_000_000_000;
@@ -38,6 +41,9 @@ pub struct LiveDriver {
     hold: watch::Sender<bool>,
     /// The places in `continuity` that each connection carries; `None` for all.
     carried: Vec<Option<Vec<usize>>>,
+    /// The symbols of each connection that does not carry all.
+    wanted: Vec<watch::Sender<Vec<Symbol>>>,
+    reload: mpsc::Receiver<Reload>,
     connections: SelectAll<BoxStream<'static, (usize, Report)>>,
     continuity: Continuity,
     archive: Arc<dyn GapSource>,
@@ -60,6 +66,7 @@ enum Turn {
     Room,
     Answer(Answer),
     Report(usize, Report),
+    Reload(Reload),
     Due,
     Gone,
 }
@@ -70,7 +77,7 @@ impl LiveDriver {
         hold: watch::Sender<bool>,
         symbols: &LiveSymbols,
         archive: Arc<dyn GapSource>,
-        outlet: mpsc::Sender<Result<Delivery, FeedError>>,
+        (outlet, reload): (mpsc::Sender<Result<Delivery, FeedError>>, mpsc::Receiver<Reload>),
     ) -> LiveDriver {
         let settings = Arc::clone(&shared.settings);
         let now = shared.clock.now();
@@ -79,6 +86,8 @@ impl LiveDriver {
             shared,
             hold,
             carried: Vec::new(),
+            wanted: Vec::new(),
+            reload,
             connections: SelectAll::new(),
             archive,
             answers: FuturesUnordered::new(),
@@ -111,27 +120,11 @@ impl LiveDriver {
                 Turn::Room => self.on_room(),
                 Turn::Answer((symbol, answer)) => self.on_answer(symbol, &answer),
                 Turn::Due => self.on_due(),
+                Turn::Reload(reload) => self.on_reload(&reload),
                 Turn::Report(index, Report::Ended(fault)) => return self.on_ended(index, fault).await,
                 Turn::Report(index, report) => self.on_report(index, report),
             }
             self.settle();
-        }
-    }
-
-    fn plan(&mut self, symbols: &LiveSymbols) {
-        let LiveSymbols::Named(symbols) = symbols else {
-            self.carried.push(None);
-            self.connections.push(Connection::reports(self.shared.clone(), 0, None));
-            return;
-        };
-        for (index, part) in symbols.chunks(self.settings.symbols_per_connection_max).enumerate() {
-            let places = part.iter().map(|one| self.continuity.follow(one.symbol, one.after)).collect();
-            self.carried.push(Some(places));
-            let names = part.iter().map(|one| one.symbol).collect();
-            self.connections.push(Connection::reports(self.shared.clone(), index, Some(names)));
-        }
-        if let Some(first) = symbols.iter().filter_map(|one| one.after).map(|after| after.time).min() {
-            self.position = first;
         }
     }
 
@@ -144,6 +137,7 @@ impl LiveDriver {
         tokio::select! {
             biased;
             () = self.outlet.closed() => Turn::Gone,
+            Some(reload) = self.reload.recv() => Turn::Reload(reload),
             Ok(_) = self.outlet.reserve(), if has_news => Turn::Room,
             Some(answer) = self.answers.next() => Turn::Answer(answer),
             Some((index, report)) = self.connections.next() => Turn::Report(index, report),
@@ -267,14 +261,6 @@ impl LiveDriver {
         }
     }
 
-    fn note_delay(&mut self, events: &[Event], now: Duration) {
-        let time = |event: &Event| if let Event::Trade(trade) = event { Some(trade.time) } else { None };
-        if let Some(newest) = events.iter().filter_map(time).max() {
-            let wall = self.shared.clock.now();
-            self.skew.note(wall.as_nanos().saturating_sub(newest.as_nanos()), now);
-        }
-    }
-
     fn on_trade(&mut self, index: usize, trade: &Trade, now: Duration) {
         self.quiet.on_trade(index, trade.time, now);
         let is_all = matches!(self.carried.get(index), Some(None));
@@ -298,95 +284,6 @@ impl LiveDriver {
         let error = FeedError { feed, source: Box::new(fault) };
         // A feed that is gone wants no fault.
         let _unheard = self.outlet.send(Err(error)).await;
-    }
-
-    /// Closes the connections in the venue's form.
-    async fn leave(&mut self) {
-        self.hold.send_replace(true);
-        let goodbyes = async {
-            let mut left = self.carried.len();
-            while left > 0
-                && let Some((_, report)) = self.connections.next().await
-            {
-                left -= usize::from(matches!(report, Report::Down(_) | Report::Ended(_)));
-            }
-        };
-        // A connection that is not open says nothing, so that this is bounded by time alone.
-        let _late = tokio::time::timeout(Duration::from_secs(1), goodbyes).await;
-    }
-
-    /// After every turn: what is ready waits in the backlog, whose bound closes and opens the connections.
-    fn settle(&mut self) {
-        let ready = self.continuity.take_ready();
-        let now = self.shared.epoch.elapsed();
-        if let Some(newest) = ready.iter().map(|trade| trade.time).max() {
-            self.quiet.on_event(newest, now);
-        }
-        self.backlog.extend(ready);
-        if !self.changes.is_empty() {
-            let continuity = &self.continuity;
-            let ready = self.changes.take(|place| continuity.is_live(place));
-            for change in ready {
-                self.backlog.push(change);
-            }
-        }
-        if !self.quiet.is_off() && self.quiet_at <= now {
-            self.quiet_at = now + QUIET_EVERY;
-            self.look_at_quiet(now);
-        }
-        let is_whole = self.continuity.is_whole();
-        if !is_whole || !self.was_whole {
-            self.embargo = self.backlog.len();
-        }
-        self.was_whole = is_whole;
-        let bound = self.settings.backlog_len_max;
-        let is_held = *self.hold.borrow();
-        if !is_held && bound <= self.backlog.len() {
-            self.hold.send_replace(true);
-            self.note(|stats| stats.overloads += 1);
-        } else if is_held && self.backlog.len() < bound / 2 {
-            self.hold.send_replace(false);
-        }
-        let (gaps, backlog_len) = (self.continuity.stats(), self.backlog.len());
-        let (is_whole, delay_ns) = (self.continuity.is_whole(), self.skew.delay_ns());
-        self.note(|stats| {
-            stats.gaps = gaps;
-            stats.backlog_len = backlog_len;
-            stats.is_whole = is_whole;
-            stats.delay_ns = delay_ns;
-        });
-    }
-
-    /// Tells of the symbols that are quiet, and asks the archive of those of which nothing is known.
-    fn look_at_quiet(&mut self, now: Duration) {
-        let settle = self.settings.gaps.settle;
-        for line in 0..self.carried.len() {
-            for place in self.places(line) {
-                let Some(last) = self.continuity.last(place).filter(|_| self.continuity.is_live(place))
-                else {
-                    continue;
-                };
-                match self.quiet.judge((line, place), last, settle, now) {
-                    Verdict::Wait => {}
-                    Verdict::Ask => self.continuity.check(place, now),
-                    Verdict::Quiet(before) => {
-                        let Some(symbol) = self.continuity.symbol(place) else { continue };
-                        self.backlog.push(Aside::Quiet { symbol, before });
-                    }
-                }
-            }
-        }
-    }
-
-    fn places(&self, index: usize) -> Vec<usize> {
-        match self.carried.get(index) {
-            Some(Some(places)) => places.clone(),
-            Some(None) | None => self.continuity.places(),
-        }
-    }
-
-    fn note(&self, change: impl FnOnce(&mut LiveStats)) {
-        change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -57,6 +57,9 @@ pub enum LiveFault {
     /// Closed on purpose, as the consumer is too slow.
     #[error("connection was closed until the consumer catches up")]
     Held,
+    /// Closed on purpose, as it is to carry other symbols.
+    #[error("connection is made anew for other symbols")]
+    Changed,
     /// What reads the connections has ended without a word.
     #[error("connections are not read any more")]
     Gone,
@@ -75,6 +78,7 @@ impl LiveFault {
             | LiveFault::Silent { .. }
             | LiveFault::Stalled { .. }
             | LiveFault::Expired { .. }
+            | LiveFault::Changed
             | LiveFault::Held => Remedy::Reconnect,
         }
     }

@@ -54,6 +54,37 @@ impl LiveStats {
     }
 }
 
+/// Gives a running feed other symbols; from the whole list of before it follows this one's.
+#[derive(Debug, Clone)]
+pub struct Reloader(mpsc::WeakSender<Reload>);
+
+/// Other symbols, and whether nothing before the starts of new ones is fetched.
+#[derive(Debug)]
+pub(super) struct Reload {
+    pub(super) symbols: Vec<LiveSymbol>,
+    pub(super) is_partway: bool,
+}
+
+impl Reloader {
+    /// Follows these symbols and no others. Those that stay miss nothing: their connections may be made anew, and what
+    /// that misses is fetched. New ones begin at their start; partway the bars across it are marked `gap`, as by
+    /// [`LiveFeed::starting_partway`]. Nothing happens when the feed has ended, or carries all.
+    pub async fn reload(&self, symbols: Vec<LiveSymbol>, is_partway: bool) {
+        if let Some(sender) = self.0.upgrade() {
+            // A feed that is gone wants no symbols.
+            let _unheard = sender.send(Reload { symbols, is_partway }).await;
+        }
+    }
+}
+
+/// The hole before the start of a symbol that nobody asks history for.
+pub(super) fn partway(one: &LiveSymbol) -> Option<Gap> {
+    let start = one.after?;
+    let from = start.time.saturating_sub(DAY_NS);
+    let after = TradeKey { time: from, ..start };
+    Some(Gap { symbol: one.symbol, after, before: None, from, to: start.time, len_max: 1 })
+}
+
 /// One batch and the holes told with it.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -86,6 +117,7 @@ pub struct LiveFeed {
     driver: Option<BoxFuture<'static, ()>>,
     idle: Option<LiveDriver>,
     inlet: mpsc::Receiver<Result<Delivery, FeedError>>,
+    reload: mpsc::Sender<Reload>,
     gaps: Vec<Gap>,
     asides: Vec<Aside>,
     stats: Arc<Mutex<LiveStats>>,
@@ -115,13 +147,15 @@ impl LiveFeed {
             epoch: Instant::now(),
             hold: hold_view,
         };
-        let driver = LiveDriver::new(shared, hold, symbols, parts.archive, outlet);
+        let (reload, reloads) = mpsc::channel(1);
+        let driver = LiveDriver::new(shared, hold, symbols, parts.archive, (outlet, reloads));
         let stats = driver.stats();
         Ok(LiveFeed {
             name,
             driver: None,
             idle: Some(driver),
             inlet,
+            reload,
             gaps: Vec::new(),
             asides: Vec::new(),
             stats,
@@ -139,12 +173,7 @@ impl LiveFeed {
     /// marked `gap`, those of a day's length and shorter.
     #[must_use]
     pub fn starting_partway(mut self, symbols: &[LiveSymbol]) -> LiveFeed {
-        let starts = symbols.iter().filter_map(|one| Some((one.symbol, one.after?)));
-        self.gaps.extend(starts.map(|(symbol, start)| {
-            let from = start.time.saturating_sub(DAY_NS);
-            let after = TradeKey { time: from, ..start };
-            Gap { symbol, after, before: None, from, to: start.time, len_max: 1 }
-        }));
+        self.gaps.extend(symbols.iter().filter_map(partway));
         self
     }
 
@@ -152,6 +181,11 @@ impl LiveFeed {
     pub fn live_stats(&self) -> impl Fn() -> LiveStats + Send + Sync + 'static {
         let stats = Arc::clone(&self.stats);
         move || *stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the feed other symbols while it runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.reload.downgrade())
     }
 
     async fn receive(&mut self) -> Option<Result<Delivery, FeedError>> {

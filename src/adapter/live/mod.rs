@@ -28,7 +28,7 @@ pub use decode::Decoder;
 pub use driver::LiveDriver;
 pub use event::{Ack, Correction, Event, Refusal, RefusalKind};
 pub use fault::LiveFault;
-pub use feed::{LiveFeed, LiveParts, LiveStats};
+pub use feed::{LiveFeed, LiveParts, LiveStats, Reloader};
 pub use ledger::GapStats;
 pub use scan::ScanFault;
 pub use settings::{

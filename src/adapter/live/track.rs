@@ -18,6 +18,8 @@ enum State {
     Unsure,
     /// Nothing is missed.
     Live,
+    /// It is not followed any more.
+    Left,
     /// Something is missed.
     Holding {
         before: Option<TradeKey>,
@@ -76,6 +78,19 @@ impl Track {
         self.state == State::Live
     }
 
+    /// Whether something is missed of what is followed.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Live | State::Left)
+    }
+
+    /// Stops, or goes on as after a broken connection; what was held behind a hole is fetched again.
+    pub(super) fn set_followed(&mut self, is_followed: bool) {
+        (self.is_up, self.is_asking, self.is_check) = (false, false, false);
+        self.state = if is_followed { State::Unsure } else { State::Left };
+        (self.ask_at, self.read_to) = (None, None);
+        self.held.clear();
+    }
+
     /// The newest trade delivered, or the place to start from.
     pub(super) fn last(&self) -> Option<Timestamp> {
         self.last.map(|last| last.time)
@@ -99,6 +114,7 @@ impl Track {
         match &mut self.state {
             State::Unsure => self.ask_at = None,
             State::Live => self.state = State::Unsure,
+            State::Left => {}
             State::Holding { is_full, is_broken, .. } => {
                 *is_broken = true;
                 // Without identities to tell, later trades must not join those before the break.
@@ -152,7 +168,7 @@ impl Track {
             return;
         }
         let is_next = match (rules.is_contiguous, self.expected(), self.state) {
-            (_, _, State::Holding { .. }) => false,
+            (_, _, State::Holding { .. } | State::Left) => false,
             (true, Some(expected), _) => trade.sequence == expected,
             (_, _, State::Live) => true,
             (_, _, State::Unsure) => self.last.is_none(),
@@ -229,7 +245,7 @@ impl Track {
         }
         let first_key = self.held.first_key_value().map(|(_, first)| first.key());
         match (&mut self.state, first_key) {
-            (State::Live | State::Unsure, _) => self.held.clear(),
+            (State::Live | State::Left | State::Unsure, _) => self.held.clear(),
             // An open end is settled by the archive's answer alone.
             (State::Holding { before: None, .. }, None) => {}
             (State::Holding { .. }, None) => self.settle(rules, now),

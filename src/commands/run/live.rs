@@ -24,9 +24,7 @@ pub(super) fn open(
     environment: &Environment,
 ) -> Result<LiveFeed, CommandError> {
     let config = &market.config;
-    let after = TradeKey { time: start.time, sequence: 0, id: TradeId::NONE, price: Price::ZERO };
-    let symbols: Vec<LiveSymbol> =
-        symbols.iter().map(|symbol| LiveSymbol { symbol: *symbol, after: Some(after) }).collect();
+    let symbols = starting(symbols, start);
     let keys = SourceKeys::resolve(&config.source, name, environment)?;
     let archive = source::open(config, name, environment)?;
     let parts = LiveParts { clock: Arc::new(SystemClock), archive: Arc::new(archive), tap: None };
@@ -47,6 +45,12 @@ pub(in super::super) fn listen(
     let archive = source::open(config, name, environment)?;
     let parts = LiveParts { clock: Arc::new(SystemClock), archive: Arc::new(archive), tap: None };
     Ok(LiveFeed::new(settings(config, name, keys), &LiveSymbols::Named(symbols), parts)?)
+}
+
+/// Symbols that begin at a start.
+pub(super) fn starting(symbols: &[Symbol], start: Start) -> Vec<LiveSymbol> {
+    let after = TradeKey { time: start.time, sequence: 0, id: TradeId::NONE, price: Price::ZERO };
+    symbols.iter().map(|symbol| LiveSymbol { symbol: *symbol, after: Some(after) }).collect()
 }
 
 /// The settings of a source's connections.

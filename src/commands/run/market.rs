@@ -5,6 +5,7 @@ use super::super::{source, wire};
 use barmill::Timestamp;
 use barmill::config::{CatchUp, Config, Rules, Session, SourceName, Zone};
 use barmill::engine::asked::{Asked, Hours};
+use barmill::engine::calendar::SessionKind;
 use jiff::tz::TimeZone;
 
 /// Nanoseconds of an hour.
@@ -92,6 +93,13 @@ impl Market {
                 Ok(Start { time, is_partway: false })
             }
         }
+    }
+
+    /// The hours in which the market trades, whatever part of them the bars are of.
+    pub(super) fn trading_hours(&self) -> Hours {
+        let is_us_equity = self.config.live.sources.as_slice().iter().any(|source| source.is_us_equity());
+        let kind = if is_us_equity { Some(self.hours.kind.unwrap_or(SessionKind::All)) } else { None };
+        Hours { kind, ..self.hours.clone() }
     }
 
     /// The opening of the session of the day that `now` is in.

@@ -1,9 +1,13 @@
 //! `barmill run`: the daemon. It catches up from history, goes live, and keeps the bars of its symbols right.
 
+mod care;
 mod daemon;
 mod live;
 mod market;
+mod metrics;
 mod place;
+mod pulse;
+mod standing;
 mod symbols;
 mod tempo;
 

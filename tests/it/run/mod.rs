@@ -2,3 +2,8 @@
 
 #[cfg(test)]
 mod daemon;
+#[cfg(test)]
+mod operation;
+#[cfg(test)]
+mod outage;
+mod stage;
