@@ -37,5 +37,6 @@ fn peak_kib(trades: u64) -> u64 {
 #[test]
 fn three_times_the_trades_need_no_more_memory() {
     let (one, three) = (peak_kib(1_000_000), peak_kib(3_000_000));
-    assert!(three < one + 4 * 1_024, "{one} KiB for a million trades, {three} KiB for three");
+    // How full the queues stood differs by some MiB with the load; two million more trades held would be over 100.
+    assert!(three < one + 16 * 1_024, "{one} KiB for a million trades, {three} KiB for three");
 }
