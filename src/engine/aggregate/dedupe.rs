@@ -11,6 +11,8 @@ use std::collections::VecDeque;
 
 /// Nanoseconds by which the copies of one trade may differ in time.
 pub(super) const TOLERANCE_NS: i64 = 1_000_000;
+/// By how many identities the ring grows at least.
+const ROOM_LEN: usize = 8;
 const DAY_NS: i64 = 86_400_000_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +144,10 @@ impl Older {
     fn forget(&mut self, oldest: i64) {
         while self.0.front().is_some_and(|kept| kept.time < oldest) {
             self.0.pop_front();
+        }
+        if self.0.len() == self.0.capacity() {
+            // By half, since of many symbols the room that is never used adds up.
+            self.0.reserve_exact(ROOM_LEN.max(self.0.len() / 2));
         }
     }
 }
