@@ -92,6 +92,36 @@ async fn slow_drip_is_ended_by_the_total_timeout() {
 }
 
 #[tokio::test]
+async fn others_are_done_while_one_symbol_trickles() {
+    let case = case("massive");
+    let prints = tape::tape(5, 60, case.unit_ns);
+    let (own, speak) = (prints.clone(), case.speak);
+    let trickles = std::sync::atomic::AtomicBool::new(true);
+    let server = Server::start(move |hit| {
+        let is_slow = hit.path.ends_with("/SLOW");
+        if is_slow && trickles.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            return Reply::Drip;
+        }
+        Reply::Page(speak(&own, hit))
+    })
+    .await;
+    let interval = between(&prints, 10, 50);
+    let mut settings = local(case.settings.clone(), &server.base);
+    (settings.symbols_in_flight, settings.total_timeout) = (2, Duration::from_secs(3));
+    let names = ["SLOW", "A", "B", "C", "D"];
+    let run = drain(&settings, names.map(|name| range(name, interval)).to_vec()).await;
+    assert_eq!(run.causes(), "");
+    for name in names {
+        assert_eq!(run.of(symbol(name)), case.expected(&prints, interval), "{name}");
+    }
+    let hits = server.hits();
+    let slow: Vec<usize> =
+        hits.iter().filter(|hit| hit.path.ends_with("/SLOW")).map(|hit| hit.index).collect();
+    let others = hits.iter().filter(|hit| !hit.path.ends_with("/SLOW")).map(|hit| hit.index).max();
+    assert!(others < Some(slow[1]), "all others are asked for before the slow one is asked for again");
+}
+
+#[tokio::test]
 async fn closed_port_is_tried_as_often_as_set() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
