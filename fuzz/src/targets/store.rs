@@ -7,7 +7,7 @@ use barmill::adapter::store::{
     CommandResult, SinkUrl, StoredBar, Template, ValueForm, View, ViewKind, ViewSettings, fuzzing,
     remedy_of_http, remedy_of_text, retry_after,
 };
-use barmill::{Bar, BarFlags, BarKey, BarState, BarUpdate, Manifest, Notional, Ohlc, Symbol, Volume};
+use barmill::{Bar, BarFlags, BarKey, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Symbol, Volume};
 use jiff::tz::TimeZone;
 
 /// Answers of the REST API.
@@ -158,6 +158,10 @@ pub fn bar(input: &[u8]) {
         bars: entropy.u64(),
         trades: entropy.u64(),
         revision: u32::try_from(entropy.u64() >> 32).unwrap_or(0),
+        origin: (entropy.below(2) == 1).then(|| Origin {
+            source: ["massive", "alpaca iex", "a\"b\\\u{7f}\n"][entropy.below(3)].to_owned(),
+            rules: ["massive-minute", "all, carry volume"][entropy.below(2)].to_owned(),
+        }),
     };
     let updated_at = entropy.time();
     let text = fuzzing::value_of_manifest(&manifest, updated_at);
