@@ -17,12 +17,13 @@ pub use builder::{BuildError, PipelineBuilder};
 pub use outcome::{End, Finished, State, Summary};
 
 use crate::actor::{
-    AggregateActor, Fault, FeedActor, FeedIndex, FeedMessage, ShardMessage, Supervisor, Writer,
+    AggregateActor, Fault, FeedActor, FeedIndex, FeedMessage, LateActor, ShardMessage, Supervisor, Writer,
 };
 use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
 use crate::model::{BarUpdate, Manifest, Trade};
-use crate::port::TradeFeed;
+use crate::port::{LateStore, TradeFeed};
 use futures::stream::{Stream, StreamExt};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -76,6 +77,7 @@ pub struct Pipeline {
     ports: WriterPorts,
     settings: PipelineSettings,
     earlier: Vec<Manifest>,
+    late: Option<Arc<dyn LateStore>>,
 }
 
 impl Pipeline {
@@ -86,7 +88,7 @@ impl Pipeline {
 
     /// Joins feeds and a store by the given bounds.
     pub fn new(feeds: Vec<Box<dyn TradeFeed>>, ports: WriterPorts, settings: PipelineSettings) -> Pipeline {
-        Pipeline { feeds, ports, settings, earlier: Vec::new() }
+        Pipeline { feeds, ports, settings, earlier: Vec::new(), late: None }
     }
 
     /// Goes on with what earlier runs wrote: bars that start before the end of such a manifest are written again
@@ -94,6 +96,12 @@ impl Pipeline {
     #[must_use]
     pub fn resume(self, earlier: Vec<Manifest>) -> Pipeline {
         Pipeline { earlier, ..self }
+    }
+
+    /// Keeps the trades that are too late for their bars; otherwise they are counted only.
+    #[must_use]
+    pub fn keep_late(self, late: Arc<dyn LateStore>) -> Pipeline {
+        Pipeline { late: Some(late), ..self }
     }
 
     /// Runs until every feed has ended and every bar is written.
@@ -113,7 +121,7 @@ impl Pipeline {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(self) -> Running {
-        let Pipeline { feeds, ports, settings, earlier } = self;
+        let Pipeline { feeds, ports, settings, earlier, late } = self;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let mut supervisor = Supervisor::new(stop.clone());
         let (acked, _) = broadcast::channel(settings.listener_len_max.max(1));
@@ -125,6 +133,11 @@ impl Pipeline {
         let (writer, writer_counts) =
             Writer::pair(ports, settings.writer, (writer_inbox, shards), abort.clone(), acked.clone());
         supervisor.spawn("write", writer.run());
+        let to_late = late.map(|store| {
+            let (actor, to_late) = LateActor::pair(store);
+            supervisor.spawn("late", actor.run());
+            to_late
+        });
         let (mut to_shards, mut shard_counts) = (Vec::new(), Vec::new());
         for shard in 0..shards {
             let (to_shard, inbox) = mpsc::channel(settings.feed_queue_len_max.max(1));
@@ -132,7 +145,7 @@ impl Pipeline {
             let aggregator = Aggregator::new(settings.aggregate.clone());
             let (actor, counts) =
                 AggregateActor::pair(shard, aggregator, feeds.len(), inbox, to_writer.clone());
-            supervisor.spawn(&name, actor.with_times(settings.times).run());
+            supervisor.spawn(&name, actor.with_times(settings.times).with_late(to_late.clone()).run());
             to_shards.push(to_shard);
             shard_counts.push(counts);
         }

@@ -26,6 +26,8 @@ pub struct AggregateActor {
     ended: BTreeSet<usize>,
     inbox: mpsc::Receiver<FeedMessage>,
     writer: mpsc::Sender<ShardMessage>,
+    /// To the keeper of late trades, if there is one.
+    late: Option<mpsc::Sender<Vec<Trade>>>,
     counts: watch::Sender<ShardCounts>,
     forming: Option<Timer>,
     place: Option<Timer>,
@@ -54,6 +56,7 @@ impl AggregateActor {
             ended: BTreeSet::new(),
             inbox,
             writer,
+            late: None,
             counts,
             forming: None,
             place: None,
@@ -75,6 +78,12 @@ impl AggregateActor {
             gauge: Timer::new(times.gauge_every),
             ..self
         }
+    }
+
+    /// Says who keeps the trades that are too late for their bars; without it they are counted only.
+    #[must_use]
+    pub fn with_late(self, late: Option<mpsc::Sender<Vec<Trade>>>) -> AggregateActor {
+        AggregateActor { late, ..self }
     }
 
     /// Aggregates until every feed has dropped its sender.
@@ -114,6 +123,7 @@ impl AggregateActor {
             FeedMessage::Trades { feed, trades, position } => {
                 self.aggregator.push(&trades, updates);
                 self.note(feed.0, &trades, position);
+                self.hand_over_late().await;
             }
             FeedMessage::Gaps(gaps) => self.on_gaps(gaps, updates),
             FeedMessage::Asides(asides) => self.on_asides(asides, updates),
@@ -133,6 +143,16 @@ impl AggregateActor {
         }
         if let Some(newest) = trades.iter().map(|trade| trade.time).max() {
             self.counts.send_modify(|counts| counts.newest = counts.newest.max(newest));
+        }
+    }
+
+    async fn hand_over_late(&mut self) {
+        let trades = self.aggregator.take_late();
+        if let Some(late) = self.late.as_ref().filter(|_| !trades.is_empty())
+            && late.send(trades).await.is_err()
+        {
+            // The keeper has ended, so this run keeps none any more.
+            self.late = None;
         }
     }
 

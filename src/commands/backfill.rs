@@ -75,6 +75,7 @@ pub(super) async fn run(
     let state = wire::state(config, &target);
     let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
     let pipeline = Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
+    let pipeline = wire::keep_late(pipeline, config, &target);
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
     report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;

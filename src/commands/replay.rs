@@ -58,7 +58,7 @@ pub(super) async fn run(
     store.sink.open().await?;
     let state = wire::state(config, &target);
     let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
-    let running = Pipeline::new(vec![feed], ports, pipeline).start();
+    let running = wire::keep_late(Pipeline::new(vec![feed], ports, pipeline), config, &target).start();
     let handle = running.handle();
     progress.start(None);
     let finished = tokio::select! {

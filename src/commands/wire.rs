@@ -2,6 +2,7 @@
 
 use barmill::BarSpec;
 use barmill::adapter::clock::SystemClock;
+use barmill::adapter::file::LateFile;
 use barmill::adapter::state::{Bounds, LazyState, StateSettings};
 use barmill::adapter::store::{
     EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings, RestSettings,
@@ -17,7 +18,9 @@ use barmill::engine::circuit::ProbePolicy;
 use barmill::engine::delivery::DeliverySettings;
 use barmill::engine::retry::RetryPolicy;
 use barmill::engine::rules::{Rules, RulesError};
-use barmill::pipeline::{MendingSettings, PaceSettings, PipelineSettings, ShardTimes, WriterSettings};
+use barmill::pipeline::{
+    MendingSettings, PaceSettings, Pipeline, PipelineSettings, ShardTimes, WriterSettings,
+};
 use barmill::port::{Clock, StateStore};
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
@@ -27,6 +30,9 @@ use std::time::Duration;
 
 /// The exchange zone of US equities.
 const NEW_YORK: &str = "America/New_York";
+const MEBIBYTE: u64 = 1 << 20;
+/// Name of the file of late trades in the state folder.
+const LATE_FILE: &str = "late.rec";
 /// Acked updates kept for a slow listener.
 const LISTENER_LEN_MAX: usize = 4_096;
 
@@ -250,9 +256,22 @@ pub(super) fn state(config: &Config, target: &SinkTarget) -> Option<Arc<dyn Stat
     }
 }
 
+/// The file of late trades, beside the state; a store that keeps nothing needs none.
+pub(super) fn keep_late(pipeline: Pipeline, config: &Config, target: &SinkTarget) -> Pipeline {
+    match target {
+        SinkTarget::Stdout | SinkTarget::Null => pipeline,
+        SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
+            let bytes_max = config.run.late_max_mb * MEBIBYTE;
+            if bytes_max == 0 {
+                return pipeline;
+            }
+            pipeline.keep_late(Arc::new(LateFile::new(config.run.state_dir.join(LATE_FILE), bytes_max)))
+        }
+    }
+}
+
 /// Where the state lies and what it may grow to.
 pub(super) fn state_settings(config: &Config) -> StateSettings {
-    const MEBIBYTE: u64 = 1 << 20;
     let run = &config.run;
     let bounds = Bounds {
         spool_bytes_max: run.spool_max_mb * MEBIBYTE,

@@ -16,6 +16,8 @@ section! {
         recent_s: u64 = 10_800, 0..=604_800;
         /// Mebibytes of such bars, 1 to 1,048,576; beyond it the oldest are forgotten.
         recent_max_mb: u64 = 256, 1..=1_048_576;
+        /// Mebibytes of the file of late trades in the state folder, 0 to 1,048,576; 0 keeps none.
+        late_max_mb: u64 = 64, 0..=1_048_576;
         /// Milliseconds between two saved places of a replay, from which it goes on after a crash; 0 saves none.
         checkpoint_every_ms: u64 = 5_000, 0..=3_600_000;
         /// Mebibytes that the queues and the requests in flight may hold together, 1 to 1,048,576.

@@ -57,7 +57,7 @@ pub(in super::super) async fn run(
     let store = wire::store(config, &target, &market.zone, config.bars.specs.as_slice(), true).await?;
     store.sink.open().await?;
     let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
-    let running = Pipeline::new(opened.all, ports, settings).start();
+    let running = wire::keep_late(Pipeline::new(opened.all, ports, settings), config, &target).start();
     let care = Care {
         standing: Arc::new(standing(&market, running.handle(), opened.views)),
         market: &market,

@@ -3,6 +3,7 @@
 mod day;
 mod input;
 mod kraken;
+mod late;
 mod memory;
 mod same;
 mod signals;

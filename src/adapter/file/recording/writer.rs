@@ -107,6 +107,11 @@ impl RecordingWriter {
         self.torn_len
     }
 
+    /// Bytes of the file up to the end of its last whole block.
+    pub fn bytes(&self) -> u64 {
+        self.len
+    }
+
     /// Takes trades, in the order they are to be read.
     ///
     /// # Errors
