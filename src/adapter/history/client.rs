@@ -62,7 +62,7 @@ impl Client {
             return Err(self.refusal(response).await);
         }
         let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-        let body = Body::new(encoding, self.page_bytes_max)?;
+        let body = Body::announced(encoding, self.page_bytes_max, response.content_length())?;
         let body = collect(response, body, early.as_mut()).await?;
         Ok(Reply { body, early })
     }

@@ -208,7 +208,7 @@ impl Venue for Massive {
     }
 
     fn early(&self, range: &SymbolRange) -> Option<Early> {
-        Some(Early::new(range.symbol, &self.results))
+        Some(Early::new(range.symbol, &self.results, self.page_len))
     }
 
     fn headers(&self) -> HeaderMap {

@@ -12,8 +12,10 @@ mod body;
 mod client;
 mod coinbase;
 mod early;
+mod early_row;
 #[cfg(test)]
 mod early_tests;
+mod early_walk;
 mod error;
 mod feed;
 mod fetch;

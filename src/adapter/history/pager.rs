@@ -84,10 +84,10 @@ impl<V: Venue> Walk<V> {
             trail.gate.page(&request, &trail.tally, rng, || venue.early(range), decode).await?;
         trail.tally.malformed.fetch_add(rows.malformed, Ordering::Relaxed);
         self.pages += 1;
-        self.advance(&rows, next).map_err(|fault| (1, fault))
+        self.advance(rows, next).map_err(|fault| (1, fault))
     }
 
-    fn advance(&mut self, rows: &Rows, next: Next<V::Place>) -> Result<Leaf, HistoryFault> {
+    fn advance(&mut self, mut rows: Rows, next: Next<V::Place>) -> Result<Leaf, HistoryFault> {
         if let Next::Look(place) = next {
             self.place = place;
             return Ok(Leaf { trades: Vec::new(), duplicates: 0, is_last: false });
@@ -95,14 +95,14 @@ impl<V: Venue> Walk<V> {
         if let Next::Cursor { cursor, .. } = &next {
             self.note_cursor(cursor)?;
         }
-        let sifted = self.sieve.sift(&rows.trades, self.must_join)?;
-        let is_last = sifted.is_past_end || self.is_last(rows, &sifted, next)?;
+        let sifted = self.sieve.sift(std::mem::take(&mut rows.trades), self.must_join)?;
+        let is_last = sifted.is_past_end || self.is_last(rows.read, &sifted, next)?;
         Ok(Leaf { trades: sifted.trades, duplicates: sifted.duplicates, is_last })
     }
 
-    fn is_last(&mut self, rows: &Rows, sifted: &Sifted, next: Next<V::Place>) -> Result<bool, HistoryFault> {
+    fn is_last(&mut self, rows: usize, sifted: &Sifted, next: Next<V::Place>) -> Result<bool, HistoryFault> {
         let is_new = !sifted.trades.is_empty();
-        let stuck = || HistoryFault::Stuck { rows: rows.read, time: self.sieve.position() };
+        let stuck = || HistoryFault::Stuck { rows, time: self.sieve.position() };
         match next {
             Next::Done => return Ok(true),
             Next::Cursor { is_full: true, .. } | Next::Restart { is_full: true, .. } if !is_new => {

@@ -34,6 +34,7 @@ pub(super) struct Sieve {
     habits: Habits,
     range: SymbolRange,
     last: Option<Trade>,
+    /// The trades of the last one's nanosecond before it.
     at_last: HashSet<Identity, FixedState>,
 }
 
@@ -49,30 +50,36 @@ impl Sieve {
     }
 
     /// Takes the rows of a page; `must_join` when it was asked for from the last trade on.
-    pub(super) fn sift(&mut self, rows: &[Trade], must_join: bool) -> Result<Sifted, HistoryFault> {
-        self.check_moves(rows, must_join)?;
+    pub(super) fn sift(&mut self, mut rows: Vec<Trade>, must_join: bool) -> Result<Sifted, HistoryFault> {
+        self.check_moves(&rows, must_join)?;
         let joint = self.last;
         let mut is_joined = !must_join || joint.is_none();
         let mut sifted = Sifted::default();
-        let mut previous: Option<&Trade> = None;
-        for (row, trade) in rows.iter().enumerate() {
-            self.check_order(row, trade, previous)?;
+        let mut previous: Option<Trade> = None;
+        // New rows move to the front; usually all are new and stay where they are.
+        let mut kept = 0;
+        for row in 0..rows.len() {
+            let trade = rows[row];
+            self.check_order(row, &trade, previous.as_ref())?;
             previous = Some(trade);
             if trade.time >= self.range.to && self.habits.is_open_ended {
                 sifted.is_past_end = true;
                 break;
             }
-            if !self.is_inside(row, trade)? {
+            if !self.is_inside(row, &trade)? {
                 continue;
             }
-            is_joined |= joint.is_some_and(|last| identity(&last) == identity(trade));
-            if self.is_seen(trade) {
-                sifted.duplicates += u64::from(!must_join || !sifted.trades.is_empty());
+            is_joined = is_joined || joint.is_some_and(|last| identity(&last) == identity(&trade));
+            if self.is_seen(&trade) {
+                sifted.duplicates += u64::from(!must_join || kept > 0);
                 continue;
             }
-            self.check_after_last(row, trade)?;
-            sifted.trades.push(self.take(*trade));
+            self.check_after_last(row, &trade)?;
+            rows[kept] = self.take(trade);
+            kept += 1;
         }
+        rows.truncate(kept);
+        sifted.trades = rows;
         match joint {
             Some(last) if !is_joined => Err(HistoryFault::Torn { last: last.time }),
             Some(_) | None => Ok(sifted),
@@ -115,7 +122,10 @@ impl Sieve {
     fn is_seen(&self, trade: &Trade) -> bool {
         match &self.last {
             Some(last) if self.habits.is_numbered => trade.sequence <= last.sequence,
-            Some(last) => trade.time == last.time && self.at_last.contains(&identity(trade)),
+            Some(last) if trade.time == last.time => {
+                identity(last) == identity(trade) || self.at_last.contains(&identity(trade))
+            }
+            Some(_) => false,
             None => false,
         }
     }
@@ -135,10 +145,14 @@ impl Sieve {
             let before = self.last.filter(|last| last.time == trade.time);
             trade.sequence = before.map_or(0, |last| last.sequence.saturating_add(1));
         }
-        if self.last.is_none_or(|last| last.time != trade.time) {
-            self.at_last.clear();
+        match &self.last {
+            Some(last) if last.time == trade.time => {
+                self.at_last.insert(identity(last));
+            }
+            // Trades seldom share a nanosecond, and then nothing is noted.
+            Some(_) | None if self.at_last.is_empty() => {}
+            Some(_) | None => self.at_last.clear(),
         }
-        self.at_last.insert(identity(&trade));
         self.last = Some(trade);
         trade
     }
@@ -186,7 +200,7 @@ mod tests {
 
     fn sift(sieve: &mut Sieve, rows: &[(i64, u64)], must_join: bool) -> Result<Sifted, HistoryFault> {
         let rows: Vec<Trade> = rows.iter().map(|&(nanos, id)| trade(nanos, id)).collect();
-        sieve.sift(&rows, must_join)
+        sieve.sift(rows, must_join)
     }
 
     #[test]
@@ -260,7 +274,7 @@ mod tests {
             loop {
                 let start = sieve.position();
                 let page: Vec<Trade> = all.iter().filter(|trade| trade.time >= start).take(len).copied().collect();
-                let new = sieve.sift(&page, !got.is_empty()).unwrap().trades;
+                let new = sieve.sift(page, !got.is_empty()).unwrap().trades;
                 if new.is_empty() {
                     break;
                 }
