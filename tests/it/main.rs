@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backfill;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
 mod fault_matrix;

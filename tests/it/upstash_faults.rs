@@ -77,7 +77,9 @@ async fn a_stalled_answer_never_starts_and_the_server_serves_on() {
 #[tokio::test]
 async fn a_dripping_answer_is_whole_in_the_end() {
     for bench in benches() {
-        bench.server.inject(Rule::next(Fault::Drip { pause: Duration::from_millis(1) }));
+        bench
+            .server
+            .inject(Rule::next(Fault::Drip { pause: Duration::from_millis(1) }).at(Stage::AfterApply));
         assert_eq!(bench.write_two().await.unwrap().json, two_ok());
     }
 }
@@ -85,8 +87,8 @@ async fn a_dripping_answer_is_whole_in_the_end() {
 #[tokio::test]
 async fn a_truncated_answer_shows_only_where_its_length_was_declared() {
     for bench in benches() {
-        bench.server.inject(Rule::next(Fault::Truncated { is_length_declared: true }));
-        bench.server.inject(Rule::next(Fault::Truncated { is_length_declared: false }));
+        bench.server.inject(Rule::next(Fault::Truncated { is_length_declared: true }).at(Stage::AfterApply));
+        bench.server.inject(Rule::next(Fault::Truncated { is_length_declared: false }).at(Stage::AfterApply));
         let error = bench.write_two().await.unwrap_err();
         assert!(error.is_body() || error.is_decode(), "{error:?}");
         let half = bench.write_two().await.unwrap();
@@ -97,8 +99,8 @@ async fn a_truncated_answer_shows_only_where_its_length_was_declared() {
 #[tokio::test]
 async fn short_and_long_arrays_hold_true_results() {
     for bench in benches() {
-        bench.server.inject(Rule::next(Fault::ShortArray));
-        bench.server.inject(Rule::next(Fault::LongArray));
+        bench.server.inject(Rule::next(Fault::ShortArray).at(Stage::AfterApply));
+        bench.server.inject(Rule::next(Fault::LongArray).at(Stage::AfterApply));
         assert_eq!(bench.write_two().await.unwrap().json, json!([{"result": "OK"}]));
         assert_eq!(bench.write_two().await.unwrap().json.as_array().unwrap().len(), 3);
         assert_eq!(bench.keys(), redis::Value::Int(2));

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 const BACKLOG: u32 = 1024;
 
 /// The handle: opens and closes the port.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Door {
     address: SocketAddr,
     orders: mpsc::Sender<Order>,
@@ -60,6 +60,12 @@ impl Door {
     /// Refuses new connections from now on, those in the backlog too; those that stand are left alone.
     pub(crate) fn close(&self) {
         self.order(false);
+    }
+
+    /// Refuses new connections soon, asked for by the server itself, which must not wait for its own keeper.
+    pub(crate) fn close_soon(&self) {
+        let (done, _) = blocking::channel();
+        self.orders.try_send(Order { is_open: false, done }).expect("the server is running");
     }
 
     /// Accepts connections from now on.

@@ -1,4 +1,4 @@
-//! The faults of an Upstash server, as values, and the plan that deals them out.
+//! The faults of the test servers, as values, and the plan that deals them out.
 //!
 //! Texts of Redis errors as redis 7.0.15 words them; those of Upstash from its troubleshooting pages
 //! (<https://upstash.com/docs/redis/troubleshooting>).
@@ -31,11 +31,11 @@ pub(crate) enum Fault {
     TooManyRequests(RetryAfter),
     /// Any other status, with a JSON error.
     Status(u16),
-    /// Status 200; the commands that the choice names are not run and answer with the error.
+    /// Status 200; the commands that the choice names answer with the error, and are run only after the write is applied.
     CommandErrors { choice: Choice, error: StoreError },
     /// Status 400: the plan's commands are used up.
     Quota,
-    /// Status 401.
+    /// Status 401; over RESP, an error that asks for a password.
     Unauthorized,
     /// The answer comes, and with it the announcement that the connection will end.
     GoAwayGraceful,
@@ -46,6 +46,10 @@ pub(crate) enum Fault {
     RefusedStream,
     /// The connection stands, and from now on nothing flows in it.
     BlackHole,
+    /// The connection is reset instead of an answer, and so many of the next are spoiled.
+    ResetThen(ConnectionFault, usize),
+    /// The connection is reset instead of an answer, and the port refuses until it is opened again.
+    ResetAndRefuse,
 }
 
 /// The `Retry-After` header of a 429.
@@ -122,10 +126,20 @@ pub(crate) enum StoreError {
     ConnectionsMax,
     CapacityQuota,
     RecordSizeMax,
+    RequestSizeMax,
+    MonthlyQuota,
+    DailyQuota,
+    NoAuth,
+    WrongPass,
+    NoPermission,
+    Misconfigured,
+    Moved,
+    CrossSlot,
+    UnknownCommand,
 }
 
 impl StoreError {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::WrongType,
         Self::OutOfMemory,
         Self::Loading,
@@ -138,6 +152,16 @@ impl StoreError {
         Self::ConnectionsMax,
         Self::CapacityQuota,
         Self::RecordSizeMax,
+        Self::RequestSizeMax,
+        Self::MonthlyQuota,
+        Self::DailyQuota,
+        Self::NoAuth,
+        Self::WrongPass,
+        Self::NoPermission,
+        Self::Misconfigured,
+        Self::Moved,
+        Self::CrossSlot,
+        Self::UnknownCommand,
     ];
 
     /// The text as it comes over the wire.
@@ -159,6 +183,18 @@ impl StoreError {
             Self::ConnectionsMax => "ERR max concurrent connections exceeded",
             Self::CapacityQuota => "ERR DB capacity quota exceeded",
             Self::RecordSizeMax => "ERR max single record size exceeded",
+            Self::RequestSizeMax => "ERR max request size exceeded. Limit: 1048576, Actual: 2097152",
+            Self::MonthlyQuota => "ERR max requests limit exceeded. Limit: 500000, Usage: 500000",
+            Self::DailyQuota => "ERR max daily request limit exceeded. Limit: 10000, Usage: 10001",
+            Self::NoAuth => "NOAUTH Authentication required.",
+            Self::WrongPass => "WRONGPASS invalid username-password pair or user is disabled.",
+            Self::NoPermission => "NOPERM this user has no permissions to run the 'hset' command",
+            Self::Misconfigured => {
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."
+            }
+            Self::Moved => "MOVED 3999 127.0.0.1:6381",
+            Self::CrossSlot => "CROSSSLOT Keys in request don't hash to the same slot",
+            Self::UnknownCommand => "ERR unknown command 'HSET', with args beginning with: ",
         }
     }
 }
@@ -212,7 +248,7 @@ impl Rule {
         self
     }
 
-    /// With the commands applied so far. Faults that change the true answer always apply all of them.
+    /// With the commands applied so far. An answer that is late, cut or miscounted then says that all of them are.
     pub(crate) fn at(mut self, stage: Stage) -> Self {
         self.stage = stage;
         self

@@ -13,6 +13,7 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod resp;
+pub(crate) mod resp_server;
 pub(crate) mod skip;
 pub(crate) mod source;
 pub(crate) mod trades;

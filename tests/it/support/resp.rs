@@ -1,4 +1,4 @@
-//! RESP2 on a socket, as the Upstash test server speaks it to Redis.
+//! RESP2 on a socket, as the test servers speak it to Redis and to clients.
 //!
 //! Written apart from the crate that barmill uses, so that the tests do not share its mistakes.
 //! Wire format: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
@@ -22,7 +22,7 @@ pub(crate) enum Reply {
     Array(Vec<Reply>),
 }
 
-/// A connection to Redis.
+/// A connection to Redis, or of a client.
 #[derive(Debug)]
 pub(crate) struct RespConnection {
     stream: BufReader<TcpStream>,
@@ -48,12 +48,54 @@ fn encode(command: &Command) -> Vec<u8> {
     bytes
 }
 
+impl Reply {
+    /// The bytes on the wire; a status goes out as a bulk string.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Nil => b"$-1\r\n".to_vec(),
+            Self::Integer(number) => format!(":{number}\r\n").into_bytes(),
+            Self::Error(text) => format!("-{text}\r\n").into_bytes(),
+            Self::Text(bytes) => {
+                [format!("${}\r\n", bytes.len()).as_bytes(), bytes.as_slice(), b"\r\n"].concat()
+            }
+            Self::Array(items) => {
+                let head = format!("*{}\r\n", items.len()).into_bytes();
+                items.iter().map(Self::encode).fold(head, |bytes, item| [bytes, item].concat())
+            }
+        }
+    }
+}
+
 impl RespConnection {
     /// Connects to a loopback port.
     pub(crate) async fn open(port: u16) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Takes over a connection that a client has opened.
+    pub(crate) fn of_client(stream: TcpStream) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Reads the commands that have come together, at least one; `None` when the client has gone.
+    pub(crate) async fn request(&mut self) -> Option<Vec<Command>> {
+        let mut commands = Vec::new();
+        while commands.is_empty() || !self.stream.buffer().is_empty() {
+            let Ok(Reply::Array(words)) = self.read().await else { return None };
+            let words = words.into_iter().map(|word| {
+                let Reply::Text(bytes) = word else { panic!("{word:?} is no word of a command") };
+                bytes
+            });
+            commands.push(words.collect());
+        }
+        Some(commands)
+    }
+
+    /// The socket, for what is no reply.
+    pub(crate) fn socket(&mut self) -> &mut TcpStream {
+        self.stream.get_mut()
     }
 
     /// Whether Redis has closed the connection, or has sent something nobody asked for.

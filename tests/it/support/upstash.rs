@@ -68,6 +68,7 @@ struct Shared {
     plan: Plan,
     knobs: Mutex<Knobs>,
     valves: Mutex<Vec<Arc<Valve>>>,
+    door: Door,
 }
 
 /// What a test may turn while the server runs.
@@ -118,6 +119,7 @@ impl UpstashOptions {
             plan: Plan::default(),
             knobs: Mutex::default(),
             valves: Mutex::default(),
+            door: door.clone(),
         });
         let served = Arc::clone(&shared);
         let host = Host::start(move || accept::run(keeper, served, acceptor));

@@ -32,24 +32,34 @@ pub(super) async fn answer(
     stage: Stage,
 ) -> Result<Response<Body>, BoxError> {
     Ok(match fault {
-        Fault::Drip { pause } => dripping(shared, truth(shared, call).await, pause),
+        Fault::Drip { pause } => dripping(shared, truth(shared, call, stage).await, pause),
         Fault::Truncated { is_length_declared } => {
-            truncated(shared, truth(shared, call).await, is_length_declared)
+            truncated(shared, truth(shared, call, stage).await, is_length_declared)
         }
-        Fault::ShortArray => respond(shared, edited(truth(shared, call).await, |items| drop(items.pop()))),
+        Fault::ShortArray => {
+            respond(shared, edited(truth(shared, call, stage).await, |items| drop(items.pop())))
+        }
         Fault::LongArray => {
             let one_more = |items: &mut Vec<Value>| items.push(json!({ "result": "OK" }));
-            respond(shared, edited(truth(shared, call).await, one_more))
+            respond(shared, edited(truth(shared, call, stage).await, one_more))
         }
         Fault::GoAwayGraceful => {
             link.retire.notify_one();
-            respond(shared, truth(shared, call).await)
+            respond(shared, truth(shared, call, Stage::AfterApply).await)
         }
-        Fault::CommandErrors { choice, error } => command_errors(shared, call, &choice, error).await,
+        Fault::CommandErrors { choice, error } => command_errors(shared, call, &choice, error, stage).await,
         Fault::RefusedStream => return Err(h2::Error::from(Reason::REFUSED_STREAM).into()),
         Fault::Reset => lost(shared, link, call, stage, Flow::Reset).await,
         Fault::GoAwayAbrupt { code } => lost(shared, link, call, stage, Flow::GoAway(code)).await,
         Fault::BlackHole => lost(shared, link, call, stage, Flow::BlackHole).await,
+        Fault::ResetThen(fault, times) => {
+            shared.knobs(|knobs| knobs.connection_faults.extend(std::iter::repeat_n(fault, times)));
+            lost(shared, link, call, stage, Flow::Reset).await
+        }
+        Fault::ResetAndRefuse => {
+            shared.door.close_soon();
+            lost(shared, link, call, stage, Flow::Reset).await
+        }
         Fault::StallBeforeHeaders => lost(shared, link, call, stage, Flow::Open).await,
         Fault::HtmlBadGateway => {
             apply(shared, call, stage).await;
@@ -76,8 +86,15 @@ pub(super) async fn answer(
     })
 }
 
-async fn truth(shared: &Shared, call: &Call) -> Answer {
-    perform(shared, call, |_, _| true).await
+/// The answer of a server that runs as many commands as the stage says, and speaks of all.
+async fn truth(shared: &Shared, call: &Call, stage: Stage) -> Answer {
+    let count = call.commands.len();
+    let applied = stage.applied_count(count);
+    if applied == count || call.kind != Kind::Pipeline {
+        return perform(shared, call, |_, _| true).await;
+    }
+    let answer = perform(shared, call, |index, _| index < applied).await;
+    edited(answer, |items| items.resize_with(count, || json!({ "result": "OK" })))
 }
 
 /// Applies as many commands as the stage says, and forgets what they answered. A transaction has no middle.
@@ -126,15 +143,23 @@ fn edited(mut answer: Answer, edit: impl FnOnce(&mut Vec<Value>)) -> Answer {
     answer
 }
 
-/// The commands that are not chosen run; the chosen ones answer with the error.
-async fn command_errors(shared: &Shared, call: &Call, choice: &Choice, error: StoreError) -> Response<Body> {
-    let run = shared.store.run(call, |index, command| !choice.picks(index, command)).await;
+/// The commands that are not chosen run; the chosen ones answer with the error, whether or not they ran.
+async fn command_errors(
+    shared: &Shared,
+    call: &Call,
+    choice: &Choice,
+    error: StoreError,
+    stage: Stage,
+) -> Response<Body> {
+    let is_run = |index, command: &_| stage == Stage::AfterApply || !choice.picks(index, command);
+    let run = shared.store.run(call, is_run).await;
     let mut applied = run.unwrap_or_default().into_iter();
     let count = u64::try_from(applied.len()).unwrap_or(u64::MAX);
     shared.counts.applied.fetch_add(count, Ordering::Relaxed);
     let outcomes = call.commands.iter().enumerate().map(|(index, command)| -> Outcome {
         let refused = || Err(error.text().to_owned());
-        if choice.picks(index, command) { refused() } else { applied.next().unwrap_or_else(refused) }
+        let outcome = if is_run(index, command) { applied.next() } else { None };
+        if choice.picks(index, command) { refused() } else { outcome.unwrap_or_else(refused) }
     });
     let outcomes = outcomes.collect();
     respond(shared, Answer::new(call, outcomes, shared.request_bytes_max))
