@@ -158,9 +158,9 @@ pub enum Session {
     Pre,
     /// 09:30-16:00 or the early close on trading days of the calendar.
     Regular,
-    /// From the close to 20:00 on trading days of the calendar.
+    /// From the close to 20:00, or to 17:00 after an early close, on trading days of the calendar.
     Post,
-    /// 04:00-20:00 on trading days of the calendar.
+    /// 04:00-20:00, or 04:00-17:00 with an early close, on trading days of the calendar.
     All,
     /// A fixed interval of every day.
     Interval(DayInterval),

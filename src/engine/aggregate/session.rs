@@ -1,8 +1,8 @@
 //! Trading sessions: wall-clock intervals of a zone, on the days the exchange is open.
 //!
 //! Regular hours of US equities are 09:30 to 16:00 in New York, with trading before from 04:00 and after
-//! until 20:00. Which days are open, and which close early, is a function the caller gives; a day it does
-//! not know has no session. Daylight saving is the zone's business.
+//! until 20:00, or until 17:00 where the close is early. Which days are open, and which close early, is a
+//! function the caller gives; a day it does not know has no session. Daylight saving is the zone's business.
 
 use super::civil::{Piece, Pieces, Span, date_of, day_span, wall_instant};
 use crate::model::Timestamp;
@@ -12,8 +12,12 @@ use std::str::FromStr;
 
 /// First minute after midnight of trading before the open.
 const PRE_OPEN: i16 = 4 * 60;
+/// Minute after midnight before which a close is early.
+const REGULAR_CLOSE: i16 = 16 * 60;
 /// Minute after midnight at which trading after the close ends.
 const POST_CLOSE: i16 = 20 * 60;
+/// The same on a day with an early close.
+const POST_CLOSE_EARLY: i16 = 17 * 60;
 const DAY_MINUTES: i16 = 24 * 60;
 
 /// Why a text is not a session.
@@ -47,9 +51,9 @@ pub enum SessionKind {
     Pre,
     /// From the open to the close.
     Regular,
-    /// From the close to 20:00.
+    /// From the close to 20:00, or to 17:00 after an early close.
     Post,
-    /// From 04:00 to 20:00.
+    /// From 04:00 to the end of [`SessionKind::Post`].
     All,
     /// Between two minutes after midnight, on every open day; the end is at most 1440.
     Custom {
@@ -158,11 +162,12 @@ impl SessionWindows {
     fn minutes_on(&self, date: Date) -> Option<(i16, i16)> {
         let (open, close) = (self.hours)(date)?;
         let minutes = |time: Time| i16::from(time.hour()) * 60 + i16::from(time.minute());
+        let post_close = if minutes(close) < REGULAR_CLOSE { POST_CLOSE_EARLY } else { POST_CLOSE };
         Some(match self.kind {
             SessionKind::Pre => (PRE_OPEN, minutes(open)),
             SessionKind::Regular => (minutes(open), minutes(close)),
-            SessionKind::Post => (minutes(close), POST_CLOSE),
-            SessionKind::All => (PRE_OPEN, POST_CLOSE),
+            SessionKind::Post => (minutes(close), post_close),
+            SessionKind::All => (PRE_OPEN, post_close),
             SessionKind::Custom { open, close } => (open, close),
         })
     }
@@ -227,6 +232,14 @@ mod tests {
         assert_eq!(session(&mut regular, "2025-12-24T15:00:00Z").as_deref(), Some(expected));
         assert_eq!(session(&mut regular, "2025-12-24T18:00:00Z"), None);
         assert_eq!(session(&mut regular, "2025-12-25T15:00:00Z"), None);
+        for (kind, expected) in [
+            (SessionKind::Post, "2025-12-24T18:00:00Z/2025-12-24T22:00:00Z"),
+            (SessionKind::All, "2025-12-24T09:00:00Z/2025-12-24T22:00:00Z"),
+        ] {
+            let mut late = SessionWindows::with_hours(kind, zone.clone(), half_day);
+            assert_eq!(session(&mut late, "2025-12-24T18:00:00Z").as_deref(), Some(expected));
+            assert_eq!(session(&mut late, "2025-12-24T22:00:00Z"), None);
+        }
         let mut custom = SessionWindows::with_hours("00:00-24:00".parse().unwrap(), zone, half_day);
         assert_eq!(session(&mut custom, "2025-12-25T15:00:00Z"), None);
     }

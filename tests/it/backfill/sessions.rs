@@ -66,6 +66,41 @@ async fn sessions_end_early_where_the_exchange_does() {
     }
 }
 
+/// The session bar ends with the session, and a replay of the whole day leaves out what the backfill did not ask for.
+#[tokio::test]
+async fn late_session_of_a_short_day_is_the_same_by_backfill_and_by_replay() {
+    let date = "2025-11-28";
+    let server = serve(&every_minute(date), speak::massive).await;
+    let mut program = Program::new("massive", &server);
+    program.set("source.massive.page_len=1000").set("bars.rules=all");
+    let asked = format!("--source massive --symbol SPY --date {date}");
+    let ran = program.run(&format!("record {asked} --out day.rec")).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for (session, start, count) in [("post", "18:00:00", 240), ("all", "09:00:00", 780)] {
+        let (backfilled, replayed) = (RedisServer::start(), RedisServer::start());
+        let specs = format!("--session {session} --bars 1m,session,1d");
+        let ran = program.run(&format!("backfill {asked} {specs} --sink {}", backfilled.url())).await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let zone = "--set bars.zone=America/New_York";
+        let ran = program.run(&format!("replay day.rec {zone} {specs} --sink {}", replayed.url())).await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let bars = |redis: &RedisServer| {
+            let mut all = dump(redis);
+            all.retain(|key, _| key.starts_with("bars:"));
+            all
+        };
+        assert_eq!(bars(&replayed), bars(&backfilled), "{session}");
+        let read = format!(
+            "bars --symbol SPY --date {date} --spec session --output csv --sink {}",
+            backfilled.url()
+        );
+        let csv = program.run(&read).await.out;
+        let window = format!("SPY,session,{date}T{start}Z,{date}T22:00:00Z,");
+        let bar = csv.lines().nth(1).unwrap();
+        assert!(bar.starts_with(&window) && bar.contains(&format!(",{count},0,final")), "{session}: {csv}");
+    }
+}
+
 #[tokio::test]
 async fn holiday_and_weekend_are_told_and_nothing_is_asked_or_written() {
     let server = serve(&[], speak::massive).await;
