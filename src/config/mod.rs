@@ -42,7 +42,7 @@ pub use settings::Config;
 pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
 pub use source::{
     AlpacaSource, BaseUrl, BinanceHistory, BinanceSource, CoinbaseInterface, CoinbaseSource, KrakenSource,
-    MassiveSource, Paging, SourceName, Sources, Word, WsUrl,
+    MassiveSource, Paging, SourceName, Sources, TickerPath, Word, WsUrl,
 };
 pub use source_key::SourceKeys;
 pub use status::{Hosts, Listen, Status};

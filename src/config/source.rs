@@ -6,6 +6,7 @@
 use super::ValueError;
 use super::section::{choice, section};
 use super::value::{Setting, Show, Value, VariableName, quoted};
+use std::net::Ipv4Addr;
 
 choice! {
     /// A venue whose history can be fetched.
@@ -45,7 +46,7 @@ impl SourceName {
 macro_rules! source {
     (
         $(#[$about:meta])*
-        $type:ident, $name:literal, $url:literal, $rate:literal, $page:literal, $pages:expr, $settle:literal,
+        $type:ident, $name:literal, $url:literal, $rate:literal, $rates:expr, $page:literal, $pages:expr, $settle:literal,
         $ws:literal, $per:literal {
             $( $(#[$doc:meta])* $key:ident : $value:ty = $default:expr; )*
         }
@@ -56,7 +57,7 @@ macro_rules! source {
                 /// Scheme, host, port and path prefix of the venue or of a proxy before it.
                 base_url: BaseUrl = BaseUrl($url.to_owned());
                 /// Requests a minute that the plan allows, retries included; for Binance weight a minute.
-                requests_per_minute: u32 = $rate, 1..=10_000_000;
+                requests_per_minute: u32 = $rate, $rates;
                 /// Trades of one page.
                 page_len: usize = $page, $pages;
                 /// Symbols fetched at the same time, 1 to 1,000; memory is two pages of each.
@@ -87,14 +88,14 @@ macro_rules! source {
 
 source! {
     /// Massive's history, or that of a proxy of it.
-    MassiveSource, "source.massive", "https://api.massive.com", 1_200, 50_000, 2..=50_000, 1_200,
+    MassiveSource, "source.massive", "https://api.massive.com", 1_200, 1..=10_000_000, 50_000, 2..=50_000, 1_200,
     "wss://socket.massive.com/stocks", 0 {
         /// The variable that holds the key; where it is this one, `POLYGON_API_KEY` is looked at as well.
         key_env: VariableName = VariableName::known("MASSIVE_API_KEY");
         /// The header that carries the key; `authorization` gets it as a bearer token, any other the key alone.
         key_header: Word = Word("authorization".to_owned());
         /// Path below the base URL; `{ticker}` stands for the symbol.
-        path: Word = Word("/v3/trades/{ticker}".to_owned());
+        path: TickerPath = TickerPath("/v3/trades/{ticker}".to_owned());
         /// Where the rows lie in the reply, as names joined by points.
         wrap: Word = Word("results".to_owned());
         /// How pages follow each other.
@@ -104,7 +105,7 @@ source! {
 
 source! {
     /// Alpaca's history.
-    AlpacaSource, "source.alpaca", "https://data.alpaca.markets", 200, 10_000, 2..=10_000, 1_200,
+    AlpacaSource, "source.alpaca", "https://data.alpaca.markets", 200, 1..=10_000_000, 10_000, 2..=10_000, 1_200,
     "wss://stream.data.alpaca.markets/v2/{feed}", 0 {
         /// The variable that holds the id of the key.
         key_id_env: VariableName = VariableName::known("APCA_API_KEY_ID");
@@ -117,7 +118,7 @@ source! {
 
 source! {
     /// Binance's spot history.
-    BinanceSource, "source.binance", "https://api.binance.com", 4_800, 1_000, 2..=1_000, 60,
+    BinanceSource, "source.binance", "https://api.binance.com", 4_800, 25..=10_000_000, 1_000, 2..=1_000, 60,
     "wss://stream.binance.com:9443/stream?timeUnit=MICROSECOND", 1_000 {
         /// The variable that holds the key, for those who have one.
         key_env: VariableName = VariableName::known("BINANCE_API_KEY");
@@ -128,7 +129,7 @@ source! {
 
 source! {
     /// Coinbase Exchange's history.
-    CoinbaseSource, "source.coinbase", "https://api.exchange.coinbase.com", 480, 1_000, 3..=1_000, 60,
+    CoinbaseSource, "source.coinbase", "https://api.exchange.coinbase.com", 480, 1..=10_000_000, 1_000, 3..=1_000, 60,
     "wss://ws-feed.exchange.coinbase.com", 200 {
         /// The interface that `ws_url` speaks.
         interface: CoinbaseInterface = CoinbaseInterface::Exchange;
@@ -137,7 +138,7 @@ source! {
 
 source! {
     /// Kraken's spot history.
-    KrakenSource, "source.kraken", "https://api.kraken.com", 60, 1_000, 2..=1_000, 60,
+    KrakenSource, "source.kraken", "https://api.kraken.com", 60, 1..=10_000_000, 1_000, 2..=1_000, 60,
     "wss://ws.kraken.com/v2", 200 {}
 }
 
@@ -206,11 +207,7 @@ impl Show for WsUrl {
 impl Setting for WsUrl {
     fn read(value: &Value) -> Result<WsUrl, ValueError> {
         let text = value.text()?;
-        let plain = text.strip_prefix("ws://");
-        let host = plain.and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let is_here = name == "localhost" || name == "[::1]" || name.parse().is_ok_and(is_loopback);
-        let is_safe = text.starts_with("wss://") || (plain.is_some() && is_here);
+        let is_safe = text.starts_with("wss://") || text.strip_prefix("ws://").is_some_and(is_here);
         if is_safe && is_word(text) && !text.contains(['@', '#']) {
             Ok(WsUrl(text.to_owned()))
         } else {
@@ -221,8 +218,15 @@ impl Setting for WsUrl {
     }
 }
 
-fn is_loopback(address: std::net::Ipv4Addr) -> bool {
-    address.is_loopback()
+/// Whether the host that an address begins with is this machine.
+fn is_here(address: &str) -> bool {
+    let host = address.split(['/', '?']).next().unwrap_or_default();
+    if host == "[::1]" || host.starts_with("[::1]:") {
+        return true;
+    }
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    let is_loopback = |address: Ipv4Addr| address.is_loopback();
+    name == "localhost" || name.parse().is_ok_and(is_loopback)
 }
 
 /// An address without user, password, query and fragment, which may hold a key.
@@ -245,8 +249,8 @@ impl Show for BaseUrl {
 impl Setting for BaseUrl {
     fn read(value: &Value) -> Result<BaseUrl, ValueError> {
         let text = value.text()?;
-        let is_web = text.starts_with("https://") || text.starts_with("http://");
-        if is_web && is_word(text) && !text.contains(['@', '?', '#']) {
+        let is_safe = text.starts_with("https://") || text.strip_prefix("http://").is_some_and(is_here);
+        if is_safe && is_word(text) && !text.contains(['@', '?', '#']) {
             Ok(BaseUrl(text.to_owned()))
         } else {
             Err(ValueError::Hidden { allowed: "https://HOST or http://127.0.0.1:PORT with a path at most" })
@@ -286,13 +290,45 @@ impl Setting for Word {
     }
 }
 
+/// A path in which `{ticker}` stands for the symbol; without it every symbol would get the same trades.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TickerPath(String);
+
+impl TickerPath {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Show for TickerPath {
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
+impl Setting for TickerPath {
+    fn read(value: &Value) -> Result<TickerPath, ValueError> {
+        let text = value.text()?;
+        if is_word(text) && text.contains("{ticker}") && !text.contains(['?', '#']) {
+            Ok(TickerPath(text.to_owned()))
+        } else {
+            Err(ValueError::NotAllowed {
+                value: text.to_owned(),
+                allowed: "a path with {ticker} in it, such as /v3/trades/{ticker}".to_owned(),
+                nearest: None,
+            })
+        }
+    }
+}
+
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BaseUrl, Setting, SourceName, Value, Word, WsUrl};
+    use super::{BaseUrl, Setting, SourceName, TickerPath, Value, Word, WsUrl};
 
     fn given(text: &str) -> Value {
         Value::Given(text.to_owned())
@@ -301,9 +337,20 @@ mod tests {
     #[test]
     fn address_that_may_hold_a_key_is_refused_unseen() {
         assert!(BaseUrl::read(&given("http://127.0.0.1:8080/proxy")).is_ok());
-        for text in
-            ["https://k@host", "https://host/?apiKey=hunter2", "https://host#k", "host", "ftp://host", ""]
-        {
+        assert!(
+            BaseUrl::read(&given("http://[::1]:1")).is_ok()
+                && BaseUrl::read(&given("https://host/x")).is_ok()
+        );
+        for text in [
+            "https://k@host",
+            "https://host/?apiKey=hunter2",
+            "https://host#k",
+            "http://host",
+            "http://127.0.0.1.evil.example/",
+            "host",
+            "ftp://host",
+            "",
+        ] {
             let error = BaseUrl::read(&given(text)).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
@@ -323,6 +370,14 @@ mod tests {
     fn word_has_no_white_space() {
         assert!(Word::read(&given("data.results")).is_ok());
         assert!(Word::read(&given("a b")).is_err() && Word::read(&given("")).is_err());
+    }
+
+    #[test]
+    fn path_names_the_symbol() {
+        assert!(TickerPath::read(&given("/polygon/{ticker}/trades")).is_ok());
+        for text in ["", "/v3/trades", "/v3/{ticker}?x=y", "/v3/{ticker} "] {
+            assert!(TickerPath::read(&given(text)).is_err(), "{text}");
+        }
     }
 
     #[test]

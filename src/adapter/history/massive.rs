@@ -66,6 +66,9 @@ type Level<'a> = HashMap<String, &'a RawValue>;
 impl Massive {
     pub(super) fn new(base: &Url, settings: &MassiveSettings) -> Result<Massive, SettingsFault> {
         in_range("massive.page_len", settings.page_len, 2, 50_000)?;
+        if !settings.path.contains("{ticker}") {
+            return Err(SettingsFault::Path { path: settings.path.clone() });
+        }
         let mut wrap: Vec<String> = settings.wrap.split('.').map(str::to_owned).collect();
         let results = wrap.pop().unwrap_or_default();
         let mut headers = HeaderMap::new();

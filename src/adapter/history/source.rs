@@ -42,6 +42,12 @@ pub enum SettingsFault {
         /// The setting.
         key: &'static str,
     },
+    /// A path that does not tell the symbols apart.
+    #[error("massive.path {path:?} has no {{ticker}} in it")]
+    Path {
+        /// The path.
+        path: String,
+    },
     /// The client cannot be built.
     #[error("HTTP client cannot be built")]
     Client(#[source] reqwest::Error),
