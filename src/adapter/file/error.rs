@@ -155,6 +155,12 @@ pub enum FileError {
         /// The cause.
         source: io::Error,
     },
+    /// A recording that would be written over.
+    #[error("write {file}, which exists; give another name, or take it away")]
+    Exists {
+        /// The file.
+        file: Arc<str>,
+    },
     /// Reading broke off: the device, or a damaged or cut compressed file.
     #[error("read {file} after {offset} decoded bytes; the file may be damaged or cut, fetch it again")]
     Read {

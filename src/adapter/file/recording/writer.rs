@@ -6,7 +6,7 @@ use crate::adapter::file::FileError;
 use crate::model::Trade;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, ErrorKind, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 use zstd::bulk::Compressor;
@@ -46,7 +46,7 @@ impl RecordingWriter {
     /// Starts a new recording.
     ///
     /// # Errors
-    /// [`FileError::Open`] when the file exists or cannot be made; [`FileError::Write`] for its header.
+    /// [`FileError::Exists`]; [`FileError::Open`] when the file cannot be made; [`FileError::Write`] for its header.
     pub fn create(path: &Path) -> Result<RecordingWriter, FileError> {
         RecordingWriter::start(path, OpenOptions::new().read(true).write(true).create_new(true))
     }
@@ -65,6 +65,9 @@ impl RecordingWriter {
         let opened = options.open(path).and_then(|file| Ok((file, Compressor::new(LEVEL)?)));
         let (file, pack) = match opened {
             Ok(opened) => opened,
+            Err(source) if source.kind() == ErrorKind::AlreadyExists => {
+                return Err(FileError::Exists { file: name });
+            }
             Err(source) => return Err(FileError::Open { file: name, source }),
         };
         match file.try_lock() {

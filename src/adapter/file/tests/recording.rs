@@ -153,7 +153,7 @@ fn second_writer_and_existing_files_are_refused() {
     let path = folder.path().join("one.rec");
     let _first = RecordingWriter::create(&path).unwrap();
     assert!(matches!(RecordingWriter::append(&path), Err(FileError::Locked { .. })));
-    assert!(matches!(RecordingWriter::create(&path), Err(FileError::Open { .. })));
+    assert!(matches!(RecordingWriter::create(&path), Err(FileError::Exists { .. })));
     let other = folder.path().join("trades.csv");
     std::fs::write(&other, stock_file(3)).unwrap();
     assert!(matches!(RecordingWriter::append(&other), Err(FileError::Corrupt { .. })));
