@@ -1,14 +1,15 @@
 //! `barmill backfill`: a venue's history becomes bars in the sink.
 
-use super::dispatch::{CommandError, complain};
+use super::dispatch::CommandError;
+use super::dry_run::Would;
 use super::plan::{Label, Plan, Step};
-use super::replay::run_summary;
-use super::{dry_run, signals, source, wire};
+use super::replay::{ending, run_summary};
+use super::{signals, source, wire};
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::history::{Coverage, HistoryFeed, Progress as Fetching};
 use barmill::cli::{BackfillArguments, Exit, FetchLines, FetchSummary, FetchedDay, Progress, Status};
 use barmill::config::{Config, Environment, SinkTarget};
-use barmill::pipeline::{End, Finished, Pipeline, Summary, WriterPorts};
+use barmill::pipeline::{Finished, Pipeline, Summary, WriterPorts};
 use barmill::port::Clock;
 use std::io::{stderr, stdout};
 use std::sync::Arc;
@@ -28,10 +29,7 @@ pub(super) async fn run(
     let config = &source::adapted(config, asked.source);
     let target = SinkTarget::resolve(config, environment)?;
     let zone = wire::zone(config, asked.source.is_us_equity())?;
-    let days = match source::ask(asked, config, &zone)? {
-        Ok(days) => days,
-        Err(error) => return Ok(complain("ask for these days", &error, Exit::Usage)),
-    };
+    let days = source::ask_for_bars(asked, config, &zone)?;
     source::tell_shut(&days, &mut stderr())?;
     let specs = config.bars.specs.as_slice();
     if days.days.is_empty() {
@@ -58,7 +56,12 @@ pub(super) async fn run(
     };
     let (Some(history), Some(store)) = (history, store) else {
         let view = wire::view_of(config, &zone, specs)?;
-        dry_run::write(&plan, config, asked.source, specs, &view, &mut stdout())?;
+        let would = Would::of(&plan, config, asked.source, &view);
+        if arguments.json {
+            would.write_json(&mut stdout())?;
+        } else {
+            would.write_text(&mut stdout())?;
+        }
         return Ok(Exit::Drained);
     };
     let ranges = plan.ranges();
@@ -79,15 +82,7 @@ pub(super) async fn run(
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
     report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;
-    Ok(exit(finished.end))
-}
-
-fn exit(end: End) -> Exit {
-    match end {
-        End::Drained => Exit::Drained,
-        End::Aborted => Exit::Aborted,
-        End::Failed(fault) => complain("backfill", &fault, Exit::Fault),
-    }
+    Ok(ending("backfill", finished))
 }
 
 /// Runs the pipeline to its end, with progress on the terminal and an ear for signals.
@@ -113,8 +108,11 @@ async fn show(progress: &Progress, fetching: &Fetching) {
     }
 }
 
-/// Joins the plan and what became of it.
+/// Joins the plan and what became of it; rows that the venue gave twice are duplicates that the pipeline never saw.
 fn fetched(plan: &Plan, coverage: &[Coverage], summary: Summary, requests: u64) -> FetchSummary {
+    let mut run = run_summary(&summary);
+    let duplicates: u64 = coverage.iter().map(|one| one.duplicates).sum();
+    (run.trades, run.duplicates) = (run.trades + duplicates, run.duplicates + duplicates);
     let mut coverage = coverage.iter();
     let day = |step: &Step| {
         let (covered_to, status, pages, trades) = match step.range.and_then(|_| coverage.next()) {
@@ -128,7 +126,7 @@ fn fetched(plan: &Plan, coverage: &[Coverage], summary: Summary, requests: u64) 
         FetchedDay { symbol, date, from, to, covered_to, status, pages, trades }
     };
     let days = plan.steps.iter().map(day).collect();
-    FetchSummary { run: run_summary(&summary), source_requests: requests, days }
+    FetchSummary { run, source_requests: requests, days }
 }
 
 fn report(

@@ -21,7 +21,7 @@ const CHART_HEIGHT: usize = 16;
 /// The sink keeps nothing that could be read.
 #[derive(Debug, thiserror::Error)]
 #[error("sink {sink} keeps no bars")]
-struct KeepsNothing {
+pub(super) struct KeepsNothing {
     sink: String,
 }
 
@@ -34,7 +34,8 @@ pub(super) async fn run(
     let target = SinkTarget::resolve(config, environment)?;
     let read = Reading { config, target, spec: arguments.spec };
     let mut rows = Vec::new();
-    for (zone, symbols) in read.zones(arguments).await? {
+    let known = read.known(arguments).await?;
+    for (zone, symbols) in read.zones(arguments, &known)? {
         let (from, to) = arguments.period().resolve(&zone)?;
         let reader = read.reader(&zone).await?;
         for date in dates(from, to, &zone) {
@@ -43,6 +44,12 @@ pub(super) async fn run(
         }
     }
     rows.sort_by_key(|row| (row.symbol, row.start));
+    for symbol in &arguments.symbols {
+        let is_known = known.get(symbol).is_some_and(|known| known.is_asked);
+        if !is_known && !rows.iter().any(|row| row.symbol == *symbol) {
+            writeln!(stderr(), "{symbol}: no {} bars in this time, and no manifest of them", arguments.spec)?;
+        }
+    }
     let mut out = stdout().lock();
     if arguments.chart {
         return Ok(chart(&rows, canvas(), &mut out)?);
@@ -50,18 +57,25 @@ pub(super) async fn run(
     Ok(render(&rows, arguments.output, &mut out)?)
 }
 
-/// Says on stderr when a day that is read is not whole.
-fn tell_part(manifest: &Manifest, arguments: &BarsArguments) -> Result<(), CommandError> {
+/// What the manifests of a symbol say.
+#[derive(Debug)]
+struct Known {
+    /// Name of the zone of its keys.
+    zone: String,
+    /// Whether one is of a day that is read, and not of the day before or after.
+    is_asked: bool,
+}
+
+/// Whether a manifest is of a day that is read; says on stderr when that one is not whole.
+fn is_asked(manifest: &Manifest, arguments: &BarsArguments) -> Result<bool, CommandError> {
     let Manifest { symbol, date, to, complete, .. } = manifest;
-    if *complete || !arguments.symbols.contains(symbol) {
-        return Ok(());
-    }
     let zone = TimeZone::get(&manifest.zone)?;
     let (from, end) = arguments.period().resolve(&zone)?;
-    if dates(from, end, &zone).any(|asked| asked == *date) {
+    let is_asked = dates(from, end, &zone).any(|asked| asked == *date);
+    if is_asked && !complete {
         writeln!(stderr(), "{symbol} {date}: not whole, covered to {to}")?;
     }
-    Ok(())
+    Ok(is_asked)
 }
 
 /// The terminal, or for a pipe a width that most readers have.
@@ -83,26 +97,40 @@ impl Reading<'_> {
         Ok(opened.reader.ok_or_else(|| KeepsNothing { sink: self.target.address() })?)
     }
 
-    /// The symbols by the zone their keys are in: the configured one, else what their manifests say, else UTC.
-    async fn zones(&self, arguments: &BarsArguments) -> Result<Vec<(TimeZone, Vec<Symbol>)>, CommandError> {
-        if let config::Zone::Named(zone) = &self.config.bars.zone {
-            return Ok(vec![(zone.clone(), arguments.symbols.clone())]);
-        }
-        let mut names: BTreeMap<Symbol, String> = BTreeMap::new();
+    /// The symbols of which a manifest speaks, with the zone of their keys; says which days are not whole.
+    async fn known(&self, arguments: &BarsArguments) -> Result<BTreeMap<Symbol, Known>, CommandError> {
+        let mut all: BTreeMap<Symbol, Known> = BTreeMap::new();
         let reader = self.reader(&TimeZone::UTC).await?;
         let (from, to) = arguments.period().resolve(&TimeZone::UTC)?;
         // No zone is a day ahead of UTC or behind it.
         let (from, to) = (from.saturating_sub(DAY_NS), to.saturating_add(DAY_NS));
         for date in dates(from, to, &TimeZone::UTC) {
             for stored in reader.manifests(self.spec, date).await? {
-                tell_part(&stored.manifest, arguments)?;
-                names.insert(stored.manifest.symbol, stored.manifest.zone);
+                let manifest = stored.manifest;
+                if arguments.symbols.contains(&manifest.symbol) {
+                    let is_asked = is_asked(&manifest, arguments)?;
+                    let known = all.entry(manifest.symbol).or_insert(Known { zone: String::new(), is_asked });
+                    known.zone = manifest.zone;
+                    known.is_asked |= is_asked;
+                }
             }
+        }
+        Ok(all)
+    }
+
+    /// The symbols by the zone their keys are in: the configured one, else what their manifests say, else UTC.
+    fn zones(
+        &self,
+        arguments: &BarsArguments,
+        known: &BTreeMap<Symbol, Known>,
+    ) -> Result<Vec<(TimeZone, Vec<Symbol>)>, CommandError> {
+        if let config::Zone::Named(zone) = &self.config.bars.zone {
+            return Ok(vec![(zone.clone(), arguments.symbols.clone())]);
         }
         let mut zones: BTreeMap<String, Vec<Symbol>> = BTreeMap::new();
         for &symbol in &arguments.symbols {
-            let name = names.remove(&symbol).unwrap_or_else(|| "UTC".to_owned());
-            zones.entry(name).or_default().push(symbol);
+            let name = known.get(&symbol).map_or("UTC", |known| known.zone.as_str());
+            zones.entry(name.to_owned()).or_default().push(symbol);
         }
         let resolved = |(name, symbols): (String, Vec<Symbol>)| Ok((TimeZone::get(&name)?, symbols));
         zones.into_iter().map(resolved).collect()

@@ -1,10 +1,12 @@
 //! From a prepared command to its exit code.
 
+use super::bars::KeepsNothing;
 use super::plan::Mixed;
+use super::source::{AskError, Unusable};
 use super::wire::WireError;
 use super::{backfill, bars, check, reconcile, record, replay, run, simulate, spool};
-use barmill::cli::{self, Command, Exit, Prepared, Progress};
-use barmill::config::Environment;
+use barmill::cli::{self, Command, Exit, PeriodError, Prepared, Progress};
+use barmill::config::{Environment, SecretError};
 use std::error::Error;
 use std::io::stderr;
 
@@ -62,13 +64,23 @@ pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> 
 
 /// A config that only the parts themselves find wrong is a wrong config all the same.
 fn exit_of(error: &CommandError) -> Exit {
-    if error.is::<Mixed>() {
+    let is_usage = error.is::<Mixed>()
+        || error.is::<AskError>()
+        || error.is::<PeriodError>()
+        || error.is::<Unusable>()
+        || error.is::<SecretError>()
+        || error.is::<KeepsNothing>();
+    if is_usage {
         return Exit::Usage;
     }
     match error.downcast_ref::<WireError>() {
-        Some(WireError::Url(_) | WireError::Template(_) | WireError::View(_) | WireError::UnknownZone) => {
-            Exit::Usage
-        }
+        Some(
+            WireError::Url(_)
+            | WireError::Template(_)
+            | WireError::View(_)
+            | WireError::UnknownZone
+            | WireError::Hours { .. },
+        ) => Exit::Usage,
         Some(WireError::Open(_) | WireError::Rules(_) | WireError::Zone(_)) | None => Exit::Fault,
     }
 }

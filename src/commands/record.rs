@@ -38,12 +38,13 @@ pub(super) async fn run(
     let asked = &arguments.asked;
     let config = &source::adapted(config, asked.source);
     let zone = wire::zone(config, asked.source.is_us_equity())?;
-    let days = match source::ask(asked, config, &zone)? {
-        Ok(days) => days,
-        Err(error) => return Ok(complain("ask for these days", &error, Exit::Usage)),
-    };
+    let days = source::ask(asked, config, &zone)?;
     source::tell_shut(&days, &mut stderr())?;
     if days.days.is_empty() {
+        if arguments.json {
+            FetchSummary { run: RunSummary::default(), source_requests: 0, days: Vec::new() }
+                .write_json(&mut stdout())?;
+        }
         return Ok(Exit::Drained);
     }
     let history = source::open(config, asked.source, environment)?;
@@ -58,8 +59,10 @@ pub(super) async fn run(
     let coverage = feed.coverage();
     let is_whole = matches!(ending, Ending::Whole) && coverage.iter().all(|one| one.is_complete);
     tokio::task::spawn_blocking(move || if is_whole { writer.finish() } else { writer.flush() }).await??;
+    let duplicates = coverage.iter().map(|one| one.duplicates).sum();
     let run = RunSummary {
-        trades: coverage.iter().map(|one| one.trades).sum(),
+        trades: coverage.iter().map(|one| one.trades + one.duplicates).sum(),
+        duplicates,
         malformed: feed.stats().malformed,
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..RunSummary::default()
@@ -70,7 +73,7 @@ pub(super) async fn run(
         fetched.write_json(&mut stdout())?;
     } else {
         fetched.write_table(&mut stderr())?;
-        tell(&arguments.out.display().to_string(), config, &zone, fetched.run.trades)?;
+        tell(&arguments.out.display().to_string(), config, &zone, fetched.run.trades - duplicates)?;
     }
     Ok(match ending {
         Ending::Whole | Ending::Stopped => Exit::Drained,

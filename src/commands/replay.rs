@@ -68,14 +68,19 @@ pub(super) async fn run(
     };
     progress.finish();
     report(&finished, arguments.json, config, &target)?;
-    Ok(match finished.end {
+    Ok(ending("replay", finished))
+}
+
+/// The exit code of a run that ends by itself; says what went wrong.
+pub(super) fn ending(action: &str, finished: Finished) -> Exit {
+    match finished.end {
         End::Drained if finished.summary.dead_letters > 0 => {
-            complain("replay", &Refused { items: finished.summary.dead_letters }, Exit::Fault)
+            complain(action, &Refused { items: finished.summary.dead_letters }, Exit::Fault)
         }
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,
-        End::Failed(fault) => complain("replay", &fault, Exit::Fault),
-    })
+        End::Failed(fault) => complain(action, &fault, Exit::Fault),
+    }
 }
 
 /// Names this replay by everything that decides its updates, so that the same command goes on after a crash.

@@ -3,15 +3,15 @@
 use super::dispatch::CommandError;
 use super::wire;
 use barmill::adapter::history::{
-    BinanceTrades, HistorySettings, HistorySource, MassivePaging, SymbolRange, VenueSettings,
+    BinanceTrades, HistorySettings, HistorySource, MassivePaging, SettingsFault, SymbolRange, VenueSettings,
 };
-use barmill::cli::AskedArguments;
+use barmill::cli::{AskedArguments, PeriodError};
 use barmill::config::{
     self, BinanceHistory, Config, Environment, Paging, Session, SourceKeys, SourceName, Sources,
 };
-use barmill::engine::asked::{Asked, AskedDay, Hours, Shut};
+use barmill::engine::asked::{Asked, AskedDay, CutBar, Hours, Shut};
 use barmill::engine::calendar::{Calendar, CalendarError, SessionKind};
-use barmill::{Origin, Symbol, Timestamp};
+use barmill::{BarSpec, Origin, Symbol, Timestamp};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::io::Write;
@@ -21,8 +21,30 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     /// A day that the calendar does not know.
-    #[error("bars.assume_normal_days is false")]
-    Calendar(#[from] CalendarError),
+    #[error("{0}; bars.assume_normal_days = true takes its weekdays for normal days")]
+    Calendar(CalendarError),
+    /// An end that is none.
+    #[error(transparent)]
+    Period(#[from] PeriodError),
+    /// A bar that would be written with some of its trades only.
+    #[error(
+        "{at} lies inside a {spec} bar, which would be written with a part of its trades; ask from the start of a bar to \
+         the end of one"
+    )]
+    Cut {
+        /// Its spec.
+        spec: BarSpec,
+        /// The end of the interval.
+        at: Timestamp,
+    },
+}
+
+/// Settings that cannot work together, of a source that is named.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings or the key of source {name} cannot be used")]
+pub(super) struct Unusable {
+    name: SourceName,
+    source: SettingsFault,
 }
 
 /// Opens a source; connects to nothing.
@@ -36,7 +58,7 @@ pub(super) fn open(
     settings.batch_len_max = config.replay.batch_len_max;
     settings.skip_malformed = config.replay.on_bad_row == config::OnBadRow::Skip;
     settings.seed = u64::from(std::process::id());
-    Ok(HistorySource::new(&settings)?)
+    Ok(HistorySource::new(&settings).map_err(|source| Unusable { name, source })?)
 }
 
 macro_rules! common {
@@ -154,24 +176,35 @@ pub(super) fn origin(config: &Config, name: SourceName) -> Origin {
 }
 
 /// The days asked for, in the zone of the run.
-pub(super) fn ask(
-    arguments: &AskedArguments,
-    config: &Config,
-    zone: &TimeZone,
-) -> Result<Result<Asked, AskError>, CommandError> {
-    let hours = hours(arguments.source.is_us_equity(), config, zone)?;
+pub(super) fn ask(arguments: &AskedArguments, config: &Config, zone: &TimeZone) -> Result<Asked, AskError> {
+    let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(AskError::Calendar)?;
     let mut asked = Asked::default();
     for period in arguments.periods() {
         let (from, to) = period.resolve(zone)?;
-        if let Err(error) = hours.ask(from, to, &mut asked) {
-            return Ok(Err(error.into()));
+        hours.ask(from, to, &mut asked).map_err(AskError::Calendar)?;
+    }
+    Ok(asked)
+}
+
+/// The days asked for, none of which cuts a bar.
+pub(super) fn ask_for_bars(
+    arguments: &AskedArguments,
+    config: &Config,
+    zone: &TimeZone,
+) -> Result<Asked, AskError> {
+    let asked = ask(arguments, config, zone)?;
+    let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(AskError::Calendar)?;
+    for day in &asked.days {
+        let cut = hours.cut(day, config.bars.specs.as_slice()).map_err(AskError::Calendar)?;
+        if let Some(CutBar { spec, at }) = cut {
+            return Err(AskError::Cut { spec, at });
         }
     }
-    Ok(Ok(asked))
+    Ok(asked)
 }
 
 /// The hours that the config asks for, in the market of US equities or in one that never closes.
-pub(super) fn hours(is_us_equity: bool, config: &Config, zone: &TimeZone) -> Result<Hours, CommandError> {
+pub(super) fn hours(is_us_equity: bool, config: &Config, zone: &TimeZone) -> Result<Hours, CalendarError> {
     let calendar = if is_us_equity {
         let calendar = Calendar::us_equities()?;
         if config.bars.assume_normal_days { calendar.assume_normal() } else { calendar }

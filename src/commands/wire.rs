@@ -59,6 +59,17 @@ pub(super) enum WireError {
         "the zone that the bars were written in is not known, say it as in --set bars.zone=America/New_York"
     )]
     UnknownZone,
+    /// Hours of the exchanges, in a zone that is not theirs.
+    #[error(
+        "session {session} is that of the US exchanges, whose hours are in {NEW_YORK}, and the bars are in {zone}; set \
+         bars.zone={NEW_YORK}, or give hours of {zone} as HH:MM-HH:MM"
+    )]
+    Hours {
+        /// The session.
+        session: config::Session,
+        /// The zone.
+        zone: String,
+    },
     /// The zone data of this program has no New York.
     #[error("zone {NEW_YORK} is not in the time zone data")]
     Zone(#[source] jiff::Error),
@@ -80,8 +91,19 @@ pub(super) enum Tempo {
     Live,
 }
 
-/// The run's zone: the configured one, else that of the source.
+/// The run's zone: the configured one, else that of the source. The exchanges' sessions have one zone only.
 pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
+    let zone = zone_of_keys(config, is_us_equity)?;
+    let session = config.bars.session;
+    let is_named = !matches!(session, config::Session::AllHours | config::Session::Interval(_));
+    let name = zone.iana_name().unwrap_or("UTC");
+    if is_named && !matches!(name, NEW_YORK | "US/Eastern") {
+        return Err(WireError::Hours { session, zone: name.to_owned() });
+    }
+    Ok(zone)
+}
+
+fn zone_of_keys(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
     match &config.bars.zone {
         config::Zone::Named(zone) => Ok(zone.clone()),
         config::Zone::Source if is_us_equity => TimeZone::get(NEW_YORK).map_err(WireError::Zone),
@@ -95,7 +117,7 @@ pub(super) fn zone_of_state(config: &Config) -> Result<TimeZone, WireError> {
     match &config.bars.zone {
         config::Zone::Source if sources.is_empty() => Err(WireError::UnknownZone),
         config::Zone::Named(_) | config::Zone::Source => {
-            zone(config, sources.iter().any(|name| name.is_us_equity()))
+            zone_of_keys(config, sources.iter().any(|name| name.is_us_equity()))
         }
     }
 }

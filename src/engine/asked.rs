@@ -4,7 +4,8 @@
 //! business. Deliberately knows no symbol and no venue.
 
 use super::calendar::{Calendar, CalendarError, SessionDay, SessionKind};
-use crate::model::Timestamp;
+use super::resume::floor;
+use crate::model::{BarSpec, Timestamp};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
@@ -37,6 +38,15 @@ pub struct Asked {
     pub days: Vec<AskedDay>,
     /// What is not.
     pub shut: Vec<(Date, Shut)>,
+}
+
+/// A bar of which an interval asks for a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutBar {
+    /// Its spec.
+    pub spec: BarSpec,
+    /// The end of the interval that lies inside it.
+    pub at: Timestamp,
 }
 
 /// The hours of a market.
@@ -74,6 +84,29 @@ impl Hours {
         Ok(())
     }
 
+    /// The first bar of which a day asks for a part, so that it would be written with some of its trades only.
+    ///
+    /// The ends of a session cut no bar, since a bar holds the trades of its session; those of a day without sessions
+    /// do in a market that never closes. Bars that trades cut begin anywhere.
+    ///
+    /// # Errors
+    /// [`CalendarError::OutsideRange`] for a day that the calendar does not know.
+    pub fn cut(&self, day: &AskedDay, specs: &[BarSpec]) -> Result<Option<CutBar>, CalendarError> {
+        let Ok((open, close)) = self.session(day.date)? else { return Ok(None) };
+        let is_seamless = self.kind.is_none() && self.calendar.is_always_open();
+        let is_cut = |spec: BarSpec, at: Timestamp| {
+            let is_edge = at == open || at == close;
+            match spec {
+                BarSpec::Time(interval) => (is_seamless || !is_edge) && floor(at, interval.get()) != at,
+                BarSpec::Day | BarSpec::Session => !is_edge,
+                BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => false,
+            }
+        };
+        let ends = [day.from, day.to].into_iter();
+        let mut places = ends.flat_map(|at| specs.iter().map(move |&spec| CutBar { spec, at }));
+        Ok(places.find(|place| is_cut(place.spec, place.at)))
+    }
+
     fn session(&self, date: Date) -> Result<Result<(Timestamp, Timestamp), Shut>, CalendarError> {
         match self.calendar.session(date)? {
             SessionDay::Weekend => return Ok(Err(Shut::Weekend)),
@@ -100,9 +133,9 @@ impl Hours {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, Hours, Shut};
+    use super::{Asked, AskedDay, Hours, Shut};
     use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
-    use crate::model::Timestamp;
+    use crate::model::{BarSpec, Timestamp};
     use jiff::civil::{Date, Time, date, time};
     use jiff::tz::TimeZone;
 
@@ -190,6 +223,30 @@ mod tests {
         hours.ask(from, to, &mut asked).unwrap();
         assert_eq!((asked.days.len(), asked.days[0].from), (1, from));
         assert_eq!(asked.shut, [(date(2025, 7, 2), Shut::Outside)]);
+    }
+
+    #[test]
+    fn interval_that_cuts_a_bar_is_told_and_a_session_cuts_none() {
+        let specs = |text: &str| text.split(',').map(|spec| spec.parse().unwrap()).collect::<Vec<BarSpec>>();
+        let cut = |hours: &Hours, date: &str, (from, to): (&str, &str), text: &str| {
+            let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+            let day = AskedDay { date: date.parse().unwrap(), from, to };
+            let cut = hours.cut(&day, &specs(text)).unwrap();
+            cut.map_or_else(String::new, |cut| format!("{} {}", cut.spec, cut.at))
+        };
+        let regular = new_york(Some(SessionKind::Regular));
+        let day = "2025-07-01";
+        let whole = ("2025-07-01T13:30:00Z", "2025-07-01T20:00:00Z");
+        assert_eq!(cut(&regular, day, whole, "1m,1h,4h,1d,session,tick:9"), "");
+        let part = ("2025-07-01T13:30:00Z", "2025-07-01T14:31:00Z");
+        assert_eq!(cut(&regular, day, part, "1m,tick:9"), "");
+        assert_eq!(cut(&regular, day, part, "1m,5m"), "5m 2025-07-01T14:31:00Z");
+        assert_eq!(cut(&regular, day, part, "session"), "session 2025-07-01T14:31:00Z");
+        let (zone, calendar) = (TimeZone::get("Asia/Kolkata").unwrap(), Calendar::always_open());
+        let crypto = Hours { calendar, kind: None, zone };
+        let night = ("2025-06-30T18:30:00Z", "2025-07-01T18:30:00Z");
+        assert_eq!(cut(&crypto, day, night, "1m,15m,1d"), "");
+        assert_eq!(cut(&crypto, day, night, "1h"), "1h 2025-06-30T18:30:00Z");
     }
 
     #[test]

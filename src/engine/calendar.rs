@@ -21,7 +21,7 @@ const POST_CLOSE_EARLY: Time = time(17, 0, 0, 0);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CalendarError {
     /// The date is before or after the years of the data.
-    #[error("no calendar for {date}, it covers {first} to {last}; allow normal days to go on without")]
+    #[error("no calendar for {date}, it covers {first} to {last}")]
     OutsideRange {
         /// The date asked for.
         date: Date,
@@ -108,6 +108,11 @@ impl Calendar {
     /// A market that trades every day from midnight to midnight, such as crypto in UTC.
     pub const fn always_open() -> Calendar {
         Calendar { special: None, assume_normal: false }
+    }
+
+    /// Whether the market never closes.
+    pub const fn is_always_open(&self) -> bool {
+        self.special.is_none()
     }
 
     /// Takes every weekday outside the years of the data for a normal day instead of refusing it.

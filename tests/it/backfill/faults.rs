@@ -125,6 +125,19 @@ async fn repeated_rows_change_no_bar() {
         })
     };
     spoiled(false, fault, None).await;
+    let own = prints();
+    let server = Server::start(move |hit| fault(hit, speak::massive(&own, hit))).await;
+    let asked = format!("--source massive --symbol AAPL --date {DAY} --session regular --json");
+    let program = Program::new("massive", &server);
+    for line in [format!("backfill {asked} --sink null:"), format!("record {asked} --out x.rec")] {
+        let ran = program.run(&line).await;
+        let summary: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        let trades = &summary["days"][0]["trades"];
+        assert_eq!(
+            (trades, &summary["duplicates"], &summary["trades"]),
+            (&250.into(), &250.into(), &500.into())
+        );
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod origin;
 mod program;
 mod reads;
 mod recorded;
+mod refused;
 mod sessions;
 mod stops;
 mod venue_faults;
