@@ -11,44 +11,63 @@ use crate::model::{Timestamp, WriteItem};
 use crate::port::{
     Changes, Clock, Committed, DeadLetter, Position, RecentBar, SpoolStats, StateError, StateStore,
 };
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, Shared};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use tokio::sync::OnceCell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The file as it is opened. Whoever waits for it drives it on: a caller that is not polled holds up no other.
+type Opening = Shared<BoxFuture<'static, Result<Arc<StateDb>, StateError>>>;
 
 /// A [`StateDb`] that is opened when it is first needed.
 #[derive(Debug)]
 pub struct LazyState {
     settings: StateSettings,
     clock: Arc<dyn Clock>,
-    db: OnceCell<StateDb>,
+    opening: Mutex<Option<Opening>>,
 }
 
 impl LazyState {
     /// Makes the store; touches no file.
     pub fn new(settings: StateSettings, clock: Arc<dyn Clock>) -> LazyState {
-        LazyState { settings, clock, db: OnceCell::new() }
+        LazyState { settings, clock, opening: Mutex::new(None) }
     }
 
     fn file(&self) -> PathBuf {
         self.settings.folder.join(STATE_FILE)
     }
 
-    async fn open(&self) -> Result<&StateDb, StateError> {
-        let opening = || async {
-            let (settings, now) = (self.settings.clone(), self.clock.now());
+    async fn open(&self) -> Result<Arc<StateDb>, StateError> {
+        let opening = self.with(|opening| opening.get_or_insert_with(|| self.begin()).clone());
+        let opened = opening.clone().await;
+        if opened.is_err() {
+            // The next call tries again, unless another has begun already.
+            self.with(|current| current.take_if(|current| current.ptr_eq(&opening)));
+        }
+        opened
+    }
+
+    fn begin(&self) -> Opening {
+        let (settings, now, file) = (self.settings.clone(), self.clock.now(), self.file());
+        let opening = async move {
             let opened = tokio::task::spawn_blocking(move || StateDb::open(&settings, now)).await;
-            let lost =
-                |error| StateError::Io { file: self.file(), source: Arc::new(io::Error::other(error)) };
-            Ok(opened.map_err(lost)??.state)
+            let lost = |error| StateError::Io { file, source: Arc::new(io::Error::other(error)) };
+            Ok(Arc::new(opened.map_err(lost)??.state))
         };
-        self.db.get_or_try_init(opening).await
+        opening.boxed().shared()
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Option<Opening>) -> T) -> T {
+        act(&mut self.opening.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_begun(&self) -> bool {
+        self.with(|opening| opening.is_some())
     }
 
     /// The store, if there is anything that could be read.
-    async fn existing(&self) -> Result<Option<&StateDb>, StateError> {
-        if !self.db.initialized() && !self.file().exists() {
+    async fn existing(&self) -> Result<Option<Arc<StateDb>>, StateError> {
+        if !self.is_begun() && !self.file().exists() {
             return Ok(None);
         }
         self.open().await.map(Some)
@@ -139,13 +158,7 @@ impl StateStore for LazyState {
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StateError>> {
-        async move {
-            match self.db.get() {
-                Some(db) => db.close().await,
-                None => Ok(()),
-            }
-        }
-        .boxed()
+        async move { if self.is_begun() { self.open().await?.close().await } else { Ok(()) } }.boxed()
     }
 }
 
@@ -155,8 +168,9 @@ mod tests {
     use crate::adapter::state::StateSettings;
     use crate::engine::testing::update;
     use crate::model::{BarState, Timestamp, WriteItem};
-    use crate::port::{Clock, StateStore};
+    use crate::port::{Changes, Clock, StateStore};
     use std::sync::Arc;
+    use std::time::Duration;
 
     #[derive(Debug)]
     struct Epoch;
@@ -180,5 +194,29 @@ mod tests {
         let second = state();
         assert_eq!(second.spool_front(10).await.unwrap(), [(0, item)]);
         second.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_is_not_polled_holds_up_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = LazyState::new(StateSettings::new(folder.path().to_owned()), Arc::new(Epoch));
+        let mut first = state.commit(Changes::default());
+        assert!(futures::poll!(&mut first).is_pending(), "the file is being opened");
+        let second = tokio::time::timeout(Duration::from_mins(1), state.commit(Changes::default())).await;
+        second.expect("the second is served").unwrap();
+        first.await.unwrap();
+        state.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_could_not_be_had_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = || LazyState::new(StateSettings::new(folder.path().to_owned()), Arc::new(Epoch));
+        let (holder, waiter) = (state(), state());
+        holder.commit(Changes::default()).await.unwrap();
+        assert!(waiter.commit(Changes::default()).await.is_err(), "another has the folder");
+        holder.close().await.unwrap();
+        waiter.commit(Changes::default()).await.unwrap();
+        waiter.close().await.unwrap();
     }
 }
