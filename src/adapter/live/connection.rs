@@ -40,8 +40,19 @@ pub(super) struct Shared {
     pub(super) tap: Option<Arc<dyn FrameTap>>,
     /// The origin of the feed's clock.
     pub(super) epoch: Instant,
-    /// Whether connections are to be closed and not opened.
-    pub(super) hold: watch::Receiver<bool>,
+    /// Whether connections may be open.
+    pub(super) door: watch::Receiver<Door>,
+}
+
+/// Whether connections may be open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// They may.
+    Open,
+    /// Not before the consumer catches up.
+    Held,
+    /// Never again: the feed ends.
+    Shut,
 }
 
 /// One connection.
@@ -61,7 +72,7 @@ pub(super) struct Connection {
 }
 
 enum Turn {
-    Held,
+    Closed,
     Changed,
     Time,
     Received(Result<Inbound, LiveFault>),
@@ -128,7 +139,7 @@ impl Connection {
     async fn open(&mut self) -> Result<(), LiveFault> {
         sleep_until(self.open_at).await;
         // A dropped sender means that nobody holds.
-        let _is_told = self.shared.hold.wait_for(|is_held| !is_held).await.is_ok();
+        let _is_told = self.shared.door.wait_for(|door| *door == Door::Open).await.is_ok();
         let symbols = match &mut self.symbols {
             Some(symbols) => {
                 // Without symbols there is nothing to connect for.
@@ -154,7 +165,8 @@ impl Connection {
                 return Ok(());
             }
             match self.next_turn().await {
-                Turn::Held => return Err(LiveFault::Held),
+                Turn::Closed if *self.shared.door.borrow() == Door::Shut => return Err(LiveFault::Left),
+                Turn::Closed => return Err(LiveFault::Held),
                 Turn::Time => {
                     // What waits in the socket was not late; we were.
                     self.read_on(events)?;
@@ -170,10 +182,10 @@ impl Connection {
     async fn next_turn(&mut self) -> Turn {
         let Some((socket, session)) = &mut self.link else { return Turn::Time };
         let deadline = self.shared.epoch + session.deadline();
-        let (hold, symbols) = (&mut self.shared.hold, &mut self.symbols);
+        let (door, symbols) = (&mut self.shared.door, &mut self.symbols);
         tokio::select! {
             biased;
-            Ok(_) = hold.wait_for(|is_held| *is_held) => Turn::Held,
+            Ok(_) = door.wait_for(|door| *door != Door::Open) => Turn::Closed,
             true = changed(symbols) => Turn::Changed,
             () = sleep_until(deadline) => Turn::Time,
             received = socket.receive() => Turn::Received(received),
@@ -223,6 +235,9 @@ impl Connection {
                 self.backoff.reset();
             }
             self.note_stall(&session, &fault);
+        }
+        if matches!(fault, LiveFault::Left) {
+            return Report::Down(fault);
         }
         if fault.remedy() == Remedy::Fatal && !self.is_ghost(&fault) {
             return Report::Ended(fault);

@@ -4,7 +4,7 @@
 //! what they miss is fetched when there is room. One task, one loop: wait, decide, respond.
 
 use super::changes::Changes;
-use super::connection::{Report, Shared};
+use super::connection::{Door, Report, Shared};
 use super::continuity::Continuity;
 use super::event::Event;
 use super::fault::LiveFault;
@@ -38,7 +38,7 @@ type Answer = (Symbol, Result<GapFill, GapError>);
 pub struct LiveDriver {
     settings: Arc<LiveSettings>,
     shared: Shared,
-    hold: watch::Sender<bool>,
+    door: watch::Sender<Door>,
     /// The places in `continuity` that each connection carries; `None` for all.
     carried: Vec<Option<Vec<usize>>>,
     /// The symbols of each connection that does not carry all.
@@ -74,7 +74,7 @@ enum Turn {
 impl LiveDriver {
     pub(super) fn new(
         shared: Shared,
-        hold: watch::Sender<bool>,
+        door: watch::Sender<Door>,
         symbols: &LiveSymbols,
         archive: Arc<dyn GapSource>,
         (outlet, reload): (mpsc::Sender<Result<Delivery, FeedError>>, mpsc::Receiver<Reload>),
@@ -84,7 +84,7 @@ impl LiveDriver {
         let mut driver = LiveDriver {
             continuity: Continuity::new(&settings.gaps, settings.is_contiguous(), settings.resolution_ns()),
             shared,
-            hold,
+            door,
             carried: Vec::new(),
             wanted: Vec::new(),
             reload,

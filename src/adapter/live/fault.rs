@@ -57,6 +57,9 @@ pub enum LiveFault {
     /// Closed on purpose, as the consumer is too slow.
     #[error("connection was closed until the consumer catches up")]
     Held,
+    /// Closed on purpose, as the feed ends.
+    #[error("feed ends")]
+    Left,
     /// Closed on purpose, as it is to carry other symbols.
     #[error("connection is made anew for other symbols")]
     Changed,
@@ -70,7 +73,7 @@ impl LiveFault {
     pub fn remedy(&self) -> Remedy {
         match self {
             LiveFault::Refused(refusal) => refusal.kind.remedy(),
-            LiveFault::Http { status: 400 | 401 | 403 | 404 } | LiveFault::Gone => Remedy::Fatal,
+            LiveFault::Http { status: 400 | 401 | 403 | 404 | 451 } | LiveFault::Gone => Remedy::Fatal,
             LiveFault::Http { .. }
             | LiveFault::Socket(_)
             | LiveFault::Closed { .. }
@@ -79,6 +82,7 @@ impl LiveFault {
             | LiveFault::Stalled { .. }
             | LiveFault::Expired { .. }
             | LiveFault::Changed
+            | LiveFault::Left
             | LiveFault::Held => Remedy::Reconnect,
         }
     }

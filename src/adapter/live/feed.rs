@@ -1,6 +1,6 @@
 //! The live feed as the pipeline sees it.
 
-use super::connection::Shared;
+use super::connection::{Door, Shared};
 use super::driver::LiveDriver;
 use super::fault::LiveFault;
 use super::ledger::GapStats;
@@ -137,7 +137,7 @@ impl LiveFeed {
         settings.check(symbols)?;
         let dialer = Dialer::new(&settings)?;
         let name = settings.name().to_owned();
-        let (hold, hold_view) = watch::channel(false);
+        let (door, door_view) = watch::channel(Door::Open);
         let (outlet, inlet) = mpsc::channel(BATCHES_READY_MAX);
         let shared = Shared {
             settings: Arc::new(settings),
@@ -145,10 +145,10 @@ impl LiveFeed {
             clock: parts.clock,
             tap: parts.tap,
             epoch: Instant::now(),
-            hold: hold_view,
+            door: door_view,
         };
         let (reload, reloads) = mpsc::channel(1);
-        let driver = LiveDriver::new(shared, hold, symbols, parts.archive, (outlet, reloads));
+        let driver = LiveDriver::new(shared, door, symbols, parts.archive, (outlet, reloads));
         let stats = driver.stats();
         Ok(LiveFeed {
             name,

@@ -90,6 +90,21 @@ fn of_sources(text: &mut Text, state: &State, sources: &[SourceView], now: Times
     });
     each("gaps_total", "counter", "Holes that stay open; their bars are marked.", &|one| one.1.gaps.unfilled);
     each("fetched_trades_total", "counter", "Trades that came from history.", &|one| one.1.gaps.fetched);
+    each("feed_duplicates_total", "counter", "Trades that a source brought again; left out.", &|one| {
+        one.1.gaps.duplicates
+    });
+    each(
+        "lost_messages_total",
+        "counter",
+        "Messages that a source says it sent and that did not come.",
+        &|one| one.1.lost_messages,
+    );
+    each(
+        "refetched_trades_total",
+        "counter",
+        "Live trades without room behind a hole, fetched later.",
+        &|one| one.1.gaps.dropped,
+    );
     each("backlog_trades", "gauge", "Trades of a source that wait for the aggregation.", &|one| {
         size(one.1.backlog_len)
     });

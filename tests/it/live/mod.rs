@@ -9,5 +9,5 @@ mod faults;
 mod quiet;
 mod recorded;
 pub(crate) mod venue;
-mod wire;
+pub(crate) mod wire;
 pub(crate) mod world;

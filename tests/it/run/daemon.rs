@@ -1,8 +1,7 @@
-//! Catch-up and live trades give the bars of a replay, also after `kill -9`; a refused key ends the run once.
+//! Catch-up and live trades give the bars of a replay, also after `kill -9`.
 
 use super::stage::{FAULTS, archive, arguments, bars, replayed, wait_for, world};
 use crate::live::venue::{self, Faults};
-use crate::live::world::{Kind, World};
 use crate::support::program::Program;
 use crate::support::redis::RedisServer;
 use std::sync::Arc;
@@ -59,39 +58,4 @@ async fn killed_and_started_again_it_ends_as_if_never_killed() {
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert_eq!(bars(&redis), expected);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn refused_key_ends_the_run_with_one_connection_and_a_clear_line() {
-    let refusal = r#"[{"ev":"status","status":"auth_failed","message":"authentication failed"}]"#;
-    let world = World::new(Kind::Massive, 10);
-    let faults = Faults { refusal: Some(refusal), ..Faults::default() };
-    let venue = venue::start(Arc::clone(&world), faults, 1).await;
-    let program = Program::new().env("MASSIVE_API_KEY", "canary-2f9c-key");
-    let address = format!("source.massive.ws_url={}", venue.url);
-    let line = ["run", "--source", "massive", "--symbol", "AAA", "--sink", "null:", "--catch-up", "none"];
-    let ended = program.run(&[&line[..], &["--set", &address]].concat());
-    assert_eq!(ended.code, Some(1), "{}", ended.err);
-    let told = "venue refuses: auth_failed: authentication failed; check the key";
-    assert!(ended.err.contains(told), "{}", ended.err);
-    assert!(!ended.err.contains("canary") && !ended.out.contains("canary"));
-    assert_eq!(venue.connections.load(Ordering::Relaxed), 1);
-}
-
-#[test]
-fn symbols_that_do_not_fit_their_sources_are_told_with_the_usage_code() {
-    let program = Program::new();
-    let cases = [
-        ("--source binance", "source binance has no symbol"),
-        ("--source binance,kraken --symbol A", "symbol \"A\" has no source"),
-        ("--source binance,massive --symbol binance:A,massive:B", "markets in different zones"),
-        ("--symbol A", "no source is named"),
-    ];
-    for (line, told) in cases {
-        let line: Vec<&str> =
-            std::iter::once("run").chain(line.split(' ')).chain(["--sink", "null:"]).collect();
-        let ended = program.run(&line);
-        assert_eq!(ended.code, Some(2), "{}", ended.err);
-        assert!(ended.err.contains(told), "{}", ended.err);
-    }
 }

@@ -6,4 +6,12 @@ mod daemon;
 mod operation;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod packaging;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod sources;
 mod stage;
+#[cfg(test)]
+mod updates;

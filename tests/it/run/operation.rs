@@ -4,6 +4,7 @@ use super::stage::{PATIENCE, archive, arguments, bars, replayed, wait_for, world
 use crate::live::venue::{self, Faults};
 use crate::support::program::{Program, Running};
 use crate::support::redis::RedisServer;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
@@ -16,7 +17,7 @@ fn start(program: &Program, line: &[String]) -> Running {
 }
 
 /// The address in the log line that tells it.
-fn pages(running: &mut Running) -> String {
+pub(super) fn pages(running: &mut Running) -> String {
     let line = running.err_line("status pages are served");
     let (_, address) = line.split_once("address=").unwrap();
     address.trim().to_owned()
@@ -34,6 +35,24 @@ fn ask(address: &str, head: &str) -> (u16, String) {
 
 fn get(address: &str, path: &str) -> (u16, String) {
     ask(address, &format!("GET {path} HTTP/1.1\r\nHost: localhost"))
+}
+
+/// One figure of a run, by the start of its line.
+pub(super) fn figure(address: &str, name: &str) -> String {
+    let (_, metrics) = get(address, "/metrics");
+    let line = metrics.lines().find(|line| line.starts_with(name));
+    line.unwrap_or_else(|| panic!("{name} in {metrics}")).rsplit(' ').next().unwrap().to_owned()
+}
+
+/// The metrics that a page holds.
+fn told(metrics: &str) -> BTreeSet<&str> {
+    metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect()
+}
+
+/// The metrics that the manual explains: those in the first columns of its tables.
+fn explained() -> BTreeSet<&'static str> {
+    let rows = include_str!("../../../docs/daemon.md").lines().filter_map(|line| line.split('|').nth(1));
+    rows.flat_map(|names| names.split('`')).filter(|name| name.starts_with("barmill_")).collect()
 }
 
 /// The words told to the service manager, one datagram each.
@@ -107,6 +126,7 @@ async fn pages_tell_how_the_run_stands() {
     }
     let metric = metrics.lines().all(|line| line.starts_with("# ") || line.starts_with("barmill_"));
     assert!(metric, "{metrics}");
+    assert_eq!(explained(), told(&metrics), "docs/daemon.md names every metric, and no other");
     assert_eq!(ask(&address, "GET /metrics HTTP/1.1\r\nHost: evil.example").0, 421);
     assert_eq!(ask(&address, "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0").0, 405);
     running.signal("TERM");

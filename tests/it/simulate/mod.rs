@@ -5,6 +5,6 @@
 mod feeds;
 mod hours;
 mod program;
-mod proof;
+pub(crate) mod proof;
 mod record;
-mod stage;
+pub(crate) mod stage;

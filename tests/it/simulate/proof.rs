@@ -59,7 +59,7 @@ const BRISK: [&str; 11] = [
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The bars of a store by key and field.
-type Bars = BTreeMap<(String, String), String>;
+pub(crate) type Bars = BTreeMap<(String, String), String>;
 
 #[expect(clippy::disallowed_methods, reason = "only another test run is asked for")]
 pub(crate) fn seed() -> u64 {
@@ -76,7 +76,7 @@ pub(crate) struct Proof {
 }
 
 /// The hour that ended some minutes ago, and two trades of each symbol behind it that close its bars.
-fn hour(venue: Venue) -> Vec<Trade> {
+pub(crate) fn hour(venue: Venue) -> Vec<Trade> {
     let start = SystemClock.now().saturating_sub(70 * MINUTE_NS);
     let start = Timestamp::from_nanos(start.as_nanos() / MINUTE_NS * MINUTE_NS).unwrap();
     let mut trades = stage::trades(venue, LEN, HOUR_NS, seed());
@@ -224,7 +224,7 @@ impl Proof {
 }
 
 /// The bars of the store, without what a revision may change: its number and the name of its state.
-fn bars(redis: &RedisServer) -> Bars {
+pub(crate) fn bars(redis: &RedisServer) -> Bars {
     let mut found = dump(redis);
     found.retain(|(key, _), _| !is_manifest(key));
     for value in found.values_mut() {
@@ -236,7 +236,7 @@ fn bars(redis: &RedisServer) -> Bars {
 }
 
 /// The bars of the hour itself.
-fn closed(mut bars: Bars, truth: &[Trade]) -> Bars {
+pub(crate) fn closed(mut bars: Bars, truth: &[Trade]) -> Bars {
     let end = truth[0].time.as_nanos() / MINUTE_NS * MINUTE_NS + HOUR_NS;
     bars.retain(|_, value| {
         let value: serde_json::Value = serde_json::from_str(value).unwrap();

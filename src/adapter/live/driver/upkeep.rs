@@ -1,6 +1,6 @@
 //! What the hub does beside its turns: the connections and their symbols, what is ready, and who is quiet.
 
-use super::super::connection::{Connection, Report};
+use super::super::connection::{Connection, Door, Report};
 use super::super::event::Event;
 use super::super::feed::LiveStats;
 use super::super::quiet::Verdict;
@@ -34,7 +34,7 @@ impl LiveDriver {
 
     /// Closes the connections in the venue's form.
     pub(super) async fn leave(&mut self) {
-        self.hold.send_replace(true);
+        self.door.send_replace(Door::Shut);
         let goodbyes = async {
             let mut left = self.carried.len();
             while left > 0
@@ -72,12 +72,12 @@ impl LiveDriver {
         }
         self.was_whole = is_whole;
         let bound = self.settings.backlog_len_max;
-        let is_held = *self.hold.borrow();
+        let is_held = *self.door.borrow() == Door::Held;
         if !is_held && bound <= self.backlog.len() {
-            self.hold.send_replace(true);
+            self.door.send_replace(Door::Held);
             self.note(|stats| stats.overloads += 1);
         } else if is_held && self.backlog.len() < bound / 2 {
-            self.hold.send_replace(false);
+            self.door.send_replace(Door::Open);
         }
         let (gaps, backlog_len) = (self.continuity.stats(), self.backlog.len());
         let (is_whole, delay_ns) = (self.continuity.is_whole(), self.skew.delay_ns());
