@@ -4,6 +4,7 @@
 //! of a channel is how an actor tells the next one that it has ended.
 
 mod builder;
+mod forecast;
 mod mending;
 mod outcome;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub use crate::actor::{
     WriterCounts, WriterPorts, WriterSettings,
 };
 pub use builder::{BuildError, PipelineBuilder};
+pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
 pub use outcome::{End, Finished, State, Summary};
 
 use crate::actor::{

@@ -2,6 +2,7 @@
 
 use super::fetch_arguments::{BackfillArguments, RecordArguments};
 use super::period::{Moment, Period};
+use super::plan_arguments::PlanArguments;
 use super::render::Output;
 use super::run_arguments::RunArguments;
 use super::simulate_arguments::SimulateArguments;
@@ -51,6 +52,8 @@ pub enum Command {
     Bars(BarsArguments),
     /// Say what would run, and connect; write nothing.
     Check(CheckArguments),
+    /// Say what a day would send to the sink and cost, before it runs; connect to nothing.
+    Plan(PlanArguments),
     /// Compare recent bars with the sink, and write back what it lost.
     Reconcile(ReconcileArguments),
     /// Look after what waits for the sink, and what it refused.
@@ -179,6 +182,7 @@ impl Command {
             Command::Simulate(simulate) => &simulate.shared,
             Command::Bars(bars) => &bars.shared,
             Command::Check(check) => &check.shared,
+            Command::Plan(plan) => &plan.shared,
             Command::Reconcile(reconcile) => &reconcile.shared,
             Command::Spool(spool) => spool.shared(),
         }
@@ -207,6 +211,7 @@ impl Command {
             Command::Run(run) => return owned(run.pairs(), run.take_over),
             Command::Record(record) => vec![("--session", "bars.session", &record.asked.session)],
             Command::Bars(bars) => vec![("--sink", "sink.url", &bars.sink)],
+            Command::Plan(plan) => return owned(plan.pairs(), false),
             Command::Reconcile(reconcile) => return reconcile.flags(),
             Command::Spool(spool) => return spool.flags(),
             Command::Simulate(_) | Command::Check(_) => Vec::new(),
@@ -251,8 +256,18 @@ mod tests {
 
     #[test]
     fn the_help_is_the_manual_of_the_commands() {
-        let names =
-            ["replay", "backfill", "run", "record", "simulate", "bars", "check", "reconcile", "spool"];
+        let names = [
+            "replay",
+            "backfill",
+            "run",
+            "record",
+            "simulate",
+            "bars",
+            "check",
+            "plan",
+            "reconcile",
+            "spool",
+        ];
         let all: Vec<String> = std::iter::once(None).chain(names.map(Some)).map(help).collect();
         insta::assert_snapshot!("help", all.join("----\n"));
     }
@@ -287,6 +302,7 @@ mod tests {
             | Command::Record(_)
             | Command::Simulate(_)
             | Command::Check(_)
+            | Command::Plan(_)
             | Command::Reconcile(_)
             | Command::Spool(_) => Err("another command".to_owned()),
         };

@@ -4,7 +4,7 @@ use super::bars::KeepsNothing;
 use super::plan::Mixed;
 use super::source::{AskError, Unusable};
 use super::wire::WireError;
-use super::{backfill, bars, check, reconcile, record, replay, run, simulate, spool};
+use super::{backfill, bars, check, forecast, reconcile, record, replay, run, simulate, spool};
 use barmill::cli::{self, Command, Exit, PeriodError, Prepared, Progress};
 use barmill::config::{Environment, SecretError};
 use std::error::Error;
@@ -50,6 +50,10 @@ pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> 
         Command::Check(_) => match check::run(&prepared.loaded, environment).await {
             Ok(()) => Exit::Drained,
             Err(error) => complain("check", error.as_ref(), exit_of(&error)),
+        },
+        Command::Plan(arguments) => match forecast::run(arguments, config) {
+            Ok(exit) => exit,
+            Err(error) => complain("plan", error.as_ref(), exit_of(&error)),
         },
         Command::Reconcile(arguments) => match reconcile::run(arguments, config, environment).await {
             Ok(exit) => exit,

@@ -5,6 +5,7 @@ mod bars;
 mod check;
 mod dispatch;
 mod dry_run;
+mod forecast;
 mod plan;
 mod recipe;
 mod reconcile;

@@ -386,7 +386,7 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
     }
 }
 
-fn guard(writer: &config::Writer) -> Guard {
+pub(super) fn guard(writer: &config::Writer) -> Guard {
     match writer.guard {
         config::Guard::Off => Guard::Off,
         config::Guard::Fence => Guard::Fence(FenceSettings {

@@ -1,7 +1,7 @@
 //! The config as one value: its sections, by name and by field.
 
 use super::section::Section;
-use super::{Aggregate, Bars, Live, Log, Redis, Replay, Run, Sink, Sources, Status, View, Writer};
+use super::{Aggregate, Bars, Live, Log, Plan, Redis, Replay, Run, Sink, Sources, Status, View, Writer};
 
 /// Every knob of a run. A value that was loaded is checked, also against its neighbours.
 ///
@@ -26,6 +26,8 @@ pub struct Config {
     pub view: View,
     /// How bars are batched, paced and retried.
     pub writer: Writer,
+    /// Prices, and what `barmill plan` assumes of the world.
+    pub plan: Plan,
     /// The pages that tell how the daemon stands.
     pub status: Status,
     /// The process as a whole.
@@ -36,7 +38,7 @@ pub struct Config {
 
 impl Config {
     /// The sections in the order of `config.toml`.
-    pub(super) fn sections(&self) -> [&dyn Section; 16] {
+    pub(super) fn sections(&self) -> [&dyn Section; 17] {
         [
             &self.bars,
             &self.replay,
@@ -51,6 +53,7 @@ impl Config {
             &self.redis,
             &self.view,
             &self.writer,
+            &self.plan,
             &self.status,
             &self.run,
             &self.log,
@@ -58,7 +61,7 @@ impl Config {
     }
 
     /// The same sections, to be set.
-    pub(super) fn sections_mut(&mut self) -> [&mut dyn Section; 16] {
+    pub(super) fn sections_mut(&mut self) -> [&mut dyn Section; 17] {
         [
             &mut self.bars,
             &mut self.replay,
@@ -73,6 +76,7 @@ impl Config {
             &mut self.redis,
             &mut self.view,
             &mut self.writer,
+            &mut self.plan,
             &mut self.status,
             &mut self.run,
             &mut self.log,

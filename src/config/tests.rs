@@ -35,7 +35,7 @@ fn a_key_like_no_other_gets_the_list() {
     insta::assert_snapshot!(shown, @r"
     2 faults
     my.toml:2:1: aggregate.threads: unknown key, known keys of the section are shards
-    my.toml:3:2: kafka: unknown section, known sections are bars, replay, source.massive, source.alpaca, source.binance, source.coinbase, source.kraken, live, aggregate, sink, redis, view, writer, status, run, log
+    my.toml:3:2: kafka: unknown section, known sections are bars, replay, source.massive, source.alpaca, source.binance, source.coinbase, source.kraken, live, aggregate, sink, redis, view, writer, plan, status, run, log
     ");
 }
 
@@ -146,7 +146,7 @@ fn a_secret_in_the_file_is_refused_unseen() {
     my.toml:2:1: redis.password: a secret has no place in the config, set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it
     my.toml:3:1: redis.rest_token: a secret has no place in the config, set the environment variable UPSTASH_REDIS_REST_TOKEN, or UPSTASH_REDIS_REST_TOKEN_FILE naming a file that holds it
     my.toml:4:18: redis.rest_token_env: the text (not shown, as it may be a secret) is not the name of an environment variable (A-Z, 0-9 and _)
-    my.toml:5:2: massive: unknown section, known sections are bars, replay, source.massive, source.alpaca, source.binance, source.coinbase, source.kraken, live, aggregate, sink, redis, view, writer, status, run, log
+    my.toml:5:2: massive: unknown section, known sections are bars, replay, source.massive, source.alpaca, source.binance, source.coinbase, source.kraken, live, aggregate, sink, redis, view, writer, plan, status, run, log
     my.toml:6:1: massive.api_key: a secret has no place in the config, set the environment variable MASSIVE_API_KEY, or MASSIVE_API_KEY_FILE naming a file that holds it
     ");
 }
@@ -176,7 +176,7 @@ fn a_source_is_set_in_every_layer_and_its_key_in_none() {
     3 faults
     my.toml:2:1: source.massive.api_key: a secret has no place in the config, set the environment variable MASSIVE_API_KEY, or MASSIVE_API_KEY_FILE naming a file that holds it
     my.toml:3:12: source.massive.base_url: the text (not shown, as it may be a secret) is not https://HOST or http://127.0.0.1:PORT with a path at most
-    my.toml:4:9: source.nyse: unknown section, known sections are bars, replay, source.massive, source.alpaca, source.binance, source.coinbase, source.kraken, live, aggregate, sink, redis, view, writer, status, run, log
+    my.toml:4:9: source.nyse: unknown section, known sections are bars, replay, source.massive, source.alpaca, source.binance, source.coinbase, source.kraken, live, aggregate, sink, redis, view, writer, plan, status, run, log
     ");
     let shown = faults(&["[source.kraken]", "timeout_ms = 12000"]);
     insta::assert_snapshot!(shown, @"my.toml:2:14: source.kraken.read_timeout_ms: 15000 is above source.kraken.timeout_ms = 12000, so that it could never be reached");

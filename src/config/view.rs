@@ -69,6 +69,11 @@ impl AlsoViews {
     pub fn has(&self, view: AlsoView) -> bool {
         self.0.contains(&view)
     }
+
+    /// The views, in the order of the config.
+    pub fn as_slice(&self) -> &[AlsoView] {
+        &self.0
+    }
 }
 
 impl Show for AlsoViews {

@@ -23,6 +23,8 @@ mod live;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod proxy_kit;
 #[cfg(test)]
 mod reconcile;

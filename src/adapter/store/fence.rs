@@ -32,6 +32,16 @@ pub enum Guard {
     Fence(FenceSettings),
 }
 
+impl Guard {
+    /// The fence of a writer of the namespace.
+    pub(super) fn fence(self, namespace: &str) -> Option<Fence> {
+        match self {
+            Guard::Off => None,
+            Guard::Fence(settings) => Some(Fence::new(settings, namespace)),
+        }
+    }
+}
+
 /// Who holds the lease, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FenceSettings {
@@ -185,6 +195,14 @@ impl Fence {
         }
     }
 
+    /// The script call of a batch.
+    pub(super) fn call_of(&self, number: u64, is_renewal: bool, view: &View, batch: &Batch) -> GuardedCall {
+        let mut call = GuardedCall::new(self.key.clone());
+        call.head(number, &self.settings.holder, self.ttl_ms(), is_renewal);
+        call.body(view, batch);
+        call
+    }
+
     /// Sends a batch as one script and answers the fate of each of its groups.
     pub(super) async fn send(
         &self,
@@ -196,9 +214,7 @@ impl Fence {
         let number = self.number(store, clock).await?;
         let now = clock.now();
         let is_due = self.is_due(now);
-        let mut call = GuardedCall::new(self.key.clone());
-        call.head(number, &self.settings.holder, self.ttl_ms(), is_due);
-        call.body(view, batch);
+        let mut call = self.call_of(number, is_due, view, batch);
         let mut results = script::run(store, &[call.take_command()]).await?;
         assert!(results.len() == 1, "a key store answers every command");
         let result = results.swap_remove(0);

@@ -15,6 +15,7 @@ mod guard;
 #[cfg(test)]
 mod guard_tests;
 mod key_store;
+mod meter;
 mod notice;
 mod null;
 mod open;
@@ -53,6 +54,7 @@ pub use command::Command;
 pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
 pub use fence::{FenceError, FenceSettings, Guard};
 pub use key_store::{CommandResult, KeyStore, Reply};
+pub use meter::{Meter, WireForm};
 pub use null::NullSink;
 pub use open::{OpenError, Opened, StoreSettings, connect};
 pub use read::{BarReader, ReadError};

@@ -201,7 +201,7 @@ impl RestStore {
 }
 
 /// The body of `/pipeline`.
-fn encode(commands: &[Command]) -> Result<Bytes, std::str::Utf8Error> {
+pub(super) fn encode(commands: &[Command]) -> Result<Bytes, std::str::Utf8Error> {
     let mut body = Vec::with_capacity(super::counters::resp_len(commands) * 9 / 8);
     for (index, command) in commands.iter().enumerate() {
         body.push(if index == 0 { b'[' } else { b',' });

@@ -3,8 +3,9 @@
 use super::audit;
 use super::batch;
 use super::command::Command;
-use super::fence::{Fence, Guard, RENEWAL_COMMANDS};
+use super::fence::{Fence, Guard};
 use super::key_store::{KeyStore, failed};
+use super::meter;
 use super::plain;
 use super::script;
 use super::view::View;
@@ -34,11 +35,8 @@ impl ViewSink {
     /// Keeps a second writer of the view's namespace out, in a store that runs scripts.
     #[must_use]
     pub fn guarded(self, guard: Guard) -> ViewSink {
-        let fence = match guard {
-            Guard::Off => None,
-            Guard::Fence(settings) => Some(Arc::new(Fence::new(settings, &self.view.settings().namespace))),
-        };
-        ViewSink { fence, ..self }
+        let fence = guard.fence(&self.view.settings().namespace);
+        ViewSink { fence: fence.map(Arc::new), ..self }
     }
 
     async fn write_plain(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
@@ -98,9 +96,7 @@ impl BarSink for ViewSink {
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        let commands =
-            u32::try_from(batch::count_commands(&self.view, items, self.fence.is_some())).unwrap_or(u32::MAX);
-        Cost { requests: u32::from(commands > 0), commands }
+        meter::cost(&self.view, items, self.fence.is_some())
     }
 
     fn weight(&self, item: &WriteItem) -> usize {
@@ -142,8 +138,7 @@ impl BarSink for ViewSink {
     }
 
     fn beat_cost(&self) -> Cost {
-        let commands = if self.fence.is_some() { RENEWAL_COMMANDS } else { 1 };
-        Cost { requests: 1, commands }
+        Cost { requests: 1, commands: meter::beat_commands(self.fence.is_some()) }
     }
 
     fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {

@@ -39,16 +39,16 @@ pub(super) struct Start {
 
 /// What all sources of a run share.
 #[derive(Debug, Clone)]
-pub(super) struct Market {
+pub(in super::super) struct Market {
     /// The config with the sources' own rules and hours in it.
-    pub(super) config: Config,
-    pub(super) zone: TimeZone,
+    pub(in super::super) config: Config,
+    pub(in super::super) zone: TimeZone,
     hours: Hours,
 }
 
 impl Market {
     /// Finds the common market of the configured sources.
-    pub(super) fn of(config: &Config) -> Result<Market, CommandError> {
+    pub(in super::super) fn of(config: &Config) -> Result<Market, CommandError> {
         let sources = config.live.sources.as_slice();
         let Some(first) = sources.first() else { return Err(MarketFault::None.into()) };
         for other in sources {

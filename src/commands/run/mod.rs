@@ -8,8 +8,9 @@ mod metrics;
 mod place;
 mod pulse;
 mod standing;
-mod symbols;
+pub(super) mod symbols;
 mod tempo;
 
 pub(super) use daemon::run;
 pub(super) use live::listen;
+pub(super) use market::Market;

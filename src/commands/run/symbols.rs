@@ -18,7 +18,7 @@ struct Unreadable {
 }
 
 /// Reads the symbols of every source.
-pub(super) fn read(config: &Config) -> Result<BTreeMap<SourceName, Vec<Symbol>>, CommandError> {
+pub(in super::super) fn read(config: &Config) -> Result<BTreeMap<SourceName, Vec<Symbol>>, CommandError> {
     let mut lists = vec![config.live.symbols.clone()];
     if let Some(path) = &config.live.symbols_file {
         let text =

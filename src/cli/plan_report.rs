@@ -1,0 +1,248 @@
+//! What a day would send and cost, as one JSON object or for people.
+
+use indicatif::{BinaryBytes, HumanCount};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// A day reckoned before it runs. The names are fixed, since scripts rely on them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PlanReport {
+    /// Symbols.
+    pub symbols: u64,
+    /// The specs whose bars are reckoned.
+    pub bars: Vec<String>,
+    /// The specs whose bars only the tape tells.
+    pub not_reckoned: Vec<String>,
+    /// The layout, and what is written beside it.
+    pub view: Vec<String>,
+    /// The hours of the market.
+    pub hours: String,
+    /// Days of a month with a market.
+    pub days_per_month: u64,
+    /// The ways in which the day may come in.
+    pub ways: Vec<PlanWay>,
+    /// Of the commands of the first way, those of some settings.
+    pub parts: PlanParts,
+    /// `writer.commands_per_day`, if there is one.
+    pub commands_per_day: Option<u64>,
+    /// `writer.commands_per_month`, if there is one.
+    pub commands_per_month: Option<u64>,
+    /// Commands a month of the free plan.
+    pub free_plan_commands: u64,
+    /// Whether some of it was reckoned from the first part of the day.
+    pub is_scaled: bool,
+}
+
+/// What one way of a day's bars sends in a day.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PlanWay {
+    /// The command that the day comes in by: `run`, `backfill` or `replay`.
+    pub name: &'static str,
+    /// Closed bars.
+    pub bars: u64,
+    /// Updates of open bars.
+    pub forming: u64,
+    /// Requests.
+    pub requests: u64,
+    /// Commands as the store bills them.
+    pub commands: u64,
+    /// Bytes of the requests' bodies.
+    pub bytes: u64,
+    /// US dollars, to four places.
+    pub usd: String,
+    /// US dollars a month.
+    pub usd_per_month: String,
+}
+
+/// Commands a day of some settings of the live way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PlanParts {
+    /// Of `live.forming_every_ms`.
+    pub forming: u64,
+    /// Of `view.also`.
+    pub also: u64,
+    /// Of `writer.guard`: what the fence adds.
+    pub fence: u64,
+    /// Whether the fence is among the commands.
+    pub has_fence: bool,
+    /// Of the signs of life of an idle store, those of the fence included.
+    pub beats: u64,
+}
+
+const NAMES: [&str; 8] = ["", "bars", "open bars", "requests", "commands", "bytes", "$ a day", "$ a month"];
+
+impl PlanReport {
+    /// Writes one line with one JSON object.
+    ///
+    /// # Errors
+    /// The writer's own.
+    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        let line = serde_json::to_string(self).map_err(io::Error::from)?;
+        writeln!(out, "{line}")
+    }
+
+    /// Writes what is reckoned, a line for each way, and what that is made of.
+    ///
+    /// # Errors
+    /// The writer's own.
+    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (symbols, bars, view) = (HumanCount(self.symbols), self.bars.join(", "), self.view.join(" and "));
+        writeln!(out, "{symbols} symbols, bars {bars}, view {view}, market open {}", self.hours)?;
+        writeln!(out, "A day in which every symbol trades all the time; any other sends less.")?;
+        if !self.not_reckoned.is_empty() {
+            writeln!(
+                out,
+                "Not reckoned, as only the tape tells their count: {}",
+                self.not_reckoned.join(", ")
+            )?;
+        }
+        if self.is_scaled {
+            writeln!(out, "Reckoned from the first part of the day.")?;
+        }
+        writeln!(out)?;
+        self.write_ways(out)?;
+        writeln!(out)?;
+        self.write_parts(out)?;
+        self.write_budget(out)
+    }
+
+    fn write_ways(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rows: Vec<[String; 8]> = self.ways.iter().map(PlanWay::cells).collect();
+        let header = NAMES.map(str::to_owned);
+        let width =
+            |column: usize| rows.iter().chain([&header]).map(|row| row[column].len()).max().unwrap_or(0);
+        for row in std::iter::once(&header).chain(&rows) {
+            let mut line = format!("{:<width$}", row[0], width = width(0));
+            for (column, cell) in row.iter().enumerate().skip(1) {
+                line = format!("{line}  {cell:>width$}", width = width(column));
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn write_parts(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(first) = self.ways.first() else { return Ok(()) };
+        let PlanParts { forming, also, fence, has_fence, beats } = self.parts;
+        let [all, forming, also, fence, beats] =
+            [first.commands, forming, also, fence, beats].map(HumanCount);
+        writeln!(out, "Of the {all} commands of {} are", first.name)?;
+        writeln!(out, "  {forming} of open bars (live.forming_every_ms)")?;
+        writeln!(out, "  {also} of view.also")?;
+        if has_fence {
+            writeln!(out, "  {fence} of writer.guard = \"fence\"")?;
+        }
+        writeln!(out, "  {beats} of signs of life while idle")?;
+        if !has_fence {
+            writeln!(out, "writer.guard = \"fence\" would add {fence}.")?;
+        }
+        Ok(())
+    }
+
+    fn write_budget(&self, out: &mut dyn Write) -> io::Result<()> {
+        let budgets = [
+            ("writer.commands_per_day", self.commands_per_day, 1),
+            ("writer.commands_per_month", self.commands_per_month, self.days_per_month),
+        ];
+        for (name, limit, days) in budgets {
+            let Some(limit) = limit else { continue };
+            let shares = self
+                .ways
+                .iter()
+                .map(|way| format!("{} {} %", way.name, percent(way.commands.saturating_mul(days), limit)));
+            let shares: Vec<String> = shares.collect();
+            writeln!(out, "Of {name} = {limit} take: {}", shares.join(", "))?;
+        }
+        let free = HumanCount(self.free_plan_commands);
+        let days = self.ways.iter().map(|way| {
+            let days = self.free_plan_commands / way.commands.max(1);
+            format!("{} {days} days", way.name)
+        });
+        let days: Vec<String> = days.collect();
+        writeln!(out, "A free plan of {free} commands a month lasts: {}", days.join(", "))?;
+        writeln!(
+            out,
+            "A month has {} such days. Prices are those of [plan] in the config.",
+            self.days_per_month
+        )
+    }
+}
+
+impl PlanWay {
+    fn cells(&self) -> [String; 8] {
+        let count = |number: u64| HumanCount(number).to_string();
+        [
+            self.name.to_owned(),
+            count(self.bars),
+            count(self.forming),
+            count(self.requests),
+            count(self.commands),
+            BinaryBytes(self.bytes).to_string(),
+            self.usd.clone(),
+            self.usd_per_month.clone(),
+        ]
+    }
+}
+
+/// A share in percent, rounded up, so that more than all is never told as all.
+fn percent(part: u64, whole: u64) -> u128 {
+    (u128::from(part) * 100).div_ceil(u128::from(whole.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PlanParts, PlanReport, PlanWay};
+
+    #[test]
+    fn people_read_a_line_for_each_way_and_each_share() {
+        let way = |name, commands| PlanWay {
+            name,
+            bars: 195_000,
+            forming: 0,
+            requests: 390,
+            commands,
+            bytes: 60_000_000,
+            usd: "0.7800".to_owned(),
+            usd_per_month: "16.3800".to_owned(),
+        };
+        let report = PlanReport {
+            symbols: 500,
+            bars: vec!["1m".to_owned()],
+            not_reckoned: vec!["tick:1000".to_owned()],
+            view: vec!["symbol-day".to_owned(), "publish".to_owned()],
+            hours: "09:30-16:00".to_owned(),
+            days_per_month: 21,
+            ways: vec![way("run", 390_000), way("backfill", 1_500)],
+            parts: PlanParts { fence: 46_080, ..PlanParts::default() },
+            commands_per_day: Some(400_000),
+            commands_per_month: None,
+            free_plan_commands: 500_000,
+            is_scaled: true,
+        };
+        let mut text = Vec::new();
+        report.write_text(&mut text).unwrap();
+        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
+        500 symbols, bars 1m, view symbol-day and publish, market open 09:30-16:00
+        A day in which every symbol trades all the time; any other sends less.
+        Not reckoned, as only the tape tells their count: tick:1000
+        Reckoned from the first part of the day.
+
+                     bars  open bars  requests  commands      bytes  $ a day  $ a month
+        run       195,000          0       390   390,000  57.22 MiB   0.7800    16.3800
+        backfill  195,000          0       390     1,500  57.22 MiB   0.7800    16.3800
+
+        Of the 390,000 commands of run are
+          0 of open bars (live.forming_every_ms)
+          0 of view.also
+          0 of signs of life while idle
+        writer.guard = "fence" would add 46,080.
+        Of writer.commands_per_day = 400000 take: run 98 %, backfill 1 %
+        A free plan of 500,000 commands a month lasts: run 1 days, backfill 333 days
+        A month has 21 such days. Prices are those of [plan] in the config.
+        "#);
+        let mut line = Vec::new();
+        report.write_json(&mut line).unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!((&told["ways"][1]["commands"], &told["parts"]["fence"]), (&1_500.into(), &46_080.into()));
+    }
+}

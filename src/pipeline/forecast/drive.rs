@@ -1,0 +1,120 @@
+//! Delivery in made-up time, before a store that answers every request after the same time.
+
+use crate::adapter::store::Meter;
+use crate::engine::delivery::{Delivery, DeliverySettings, Landed, Parcel, Work};
+use crate::model::{BarUpdate, WriteItem};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What was sent.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub(super) requests: u64,
+    pub(super) commands: u64,
+    pub(super) bytes: u64,
+    /// Signs of life between requests.
+    pub(super) beats: u64,
+}
+
+/// Delivery under way.
+#[derive(Debug)]
+pub(super) struct Drive<'a> {
+    delivery: Delivery,
+    meter: &'a Meter,
+    round_trip: Duration,
+    now: Duration,
+    /// Requests under way, by the time of their answer.
+    flights: VecDeque<(Duration, Parcel)>,
+    /// Since when nothing is under way.
+    idle_since: Duration,
+    sent: Sent,
+}
+
+impl<'a> Drive<'a> {
+    /// Starts at `now`.
+    pub(super) fn new(
+        settings: DeliverySettings,
+        round_trip: Duration,
+        meter: &'a Meter,
+        now: Duration,
+    ) -> Drive<'a> {
+        let delivery = Delivery::new(settings, None);
+        let (flights, sent) = (VecDeque::new(), Sent::default());
+        Drive { delivery, meter, round_trip, now, flights, idle_since: now, sent }
+    }
+
+    /// Takes in an update that comes at `at`, or as soon as there is room.
+    pub(super) fn push(&mut self, update: BarUpdate, at: Duration) {
+        while self.next().is_some_and(|next| next <= at) || !self.delivery.has_room() {
+            if !self.step() {
+                break;
+            }
+        }
+        self.now = self.now.max(at);
+        let item = WriteItem::Bar(update);
+        let weight = self.meter.weight(&item);
+        self.delivery.push(item, weight, self.now);
+        self.dispatch();
+    }
+
+    /// Ends the input and waits until everything is sent.
+    pub(super) fn finish(mut self) -> Sent {
+        self.delivery.close(true);
+        self.dispatch();
+        while !self.delivery.is_done() {
+            for manifest in self.delivery.manifests() {
+                let weight = self.meter.weight(&manifest);
+                self.delivery.push(manifest, weight, self.now);
+            }
+            self.dispatch();
+            if !self.step() && self.delivery.is_settled() {
+                break;
+            }
+        }
+        self.sent
+    }
+
+    /// When something happens by itself.
+    fn next(&self) -> Option<Duration> {
+        let answer = self.flights.front().map(|(at, _)| *at);
+        // What is overdue happens now.
+        let deadline = self.delivery.deadline().map(|at| at.max(self.now));
+        [answer, deadline].into_iter().flatten().min()
+    }
+
+    /// Lets the next thing happen; `false` when there is none.
+    fn step(&mut self) -> bool {
+        let Some(next) = self.next() else { return false };
+        self.now = self.now.max(next);
+        while self.flights.front().is_some_and(|(at, _)| *at <= self.now) {
+            let Some((_, parcel)) = self.flights.pop_front() else { break };
+            let failures = vec![None; parcel.items.len()];
+            self.delivery.landed(Landed { flight: parcel.flight, failures, took: self.round_trip }, self.now);
+            self.idle_since = self.now;
+        }
+        self.dispatch();
+        true
+    }
+
+    fn dispatch(&mut self) {
+        while let Some(work) = self.delivery.next_work(self.now) {
+            match work {
+                Work::Send(parcel) => self.send(parcel),
+                // Without a state store there is neither.
+                Work::Commit(_) | Work::Load { .. } => break,
+            }
+        }
+    }
+
+    fn send(&mut self, parcel: Parcel) {
+        if let Some((interval, _)) = self.meter.beat().filter(|_| self.flights.is_empty()) {
+            let idle = self.now.saturating_sub(self.idle_since);
+            self.sent.beats += u64::try_from(idle.as_nanos() / interval.as_nanos().max(1)).unwrap_or(0);
+        }
+        let cost = self.meter.cost(&parcel.items);
+        self.sent.requests += u64::from(cost.requests);
+        self.sent.commands += u64::from(cost.commands);
+        self.sent.bytes += self.meter.bytes(&parcel.items) as u64;
+        self.flights.push_back((self.now + self.round_trip, parcel));
+    }
+}
