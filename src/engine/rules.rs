@@ -202,7 +202,7 @@ impl Profile {
 
     fn weigh(&self, trade: &Trade) -> Eligible {
         let counts = match self.kind {
-            Kind::All => !matches!(trade.correction, 1 | 7 | 8 | 10 | 11),
+            Kind::All => !trade.is_void(),
             Kind::Massive | Kind::Alpaca | Kind::Lean => matches!(trade.correction, 0 | 12),
         };
         if !counts {

@@ -120,6 +120,12 @@ impl Trade {
         }
     }
 
+    /// Whether the venue says that this trade does not stand: it was corrected, was an error or was cancelled, or is
+    /// the record of that (NYSE trade correction indicators 1, 7, 8, 10 and 11).
+    pub const fn is_void(&self) -> bool {
+        matches!(self.correction, 1 | 7 | 8 | 10 | 11)
+    }
+
     /// The place of this trade in the order of its symbol.
     pub fn key(&self) -> TradeKey {
         TradeKey { time: self.time, sequence: self.sequence, id: self.id, price: self.price }

@@ -3,7 +3,8 @@
 //! A trade with an identity is a duplicate when a kept trade of the same venue and identity lies within
 //! 1 ms of it: the same trade comes in nanoseconds by REST and in milliseconds by socket. A trade without
 //! one, but with the venue's sequence, is a duplicate when time, sequence and venue are equal. A trade with
-//! neither never is. The caller never offers a trade further than the horizon behind the latest, so that
+//! neither never is. A trade that does not stand is no copy of one that does: a venue may give a correction the
+//! identity of what it corrects. The caller never offers a trade further than the horizon behind the latest, so that
 //! forgetting what is older loses no answer.
 
 use crate::model::{Trade, TradeId};
@@ -13,13 +14,17 @@ use std::collections::VecDeque;
 pub(super) const TOLERANCE_NS: i64 = 1_000_000;
 /// By how many identities the ring grows at least.
 const ROOM_LEN: usize = 8;
+/// Set in a scope whose number is the venue's sequence.
+const SEQUENCED: u32 = 1 << 16;
+/// Set in the scope of a trade that does not stand.
+const VOID: u32 = 1 << 17;
 const DAY_NS: i64 = 86_400_000_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     time: i64,
     number: u64,
-    /// The venue, and above it whether the number is the venue's sequence.
+    /// The venue, and above it [`SEQUENCED`] and [`VOID`].
     scope: u32,
 }
 
@@ -27,11 +32,11 @@ impl Identity {
     /// Number and scope of a trade's identity, if it has one.
     #[inline]
     fn name(trade: &Trade) -> Option<(u64, u32)> {
-        let scope = u32::from(trade.venue);
+        let scope = u32::from(trade.venue) | if trade.is_void() { VOID } else { 0 };
         if trade.id != TradeId::NONE {
             Some((trade.id.raw(), scope))
         } else if trade.sequenced {
-            Some((trade.sequence, scope | 1 << 16))
+            Some((trade.sequence, scope | SEQUENCED))
         } else {
             None
         }
@@ -39,7 +44,7 @@ impl Identity {
 
     fn is_copy_of(self, other: Identity) -> bool {
         let same = self.number == other.number && self.scope == other.scope;
-        same && (self.scope >> 16 == 0 || self.time == other.time)
+        same && (self.scope & SEQUENCED == 0 || self.time == other.time)
     }
 }
 
@@ -190,6 +195,16 @@ mod tests {
     #[test]
     fn identities_of_two_venues_are_two_trades() {
         assert_eq!(verdicts(&[with_id(0, 7, 1), with_id(0, 7, 2), with_id(0, 7, 2)]), [true, true, false]);
+    }
+
+    #[test]
+    fn correction_under_the_identity_of_what_it_corrects_is_no_copy_of_it() {
+        let with = |correction| Trade { correction, ..with_id(0, 7, 1) };
+        assert_eq!(
+            verdicts(&[with(1), with(12), with(12), with(11), with(0)]),
+            [true, true, false, false, false]
+        );
+        assert_eq!(verdicts(&[with(0), with(8), with(8)]), [true, true, false]);
     }
 
     #[test]

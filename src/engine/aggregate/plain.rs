@@ -104,7 +104,7 @@ pub(super) fn keep(
         let watermark = *latest - lateness;
         if one.time.as_nanos() < watermark - revise {
             counts.late += 1;
-        } else if !known.insert((one.symbol, one.venue, one.id)) {
+        } else if !known.insert((one.symbol, one.venue, one.id, one.is_void())) {
             counts.duplicates += 1;
         } else if specs.iter().all(|spec| eligible(rules, *spec, &one).is_none()) {
             counts.ineligible += 1;

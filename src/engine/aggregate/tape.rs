@@ -73,7 +73,9 @@ impl Tape {
 
     /// Takes out a trade that is not before `horizon`.
     pub(super) fn take(&mut self, original: Original, horizon: i64) -> Option<Trade> {
-        let index = self.recent.iter().rposition(|trade| original.names(trade))?;
+        let stands = |trade: &Trade| !trade.is_void() && original.names(trade);
+        let standing = self.recent.iter().rposition(stands);
+        let index = standing.or_else(|| self.recent.iter().rposition(|trade| original.names(trade)))?;
         let is_within = horizon <= self.recent.get(index)?.time.as_nanos();
         if is_within { self.recent.remove(index) } else { None }
     }

@@ -160,6 +160,33 @@ async fn minute_without_a_price_is_carried_through_every_view_and_value_and_read
     }
 }
 
+/// A correction that has identity and time of the trade it replaces, as the codes of a tape allow.
+#[tokio::test]
+async fn correction_under_the_identity_of_its_trade_takes_its_place() {
+    let row = |number: u32, price: u32, correction: u32| {
+        json!({"conditions": [14, 41], "correction": correction, "exchange": 11, "id": "7", "price": price,
+            "participant_timestamp": OPEN, "sequence_number": number, "sip_timestamp": OPEN, "size": 100, "tape": 3})
+    };
+    let rows = [row(1, 99, 1), row(2, 10, 12), row(3, 99, 11)];
+    let page = json!({"status": "OK", "results": rows}).to_string();
+    let server = Server::start(move |_| Reply::Page(page.clone())).await;
+    let program = program("massive", &server);
+    let asked = format!("--source massive --symbol AAPL --date {DAY} --session regular");
+    assert_eq!(program.run(&format!("record {asked} --out day.rec")).await.code, 0);
+    let zone = "--set bars.zone=America/New_York";
+    for line in [
+        format!("backfill {asked} --sink embedded:fetched"),
+        format!("replay day.rec --rules massive-minute {zone} --sink embedded:replayed"),
+        format!("replay day.rec --rules all {zone} --sink embedded:all"),
+    ] {
+        let ran = program.run(&line).await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let sink = line.rsplit_once("embedded:").unwrap().1;
+        let read = format!("bars --symbol AAPL --date {DAY} --output csv --sink embedded:{sink}");
+        assert_eq!(brief(&program.run(&read).await.out), ["2025-10-21T13:30:00Z,10,10,10,10,100"], "{line}");
+    }
+}
+
 #[tokio::test]
 async fn chosen_rules_decide_what_a_day_is() {
     // The closing cross is a print of its own, at the close.
