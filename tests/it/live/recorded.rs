@@ -1,7 +1,9 @@
 //! Recorded frames through the real decoders.
 
 use barmill::adapter::live::{Decoder, Event};
-use barmill::{Side, Trade};
+use barmill::engine::aggregate::{Aggregator, AggregatorSettings};
+use barmill::{Bar, BarSpec, Side, Trade, Volume};
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
@@ -68,6 +70,54 @@ fn recorded_binance_us_aggregates_are_decoded_among_other_events() {
     let trades = trades(&decoded(Decoder::binance(), &frames));
     assert_eq!((trades.len(), expected), (11, 11));
     assert!(trades.iter().all(|trade| trade.id.raw() == trade.sequence && trade.side != Side::Unknown));
+}
+
+/// The venue's own candles beside the trades: what they gain between two frames is what our bars hold.
+#[test]
+fn recorded_binance_us_candles_grow_by_the_bars_of_the_trades_between_them() {
+    let Some(bytes) = data("exchange_ws_raw/BINANCE_US.ws.1.0") else { return };
+    let frames = frames(&bytes, ": ");
+    let candles: Vec<Value> = frames
+        .iter()
+        .filter(|frame| frame.contains(r#""e":"kline""#))
+        .map(|frame| serde_json::from_str::<Value>(frame).unwrap()["data"]["k"].take())
+        .collect();
+    let (first, closed, next) = (&candles[0], &candles[3], &candles[4]);
+    assert_eq!((&closed["x"], &next["n"]), (&true.into(), &2.into()));
+    let mut trades = trades(&decoded(Decoder::binance(), &frames));
+    // The first trade is the last one of the first candle.
+    assert_eq!(trades.remove(0).price.to_string(), decimal(&first["c"]));
+    let mut aggregator = Aggregator::new(AggregatorSettings::new(vec![BarSpec::MINUTE]));
+    let mut bars = Vec::new();
+    aggregator.push(&trades, &mut bars);
+    aggregator.finish(&mut bars);
+    let bars: Vec<Bar> = bars.into_iter().map(|update| update.bar).collect();
+    assert_eq!(bars.len(), 2);
+    let prices = |bar: &Bar| bar.prices.map(|prices| [prices.open, prices.high, prices.low, prices.close]);
+    let texts = |bar: &Bar| prices(bar).unwrap().map(|price| price.to_string());
+    let [_, high, _, close] = texts(&bars[0]);
+    assert_eq!([high, close], ["h", "c"].map(|name| decimal(&closed[name])));
+    assert_eq!(texts(&bars[1]), ["o", "h", "l", "c"].map(|name| decimal(&next[name])));
+    let gained = |name: &str| hundredths(&closed[name]) - hundredths(&first[name]);
+    let raw = |volume: Volume| i128::try_from(volume.raw() / 100_000_000).unwrap();
+    assert_eq!((raw(bars[0].volume), raw(bars[0].buy_volume)), (gained("v"), gained("V")));
+    assert_eq!(
+        (raw(bars[1].volume), raw(bars[1].buy_volume)),
+        (hundredths(&next["v"]), hundredths(&next["V"]))
+    );
+    assert_eq!((bars[0].trades, bars[1].trades), (8, 2));
+}
+
+/// The venue's decimal as ours are written.
+fn decimal(value: &Value) -> String {
+    value.as_str().unwrap().trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A decimal of two places and zeros, in hundredths.
+fn hundredths(value: &Value) -> i128 {
+    let (whole, places) = value.as_str().unwrap().split_once('.').unwrap();
+    assert!(places[2..].bytes().all(|byte| byte == b'0'), "{value}");
+    format!("{whole}{}", &places[..2]).parse().unwrap()
 }
 
 #[test]
