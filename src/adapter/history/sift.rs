@@ -125,8 +125,7 @@ impl Sieve {
             Some(last) if trade.time == last.time => {
                 identity(last) == identity(trade) || self.at_last.contains(&identity(trade))
             }
-            Some(_) => false,
-            None => false,
+            Some(_) | None => false,
         }
     }
 
