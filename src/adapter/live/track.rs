@@ -33,12 +33,15 @@ enum State {
 
 /// One symbol.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each changes without the others")]
 pub(super) struct Track {
     symbol: Symbol,
     /// The newest trade delivered, or the place to start from.
     last: Option<TradeKey>,
     /// The place this track started from: what is before it is another's to deliver.
     start: Option<TradeKey>,
+    /// Whether it was told to start at an instant, so that the archive alone knows its first trade.
+    is_from_instant: bool,
     recent: Recent,
     held: BTreeMap<Identity, Trade>,
     state: State,
@@ -59,6 +62,7 @@ impl Track {
             symbol,
             last: after,
             start: after,
+            is_from_instant: after.is_some_and(|after| after.id == TradeId::NONE),
             recent: Recent::default(),
             held: BTreeMap::new(),
             state: State::Unsure,
@@ -170,6 +174,8 @@ impl Track {
         let is_next = match (rules.is_contiguous, self.expected(), self.state) {
             (_, _, State::Holding { .. } | State::Left) => false,
             (true, Some(expected), _) => trade.sequence == expected,
+            // An archive that had nothing when it was asked may have lagged.
+            (true, None, State::Live) => !self.is_from_instant,
             (_, _, State::Live) => true,
             (_, _, State::Unsure) => self.last.is_none(),
         };

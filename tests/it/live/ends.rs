@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -158,9 +159,14 @@ async fn venue_that_is_not_there_is_tried_again_with_waits() {
     let url = format!("ws://{}/", closed.local_addr().unwrap());
     drop(closed);
     let mut feed = LiveFeed::new(settings(Kind::Kraken, &url), &symbols(&world), parts(&world)).unwrap();
-    let waited = tokio::time::timeout(Duration::from_millis(30), feed.next_batch()).await;
-    let stats = feed.live_stats()();
-    assert!(waited.is_err() && stats.disconnects > 1 && stats.disconnects < 60, "{stats:?}");
+    let (stats, start) = (feed.live_stats(), Instant::now());
+    while stats().disconnects < 20 {
+        assert!(start.elapsed() < Duration::from_mins(1), "{:?}", stats());
+        let waited = tokio::time::timeout(Duration::from_millis(1), feed.next_batch()).await;
+        assert!(waited.is_err(), "nothing comes");
+    }
+    // Twenty waits, of two milliseconds each on average once they have doubled twice.
+    assert!(Duration::from_millis(5) < start.elapsed(), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

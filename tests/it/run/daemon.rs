@@ -1,6 +1,6 @@
 //! Catch-up and live trades give the bars of a replay, also after `kill -9`.
 
-use super::stage::{FAULTS, archive, arguments, bars, replayed, wait_for, world};
+use super::stage::{FAULTS, archive, arguments, bars, replayed, replayed_as, wait_for, world};
 use crate::live::venue::{self, Faults};
 use crate::support::program::Program;
 use crate::support::redis::RedisServer;
@@ -34,14 +34,21 @@ async fn catch_up_and_live_trades_under_faults_give_the_bars_of_a_replay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_and_started_again_it_ends_as_if_never_killed() {
+async fn killed_and_started_again_it_ends_as_if_never_killed_in_every_layout() {
+    for view in ["symbol-day", "minute", "key-per-bar"] {
+        killed_as(view).await;
+    }
+}
+
+async fn killed_as(view: &str) {
     let world = world();
     let (redis, archive) = (RedisServer::start(), archive(&world).await);
     // A trade that the venue never sends is missing in its bar until the next one shows it.
     let venue = venue::start(Arc::clone(&world), Faults { lose_one_in: 0, ..FAULTS }, 4).await;
-    let expected = replayed(&world);
+    let expected = replayed_as(&world, view);
     let program = Program::new();
-    let line = arguments(&archive, &venue.url, &redis);
+    let mut line = arguments(&archive, &venue.url, &redis);
+    line.extend(["--set".to_owned(), format!("view.kind={view}")]);
     let line: Vec<&str> = line.iter().map(String::as_str).collect();
     for part in 1..4 {
         let running = program.start(&line);
@@ -49,7 +56,7 @@ async fn killed_and_started_again_it_ends_as_if_never_killed() {
         running.signal("KILL");
         assert_eq!(running.wait().code, None);
         for (place, value) in bars(&redis) {
-            assert_eq!(expected.get(&place), Some(&value), "{place:?} after kill {part}");
+            assert_eq!(expected.get(&place), Some(&value), "{view} {place:?} after kill {part}");
         }
     }
     let running = program.start(&line);
@@ -57,5 +64,5 @@ async fn killed_and_started_again_it_ends_as_if_never_killed() {
     running.signal("TERM");
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    assert_eq!(bars(&redis), expected);
+    assert_eq!(bars(&redis), expected, "{view}");
 }

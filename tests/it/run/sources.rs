@@ -28,7 +28,7 @@ async fn hours(program: &Program, venue: Venue, redis: &RedisServer) -> (Bars, S
     program.ok(&["replay", &name, "--set", "bars.zone=UTC", "--sink", &redis.url()]);
     let speed = NonZeroU32::new(1_200_000);
     let settings = SimulatorSettings { speed, waits: true, ..SimulatorSettings::default() };
-    (closed(bars(redis), &truth), play(tape, settings).await)
+    (closed(bars(redis), truth[0].time), play(tape, settings).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]

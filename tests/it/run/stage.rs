@@ -86,6 +86,11 @@ pub(super) fn arguments(archive: &Server, url: &str, redis: &RedisServer) -> Vec
 
 /// The bars of a plain replay of every trade.
 pub(super) fn replayed(world: &World) -> Bars {
+    replayed_as(world, "symbol-day")
+}
+
+/// The same in a layout of its own.
+pub(super) fn replayed_as(world: &World, view: &str) -> Bars {
     let (redis, program) = (RedisServer::start(), Program::new());
     for (symbol, trades) in world.truth() {
         let mut csv = String::new();
@@ -109,6 +114,8 @@ pub(super) fn replayed(world: &World) -> Bars {
             symbol,
             "--sink",
             &redis.url(),
+            "--set",
+            &format!("view.kind={view}"),
         ];
         program.ok(&line);
     }
@@ -120,11 +127,13 @@ pub(super) fn bars(redis: &RedisServer) -> Bars {
     found.map(|(place, value)| (place, unrevised(&value))).collect()
 }
 
-/// A bar without how often it was written.
+/// A bar without how often it was written, which the six names of the original do not tell.
 fn unrevised(value: &str) -> String {
     let mut bar: serde_json::Value = serde_json::from_str(value).unwrap();
+    let fields = bar.as_object_mut().unwrap();
+    let is_short = fields.len() == 6;
     for field in ["state", "revision"] {
-        assert!(bar.as_object_mut().unwrap().remove(field).is_some(), "{value}");
+        assert!(is_short != fields.remove(field).is_some(), "{value}");
     }
     bar.to_string()
 }

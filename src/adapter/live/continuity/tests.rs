@@ -263,6 +263,35 @@ fn start_at_an_instant_takes_the_archive_from_there() {
 }
 
 #[test]
+fn first_trade_behind_an_empty_archive_is_shown_by_it_to_be_the_first() {
+    for is_contiguous in [true, false] {
+        let (mut continuity, _) = continuity(is_contiguous, |_| {});
+        let mut tape = tape(2);
+        for trade in &mut tape {
+            trade.symbol = "AWAKE".parse().unwrap();
+        }
+        let (start, end) = (tape[0].time, tape[1].time);
+        let open = crate::model::TradeKey { time: start, sequence: 0, id: TradeId::NONE, price: Price::ZERO };
+        let place = continuity.follow(tape[0].symbol, Some(open));
+        continuity.on_live(&[place], MS, start);
+        let gap = continuity.ask(10 * MS, start).unwrap();
+        continuity.on_fill(gap.symbol, &Ok(fill(&[], &gap)), 10 * MS, start);
+        assert!(continuity.is_live(place) && continuity.take_ready().is_empty());
+        // The socket loses the first trade.
+        continuity.on_trade(place, &tape[1], 11 * MS);
+        if !is_contiguous {
+            assert_eq!(continuity.take_ready(), tape[1..]);
+            continue;
+        }
+        assert!(!continuity.is_live(place) && continuity.take_ready().is_empty());
+        let gap = continuity.ask(20 * MS, end).unwrap();
+        continuity.on_fill(gap.symbol, &Ok(fill(&tape, &gap)), 20 * MS, end);
+        assert_eq!(continuity.take_ready(), tape);
+        assert!(continuity.is_live(place));
+    }
+}
+
+#[test]
 fn archive_that_numbers_its_answers_is_matched_by_identity() {
     let (mut continuity, place) = continuity(false, |_| {});
     let mut tape = tape(4);
