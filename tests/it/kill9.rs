@@ -1,20 +1,22 @@
 //! The real program, killed at random moments and started again until it is done: the store ends as if never killed.
 //!
-//! `BARMILL_KILLS` sets how many kills each store and view sees, `BARMILL_SEED` the moments.
+//! `BARMILL_KILLS` sets how many kills each store sees, `BARMILL_SEED` the moments; see `docs/testing.md`.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::dump::dump;
-use crate::support::fault::{Fault, Rule, Stage};
+use crate::support::fault::{Choice, Fault, RetryAfter, Rule, Stage, StoreError};
 use crate::support::redis::RedisServer;
 use crate::support::trades::{MadeDay, Order};
 use crate::support::upstash::{TOKEN, UpstashServer};
 
 const VIEWS: [&str; 3] = ["symbol-day", "minute", "key-per-bar"];
-/// Per store and view; six of these pairs are run.
-const KILLS: u64 = 6;
+/// Per store, shared by the views.
+const KILLS: u64 = 18;
+/// A run that ended before its kill is not one of them; so many runs for each kill at most.
+const RUNS_PER_KILL: u64 = 5;
 
 struct Run<'a> {
     url: &'a str,
@@ -61,6 +63,25 @@ fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
+/// A fault that passes, for the next few requests.
+fn any_fault(random: &mut fastrand::Rng) -> Rule {
+    let some = Choice::new(|index, _| index % 2 == 0);
+    let faults = [
+        Fault::Reset,
+        Fault::Truncated { is_length_declared: true },
+        Fault::Truncated { is_length_declared: false },
+        Fault::ShortArray,
+        Fault::HtmlBadGateway,
+        Fault::Status(503),
+        Fault::TooManyRequests(RetryAfter::Absent),
+        Fault::CommandErrors { choice: some.clone(), error: StoreError::Loading },
+        Fault::CommandErrors { choice: some, error: StoreError::ReadOnly },
+    ];
+    let fault = faults[random.usize(..faults.len())].clone();
+    let stage = [Stage::BeforeApply, Stage::Midway, Stage::AfterApply][random.usize(..3)];
+    Rule::next(fault).at(stage).times(random.usize(1..6))
+}
+
 /// Kills at seeded moments, restarts each time, and compares with the run that was left alone.
 fn prove(redis: &RedisServer, url: &str, upstash: Option<&UpstashServer>) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -68,6 +89,7 @@ fn prove(redis: &RedisServer, url: &str, upstash: Option<&UpstashServer>) {
     let made = MadeDay { trades: 20_000, symbols: 20, minutes: 60, seed: 5, order: Order::Time };
     std::fs::write(&day, made.massive_csv()).expect("a file");
     let seed = number("BARMILL_SEED", 1);
+    let kills_max = number("BARMILL_KILLS", KILLS).div_ceil(VIEWS.len() as u64);
     let mut random = fastrand::Rng::with_seed(seed);
     for view in VIEWS {
         let state = folder.path().join(view);
@@ -77,19 +99,20 @@ fn prove(redis: &RedisServer, url: &str, upstash: Option<&UpstashServer>) {
         let expected = dump(redis);
         assert!(expected.len() > 500, "{} values", expected.len());
         redis.command(&["FLUSHALL"]);
-        for kill in 0..number("BARMILL_KILLS", KILLS) {
+        let (mut kills, mut runs) = (0, 0);
+        while kills < kills_max && runs < RUNS_PER_KILL * kills_max {
             if let Some(server) = upstash {
-                let reached = [Stage::BeforeApply, Stage::Midway, Stage::AfterApply][random.usize(..3)];
-                server.inject(Rule::next(Fault::Reset).at(reached).times(random.usize(1..6)));
+                server.inject(any_fault(&mut random));
             }
             let mut child = run.start();
-            let moment = Duration::from_micros(random.u64(..u64::try_from(took.as_micros()).expect("short")));
-            pause(moment);
+            pause(took.mul_f64(random.f64()));
+            runs += 1;
+            kills += u64::from(child.try_wait().expect("a child").is_none());
             child.kill().expect("a child");
             child.wait().expect("a child");
             for (place, value) in dump(redis) {
                 let is_right = expected.get(&place) == Some(&value);
-                assert!(is_right, "seed {seed}, kill {kill} of {view}: {place:?} holds {value}");
+                assert!(is_right, "seed {seed}, kill {kills} of {view}: {place:?} holds {value}");
             }
         }
         if let Some(server) = upstash {
@@ -97,6 +120,11 @@ fn prove(redis: &RedisServer, url: &str, upstash: Option<&UpstashServer>) {
         }
         run.finish();
         assert_eq!(dump(redis), expected, "seed {seed}, {view}");
+        assert_eq!(kills, kills_max, "{view}: most runs ended before they were killed");
+        eprintln!(
+            "{view}: killed {kills} times in {runs} runs, {} values as if never killed",
+            expected.len()
+        );
     }
 }
 

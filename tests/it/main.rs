@@ -9,6 +9,8 @@ mod exactly_once;
 #[cfg(test)]
 mod fault_matrix;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod kill9;

@@ -5,6 +5,7 @@
 
 use super::attempt::{self, Report};
 use super::beat::Beat;
+use super::log::FullTold;
 use super::mending::Mending;
 use super::places::Places;
 use super::rest;
@@ -72,6 +73,7 @@ pub struct Writer {
     /// Set while a place is to be saved: nothing is taken in until nothing is outstanding.
     pausing: bool,
     pub(super) failure: Option<Failure>,
+    pub(super) full_told: FullTold,
     pub(super) counts: watch::Sender<WriterCounts>,
     pub(super) acked: broadcast::Sender<BarUpdate>,
 }
@@ -105,6 +107,7 @@ impl Writer {
             places: Places::new(settings.places.clone(), shards),
             pausing: false,
             failure: None,
+            full_told: FullTold::default(),
             ports,
             settings,
             inbox,

@@ -4,7 +4,11 @@ use crate::actor::fault::chain;
 use crate::engine::budget::BudgetWarning;
 use crate::engine::circuit::Transition;
 use crate::engine::delivery::{Landed, Parcel, Verdict};
-use crate::port::SinkError;
+use crate::port::{SinkError, StateError};
+use std::time::Duration;
+
+/// Least time between two lines that say the same of a spool without room: each failed commit is one such case.
+const FULL_TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// What failed, for whom.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +17,23 @@ pub(super) struct Failed<'a> {
     pub(super) parcel: &'a Parcel,
     pub(super) attempts_max: u32,
     pub(super) cause: &'a str,
+}
+
+/// When it was last said that the spool takes nothing.
+#[derive(Debug, Default)]
+pub(super) struct FullTold(Option<Duration>);
+
+impl FullTold {
+    /// Says that the spool takes nothing, unless that was just said.
+    pub(super) fn tell(&mut self, error: &StateError, now: Duration) {
+        let cause = chain(error);
+        if self.0.is_some_and(|told| now < told + FULL_TOLD_EVERY) {
+            tracing::debug!(cause, "the spool still takes nothing");
+            return;
+        }
+        self.0 = Some(now);
+        tracing::error!(cause, "the spool takes nothing, feeds wait until it does");
+    }
 }
 
 /// Says what becomes of failed items.

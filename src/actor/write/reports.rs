@@ -3,7 +3,7 @@
 use super::actor::Writer;
 use super::attempt::Report;
 use super::log::{self, Failed};
-use crate::actor::fault::{Failure, Fault, chain};
+use crate::actor::fault::{Failure, Fault};
 use crate::engine::delivery::{Landed, Parcel, Verdict, bar_of};
 use crate::model::{BarState, BarUpdate};
 use crate::port::{Committed, Remedy, SinkError, StateError};
@@ -93,7 +93,7 @@ impl Writer {
             }
             Err(error) => match error.remedy() {
                 Remedy::Retry { .. } => {
-                    tracing::error!(cause = %chain(&error), "the spool takes nothing, feeds wait until it does");
+                    self.full_told.tell(&error, now);
                     self.delivery.commit_failed(now);
                     Ok(())
                 }

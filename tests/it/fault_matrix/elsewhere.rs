@@ -48,7 +48,7 @@ const ELSEWHERE: &[Proof] = &[
     ("burst", &["slow_consumer_closes_the_connections_and_misses_nothing", "batch_and_queue_bounds_do_not_change_a_byte"]),
     ("storm of refusals, trickle", &["storms_that_pass_change_no_trade", "slow_drip_is_ended_by_the_total_timeout"]),
     // The disk.
-    ("full disk", &["full_disk_is_told_and_costs_nothing_that_was_acked"]),
+    ("full disk", &["full_disk_is_told_and_costs_nothing_that_was_acked", "a_full_disk_is_told_once_and_with_room_again_the_run_goes_on"]),
     ("disk that fails to write", &["failed_disk_is_not_tried_again"]),
     ("torn page", &["a_torn_page_of_the_state_is_set_aside_and_the_source_fills_the_store"]),
     ("flipped bit", &["a_flipped_bit_of_the_state_is_set_aside_and_the_source_fills_the_store", "every_flipped_bit_is_found", "damaged_file_is_set_aside_and_never_served"]),
