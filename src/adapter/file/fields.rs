@@ -138,7 +138,8 @@ fn few_digits(text: &[u8]) -> Option<u64> {
 }
 
 /// Eight digits at once, by pairs, quads and halves.
-#[inline]
+#[expect(clippy::inline_always, reason = "only what is inside `on_best` is compiled for the newer processor")]
+#[inline(always)]
 pub(super) fn eight_digits(word: [u8; 8]) -> Option<u64> {
     let word = u64::from_le_bytes(word);
     let high = word & 0xf0f0_f0f0_f0f0_f0f0;

@@ -68,7 +68,11 @@ impl Yield {
     }
 
     /// Takes the trade of one line that is not blank.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "only what is inside `on_best` is compiled for the newer processor"
+    )]
+    #[inline(always)]
     pub(super) fn give(&mut self, trade: Trade) {
         self.lines += 1;
         self.sift.ordinal += 1;

@@ -9,12 +9,19 @@
 //! The event time is the SIP timestamp, and the participant's where there is none. Trade identities are
 //! unique per exchange and reporting facility, so the venue is `exchange | trf_id << 8`.
 
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inside `on_best` is compiled for the newer processor"
+)]
+
 use super::decoder::{RecordDecoder, SymbolCache};
 use super::error::{Fault, FileError, ValueError};
 use super::fields::{Fields, integer, nanos, price, size, small, whole};
-use super::index::Index;
+use super::index::{Index, ROW_LEN};
+use super::lanes::{Work, on_best};
 use super::lines::Yield;
-use super::massive_rows::{MassiveRows, Text};
+use super::massive_fields::Row;
+use super::massive_rows::{MassiveRows, Texts};
 use crate::model::{Conditions, Side, Symbol, Trade, TradeId};
 
 /// Where each column of interest stands; `usize::MAX` reads as an empty field.
@@ -128,23 +135,14 @@ const PIECE_LEN: usize = 8 * 1024;
 
 impl MassiveCsv {
     /// Decodes many lines: those of the common shape at once, the others one by one.
-    pub(super) fn decode_lines(&mut self, mut lines: &[u8], yielded: &mut Yield) -> Result<(), FileError> {
+    pub(super) fn decode_lines(&mut self, lines: &[u8], yielded: &mut Yield) -> Result<(), FileError> {
         let mut index = std::mem::take(&mut self.index);
-        let decoded = loop {
-            let near = &lines[..lines.len().min(PIECE_LEN)];
-            let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', lines)) else {
-                break yielded.take_lines(self, lines);
-            };
-            let (piece, rest) = lines.split_at(last + 1);
-            lines = rest;
-            if let Err(error) = self.decode_piece(piece, &mut index, yielded) {
-                break Err(error);
-            }
-        };
+        let decoded = on_best(Decoding { decoder: self, lines, index: &mut index, yielded });
         self.index = index;
         decoded
     }
 
+    #[inline(always)]
     fn decode_piece(
         &mut self,
         lines: &[u8],
@@ -157,47 +155,76 @@ impl MassiveCsv {
         }
         let mut start = 0;
         for row in 0..index.len() {
-            let ends = index.row(row);
-            let end = ends.last().map_or(start, |end| *end as usize);
-            match self.row(lines, start, ends) {
+            // No closures: the compiler does not take them into what it compiles for newer processors.
+            let trade = match index.row(row) {
+                Some((count, ends)) => self.row(lines, count, ends),
+                None => None,
+            };
+            match trade {
                 Some(trade) => yielded.give(trade),
-                None => yielded.take_lines(self, lines.get(start..=end).unwrap_or_default())?,
+                None => yielded.take_lines(self, lines.get(start..=index.end(row)).unwrap_or_default())?,
             }
-            start = end + 1;
+            start = index.end(row) + 1;
         }
         Ok(())
     }
 
     /// The trade of a row of the common shape; `None` when the plain way is to decide.
-    #[inline]
-    fn row(&mut self, lines: &[u8], start: usize, ends: &[u32]) -> Option<Trade> {
+    #[inline(always)]
+    fn row(&mut self, lines: &[u8], count: usize, ends: &[u32; ROW_LEN]) -> Option<Trade> {
         let MassiveCsv { columns, rows, symbols, .. } = self;
-        if ends.len() != columns.count {
+        if count != columns.count || ROW_LEN <= count {
             return None;
         }
-        let field = |index: usize| match ends.get(index) {
-            Some(end) => {
-                let start = if index == 0 { start } else { ends[index - 1] as usize + 1 };
-                Text { lines, start, end: *end as usize }
-            }
-            None => Text { lines, start: 0, end: 0 },
-        };
-        let read_name = |name: &[u8]| symbols.get("ticker", name).ok();
-        let exchange = field(columns.exchange).small()?;
-        let trf_id = field(columns.trf_id).small()?;
+        let row = Row { lines, ends };
+        let numbers = rows.numbers(&Texts {
+            time: row.field(columns.time),
+            sequence: row.field(columns.sequence?),
+            id: row.field(columns.id),
+            price: row.field(columns.price),
+            size: row.field(columns.size),
+            exchange: row.field(columns.exchange),
+            facility: row.field(columns.trf_id),
+        })?;
         Some(Trade {
-            symbol: rows.symbol(field(columns.ticker?), read_name)?,
-            time: rows.nanos(field(columns.time))?,
-            sequence: field(columns.sequence?).number()?,
-            id: field(columns.id).id()?,
-            price: field(columns.price).price()?,
-            size: field(columns.size).size()?,
-            conditions: rows.conditions(field(columns.conditions), |text| conditions(text).ok())?,
-            venue: u16::from(exchange) | u16::from(trf_id) << 8,
-            correction: field(columns.correction).small()?,
+            symbol: rows.symbol(row.field(columns.ticker?), symbols)?,
+            time: numbers.time,
+            sequence: numbers.sequence,
+            id: numbers.id,
+            price: numbers.price,
+            size: numbers.size,
+            conditions: rows.conditions(row.field(columns.conditions))?,
+            venue: u16::from(numbers.exchange) | u16::from(numbers.facility) << 8,
+            correction: row.field(columns.correction).small()?,
             side: Side::Unknown,
             sequenced: true,
         })
+    }
+}
+
+/// Many lines and where their trades go.
+struct Decoding<'a> {
+    decoder: &'a mut MassiveCsv,
+    lines: &'a [u8],
+    index: &'a mut Index,
+    yielded: &'a mut Yield,
+}
+
+impl Work for Decoding<'_> {
+    type Given = Result<(), FileError>;
+
+    #[inline(always)]
+    fn work(self) -> Result<(), FileError> {
+        let Decoding { decoder, mut lines, index, yielded } = self;
+        loop {
+            let near = &lines[..lines.len().min(PIECE_LEN)];
+            let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', lines)) else {
+                return yielded.take_lines(decoder, lines);
+            };
+            let (piece, rest) = lines.split_at(last + 1);
+            lines = rest;
+            decoder.decode_piece(piece, index, yielded)?;
+        }
     }
 }
 
@@ -214,7 +241,7 @@ pub(super) fn trade_id(text: &[u8]) -> TradeId {
 }
 
 #[inline]
-fn conditions(text: &[u8]) -> Result<Conditions, Fault> {
+pub(super) fn conditions(text: &[u8]) -> Result<Conditions, Fault> {
     let mut conditions = Conditions::NONE;
     if text.is_empty() {
         return Ok(conditions);

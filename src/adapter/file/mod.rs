@@ -21,6 +21,7 @@ mod late;
 mod lean;
 mod lines;
 mod massive_csv;
+mod massive_fields;
 mod massive_rows;
 mod names;
 mod open_file;
