@@ -221,7 +221,10 @@ impl AggregateActor {
         }
         let start = Instant::now();
         while !updates.is_empty() {
-            let rest = updates.split_off(updates.len().min(UPDATES_LEN_MAX));
+            let len = updates.len().min(UPDATES_LEN_MAX);
+            let mut rest = updates.split_off(len);
+            // Room for as many bars as this batch of trades gave, so that the next one does not grow step by step.
+            rest.reserve(len);
             let part = std::mem::replace(updates, rest);
             self.writer
                 .send(ShardMessage::Updates { shard: self.shard, updates: part })

@@ -7,8 +7,9 @@
 use super::places::Places;
 use crate::model::{BarKey, BarSpec, BarState, Symbol, WriteItem};
 use foldhash::fast::FixedState;
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 /// When a batch is closed.
@@ -25,10 +26,22 @@ pub struct BatchLimits {
 }
 
 /// What is written at most once at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ItemKey {
     Bar(BarKey),
     Manifest(BarSpec, jiff::civil::Date, Symbol),
+}
+
+/// Symbol and start tell nearly all bars apart, so that a hash of two words is enough.
+impl Hash for ItemKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (symbol, time) = match self {
+            ItemKey::Bar(key) => (key.symbol, key.start.as_nanos().cast_unsigned()),
+            ItemKey::Manifest(_, _, symbol) => (*symbol, 0),
+        };
+        state.write_u64(time);
+        state.write_usize(symbol.index());
+    }
 }
 
 #[derive(Debug)]
@@ -48,6 +61,14 @@ pub struct Batch {
     pub attempts: u32,
 }
 
+/// The items of one key that are in flight.
+#[derive(Debug, Clone, Copy)]
+struct Flying {
+    /// The batch that took the last of them; a batch may hold two updates of one bar.
+    batch: u64,
+    count: u64,
+}
+
 /// The queue before the store.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
@@ -56,8 +77,10 @@ pub struct Batcher {
     queue: Places<Pending>,
     /// Queue places of forming bars, which a newer update of the same bar replaces.
     forming: HashMap<ItemKey, u64, FixedState>,
-    /// Items taken and not landed, by key; a batch may hold two updates of one bar.
-    in_flight: HashMap<ItemKey, u64, FixedState>,
+    /// Items taken and not landed, by key.
+    in_flight: HashMap<ItemKey, Flying, FixedState>,
+    /// Batches closed so far.
+    batches: u64,
     bytes: usize,
     /// Set when every queued item waits for one in flight, until one lands.
     blocked: bool,
@@ -72,6 +95,7 @@ impl Batcher {
             queue: Places::new(),
             forming: HashMap::default(),
             in_flight: HashMap::default(),
+            batches: 0,
             bytes: 0,
             blocked: false,
             coalesced: 0,
@@ -135,35 +159,32 @@ impl Batcher {
 
     /// Closes a batch: the oldest items that fit and whose bars are not in flight.
     pub fn take(&mut self) -> Option<Batch> {
-        let mut places = Vec::new();
-        let mut held: HashSet<ItemKey> = HashSet::new();
+        let mut places = Vec::with_capacity(self.queue.len().min(self.limits.len_max));
         let mut bytes = 0;
+        self.batches += 1;
         for (place, pending) in self.queue.iter() {
+            let is_full = !places.is_empty() && bytes + pending.weight > self.limits.bytes_max;
             if places.len() >= self.limits.len_max {
                 break;
             }
-            let key = key_of(&pending.item);
-            if self.in_flight.contains_key(&key) || (!held.is_empty() && held.contains(&key)) {
-                held.insert(key);
-                continue;
-            }
-            if !places.is_empty() && bytes + pending.weight > self.limits.bytes_max {
-                break;
+            match self.in_flight.entry(key_of(&pending.item)) {
+                // Those behind it of the same key meet the same entry, so their order stays.
+                Entry::Occupied(flying) if flying.get().batch != self.batches => continue,
+                Entry::Occupied(_) | Entry::Vacant(_) if is_full => break,
+                Entry::Occupied(mut flying) => flying.get_mut().count += 1,
+                Entry::Vacant(vacant) => {
+                    vacant.insert(Flying { batch: self.batches, count: 1 });
+                }
             }
             bytes += pending.weight;
-            places.push((place, key));
+            places.push(place);
         }
         self.blocked = places.is_empty();
         if places.is_empty() {
             return None;
         }
         let mut items = Vec::with_capacity(places.len());
-        for (place, key) in places {
-            if let Some(item) = self.remove(place) {
-                items.push(item);
-                *self.in_flight.entry(key).or_default() += 1;
-            }
-        }
+        items.extend(places.into_iter().filter_map(|place| self.remove(place)));
         Some(Batch { items, attempts: 0 })
     }
 
@@ -196,10 +217,10 @@ impl Batcher {
 
     /// Releases an item whose fate is known, so that newer updates of its bar may go.
     pub fn landed(&mut self, item: &WriteItem) {
-        if let Entry::Occupied(mut count) = self.in_flight.entry(key_of(item)) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
+        if let Entry::Occupied(mut flying) = self.in_flight.entry(key_of(item)) {
+            flying.get_mut().count -= 1;
+            if flying.get().count == 0 {
+                flying.remove();
             }
         }
         self.blocked = false;
@@ -208,7 +229,7 @@ impl Batcher {
     /// Bars taken whose fate is not known or was a failure.
     pub fn unlanded_bars(&self) -> u64 {
         let bars = self.in_flight.iter().filter(|(key, _)| matches!(key, ItemKey::Bar(_)));
-        bars.map(|(_, count)| count).sum()
+        bars.map(|(_, flying)| flying.count).sum()
     }
 }
 

@@ -24,6 +24,51 @@ struct Written {
     refused: bool,
 }
 
+/// What was written, by key.
+#[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
+struct Tally {
+    keys: Vec<Key>,
+    /// Of the key at the same place.
+    written: Vec<Written>,
+    places: HashMap<Key, usize, FixedState>,
+    /// For each symbol, by its number, the place after that of its last bar: the next bar mostly has the same key, and
+    /// costs no hash then. Zero for none.
+    last: Vec<u32>,
+}
+
+impl Tally {
+    #[inline]
+    fn entry(&mut self, key: Key, from: Timestamp, to: Timestamp) -> &mut Written {
+        let (_, _, symbol) = key;
+        let last = self.last.get(symbol.index()).map_or(0, |last| *last as usize);
+        let place = match last.checked_sub(1) {
+            Some(place) if self.keys[place] == key => place,
+            Some(_) | None => self.look_up(key, from, to),
+        };
+        &mut self.written[place]
+    }
+
+    #[cold]
+    fn look_up(&mut self, key: Key, from: Timestamp, to: Timestamp) -> usize {
+        let place = *self.places.entry(key).or_insert(self.keys.len());
+        if place == self.keys.len() {
+            self.keys.push(key);
+            self.written.push(Written { from, to, bars: 0, trades: 0, revision: 0, refused: false });
+        }
+        let index = key.2.index();
+        if self.last.len() <= index {
+            self.last.resize(index + 1, 0);
+        }
+        self.last[index] = u32::try_from(place + 1).unwrap_or(0);
+        place
+    }
+
+    fn get(&self, key: &Key) -> Option<&Written> {
+        self.places.get(key).map(|place| &self.written[*place])
+    }
+}
+
 /// Counts acked bars per spec, civil date and symbol; one entry of about 100 bytes each.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
@@ -31,8 +76,8 @@ pub struct Coverage {
     days: CivilDays,
     zone: String,
     origin: Option<Origin>,
-    /// Asked for every bar, so by hash; the other two are as good as empty.
-    written: HashMap<Key, Written, FixedState>,
+    /// Asked for every bar, so not sorted; the other two are as good as empty.
+    written: Tally,
     earlier: BTreeMap<Key, Manifest>,
     covered: BTreeMap<Key, Covered>,
 }
@@ -45,7 +90,7 @@ impl Coverage {
             days: CivilDays::new(zone.clone()),
             zone: name,
             origin,
-            written: HashMap::default(),
+            written: Tally::default(),
             earlier: BTreeMap::new(),
             covered: BTreeMap::new(),
         }
@@ -112,14 +157,7 @@ impl Coverage {
         if self.earlier.get(&key).is_some_and(|earlier| bar.start < earlier.to) {
             return None;
         }
-        let entry = self.written.entry(key).or_insert(Written {
-            from: bar.start,
-            to: bar.end,
-            bars: 0,
-            trades: 0,
-            revision: 0,
-            refused: false,
-        });
+        let entry = self.written.entry(key, bar.start, bar.end);
         entry.from = entry.from.min(bar.start);
         entry.to = entry.to.max(bar.end);
         Some(entry)
@@ -132,7 +170,7 @@ impl Coverage {
         let written = std::mem::take(&mut self.written);
         let covered = std::mem::take(&mut self.covered);
         let earlier = std::mem::take(&mut self.earlier);
-        let keys: BTreeSet<&Key> = written.keys().chain(covered.keys()).collect();
+        let keys: BTreeSet<&Key> = written.keys.iter().chain(covered.keys()).collect();
         let manifest = |key: &Key| {
             let base =
                 Base { key: *key, zone: &self.zone, origin: self.origin.as_ref(), earlier: earlier.get(key) };

@@ -210,8 +210,9 @@ impl Writer {
     pub(super) fn on_inbox(&mut self, message: Option<ShardMessage>) {
         match message {
             Some(ShardMessage::Updates { shard, updates }) => {
+                let now = self.origin.elapsed();
                 for update in updates {
-                    self.on_update(shard, update);
+                    self.on_update(shard, update, now);
                 }
             }
             Some(ShardMessage::Earlier(manifests)) => self.delivery.resume(manifests),
@@ -226,9 +227,9 @@ impl Writer {
         }
     }
 
-    fn on_update(&mut self, shard: usize, update: BarUpdate) {
+    fn on_update(&mut self, shard: usize, update: BarUpdate, now: Duration) {
         if self.resume.as_mut().is_none_or(|resume| resume.receive(shard)) {
-            self.push(WriteItem::Bar(update));
+            self.push(WriteItem::Bar(update), now);
         } else {
             self.delivery.skip(&update);
             self.counts.send_modify(|counts| counts.resumed += 1);
@@ -267,15 +268,15 @@ impl Writer {
         self.delivery.set_flushing(self.pausing || self.mending.holds_back());
     }
 
-    fn push(&mut self, item: WriteItem) {
+    fn push(&mut self, item: WriteItem, now: Duration) {
         let weight = self.ports.sink.weight(&item);
-        self.delivery.push(item, weight, self.origin.elapsed());
+        self.delivery.push(item, weight, now);
     }
 
     /// Starts everything that is to be done now.
     fn launch(&mut self) {
         for manifest in self.delivery.manifests() {
-            self.push(manifest);
+            self.push(manifest, self.origin.elapsed());
         }
         while let Some(work) = self.delivery.next_work(self.origin.elapsed()) {
             match work {

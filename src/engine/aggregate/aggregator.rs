@@ -126,10 +126,11 @@ impl Aggregator {
     /// one call, one update comes at the end of the call.
     pub fn push(&mut self, trades: &[Trade], out: &mut Vec<BarUpdate>) {
         self.counts.trades += trades.len() as u64;
+        let mut places = [0; TOUCHED_LEN];
         for some in trades.chunks(TOUCHED_LEN) {
-            self.touch(some);
-            for trade in some {
-                self.take(trade, out);
+            self.touch(some, &mut places);
+            for (trade, place) in some.iter().zip(places) {
+                self.take(place, trade, out);
             }
         }
         self.publish_revisions(out);
@@ -169,19 +170,22 @@ impl Aggregator {
         series.chain(cuts).chain(waiting).min().and_then(Timestamp::from_nanos)
     }
 
-    /// Reads the first words of what some trades will need.
+    /// Finds the places of some trades, and reads the first words of what they will need.
     ///
     /// The tables of many symbols do not fit into the near caches. None of these reads waits for another one, so the
     /// processor fetches them all at the same time, where one trade after the other would wait for each.
     #[inline]
-    fn touch(&self, trades: &[Trade]) {
+    fn touch(&mut self, trades: &[Trade], places: &mut [usize; TOUCHED_LEN]) {
         let mut touched = 0;
-        for trade in trades {
-            if let Some(place) = self.known(trade.symbol) {
-                let track = &self.tracks[place];
-                touched ^= track.seen ^ track.identities.touch();
-                for series in &self.series[self.series_of(place)] {
-                    touched ^= series.touch();
+        for (trade, place) in trades.iter().zip(places) {
+            *place = self.place(trade.symbol);
+            let track = &self.tracks[*place];
+            let closes = track.wake <= trade.time.as_nanos();
+            touched ^= track.seen ^ track.identities.touch();
+            for series in &self.series[self.series_of(*place)] {
+                touched ^= series.touch();
+                if closes {
+                    touched ^= series.touch_room();
                 }
             }
         }
@@ -190,8 +194,7 @@ impl Aggregator {
     }
 
     #[inline]
-    fn take(&mut self, trade: &Trade, out: &mut Vec<BarUpdate>) {
-        let place = self.place(trade.symbol);
+    fn take(&mut self, place: usize, trade: &Trade, out: &mut Vec<BarUpdate>) {
         let time = trade.time.as_nanos();
         let track = &mut self.tracks[place];
         if time > track.seen {

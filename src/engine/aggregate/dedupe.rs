@@ -20,7 +20,9 @@ const SEQUENCED: u32 = 1 << 16;
 const VOID: u32 = 1 << 17;
 const DAY_NS: i64 = 86_400_000_000_000;
 
+/// In 20 bytes, since of many symbols these are what takes the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, packed(4))]
 struct Identity {
     time: i64,
     number: u64,
@@ -151,8 +153,8 @@ impl Older {
             self.0.pop_front();
         }
         if self.0.len() == self.0.capacity() {
-            // By half, since of many symbols the room that is never used adds up.
-            self.0.reserve_exact(ROOM_LEN.max(self.0.len() / 2));
+            // By a quarter, since of many symbols the room that is never used adds up.
+            self.0.reserve_exact(ROOM_LEN.max(self.0.len() / 4));
         }
     }
 }

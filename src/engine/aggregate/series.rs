@@ -125,6 +125,15 @@ impl Series {
         self.current.span.start ^ self.current.fold.touch()
     }
 
+    /// Reads a word of each line of the oldest window, whose place the next one to be closed takes where the ring is
+    /// full, as it nearly always is.
+    #[inline]
+    pub(super) fn touch_room(&self) -> i64 {
+        self.older.front().map_or(0, |oldest| {
+            oldest.span.start ^ oldest.fold.touch() ^ oldest.fold.touch_ends() ^ i64::from(oldest.revision)
+        })
+    }
+
     /// Folds a trade of the newest window; false when it belongs to another one.
     #[inline]
     pub(super) fn add_in_order(&mut self, time: i64, trade: &Trade, eligible: Eligible) -> bool {
