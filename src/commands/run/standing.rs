@@ -122,3 +122,69 @@ impl Pages for Standing {
         metrics::render(&self.handle.state(), &self.sources, &self.budget, self.clock.now())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, Hours, Pages, Pulse, SourceView, Standing, Timestamp, metrics};
+    use barmill::adapter::live::LiveStats;
+    use barmill::adapter::store::NullSink;
+    use barmill::engine::calendar::{Calendar, SessionKind};
+    use barmill::{Pipeline, Trade};
+    use jiff::tz::TimeZone;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Debug)]
+    struct At(Timestamp);
+
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    /// What the page says at an instant of a run that began long before and whose source brings nothing.
+    fn readiness(calendar: Calendar, kind: Option<SessionKind>, zone: &str, now: &str) -> (bool, String) {
+        let silent = futures::stream::pending::<Trade>();
+        let pipeline = Pipeline::builder().trades("silent", silent).sink(NullSink::default()).build().unwrap();
+        let running = pipeline.start();
+        let page = Standing {
+            handle: running.handle(),
+            sources: vec![SourceView { name: "silent", stats: Box::new(LiveStats::default) }],
+            hours: Hours { calendar, kind, zone: TimeZone::get(zone).unwrap() },
+            stale_s: 120,
+            started: Timestamp::EPOCH,
+            clock: Arc::new(At(now.parse().unwrap())),
+            budget: metrics::Budget::default(),
+            pulse: Mutex::new(Pulse::new()),
+        }
+        .readiness();
+        (page.is_ok, page.text)
+    }
+
+    #[tokio::test]
+    async fn silence_is_stale_in_the_session_and_as_it_should_be_when_the_market_is_shut() {
+        let shut = (true, "ready, the market is shut\n".to_owned());
+        let stale =
+            |age_s: u32| (false, format!("silent brings no trade for {age_s} s while its market is open\n"));
+        let cases = [
+            (SessionKind::Regular, "2026-11-24T14:29:59Z", shut.clone()),
+            (SessionKind::Regular, "2026-11-24T14:32:00Z", (true, "ready\n".to_owned())),
+            (SessionKind::Regular, "2026-11-24T14:32:01Z", stale(121)),
+            (SessionKind::Regular, "2026-11-24T21:00:00Z", shut.clone()),
+            (SessionKind::All, "2026-11-24T21:00:00Z", stale(12 * 3_600)),
+            // Thanksgiving, the early close of the day after, and a Saturday.
+            (SessionKind::Regular, "2026-11-26T16:00:00Z", shut.clone()),
+            (SessionKind::Regular, "2026-11-27T17:59:59Z", stale(3 * 3_600 + 1_799)),
+            (SessionKind::Regular, "2026-11-27T18:00:00Z", shut.clone()),
+            (SessionKind::All, "2026-11-28T16:00:00Z", shut),
+            // Daylight saving: the same hour of the wall is another one of UTC.
+            (SessionKind::Regular, "2026-07-01T13:40:00Z", stale(600)),
+        ];
+        for (kind, now, told) in cases {
+            let calendar = Calendar::us_equities().unwrap();
+            assert_eq!(readiness(calendar, Some(kind), "America/New_York", now), told, "{now}");
+        }
+        let always = readiness(Calendar::always_open(), None, "UTC", "2026-11-28T00:10:00Z");
+        assert_eq!(always, stale(600));
+    }
+}
