@@ -219,6 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
     async fn on_trades(&mut self) -> Option<()> {
         let (Some(from), published) = (self.place(), self.hub.published()) else { return Some(()) };
         if self.hub.plan.count(FaultKind::Slow).is_some_and(|max| max < number(published - from)) {
+            count(&self.hub.counters.broken);
             return self.refuse(Refusal::Slow).await;
         }
         let end = published.min(from + TURN).min(self.broken_at.map_or(usize::MAX, |(at, _)| at));

@@ -145,7 +145,8 @@ mod tests {
     /// What the page says at an instant of a run that began long before and whose source brings nothing.
     fn readiness(calendar: Calendar, kind: Option<SessionKind>, zone: &str, now: &str) -> (bool, String) {
         let silent = futures::stream::pending::<Trade>();
-        let pipeline = Pipeline::builder().trades("silent", silent).sink(NullSink::default()).build().unwrap();
+        let pipeline =
+            Pipeline::builder().trades("silent", silent).sink(NullSink::default()).build().unwrap();
         let running = pipeline.start();
         let page = Standing {
             handle: running.handle(),

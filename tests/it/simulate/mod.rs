@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, reason = "what was measured is told")]
 
+#[cfg(test)]
+mod faults;
 mod feeds;
 mod hours;
 mod program;
