@@ -26,9 +26,9 @@ impl Config {
         let in_flight = count(writer.in_flight_max);
         let bars = edge(writer.queue_len_max) + count(writer.batch_len_max) * (in_flight + 1);
         let requests = count(writer.batch_bytes_max) * in_flight;
-        // Per source: its backlog with the answers that fill it, one symbol's full hold, two batches on their way.
+        // Per source: its backlog with the answers that fill it, as many held behind holes, two batches on their way.
         let answers = (count(live.gaps_in_flight_max) + 1) * count(live.gap_len_max);
-        let source = count(live.backlog_len_max) + answers + count(live.held_len_max);
+        let source = 2 * count(live.backlog_len_max) + answers;
         let source = source + 2 * count(replay.batch_len_max);
         let trades = trades + count(live.sources.as_slice().len()) * source;
         // The ranges of the keys keep the sum below 2^43.
@@ -151,7 +151,6 @@ impl Checker<'_> {
             let related = [
                 "live.backlog_len_max",
                 "live.gap_len_max",
-                "live.held_len_max",
                 "replay.queue_len_max",
                 "replay.batch_len_max",
                 "writer.queue_len_max",

@@ -21,6 +21,8 @@ pub(super) struct Continuity {
     left: BTreeMap<Symbol, usize>,
     due: BTreeSet<(Duration, usize)>,
     open: usize,
+    /// Trades held by all tracks.
+    held: usize,
     ready: Vec<Trade>,
     unfilled: Vec<Gap>,
     stats: GapStats,
@@ -36,6 +38,7 @@ impl Continuity {
             left: BTreeMap::new(),
             due: BTreeSet::new(),
             open: 0,
+            held: 0,
             ready: Vec::new(),
             unfilled: Vec::new(),
             stats: GapStats::default(),
@@ -195,13 +198,19 @@ impl Continuity {
         self.stats
     }
 
-    /// Lets one track act, and keeps the order of the questions and the count of open tracks true.
+    /// Lets one track act, and keeps the order of the questions and the counts of all tracks true.
     fn change(&mut self, place: usize, act: impl FnOnce(&mut Track, &Rules, &mut Output<'_>)) {
         let Some(track) = self.tracks.get_mut(place) else { return };
-        let (asked_at, was_open) = (track.ask_at(), track.is_open());
-        let mut output =
-            Output { trades: &mut self.ready, unfilled: &mut self.unfilled, stats: &mut self.stats };
+        let (asked_at, was_open, others_held) =
+            (track.ask_at(), track.is_open(), self.held - track.held_len());
+        let mut output = Output {
+            trades: &mut self.ready,
+            unfilled: &mut self.unfilled,
+            stats: &mut self.stats,
+            room: self.rules.gaps.held_sum_max.saturating_sub(self.held),
+        };
         act(track, &self.rules, &mut output);
+        self.held = others_held + track.held_len();
         let ask_at = track.ask_at();
         if ask_at != asked_at {
             if let Some(at) = asked_at {

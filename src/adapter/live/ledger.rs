@@ -51,4 +51,6 @@ pub(super) struct Output<'a> {
     pub(super) unfilled: &'a mut Vec<Gap>,
     /// The counts.
     pub(super) stats: &'a mut GapStats,
+    /// Live trades that may still be held, of all symbols together.
+    pub(super) room: usize,
 }

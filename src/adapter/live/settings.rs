@@ -82,6 +82,8 @@ pub struct GapSettings {
     pub len_max: usize,
     /// Live trades that wait behind the holes of one symbol; those beyond it are fetched.
     pub held_len_max: usize,
+    /// The same for the holes of all symbols together.
+    pub held_sum_max: usize,
     /// Event time read again before a hole, for venues without contiguous identities; also how far back trades are
     /// known by their identity.
     pub overlap: Duration,
@@ -279,6 +281,7 @@ impl LiveSettings {
             ("gaps.in_flight_max", self.gaps.in_flight_max, 1),
             ("gaps.len_max", self.gaps.len_max, 2),
             ("gaps.held_len_max", self.gaps.held_len_max, 1),
+            ("gaps.held_sum_max", self.gaps.held_sum_max, 1),
         ];
         if let Some((key, value, min)) = least.into_iter().find(|(_, value, min)| value < min) {
             return Err(LiveSettingsFault::TooSmall { key, value, min });
@@ -321,6 +324,7 @@ impl LiveSettings {
                 in_flight_max: 4,
                 len_max: 50_000,
                 held_len_max: 65_536,
+                held_sum_max: 262_144,
                 overlap: Duration::from_secs(5),
             },
             quiet: QuietSettings::default(),

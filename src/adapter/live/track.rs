@@ -95,6 +95,11 @@ impl Track {
         self.held.clear();
     }
 
+    /// Trades that wait behind a hole.
+    pub(super) fn held_len(&self) -> usize {
+        self.held.len()
+    }
+
     /// The newest trade delivered, or the place to start from.
     pub(super) fn last(&self) -> Option<Timestamp> {
         self.last.map(|last| last.time)
@@ -221,7 +226,7 @@ impl Track {
             self.ask_at = Some(now + rules.gaps.wait);
         }
         let State::Holding { is_full, .. } = &mut self.state else { return };
-        *is_full |= rules.gaps.held_len_max <= self.held.len();
+        *is_full |= rules.gaps.held_len_max <= self.held.len() || output.room == 0;
         if *is_full {
             output.stats.dropped += 1;
         } else {

@@ -115,6 +115,7 @@ fn gaps(config: &Config) -> GapSettings {
         in_flight_max: live.gaps_in_flight_max,
         len_max: live.gap_len_max,
         held_len_max: live.held_len_max,
+        held_sum_max: live.backlog_len_max,
         overlap: Duration::from_millis(live.overlap_ms),
     }
 }

@@ -292,6 +292,47 @@ fn first_trade_behind_an_empty_archive_is_shown_by_it_to_be_the_first() {
 }
 
 #[test]
+fn what_many_symbols_hold_together_is_bounded_and_the_rest_is_fetched() {
+    const SYMBOLS: usize = 20;
+    for is_contiguous in [true, false] {
+        let (mut continuity, _) = continuity(is_contiguous, |gaps| {
+            (gaps.held_sum_max, gaps.len_max, gaps.held_len_max) = (10, 100, 100);
+        });
+        let names = (0..SYMBOLS).map(|number| format!("CROWD{number}").parse().unwrap());
+        let tapes: Vec<Vec<Trade>> = names
+            .map(|symbol| tape(8).into_iter().map(|trade| Trade { symbol, ..trade }).collect())
+            .collect();
+        let places: Vec<usize> = tapes.iter().map(|tape| continuity.follow(tape[0].symbol, None)).collect();
+        let end = tapes[0][7].time;
+        continuity.on_live(&places, MS, tapes[0][0].time);
+        let mut delivered: Vec<Trade> = Vec::new();
+        for number in [0, 2, 3, 4, 5, 6, 7] {
+            if number == 2 {
+                continuity.on_down(&places);
+                continuity.on_live(&places, MS, end);
+            }
+            for (tape, &place) in tapes.iter().zip(&places) {
+                continuity.on_trade(place, &tape[number], MS);
+            }
+            assert!(continuity.held <= 10, "{}", continuity.held);
+        }
+        delivered.extend(continuity.take_ready());
+        for millis in 1..500 {
+            while let Some(gap) = continuity.ask(millis * MS, end) {
+                let tape = tapes.iter().find(|tape| tape[0].symbol == gap.symbol).unwrap();
+                continuity.on_fill(gap.symbol, &Ok(fill(tape, &gap)), millis * MS, end);
+            }
+            delivered.extend(continuity.take_ready());
+        }
+        assert!(continuity.stats().dropped > 0 && continuity.held == 0);
+        for tape in &tapes {
+            let of_symbol = delivered.iter().filter(|trade| trade.symbol == tape[0].symbol);
+            assert_eq!(&of_symbol.copied().collect::<Vec<_>>(), tape);
+        }
+    }
+}
+
+#[test]
 fn archive_that_numbers_its_answers_is_matched_by_identity() {
     let (mut continuity, place) = continuity(false, |_| {});
     let mut tape = tape(4);
