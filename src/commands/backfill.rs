@@ -8,7 +8,7 @@ use super::{signals, source, wire};
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::history::{Coverage, HistoryFeed, Progress as Fetching};
 use barmill::cli::{BackfillArguments, Exit, FetchLines, FetchSummary, FetchedDay, Progress, Status};
-use barmill::config::{Config, Environment, SinkTarget};
+use barmill::config::{Config, Environment, Fill, SinkTarget};
 use barmill::pipeline::{Finished, Pipeline, Summary, WriterPorts};
 use barmill::port::Clock;
 use std::io::{stderr, stdout};
@@ -49,7 +49,8 @@ pub(super) async fn run(
     let origin = source::origin(config, asked.source);
     let plan = match reader {
         Some(reader) => {
-            let label = Label { origin: &origin, zone: zone.iana_name().unwrap_or("UTC") };
+            let is_filled = config.bars.fill == Fill::PreviousClose;
+            let label = Label { origin: &origin, zone: zone.iana_name().unwrap_or("UTC"), is_filled };
             Plan::made(&asked.symbols(), &days.days, specs, (reader, label), arguments.force).await?
         }
         None => Plan::anew(&asked.symbols(), &days.days),

@@ -4,8 +4,8 @@ use super::dispatch::CommandError;
 use barmill::adapter::history::SymbolRange;
 use barmill::adapter::store::{BarReader, ReadError, StoredBar};
 use barmill::engine::asked::AskedDay;
-use barmill::engine::resume::{Rest, resume};
-use barmill::{BarSpec, Manifest, Origin, Symbol};
+use barmill::engine::resume::{Rest, resume, with_close};
+use barmill::{BarSpec, Manifest, Origin, Symbol, Timestamp, Volume};
 use jiff::civil::Date;
 
 /// One symbol and day.
@@ -47,11 +47,13 @@ pub(super) struct Label<'a> {
     pub(super) origin: &'a Origin,
     /// Name of the zone of dates and times in keys.
     pub(super) zone: &'a str,
+    /// Whether windows without trades have flat bars.
+    pub(super) is_filled: bool,
 }
 
 impl Mixed {
     /// Says so where bars of another label are there, or may be.
-    fn of(Stored { manifest, count }: &Stored, wanted: Label<'_>) -> Option<Mixed> {
+    fn of(Stored { manifest, count, .. }: &Stored, wanted: Label<'_>) -> Option<Mixed> {
         let has_other = manifest.origin.as_ref().is_some_and(|found| found != wanted.origin);
         if count.unwrap_or(manifest.bars) == 0 || !has_other && manifest.zone == wanted.zone {
             return None;
@@ -100,19 +102,34 @@ impl Plan {
                 let has_all = one.count.is_some_and(|count| one.manifest.bars <= count);
                 has_all && one.manifest.gapless && one.manifest.origin.is_some() && !is_forced
             };
-            let stored: Vec<Manifest> = stored.into_iter().filter(is_proof).map(|one| one.manifest).collect();
+            let stored: Vec<Stored> = stored.into_iter().filter(is_proof).collect();
             for &symbol in symbols {
-                let own: Vec<Manifest> = stored.iter().filter(|one| one.symbol == symbol).cloned().collect();
-                plan.add(symbol, *day, specs, &own);
+                let is_own = |one: &&Stored| one.manifest.symbol == symbol;
+                let own: Vec<&Stored> = stored.iter().filter(is_own).collect();
+                plan.add((symbol, *day), specs, &own, label.is_filled);
             }
         }
         Ok(plan)
     }
 
-    fn add(&mut self, symbol: Symbol, day: AskedDay, specs: &[BarSpec], own: &[Manifest]) {
-        let resumed = resume(specs, own, day.from, day.to);
+    fn add(
+        &mut self,
+        (symbol, day): (Symbol, AskedDay),
+        specs: &[BarSpec],
+        own: &[&Stored],
+        is_filled: bool,
+    ) {
+        let manifests: Vec<Manifest> = own.iter().map(|one| one.manifest.clone()).collect();
+        let resumed = resume(specs, &manifests, day.from, day.to);
         let mut next = match resumed.rest {
             Rest::Nothing => Step { symbol, day, range: None, trades_before: 0 },
+            Rest::From(from) if is_filled && day.from < from => {
+                let mut traded = Vec::new();
+                for one in own {
+                    traded.extend(one.traded.iter().map(|&at| (one.manifest.spec, at)));
+                }
+                step(symbol, day, with_close(specs, (day.from, from), &traded))
+            }
             Rest::From(from) => step(symbol, day, from),
         };
         next.trades_before = resumed.earlier.iter().map(|one| one.trades).max().unwrap_or(0);
@@ -128,17 +145,19 @@ impl Plan {
     }
 }
 
-fn step(symbol: Symbol, day: AskedDay, from: barmill::Timestamp) -> Step {
+fn step(symbol: Symbol, day: AskedDay, from: Timestamp) -> Step {
     let range = SymbolRange { symbol, from, to: day.to };
     Step { symbol, day, range: Some(range), trades_before: 0 }
 }
 
-/// A manifest, and how many of its bars are in the store, which may have expired before it; `None` where the keys of
-/// bars cannot be known, or are in another zone.
+/// A manifest and what the store has of its bars.
 #[derive(Debug)]
 struct Stored {
     manifest: Manifest,
+    /// How many, which may have expired before it; `None` where the keys of bars cannot be known, or are in another zone.
     count: Option<u64>,
+    /// Starts of those with trades and prices.
+    traded: Vec<Timestamp>,
 }
 
 /// The manifests of some symbols on a day.
@@ -161,12 +180,16 @@ async fn present(
         Err(ReadError::Unlisted(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    let count = |manifest: &Manifest| {
+    let stored = |manifest: Manifest| {
         let is_own = |start| manifest.from <= start && start < manifest.to;
         let of_day = manifest.spec.interval_ns().is_none();
         let is_counted = |bar: &&StoredBar| bar.symbol == manifest.symbol && (of_day || is_own(bar.start));
         let bars = bars.as_ref().filter(|_| manifest.zone == zone);
-        bars.map(|bars| bars.iter().filter(is_counted).count() as u64)
+        let own: Option<Vec<&StoredBar>> = bars.map(|bars| bars.iter().filter(is_counted).collect());
+        let traded = own.iter().flatten().filter(|bar| bar.prices.is_some() && bar.volume > Volume::ZERO);
+        let traded = traded.map(|bar| bar.start);
+        let (count, traded) = (own.as_ref().map(|own| own.len() as u64), traded.collect());
+        Stored { manifest, count, traded }
     };
-    Ok(manifests.into_iter().map(|manifest| Stored { count: count(&manifest), manifest }).collect())
+    Ok(manifests.into_iter().map(stored).collect())
 }

@@ -61,6 +61,20 @@ pub fn resume(specs: &[BarSpec], earlier: &[Manifest], from: Timestamp, to: Time
     Resumed { rest: Rest::From(start), earlier: kept }
 }
 
+/// The place to go on from where flat bars are made: each spec needs a bar with trades, whose close they take, before
+/// `start`. It is not before `from`; `traded` are the starts of the bars with trades in the store.
+pub fn with_close(
+    specs: &[BarSpec],
+    (from, start): (Timestamp, Timestamp),
+    traded: &[(BarSpec, Timestamp)],
+) -> Timestamp {
+    let last = |spec: &BarSpec| {
+        let own = traded.iter().filter(|(other, at)| other == spec && *at < start);
+        own.map(|(_, at)| *at).max().unwrap_or(from)
+    };
+    specs.iter().map(last).min().map_or(start, |place| aligned(specs, place).max(from))
+}
+
 fn saved(manifest: &Manifest, from: Timestamp, to: Timestamp) -> Saved {
     let Some(interval) = manifest.spec.interval_ns() else {
         let is_same = manifest.complete && manifest.gapless && (manifest.from, manifest.to) == (from, to);
@@ -99,7 +113,7 @@ pub fn floor(time: Timestamp, interval_ns: u64) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rest, Resumed, resume};
+    use super::{Rest, Resumed, resume, with_close};
     use crate::model::{BarSpec, Manifest, Timestamp};
 
     fn at(text: &str) -> Timestamp {
@@ -159,6 +173,17 @@ mod tests {
         let first =
             [manifest("1m", "13:30:00", "13:45:00", false), manifest("1h", "13:30:00", "20:00:00", true)];
         assert_eq!(regular("1m,1h", &first).rest, Rest::From(at("13:30:00")), "not before the session");
+    }
+
+    #[test]
+    fn flat_bars_need_a_bar_with_trades_before_them() {
+        let all = specs("1m,15m");
+        let traded = [("1m", "14:58:00"), ("1m", "15:00:00"), ("15m", "14:45:00"), ("15m", "15:00:00")];
+        let traded = traded.map(|(spec, time)| (spec.parse().unwrap(), at(time)));
+        let place = |start: &str| with_close(&all, (at("13:30:00"), at(start)), &traded);
+        assert_eq!(place("15:00:00"), at("14:45:00"));
+        assert_eq!(place("15:15:00"), at("15:00:00"));
+        assert_eq!(place("14:45:00"), at("13:30:00"), "there is none: from the first trade");
     }
 
     #[test]

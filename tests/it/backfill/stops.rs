@@ -68,6 +68,37 @@ fn line(redis: &RedisServer) -> String {
     )
 }
 
+/// Flat bars take the close of the bar before them, which the second run must know.
+#[tokio::test]
+async fn flat_bars_of_a_stopped_run_are_those_of_a_whole_one() {
+    let sparse = tape(12, 60, 20 * UNIT_NS);
+    let line = |redis: &RedisServer| {
+        format!("{} --set bars.fill=previous-close", line(redis).replace("1m,15m", "1m"))
+    };
+    let expected = {
+        let (server, redis) = (serve(&sparse, speak::massive).await, RedisServer::start());
+        assert_eq!(Program::new("massive", &server).run(&line(&redis)).await.code, 0);
+        dump(&redis)
+    };
+    for good in 1..8 {
+        let own = sparse.clone();
+        let server = Server::start(move |hit: &Hit| {
+            if hit.index < good {
+                Reply::Page(speak::massive(&own, hit))
+            } else {
+                Reply::Status(400, vec![], "no more".into())
+            }
+        })
+        .await;
+        let redis = RedisServer::start();
+        assert_eq!(Program::new("massive", &server).run(&line(&redis)).await.code, 1, "after {good} pages");
+        let server = serve(&sparse, speak::massive).await;
+        let ran = Program::new("massive", &server).run(&line(&redis)).await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(dump(&redis), expected, "after {good} pages");
+    }
+}
+
 #[tokio::test]
 async fn bars_that_have_expired_are_fetched_again_whatever_the_manifest_says() {
     let (server, redis) = (serve(&prints(), speak::massive).await, RedisServer::start());
