@@ -83,6 +83,7 @@ fn any_fault(random: &mut fastrand::Rng) -> Rule {
 }
 
 /// Kills at seeded moments, restarts each time, and compares with the run that was left alone.
+#[expect(clippy::print_stderr, reason = "the count is the point")]
 fn prove(redis: &RedisServer, url: &str, upstash: Option<&UpstashServer>) {
     let folder = tempfile::tempdir().expect("a folder");
     let day = folder.path().join("day.csv");
