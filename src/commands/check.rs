@@ -1,7 +1,7 @@
-//! `barmill check`: says what would run and whether the store answers; writes nothing.
+//! `barmill check`: says what would run, what waits in the spool and whether the store answers; writes nothing to it.
 
 use super::dispatch::CommandError;
-use super::wire;
+use super::{spool, wire};
 use barmill::config::{Environment, Loaded, SinkTarget};
 use jiff::tz::TimeZone;
 use std::io::{Write, stdout};
@@ -18,6 +18,7 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<()
     writeln!(out, "\n# queues hold at most {queues} MiB of the {} MiB allowed", config.run.memory_max_mb)?;
     let zone = wire::zone(config, false).unwrap_or(TimeZone::UTC);
     wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
+    writeln!(out, "# {}", spool::standing(config)?)?;
     let opened = match wire::store(config, &target, &zone, config.bars.specs.as_slice(), false).await {
         Err(error) if error.is_missing_store() => {
             writeln!(out, "# sink {} is made by the first write", target.address())?;

@@ -9,6 +9,7 @@ use barmill::cli::{
 };
 use barmill::config::{Config, Environment, SinkTarget};
 use barmill::pipeline::Pipeline;
+use barmill::port::{SpoolStats, StateError};
 use std::fs::File;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::path::Path;
@@ -35,6 +36,23 @@ fn open(config: &Config, file: Option<&Path>) -> Result<Option<Inspector>, Comma
     }
     let file = file.map(|file| if file.exists() { file.to_owned() } else { settings.folder.join(file) });
     Ok(Some(Inspector::open(&settings, file.as_deref())?))
+}
+
+/// What waits in the state folder, in a few words.
+pub(super) fn standing(config: &Config) -> Result<String, CommandError> {
+    let folder = config.run.state_dir.display();
+    let settings = wire::state_settings(config);
+    if !settings.folder.join(STATE_FILE).exists() {
+        return Ok(format!("spool {folder} is empty"));
+    }
+    let mut inspector = match Inspector::open(&settings, None) {
+        Err(StateError::Locked { .. }) => {
+            return Ok(format!("spool {folder} is in use by a barmill that runs"));
+        }
+        opened => opened?,
+    };
+    let SpoolStats { items, dead_letters, .. } = inspector.summary()?.spool;
+    Ok(format!("spool {folder} holds {items} items and {dead_letters} dead letters"))
 }
 
 const fn table(asked: TableArguments) -> StateTable {

@@ -222,7 +222,7 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
                 len_max: writer.batch_len_max,
                 bytes_max: writer.batch_bytes_max,
                 linger: Duration::from_millis(writer.linger_ms),
-                eager: tempo == Tempo::Live || writer.linger_ms == 0,
+                eager: (tempo == Tempo::Live && writer.eager) || writer.linger_ms == 0,
             },
             in_flight_max: writer.in_flight_max,
             queue_len_max: writer.batch_len_max * (writer.in_flight_max + 1),

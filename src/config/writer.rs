@@ -11,6 +11,8 @@ section! {
         batch_bytes_max: usize = 1_048_576, 1_024..=10_000_000;
         /// Milliseconds a bar may wait for its batch to fill; 0 sends at once when nothing is in flight.
         linger_ms: u64 = 5_000, 0..=600_000;
+        /// Whether a live run sends at once while nothing is in flight.
+        eager: bool = true;
         /// Requests in flight, 1 to 256.
         in_flight_max: usize = 4, 1..=256;
         /// Batches of bars waiting before the writer, 1 to 4,096; each holds at most `replay.batch_len_max` bars.

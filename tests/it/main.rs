@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backfill;
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod exactly_once;

@@ -142,6 +142,19 @@ fn a_live_run_sends_no_more_than_the_plan_says() {
 }
 
 #[test]
+fn a_live_run_that_lets_its_batches_fill_sends_a_fraction() {
+    let stage = Stage::new();
+    stage.config("view.kind = \"minute\"");
+    let eager = told(&stage.plan("run"));
+    stage.config("view.kind = \"minute\"\nwriter.eager = false");
+    let told = told(&stage.plan("run"));
+    assert!(told[2] * 5 < eager[2], "{told:?} for {eager:?}");
+    let sent = stage.replay("by-time.csv", &["--speed=36000x"]);
+    // A batch that is full by its count splits a minute where one that is full by its age does not.
+    assert!(sent[0] == told[0] && sent[2] * 10 <= told[2] * 11, "{sent:?} of {told:?}");
+}
+
+#[test]
 fn bytes_of_the_plan_are_those_of_the_wire_but_for_the_numbers_in_them() {
     let stage = Stage::new();
     stage.config("");

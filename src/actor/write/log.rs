@@ -1,7 +1,7 @@
 //! The writer's log lines: one per change an operator must know of.
 
 use crate::actor::fault::chain;
-use crate::engine::budget::BudgetWarning;
+use crate::engine::budget::{BudgetPeriod, BudgetWarning};
 use crate::engine::circuit::Transition;
 use crate::engine::delivery::{Landed, Parcel, Verdict};
 use crate::port::{SinkError, StateError};
@@ -86,8 +86,16 @@ pub(super) fn transition(transition: Transition, sink: &str, cause: &str) {
 }
 
 /// Says that the budget nears its end.
-pub(super) fn budget(warning: BudgetWarning) {
-    tracing::warn!(?warning, "80 % of the command budget is spent; the rest is kept for final bars");
+pub(super) fn budget(BudgetWarning { period, commands, limit }: BudgetWarning) {
+    let period = match period {
+        BudgetPeriod::Day => "day",
+        BudgetPeriod::Month => "month",
+    };
+    tracing::warn!(
+        commands,
+        limit,
+        "80 % of the command budget of the {period} is spent, the rest is kept for final bars"
+    );
 }
 
 /// The cause of a failed flight: the whole batch's, else the gravest item's.
