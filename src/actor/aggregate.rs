@@ -122,7 +122,7 @@ impl AggregateActor {
         match message {
             FeedMessage::Trades { feed, trades, position } => {
                 self.aggregator.push(&trades, updates);
-                self.note(feed.0, &trades, position);
+                self.note(feed.0, position);
                 self.hand_over_late().await;
             }
             FeedMessage::Gaps(gaps) => self.on_gaps(gaps, updates),
@@ -136,13 +136,10 @@ impl AggregateActor {
         self.send(updates).await
     }
 
-    fn note(&mut self, feed: usize, trades: &[Trade], position: Position) {
+    fn note(&mut self, feed: usize, position: Position) {
         if self.place.is_some() {
             let time = i64::try_from(position.0).ok().and_then(Timestamp::from_nanos);
             self.positions[feed] = time.max(self.positions[feed]);
-        }
-        if let Some(newest) = trades.iter().map(|trade| trade.time).max() {
-            self.counts.send_modify(|counts| counts.newest = counts.newest.max(newest));
         }
     }
 
@@ -212,7 +209,9 @@ impl AggregateActor {
     }
 
     fn publish(&self) {
-        self.counts.send_modify(|counts| counts.aggregate = self.aggregator.counts());
+        self.counts.send_modify(|counts| {
+            (counts.aggregate, counts.newest) = (self.aggregator.counts(), self.aggregator.newest());
+        });
     }
 
     async fn send(&self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {

@@ -12,6 +12,8 @@ use super::lanes::{CHUNK_LEN, mask, running_xor};
 
 /// Ends written at once: the usual row has fewer in 64 bytes, so that the loop rarely turns twice.
 const STEP: usize = 8;
+/// Room that one chunk needs at most, and a row more, so that a whole row can be seen at the end.
+const ROOM_LEN: usize = CHUNK_LEN + ROW_LEN;
 /// Places seen of a row at once: the end before it, and up to 15 of its own.
 pub(super) const ROW_LEN: usize = 16;
 
@@ -19,7 +21,7 @@ pub(super) const ROW_LEN: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     /// The place before the first row, so that every field begins behind an end; then where each field ends, the last
-    /// one of a row at its end of line; room for a step or a row more is at the end.
+    /// one of a row at its end of line; room for a chunk and a row more is at the end.
     ends: Vec<u32>,
     count: usize,
     /// For each row, where in `ends` its last one is.
@@ -100,19 +102,20 @@ impl Index {
             self.rows.push(u32::try_from(before + behind - 1).unwrap_or(u32::MAX));
             lines &= lines - 1;
         }
-        if self.ends.len() < end + ROW_LEN {
-            self.ends.resize(2 * (end + ROW_LEN), 0);
+        if self.ends.len() < before + ROOM_LEN {
+            self.ends.resize(2 * (before + ROOM_LEN), 0);
         }
-        let mut count = before;
-        while count < end {
-            let Some(step) = self.ends.get_mut(count..).and_then(<[u32]>::first_chunk_mut::<STEP>) else {
+        let Some(room) = self.ends.get_mut(before..).and_then(<[u32]>::first_chunk_mut::<ROOM_LEN>) else {
+            return false;
+        };
+        for step in room.as_chunks_mut::<STEP>().0 {
+            if ends == 0 {
                 break;
-            };
+            }
             for slot in step {
                 *slot = at.wrapping_add(ends.trailing_zeros());
                 ends &= ends.wrapping_sub(1);
             }
-            count += STEP;
         }
         self.count = end;
         true

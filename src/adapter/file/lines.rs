@@ -42,6 +42,8 @@ pub(super) struct Yield {
     pub(super) sift: Sift,
     /// Lines taken, blank ones included.
     pub(super) lines: u64,
+    /// Whether some trade has the ordinal of its record for a sequence, as its venue gives none.
+    pub(super) is_numbered: bool,
 }
 
 impl Yield {
@@ -77,13 +79,17 @@ impl Yield {
         self.lines += 1;
         self.sift.ordinal += 1;
         if self.sift.accepts(&trade) {
+            self.is_numbered |= !trade.sequenced;
             self.trades.push(trade);
         }
     }
 
     fn take(&mut self, decoder: &mut impl RecordDecoder, line: &[u8]) -> Result<(), FileError> {
         match decoder.decode(line, self.sift.ordinal) {
-            Ok(Some(trade)) if self.sift.accepts(&trade) => self.trades.push(trade),
+            Ok(Some(trade)) if self.sift.accepts(&trade) => {
+                self.is_numbered |= !trade.sequenced;
+                self.trades.push(trade);
+            }
             Ok(_) => {}
             Err(fault) => self.sift.refuse(&self.file, Place::Line(self.lines), fault)?,
         }

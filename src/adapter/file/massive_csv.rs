@@ -25,7 +25,7 @@ use super::massive_rows::{MassiveRows, Texts};
 use crate::model::{Conditions, Side, Symbol, Trade, TradeId};
 
 /// Where each column of interest stands; `usize::MAX` reads as an empty field.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Columns {
     count: usize,
     ticker: Option<usize>,
@@ -41,6 +41,23 @@ struct Columns {
     id: usize,
     trf_id: usize,
 }
+
+/// Those of the flat files of US stocks: known when this is compiled, their places cost nothing.
+const FLAT_FILE: Columns = Columns {
+    count: 13,
+    ticker: Some(0),
+    sequence: Some(7),
+    time: 8,
+    time_name: "sip_timestamp",
+    price: 6,
+    size: 9,
+    size_name: "size",
+    conditions: 1,
+    correction: 2,
+    exchange: 3,
+    id: 4,
+    trf_id: 11,
+};
 
 /// Decodes the lines of one file.
 #[derive(Debug, Clone)]
@@ -137,7 +154,12 @@ impl MassiveCsv {
     /// Decodes many lines: those of the common shape at once, the others one by one.
     pub(super) fn decode_lines(&mut self, lines: &[u8], yielded: &mut Yield) -> Result<(), FileError> {
         let mut index = std::mem::take(&mut self.index);
-        let decoded = on_best(Decoding { decoder: self, lines, index: &mut index, yielded });
+        let columns = self.columns;
+        let decoded = if columns == FLAT_FILE {
+            on_best(Decoding::<true> { columns, decoder: self, lines, index: &mut index, yielded })
+        } else {
+            on_best(Decoding::<false> { columns, decoder: self, lines, index: &mut index, yielded })
+        };
         self.index = index;
         decoded
     }
@@ -145,6 +167,7 @@ impl MassiveCsv {
     #[inline(always)]
     fn decode_piece(
         &mut self,
+        columns: &Columns,
         lines: &[u8],
         index: &mut Index,
         yielded: &mut Yield,
@@ -157,7 +180,7 @@ impl MassiveCsv {
         for row in 0..index.len() {
             // No closures: the compiler does not take them into what it compiles for newer processors.
             let trade = match index.row(row) {
-                Some((count, ends)) => self.row(lines, count, ends),
+                Some((count, ends)) => self.row(columns, Row { lines, ends }, count),
                 None => None,
             };
             match trade {
@@ -171,12 +194,11 @@ impl MassiveCsv {
 
     /// The trade of a row of the common shape; `None` when the plain way is to decide.
     #[inline(always)]
-    fn row(&mut self, lines: &[u8], count: usize, ends: &[u32; ROW_LEN]) -> Option<Trade> {
-        let MassiveCsv { columns, rows, symbols, .. } = self;
+    fn row(&mut self, columns: &Columns, row: Row<'_>, count: usize) -> Option<Trade> {
+        let MassiveCsv { rows, symbols, .. } = self;
         if count != columns.count || ROW_LEN <= count {
             return None;
         }
-        let row = Row { lines, ends };
         let numbers = rows.numbers(&Texts {
             time: row.field(columns.time),
             sequence: row.field(columns.sequence?),
@@ -202,20 +224,22 @@ impl MassiveCsv {
     }
 }
 
-/// Many lines and where their trades go.
-struct Decoding<'a> {
+/// Many lines and where their trades go; `FLAT` says that the columns are those of [`FLAT_FILE`].
+struct Decoding<'a, const FLAT: bool> {
+    columns: Columns,
     decoder: &'a mut MassiveCsv,
     lines: &'a [u8],
     index: &'a mut Index,
     yielded: &'a mut Yield,
 }
 
-impl Work for Decoding<'_> {
+impl<const FLAT: bool> Work for Decoding<'_, FLAT> {
     type Given = Result<(), FileError>;
 
     #[inline(always)]
     fn work(self) -> Result<(), FileError> {
-        let Decoding { decoder, mut lines, index, yielded } = self;
+        let Decoding { columns, decoder, mut lines, index, yielded } = self;
+        let columns = if FLAT { &FLAT_FILE } else { &columns };
         loop {
             let near = &lines[..lines.len().min(PIECE_LEN)];
             let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', lines)) else {
@@ -223,7 +247,7 @@ impl Work for Decoding<'_> {
             };
             let (piece, rest) = lines.split_at(last + 1);
             lines = rest;
-            decoder.decode_piece(piece, index, yielded)?;
+            decoder.decode_piece(columns, piece, index, yielded)?;
         }
     }
 }

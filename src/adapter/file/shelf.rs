@@ -27,7 +27,7 @@ pub(super) struct Part {
     pub(super) lines: u64,
     /// For the first part of a file, the lines before it.
     pub(super) first: Option<u64>,
-    /// Whether the ordinal of a record is the sequence of its trade where the venue gives none.
+    /// Whether some trade has the ordinal of its record, counted in this part, for a sequence.
     pub(super) is_numbered: bool,
     /// What ended the input behind the trades.
     pub(super) error: Option<FileError>,
@@ -144,7 +144,7 @@ impl Shelf {
             return Ok(None);
         }
         self.current = Some(file);
-        let part = Part { first, is_numbered: true, ..self.part() };
+        let part = Part { first, ..self.part() };
         Ok(Some(Taken::Lines { part, file: name, format, block, decoder }))
     }
 
@@ -180,9 +180,11 @@ pub(super) fn next_part(shelf: &Mutex<Shelf>) -> Option<Part> {
         Taken::Part(part) => return Some(part),
         Taken::Lines { part, file, format, block, decoder } => (part, file, format, block, decoder),
     };
-    let mut yielded = Yield { file, format, trades: part.trades, sift: part.sift, lines: 0 };
+    let mut yielded =
+        Yield { file, format, trades: part.trades, sift: part.sift, lines: 0, is_numbered: false };
     part.error = decoder.decode(block.lines(), &mut yielded).err();
-    let Yield { trades, sift, lines, .. } = yielded;
+    let Yield { trades, sift, lines, is_numbered, .. } = yielded;
+    part.is_numbered = is_numbered;
     (part.trades, part.sift, part.lines) = (trades, sift, lines);
     lock(shelf).give_back(part.number, block, decoder);
     Some(part)

@@ -75,6 +75,8 @@ pub struct Aggregator {
     reach: i64,
     /// Event time up to which idle time was declared for all symbols.
     pub(super) advanced: i64,
+    /// The latest event time of any trade.
+    newest: Timestamp,
     /// Place of each symbol in the tables, by its index.
     places: Vec<u32>,
     pub(super) tracks: Vec<Track>,
@@ -107,6 +109,7 @@ impl Aggregator {
             reach: settings.lateness_ns.saturating_add(settings.revise_within_ns).min(REACH_MAX),
             settings,
             advanced: 0,
+            newest: Timestamp::EPOCH,
             places: Vec::new(),
             tracks: Vec::new(),
             series: Vec::new(),
@@ -149,6 +152,11 @@ impl Aggregator {
         }
     }
 
+    /// The latest event time of the trades taken so far, late ones and those that count for nothing included.
+    pub fn newest(&self) -> Timestamp {
+        self.newest
+    }
+
     /// What was counted so far.
     pub fn counts(&self) -> AggregateCounts {
         self.counts
@@ -179,6 +187,7 @@ impl Aggregator {
         let mut touched = 0;
         for (trade, place) in trades.iter().zip(places) {
             *place = self.place(trade.symbol);
+            self.newest = self.newest.max(trade.time);
             let track = &self.tracks[*place];
             let closes = track.wake <= trade.time.as_nanos();
             touched ^= track.seen ^ track.identities.touch();
@@ -254,8 +263,14 @@ impl Aggregator {
         let first = place * self.time_specs.len();
         for index in self.series_of(place) {
             let eligible = self.eligible(index - first, standing);
-            if !eligible.is_none() && !self.series[index].add_in_order(time, trade, eligible) {
+            if eligible.is_none() {
+                continue;
+            }
+            let series = &mut self.series[index];
+            if !series.add_in_order(time, trade, eligible) {
                 self.fold_out_of_order(place, index, (trade, eligible), out);
+            } else if self.settings.forming {
+                series.mark_changed();
             }
         }
         if !self.queues.is_empty()

@@ -141,8 +141,13 @@ impl Series {
             return false;
         }
         self.current.fold.add(trade, eligible);
-        self.current.changed = true;
         true
+    }
+
+    /// Notes that the newest window changed, which only forming bars ask for: it is on a line of the cache of its own.
+    #[inline]
+    pub(super) fn mark_changed(&mut self) {
+        self.current.changed = true;
     }
 
     /// Folds a trade of any window that is not settled.
