@@ -56,7 +56,7 @@ const ELSEWHERE: &[Proof] = &[
     ("power cut: unsynced, torn and reordered writes", &["power_cut_at_any_operation_loses_no_ack_and_halves_no_commit"]),
     ("file of a newer layout", &["file_of_a_newer_barmill_is_refused_and_left_alone", "newer_layout_is_refused"]),
     // The process.
-    ("kill at any moment", &["killed_replay_into_redis_ends_as_if_never_killed", "killed_replay_into_a_faulty_upstash_ends_as_if_never_killed", "killed_and_started_again_it_ends_as_if_never_killed"]),
+    ("kill at any moment", &["killed_replay_into_redis_ends_as_if_never_killed", "killed_replay_into_a_faulty_upstash_ends_as_if_never_killed", "killed_and_started_again_it_ends_as_if_never_killed_in_every_layout"]),
     ("signal to stop", &["the_first_signal_writes_what_is_on_its_way_and_says_that_the_day_is_not_whole", "a_drain_that_outlasts_its_time_is_an_abort"]),
     ("second signal", &["the_second_signal_ends_a_drain_that_hangs", "second_signal_leaves_the_rest_in_the_spool_and_says_so_by_its_code"]),
     ("panic of an actor", &["a_panic_in_a_feed_is_a_fault_that_names_it", "a_panic_in_a_store_is_a_fault_that_names_the_writer"]),

@@ -46,7 +46,7 @@ fn null_counts_and_keeps_nothing() {
     assert_eq!((&counts["trades"], &counts["bars"]), (&600.into(), &12.into()));
     assert_eq!(std::fs::read_dir(program.folder()).unwrap().count(), 1);
     let ended = program.run(&["bars", "--sink", "null:", "--symbol", "AAPL", "--date", "2025-10-15"]);
-    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
     assert!(ended.err.contains("sink null: keeps no bars"), "{}", ended.err);
 }
 

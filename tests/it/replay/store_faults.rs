@@ -160,7 +160,7 @@ fn a_wrong_token_is_told_at_once() {
     assert!(ended.err.contains("status 401: WRONGPASS invalid or missing auth token"), "{}", ended.err);
     let redis = RedisServer::start();
     let ended = Program::new().run(&["check", "--set", "sink.url=https://127.0.0.1:1"]);
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("UPSTASH_REDIS_REST_TOKEN"), "a missing token is named: {}", ended.err);
     drop(redis);
 }
@@ -197,7 +197,7 @@ fn no_secret_is_in_any_output_however_loud_the_log() {
         (&["--sink=redis"], 0),
         (&["--sink=upstash"], 1),
         (&["--sink=redis", "--set=redis.url_env=WRONG_URL"], 3),
-        (&["--sink=redis", "--set=redis.url_env=NO_SUCH"], 1),
+        (&["--sink=redis", "--set=redis.url_env=NO_SUCH"], 2),
         (&["--sink", "redis://:c4nary-7f3e@localhost"], 2),
         (&["--sink", "redis://:c4nary-7f3e@local host"], 2),
         (&["--sink", "https://x:c4nary-7f3e@localhost"], 2),
