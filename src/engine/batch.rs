@@ -126,6 +126,11 @@ impl Batcher {
         self.queue.len()
     }
 
+    /// Estimated bytes of the items waiting.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queue.len() == 0

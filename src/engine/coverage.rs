@@ -5,7 +5,7 @@
 //! earlier runs wrote is added, so that a run that goes on from there counts nothing twice.
 
 use super::days::CivilDays;
-use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Origin, Symbol, Timestamp};
+use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Origin, Symbol, Timestamp, WriteItem};
 use foldhash::fast::FixedState;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -25,8 +25,7 @@ struct Written {
 }
 
 /// What was written, by key.
-#[derive(Debug, Default)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Debug, Default, Clone)]
 struct Tally {
     keys: Vec<Key>,
     /// Of the key at the same place.
@@ -70,8 +69,7 @@ impl Tally {
 }
 
 /// Counts acked bars per spec, civil date and symbol; one entry of about 100 bytes each.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Debug, Clone)]
 pub struct Coverage {
     days: CivilDays,
     zone: String,
@@ -161,6 +159,26 @@ impl Coverage {
         entry.from = entry.from.min(bar.start);
         entry.to = entry.to.max(bar.end);
         Some(entry)
+    }
+
+    /// How many manifests it is at least.
+    pub fn manifest_count(&self) -> usize {
+        self.written.keys.len().max(self.covered.len())
+    }
+
+    /// The manifests as they will be when these items are acked too; `None` when they are more than `len_max`.
+    pub fn with(&self, items: &[WriteItem], complete: bool, len_max: usize) -> Option<Vec<Manifest>> {
+        if len_max < self.manifest_count() {
+            return None;
+        }
+        let mut after = self.clone();
+        for item in items {
+            match item {
+                WriteItem::Bar(update) => after.record(update),
+                WriteItem::Manifest(_) => return None,
+            }
+        }
+        Some(after.take(complete)).filter(|manifests| manifests.len() <= len_max)
     }
 
     /// Takes the manifests of everything counted and vouched for, ordered by spec, date and symbol.

@@ -5,8 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 /// Tells the civil date of instants in one zone.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Debug, Clone)]
 pub struct CivilDays {
     zone: TimeZone,
     start: i64,

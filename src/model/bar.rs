@@ -143,6 +143,6 @@ pub struct BarUpdate {
 pub enum WriteItem {
     /// A bar.
     Bar(BarUpdate),
-    /// What is covered; written after the bars it speaks of are acked.
+    /// What is covered; written after the bars it speaks of are in the store.
     Manifest(Manifest),
 }

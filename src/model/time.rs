@@ -62,13 +62,10 @@ impl Timestamp {
         let (seconds, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil_of_days(days);
-        let mut text = *b"0000-00-00T00:00:00";
-        let parts = [(0, 4, year), (5, 2, month), (8, 2, day)];
-        let clock = [(11, 2, second / 3_600), (14, 2, second / 60 % 60), (17, 2, second % 60)];
-        for (at, len, value) in parts.into_iter().chain(clock) {
-            set_digits(&mut text[at..at + len], value);
-        }
-        out.extend_from_slice(&text);
+        let date = [year / 100, year % 100, month, day].map(two_digits);
+        let clock = [second / 3_600, second / 60 % 60, second % 60].map(two_digits);
+        let ([[a, b], [c, d], [e, f], [g, h]], [[i, j], [k, l], [m, n]]) = (date, clock);
+        out.extend_from_slice(&[a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n]);
         if nanos > 0 {
             let mut fraction = *b".000000000";
             set_digits(&mut fraction[1..], nanos);
@@ -124,6 +121,12 @@ fn civil_of_days(days: i64) -> (i64, i64, i64) {
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     let day = day_of_year - (153 * from_march + 2) / 5 + 1;
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+/// The digits of a number below a hundred.
+fn two_digits(value: i64) -> [u8; 2] {
+    let value = u8::try_from(value).unwrap_or(0);
+    [b'0' + value / 10, b'0' + value % 10]
 }
 
 /// Writes the last digits of a number of zero and above.

@@ -165,10 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_day_of_history_is_a_batch_and_its_manifest() {
+    fn a_symbol_day_of_history_is_one_request_with_its_manifest() {
         let meter = meter(ViewKind::SymbolDay, Guard::Off);
         let told = reckon(&day(1, "1m"), Arrival::BySymbol, &meter, u64::MAX);
-        let want = Forecast { bars: 390, requests: 2, commands: 4, bytes: told.bytes, ..Forecast::default() };
+        let want = Forecast { bars: 390, requests: 1, commands: 5, bytes: told.bytes, ..Forecast::default() };
         assert_eq!(told, want);
         assert!((100_000..200_000).contains(&told.bytes), "{told:?}");
     }
@@ -180,7 +180,7 @@ mod tests {
             reckon(&day(2, "1m,1h,session"), arrival, &meter(ViewKind::KeyPerBar, Guard::Off), u64::MAX);
         // Seven hours are touched; two ticks of three are between two closings.
         assert_eq!((told.bars, told.forming), (2 * (390 + 7 + 1), 2 * 3 * 2 * 390));
-        assert_eq!(told.commands, told.bars + told.forming + 6, "and three manifests");
+        assert_eq!(told.commands, told.bars + told.forming + 7, "and three manifests by a script");
     }
 
     #[test]

@@ -68,6 +68,11 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     /// [`SinkError`] when the fate of the whole batch is unknown or the same for all.
     fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>>;
 
+    /// Whether a batch may end with manifests behind its bars, which are then written only when every bar is.
+    fn joins_manifests(&self) -> bool {
+        false
+    }
+
     /// What writing the items would cost.
     fn cost(&self, items: &[WriteItem]) -> Cost;
 

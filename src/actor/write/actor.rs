@@ -24,6 +24,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -127,6 +128,7 @@ impl Writer {
     /// [`Fault::Close`] when the store cannot be closed.
     pub async fn run(mut self) -> Result<(), Fault> {
         self.resume().await?;
+        self.delivery.set_joins(self.ports.sink.joins_manifests());
         self.launch();
         while !self.is_done() {
             match self.next_event().await {
@@ -138,7 +140,7 @@ impl Writer {
                 }
                 Event::Deadline if self.is_stuck() => return rest::leave(self).await,
                 Event::Deadline => {}
-                Event::Inbox(message) => self.on_inbox(message),
+                Event::Inbox(message) => self.take_in(message),
             }
             self.launch();
             self.save_place().await?;
@@ -205,6 +207,18 @@ impl Writer {
 
     fn is_stuck(&self) -> bool {
         self.stuck_at().is_some_and(|at| at <= self.origin.elapsed())
+    }
+
+    /// Takes in what is there, so that bars which come together go together, and the end of the input with them.
+    fn take_in(&mut self, message: Option<ShardMessage>) {
+        self.on_inbox(message);
+        while self.inbox_open && self.delivery.has_room() {
+            match self.inbox.try_recv() {
+                Ok(message) => self.on_inbox(Some(message)),
+                Err(TryRecvError::Disconnected) => self.on_inbox(None),
+                Err(TryRecvError::Empty) => return,
+            }
+        }
     }
 
     pub(super) fn on_inbox(&mut self, message: Option<ShardMessage>) {

@@ -7,7 +7,7 @@ use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::{Landed, Parcel, StateChange};
 use crate::model::{Timestamp, WriteItem};
 use crate::port::{
-    BarSink, Changes, Committed, DeadLetter, Remedy, SinkError, SpoolRange, StateError, StateStore,
+    BarSink, Changes, Committed, Cost, DeadLetter, Remedy, SinkError, SpoolRange, StateError, StateStore,
 };
 use futures::future::BoxFuture;
 use std::error::Error;
@@ -32,15 +32,15 @@ pub(super) enum Report {
     Mended(Mended, Result<(), MendError>),
 }
 
-/// Takes a permit and writes within the timeout.
+/// Takes a permit for what it costs and writes within the timeout.
 pub(super) fn send(
-    parcel: Parcel,
+    (parcel, cost): (Parcel, Cost),
     sink: Arc<dyn BarSink>,
     pace: Arc<Pace>,
     timeout: Duration,
 ) -> BoxFuture<'static, Report> {
     Box::pin(async move {
-        pace.permit(sink.cost(&parcel.items)).await;
+        pace.permit(cost).await;
         let start = Instant::now();
         let result = if sink.is_patient() {
             sink.write(&parcel.items).await

@@ -34,7 +34,8 @@ impl Savings {
 impl Writer {
     /// One attempt, unless the budget forbids it.
     pub(super) fn send(&mut self, parcel: Parcel) {
-        let commands = u64::from(self.ports.sink.cost(&parcel.items).commands);
+        let cost = self.ports.sink.cost(&parcel.items);
+        let commands = u64::from(cost.commands);
         let now = self.ports.clock.now();
         let verdict = self.budget.verdict(commands, now);
         self.delivery.set_finals_only(verdict != BudgetVerdict::Spend);
@@ -50,7 +51,7 @@ impl Writer {
             self.counts.send_modify(|counts| counts.retries += 1);
         }
         let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
-        self.work.push(attempt::send(parcel, sink, pace, self.settings.timeout));
+        self.work.push(attempt::send((parcel, cost), sink, pace, self.settings.timeout));
     }
 
     /// Counts commands that are about to be sent; `false` when the budget does not allow them.

@@ -219,11 +219,11 @@ impl Command {
     }
 }
 
-fn bulk_len(len: usize) -> usize {
+pub(super) fn bulk_len(len: usize) -> usize {
     len + 5 + digits(len)
 }
 
-fn digits(value: usize) -> usize {
+pub(super) fn digits(value: usize) -> usize {
     itoa::Buffer::new().format(value).len()
 }
 

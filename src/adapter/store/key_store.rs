@@ -3,6 +3,7 @@
 //! Owns the trait that the RESP, REST and embedded stores share, so that views and the reader are written once.
 
 use super::command::Command;
+use super::days::Days;
 use crate::port::{ItemError, Remedy, SinkError, SinkStats};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -36,6 +37,19 @@ pub trait KeyStore: Send + Sync + 'static {
     /// [`SinkError`] when the fate of all commands is unknown or the same. With [`Remedy::Refuse`] the store
     /// takes no request with these commands: a part of them may still succeed.
     fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>>;
+
+    /// Runs the commands of a batch as [`KeyStore::run`] does, where the store can without making each of them.
+    ///
+    /// # Errors
+    /// As [`KeyStore::run`].
+    fn run_days<'a>(&'a self, days: &'a Days<'a>) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+        Box::pin(async move { self.run(&days.commands()).await })
+    }
+
+    /// Whether it runs scripts, each as a whole.
+    fn runs_scripts(&self) -> bool {
+        false
+    }
 
     /// How long its connection may be idle before it is asked for a sign of life; `None` where the protocol below
     /// does so by itself, or nothing can be lost.

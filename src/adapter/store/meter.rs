@@ -3,10 +3,13 @@
 //! Makes the same commands as the sinks do, and sends none. Deliberately knows no price.
 
 use super::batch::{count_commands, encode};
+use super::close;
 use super::counters::resp_len;
+use super::days::Days;
 use super::fence::{Fence, Guard, RENEWAL_COMMANDS};
 use super::view::View;
-use super::{plain, rest, weight};
+use super::weight::Scales;
+use super::{plain, rest};
 use crate::model::Timestamp;
 use crate::port::{Cost, WriteItem};
 use std::sync::Arc;
@@ -25,6 +28,7 @@ pub enum WireForm {
 #[derive(Debug)]
 pub struct Meter {
     view: Arc<View>,
+    scales: Scales,
     fence: Option<Fence>,
     form: WireForm,
     idle_max: Option<Duration>,
@@ -35,7 +39,8 @@ impl Meter {
     /// sign of life.
     pub fn new(view: Arc<View>, guard: Guard, form: WireForm, idle_max: Option<Duration>) -> Meter {
         let fence = guard.fence(&view.settings().namespace);
-        Meter { view, fence, form, idle_max: idle_max.filter(|_| form == WireForm::Resp) }
+        let scales = Scales::new(Arc::clone(&view));
+        Meter { view, scales, fence, form, idle_max: idle_max.filter(|_| form == WireForm::Resp) }
     }
 
     /// Requests and commands of a batch.
@@ -45,7 +50,12 @@ impl Meter {
 
     /// Bytes that an item adds to a request at most, by which batches are closed.
     pub fn weight(&self, item: &WriteItem) -> usize {
-        weight::weigh(&self.view, item)
+        self.scales.weigh(item)
+    }
+
+    /// Whether a batch may end with manifests behind its bars.
+    pub fn joins_manifests(&self) -> bool {
+        close::joins(&self.view, self.fence.is_some())
     }
 
     /// Bytes of the body of a batch's request.
@@ -54,7 +64,11 @@ impl Meter {
         let batch = encode(&self.view, items, Timestamp::EPOCH, is_guarded);
         let commands = match &self.fence {
             Some(fence) => vec![fence.call_of(u64::MAX, false, &self.view, &batch).take_command()],
-            None => plain::plan(&self.view, batch).commands,
+            None => {
+                let plan = plain::plan(&self.view, batch);
+                let call = close::manifests(items).and_then(|first| close::call(&plan, first));
+                call.map_or(plan.commands, |call| vec![call])
+            }
         };
         match self.form {
             WireForm::Resp => resp_len(&commands),
@@ -73,7 +87,11 @@ impl Meter {
 
 /// Requests and commands of the items.
 pub(super) fn cost(view: &View, items: &[WriteItem], is_guarded: bool) -> Cost {
-    let commands = u32::try_from(count_commands(view, items, is_guarded)).unwrap_or(u32::MAX);
+    let days = if is_guarded { None } else { Days::of(view, items) };
+    let script = usize::from(!is_guarded && close::manifests(items).is_some());
+    let plainly = || count_commands(view, items, is_guarded);
+    let commands = script + days.map_or_else(plainly, |days| days.command_count());
+    let commands = u32::try_from(commands).unwrap_or(u32::MAX);
     Cost { requests: u32::from(commands > 0), commands }
 }
 

@@ -2,8 +2,12 @@
 
 mod audit;
 mod batch;
+mod close;
+#[cfg(test)]
+mod close_tests;
 mod command;
 mod counters;
+mod days;
 mod embedded;
 mod embedded_stream;
 mod embedded_table;
@@ -19,6 +23,7 @@ mod meter;
 mod notice;
 mod null;
 mod open;
+mod pack;
 mod plain;
 mod read;
 mod read_plan;
@@ -51,6 +56,7 @@ mod view_settings;
 mod weight;
 
 pub use command::Command;
+pub use days::Days;
 pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
 pub use fence::{FenceError, FenceSettings, Guard};
 pub use key_store::{CommandResult, KeyStore, Reply};

@@ -6,7 +6,9 @@
 
 use super::command::Command;
 use super::counters::{Counters, resp_len};
+use super::days::Days;
 use super::key_store::{CommandResult, KeyStore, Reply, failed};
+use super::pack::RespPipeline;
 use super::reply::{item_error, remedy_of_text, shorten};
 use super::tls::{CaFileError, choose_provider, read_ca_file};
 use super::url::RedisUrl;
@@ -220,16 +222,32 @@ impl RespStore {
         for command in commands {
             pipeline.add_command(command.to_resp());
         }
+        self.query(pipeline, resp_len(commands)).await
+    }
+
+    async fn send_days(&self, days: &Days<'_>) -> Result<Vec<CommandResult>, SinkError> {
+        let mut packed = RespPipeline::default();
+        days.write(&mut packed);
+        let bytes = packed.len();
+        self.query(packed.finish(), bytes).await
+    }
+
+    async fn query(
+        &self,
+        mut pipeline: redis::Pipeline,
+        bytes: usize,
+    ) -> Result<Vec<CommandResult>, SinkError> {
+        let count = pipeline.len();
         // Errors stay in their places among the replies.
         pipeline.ignore_errors();
         let mut live = self.connection().await?;
-        self.counters.add_request(commands.len(), resp_len(commands));
-        let operation = || format!("send {} commands to {}", commands.len(), self.name);
+        self.counters.add_request(count, bytes);
+        let operation = || format!("send {count} commands to {}", self.name);
         match pipeline.query_async::<Vec<Value>>(&mut live.connection).await {
-            Ok(values) if values.len() == commands.len() => Ok(values.into_iter().map(convert).collect()),
+            Ok(values) if values.len() == count => Ok(values.into_iter().map(convert).collect()),
             Ok(values) => {
                 self.drop_connection(live.number);
-                let text = format!("{} replies to {} commands", values.len(), commands.len());
+                let text = format!("{} replies to {count} commands", values.len());
                 Err(failed(operation(), Remedy::Reconnect, text))
             }
             Err(error) => {
@@ -282,8 +300,16 @@ impl KeyStore for RespStore {
         Box::pin(self.send(commands))
     }
 
+    fn run_days<'a>(&'a self, days: &'a Days<'a>) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+        Box::pin(self.send_days(days))
+    }
+
     fn idle_max(&self) -> Option<Duration> {
         self.idle_max
+    }
+
+    fn runs_scripts(&self) -> bool {
+        true
     }
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {

@@ -5,7 +5,9 @@
 
 use super::command::Command;
 use super::counters::Counters;
+use super::days::Days;
 use super::key_store::{CommandResult, KeyStore, failed};
+use super::pack::JsonBody;
 use super::reply::{item_error, remedy_of_http, retry_after};
 use super::rest_client::{ClientPlan, RestError, RestSettings};
 use super::rest_reply::{AnswerError, decode};
@@ -78,13 +80,43 @@ impl RestStore {
     }
 
     async fn send(&self, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
+        self.send_parts(commands, self.split(commands)).await
+    }
+
+    async fn send_days(&self, days: &Days<'_>) -> Result<Vec<CommandResult>, SinkError> {
+        let mut body = JsonBody::default();
+        days.write(&mut body);
+        let body = body.finish().map_err(|error| failed(self.operation(), Remedy::Refuse, error))?;
+        let count = days.command_count();
+        if self.request_bytes_max < body.len() {
+            return self.send(&days.commands()).await;
+        }
+        match self.post(body, count).await {
+            Err(refused) if refused.remedy == Remedy::Refuse => {
+                let halves = [0..count / 2, count / 2..count].into_iter().filter(|half| !half.is_empty());
+                self.send_parts(&days.commands(), halves.collect()).await
+            }
+            answered => answered,
+        }
+    }
+
+    /// Sends each part in a request of its own, and halves those that are refused as a whole.
+    async fn send_parts(
+        &self,
+        commands: &[Command],
+        mut waiting: Vec<Range<usize>>,
+    ) -> Result<Vec<CommandResult>, SinkError> {
         let mut results = Vec::with_capacity(commands.len());
-        let mut waiting = self.split(commands);
         // The last range is the next one, so that the halves of a refused pipeline keep their order.
         waiting.reverse();
         while let Some(range) = waiting.pop() {
             let part = &commands[range.clone()];
-            match self.post(part).await {
+            let body = encode(part).map_err(|error| failed(self.operation(), Remedy::Refuse, error));
+            let answered = match body {
+                Ok(body) => self.post(body, part.len()).await,
+                Err(error) => Err(error),
+            };
+            match answered {
                 Ok(replies) => results.extend(replies),
                 Err(refused) if refused.remedy == Remedy::Refuse && part.len() > 1 => {
                     let middle = range.start + part.len() / 2;
@@ -121,11 +153,10 @@ impl RestStore {
         ranges
     }
 
-    async fn post(&self, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
-        let body = encode(commands).map_err(|error| failed(self.operation(), Remedy::Refuse, error))?;
+    async fn post(&self, body: Bytes, count: usize) -> Result<Vec<CommandResult>, SinkError> {
         let permit = self.first_turn().await;
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.counters.add_request(commands.len(), body.len());
+        self.counters.add_request(count, body.len());
         let sent = client.post(self.url.clone()).body(body).send().await;
         let response = sent.map_err(|error| self.transport(error))?;
         self.is_warm.store(true, Ordering::Release);
@@ -134,7 +165,7 @@ impl RestStore {
         let wish = self.retry_after(&response);
         let body = self.read(response).await?;
         self.timeouts.store(0, Ordering::Relaxed);
-        decode(status, &body, commands.len()).map_err(|error| self.answer(status, wish, error))
+        decode(status, &body, count).map_err(|error| self.answer(status, wish, error))
     }
 
     /// Waits while another request dials; the permit is held by the one that dials next, if any must.
@@ -218,6 +249,14 @@ impl KeyStore for RestStore {
 
     fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
         Box::pin(self.send(commands))
+    }
+
+    fn run_days<'a>(&'a self, days: &'a Days<'a>) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+        Box::pin(self.send_days(days))
+    }
+
+    fn runs_scripts(&self) -> bool {
+        true
     }
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {

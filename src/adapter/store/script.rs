@@ -31,6 +31,10 @@ pub(super) static APPEND: Script = Script {
     sha: "578e6df86da6f8a4fd2ffcb5d182945c165f1f9a",
 };
 
+/// Writes bars, and manifests behind them when all are written.
+pub(super) static CLOSE: Script =
+    Script { text: include_str!("lua/close.lua"), sha: "7692df74fdce805bad0517cbf6d43c671e1bd2e5" };
+
 /// Takes, renews and releases the lease of a writer.
 pub(super) static LEASE: Script = Script {
     text: concat!(include_str!("lua/fence.lua"), include_str!("lua/lease.lua")),

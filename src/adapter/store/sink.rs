@@ -2,14 +2,16 @@
 
 use super::audit;
 use super::batch;
+use super::close;
 use super::command::Command;
+use super::days::{self, Days};
 use super::fence::{Fence, Guard};
 use super::key_store::{KeyStore, failed};
 use super::meter;
 use super::plain;
 use super::script;
 use super::view::View;
-use super::weight;
+use super::weight::Scales;
 use crate::model::BarUpdate;
 use crate::port::{BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
 use futures::future::BoxFuture;
@@ -24,12 +26,13 @@ pub struct ViewSink {
     view: Arc<View>,
     clock: Arc<dyn Clock>,
     fence: Option<Arc<Fence>>,
+    scales: Scales,
 }
 
 impl ViewSink {
     /// Joins a store and a view; the clock stamps `updated_at` of manifests.
     pub fn new(store: Arc<dyn KeyStore>, view: Arc<View>, clock: Arc<dyn Clock>) -> ViewSink {
-        ViewSink { store, view, clock, fence: None }
+        ViewSink { store, scales: Scales::new(Arc::clone(&view)), view, clock, fence: None }
     }
 
     /// Keeps a second writer of the view's namespace out, in a store that runs scripts.
@@ -40,10 +43,47 @@ impl ViewSink {
     }
 
     async fn write_plain(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
-        let batch = batch::encode(&self.view, items, self.clock.now(), false);
-        let plan = plain::plan(&self.view, batch);
+        if let Some(days) = Days::of(&self.view, items) {
+            let results = self.store.run_days(&days).await?;
+            assert!(results.len() == days.command_count(), "a key store answers every command");
+            return Ok(days.fates(&results));
+        }
+        let plan = days::plan(&self.view, items, self.clock.now());
+        if let Some(first) = close::manifests(items).filter(|_| self.store.runs_scripts())
+            && let Some(call) = close::call(&plan, first)
+        {
+            return self.write_closing(items.split_at(first), &plan, call).await;
+        }
+        self.write_plan(&plan).await
+    }
+
+    /// Writes bars and the manifests behind them by one script.
+    async fn write_closing(
+        &self,
+        (bars, manifests): (&[WriteItem], &[WriteItem]),
+        plan: &plain::Plan,
+        call: Command,
+    ) -> Result<Vec<ItemResult>, SinkError> {
+        let answer = self.store.run(&[call]).await?.pop();
+        let answer = answer.unwrap_or_else(|| Err(close::unwritten()));
+        match close::results(answer, plan.commands.len()) {
+            Ok(results) => Ok(plan.carriers.iter().map(|carriers| plain::fate(&results, carriers)).collect()),
+            // Another attempt has the script again, if there is one.
+            Err(error) if !matches!(error.remedy, Remedy::Refuse | Remedy::Fatal) => {
+                Ok(vec![Err(error); plan.carriers.len()])
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the last bars and their manifests go one after the other");
+                let mut fates = self.write_plan(&days::plan(&self.view, bars, self.clock.now())).await?;
+                fates.extend(manifests.iter().map(|_| Err(close::unwritten())));
+                Ok(fates)
+            }
+        }
+    }
+
+    async fn write_plan(&self, plan: &plain::Plan) -> Result<Vec<ItemResult>, SinkError> {
         if plan.commands.is_empty() {
-            return Ok(vec![Ok(()); items.len()]);
+            return Ok(vec![Ok(()); plan.carriers.len()]);
         }
         let results = script::run(self.store.as_ref(), &plan.commands).await?;
         assert!(results.len() == plan.commands.len(), "a key store answers every command");
@@ -99,8 +139,12 @@ impl BarSink for ViewSink {
         meter::cost(&self.view, items, self.fence.is_some())
     }
 
+    fn joins_manifests(&self) -> bool {
+        close::joins(&self.view, self.fence.is_some()) && self.store.runs_scripts()
+    }
+
     fn weight(&self, item: &WriteItem) -> usize {
-        weight::weigh(&self.view, item)
+        self.scales.weigh(item)
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {

@@ -11,6 +11,8 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use std::ops::Range;
 
 const MINUTE_NS: u64 = 60_000_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
+const DAY_NS: i64 = 86_400 * SECOND_NS;
 /// After a switch of the clocks, until no hour can be a repeated one: no zone goes back by more.
 const REPEAT_NS: i64 = 86_400_000_000_000;
 
@@ -109,6 +111,21 @@ impl<'a> Stamps<'a> {
         }
         let civil = self.offset.to_datetime(start.to_jiff());
         Stamp { civil, precision: Precision::of(spec, civil.time()), offset: None }
+    }
+
+    /// Civil day, counted from the epoch, and minute since midnight of a bar of whole minutes; `None` where the stamp
+    /// needs more than that.
+    pub(super) fn minute(&mut self, start: Timestamp, spec: BarSpec) -> Option<(i64, u16)> {
+        let nanos = start.as_nanos();
+        if !self.steady.contains(&nanos) {
+            self.load(start);
+        }
+        let BarSpec::Time(length) = spec else { return None };
+        let local = nanos.checked_add(i64::from(self.offset.seconds()) * SECOND_NS)?;
+        let (day, inside) = (local.div_euclid(DAY_NS), local.rem_euclid(DAY_NS));
+        let is_usual = length.get().is_multiple_of(MINUTE_NS) && inside % (60 * SECOND_NS) == 0;
+        let minute = u16::try_from(inside / (60 * SECOND_NS)).ok()?;
+        (is_usual && self.steady.contains(&nanos)).then_some((day, minute))
     }
 
     fn load(&mut self, start: Timestamp) {

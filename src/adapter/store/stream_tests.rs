@@ -3,7 +3,7 @@
 use super::key_store::KeyStore;
 use super::open::{Opened, StoreSettings, connect};
 use super::script;
-use super::script::{APPEND, GUARD, LEASE};
+use super::script::{APPEND, CLOSE, GUARD, LEASE};
 use super::stream::parse;
 use super::test_servers::{RedisServer, RestServer};
 use super::testing::{FakeClock, update};
@@ -175,7 +175,7 @@ async fn every_script_has_the_digest_that_redis_gives_it_and_survives_being_forg
     let redis = RedisServer::start(&[]);
     let SinkUrl::Redis(url) = redis.url().parse().unwrap() else { panic!("a redis URL") };
     let store = RespStore::new(&url, &RespSettings::default()).unwrap();
-    for script in [&APPEND, &LEASE, &GUARD] {
+    for script in [&APPEND, &CLOSE, &LEASE, &GUARD] {
         let load = redis::cmd("SCRIPT").arg("LOAD").arg(script.text).to_owned();
         let sha: String = load.query_async(&mut redis.connection().await).await.unwrap();
         assert_eq!(sha, script.sha);

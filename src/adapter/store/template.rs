@@ -151,6 +151,11 @@ impl Template {
         self.parts.contains(&Part::Place(place))
     }
 
+    /// Whether the placeholder is all there is.
+    pub(super) fn is(&self, place: Placeholder) -> bool {
+        self.parts == [Part::Place(place)]
+    }
+
     /// Appends the text for one bar.
     pub(super) fn push(&self, out: &mut Vec<u8>, filling: &Filling<'_>) {
         for part in &self.parts {

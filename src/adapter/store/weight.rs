@@ -9,6 +9,7 @@ use super::view::View;
 use super::view_settings::{ValueForm, ViewKind};
 use crate::model::{BarSpec, BarUpdate, Price, Timestamp};
 use crate::port::WriteItem;
+use std::sync::Arc;
 
 /// Names, ids, lengths and separators of an HSET, SET or XADD with its EXPIRE, in RESP or JSON.
 const FRAMING_LEN: usize = 192;
@@ -27,35 +28,71 @@ const DATE_LEN: usize = 10;
 /// Revision, state, trades and sequence, each number after its two digits of length.
 const VERSION_LEN: usize = 57;
 
-/// Bytes the item adds to a request at most: its keys, fields and values with JSON escapes, and the framing of their
+/// What an item adds to a request at most: its keys, fields and values with JSON escapes, and the framing of their
 /// commands.
-pub(super) fn weigh(view: &View, item: &WriteItem) -> usize {
-    match item {
-        WriteItem::Bar(update) => weigh_bar(view, update),
-        WriteItem::Manifest(_) => weigh_encoded(view, item),
+#[derive(Debug, Clone)]
+pub(super) struct Scales {
+    view: Arc<View>,
+    /// Bytes around the values, without symbols and specs.
+    frame: usize,
+    /// How often the symbol, the spec and the value occur.
+    symbols: usize,
+    specs: usize,
+    values: usize,
+}
+
+impl Scales {
+    /// Takes the measure of a view.
+    pub(super) fn new(view: Arc<View>) -> Scales {
+        let frame = frame_len(&view, 0, 0);
+        Scales {
+            symbols: frame_len(&view, 0, 1) - frame,
+            specs: frame_len(&view, 1, 0) - frame,
+            values: usize::from(has_base(&view)) + usize::from(view.stream().is_some()),
+            frame,
+            view,
+        }
+    }
+
+    /// Bytes that the item adds at most.
+    pub(super) fn weigh(&self, item: &WriteItem) -> usize {
+        match item {
+            WriteItem::Bar(update) => {
+                let bar = &update.bar;
+                let names = self.symbols * bar.symbol.as_str().len() + self.specs * spec_len(bar.spec);
+                self.frame + names + self.values * value_len(update, self.view.settings().value)
+            }
+            WriteItem::Manifest(_) => weigh_encoded(&self.view, item),
+        }
     }
 }
 
-fn weigh_bar(view: &View, update: &BarUpdate) -> usize {
-    let (settings, bar) = (view.settings(), update.bar.key());
-    let (spec, symbol, namespace) = (spec_len(bar.spec), bar.symbol.as_str().len(), settings.namespace.len());
+fn has_base(view: &View) -> bool {
+    match view.settings().kind {
+        ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => true,
+        ViewKind::Stream | ViewKind::Publish => false,
+    }
+}
+
+/// Bytes of everything but the values, for names of these lengths.
+fn frame_len(view: &View, spec: usize, symbol: usize) -> usize {
+    let (settings, namespace) = (view.settings(), view.settings().namespace.len());
     let lengths = Lengths { namespace, spec, date: DATE_LEN, symbol, time: TIME_LEN, start: 13 };
     let len = |template: &Template| template.len_max(&lengths);
-    let value = value_len(update, settings.value);
     let mut sum = match settings.kind {
         ViewKind::SymbolDay | ViewKind::Minute => {
             let (key, field) = (len(&settings.key), settings.field.as_ref().map_or(0, len));
             // The key once more for its versions.
-            3 * key + ":version".len() + field + VERSION_LEN + value + FRAMING_LEN
+            3 * key + ":version".len() + field + VERSION_LEN + FRAMING_LEN
         }
         ViewKind::KeyPerBar => {
             let versions = "version::::".len() + namespace + spec + DATE_LEN + symbol;
-            2 * len(&settings.key) + versions + TIME_LEN + VERSION_LEN + value + FRAMING_LEN
+            2 * len(&settings.key) + versions + TIME_LEN + VERSION_LEN + FRAMING_LEN
         }
         ViewKind::Stream | ViewKind::Publish => 0,
     };
     if let Some(stream) = view.stream() {
-        sum += 2 * len(stream) + INSTANT_LEN + VERSION_LEN + value + FRAMING_LEN;
+        sum += 2 * len(stream) + INSTANT_LEN + VERSION_LEN + FRAMING_LEN;
     }
     if let Some(channel) = view.channel() {
         sum += len(channel) + NOTICE_LEN + spec + symbol + FRAMING_LEN;
@@ -127,7 +164,7 @@ fn weigh_encoded(view: &View, item: &WriteItem) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{weigh, weigh_encoded};
+    use super::{Scales, weigh_encoded};
     use crate::adapter::store::batch::encode;
     use crate::adapter::store::command::Command;
     use crate::adapter::store::plain::plan;
@@ -138,6 +175,7 @@ mod tests {
     use crate::port::WriteItem;
     use jiff::tz::TimeZone;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     const KINDS: [ViewKind; 5] =
         [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar, ViewKind::Stream, ViewKind::Publish];
@@ -151,6 +189,10 @@ mod tests {
         settings.also_stream = also("s\"\u{1}:{spec}:{symbol}:{date}");
         settings.also_publish = also("news:{namespace}");
         View::new(settings, &[]).unwrap()
+    }
+
+    fn weigh(view: &View, item: &WriteItem) -> usize {
+        Scales::new(Arc::new(view.clone())).weigh(item)
     }
 
     fn sent(view: &View, item: &WriteItem) -> usize {

@@ -21,6 +21,10 @@ impl Delivery {
         let (mut settled, mut left) = (Vec::new(), VecDeque::new());
         let failures = fates(&flight.items, landed.failures);
         for (index, (item, failure)) in flight.items.iter().zip(failures).enumerate() {
+            if flight.closes && bar_of(item).is_none() {
+                self.joined(item, failure.is_none());
+                continue;
+            }
             let place = flight.places.get(index).copied();
             match failure {
                 None => {
@@ -63,6 +67,13 @@ impl Delivery {
             }
         }
         verdicts
+    }
+
+    /// A manifest behind the last bars has come back; one that failed is made anew.
+    fn joined(&mut self, manifest: &WriteItem, is_written: bool) {
+        if let Some(closing) = self.closing.as_mut().filter(|_| is_written) {
+            closing.written.push(manifest.clone());
+        }
     }
 
     fn acked(&mut self, item: &WriteItem, is_spooled: bool, now: Duration) {

@@ -36,6 +36,8 @@ pub struct Delivery {
     /// Set while everything is to leave memory as soon as it can.
     pub(super) flushing: bool,
     pub(super) halted: bool,
+    /// Whether the store takes manifests behind the bars they speak of.
+    pub(super) joins: bool,
     pub(super) closing: Option<Closing>,
 }
 
@@ -49,6 +51,8 @@ pub(super) struct Flight {
     pub(super) places: Vec<u64>,
     /// Whether the items were on their way into the spool, which took nothing.
     pub(super) bypasses: bool,
+    /// Whether manifests stand behind the bars; they are no items of the queue.
+    pub(super) closes: bool,
 }
 
 impl Flight {
@@ -59,10 +63,12 @@ impl Flight {
 }
 
 /// The end of the input, told once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Closing {
     pub(super) complete: bool,
     pub(super) manifests_queued: bool,
+    /// Manifests that are in the store already.
+    pub(super) written: Vec<WriteItem>,
 }
 
 impl Delivery {
@@ -83,6 +89,7 @@ impl Delivery {
             left_out: 0,
             flushing: false,
             halted: false,
+            joins: false,
             closing: None,
             settings,
         }
@@ -145,9 +152,18 @@ impl Delivery {
     }
 
     fn next_batch(&mut self, now: Duration) -> Option<Parcel> {
-        let mut batch = self.take_waiting(now).or_else(|| self.take_queued(now))?;
+        let (mut batch, manifests) = match self.take_waiting(now) {
+            Some(batch) => (batch, Vec::new()),
+            None => self.take_queued(now)?,
+        };
         batch.attempts += 1;
-        Some(self.take_off(batch.items, batch.attempts, Sent::Batch, Vec::new()))
+        let closes = !manifests.is_empty();
+        batch.items.extend(manifests);
+        let parcel = self.take_off(batch.items, batch.attempts, Sent::Batch, Vec::new());
+        if let Some(flight) = self.flights.get_mut(&parcel.flight) {
+            flight.closes = closes;
+        }
+        Some(parcel)
     }
 
     pub(super) fn take_off(
@@ -159,8 +175,10 @@ impl Delivery {
     ) -> Parcel {
         let (flight, items) = (self.next_flight, Arc::new(items));
         self.next_flight += 1;
-        self.flights
-            .insert(flight, Flight { items: Arc::clone(&items), attempts, sent, places, bypasses: false });
+        self.flights.insert(
+            flight,
+            Flight { items: Arc::clone(&items), attempts, sent, places, bypasses: false, closes: false },
+        );
         Parcel { flight, items, attempts }
     }
 
@@ -169,13 +187,18 @@ impl Delivery {
         if first.key().0 <= now { Some(first.remove()) } else { None }
     }
 
-    fn take_queued(&mut self, now: Duration) -> Option<Batch> {
+    /// The next batch of the queue, and the manifests that go with it when it is the last one.
+    fn take_queued(&mut self, now: Duration) -> Option<(Batch, Vec<WriteItem>)> {
         let idle = self.flights.is_empty() && self.waiting.is_empty();
-        if self.has_slot() && self.batcher.is_due(now, idle, self.is_draining()) {
-            self.batcher.take()
-        } else {
-            None
+        let waits = !idle && self.may_join();
+        if waits || !self.has_slot() || !self.batcher.is_due(now, idle, self.is_draining()) {
+            return None;
         }
+        let bytes = self.batcher.bytes();
+        let batch = self.batcher.take()?;
+        let is_last = idle && self.batcher.is_empty();
+        let manifests = if is_last { self.closing_manifests(&batch.items, bytes) } else { Vec::new() };
+        Some((batch, manifests))
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -198,7 +221,11 @@ impl Delivery {
         let attempt = self.waiting.keys().next().map(|(due, _)| *due);
         let bypassed = self.flights.values().any(|flight| flight.bypasses);
         let diverts = !is_closed && !bypassed && !self.spool.as_ref().is_some_and(Spool::is_appending);
-        let batch = if (is_closed && self.has_slot()) || diverts { self.batcher.due_at() } else { None };
+        let batch = if (is_closed && self.has_slot() && !self.may_join()) || diverts {
+            self.batcher.due_at()
+        } else {
+            None
+        };
         let spool_flies = self.flights.values().any(Flight::drains);
         let can_probe = self
             .spool

@@ -3,7 +3,7 @@
 //! `BARMILL_SEEDS` sets how many seeds run.
 
 use super::tests::settings;
-use super::world::{Disk, Weather, World, is_closed, place_of, push_of};
+use super::world::{Disk, Weather, World, is_closed, is_joined, place_of, push_of};
 use super::{Delivery, DeliverySettings, Landed, Parcel, StateChange, Work};
 use crate::engine::batch::{BatchLimits, key_of};
 use crate::engine::circuit::CircuitState;
@@ -25,6 +25,8 @@ enum Pending {
 struct Run {
     world: World,
     settings: DeliverySettings,
+    /// Whether the store takes manifests behind the bars they speak of.
+    joins: bool,
     delivery: Delivery,
     source: Vec<WriteItem>,
     /// The next update of the source.
@@ -50,7 +52,7 @@ impl Run {
         let settings = DeliverySettings {
             batch: BatchLimits {
                 len_max: random.usize(1..6),
-                bytes_max: random.usize(10..80),
+                bytes_max: if random.bool() { 10_000 } else { random.usize(10..80) },
                 linger: Duration::from_secs(random.u64(0..5)),
                 eager: random.bool(),
             },
@@ -61,10 +63,13 @@ impl Run {
             seed,
             ..settings()
         };
-        let delivery = Delivery::new(settings.clone(), Some(0));
+        let joins = random.bool();
+        let mut delivery = Delivery::new(settings.clone(), Some(0));
+        delivery.set_joins(joins);
         Run {
             world,
             settings,
+            joins,
             delivery,
             source,
             next: 0,
@@ -145,10 +150,15 @@ impl Run {
 
     fn land(&mut self, parcel: &Parcel) {
         let has_manifest = parcel.items.iter().any(|item| push_of(item).is_none());
-        if has_manifest && self.is_closing && self.world.spool.is_empty() {
+        let is_joined = is_joined(&parcel.items);
+        if has_manifest && !is_joined && self.is_closing && self.world.spool.is_empty() {
             self.check_manifest();
         }
+        let told = self.world.told;
         let failures = self.world.write(&parcel.items);
+        if is_joined && told < self.world.told {
+            self.check_manifest();
+        }
         // Older updates of a bar share the fate of the last one of the batch.
         let is_refused = |item: &&WriteItem| {
             let last = parcel.items.iter().rposition(|other| key_of(other) == key_of(item));
@@ -221,6 +231,7 @@ impl Run {
         self.world.restart();
         let spooled = u64::try_from(self.world.spool.len()).unwrap();
         self.delivery = Delivery::new(self.settings.clone(), Some(spooled));
+        self.delivery.set_joins(self.joins);
         self.now = Duration::ZERO;
     }
 

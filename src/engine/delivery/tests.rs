@@ -94,6 +94,74 @@ fn manifest_comes_once_after_the_last_ack() {
     assert!(delivery.is_done());
 }
 
+/// A delivery to a store that takes manifests behind the bars, with two bars of a batch of four and no more to come.
+fn joining() -> Delivery {
+    let mut settings = settings();
+    (settings.batch.len_max, settings.batch.bytes_max) = (4, 10_000);
+    let mut delivery = Delivery::new(settings, Some(0));
+    delivery.set_joins(true);
+    delivery.push(bar(0), 10, Duration::ZERO);
+    delivery.push(bar(1), 10, Duration::ZERO);
+    delivery.close(true);
+    delivery
+}
+
+#[test]
+fn manifest_goes_with_the_last_bars_and_is_not_sent_again() {
+    let mut delivery = joining();
+    let parcel = sent(delivery.next_work(Duration::ZERO));
+    let [first, second, WriteItem::Manifest(manifest)] = &parcel.items[..] else { panic!("{parcel:?}") };
+    assert_eq!((first, second, manifest.bars, manifest.complete), (&bar(0), &bar(1), 2, true));
+    delivery.landed(answer(&parcel, None), Duration::ZERO);
+    assert!(delivery.manifests().is_empty() && delivery.is_done());
+}
+
+#[test]
+fn manifest_behind_bars_that_fail_is_made_anew_and_never_kept() {
+    for (remedy, is_complete) in [(Remedy::Retry { after: None }, true), (Remedy::Refuse, false)] {
+        let mut delivery = joining();
+        let parcel = sent(delivery.next_work(Duration::ZERO));
+        let failed = Some((remedy, "no".to_owned()));
+        let failures = vec![None, failed.clone(), failed];
+        delivery.landed(Landed { flight: parcel.flight, failures, took: Duration::ZERO }, Duration::ZERO);
+        while let Some(work) = delivery.next_work(SECOND) {
+            match work {
+                Work::Send(parcel) => {
+                    assert_eq!(*parcel.items, [bar(1)], "the manifest does not go again with it");
+                    delivery.landed(answer(&parcel, None), SECOND);
+                }
+                Work::Commit(change) => {
+                    assert_eq!(change.dead.len(), 1, "no manifest is a dead letter");
+                    delivery.committed(0, SECOND);
+                }
+                Work::Load { .. } => panic!("the spool is empty"),
+            }
+        }
+        let manifests = delivery.manifests();
+        let [WriteItem::Manifest(manifest)] = &manifests[..] else { panic!("{manifests:?}") };
+        assert_eq!(manifest.complete, is_complete);
+    }
+}
+
+#[test]
+fn last_bars_wait_for_those_in_flight_and_take_the_manifest_along() {
+    let mut delivery = joining();
+    delivery.push(bar(2), 10, Duration::ZERO);
+    delivery.push(bar(3), 10, Duration::ZERO);
+    delivery.push(bar(4), 10, Duration::ZERO);
+    let full = sent(delivery.next_work(Duration::ZERO));
+    assert_eq!(full.items.len(), 4, "no room for a manifest");
+    assert!(delivery.next_work(Duration::ZERO).is_none() && delivery.deadline().is_none());
+    delivery.landed(answer(&full, None), Duration::ZERO);
+    let last = sent(delivery.next_work(Duration::ZERO));
+    assert!(matches!(last.items[..], [WriteItem::Bar(_), WriteItem::Manifest(_)]), "{last:?}");
+    let mut delivery = joining();
+    sent(delivery.next_work(Duration::ZERO));
+    let kept = delivery.rescue().append;
+    assert_eq!(kept.iter().filter(|item| matches!(item, WriteItem::Manifest(_))).count(), 1);
+    assert_eq!(count_bars(&kept), 2);
+}
+
 #[test]
 fn without_a_state_store_the_last_failure_ends_the_run_with_everything_counted() {
     let mut delivery = filled(0..3, None);

@@ -44,6 +44,8 @@ pub(super) struct World {
     /// What the store holds: the place in the source and the push of each bar's update.
     pub(super) bars: HashMap<BarKey, (u64, u64)>,
     pub(super) manifests: HashSet<String>,
+    /// Manifests written so far.
+    pub(super) told: u64,
     /// The newest push acked per bar since the last start.
     newest: HashMap<BarKey, u64>,
     /// Pushes that the store has applied, itself or with a newer one, over all lives.
@@ -61,6 +63,7 @@ impl World {
             disk: Disk::Roomy,
             bars: HashMap::new(),
             manifests: HashSet::new(),
+            told: 0,
             newest: HashMap::new(),
             settled: HashSet::new(),
             spool: BTreeMap::new(),
@@ -113,12 +116,19 @@ impl World {
             Weather::Quota => vec![Some((Remedy::Pause, "quota".to_owned())); items.len()],
             Weather::Fatal => vec![Some((Remedy::Fatal, "NOAUTH".to_owned())); items.len()],
             Weather::Flaky if self.random.bool() => {
-                let applied = self.random.usize(0..=items.len());
+                // A batch with manifests behind its bars is written as a whole or not at all.
+                let whole = if self.random.bool() { items.len() } else { 0 };
+                let applied = if is_joined(items) { whole } else { self.random.usize(0..=items.len()) };
                 self.apply_first(items, applied, false);
                 vec![Some((Remedy::Reconnect, "lost".to_owned())); items.len()]
             }
             Weather::Flaky => {
-                let fates: Answer = items.iter().map(|_| self.fate()).collect();
+                let mut fates: Answer = items.iter().map(|_| self.fate()).collect();
+                if is_joined(items) && items.iter().zip(&fates).any(|(item, fate)| is_failed(item, fate)) {
+                    let manifests = fates.iter_mut().zip(items).filter(|(_, item)| push_of(item).is_none());
+                    let skipped = || Some((Remedy::Retry { after: None }, "SKIPPED".to_owned()));
+                    manifests.for_each(|(fate, _)| *fate = skipped());
+                }
                 for (index, item) in items.iter().enumerate() {
                     if fates[index].is_none() && is_last(items, index) {
                         self.apply(item, true);
@@ -172,6 +182,7 @@ impl World {
             }
             WriteItem::Manifest(manifest) => {
                 self.manifests.insert(manifest.symbol.to_string());
+                self.told += 1;
             }
         }
     }
@@ -198,6 +209,16 @@ impl World {
     pub(super) fn holds(&self, push: u64) -> bool {
         self.spool.values().chain(&self.dead).any(|item| push_of(item) == Some(push))
     }
+}
+
+/// Whether manifests stand behind bars.
+pub(super) fn is_joined(items: &[WriteItem]) -> bool {
+    let bars = items.iter().filter(|item| push_of(item).is_some()).count();
+    0 < bars && bars < items.len()
+}
+
+fn is_failed(item: &WriteItem, fate: &Option<(Remedy, String)>) -> bool {
+    push_of(item).is_some() && fate.is_some()
 }
 
 fn is_last(items: &[WriteItem], index: usize) -> bool {

@@ -38,7 +38,8 @@ impl<'a> Drive<'a> {
         meter: &'a Meter,
         now: Duration,
     ) -> Drive<'a> {
-        let delivery = Delivery::new(settings, None);
+        let mut delivery = Delivery::new(settings, None);
+        delivery.set_joins(meter.joins_manifests());
         let (flights, sent) = (VecDeque::new(), Sent::default());
         Drive { delivery, meter, round_trip, now, flights, idle_since: now, sent }
     }

@@ -113,6 +113,22 @@ fn a_fault_that_passes_costs_a_retry_and_no_bar() {
 }
 
 #[test]
+fn a_day_and_its_manifests_are_one_request_and_read_back_whole() {
+    let redis = RedisServer::start();
+    let server = UpstashServer::start(&redis);
+    for url in [server.url(), redis.url()] {
+        let program = program();
+        let ended = replay(&program, &url, &[]);
+        assert_eq!((ended.code, of(&ended, "bars"), of(&ended, "requests")), (Some(0), 20, 1), "{ended:?}");
+        let told = redis.command(&["HGET", "manifest:barmill:1m:2025-10-15", "AAPL"]);
+        let RedisValue::BulkString(told) = told else { panic!("{told:?}") };
+        let told: Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!((&told["complete"], &told["bars"]), (&Value::from(true), &Value::from(5)), "{url}");
+        redis.command(&["FLUSHALL"]);
+    }
+}
+
+#[test]
 fn an_error_of_one_command_inside_two_hundred_sends_only_its_bars_again() {
     let redis = RedisServer::start();
     let server = UpstashServer::start(&redis);
@@ -120,7 +136,9 @@ fn an_error_of_one_command_inside_two_hundred_sends_only_its_bars_again() {
     let fault = Fault::CommandErrors { choice: Choice::new(is_aapl), error: StoreError::TryAgain };
     server.inject(Rule::next(fault));
     server.record();
-    let ended = replay(&program(), &server.url(), &[]);
+    // Small batches, since the last one goes as one command with its manifests.
+    let ended =
+        replay(&program(), &server.url(), &["--set=writer.batch_len_max=10", "--set=writer.in_flight_max=1"]);
     assert_eq!((ended.code, of(&ended, "bars"), of(&ended, "retries")), (Some(0), 20, 1), "{ended:?}");
     let keys = |commands: &[Vec<Vec<u8>>]| -> Vec<String> {
         commands.iter().map(|words| String::from_utf8_lossy(&words[1]).into_owned()).collect()
