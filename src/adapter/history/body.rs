@@ -21,24 +21,19 @@ pub(super) struct Bounded {
 }
 
 impl Body {
-    /// Starts a body of at most `bytes_max` bytes as the reply's `content-encoding` says; of a plain one so many are
-    /// announced.
-    pub(super) fn announced(
-        encoding: Option<&[u8]>,
-        bytes_max: usize,
-        announced: Option<u64>,
-    ) -> Result<Body, HistoryFault> {
-        let mut body = Body::new(encoding, bytes_max)?;
-        if let (Body::Plain(bounded), Some(len)) = (&mut body, announced.and_then(|len| len.try_into().ok()))
-        {
-            bounded.bytes.reserve_exact(bytes_max.min(len));
-        }
-        Ok(body)
+    /// Starts a body of at most `bytes_max` bytes as the reply's `content-encoding` says.
+    pub(super) fn new(encoding: Option<&[u8]>, bytes_max: usize) -> Result<Body, HistoryFault> {
+        Body::reusing(Vec::new(), encoding, bytes_max)
     }
 
-    /// Starts a body of unknown length.
-    pub(super) fn new(encoding: Option<&[u8]>, bytes_max: usize) -> Result<Body, HistoryFault> {
-        let bounded = Bounded { bytes: Vec::new(), bytes_max, is_over: false };
+    /// Starts a body in the memory of an earlier one.
+    pub(super) fn reusing(
+        mut bytes: Vec<u8>,
+        encoding: Option<&[u8]>,
+        bytes_max: usize,
+    ) -> Result<Body, HistoryFault> {
+        bytes.clear();
+        let bounded = Bounded { bytes, bytes_max, is_over: false };
         match encoding {
             None | Some(b"" | b"identity") => Ok(Body::Plain(bounded)),
             Some(b"gzip" | b"x-gzip") => Ok(Body::Gzip(Box::new(MultiGzDecoder::new(bounded)))),

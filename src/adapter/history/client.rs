@@ -13,8 +13,11 @@ use super::settings::HistorySettings;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url, redirect};
 use rustls::crypto::{CryptoProvider, ring};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Bytes kept of one page at most, for the next one.
+const SPARE_LEN_MAX: usize = 16 << 20;
 /// Bytes read of a reply that is no page.
 const REFUSAL_LEN_MAX: usize = 16 << 10;
 
@@ -22,6 +25,8 @@ const REFUSAL_LEN_MAX: usize = 16 << 10;
 pub(super) struct Client {
     http: reqwest::Client,
     page_bytes_max: usize,
+    /// The memory of the last page, for the next one: fresh memory costs as much as reading what is in it.
+    spare: Mutex<Vec<u8>>,
     secrets: Vec<HeaderValue>,
 }
 
@@ -52,7 +57,7 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(reqwest::Error::without_url)?;
-        Ok(Client { http, page_bytes_max: settings.page_bytes_max, secrets })
+        Ok(Client { http, page_bytes_max: settings.page_bytes_max, spare: Mutex::default(), secrets })
     }
 
     /// Sends one request and collects its page; `early` reads it meanwhile.
@@ -62,9 +67,24 @@ impl Client {
             return Err(self.refusal(response).await);
         }
         let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-        let body = Body::announced(encoding, self.page_bytes_max, response.content_length())?;
+        let mut bytes = std::mem::take(&mut *self.spare());
+        let announced = response.content_length().and_then(|len| usize::try_from(len).ok());
+        bytes.clear();
+        bytes.reserve_exact(announced.unwrap_or(0).min(self.page_bytes_max));
+        let body = Body::reusing(bytes, encoding, self.page_bytes_max)?;
         let body = collect(response, body, early.as_mut()).await?;
         Ok(Reply { body, early })
+    }
+
+    /// Takes back the memory of a page that is read.
+    pub(super) fn reuse(&self, body: Vec<u8>) {
+        if body.capacity() <= SPARE_LEN_MAX {
+            *self.spare() = body;
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the keys out of a text of the venue.

@@ -58,7 +58,12 @@ impl Gate {
             tally.requests.fetch_add(1, Ordering::Relaxed);
             let stalls = tally.stalls.load(Ordering::Relaxed);
             let reply = self.client.get(request.url.clone(), early()).await;
-            let fault = match reply.and_then(|mut reply| decode(&mut reply)) {
+            let page = reply.and_then(|mut reply| {
+                let page = decode(&mut reply);
+                self.client.reuse(reply.body);
+                page
+            });
+            let fault = match page {
                 Ok(page) => return Ok(page),
                 Err(fault) => self.redact(fault),
             };

@@ -77,9 +77,9 @@ pub(super) fn results(answer: CommandResult, count: usize) -> Result<Vec<Command
 }
 
 fn result(answer: Reply) -> CommandResult {
-    match answer {
-        Reply::Text(fault) => Err(item_error(&String::from_utf8_lossy(&fault))),
-        other => Ok(other),
+    match &answer {
+        Reply::Text(fault) => Err(item_error(&String::from_utf8_lossy(fault))),
+        Reply::Nil | Reply::Integer(_) | Reply::Array(_) => Ok(answer),
     }
 }
 

@@ -124,7 +124,9 @@ impl World {
             }
             Weather::Flaky => {
                 let mut fates: Answer = items.iter().map(|_| self.fate()).collect();
-                if is_joined(items) && items.iter().zip(&fates).any(|(item, fate)| is_failed(item, fate)) {
+                if is_joined(items)
+                    && items.iter().zip(&fates).any(|(item, fate)| push_of(item).is_some() && fate.is_some())
+                {
                     let manifests = fates.iter_mut().zip(items).filter(|(_, item)| push_of(item).is_none());
                     let skipped = || Some((Remedy::Retry { after: None }, "SKIPPED".to_owned()));
                     manifests.for_each(|(fate, _)| *fate = skipped());
@@ -215,10 +217,6 @@ impl World {
 pub(super) fn is_joined(items: &[WriteItem]) -> bool {
     let bars = items.iter().filter(|item| push_of(item).is_some()).count();
     0 < bars && bars < items.len()
-}
-
-fn is_failed(item: &WriteItem, fate: &Option<(Remedy, String)>) -> bool {
-    push_of(item).is_some() && fate.is_some()
 }
 
 fn is_last(items: &[WriteItem], index: usize) -> bool {
