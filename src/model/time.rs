@@ -62,10 +62,12 @@ impl Timestamp {
         let (seconds, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil_of_days(days);
-        let date = [year / 100, year % 100, month, day].map(two_digits);
-        let clock = [second / 3_600, second / 60 % 60, second % 60].map(two_digits);
-        let ([[a, b], [c, d], [e, f], [g, h]], [[i, j], [k, l], [m, n]]) = (date, clock);
-        out.extend_from_slice(&[a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n]);
+        let pairs = [year / 100, year % 100, month, day, second / 3_600, second / 60 % 60, second % 60];
+        let mut text = *b"0000-00-00T00:00:00";
+        for (at, pair) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(pairs.map(two_digits)) {
+            text[at..at + 2].copy_from_slice(&pair);
+        }
+        out.extend_from_slice(&text);
         if nanos > 0 {
             let mut fraction = *b".000000000";
             set_digits(&mut fraction[1..], nanos);

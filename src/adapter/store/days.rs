@@ -45,6 +45,7 @@ struct Place<'a> {
 
 /// A batch as commands of hashes, in the order in which their keys first occur.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "they are the days, and it is made of them")]
 pub struct Days<'a> {
     view: &'a View,
     places: Vec<Place<'a>>,
@@ -146,7 +147,10 @@ impl<'a> Days<'a> {
             return vec![Ok(()); self.places.len()];
         }
         let per_day = self.commands_per_day();
-        let of_place = |place: &Place<'_>| fate(results, &[place.day * per_day..(place.day + 1) * per_day]);
+        let of_place = |place: &Place<'_>| {
+            let commands = place.day * per_day..(place.day + 1) * per_day;
+            fate(results, std::slice::from_ref(&commands))
+        };
         self.places.iter().map(of_place).collect()
     }
 }
@@ -213,11 +217,11 @@ mod tests {
         let mut pipeline = RespPipeline::default();
         days.write(&mut pipeline);
         assert_eq!(pipeline.len(), resp_len(&plan.commands));
-        let mut plain = redis::Pipeline::new();
+        let mut expected = redis::Pipeline::new();
         for command in &plan.commands {
-            plain.add_command(command.to_resp());
+            expected.add_command(command.to_resp());
         }
-        assert_eq!(pipeline.finish().get_packed_pipeline(), plain.get_packed_pipeline());
+        assert_eq!(pipeline.finish().get_packed_pipeline(), expected.get_packed_pipeline());
         for failed in 0..plan.commands.len() {
             let result = |index| {
                 if index == failed { Err(item_error("WRONGTYPE")) } else { Ok(Reply::Integer(1)) }

@@ -62,13 +62,12 @@ impl Meter {
     pub fn bytes(&self, items: &[WriteItem]) -> usize {
         let is_guarded = self.fence.is_some();
         let batch = encode(&self.view, items, Timestamp::EPOCH, is_guarded);
-        let commands = match &self.fence {
-            Some(fence) => vec![fence.call_of(u64::MAX, false, &self.view, &batch).take_command()],
-            None => {
-                let plan = plain::plan(&self.view, batch);
-                let call = close::manifests(items).and_then(|first| close::call(&plan, first));
-                call.map_or(plan.commands, |call| vec![call])
-            }
+        let commands = if let Some(fence) = &self.fence {
+            vec![fence.call_of(u64::MAX, false, &self.view, &batch).take_command()]
+        } else {
+            let plan = plain::plan(&self.view, batch);
+            let call = close::manifests(items).and_then(|first| close::call(&plan, first));
+            call.map_or(plan.commands, |call| vec![call])
         };
         match self.form {
             WireForm::Resp => resp_len(&commands),

@@ -18,6 +18,10 @@ use std::time::Duration;
 /// The state of everything between the shards and the store.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any may hold with any other"
+)]
 pub struct Delivery {
     pub(super) settings: DeliverySettings,
     pub(super) batcher: Batcher,
