@@ -63,7 +63,9 @@ impl PipelineSettings {
         let batch = self.batch_len_max * size_of::<Trade>();
         let message = 4_096 * size_of::<BarUpdate>();
         let delivery = &self.writer.delivery;
-        let items = delivery.queue_len_max + 4_096 + (delivery.in_flight_max + 1) * delivery.batch.len_max;
+        // In flight; while the store is out, a commit of as many and what is read of the spool, each twice.
+        let parcels = 2 * delivery.in_flight_max + 5;
+        let items = delivery.queue_len_max + 4_096 + parcels * delivery.batch.len_max;
         feeds * 6 * batch
             + self.shards * self.feed_queue_len_max * batch
             + self.writer_queue_len_max * message

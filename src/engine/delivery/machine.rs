@@ -149,8 +149,9 @@ impl Delivery {
             Sending::Yes if self.circuit.state() == CircuitState::Closed => {
                 self.next_batch(now).map(Work::Send)
             }
-            Sending::Yes => self.divert(now).or_else(|| self.next_of_spool(Sent::Batch)),
-            Sending::Probe => self.divert(now).or_else(|| self.next_of_spool(Sent::Probe)),
+            // The front of the spool first: a disk that is never done with appending would let nothing out.
+            Sending::Yes => self.next_of_spool(Sent::Batch).or_else(|| self.divert(now)),
+            Sending::Probe => self.next_of_spool(Sent::Probe).or_else(|| self.divert(now)),
             Sending::No => self.divert(now),
         }
     }

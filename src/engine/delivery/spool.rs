@@ -4,7 +4,7 @@ use super::machine::{Delivery, Flight, is_forming};
 use super::work::{StateChange, Work, bar_of};
 use crate::engine::circuit::{Sent, Transition};
 use crate::model::WriteItem;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// What delivery knows of the spool, and the change that is gathered for it.
@@ -49,7 +49,8 @@ impl Delivery {
         Some(change)
     }
 
-    /// While the store is out, what is due goes to the end of the spool, one commit at a time.
+    /// While the store is out, what is due goes to the end of the spool, one commit at a time; the slower the disk, the
+    /// more goes into one.
     pub(super) fn divert(&mut self, now: Duration) -> Option<Work> {
         let is_appending = self.spool.as_ref().is_none_or(Spool::is_appending);
         // What bypasses the spool may come back, and goes first then.
@@ -57,9 +58,18 @@ impl Delivery {
         if is_appending || !self.batcher.is_due(now, true, self.is_draining()) {
             return None;
         }
-        let items = self.batcher.take()?.items;
-        self.spool_items(items);
-        self.next_commit(now).map(Work::Commit)
+        let flying: usize = self.flights.values().map(|flight| flight.items.len()).sum();
+        let len_max = self.settings.batch.len_max;
+        // With what is still in flight no more than may be in flight at any time.
+        let room = (len_max * self.settings.in_flight_max).saturating_sub(flying);
+        let mut taken = 0;
+        let fits = |taken| taken == 0 || taken + len_max <= room;
+        while fits(taken) && self.batcher.is_due(now, true, self.is_draining()) {
+            let Some(batch) = self.batcher.take() else { break };
+            taken += batch.items.len();
+            self.spool_items(batch.items);
+        }
+        if taken == 0 { None } else { self.next_commit(now).map(Work::Commit) }
     }
 
     /// Queues items for the spool; forming bars are let go, since a newer update will follow.
@@ -83,11 +93,12 @@ impl Delivery {
         if !spool.can_drain() {
             return None;
         }
-        if spool.front.is_empty() && spool.items > 0 {
+        let len_max = self.settings.batch.len_max;
+        if let Some(missing) = spool.missing_front(len_max) {
             spool.loading = true;
-            return Some(Work::Load { from: spool.read_from, len_max: self.settings.batch.len_max });
+            return Some(Work::Load { from: spool.read_from, len_max: missing });
         }
-        let (places, mut items) = spool.take_front();
+        let (places, mut items) = spool.take_front(len_max);
         let bypasses = places.is_empty();
         if bypasses {
             // The disk takes nothing and the spool is empty: what waits for it is all there is to probe with.
@@ -219,12 +230,49 @@ impl Spool {
         !self.loading && self.committing.is_none() && self.next.remove.is_empty()
     }
 
+    /// How many items are to be read before the first ones go out: two parcels are looked at to send one.
+    fn missing_front(&self, len_max: usize) -> Option<usize> {
+        let known = u64::try_from(self.front.len()).unwrap_or(u64::MAX);
+        let missing = (2 * len_max).saturating_sub(self.front.len());
+        (known < self.items && 0 < missing).then_some(missing)
+    }
+
     /// The first items, without a manifest behind a bar that may yet fail.
-    pub(super) fn take_front(&mut self) -> (Vec<u64>, Vec<WriteItem>) {
+    pub(super) fn take_front(&mut self, len_max: usize) -> (Vec<u64>, Vec<WriteItem>) {
         let is_bar = |item: &WriteItem| bar_of(item).is_some();
         let first = self.front.front().is_some_and(|(_, item)| is_bar(item));
         let len = self.front.iter().take_while(|(_, item)| is_bar(item) == first).count();
+        let len = if first { self.cut(len, len_max) } else { len.min(len_max) };
         self.front.drain(..len).unzip()
+    }
+
+    /// How many of the first `len` bars go out together: updates of one bar that a batch held do not part. The store may
+    /// have taken that batch, and its answer been lost; then an earlier update alone would take the last one back.
+    fn cut(&self, len: usize, len_max: usize) -> usize {
+        let keys: Vec<_> = self
+            .front
+            .iter()
+            .take(len)
+            .filter_map(|(_, item)| bar_of(item))
+            .map(|update| update.bar.key())
+            .collect();
+        let last: HashMap<_, usize> = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
+        let parts = |cut: usize| keys[..cut].iter().position(|key| cut <= last[key]);
+        let most = len.min(len_max);
+        let mut cut = most;
+        while let Some(place) = parts(cut) {
+            if place == 0 {
+                // Nothing fits before the first bar is whole, so what it takes with it comes along.
+                let (mut end, mut place) = (0, 0);
+                while place <= end && end < most {
+                    end = end.max(last[&keys[place]]);
+                    place += 1;
+                }
+                return most.min(end + 1);
+            }
+            cut = place;
+        }
+        cut
     }
 
     /// Whether everything told to the state store is durable.

@@ -200,11 +200,13 @@ fn outage_goes_through_the_spool_in_order_and_back() {
     let first = change(delivery.next_work(now));
     assert_eq!(first.append, [bar(0), bar(1)]);
     assert_eq!(delivery.committed(2, now), None);
+    assert!(matches!(delivery.next_work(now), Some(Work::Load { from: 0, len_max: 4 })), "the probe is due");
     let second = change(delivery.next_work(now));
     assert_eq!(second.append, [bar(2), bar(3)], "what came later follows");
+    delivery.loaded((0..2).zip((0..2).map(bar)).collect());
     delivery.committed(4, now);
-    assert!(matches!(delivery.next_work(now), Some(Work::Load { from: 0, len_max: 2 })), "the probe is due");
-    delivery.loaded(vec![(0, bar(0)), (1, bar(1))]);
+    assert!(matches!(delivery.next_work(now), Some(Work::Load { from: 2, len_max: 2 })), "and is looked at");
+    delivery.loaded((2..4).zip((2..4).map(bar)).collect());
     let probe = sent(delivery.next_work(now));
     delivery.landed(answer(&probe, Some(Remedy::Reconnect)), now);
     assert!(delivery.next_work(now).is_none(), "no storm");
@@ -214,8 +216,6 @@ fn outage_goes_through_the_spool_in_order_and_back() {
     delivery.landed(answer(&probe, None), now);
     assert_eq!(change(delivery.next_work(now)).remove, [(0, 1)]);
     delivery.committed(2, now);
-    assert!(matches!(delivery.next_work(now), Some(Work::Load { from: 2, .. })));
-    delivery.loaded(vec![(2, bar(2)), (3, bar(3))]);
     let drain = sent(delivery.next_work(now));
     delivery.landed(answer(&drain, None), now);
     assert_eq!(change(delivery.next_work(now)).remove, [(2, 3)]);
@@ -240,11 +240,69 @@ fn full_spool_keeps_everything_and_holds_back_until_there_is_room() {
 #[test]
 fn spool_of_an_earlier_run_goes_out_before_anything_new() {
     let mut delivery = filled(2..4, Some(2));
-    assert_eq!(change(delivery.next_work(Duration::ZERO)).append, [bar(2), bar(3)]);
-    delivery.committed(4, Duration::ZERO);
     assert!(matches!(delivery.next_work(Duration::ZERO), Some(Work::Load { from: 0, .. })));
-    delivery.loaded(vec![(0, bar(0)), (1, bar(1))]);
+    delivery.loaded((0..2).zip((0..2).map(bar)).collect());
     assert_eq!(*sent(delivery.next_work(Duration::ZERO)).items, [bar(0), bar(1)]);
+    assert_eq!(change(delivery.next_work(Duration::ZERO)).append, [bar(2), bar(3)]);
+}
+
+/// What the spool gives out, parcel by parcel, when these updates of bars (minute, revision) lie in it.
+fn parcels(updates: &[(i64, u32)]) -> Vec<Vec<(i64, u32)>> {
+    let states = |revision| if revision == 0 { BarState::Final } else { BarState::Revised };
+    let item = |(minute, revision)| WriteItem::Bar(update("AAPL", minute, states(revision), revision));
+    let rows: Vec<(u64, WriteItem)> = (0..).zip(updates.iter().copied().map(item)).collect();
+    let small = settings();
+    let batch = BatchLimits { len_max: 4, ..small.batch };
+    let mut delivery = Delivery::new(DeliverySettings { batch, ..small }, Some(rows.len() as u64));
+    let mut given = Vec::new();
+    while given.len() < rows.len() {
+        match delivery.next_work(Duration::ZERO) {
+            Some(Work::Load { from, len_max }) => {
+                let from = usize::try_from(from).unwrap();
+                delivery.loaded(rows[from..rows.len().min(from + len_max)].to_vec());
+            }
+            Some(Work::Send(parcel)) => {
+                delivery.landed(answer(&parcel, None), Duration::ZERO);
+                given.push(parcel.items.len());
+            }
+            Some(Work::Commit(change)) => {
+                let left = rows.len() as u64 - 1 - change.remove.last().unwrap().1;
+                delivery.committed(left, Duration::ZERO);
+                if left == 0 {
+                    break;
+                }
+            }
+            other => panic!("{other:?} while the spool drains"),
+        }
+    }
+    let mut rest = updates.iter().copied();
+    given.into_iter().map(|len| rest.by_ref().take(len).collect()).collect()
+}
+
+#[test]
+fn updates_of_a_bar_that_a_lost_batch_may_have_held_leave_the_spool_together() {
+    let plain = [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0)];
+    assert_eq!(parcels(&plain), [&plain[..4], &plain[4..]]);
+    let behind = [(0, 0), (1, 0), (2, 0), (3, 0), (2, 1), (4, 0)];
+    assert_eq!(parcels(&behind), [&behind[..2], &behind[2..]]);
+    let chained = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (1, 2)];
+    assert_eq!(parcels(&chained), [&chained[..4], &chained[4..]], "no more than a batch");
+    let first = [(0, 0), (1, 0), (2, 0), (0, 1), (3, 0), (4, 0), (3, 1), (2, 1)];
+    assert_eq!(parcels(&first), [&first[..4], &first[4..]], "the first bar is whole");
+}
+
+#[test]
+fn all_that_waits_goes_into_the_spool_with_one_commit() {
+    let mut delivery = filled(0..4, Some(0));
+    open(&mut delivery, Duration::ZERO);
+    let now = Duration::ZERO;
+    change(delivery.next_work(now));
+    for minute in 4..8 {
+        delivery.push(bar(minute), 10, now);
+    }
+    delivery.committed(2, now);
+    let waiting = change(delivery.next_work(now)).append;
+    assert!(2 < waiting.len(), "{waiting:?}");
 }
 
 #[test]
