@@ -15,6 +15,13 @@ use futures::future::{BoxFuture, FutureExt, Shared};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Tries to lock the folder. A process that this one starts holds copies of its files, locks among them, until it runs a
+/// program of its own; and a barmill that ends may take a moment to do so.
+const LOCK_TRIES: u32 = 10;
+/// Between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The file as it is opened. Whoever waits for it drives it on: a caller that is not polled holds up no other.
 type Opening = Shared<BoxFuture<'static, Result<Arc<StateDb>, StateError>>>;
@@ -50,9 +57,20 @@ impl LazyState {
     fn begin(&self) -> Opening {
         let (settings, now, file) = (self.settings.clone(), self.clock.now(), self.file());
         let opening = async move {
-            let opened = tokio::task::spawn_blocking(move || StateDb::open(&settings, now)).await;
-            let lost = |error| StateError::Io { file, source: Arc::new(io::Error::other(error)) };
-            Ok(Arc::new(opened.map_err(lost)??.state))
+            let mut tries = 1;
+            loop {
+                let settings = settings.clone();
+                let opened = tokio::task::spawn_blocking(move || StateDb::open(&settings, now)).await;
+                let lost =
+                    |error| StateError::Io { file: file.clone(), source: Arc::new(io::Error::other(error)) };
+                match opened.map_err(lost)? {
+                    Err(StateError::Locked { .. }) if tries < LOCK_TRIES => {
+                        tries += 1;
+                        tokio::time::sleep(LOCK_PAUSE).await;
+                    }
+                    opened => return Ok(Arc::new(opened?.state)),
+                }
+            }
         };
         opening.boxed().shared()
     }
