@@ -151,7 +151,7 @@ impl Loader {
 
     fn apply_set(&mut self, text: &str) {
         let (path, value) = text.split_once('=').unwrap_or((text, ""));
-        let origin = Origin::Set(path.to_owned());
+        let origin = Origin::Set(path.trim().to_owned());
         if path.len() == text.len() || !path.contains('.') {
             self.fault(origin, None, Problem::NoKey { needed: "--set SECTION.KEY=VALUE" });
         } else {

@@ -118,6 +118,15 @@ fn every_layer_is_named_by_its_faults_and_all_come_at_once() {
 }
 
 #[test]
+fn a_config_with_blanks_around_a_set_key_prints_as_one_that_reads_back() {
+    let environment = Environment::default();
+    let set = ["\u{c}writer.linger_ms\u{b} = 0".to_owned()];
+    let printed = load(&Layers { set: &set, ..Layers::new(&environment) }).unwrap().to_toml();
+    let again = load(&Layers { file: Some(("again.toml", printed.as_bytes())), ..Layers::new(&environment) });
+    assert_eq!(again.unwrap().config.writer.linger_ms, 0, "{printed}");
+}
+
+#[test]
 fn control_characters_of_a_config_do_not_reach_the_terminal() {
     let environment = Environment::from_pairs([("BARMILL__\u{1b}[2J__X", "1")]);
     let set = ["a\u{7}.b=1".to_owned()];
