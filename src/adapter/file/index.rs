@@ -8,12 +8,15 @@
     reason = "only what is inside `on_best` is compiled for the newer processor"
 )]
 
-use super::lanes::{CHUNK_LEN, mask, running_xor};
+use super::lanes::{CHUNK_LEN, Lanes, Marks};
+use std::ops::Range;
 
+/// Bytes looked at in one scan at most.
+pub(super) const PIECE_LEN: usize = 8 * 1024;
 /// Ends written at once: the usual row has fewer in 64 bytes, so that the loop rarely turns twice.
-const STEP: usize = 8;
-/// Room that one chunk needs at most, and a row more, so that a whole row can be seen at the end.
-const ROOM_LEN: usize = CHUNK_LEN + ROW_LEN;
+const STEP: usize = 12;
+/// Room that one chunk needs at most.
+const ROOM_LEN: usize = CHUNK_LEN.next_multiple_of(STEP);
 /// Places seen of a row at once: the end before it, and up to 15 of its own.
 pub(super) const ROW_LEN: usize = 16;
 
@@ -21,33 +24,34 @@ pub(super) const ROW_LEN: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     /// The place before the first row, so that every field begins behind an end; then where each field ends, the last
-    /// one of a row at its end of line; room for a chunk and a row more is at the end.
+    /// one of a row at its end of line. With room for as many as there are bytes.
     ends: Vec<u32>,
-    count: usize,
-    /// For each row, where in `ends` its last one is.
+    count: u32,
+    /// For each row, where in `ends` its last one is; with the same room.
     rows: Vec<u32>,
+    row_count: usize,
 }
 
 impl Index {
-    /// Finds the ends in whole lines of less than 2^32 bytes, each with its end of line; `false` when a quote does
-    /// not close on its line.
+    /// Finds the ends in a piece of `lines`, which has less than 2^32 bytes: whole lines, each with its end of line, of
+    /// [`PIECE_LEN`] bytes at most. Places count from the start of `lines`. `false` when a quote does not close on its
+    /// line.
     #[inline(always)]
-    pub(super) fn scan(&mut self, lines: &[u8]) -> bool {
+    pub(super) fn scan<L: Lanes>(&mut self, best: L, lines: &[u8], piece: Range<usize>) -> bool {
         if self.ends.is_empty() {
-            self.ends.resize(ROW_LEN, 0);
+            self.ends.resize(PIECE_LEN + ROOM_LEN + ROW_LEN, 0);
+            self.rows.resize(PIECE_LEN + 2, 0);
         }
-        // One before the first byte.
-        self.ends[0] = u32::MAX;
-        self.count = 1;
-        self.rows.clear();
+        let mut at = u32::try_from(piece.start).unwrap_or(u32::MAX);
+        self.ends[0] = at.wrapping_sub(1);
+        (self.count, self.row_count) = (1, 0);
         let mut open = 0u64;
-        let (chunks, rest) = lines.as_chunks::<CHUNK_LEN>();
-        let mut at = 0;
+        let (chunks, rest) = lines[piece].as_chunks::<CHUNK_LEN>();
         for chunk in chunks {
-            if !self.take(chunk, at, &mut open) {
+            if !self.take(best, chunk, at, &mut open) {
                 return false;
             }
-            at += 64;
+            at = at.wrapping_add(64);
         }
         if rest.is_empty() {
             return true;
@@ -55,56 +59,60 @@ impl Index {
         // Zeros end neither field nor row.
         let mut chunk = [0u8; CHUNK_LEN];
         chunk[..rest.len()].copy_from_slice(rest);
-        self.take(&chunk, at, &mut open)
+        self.take(best, &chunk, at, &mut open)
     }
 
-    /// Rows found.
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// How many fields a row has, and the end before it with the first 15 of its own; what is behind the row's end is
-    /// not its own. `None` for a row that is not there.
+    /// The rows found, in order.
     #[inline(always)]
-    pub(super) fn row(&self, row: usize) -> Option<(usize, &[u32; ROW_LEN])> {
-        let before =
-            row.checked_sub(1).map_or(Some(0), |before| self.rows.get(before).map(|last| *last as usize))?;
-        let count = (*self.rows.get(row)? as usize).wrapping_sub(before);
-        Some((count, self.ends.get(before..)?.first_chunk()?))
-    }
-
-    /// The place of a row's end of line.
-    #[inline(always)]
-    pub(super) fn end(&self, row: usize) -> usize {
-        self.rows.get(row).and_then(|last| self.ends.get(*last as usize)).map_or(0, |end| *end as usize)
+    pub(super) fn rows(&self) -> impl Iterator<Item = Found<'_>> {
+        Rows {
+            ends: &self.ends,
+            lasts: self.rows.get(..self.row_count).unwrap_or_default().iter(),
+            before: 0,
+        }
     }
 
     /// Notes the ends in one chunk that starts at byte `at`; `open` is all ones while a quote is open.
     #[inline(always)]
-    fn take(&mut self, chunk: &[u8; CHUNK_LEN], at: u32, open: &mut u64) -> bool {
-        let (mut commas, mut lines) = (mask(chunk, b','), mask(chunk, b'\n'));
-        let quotes = mask(chunk, b'"');
-        if quotes != 0 || *open != 0 {
-            let inside = running_xor(quotes) ^ *open;
-            if lines & inside != 0 {
+    fn take<L: Lanes>(&mut self, best: L, chunk: &[u8; CHUNK_LEN], at: u32, open: &mut u64) -> bool {
+        let Marks { commas, lines, quotes } = best.marks(chunk);
+        // No branch for chunks without quotes: whether there are any is as good as random.
+        let inside = best.running_xor(quotes) ^ *open;
+        if lines & inside != 0 {
+            return false;
+        }
+        *open = (inside.cast_signed() >> 63).cast_unsigned();
+        let ends = commas & !inside | lines;
+        self.note_rows(ends, lines) && self.note_ends(ends, at)
+    }
+
+    /// Notes which of the ends of a chunk are the last of a row: two at once, since one more or less is random too.
+    #[inline(always)]
+    fn note_rows(&mut self, ends: u64, mut lines: u64) -> bool {
+        let mut left = lines.count_ones();
+        loop {
+            let Some(room) = self.rows.get_mut(self.row_count..).and_then(<[u32]>::first_chunk_mut) else {
                 return false;
+            };
+            let rest = lines & lines.wrapping_sub(1);
+            *room = [lines, rest].map(|lines| {
+                let up_to_lowest = lines ^ lines.wrapping_sub(1);
+                self.count.wrapping_add((ends & up_to_lowest).count_ones()).wrapping_sub(1)
+            });
+            if left <= 2 {
+                self.row_count += left as usize;
+                return true;
             }
-            commas &= !inside;
-            *open = if inside >> 63 == 1 { u64::MAX } else { 0 };
+            self.row_count += 2;
+            left -= 2;
+            lines = rest & rest.wrapping_sub(1);
         }
-        let mut ends = commas | lines;
-        let before = self.count;
-        let end = before + ends.count_ones() as usize;
-        while lines != 0 {
-            let place = lines.trailing_zeros();
-            let behind = (ends & (u64::MAX >> (63 - place))).count_ones() as usize;
-            // Fewer ends than bytes, which are fewer than 2^32.
-            self.rows.push(u32::try_from(before + behind - 1).unwrap_or(u32::MAX));
-            lines &= lines - 1;
-        }
-        if self.ends.len() < before + ROOM_LEN {
-            self.ends.resize(2 * (before + ROOM_LEN), 0);
-        }
+    }
+
+    #[inline(always)]
+    fn note_ends(&mut self, mut ends: u64, at: u32) -> bool {
+        let before = self.count as usize;
+        self.count = self.count.wrapping_add(ends.count_ones());
         let Some(room) = self.ends.get_mut(before..).and_then(<[u32]>::first_chunk_mut::<ROOM_LEN>) else {
             return false;
         };
@@ -117,14 +125,53 @@ impl Index {
                 ends &= ends.wrapping_sub(1);
             }
         }
-        self.count = end;
         true
+    }
+}
+
+/// The rows of an [`Index`] that are still to come.
+struct Rows<'a> {
+    ends: &'a [u32],
+    lasts: std::slice::Iter<'a, u32>,
+    /// Where the end before the next row is.
+    before: usize,
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'a> {
+    /// How many fields it has.
+    pub(super) count: usize,
+    /// The end before it with the first 15 of its own; what is behind the row's end is not its own.
+    pub(super) ends: Option<&'a [u32; ROW_LEN]>,
+    all: &'a [u32],
+}
+
+impl<'a> Iterator for Rows<'a> {
+    type Item = Found<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Found<'a>> {
+        let last = *self.lasts.next()? as usize;
+        let count = last.wrapping_sub(self.before);
+        let all = self.ends.get(self.before..).unwrap_or_default();
+        self.before = last;
+        Some(Found { count, ends: all.first_chunk(), all })
+    }
+}
+
+impl Found<'_> {
+    /// The bytes of the row, its end of line included.
+    pub(super) fn line<'l>(&self, lines: &'l [u8]) -> &'l [u8] {
+        let behind = |place: usize| self.all.get(place).map_or(0, |end| end.wrapping_add(1) as usize);
+        lines.get(behind(0)..behind(self.count)).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Index;
+    use crate::adapter::file::lanes::PLAIN;
     use proptest::prelude::*;
 
     /// The plain form: the ends of each row, or nothing when a quote does not close.
@@ -153,15 +200,20 @@ mod tests {
         ) {
             let lines = format!("{text}{}\n", texts.concat());
             let mut index = Index::default();
-            let is_whole = index.scan(lines.as_bytes());
+            let is_whole = index.scan(PLAIN, lines.as_bytes(), 0..lines.len());
             let plain = plain(lines.as_bytes());
             prop_assert_eq!(is_whole, plain.is_some());
             let (plain, mut before) = (plain.unwrap_or_default(), u32::MAX);
-            prop_assert_eq!(index.len(), if is_whole { plain.len() } else { index.len() });
-            for (row, ends) in plain.iter().enumerate() {
-                let (count, found) = index.row(row).unwrap();
-                prop_assert_eq!((count, found[0], index.end(row)), (ends.len(), before, ends[count - 1] as usize));
-                prop_assert_eq!(&found[1..=count.min(15)], &ends[..count.min(15)]);
+            if !is_whole {
+                return Ok(());
+            }
+            prop_assert_eq!(index.rows().count(), plain.len());
+            for (found, ends) in index.rows().zip(&plain) {
+                let (count, own) = (found.count, found.ends.unwrap());
+                prop_assert_eq!((count, own[0]), (ends.len(), before));
+                let line = before.wrapping_add(1) as usize..=ends[count - 1] as usize;
+                prop_assert_eq!(found.line(lines.as_bytes()), &lines.as_bytes()[line]);
+                prop_assert_eq!(&own[1..=count.min(15)], &ends[..count.min(15)]);
                 before = ends[count - 1];
             }
         }

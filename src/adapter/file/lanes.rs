@@ -1,11 +1,12 @@
 //! Which bytes of a chunk equal a wanted one, as bits.
 //!
-//! The one file of the crate with `unsafe`. Every x86-64 has SSE2, but calling its instructions by name is
+//! One of two files of the crate with `unsafe`. Every x86-64 has SSE2, but calling its instructions by name is
 //! `unsafe` in Rust: 6 instructions for 16 bytes, where the portable form takes 13 (`rustc -O`, counted in the
 //! assembly). The portable form beside it is what other machines run and what the test compares with.
 //!
 //! [`on_best`] runs the same source once more compiled for newer processors, where one is found: their bit
-//! instructions (find, count and clear the lowest one) are a fifth of what a row takes.
+//! instructions (find, count and clear the lowest one) are a fifth of what a row takes. What they do in another way
+//! than the plain form is behind [`Lanes`].
 
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "measured: see the module's text"))]
 
@@ -31,23 +32,55 @@ pub(super) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
 pub(super) const NUMBERS: usize = 8;
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
-/// The whole numbers of up to 8 digits that end with these 8 bytes each; `before` says how many bits of them, from the
-/// lowest, are in front of the number. `None` unless all others are digits.
-#[inline]
-pub(super) fn numbers(words: &[u64; NUMBERS], before: &[u64; NUMBERS]) -> Option<[u32; NUMBERS]> {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the function needs AVX2 and nothing else, which the processor has.
-        return unsafe { avx2::numbers(words, before) };
+/// Where a chunk has the bytes that matter to lines of fields; one bit per byte, the first byte lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub(super) commas: u64,
+    pub(super) lines: u64,
+    pub(super) quotes: u64,
+}
+
+/// What a processor does with several bytes or numbers at once; every form gives the same.
+pub(super) trait Lanes: Copy {
+    /// Finds commas, ends of lines and quotes.
+    fn marks(self, chunk: &[u8; CHUNK_LEN]) -> Marks;
+
+    /// Bit n of the result is the parity of bits 0 to n.
+    fn running_xor(self, bits: u64) -> u64;
+
+    /// The whole numbers that end with these 8 bytes each, by their lengths in bytes, 0 to 8, where one of none is
+    /// zero. `None` unless all their bytes are digits.
+    fn numbers(self, words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]>;
+}
+
+/// The form that every machine runs.
+pub(super) const PLAIN: Plain = Plain;
+
+/// See [`PLAIN`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plain;
+
+impl Lanes for Plain {
+    #[inline]
+    fn marks(self, chunk: &[u8; CHUNK_LEN]) -> Marks {
+        Marks { commas: mask(chunk, b','), lines: mask(chunk, b'\n'), quotes: mask(chunk, b'"') }
     }
-    portable_numbers(words, before)
+
+    #[inline]
+    fn running_xor(self, bits: u64) -> u64 {
+        running_xor(bits)
+    }
+
+    fn numbers(self, words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
+        portable_numbers(words, lens)
+    }
 }
 
 /// By pairs, quads and halves, in all lanes of a number at once.
-fn portable_numbers(words: &[u64; NUMBERS], before: &[u64; NUMBERS]) -> Option<[u32; NUMBERS]> {
+fn portable_numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
     let (mut values, mut wrong) = ([0; NUMBERS], 0);
-    for ((value, word), before) in values.iter_mut().zip(words).zip(before) {
-        let kept = u64::MAX << (before & 63);
+    for ((value, word), len) in values.iter_mut().zip(words).zip(lens) {
+        let kept = u64::MAX.checked_shl(64 - 8 * len).unwrap_or(0);
         let word = word & kept | ZEROS & !kept;
         let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
         // Adding 6 carries out of the low half of a byte exactly when it is above 9.
@@ -60,34 +93,73 @@ fn portable_numbers(words: &[u64; NUMBERS], before: &[u64; NUMBERS]) -> Option<[
     if wrong == 0 { Some(values) } else { None }
 }
 
-/// Work that gains from the bit instructions of newer processors.
+/// Work that gains from the instructions of newer processors.
 pub(super) trait Work {
     /// What it gives.
     type Given;
 
     /// Works. Only what the compiler puts inside is compiled for the newer processor, so it is marked for that.
-    fn work(self) -> Self::Given;
+    fn work<L: Lanes>(self, lanes: L) -> Self::Given;
 }
 
-/// Works in the best form that this processor runs; both give the same.
+/// Works in the best form that this processor runs; all give the same.
 #[inline]
 pub(super) fn on_best<W: Work>(work: W) -> W::Given {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("bmi2")
-        && is_x86_feature_detected!("popcnt")
-    {
-        // SAFETY: the processor was just asked for each of the features.
-        return unsafe { on_newer(work) };
+    if let Some(newer) = Newer::of_this_processor() {
+        // SAFETY: the processor was asked for each of the features before there was a `Newer`.
+        return unsafe { on_newer(work, newer) };
     }
-    work.work()
+    work.work(PLAIN)
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn on_newer<W: Work>(work: W) -> W::Given {
-    work.work()
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq")]
+fn on_newer<W: Work>(work: W, newer: Newer) -> W::Given {
+    work.work(newer)
+}
+
+/// Proof that the processor has AVX2 and the bit instructions that come with it: there is none without.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Newer(());
+
+#[cfg(target_arch = "x86_64")]
+impl Newer {
+    #[inline]
+    fn of_this_processor() -> Option<Newer> {
+        let has_all = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("pclmulqdq");
+        if has_all { Some(Newer(())) } else { None }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    clippy::inline_always,
+    reason = "else they are calls in the middle of a loop that is compiled for them"
+)]
+impl Lanes for Newer {
+    #[inline(always)]
+    fn marks(self, chunk: &[u8; CHUNK_LEN]) -> Marks {
+        // SAFETY: the function needs AVX2 and nothing else, which the processor has, or there were no `Newer`.
+        unsafe { avx2::marks(chunk) }
+    }
+
+    #[inline(always)]
+    fn running_xor(self, bits: u64) -> u64 {
+        // SAFETY: as above, of the multiplication without carries.
+        unsafe { avx2::running_xor(bits) }
+    }
+
+    #[inline(always)]
+    fn numbers(self, words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
+        // SAFETY: as above.
+        unsafe { avx2::numbers(words, lens) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -120,18 +192,56 @@ mod sse2 {
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::NUMBERS;
+    use super::{CHUNK_LEN, Marks, NUMBERS};
     use std::arch::x86_64::{
-        __m256i, _mm256_and_si256, _mm256_andnot_si256, _mm256_cmpeq_epi8, _mm256_extract_epi32,
-        _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_epu8, _mm256_movemask_epi8, _mm256_or_si256,
-        _mm256_packus_epi32, _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-        _mm256_set1_epi64x, _mm256_sllv_epi64, _mm256_sub_epi8,
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi64x, _mm256_and_si256,
+        _mm256_andnot_si256, _mm256_cmpeq_epi8, _mm256_extract_epi32, _mm256_madd_epi16,
+        _mm256_maddubs_epi16, _mm256_max_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_packus_epi32,
+        _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x,
+        _mm256_sllv_epi64, _mm256_sub_epi8, _mm256_sub_epi64,
     };
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn numbers(words: &[u64; NUMBERS], before: &[u64; NUMBERS]) -> Option<[u32; NUMBERS]> {
-        let (first, second) = (digits(words, before, 0), digits(words, before, 4));
+    pub(super) fn marks(chunk: &[u8; CHUNK_LEN]) -> Marks {
+        let (words, _) = chunk.as_chunks::<8>();
+        let (first, second) = (load(words, 0), load(words, 4));
+        Marks {
+            commas: equal(first, second, b','),
+            lines: equal(first, second, b'\n'),
+            quotes: equal(first, second, b'"'),
+        }
+    }
+
+    /// A product without carries by all ones adds to each bit those below it.
+    #[inline]
+    #[target_feature(enable = "avx2,pclmulqdq")]
+    pub(super) fn running_xor(bits: u64) -> u64 {
+        let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), _mm_set1_epi64x(-1));
+        _mm_cvtsi128_si64(product).cast_unsigned()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn equal(first: __m256i, second: __m256i, wanted: u8) -> u64 {
+        let wanted = _mm256_set1_epi8(wanted.cast_signed());
+        let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(first, wanted)).cast_unsigned();
+        let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(second, wanted)).cast_unsigned();
+        u64::from(low) | u64::from(high) << 32
+    }
+
+    /// One load; the four parts exist only in the source.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn load(words: &[[u8; 8]], at: usize) -> __m256i {
+        let [a, b, c, d] = [words[at], words[at + 1], words[at + 2], words[at + 3]].map(i64::from_le_bytes);
+        _mm256_set_epi64x(d, c, b, a)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
+        let (first, second) = (digits(words, lens, 0), digits(words, lens, 4));
         let nine = _mm256_set1_epi8(9);
         // As numbers without a sign, everything that is no digit is above nine.
         let above = _mm256_max_epu8(_mm256_max_epu8(first, second), nine);
@@ -157,10 +267,14 @@ mod avx2 {
     /// The digits of four numbers, zeros in front of them.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn digits(words: &[u64; NUMBERS], before: &[u64; NUMBERS], at: usize) -> __m256i {
+    fn digits(words: &[u64; NUMBERS], lens: &[u32; NUMBERS], at: usize) -> __m256i {
         let zeros = _mm256_set1_epi8(b'0'.cast_signed());
-        let kept = _mm256_sllv_epi64(_mm256_set1_epi64x(-1), four(before, at));
-        let text = _mm256_and_si256(kept, four(words, at));
+        let [a, b, c, d] = [lens[at], lens[at + 1], lens[at + 2], lens[at + 3]].map(i64::from);
+        let bits = _mm256_set_epi64x(8 * d, 8 * c, 8 * b, 8 * a);
+        // A shift by all 64 bits leaves nothing.
+        let kept = _mm256_sllv_epi64(_mm256_set1_epi64x(-1), _mm256_sub_epi64(_mm256_set1_epi64x(64), bits));
+        let [a, b, c, d] = [words[at], words[at + 1], words[at + 2], words[at + 3]].map(u64::cast_signed);
+        let text = _mm256_and_si256(kept, _mm256_set_epi64x(d, c, b, a));
         _mm256_sub_epi8(_mm256_or_si256(text, _mm256_andnot_si256(kept, zeros)), zeros)
     }
 
@@ -170,13 +284,6 @@ mod avx2 {
     fn quads(digits: __m256i) -> __m256i {
         let pairs = _mm256_maddubs_epi16(digits, _mm256_set1_epi16(0x010a));
         _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x0001_0064))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn four(words: &[u64; NUMBERS], at: usize) -> __m256i {
-        let [a, b, c, d] = [words[at], words[at + 1], words[at + 2], words[at + 3]];
-        _mm256_set_epi64x(d.cast_signed(), c.cast_signed(), b.cast_signed(), a.cast_signed())
     }
 }
 
@@ -205,21 +312,60 @@ pub(super) fn running_xor(mut bits: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{mask, numbers, portable, portable_numbers, running_xor};
+    #[cfg(target_arch = "x86_64")]
+    use super::Newer;
+    use super::{CHUNK_LEN, Lanes, Marks, NUMBERS, PLAIN, mask, portable};
     use proptest::prelude::*;
+
+    /// What every form gives that this processor runs, and whether they agree.
+    fn each<T: PartialEq + std::fmt::Debug>(plain: T, newer: impl FnOnce() -> Option<T>) -> T {
+        if let Some(other) = newer() {
+            assert_eq!(plain, other);
+        }
+        plain
+    }
+
+    fn marks(chunk: &[u8; CHUNK_LEN]) -> Marks {
+        #[cfg(target_arch = "x86_64")]
+        return each(PLAIN.marks(chunk), || Newer::of_this_processor().map(|newer| newer.marks(chunk)));
+        #[cfg(not(target_arch = "x86_64"))]
+        PLAIN.marks(chunk)
+    }
+
+    fn running_xor(bits: u64) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        return each(PLAIN.running_xor(bits), || {
+            Newer::of_this_processor().map(|newer| newer.running_xor(bits))
+        });
+        #[cfg(not(target_arch = "x86_64"))]
+        PLAIN.running_xor(bits)
+    }
+
+    fn numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
+        #[cfg(target_arch = "x86_64")]
+        return each(PLAIN.numbers(words, lens), || {
+            Newer::of_this_processor().map(|newer| newer.numbers(words, lens))
+        });
+        #[cfg(not(target_arch = "x86_64"))]
+        PLAIN.numbers(words, lens)
+    }
 
     proptest! {
         #[test]
-        fn every_form_tells_each_byte(bytes in proptest::collection::vec(0u8..4, 64), wanted in 0u8..4) {
+        fn every_form_tells_each_byte(bytes in proptest::collection::vec(prop::sample::select(b"a,\n\"".to_vec()), 64)) {
             let chunk: [u8; 64] = bytes.try_into().unwrap();
-            let plain = (0..64).filter(|&at| chunk[at] == wanted).fold(0, |bits, at| bits | 1u64 << at);
-            prop_assert_eq!(mask(&chunk, wanted), plain);
-            prop_assert_eq!(portable(&chunk, wanted), plain);
+            let plain = |wanted| (0..64).filter(|&at| chunk[at] == wanted).fold(0, |bits, at| bits | 1u64 << at);
+            let marks = marks(&chunk);
+            prop_assert_eq!([marks.commas, marks.lines, marks.quotes], [plain(b','), plain(b'\n'), plain(b'"')]);
+            for wanted in *b"a,\n\"b" {
+                prop_assert_eq!(mask(&chunk, wanted), plain(wanted));
+                prop_assert_eq!(portable(&chunk, wanted), plain(wanted));
+            }
         }
 
         #[test]
         fn every_form_reads_each_number(
-            texts in proptest::collection::vec("[0-9]{1,8}|[0-9]{0,3}[ -~][0-9]{0,4}", 8),
+            texts in proptest::collection::vec("[0-9]{0,8}|[0-9]{0,3}[ -~][0-9]{0,4}", 8),
             front in any::<u8>(),
         ) {
             let word = |text: &String| {
@@ -228,13 +374,12 @@ mod tests {
                 u64::from_le_bytes(bytes)
             };
             let words: Vec<u64> = texts.iter().map(word).collect();
-            let before: Vec<u64> = texts.iter().map(|text| 64 - 8 * text.len() as u64).collect();
-            let (words, before) = (words.try_into().unwrap(), before.try_into().unwrap());
+            let lens: Vec<u32> = texts.iter().map(|text| u32::try_from(text.len()).unwrap()).collect();
+            let (words, lens) = (words.try_into().unwrap(), lens.try_into().unwrap());
             let is_digits = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit());
-            let plain: Option<Vec<u32>> =
-                texts.iter().map(|text| is_digits(text).then(|| text.parse().unwrap())).collect();
-            prop_assert_eq!(numbers(&words, &before).map(Vec::from), plain.clone());
-            prop_assert_eq!(portable_numbers(&words, &before).map(Vec::from), plain);
+            let value = |text: &String| is_digits(text).then(|| format!("0{text}").parse().unwrap());
+            let plain: Option<Vec<u32>> = texts.iter().map(value).collect();
+            prop_assert_eq!(numbers(&words, &lens).map(Vec::from), plain);
         }
 
         #[test]

@@ -17,12 +17,13 @@
 use super::decoder::{RecordDecoder, SymbolCache};
 use super::error::{Fault, FileError, ValueError};
 use super::fields::{Fields, integer, nanos, price, size, small, whole};
-use super::index::{Index, ROW_LEN};
-use super::lanes::{Work, on_best};
+use super::index::{Index, PIECE_LEN};
+use super::lanes::{Lanes, Work, on_best};
 use super::lines::Yield;
-use super::massive_fields::Row;
-use super::massive_rows::{MassiveRows, Texts};
+use super::massive_fields::{Row, WINDOW_LEN};
+use super::massive_rows::{MassiveRows, RowFields};
 use crate::model::{Conditions, Side, Symbol, Trade, TradeId};
+use std::ops::Range;
 
 /// Where each column of interest stands; `usize::MAX` reads as an empty field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,9 +148,6 @@ impl RecordDecoder for MassiveCsv {
     }
 }
 
-/// Bytes of lines whose ends are found before they are decoded, so that both stay in the first cache.
-const PIECE_LEN: usize = 8 * 1024;
-
 impl MassiveCsv {
     /// Decodes many lines: those of the common shape at once, the others one by one.
     pub(super) fn decode_lines(&mut self, lines: &[u8], yielded: &mut Yield) -> Result<(), FileError> {
@@ -164,62 +162,72 @@ impl MassiveCsv {
         decoded
     }
 
+    /// Decodes the whole lines of one piece of `lines`.
     #[inline(always)]
-    fn decode_piece(
+    fn decode_piece<L: Lanes>(
         &mut self,
-        columns: &Columns,
-        lines: &[u8],
+        best: L,
+        (columns, fields): (&Columns, &RowFields),
+        (lines, piece): (&[u8], Range<usize>),
         index: &mut Index,
         yielded: &mut Yield,
     ) -> Result<(), FileError> {
         // A longer piece is a single line, and perhaps too long.
-        if lines.len() > PIECE_LEN || !index.scan(lines) {
-            return yielded.take_lines(self, lines);
+        if piece.len() > PIECE_LEN || !index.scan(best, lines, piece.clone()) {
+            return yielded.take_lines(self, &lines[piece]);
         }
-        let mut start = 0;
-        for row in 0..index.len() {
-            // No closures: the compiler does not take them into what it compiles for newer processors.
-            let trade = match index.row(row) {
-                Some((count, ends)) => self.row(columns, Row { lines, ends }, count),
-                None => None,
+        let mut spare = [0; WINDOW_LEN];
+        // No closures: the compiler does not take them into what it compiles for newer processors.
+        for found in index.rows() {
+            let row = match found.ends {
+                Some(ends) if found.count == columns.count => Row::new(lines, ends, found.count, &mut spare),
+                Some(_) | None => None,
             };
-            match trade {
+            let Some(row) = row else {
+                yielded.take_lines(self, found.line(lines))?;
+                continue;
+            };
+            match self.rows.trade(best, &row, fields, &mut self.symbols) {
                 Some(trade) => yielded.give(trade),
-                None => yielded.take_lines(self, lines.get(start..=index.end(row)).unwrap_or_default())?,
+                None => self.on_uncommon(&row, fields, found.line(lines), yielded)?,
             }
-            start = index.end(row) + 1;
         }
         Ok(())
     }
 
-    /// The trade of a row of the common shape; `None` when the plain way is to decide.
-    #[inline(always)]
-    fn row(&mut self, columns: &Columns, row: Row<'_>, count: usize) -> Option<Trade> {
-        let MassiveCsv { rows, symbols, .. } = self;
-        if count != columns.count || ROW_LEN <= count {
-            return None;
+    #[cold]
+    fn on_uncommon(
+        &mut self,
+        row: &Row<'_>,
+        fields: &RowFields,
+        line: &[u8],
+        yielded: &mut Yield,
+    ) -> Result<(), FileError> {
+        match self.rows.uncommon(row, fields, &mut self.symbols) {
+            Some(trade) => {
+                yielded.give(trade);
+                Ok(())
+            }
+            None => yielded.take_lines(self, line),
         }
-        let numbers = rows.numbers(&Texts {
-            time: row.field(columns.time),
-            sequence: row.field(columns.sequence?),
-            id: row.field(columns.id),
-            price: row.field(columns.price),
-            size: row.field(columns.size),
-            exchange: row.field(columns.exchange),
-            facility: row.field(columns.trf_id),
-        })?;
-        Some(Trade {
-            symbol: rows.symbol(row.field(columns.ticker?), symbols)?,
-            time: numbers.time,
-            sequence: numbers.sequence,
-            id: numbers.id,
-            price: numbers.price,
-            size: numbers.size,
-            conditions: rows.conditions(row.field(columns.conditions))?,
-            venue: u16::from(numbers.exchange) | u16::from(numbers.facility) << 8,
-            correction: row.field(columns.correction).small()?,
-            side: Side::Unknown,
-            sequenced: true,
+    }
+}
+
+impl Columns {
+    /// Those that every row read at once has.
+    #[inline(always)]
+    fn row_fields(&self) -> Option<RowFields> {
+        Some(RowFields {
+            ticker: self.ticker?,
+            time: self.time,
+            sequence: self.sequence?,
+            id: self.id,
+            price: self.price,
+            size: self.size,
+            conditions: self.conditions,
+            exchange: self.exchange,
+            facility: self.trf_id,
+            correction: self.correction,
         })
     }
 }
@@ -237,17 +245,20 @@ impl<const FLAT: bool> Work for Decoding<'_, FLAT> {
     type Given = Result<(), FileError>;
 
     #[inline(always)]
-    fn work(self) -> Result<(), FileError> {
-        let Decoding { columns, decoder, mut lines, index, yielded } = self;
+    fn work<L: Lanes>(self, best: L) -> Result<(), FileError> {
+        let Decoding { columns, decoder, lines, index, yielded } = self;
         let columns = if FLAT { &FLAT_FILE } else { &columns };
+        let Some(fields) = columns.row_fields() else { return yielded.take_lines(decoder, lines) };
+        let mut start = 0;
         loop {
-            let near = &lines[..lines.len().min(PIECE_LEN)];
-            let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', lines)) else {
-                return yielded.take_lines(decoder, lines);
+            let rest = &lines[start..];
+            let near = &rest[..rest.len().min(PIECE_LEN)];
+            let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest)) else {
+                return yielded.take_lines(decoder, rest);
             };
-            let (piece, rest) = lines.split_at(last + 1);
-            lines = rest;
-            decoder.decode_piece(columns, piece, index, yielded)?;
+            let end = start + last + 1;
+            decoder.decode_piece(best, (columns, &fields), (lines, start..end), index, yielded)?;
+            start = end;
         }
     }
 }

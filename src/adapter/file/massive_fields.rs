@@ -43,6 +43,27 @@ impl Word {
         eight_digits((self.bytes | ZEROS & blank).to_le_bytes())
     }
 
+    /// The digits of a number with or without a point, and what they are multiplied by to become a price.
+    #[inline(always)]
+    pub(super) fn point(self) -> Option<(Word, u64)> {
+        let points = self.bytes ^ POINTS;
+        // The lowest byte of the point, as its highest bit.
+        let found = points.wrapping_sub(ONES) & !points & HIGHS;
+        if found == 0 {
+            return Some((self, 1_000_000_000));
+        }
+        let place = found.trailing_zeros() / 8;
+        let places = 7 - place;
+        if places == 0 || place + self.len <= 8 {
+            return None;
+        }
+        // The digits before the point move over it; the word then has one digit less.
+        let upper = u64::MAX << (8 * place);
+        let (before, behind) = (self.bytes & !upper, self.bytes & upper << 8);
+        let scale = *SCALES.get(places as usize)?;
+        Some((Word { bytes: behind | before << 8, len: self.len - 1 }, scale))
+    }
+
     #[inline(always)]
     pub(super) fn slot(self, len: usize) -> usize {
         let hash = (self.bytes ^ u64::from(self.len)).wrapping_mul(SPREAD);
@@ -51,25 +72,130 @@ impl Word {
     }
 }
 
-/// The ends of one row within the lines it was found in.
+/// Bytes of a row read at once at most, its end of line not counted.
+pub(super) const ROW_BYTES_MAX: u32 = 255;
+/// Bytes before a row that are read with it, so that every field has 8 bytes that end with it.
+const BEFORE: usize = 8;
+/// The longest row, those before it, and as many behind it, so that no place in a row needs a check of bounds.
+pub(super) const WINDOW_LEN: usize = 272;
+
+/// One row and the bytes around it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
-    pub(super) lines: &'a [u8],
+    /// The row begins at byte 8.
+    window: &'a [u8; WINDOW_LEN],
     /// The end before the row, then those of its fields.
-    pub(super) ends: &'a [u32; ROW_LEN],
+    ends: &'a [u32; ROW_LEN],
 }
 
 impl<'a> Row<'a> {
-    /// One field; a column that is not there is beyond the row, and reads as an empty field.
+    /// The row of `count` fields with these ends in `lines`; `spare` holds it where `lines` has too little around it.
     #[inline(always)]
-    pub(super) fn field(self, index: usize) -> Text<'a> {
-        match self.ends.get(index..) {
-            Some([before, end, ..]) => {
-                Text { lines: self.lines, start: before.wrapping_add(1) as usize, end: *end as usize }
-            }
-            Some(_) | None => Text { lines: self.lines, start: 0, end: 0 },
+    pub(super) fn new(
+        lines: &'a [u8],
+        ends: &'a [u32; ROW_LEN],
+        count: usize,
+        spare: &'a mut [u8; WINDOW_LEN],
+    ) -> Option<Row<'a>> {
+        let start = ends[0].wrapping_add(1);
+        let len = ends.get(count)?.wrapping_sub(start);
+        if len > ROW_BYTES_MAX {
+            return None;
+        }
+        let window = lines.get((start as usize).wrapping_sub(BEFORE)..).and_then(<[u8]>::first_chunk);
+        let window = match window {
+            Some(window) => window,
+            None => fill(spare, lines.get(start as usize..)?.get(..len as usize)?)?,
+        };
+        Some(Row { window, ends })
+    }
+
+    /// Where a field starts and ends, from the start of the row; a column that is not there is beyond the row, and
+    /// reads as an empty field.
+    #[inline(always)]
+    fn place(&self, field: usize) -> (u32, u32) {
+        let start = self.ends[0].wrapping_add(1);
+        match self.ends.get(field..) {
+            Some([before, end, ..]) => (before.wrapping_add(1).wrapping_sub(start), end.wrapping_sub(start)),
+            Some(_) | None => (0, 0),
         }
     }
+
+    /// Bytes of a field.
+    #[inline(always)]
+    pub(super) fn len(&self, field: usize) -> u32 {
+        let (start, end) = self.place(field);
+        end.wrapping_sub(start)
+    }
+
+    /// The 8 bytes that end so many bytes before the end of a field, the last one highest.
+    #[inline(always)]
+    pub(super) fn tail(&self, field: usize, before_end: u32) -> u64 {
+        let (_, end) = self.place(field);
+        let at = (end.wrapping_sub(before_end) & ROW_BYTES_MAX) as usize;
+        match self.window[at..].first_chunk() {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => 0,
+        }
+    }
+
+    /// The first byte of a field, or what follows an empty one.
+    #[inline(always)]
+    pub(super) fn first(&self, field: usize) -> u8 {
+        let (start, _) = self.place(field);
+        self.window[(start & ROW_BYTES_MAX) as usize + BEFORE]
+    }
+
+    /// A field of 1 to 8 bytes.
+    #[inline(always)]
+    pub(super) fn word(&self, field: usize) -> Option<Word> {
+        let len = self.len(field);
+        if len.wrapping_sub(1) >= 8 {
+            return None;
+        }
+        Some(Word { bytes: self.tail(field, 0) & u64::MAX << (64 - 8 * len), len })
+    }
+
+    /// A whole number up to 255; zero where the field is empty.
+    #[inline(always)]
+    pub(super) fn small(&self, field: usize) -> Option<u8> {
+        match self.len(field) {
+            0 => Some(0),
+            1 => {
+                let digit = self.first(field).wrapping_sub(b'0');
+                if digit <= 9 { Some(digit) } else { None }
+            }
+            _ => self.text(field).small(),
+        }
+    }
+
+    /// A list with the quotes around it, or where that is too long, without them.
+    #[inline(always)]
+    pub(super) fn list_word(&self, field: usize) -> Option<Word> {
+        let len = self.len(field);
+        if len <= 8 {
+            return self.word(field);
+        }
+        let is_quoted = self.first(field) == b'"' && self.tail(field, 0) >> 56 == u64::from(b'"');
+        if len > 10 || !is_quoted {
+            return None;
+        }
+        Some(Word { bytes: self.tail(field, 1) & u64::MAX << (64 - 8 * (len - 2)), len: len - 2 })
+    }
+
+    /// A field of any length.
+    #[inline(always)]
+    pub(super) fn text(&self, field: usize) -> Text<'a> {
+        let (start, end) = self.place(field);
+        Text { lines: self.window, start: start as usize + BEFORE, end: end as usize + BEFORE }
+    }
+}
+
+/// A copy of a row at the edge of its lines.
+#[cold]
+fn fill<'a>(spare: &'a mut [u8; WINDOW_LEN], row: &[u8]) -> Option<&'a [u8; WINDOW_LEN]> {
+    spare.get_mut(BEFORE..)?.get_mut(..row.len())?.copy_from_slice(row);
+    Some(spare)
 }
 
 /// A field within the lines it was found in.
@@ -82,16 +208,6 @@ pub(super) struct Text<'a> {
 
 impl<'a> Text<'a> {
     #[inline(always)]
-    pub(super) fn is_empty(self) -> bool {
-        self.end <= self.start
-    }
-
-    #[inline(always)]
-    pub(super) fn len(self) -> usize {
-        self.end.wrapping_sub(self.start)
-    }
-
-    #[inline(always)]
     pub(super) fn has_leading_zero(self) -> bool {
         self.lines.get(self.start) == Some(&b'0')
     }
@@ -101,27 +217,9 @@ impl<'a> Text<'a> {
         self.lines.get(self.start..self.end)
     }
 
-    /// The 8 bytes that end with a text of 1 to 8.
-    #[inline(always)]
-    pub(super) fn tail(self) -> Option<u64> {
-        if self.len().wrapping_sub(1) >= 8 {
-            return None;
-        }
-        Some(u64::from_le_bytes(*self.lines.get(..self.end)?.last_chunk::<8>()?))
-    }
-
     #[inline(always)]
     pub(super) fn word(self) -> Option<Word> {
         Word::of(self.lines, self.start, self.end)
-    }
-
-    /// A list with the quotes around it, or where that is too long, without them.
-    #[inline(always)]
-    pub(super) fn list_word(self) -> Option<Word> {
-        match self.word() {
-            Some(word) => Some(word),
-            None => self.unquoted()?.word(),
-        }
     }
 
     /// Without the quotes around it.
@@ -145,13 +243,8 @@ impl<'a> Text<'a> {
     }
 
     /// A whole number up to 255; zero where the field is empty.
-    #[inline(always)]
     pub(super) fn small(self) -> Option<u8> {
-        match self.bytes()? {
-            [] => Some(0),
-            [digit] => Some(digit.wrapping_sub(b'0')).filter(|digit| *digit <= 9),
-            _ => u8::try_from(self.word()?.digits()?).ok(),
-        }
+        if self.bytes()?.is_empty() { Some(0) } else { u8::try_from(self.word()?.digits()?).ok() }
     }
 
     /// An identity, mostly a number.
@@ -178,32 +271,10 @@ impl<'a> Text<'a> {
 
     /// A price above zero.
     pub(super) fn price(self) -> Option<Price> {
-        match self.point() {
+        match self.word().and_then(Word::point) {
             Some((digits, scale)) => price_of(digits.digits()?.wrapping_mul(scale)),
             None => price("price", self.bytes()?).ok(),
         }
-    }
-
-    /// The digits of a number with or without a point, and what they are multiplied by to become a price.
-    #[inline(always)]
-    pub(super) fn point(self) -> Option<(Word, u64)> {
-        let word = self.word()?;
-        let points = word.bytes ^ POINTS;
-        // The lowest byte of the point, as its highest bit.
-        let found = points.wrapping_sub(ONES) & !points & HIGHS;
-        if found == 0 {
-            return Some((word, 1_000_000_000));
-        }
-        let place = found.trailing_zeros() / 8;
-        let places = 7 - place;
-        if places == 0 || place <= 8 - word.len {
-            return None;
-        }
-        // The digits before the point move over it; the word then has one digit less.
-        let before = word.bytes & !(u64::MAX << (8 * place));
-        let behind = word.bytes & u64::MAX << (8 * place) << 8;
-        let scale = *SCALES.get(places as usize)?;
-        Some((Word { bytes: behind | before << 8, len: word.len - 1 }, scale))
     }
 
     /// A size, mostly a small whole number.

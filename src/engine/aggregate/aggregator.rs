@@ -11,6 +11,7 @@ use super::counts::AggregateCounts;
 use super::cut::{Cut, Queued, Reorder, Threshold};
 use super::dedupe::Identities;
 use super::desk::Revision;
+use super::fetch::fetch;
 use super::gaps::Gaps;
 use super::series::Series;
 use super::settings::AggregatorSettings;
@@ -18,12 +19,12 @@ use super::tape::Tape;
 use super::window::{Cadence, Windows};
 use crate::engine::rules::Eligible;
 use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp, Trade};
-use std::hint::black_box;
 
 /// Late trades kept for [`Aggregator::take_late`]; later ones are only counted.
 pub const LATE_LEN_MAX: usize = 65_536;
-/// Trades whose tables are fetched together: enough to fill the time of a fetch, few enough to stay in the first cache.
-const TOUCHED_LEN: usize = 16;
+/// Trades whose tables are fetched together, while those of the next ones are on their way: enough to fill the time of
+/// a fetch, few enough to stay in the first cache.
+const FETCHED_LEN: usize = 16;
 /// More than the whole of event time reaches; sums with it do not overflow.
 const REACH_MAX: i64 = i64::MAX - 86_400_000_000_000;
 const UNKNOWN: u32 = u32::MAX;
@@ -46,10 +47,9 @@ impl Standing {
     }
 }
 
-/// What every symbol has once, whatever the specs: two lines of the cache that come together, of which the
-/// second holds only the identities before the newest.
+/// What every symbol has once, whatever the specs, in three lines of the cache.
 #[derive(Debug)]
-#[repr(C, align(128))]
+#[repr(C, align(64))]
 pub(super) struct Track {
     pub(super) symbol: Symbol,
     pub(super) changed: bool,
@@ -129,11 +129,17 @@ impl Aggregator {
     /// one call, one update comes at the end of the call.
     pub fn push(&mut self, trades: &[Trade], out: &mut Vec<BarUpdate>) {
         self.counts.trades += trades.len() as u64;
-        let mut places = [0; TOUCHED_LEN];
-        for some in trades.chunks(TOUCHED_LEN) {
-            self.touch(some, &mut places);
-            for (trade, place) in some.iter().zip(places) {
-                self.take(place, trade, out);
+        let mut places = [[0; FETCHED_LEN]; 3];
+        let some = |number: usize| trades.chunks(FETCHED_LEN).nth(number).unwrap_or_default();
+        for step in 0..trades.len().div_ceil(FETCHED_LEN) + 2 {
+            self.fetch_tables(some(step), &mut places[step % 3]);
+            if let Some(before) = step.checked_sub(1) {
+                self.fetch_rings(some(before), &places[before % 3]);
+            }
+            if let Some(now) = step.checked_sub(2) {
+                for (trade, place) in some(now).iter().zip(places[now % 3]) {
+                    self.take(place, trade, out);
+                }
             }
         }
         self.publish_revisions(out);
@@ -178,28 +184,31 @@ impl Aggregator {
         series.chain(cuts).chain(waiting).min().and_then(Timestamp::from_nanos)
     }
 
-    /// Finds the places of some trades, and reads the first words of what they will need.
-    ///
-    /// The tables of many symbols do not fit into the near caches. None of these reads waits for another one, so the
-    /// processor fetches them all at the same time, where one trade after the other would wait for each.
+    /// Finds the places of some trades, and fetches what each of them needs.
     #[inline]
-    fn touch(&mut self, trades: &[Trade], places: &mut [usize; TOUCHED_LEN]) {
-        let mut touched = 0;
+    fn fetch_tables(&mut self, trades: &[Trade], places: &mut [usize; FETCHED_LEN]) {
         for (trade, place) in trades.iter().zip(places) {
             *place = self.place(trade.symbol);
             self.newest = self.newest.max(trade.time);
-            let track = &self.tracks[*place];
-            let closes = track.wake <= trade.time.as_nanos();
-            touched ^= track.seen ^ track.identities.touch();
+            fetch(&self.tracks[*place], 3);
             for series in &self.series[self.series_of(*place)] {
-                touched ^= series.touch();
-                if closes {
-                    touched ^= series.touch_room();
+                series.fetch();
+            }
+        }
+    }
+
+    /// Fetches what only some of these trades need, as their tables say.
+    #[inline]
+    fn fetch_rings(&self, trades: &[Trade], places: &[usize; FETCHED_LEN]) {
+        for (trade, place) in trades.iter().zip(places) {
+            let track = &self.tracks[*place];
+            track.identities.fetch();
+            if track.wake <= trade.time.as_nanos() {
+                for series in &self.series[self.series_of(*place)] {
+                    series.fetch_room();
                 }
             }
         }
-        // Without a use the compiler would leave the reads out.
-        black_box(touched);
     }
 
     #[inline]

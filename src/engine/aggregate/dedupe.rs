@@ -7,6 +7,7 @@
 //! identity of what it corrects. The caller never offers a trade further than the horizon behind the latest, so that
 //! forgetting what is older loses no answer.
 
+use super::fetch::fetch;
 use crate::model::{Trade, TradeId};
 use std::collections::VecDeque;
 
@@ -50,24 +51,37 @@ impl Identity {
     }
 }
 
+/// Identities that stand apart from the ring; with them the state of a symbol fills three lines of the cache.
+const RECENT_LEN: usize = 5;
+
 /// The identities of one symbol's trades within the horizon.
 ///
-/// The newest stands apart: most trades are compared with it alone, and where the horizon is short no other
-/// is ever kept.
+/// The latest few stand apart and go to the ring together: of many symbols the rings are far away, and each trade
+/// would wait for its own. Where the horizon is short, none ever gets there.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Identities {
-    newest: Identity,
+    /// The latest time of any.
+    newest: i64,
     /// The largest number ever kept: a larger one is new without a search.
     number_max: u64,
+    /// Those after `older`, sorted by time: the first `recent_len`.
+    recent: [Identity; RECENT_LEN],
+    recent_len: u32,
     older: Older,
 }
 
 impl Identities {
     pub(super) fn new() -> Identities {
-        // Before any event time, and far from the smallest number, so that sums do not overflow.
-        let nothing = Identity { time: -DAY_NS, number: 0, scope: u32::MAX };
-        Identities { newest: nothing, number_max: 0, older: Older(VecDeque::new()) }
+        let nothing = Identity { time: 0, number: 0, scope: u32::MAX };
+        Identities {
+            // Before any event time, and far from the smallest number, so that sums do not overflow.
+            newest: -DAY_NS,
+            number_max: 0,
+            recent: [nothing; RECENT_LEN],
+            recent_len: 0,
+            older: Older(VecDeque::new()),
+        }
     }
 
     /// Keeps the trade's identity and returns true, or returns false for a duplicate. What lies before
@@ -76,37 +90,59 @@ impl Identities {
     pub(super) fn admit(&mut self, trade: &Trade, horizon: i64) -> bool {
         let Some((number, scope)) = Identity::name(trade) else { return true };
         let time = trade.time.as_nanos();
-        let is_alone = time - self.newest.time > TOLERANCE_NS;
+        let is_alone = time - self.newest > TOLERANCE_NS;
         if !is_alone && self.number_max >= number && self.is_known(time, number, scope) {
             return false;
         }
         self.number_max = self.number_max.max(number);
         let oldest = horizon - TOLERANCE_NS;
-        if time < self.newest.time {
+        if time < self.newest {
+            self.spill(oldest);
             self.older.insert(Identity { time, number, scope }, oldest);
-        } else {
-            if oldest <= self.newest.time {
-                self.older.push(self.newest, oldest);
-            }
-            // One by one: a whole one is put together in memory first, and read back before it is written.
-            self.newest.time = time;
-            self.newest.number = number;
-            self.newest.scope = scope;
+            return true;
         }
+        if self.recent_len as usize == RECENT_LEN {
+            self.spill(oldest);
+        }
+        if let Some(slot) = self.recent.get_mut(self.recent_len as usize) {
+            // One by one: a whole one is put together in memory first, and read back before it is written.
+            slot.time = time;
+            slot.number = number;
+            slot.scope = scope;
+            self.recent_len += 1;
+        }
+        self.newest = time;
         true
     }
 
-    /// Reads a word of what is kept last, next to which the next one goes.
+    /// Fetches the end of the ring where the next identity makes the recent ones go there.
     #[inline]
-    pub(super) fn touch(&self) -> i64 {
-        self.older.0.back().map_or(0, |last| last.time)
+    pub(super) fn fetch(&self) {
+        if self.recent_len as usize == RECENT_LEN
+            && let Some(last) = self.older.0.back()
+        {
+            fetch(last, 3);
+        }
+    }
+
+    /// Moves the recent ones to the others, apart from those that may be forgotten.
+    fn spill(&mut self, oldest: i64) {
+        let recent = self.recent.get(..self.recent_len as usize).unwrap_or_default();
+        let kept = recent.partition_point(|kept| kept.time < oldest);
+        self.older.append(&recent[kept..], oldest);
+        self.recent_len = 0;
     }
 
     #[inline(never)]
     fn is_known(&self, time: i64, number: u64, scope: u32) -> bool {
         let identity = Identity { time, number, scope };
-        let is_near = self.newest.time <= identity.time.saturating_add(TOLERANCE_NS);
-        is_near && identity.is_copy_of(self.newest) || self.older.is_known(identity)
+        let recent = self.recent.get(..self.recent_len as usize).unwrap_or_default();
+        let is_near = |kept: &Identity| (kept.time - time).abs() <= TOLERANCE_NS;
+        if recent.iter().any(|kept| is_near(kept) && identity.is_copy_of(*kept)) {
+            return true;
+        }
+        let are_all_near = recent.first().is_none_or(|first| time.saturating_sub(TOLERANCE_NS) <= first.time);
+        are_all_near && self.older.is_known(identity)
     }
 }
 
@@ -115,16 +151,18 @@ impl Identities {
 struct Older(VecDeque<Identity>);
 
 impl Older {
-    /// Keeps one that is not before the others.
-    #[inline]
-    fn push(&mut self, identity: Identity, oldest: i64) {
-        self.make_room(oldest);
-        self.0.push_back(identity);
+    /// Keeps some, in order and not before the others.
+    fn append(&mut self, identities: &[Identity], oldest: i64) {
+        if identities.is_empty() {
+            return;
+        }
+        self.make_room(identities.len(), oldest);
+        self.0.extend(identities);
     }
 
     #[cold]
     fn insert(&mut self, identity: Identity, oldest: i64) {
-        self.make_room(oldest);
+        self.make_room(1, oldest);
         let place = self.0.partition_point(|kept| kept.time <= identity.time);
         self.0.insert(place, identity);
     }
@@ -141,18 +179,18 @@ impl Older {
 
     /// Forgets only when the ring would grow, so that the common append never looks at its old end.
     #[inline]
-    fn make_room(&mut self, oldest: i64) {
-        if self.0.len() == self.0.capacity() {
-            self.forget(oldest);
+    fn make_room(&mut self, len: usize, oldest: i64) {
+        if self.0.len() + len > self.0.capacity() {
+            self.forget(len, oldest);
         }
     }
 
     #[cold]
-    fn forget(&mut self, oldest: i64) {
+    fn forget(&mut self, len: usize, oldest: i64) {
         while self.0.front().is_some_and(|kept| kept.time < oldest) {
             self.0.pop_front();
         }
-        if self.0.len() == self.0.capacity() {
+        if self.0.len() + len > self.0.capacity() {
             // By a quarter, since of many symbols the room that is never used adds up.
             self.0.reserve_exact(ROOM_LEN.max(self.0.len() / 4));
         }

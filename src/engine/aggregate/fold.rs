@@ -108,19 +108,6 @@ impl Fold {
         }
     }
 
-    /// Reads a word that lies on the second line of the cache.
-    #[inline]
-    pub(super) fn touch(&self) -> i64 {
-        // Which bits they are does not matter.
-        self.trades.cast_signed()
-    }
-
-    /// Reads a word that lies on the third line of the cache.
-    #[inline]
-    pub(super) fn touch_ends(&self) -> i64 {
-        self.open.time.as_nanos()
-    }
-
     /// Moves the first and the last, whatever the order.
     fn add_ends(&mut self, key: TradeKey, eligible: Eligible) {
         raise(&mut self.last, (key.time, key.sequence));

@@ -10,6 +10,7 @@ mod counts;
 mod cut;
 mod dedupe;
 mod desk;
+mod fetch;
 #[cfg(test)]
 mod flat;
 mod fold;

@@ -7,6 +7,7 @@
 
 use super::civil::Span;
 use super::desk::{Desk, Fill, Revision, VolumeOnly, first_final};
+use super::fetch::fetch;
 use super::fold::Fold;
 use super::gaps::meets;
 use super::window::Cadence;
@@ -119,19 +120,19 @@ impl Series {
         Series { current: Window::NOWHERE, older: VecDeque::new(), published: 0, gone: None }
     }
 
-    /// Reads a word of each line of the cache that a trade in order needs.
+    /// Fetches what a trade in order needs.
     #[inline]
-    pub(super) fn touch(&self) -> i64 {
-        self.current.span.start ^ self.current.fold.touch()
+    pub(super) fn fetch(&self) {
+        fetch(&self.current, 2);
     }
 
-    /// Reads a word of each line of the oldest window, whose place the next one to be closed takes where the ring is
-    /// full, as it nearly always is.
+    /// Fetches the oldest window, whose place the next one to be closed takes where the ring is full, as it nearly
+    /// always is.
     #[inline]
-    pub(super) fn touch_room(&self) -> i64 {
-        self.older.front().map_or(0, |oldest| {
-            oldest.span.start ^ oldest.fold.touch() ^ oldest.fold.touch_ends() ^ i64::from(oldest.revision)
-        })
+    pub(super) fn fetch_room(&self) {
+        if let Some(oldest) = self.older.front() {
+            fetch(oldest, 4);
+        }
     }
 
     /// Folds a trade of the newest window; false when it belongs to another one.
