@@ -5,11 +5,10 @@
 //! bar; final and revised bars and their order per bar are kept.
 
 use super::places::Places;
-use crate::model::{BarKey, BarSpec, BarState, Symbol, WriteItem};
+use crate::model::{BarKey, BarSpec, BarState, BarUpdate, Symbol, WriteItem};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 /// When a batch is closed.
@@ -26,30 +25,60 @@ pub struct BatchLimits {
 }
 
 /// What is written at most once at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ItemKey {
     Bar(BarKey),
     Manifest(BarSpec, jiff::civil::Date, Symbol),
 }
 
-/// Symbol and start tell nearly all bars apart, so that a hash of two words is enough.
-impl Hash for ItemKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let (symbol, time) = match self {
-            ItemKey::Bar(key) => (key.symbol, key.start.as_nanos().cast_unsigned()),
-            ItemKey::Manifest(_, _, symbol) => (*symbol, 0),
-        };
-        state.write_u64(time);
-        state.write_usize(symbol.index());
+/// An [`ItemKey`] in 16 bytes: the table of what is in flight is asked twice for each bar, and has to stay near.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Tag {
+    /// The start of a bar; of a manifest its date, as year, month and day.
+    time: i64,
+    symbol: Symbol,
+    /// Twice the number of the spec, and one more for a manifest.
+    what: u32,
+}
+
+/// The specs seen so far, numbered.
+#[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
+struct Specs(Vec<BarSpec>);
+
+impl Specs {
+    #[inline]
+    fn tag(&mut self, item: &WriteItem) -> Tag {
+        match item {
+            WriteItem::Bar(BarUpdate { bar, .. }) => {
+                Tag { time: bar.start.as_nanos(), symbol: bar.symbol, what: 2 * self.number(bar.spec) }
+            }
+            WriteItem::Manifest(manifest) => {
+                let (year, date) = (i64::from(manifest.date.year()), manifest.date);
+                let time = year * 10_000 + i64::from(date.month()) * 100 + i64::from(date.day());
+                Tag { time, symbol: manifest.symbol, what: 2 * self.number(manifest.spec) + 1 }
+            }
+        }
+    }
+
+    /// A run has a few specs, so that looking through them is quicker than a table.
+    #[inline]
+    fn number(&mut self, spec: BarSpec) -> u32 {
+        let place = self.0.iter().position(|known| *known == spec).unwrap_or_else(|| {
+            self.0.push(spec);
+            self.0.len() - 1
+        });
+        u32::try_from(place).unwrap_or(u32::MAX / 2)
     }
 }
 
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+/// What is known of an item that waits.
+#[derive(Debug, Clone, Copy)]
 struct Pending {
-    item: WriteItem,
+    tag: Tag,
     weight: usize,
     since: Duration,
+    is_forming: bool,
 }
 
 /// Items that go to the store together, in order.
@@ -74,11 +103,12 @@ struct Flying {
 #[cfg_attr(test, derive(Clone))]
 pub struct Batcher {
     limits: BatchLimits,
-    queue: Places<Pending>,
+    queue: Places<WriteItem, Pending>,
+    specs: Specs,
     /// Queue places of forming bars, which a newer update of the same bar replaces.
-    forming: HashMap<ItemKey, u64, FixedState>,
+    forming: HashMap<Tag, u64, FixedState>,
     /// Items taken and not landed, by key.
-    in_flight: HashMap<ItemKey, Flying, FixedState>,
+    in_flight: HashMap<Tag, Flying, FixedState>,
     /// Batches closed so far.
     batches: u64,
     bytes: usize,
@@ -93,6 +123,7 @@ impl Batcher {
         Batcher {
             limits: BatchLimits { len_max: limits.len_max.max(1), ..limits },
             queue: Places::new(),
+            specs: Specs::default(),
             forming: HashMap::default(),
             in_flight: HashMap::default(),
             batches: 0,
@@ -103,19 +134,20 @@ impl Batcher {
     }
 
     /// Queues an item of an estimated weight in bytes.
+    #[inline]
     pub fn push(&mut self, item: WriteItem, weight: usize, now: Duration) {
-        let key = key_of(&item);
+        let tag = self.specs.tag(&item);
         if !self.forming.is_empty()
-            && let Some(place) = self.forming.remove(&key)
+            && let Some(place) = self.forming.remove(&tag)
             && let Some(replaced) = self.queue.remove(place)
         {
             self.bytes -= replaced.weight;
             self.coalesced += 1;
         }
         let is_forming = is_forming(&item);
-        let place = self.queue.push(Pending { item, weight, since: now });
+        let place = self.queue.push(item, Pending { tag, weight, since: now, is_forming });
         if is_forming {
-            self.forming.insert(key, place);
+            self.forming.insert(tag, place);
         }
         self.bytes += weight;
         self.blocked = false;
@@ -167,12 +199,12 @@ impl Batcher {
         let mut places = Vec::with_capacity(self.queue.len().min(self.limits.len_max));
         let mut bytes = 0;
         self.batches += 1;
-        for (place, pending) in self.queue.iter() {
+        for (place, pending) in self.queue.notes() {
             let is_full = !places.is_empty() && bytes + pending.weight > self.limits.bytes_max;
             if places.len() >= self.limits.len_max {
                 break;
             }
-            match self.in_flight.entry(key_of(&pending.item)) {
+            match self.in_flight.entry(pending.tag) {
                 // Those behind it of the same key meet the same entry, so their order stays.
                 Entry::Occupied(flying) if flying.get().batch != self.batches => continue,
                 Entry::Occupied(_) | Entry::Vacant(_) if is_full => break,
@@ -181,6 +213,9 @@ impl Batcher {
                     vacant.insert(Flying { batch: self.batches, count: 1 });
                 }
             }
+            if pending.is_forming {
+                self.forming.remove(&pending.tag);
+            }
             bytes += pending.weight;
             places.push(place);
         }
@@ -188,25 +223,15 @@ impl Batcher {
         if places.is_empty() {
             return None;
         }
-        let mut items = Vec::with_capacity(places.len());
-        items.extend(places.into_iter().filter_map(|place| self.remove(place)));
-        Some(Batch { items, attempts: 0 })
-    }
-
-    fn remove(&mut self, place: u64) -> Option<WriteItem> {
-        let pending = self.queue.remove(place)?;
-        self.bytes -= pending.weight;
-        if is_forming(&pending.item) {
-            self.forming.remove(&key_of(&pending.item));
-        }
-        Some(pending.item)
+        self.bytes -= bytes;
+        Some(Batch { items: self.queue.take(&places), attempts: 0 })
     }
 
     /// Takes everything that waits, whatever the limits.
     pub fn drain(&mut self) -> Vec<WriteItem> {
         self.forming.clear();
         self.bytes = 0;
-        self.queue.drain().map(|pending| pending.item).collect()
+        self.queue.drain().collect()
     }
 
     /// Lets every forming update that waits go, and answers how many.
@@ -222,7 +247,7 @@ impl Batcher {
 
     /// Releases an item whose fate is known, so that newer updates of its bar may go.
     pub fn landed(&mut self, item: &WriteItem) {
-        if let Entry::Occupied(mut flying) = self.in_flight.entry(key_of(item)) {
+        if let Entry::Occupied(mut flying) = self.in_flight.entry(self.specs.tag(item)) {
             flying.get_mut().count -= 1;
             if flying.get().count == 0 {
                 flying.remove();
@@ -233,7 +258,7 @@ impl Batcher {
 
     /// Bars taken whose fate is not known or was a failure.
     pub fn unlanded_bars(&self) -> u64 {
-        let bars = self.in_flight.iter().filter(|(key, _)| matches!(key, ItemKey::Bar(_)));
+        let bars = self.in_flight.iter().filter(|(tag, _)| tag.what % 2 == 0);
         bars.map(|(_, flying)| flying.count).sum()
     }
 }

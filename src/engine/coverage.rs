@@ -5,6 +5,7 @@
 //! earlier runs wrote is added, so that a run that goes on from there counts nothing twice.
 
 use super::days::CivilDays;
+use super::fetch::fetch;
 use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Origin, Symbol, Timestamp, WriteItem};
 use foldhash::fast::FixedState;
 use jiff::civil::Date;
@@ -27,13 +28,17 @@ struct Written {
 /// What was written, by key.
 #[derive(Debug, Default, Clone)]
 struct Tally {
-    keys: Vec<Key>,
-    /// Of the key at the same place.
-    written: Vec<Written>,
+    entries: Vec<Entry>,
     places: HashMap<Key, usize, FixedState>,
     /// For each symbol, by its number, the place after that of its last bar: the next bar mostly has the same key, and
     /// costs no hash then. Zero for none.
     last: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    key: Key,
+    written: Written,
 }
 
 impl Tally {
@@ -42,18 +47,18 @@ impl Tally {
         let (_, _, symbol) = key;
         let last = self.last.get(symbol.index()).map_or(0, |last| *last as usize);
         let place = match last.checked_sub(1) {
-            Some(place) if self.keys[place] == key => place,
+            Some(place) if self.entries[place].key == key => place,
             Some(_) | None => self.look_up(key, from, to),
         };
-        &mut self.written[place]
+        &mut self.entries[place].written
     }
 
     #[cold]
     fn look_up(&mut self, key: Key, from: Timestamp, to: Timestamp) -> usize {
-        let place = *self.places.entry(key).or_insert(self.keys.len());
-        if place == self.keys.len() {
-            self.keys.push(key);
-            self.written.push(Written { from, to, bars: 0, trades: 0, revision: 0, refused: false });
+        let place = *self.places.entry(key).or_insert(self.entries.len());
+        if place == self.entries.len() {
+            let written = Written { from, to, bars: 0, trades: 0, revision: 0, refused: false };
+            self.entries.push(Entry { key, written });
         }
         let index = key.2.index();
         if self.last.len() <= index {
@@ -64,7 +69,11 @@ impl Tally {
     }
 
     fn get(&self, key: &Key) -> Option<&Written> {
-        self.places.get(key).map(|place| &self.written[*place])
+        self.places.get(key).map(|place| &self.entries[*place].written)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.entries.iter().map(|entry| &entry.key)
     }
 }
 
@@ -139,6 +148,15 @@ impl Coverage {
         entry.revision = entry.revision.max(update.revision);
     }
 
+    /// Fetches what [`Coverage::record`] will need for a bar of this symbol.
+    #[inline]
+    pub(super) fn fetch(&self, symbol: Symbol) {
+        let last = self.written.last.get(symbol.index()).map_or(0, |last| *last as usize);
+        if let Some(entry) = last.checked_sub(1).and_then(|place| self.written.entries.get(place)) {
+            fetch(entry, 2);
+        }
+    }
+
     /// Notes that the store refuses the update, so that no manifest calls its day complete.
     pub fn refuse(&mut self, update: &BarUpdate) {
         if update.state != BarState::Forming
@@ -163,7 +181,7 @@ impl Coverage {
 
     /// How many manifests it is at least.
     pub fn manifest_count(&self) -> usize {
-        self.written.keys.len().max(self.covered.len())
+        self.written.entries.len().max(self.covered.len())
     }
 
     /// The manifests as they will be when these items are acked too; `None` when they are more than `len_max`.
@@ -188,7 +206,7 @@ impl Coverage {
         let written = std::mem::take(&mut self.written);
         let covered = std::mem::take(&mut self.covered);
         let earlier = std::mem::take(&mut self.earlier);
-        let keys: BTreeSet<&Key> = written.keys.iter().chain(covered.keys()).collect();
+        let keys: BTreeSet<&Key> = written.keys().chain(covered.keys()).collect();
         let manifest = |key: &Key| {
             let base =
                 Base { key: *key, zone: &self.zone, origin: self.origin.as_ref(), earlier: earlier.get(key) };

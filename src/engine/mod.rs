@@ -10,6 +10,7 @@ pub mod concurrency;
 pub mod coverage;
 pub mod days;
 pub mod delivery;
+mod fetch;
 mod places;
 pub mod resume;
 pub mod retry;

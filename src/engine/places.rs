@@ -1,35 +1,46 @@
 //! Items in the order of their arrival, which may leave from anywhere.
 //!
-//! A ring of slots: the usual item comes last and leaves first, and neither costs a search. One that leaves from the
-//! middle leaves an empty slot behind; when these outnumber the items, the ring is closed up, so that memory follows
-//! what waits.
+//! A ring of items and beside it one of notes: the usual item comes last and leaves first, moved twice in all, and
+//! neither costs a search. One that leaves from the middle stays behind until those before it are gone; when these
+//! outnumber the items, the rings are closed up, so that memory follows what waits.
 
 use std::collections::VecDeque;
 
-/// Empty slots that are always borne.
-const EMPTY_MAX: usize = 64;
+/// Items that have left and are always borne.
+const GONE_MAX: usize = 64;
 
-/// Items and the places they were given, which only rise.
+/// Items with their notes, and the places they were given, which only rise.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct Places<T> {
-    /// Sorted by place; the first one is never empty.
-    slots: VecDeque<(u64, Option<T>)>,
+pub(super) struct Places<T, N> {
+    /// One of each item, sorted by place; the first one is there.
+    marks: VecDeque<Mark<N>>,
+    items: VecDeque<T>,
     len: usize,
     next: u64,
 }
 
-impl<T> Places<T> {
-    pub(super) fn new() -> Places<T> {
-        Places { slots: VecDeque::new(), len: 0, next: 0 }
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+struct Mark<N> {
+    place: u64,
+    is_there: bool,
+    note: N,
+}
+
+impl<T: Clone, N: Copy> Places<T, N> {
+    pub(super) fn new() -> Places<T, N> {
+        Places { marks: VecDeque::new(), items: VecDeque::new(), len: 0, next: 0 }
     }
 
     /// Adds an item behind the others and returns its place.
-    pub(super) fn push(&mut self, item: T) -> u64 {
+    #[inline]
+    pub(super) fn push(&mut self, item: T, note: N) -> u64 {
         let place = self.next;
         self.next += 1;
         self.len += 1;
-        self.slots.push_back((place, Some(item)));
+        self.marks.push_back(Mark { place, is_there: true, note });
+        self.items.push_back(item);
         place
     }
 
@@ -37,60 +48,132 @@ impl<T> Places<T> {
         self.len
     }
 
-    pub(super) fn first(&self) -> Option<&T> {
-        self.slots.front().and_then(|(_, item)| item.as_ref())
+    /// The note of the first item.
+    pub(super) fn first(&self) -> Option<&N> {
+        self.marks.front().map(|mark| &mark.note)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        self.slots.iter().filter_map(|(place, item)| Some((*place, item.as_ref()?)))
+    /// Places and notes, in order.
+    pub(super) fn notes(&self) -> impl Iterator<Item = (u64, &N)> {
+        self.marks.iter().filter(|mark| mark.is_there).map(|mark| (mark.place, &mark.note))
     }
 
-    /// Takes out the item of a place, if it is there.
-    pub(super) fn remove(&mut self, place: u64) -> Option<T> {
-        let is_first = self.slots.front().is_some_and(|(first, _)| *first == place);
-        let index = if is_first { 0 } else { self.slots.binary_search_by_key(&place, |slot| slot.0).ok()? };
-        let item = self.slots.get_mut(index)?.1.take()?;
-        self.len -= 1;
-        while self.slots.front().is_some_and(|(_, item)| item.is_none()) {
-            self.slots.pop_front();
+    /// Lets the item of a place go, if it is there, and returns its note.
+    pub(super) fn remove(&mut self, place: u64) -> Option<N> {
+        let index = self.index(place)?;
+        let note = self.mark_gone(index);
+        self.close_up();
+        note
+    }
+
+    /// Takes out the items of these places, which rise and are there.
+    pub(super) fn take(&mut self, places: &[u64]) -> Vec<T> {
+        let count = places.len();
+        let are_first = count.checked_sub(1).and_then(|last| self.marks.get(last)).map(|mark| mark.place);
+        // So many places up to the last one: then there is none between them.
+        if are_first == places.last().copied() && self.marks.iter().take(count).all(|mark| mark.is_there) {
+            self.len -= count;
+            self.marks.drain(..count);
+            let items = self.items.drain(..count).collect();
+            self.close_up();
+            return items;
         }
-        if self.slots.len() > 2 * self.len + EMPTY_MAX {
-            self.slots.retain(|(_, item)| item.is_some());
+        let mut items = Vec::with_capacity(count);
+        for place in places {
+            if let Some(index) = self.index(*place) {
+                items.extend(self.items.get(index).cloned());
+                self.mark_gone(index);
+            }
         }
-        Some(item)
+        self.close_up();
+        items
     }
 
     /// Takes out everything, in order.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<T, N> {
         self.len = 0;
-        std::mem::take(&mut self.slots).into_iter().filter_map(|(_, item)| item)
+        let marks = std::mem::take(&mut self.marks).into_iter();
+        marks.zip(std::mem::take(&mut self.items)).filter_map(|(mark, item)| mark.is_there.then_some(item))
+    }
+
+    fn index(&self, place: u64) -> Option<usize> {
+        let is_first = self.marks.front().is_some_and(|first| first.place == place);
+        let index =
+            if is_first { 0 } else { self.marks.binary_search_by_key(&place, |mark| mark.place).ok()? };
+        self.marks.get(index).filter(|mark| mark.is_there).map(|_| index)
+    }
+
+    fn mark_gone(&mut self, index: usize) -> Option<N> {
+        let mark = self.marks.get_mut(index)?;
+        mark.is_there = false;
+        self.len -= 1;
+        Some(mark.note)
+    }
+
+    fn close_up(&mut self) {
+        while self.marks.front().is_some_and(|mark| !mark.is_there) {
+            self.marks.pop_front();
+            self.items.pop_front();
+        }
+        if self.marks.len() > 2 * self.len + GONE_MAX {
+            let mut marks = self.marks.iter();
+            self.items.retain(|_| marks.next().is_some_and(|mark| mark.is_there));
+            self.marks.retain(|mark| mark.is_there);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{EMPTY_MAX, Places};
+    use super::{GONE_MAX, Places};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push(u64),
+        Remove(u64),
+        /// Of those that are there, the ones at these odds, so many at most.
+        Take(Vec<bool>),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let take = proptest::collection::vec(prop::sample::select(vec![true, true, true, false]), 0..9);
+        prop_oneof![
+            4 => (0u64..400).prop_map(Step::Push),
+            2 => (0u64..400).prop_map(Step::Remove),
+            1 => take.prop_map(Step::Take),
+        ]
+    }
+
     proptest! {
         #[test]
-        fn places_equal_a_sorted_map(steps in proptest::collection::vec((any::<bool>(), 0u64..400), 0..800)) {
+        fn places_equal_a_sorted_map(steps in proptest::collection::vec(any_step(), 0..800)) {
             let (mut places, mut map, mut next) = (Places::new(), BTreeMap::new(), 0u64);
-            for (is_push, place) in steps {
-                if is_push {
-                    prop_assert_eq!(places.push(place), next);
-                    map.insert(next, place);
-                    next += 1;
-                } else {
-                    prop_assert_eq!(places.remove(place), map.remove(&place));
+            for step in steps {
+                match step {
+                    Step::Push(item) => {
+                        prop_assert_eq!(places.push(item, 2 * item), next);
+                        map.insert(next, item);
+                        next += 1;
+                    }
+                    Step::Remove(place) => {
+                        prop_assert_eq!(places.remove(place), map.remove(&place).map(|item| 2 * item));
+                    }
+                    Step::Take(odds) => {
+                        let wanted: Vec<u64> =
+                            map.keys().zip(odds).filter(|(_, is_wanted)| *is_wanted).map(|(place, _)| *place).collect();
+                        let items: Vec<u64> = wanted.iter().filter_map(|place| map.remove(place)).collect();
+                        prop_assert_eq!(places.take(&wanted), items);
+                    }
                 }
                 prop_assert_eq!(places.len(), map.len());
-                prop_assert_eq!(places.first(), map.values().next());
-                prop_assert!(places.slots.len() <= 2 * map.len() + EMPTY_MAX);
+                prop_assert_eq!(places.first().copied(), map.values().next().map(|item| 2 * item));
+                prop_assert!(places.marks.len() <= 2 * map.len() + GONE_MAX);
+                prop_assert_eq!(places.marks.len(), places.items.len());
             }
-            let found: Vec<(u64, u64)> = places.iter().map(|(place, item)| (place, *item)).collect();
-            prop_assert_eq!(found, map.iter().map(|(place, item)| (*place, *item)).collect::<Vec<_>>());
+            let found: Vec<(u64, u64)> = places.notes().map(|(place, note)| (place, *note)).collect();
+            prop_assert_eq!(found, map.iter().map(|(place, item)| (*place, 2 * *item)).collect::<Vec<_>>());
             prop_assert_eq!(places.drain().collect::<Vec<_>>(), map.into_values().collect::<Vec<_>>());
             prop_assert_eq!((places.len(), places.first()), (0, None));
         }

@@ -1,8 +1,9 @@
 //! The port's feed over files.
 //!
 //! Owns the step from blocking reads to the runtime: a few parts of the files are read and decoded at the same time on
-//! blocking threads (see [`super::shelf`]), and delivered here in the order of the files. At most
-//! [`PARTS_AHEAD_MAX`] parts exist beside the batch in use.
+//! blocking threads (see [`super::shelf`]), and delivered here in the order of the files. A thread goes on with the next
+//! part as long as there may be one more, and ends otherwise. At most [`PARTS_AHEAD_MAX`] parts exist beside the batch
+//! in use.
 
 use super::error::{BadRow, FileError};
 use super::reader::TradeReader;
@@ -17,12 +18,15 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinHandle};
 
 const NAME: &str = "files";
-/// Parts read, decoded or waiting for those before them, at most; one more than there are workers, so that none of
-/// them waits for its batch to be taken. Four workers decode faster than one shard aggregates.
-const PARTS_AHEAD_MAX: usize = 5;
+/// Parts read, decoded or waiting for those before them, at most; a few more than there are workers, so that none of
+/// them waits for its part to be taken.
+const PARTS_AHEAD_MAX: usize = 6;
+/// Threads at most: so many decode faster than one shard aggregates.
+const WORKERS_MAX: usize = 4;
 
 /// A feed of recorded files, read in order.
 ///
@@ -32,9 +36,13 @@ const PARTS_AHEAD_MAX: usize = 5;
 #[derive(Debug)]
 pub struct FileFeed {
     shelf: Arc<Mutex<Shelf>>,
-    ahead: usize,
+    /// One for each part that may be taken off the shelf.
+    permits: Arc<Semaphore>,
     batch_len_max: usize,
-    work: FuturesUnordered<JoinHandle<Option<Part>>>,
+    workers_max: usize,
+    /// Each answers whether the shelf is empty.
+    workers: FuturesUnordered<JoinHandle<bool>>,
+    decoded: (mpsc::Sender<Part>, mpsc::Receiver<Part>),
     /// Decoded parts whose turn has not come.
     parts: BTreeMap<u64, Part>,
     next_part: u64,
@@ -58,14 +66,16 @@ impl FileFeed {
     /// Makes the feed over a reader that has given nothing yet, such as one of a stream; `start` is that of its
     /// settings.
     pub fn from_reader(start: Position, reader: TradeReader) -> FileFeed {
-        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let batch_len_max = reader.batch_len_max();
         let (shelf, sift) = reader.into_shelf();
         FileFeed {
             shelf: Arc::new(Mutex::new(shelf)),
-            ahead: (workers + 1).min(PARTS_AHEAD_MAX),
+            permits: Arc::new(Semaphore::new((cores + 2).min(PARTS_AHEAD_MAX))),
             batch_len_max,
-            work: FuturesUnordered::new(),
+            workers_max: cores.min(WORKERS_MAX),
+            workers: FuturesUnordered::new(),
+            decoded: mpsc::channel(PARTS_AHEAD_MAX),
             parts: BTreeMap::new(),
             next_part: 0,
             exhausted: false,
@@ -101,37 +111,56 @@ impl FileFeed {
             if self.ended {
                 return Ok(None);
             }
+            while let Some(Some(worker)) = self.workers.next().now_or_never() {
+                self.on_worker(worker)?;
+            }
             self.start_work();
             if let Some(part) = self.parts.remove(&self.next_part) {
                 self.on_part(part);
                 continue;
             }
-            // Nothing is lost when this future is dropped here: the work stays in its set.
-            match self.work.next().await {
-                Some(Ok(Some(part))) => drop(self.parts.insert(part.number, part)),
-                Some(Ok(None)) => self.exhausted = true,
-                Some(Err(error)) => {
-                    self.ended = true;
-                    return Err(feed_error(error.into()));
-                }
-                None => {
-                    self.ended = true;
-                    self.sift.check_end().map_err(|error| feed_error(error.into()))?;
-                }
+            if let Ok(part) = self.decoded.1.try_recv() {
+                self.parts.insert(part.number, part);
+                continue;
+            }
+            if self.workers.is_empty() {
+                self.ended = true;
+                self.sift.check_end().map_err(|error| feed_error(error.into()))?;
+                continue;
+            }
+            // Nothing is lost when this future is dropped here: parts stay in the channel, workers in their set.
+            tokio::select! {
+                Some(part) = self.decoded.1.recv() => drop(self.parts.insert(part.number, part)),
+                Some(worker) = self.workers.next() => self.on_worker(worker)?,
             }
         }
     }
 
+    fn on_worker(&mut self, worker: Result<bool, JoinError>) -> Result<(), FeedError> {
+        match worker {
+            Ok(is_empty) => self.exhausted |= is_empty,
+            Err(error) => {
+                self.ended = true;
+                return Err(feed_error(error.into()));
+            }
+        }
+        Ok(())
+    }
+
     fn start_work(&mut self) {
-        while !self.exhausted && self.work.len() + self.parts.len() < self.ahead {
-            let files = Arc::clone(&self.shelf);
-            self.work.push(tokio::task::spawn_blocking(move || next_part(&files)));
+        while !self.exhausted && self.workers.len() < self.workers_max {
+            let Ok(permit) = self.permits.try_acquire() else { return };
+            permit.forget();
+            let (files, permits) = (Arc::clone(&self.shelf), Arc::clone(&self.permits));
+            let decoded = self.decoded.0.clone();
+            self.workers.push(tokio::task::spawn_blocking(move || work(&files, &permits, &decoded)));
         }
     }
 
     /// Adds a part whose turn has come.
     fn on_part(&mut self, part: Part) {
         let Part { number, mut trades, sift, lines, first, is_numbered, error } = part;
+        self.permits.add_permits(1);
         self.next_part = number + 1;
         self.lines_before = first.unwrap_or(self.lines_before);
         self.sift.add(sift, &mut trades, self.lines_before, is_numbered);
@@ -142,6 +171,21 @@ impl FileFeed {
             self.ready.extend((!trades.is_empty()).then_some(trades));
         } else {
             self.ready.extend(trades.chunks(self.batch_len_max).map(<[Trade]>::to_vec));
+        }
+    }
+}
+
+/// Decodes parts, the first by a permit that was taken for it; answers whether the shelf is empty.
+fn work(shelf: &Mutex<Shelf>, permits: &Semaphore, decoded: &mpsc::Sender<Part>) -> bool {
+    loop {
+        let Some(part) = next_part(shelf) else { return true };
+        // Never waits: there is room for as many parts as permits.
+        if decoded.blocking_send(part).is_err() {
+            return true;
+        }
+        match permits.try_acquire() {
+            Ok(permit) => permit.forget(),
+            Err(_) => return false,
         }
     }
 }

@@ -11,12 +11,12 @@ use super::counts::AggregateCounts;
 use super::cut::{Cut, Queued, Reorder, Threshold};
 use super::dedupe::Identities;
 use super::desk::Revision;
-use super::fetch::fetch;
 use super::gaps::Gaps;
 use super::series::Series;
 use super::settings::AggregatorSettings;
 use super::tape::Tape;
 use super::window::{Cadence, Windows};
+use crate::engine::fetch::fetch;
 use crate::engine::rules::Eligible;
 use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp, Trade};
 

@@ -10,7 +10,6 @@ mod counts;
 mod cut;
 mod dedupe;
 mod desk;
-mod fetch;
 #[cfg(test)]
 mod flat;
 mod fold;

@@ -7,10 +7,10 @@
 
 use super::civil::Span;
 use super::desk::{Desk, Fill, Revision, VolumeOnly, first_final};
-use super::fetch::fetch;
 use super::fold::Fold;
 use super::gaps::meets;
 use super::window::Cadence;
+use crate::engine::fetch::fetch;
 use crate::engine::rules::Eligible;
 use crate::model::{BarState, BarUpdate, Price, Trade};
 use std::collections::VecDeque;

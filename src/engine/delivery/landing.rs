@@ -11,6 +11,9 @@ use foldhash::fast::FixedState;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+/// How many items before its turn what an item needs is fetched.
+const FETCHED_AHEAD: usize = 8;
+
 impl Delivery {
     /// A flight has come back: settles every item, and says what becomes of those that failed.
     pub fn landed(&mut self, landed: Landed, now: Duration) -> Vec<Verdict> {
@@ -21,6 +24,9 @@ impl Delivery {
         let (mut settled, mut left) = (Vec::new(), VecDeque::new());
         let failures = fates(&flight.items, landed.failures);
         for (index, (item, failure)) in flight.items.iter().zip(failures).enumerate() {
+            if let Some(update) = flight.items.get(index + FETCHED_AHEAD).and_then(bar_of) {
+                self.coverage.fetch(update.bar.symbol);
+            }
             if flight.closes && bar_of(item).is_none() {
                 self.joined(item, failure.is_none());
                 continue;

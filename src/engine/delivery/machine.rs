@@ -106,6 +106,7 @@ impl Delivery {
     }
 
     /// Takes in an item of an estimated weight in bytes.
+    #[inline]
     pub fn push(&mut self, item: WriteItem, weight: usize, now: Duration) {
         if self.finals_only && is_forming(&item) {
             self.left_out += 1;
