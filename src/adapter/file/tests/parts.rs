@@ -81,6 +81,9 @@ fn any_field() -> impl Strategy<Value = String> {
         "[A-Z]{1,5}|[A-Z]:[A-Z]{3}-[A-Z]{3}",
         r#"[ -~]{0,9}|"[ -~]{0,5}"|[.]?[0-9]{0,2}[.]?|-1|0|0[.]0"#,
         "17605[0-9]{14}",
+        // Longer than a row that is read at once, and names that only look like others.
+        "[A-Z0-9]{140,280}",
+        "\u{0}{1,3}[A-Z]{1,5}|[A-Z]{1,3}\u{0}",
     ]
 }
 
@@ -90,7 +93,9 @@ fn any_line() -> impl Strategy<Value = String> {
         |(number, name, cents, size)| {
             let list = ["", "37", "\"14,41\"", "\"14,37,41\"", "\"12,14,37,41\"", "\"1\""];
             let conditions = list[usize::try_from(number % 6).unwrap()];
-            let time = 1_760_535_000_000_000_000 + number * 7_000_000_003;
+            // Half of them within the tenth of a second whose first digits are kept.
+            let step = if number % 2 == 0 { 70_003 } else { 7_000_000_003 };
+            let time = 1_760_535_000_000_000_000 + number * step;
             let id = number.pow(7);
             format!(
                 "{name},{conditions},0,{},{id},1,{}.{cents:04},{number},{time},{size},3,201,0",
