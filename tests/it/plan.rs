@@ -51,12 +51,12 @@ impl Stage {
         Stage { program, server, redis }
     }
 
-    /// What both commands are given. No batch is closed by its age, since machines differ in speed.
+    /// What both commands are given. No batch is closed by its age or for a checkpoint, since machines differ in speed.
     fn config(&self, more: &str) {
         let url = self.server.url();
         let text = format!(
             "sink.url = \"{url}\"\nbars.specs = [\"1m\", \"5m\"]\nbars.zone = \"America/New_York\"\n\
-             writer.batch_len_max = 500\nwriter.linger_ms = 600000\nwriter.commands_per_day = 1000000\n{more}\n"
+             writer.batch_len_max = 500\nwriter.linger_ms = 600000\nrun.checkpoint_every_ms = 0\nwriter.commands_per_day = 1000000\n{more}\n"
         );
         self.program.file("plan.toml", text);
     }
