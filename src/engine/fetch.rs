@@ -1,9 +1,8 @@
 //! Asking the processor for memory that is needed soon.
 //!
 //! The tables of many symbols do not fit into the near caches, and one trade or bar after the other would wait for its
-//! own.
-//! The second file of the crate with `unsafe`: the instruction is only reached by an unsafe name, and does nothing but
-//! fill a cache. On processors without it nothing happens.
+//! own. One of two files of the crate with `unsafe`: the instruction is only reached by an unsafe name, and does nothing
+//! but fill a cache. On processors without it nothing happens.
 
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "measured: see the module's text"))]
 
@@ -12,7 +11,7 @@ const LINE_LEN: usize = 64;
 
 /// Fetches the first `lines` lines of the cache that a value fills.
 #[inline]
-pub(in crate::engine) fn fetch<T: ?Sized>(value: &T, lines: usize) {
+pub(in crate::engine) fn fetch<T>(value: &T, lines: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..lines {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -73,7 +73,7 @@ impl Word {
 }
 
 /// Bytes of a row read at once at most, its end of line not counted.
-pub(super) const ROW_BYTES_MAX: u32 = 255;
+const ROW_BYTES_MAX: u32 = 255;
 /// Bytes before a row that are read with it, so that every field has 8 bytes that end with it.
 const BEFORE: usize = 8;
 /// The longest row, those before it, and as many behind it, so that no place in a row needs a check of bounds.
