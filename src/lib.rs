@@ -4,15 +4,13 @@ pub mod actor;
 pub mod adapter;
 pub mod cli;
 pub mod config;
-pub mod engine;
-pub mod model;
 pub mod pipeline;
-pub mod port;
 
 pub use actor::Fault;
+pub use barmill_core::{engine, model, port};
 pub use pipeline::{Pipeline, PipelineBuilder, Summary};
 
-pub use model::{
+pub use barmill_core::model::{
     Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, Covered, DecimalError, Manifest,
     Notional, Ohlc, Origin, Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp, TimestampError,
     Trade, TradeId, TradeKey, Volume,

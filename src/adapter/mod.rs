@@ -1,14 +1,11 @@
-//! The adapters: implementations of the ports. No adapter knows another, nor any actor.
+//! What joins the pipeline to the world: the sources and stores of the other crates, and small adapters of the caller's types.
 
 pub mod channel;
 pub mod clock;
-pub mod file;
-pub mod history;
-pub mod live;
 pub mod paced;
 pub mod service;
-pub mod state;
 pub mod status;
-pub mod store;
 pub mod stream;
-pub mod venue;
+
+pub use barmill_sources::{file, history, live, venue};
+pub use barmill_stores::{state, store};

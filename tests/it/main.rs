@@ -17,8 +17,6 @@ mod history;
 #[cfg(test)]
 mod kill9;
 #[cfg(test)]
-mod layers;
-#[cfg(test)]
 mod lean;
 #[cfg(test)]
 mod licences;

@@ -95,7 +95,7 @@ fn tests(folder: &Path, found: &mut HashSet<String>) {
 fn every_proof_that_is_named_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = HashSet::new();
-    for folder in ["src", "tests", "fuzz/src"] {
+    for folder in ["src", "crates", "tests", "fuzz/src"] {
         tests(&root.join(folder), &mut found);
     }
     let named = ELSEWHERE.iter().flat_map(|(fault, tests)| tests.iter().map(move |test| (fault, test)));

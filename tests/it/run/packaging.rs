@@ -58,7 +58,7 @@ fn container_is_built_by_the_compiler_and_from_the_files_that_the_manifest_names
     let copied = DOCKERFILE.lines().filter_map(|line| line.strip_prefix("COPY ")?.rsplit_once(' '));
     let copied: Vec<&str> =
         copied.flat_map(|(from, _)| from.split(' ')).filter(|name| !name.starts_with("--")).collect();
-    for needed in ["Cargo.toml", "Cargo.lock", "config.toml", "data", "src", "benches", "examples"] {
+    for needed in ["Cargo.toml", "Cargo.lock", "config.toml", "crates", "src", "benches", "examples"] {
         assert!(copied.contains(&needed), "{needed} is not copied");
     }
 }

@@ -15,6 +15,5 @@ pub(crate) mod redis;
 pub(crate) mod resp;
 pub(crate) mod resp_server;
 pub(crate) mod skip;
-pub(crate) mod source;
 pub(crate) mod trades;
 pub(crate) mod upstash;

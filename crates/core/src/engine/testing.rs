@@ -1,0 +1,52 @@
+//! Values that several engine tests build.
+#![expect(clippy::unwrap_used, reason = "fixed values of tests")]
+
+use crate::model::{
+    Bar, BarFlags, BarState, BarUpdate, Conditions, Notional, Ohlc, Price, Side, Size, Timestamp, Trade,
+    TradeId, Volume,
+};
+
+const MINUTE_NS: i64 = 60_000_000_000;
+
+/// A one-minute bar of one trade of 100 at 10, starting `minute` minutes after 2025-10-15T13:30:00Z.
+pub fn update(symbol: &str, minute: i64, state: BarState, revision: u32) -> BarUpdate {
+    let start = Timestamp::from_nanos(1_760_535_000_000_000_000 + minute * MINUTE_NS).unwrap();
+    let price: Price = "10".parse().unwrap();
+    let size: Size = "100".parse().unwrap();
+    let mut volume = Volume::ZERO;
+    volume += size;
+    let bar = Bar {
+        symbol: symbol.parse().unwrap(),
+        spec: "1m".parse().unwrap(),
+        start,
+        end: start.saturating_add(MINUTE_NS),
+        prices: Some(Ohlc { open: price, high: price, low: price, close: price }),
+        volume,
+        notional: Notional::of(price, size),
+        notional_volume: volume,
+        trades: 1,
+        buy_volume: Volume::ZERO,
+        sell_volume: Volume::ZERO,
+        first_sequence: 1,
+        last_sequence: 1,
+        flags: BarFlags::default(),
+    };
+    BarUpdate { bar, state, revision, trades_added: 1 }
+}
+
+/// A trade of 100 at 10, `offset` nanoseconds after 2025-10-15T13:30:00Z; its sequence is its offset.
+pub fn trade(symbol: &str, offset: i64) -> Trade {
+    Trade {
+        symbol: symbol.parse().unwrap(),
+        time: Timestamp::from_nanos(1_760_535_000_000_000_000 + offset).unwrap(),
+        sequence: offset.unsigned_abs(),
+        id: TradeId::NONE,
+        price: "10".parse().unwrap(),
+        size: "100".parse().unwrap(),
+        conditions: Conditions::NONE,
+        venue: 0,
+        correction: 0,
+        side: Side::Unknown,
+        sequenced: true,
+    }
+}

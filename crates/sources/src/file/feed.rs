@@ -1,0 +1,210 @@
+//! The port's feed over files.
+//!
+//! Owns the step from blocking reads to the runtime: a few parts of the files are read and decoded at the same time on
+//! blocking threads (see [`super::shelf`]), and delivered here in the order of the files. A thread goes on with the next
+//! part as long as there may be one more, and ends otherwise. At most [`PARTS_AHEAD_MAX`] parts exist beside the batch
+//! in use.
+
+use super::error::{BadRow, FileError};
+use super::reader::TradeReader;
+use super::settings::FileFeedSettings;
+use super::shelf::{Part, Shelf, next_part};
+use super::sift::{FileStats, Sift};
+use barmill_core::model::Trade;
+use barmill_core::port::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
+use futures::FutureExt;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinHandle};
+
+const NAME: &str = "files";
+/// Parts read, decoded or waiting for those before them, at most; a few more than there are workers, so that none of
+/// them waits for its part to be taken.
+const PARTS_AHEAD_MAX: usize = 6;
+/// Threads at most: so many decode faster than one shard aggregates.
+const WORKERS_MAX: usize = 4;
+
+/// A feed of recorded files, read in order.
+///
+/// Its [`Position`] counts the trades delivered since the start of the first file. Files are opened at the
+/// first call of [`TradeFeed::next_batch`], which needs a tokio runtime. A blocking read, as of a pipe that
+/// nobody writes to, goes on when the feed is dropped; end the process by `shutdown_background`.
+#[derive(Debug)]
+pub struct FileFeed {
+    shelf: Arc<Mutex<Shelf>>,
+    /// One for each part that may be taken off the shelf.
+    permits: Arc<Semaphore>,
+    batch_len_max: usize,
+    workers_max: usize,
+    /// Each answers whether the shelf is empty.
+    workers: FuturesUnordered<JoinHandle<bool>>,
+    decoded: (mpsc::Sender<Part>, mpsc::Receiver<Part>),
+    /// Decoded parts whose turn has not come.
+    parts: BTreeMap<u64, Part>,
+    next_part: u64,
+    /// Set when there are no more parts to take.
+    exhausted: bool,
+    /// Lines of the current file before the next part.
+    lines_before: u64,
+    sift: Sift,
+    ready: VecDeque<Vec<Trade>>,
+    failed: Option<FileError>,
+    ended: bool,
+    position: u64,
+}
+
+impl FileFeed {
+    /// Makes the feed; opens nothing.
+    pub fn new(settings: FileFeedSettings) -> FileFeed {
+        FileFeed::from_reader(settings.start, TradeReader::new(settings))
+    }
+
+    /// Makes the feed over a reader that has given nothing yet, such as one of a stream; `start` is that of its
+    /// settings.
+    pub fn from_reader(start: Position, reader: TradeReader) -> FileFeed {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let batch_len_max = reader.batch_len_max();
+        let (shelf, sift) = reader.into_shelf();
+        FileFeed {
+            shelf: Arc::new(Mutex::new(shelf)),
+            permits: Arc::new(Semaphore::new((cores + 2).min(PARTS_AHEAD_MAX))),
+            batch_len_max,
+            workers_max: cores.min(WORKERS_MAX),
+            workers: FuturesUnordered::new(),
+            decoded: mpsc::channel(PARTS_AHEAD_MAX),
+            parts: BTreeMap::new(),
+            next_part: 0,
+            exhausted: false,
+            lines_before: 0,
+            sift,
+            ready: VecDeque::new(),
+            failed: None,
+            ended: false,
+            position: start.0,
+        }
+    }
+
+    /// The first 20 records that were skipped before the end of the last batch.
+    pub fn bad_rows(&self) -> &[BadRow] {
+        self.sift.bad_rows()
+    }
+
+    /// What was counted before the end of the last batch.
+    pub fn file_stats(&self) -> FileStats {
+        self.sift.stats
+    }
+
+    async fn next(&mut self) -> Result<Option<TradeBatch>, FeedError> {
+        loop {
+            if let Some(trades) = self.ready.pop_front() {
+                self.position += trades.len() as u64;
+                return Ok(Some(TradeBatch { trades, position: Position(self.position) }));
+            }
+            if let Some(error) = self.failed.take() {
+                self.ended = true;
+                return Err(feed_error(error.into()));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            while let Some(Some(worker)) = self.workers.next().now_or_never() {
+                self.on_worker(worker)?;
+            }
+            self.start_work();
+            if let Some(part) = self.parts.remove(&self.next_part) {
+                self.on_part(part);
+                continue;
+            }
+            if let Ok(part) = self.decoded.1.try_recv() {
+                self.parts.insert(part.number, part);
+                continue;
+            }
+            if self.workers.is_empty() {
+                self.ended = true;
+                self.sift.check_end().map_err(|error| feed_error(error.into()))?;
+                continue;
+            }
+            // Nothing is lost when this future is dropped here: parts stay in the channel, workers in their set.
+            tokio::select! {
+                Some(part) = self.decoded.1.recv() => drop(self.parts.insert(part.number, part)),
+                Some(worker) = self.workers.next() => self.on_worker(worker)?,
+            }
+        }
+    }
+
+    fn on_worker(&mut self, worker: Result<bool, JoinError>) -> Result<(), FeedError> {
+        match worker {
+            Ok(is_empty) => self.exhausted |= is_empty,
+            Err(error) => {
+                self.ended = true;
+                return Err(feed_error(error.into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn start_work(&mut self) {
+        while !self.exhausted && self.workers.len() < self.workers_max {
+            let Ok(permit) = self.permits.try_acquire() else { return };
+            permit.forget();
+            let (files, permits) = (Arc::clone(&self.shelf), Arc::clone(&self.permits));
+            let decoded = self.decoded.0.clone();
+            self.workers.push(tokio::task::spawn_blocking(move || work(&files, &permits, &decoded)));
+        }
+    }
+
+    /// Adds a part whose turn has come.
+    fn on_part(&mut self, part: Part) {
+        let Part { number, mut trades, sift, lines, first, is_numbered, error } = part;
+        self.permits.add_permits(1);
+        self.next_part = number + 1;
+        self.lines_before = first.unwrap_or(self.lines_before);
+        self.sift.add(sift, &mut trades, self.lines_before, is_numbered);
+        self.failed = error.map(|error| error.behind(self.lines_before));
+        self.exhausted |= self.failed.is_some();
+        self.lines_before += lines;
+        if trades.len() <= self.batch_len_max {
+            self.ready.extend((!trades.is_empty()).then_some(trades));
+        } else {
+            self.ready.extend(trades.chunks(self.batch_len_max).map(<[Trade]>::to_vec));
+        }
+    }
+}
+
+/// Decodes parts, the first by a permit that was taken for it; answers whether the shelf is empty.
+fn work(shelf: &Mutex<Shelf>, permits: &Semaphore, decoded: &mpsc::Sender<Part>) -> bool {
+    loop {
+        let Some(part) = next_part(shelf) else { return true };
+        // Never waits: there is room for as many parts as permits.
+        if decoded.blocking_send(part).is_err() {
+            return true;
+        }
+        match permits.try_acquire() {
+            Ok(permit) => permit.forget(),
+            Err(_) => return false,
+        }
+    }
+}
+
+fn feed_error(source: Box<dyn std::error::Error + Send + Sync>) -> FeedError {
+    FeedError { feed: NAME.to_owned(), source }
+}
+
+impl TradeFeed for FileFeed {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>> {
+        self.next().boxed()
+    }
+
+    fn stats(&self) -> FeedStats {
+        let FileStats { malformed, filtered, .. } = self.sift.stats;
+        FeedStats { malformed, filtered, requests: 0 }
+    }
+}

@@ -1,0 +1,272 @@
+//! The common shape of a Massive row, read at once.
+//!
+//! The fast way beside [`super::massive_csv`], which stays the one that decides: whatever is not of the common shape,
+//! and everything that is wrong, is left to it. So this way has no errors, and must give the same trade or none.
+//!
+//! The numbers of a row are read together, eight of up to 8 digits each, an identity of up to 16 being two of them; names
+//! and lists of conditions are looked up by their bytes as one number. A row takes about 650 instructions, of them 200
+//! to find its ends.
+
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inside `on_best` is compiled for the newer processor"
+)]
+
+use super::decoder::SymbolCache;
+use super::fields::eight_digits;
+use super::lanes::Lanes;
+use super::massive_csv::conditions;
+use super::massive_fields::{Row, Text, Word, price_of};
+use barmill_core::model::{Conditions, Side, Size, Symbol, Timestamp, Trade, TradeId};
+
+/// Lines of the table of names; with those in each line, above the symbols of the US tape.
+const NAME_LINES: usize = 1 << 12;
+/// Names in a line.
+const WAYS: usize = 4;
+/// Slots of the table of condition lists, of which a day has some hundred and uses a few.
+const LISTS_LEN: usize = 1 << 8;
+const TIME_MIN: u64 = 631_152_000_000_000_000;
+
+/// Symbols by the bytes of their names: one line of the cache holds the names that share it, the newest first.
+#[derive(Debug, Clone, Default)]
+struct Names {
+    lines: Vec<NameLine>,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct NameLine {
+    bytes: [u64; WAYS],
+    symbols: [Symbol; WAYS],
+    lens: [u8; WAYS],
+}
+
+impl Names {
+    /// Looks a name up; no text has the length zero, so an empty place meets none.
+    #[inline(always)]
+    fn get(&self, word: Word) -> Option<Symbol> {
+        let line = self.lines.get(word.slot(NAME_LINES))?;
+        // Which place it has is as good as random, so that branches would be mispredicted.
+        let mut met = 0u32;
+        let mut way = 0;
+        while way < WAYS {
+            met |= u32::from(line.bytes[way] == word.bytes) << way;
+            way += 1;
+        }
+        let way = met.trailing_zeros() as usize;
+        if way < WAYS && u32::from(line.lens[way]) == word.len { Some(line.symbols[way]) } else { None }
+    }
+
+    #[cold]
+    fn keep(&mut self, word: Word, symbol: Symbol) {
+        if self.lines.is_empty() {
+            self.lines =
+                vec![NameLine { bytes: [0; WAYS], symbols: [symbol; WAYS], lens: [0; WAYS] }; NAME_LINES];
+        }
+        if let Some(line) = self.lines.get_mut(word.slot(NAME_LINES)) {
+            line.bytes.rotate_right(1);
+            line.symbols.rotate_right(1);
+            line.lens.rotate_right(1);
+            (line.bytes[0], line.symbols[0]) = (word.bytes, symbol);
+            line.lens[0] = u8::try_from(word.len).unwrap_or(0);
+        }
+    }
+}
+
+/// Reads rows of the common shape.
+#[derive(Debug, Clone)]
+pub(super) struct MassiveRows {
+    names: Names,
+    /// Condition lists by their bytes; a newer one takes the slot of an older one.
+    lists: Vec<(Word, Conditions)>,
+    lead: Lead,
+}
+
+/// The first 11 digits of the last time, and their value: they change every tenth of a second.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lead {
+    first: u64,
+    last: u64,
+    value: u64,
+}
+
+impl MassiveRows {
+    pub(super) fn new() -> MassiveRows {
+        let lists = vec![(Word::default(), Conditions::NONE); LISTS_LEN];
+        MassiveRows { names: Names::default(), lists, lead: Lead::default() }
+    }
+
+    /// The symbol of a name; `symbols` give it for one not seen lately.
+    #[inline(always)]
+    pub(super) fn symbol(
+        &mut self,
+        row: &Row<'_>,
+        field: usize,
+        symbols: &mut SymbolCache,
+    ) -> Option<Symbol> {
+        if let Some(word) = row.word(field)
+            && let Some(symbol) = self.names.get(word)
+        {
+            return Some(symbol);
+        }
+        self.new_symbol(row.text(field), symbols)
+    }
+
+    #[cold]
+    fn new_symbol(&mut self, text: Text<'_>, symbols: &mut SymbolCache) -> Option<Symbol> {
+        let symbol = symbols.get("ticker", text.bytes()?).ok()?;
+        if let Some(word) = text.word() {
+            self.names.keep(word, symbol);
+        }
+        Some(symbol)
+    }
+
+    /// A list of conditions, in quotes or not.
+    #[inline(always)]
+    pub(super) fn conditions(&mut self, row: &Row<'_>, field: usize) -> Option<Conditions> {
+        if row.len(field) == 0 {
+            return Some(Conditions::NONE);
+        }
+        let word = row.list_word(field);
+        if let Some(word) = word
+            && let Some((list, known)) = self.lists.get(word.slot(LISTS_LEN))
+            && *list == word
+        {
+            return Some(*known);
+        }
+        self.new_conditions(row.text(field), word)
+    }
+
+    #[cold]
+    fn new_conditions(&mut self, text: Text<'_>, word: Option<Word>) -> Option<Conditions> {
+        let list = conditions(text.unquoted()?.bytes()?).ok()?;
+        if let Some(word) = word
+            && let Some(slot) = self.lists.get_mut(word.slot(LISTS_LEN))
+        {
+            *slot = (word, list);
+        }
+        Some(list)
+    }
+
+    /// What the first 11 digits of a time stand for, of which these words hold the first 8 and the last 8.
+    #[inline(always)]
+    fn lead(&mut self, first: u64, last: u64) -> Option<u64> {
+        if (first, last) == (self.lead.first, self.lead.last) {
+            return Some(self.lead.value);
+        }
+        self.new_lead(first, last)
+    }
+
+    fn new_lead(&mut self, first: u64, last: u64) -> Option<u64> {
+        let three = Word { bytes: last & u64::MAX << 40, len: 3 };
+        let value = eight_digits(first.to_le_bytes())?.wrapping_mul(1_000).wrapping_add(three.digits()?);
+        self.lead = Lead { first, last, value };
+        Some(value)
+    }
+
+    /// The trade of a row whose fields are all of the common shape.
+    #[inline(always)]
+    pub(super) fn trade<L: Lanes>(
+        &mut self,
+        best: L,
+        row: &Row<'_>,
+        fields: &RowFields,
+        symbols: &mut SymbolCache,
+    ) -> Option<Trade> {
+        // A time of 19 digits, which those from 2001 on have.
+        if row.len(fields.time) != 19 {
+            return None;
+        }
+        let lead = self.lead(row.tail(fields.time, 11), row.tail(fields.time, 8))?;
+        let (price, scale) = row.word(fields.price)?.point()?;
+        let (sequence, size) = (row.len(fields.sequence), row.len(fields.size));
+        let (exchange, facility) = (row.len(fields.exchange), row.len(fields.facility));
+        let id = row.len(fields.id);
+        // Lengths of 1 to 8, and of codes up to 7, where an empty one is a zero, as its lane is.
+        let spread = sequence.wrapping_sub(1) | size.wrapping_sub(1) | exchange | facility;
+        if spread > 7 || id.wrapping_sub(1) > 15 || row.first(fields.id) == b'0' {
+            return None;
+        }
+        let words = [
+            row.tail(fields.time, 0),
+            row.tail(fields.id, 0),
+            row.tail(fields.id, 8),
+            row.tail(fields.sequence, 0),
+            price.bytes,
+            row.tail(fields.size, 0),
+            row.tail(fields.exchange, 0),
+            row.tail(fields.facility, 0),
+        ];
+        let lens = [8, id.min(8), id.max(8) - 8, sequence, price.len, size, exchange, facility];
+        let values = best.numbers(&words, &lens)?;
+        let [last, id, upper_id, sequence, price, size, exchange, facility] = values;
+        // At most 19 digits and 16, which are below 2^64.
+        let time = lead.wrapping_mul(100_000_000).wrapping_add(u64::from(last));
+        let id = u64::from(upper_id).wrapping_mul(100_000_000).wrapping_add(u64::from(id));
+        Some(Trade {
+            symbol: self.symbol(row, fields.ticker, symbols)?,
+            time: time_of(time)?,
+            sequence: u64::from(sequence),
+            id: TradeId::from_number(id),
+            price: price_of(u64::from(price).wrapping_mul(scale))?,
+            size: Size::from_raw(u128::from(u64::from(size).wrapping_mul(10_000_000_000)))?,
+            conditions: self.conditions(row, fields.conditions)?,
+            venue: venue(u8::try_from(exchange).ok()?, u8::try_from(facility).ok()?),
+            correction: row.small(fields.correction)?,
+            side: Side::Unknown,
+            sequenced: true,
+        })
+    }
+
+    /// The trade of a row of which some number is empty, longer or no whole number; `None` when the plain way is to
+    /// decide.
+    #[cold]
+    pub(super) fn uncommon(
+        &mut self,
+        row: &Row<'_>,
+        fields: &RowFields,
+        symbols: &mut SymbolCache,
+    ) -> Option<Trade> {
+        Some(Trade {
+            symbol: self.symbol(row, fields.ticker, symbols)?,
+            time: time_of(row.text(fields.time).number()?)?,
+            sequence: row.text(fields.sequence).number()?,
+            id: row.text(fields.id).id()?,
+            price: row.text(fields.price).price()?,
+            size: row.text(fields.size).size()?,
+            conditions: self.conditions(row, fields.conditions)?,
+            venue: venue(row.small(fields.exchange)?, row.small(fields.facility)?),
+            correction: row.small(fields.correction)?,
+            side: Side::Unknown,
+            sequenced: true,
+        })
+    }
+}
+
+#[inline(always)]
+fn time_of(nanos: u64) -> Option<Timestamp> {
+    if nanos < TIME_MIN {
+        return None;
+    }
+    Timestamp::from_nanos(i64::try_from(nanos).ok()?)
+}
+
+#[inline(always)]
+fn venue(exchange: u8, facility: u8) -> u16 {
+    u16::from(exchange) | u16::from(facility) << 8
+}
+
+/// Where the fields of a row are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowFields {
+    pub(super) ticker: usize,
+    pub(super) time: usize,
+    pub(super) sequence: usize,
+    pub(super) id: usize,
+    pub(super) price: usize,
+    pub(super) size: usize,
+    pub(super) conditions: usize,
+    pub(super) exchange: usize,
+    pub(super) facility: usize,
+    pub(super) correction: usize,
+}

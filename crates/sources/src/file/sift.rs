@@ -1,0 +1,154 @@
+//! Which decoded trades are delivered, and what is counted of the others.
+
+use super::error::{BadRow, Fault, FileError, Place};
+use super::settings::{FileFeedSettings, OnBadRow};
+use barmill_core::model::Trade;
+use std::sync::Arc;
+
+/// Bad rows kept for the report.
+const BAD_ROWS_MAX: usize = 20;
+
+/// What a reader of files counted so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileStats {
+    /// Trades given, those before the start included.
+    pub trades: u64,
+    /// Records that are no trades and were skipped on request.
+    pub malformed: u64,
+    /// Trades of other symbols than asked for.
+    pub filtered: u64,
+    /// Bytes that a crash left behind the last whole block of recordings.
+    pub torn_bytes: u64,
+}
+
+/// The filter between decoders and batches: of the whole input, or of a part of it that is decoded apart.
+#[derive(Debug)]
+pub(super) struct Sift {
+    /// By symbol number.
+    wanted: Option<Arc<[bool]>>,
+    start: u64,
+    on_bad_row: OnBadRow,
+    bad_rows: Vec<BadRow>,
+    /// Whether it belongs to a part, whose places and numbers begin anew.
+    is_part: bool,
+    /// Records seen in all files.
+    pub(super) ordinal: u64,
+    pub(super) stats: FileStats,
+}
+
+impl Sift {
+    pub(super) fn new(settings: &FileFeedSettings) -> Sift {
+        let wanted = settings.symbols.as_ref().map(|symbols| {
+            let len = symbols.iter().map(|symbol| symbol.index() + 1).max().unwrap_or(0);
+            let mut wanted = vec![false; len];
+            for symbol in symbols {
+                wanted[symbol.index()] = true;
+            }
+            wanted.into()
+        });
+        Sift {
+            wanted,
+            start: settings.start.0,
+            on_bad_row: settings.on_bad_row,
+            bad_rows: Vec::new(),
+            is_part: false,
+            ordinal: 0,
+            stats: FileStats::default(),
+        }
+    }
+
+    /// The sift of a part that is decoded apart and added later.
+    pub(super) fn part(&self) -> Sift {
+        Sift {
+            wanted: self.wanted.clone(),
+            start: 0,
+            on_bad_row: self.on_bad_row,
+            bad_rows: Vec::new(),
+            is_part: true,
+            ordinal: 0,
+            stats: FileStats::default(),
+        }
+    }
+
+    /// Adds a part that comes next in the input, with its trades; `lines_before` are those of its file before it.
+    ///
+    /// Places and ordinals of the part count from its own start; `is_numbered` says that ordinals are the sequences
+    /// of its trades where the venue gives none. Leaves in `trades` those to be delivered.
+    pub(super) fn add(&mut self, part: Sift, trades: &mut Vec<Trade>, lines_before: u64, is_numbered: bool) {
+        if is_numbered && self.ordinal > 0 {
+            for trade in trades.iter_mut().filter(|trade| !trade.sequenced) {
+                trade.sequence += self.ordinal;
+            }
+        }
+        self.ordinal += part.ordinal;
+        let unlisted = part.stats.malformed - part.bad_rows.len() as u64;
+        for mut row in part.bad_rows {
+            row.place = row.place.behind(lines_before);
+            self.note(row);
+        }
+        self.stats.malformed += unlisted;
+        let left_out = self.start.saturating_sub(self.stats.trades).min(part.stats.trades);
+        if left_out > 0 {
+            trades.drain(..usize::try_from(left_out).unwrap_or(usize::MAX).min(trades.len()));
+        }
+        self.stats.trades += part.stats.trades;
+        self.stats.filtered += part.stats.filtered;
+        self.stats.torn_bytes += part.stats.torn_bytes;
+    }
+
+    /// Whether the trade is to be delivered.
+    #[inline]
+    pub(super) fn accepts(&mut self, trade: &Trade) -> bool {
+        if let Some(wanted) = &self.wanted
+            && !wanted.get(trade.symbol.index()).is_some_and(|wanted| *wanted)
+        {
+            self.stats.filtered += 1;
+            return false;
+        }
+        self.stats.trades += 1;
+        self.start < self.stats.trades
+    }
+
+    /// Notes a bad row, or ends the input by it.
+    pub(super) fn refuse(&mut self, file: &Arc<str>, place: Place, fault: Fault) -> Result<(), FileError> {
+        let row = BadRow::new(file, place, fault);
+        match self.on_bad_row {
+            OnBadRow::Stop => Err(FileError::BadRow(row)),
+            OnBadRow::Skip => {
+                self.note(row);
+                Ok(())
+            }
+        }
+    }
+
+    fn note(&mut self, row: BadRow) {
+        self.stats.malformed += 1;
+        let is_listed = self.bad_rows.len() < BAD_ROWS_MAX;
+        if !self.is_part {
+            if is_listed {
+                tracing::warn!("skipped {row}");
+            } else if self.stats.malformed == BAD_ROWS_MAX as u64 + 1 {
+                tracing::warn!("further bad rows are counted and not listed");
+            }
+        }
+        if is_listed {
+            self.bad_rows.push(row);
+        }
+    }
+
+    pub(super) fn bad_rows(&self) -> &[BadRow] {
+        &self.bad_rows
+    }
+
+    /// Looks back at the end of the input: compares it with the start, and warns when nothing was asked for.
+    pub(super) fn check_end(&self) -> Result<(), FileError> {
+        let FileStats { trades, filtered, .. } = self.stats;
+        if trades < self.start {
+            return Err(FileError::StartBeyondEnd { start: self.start, trades });
+        }
+        if trades == 0 && filtered > 0 {
+            tracing::warn!(filtered, "no trade has a symbol that was asked for");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! Shapes of text files.
+
+use super::{HEADER, all, read, reader, settings, stock_file};
+use crate::file::{FileError, Format};
+use barmill_core::port::Position;
+
+#[test]
+fn line_ends_do_not_change_the_trades() {
+    let plain = stock_file(50);
+    let trades = read(&plain, Format::MassiveCsv, &[]).unwrap();
+    let text = String::from_utf8(plain).unwrap();
+    for variant in [
+        text.replace('\n', "\r\n"),
+        text.trim_end().to_owned(),
+        format!("\u{feff}{text}"),
+        format!("\n\r\n{text}\n\n"),
+        text.replace('\n', "\n\n"),
+    ] {
+        assert_eq!(read(variant.as_bytes(), Format::Auto, &[]).unwrap(), trades);
+    }
+}
+
+#[test]
+fn files_without_rows_have_no_trades() {
+    for text in ["", "\n", " \n\n", "\u{feff}", HEADER, &format!("{HEADER}\r\n")] {
+        assert_eq!(read(text.as_bytes(), Format::Auto, &[]).unwrap(), [], "{text:?}");
+    }
+    for format in Format::ALL {
+        assert_eq!(read(b"", format, &["A"]).unwrap(), [], "{format}");
+    }
+}
+
+#[test]
+fn very_long_line_is_an_error() {
+    let mut text = stock_file(3);
+    text.extend(std::iter::repeat_n(b'9', 1 << 22));
+    let error = read(&text, Format::MassiveCsv, &[]).unwrap_err();
+    assert!(matches!(error, FileError::RecordTooLong { .. }), "{error}");
+    assert!(error.to_string().starts_with("read test, line 5: longer than 262144 bytes"), "{error}");
+    let error = read(&vec![b'x'; 1 << 22], Format::MassiveCsv, &[]).unwrap_err();
+    assert!(matches!(error, FileError::RecordTooLong { .. }), "{error}");
+    let rows = format!("{{\"results\":[\"{}\"]}}", "x".repeat(1 << 22));
+    let error = read(rows.as_bytes(), Format::MassiveJson, &["A"]).unwrap_err();
+    assert!(matches!(error, FileError::RecordTooLong { .. }), "{error}");
+}
+
+#[test]
+fn unknown_layout_says_what_to_pass() {
+    let error = read(b"date,open,close\n", Format::Auto, &[]).unwrap_err();
+    assert!(matches!(error, FileError::UnknownFormat { .. }));
+    assert!(error.to_string().contains("pass --format with one of auto, massive-csv"), "{error}");
+    // However much of the file has arrived, its first line is what is shown.
+    let error = read(b"\n date,open\n1,2\n", Format::Auto, &[]).unwrap_err();
+    assert!(error.to_string().contains("starts with \"date,open\";"), "{error}");
+}
+
+#[test]
+fn symbol_that_nothing_tells_is_asked_for() {
+    for (format, text) in [
+        (Format::BinanceTrades, "1,2.5,3,7.5,1735689600012345,True,True\n"),
+        (Format::MassiveJson, "{\"results\":[]}"),
+        (Format::LeanTick, "1,1,1,P,0,0\n"),
+        (Format::MassiveCsv, "price,size,sip_timestamp\n"),
+    ] {
+        let error = read(text.as_bytes(), format, &[]).unwrap_err();
+        assert!(error.to_string().ends_with("pass exactly one --symbol"), "{error}");
+    }
+}
+
+#[test]
+fn other_symbols_are_left_out_and_counted() {
+    let mut kept = reader(&stock_file(30), settings(Format::Auto, &["A", "AAPL"]));
+    let trades: usize = kept.by_ref().map(|batch| batch.unwrap().len()).sum();
+    assert_eq!((trades, kept.stats().filtered), (20, 10));
+}
+
+#[test]
+fn start_skips_what_was_delivered() {
+    let text = stock_file(100);
+    let whole = read(&text, Format::Auto, &["A"]).unwrap();
+    for start in [0, 1, 17, 33] {
+        let mut rest = settings(Format::Auto, &["A"]);
+        rest.start = Position(start);
+        let rest = all(reader(&text, rest)).unwrap();
+        assert_eq!(rest, whole[usize::try_from(start).unwrap()..]);
+    }
+    let mut beyond = settings(Format::Auto, &["A"]);
+    beyond.start = Position(34);
+    assert!(matches!(all(reader(&text, beyond)), Err(FileError::StartBeyondEnd { start: 34, trades: 33 })));
+}
+
+#[test]
+fn batches_are_bounded_and_trades_before_an_error_come_first() {
+    let mut text = stock_file(10);
+    text.extend_from_slice(b"broken\n");
+    let mut small = settings(Format::Auto, &[]);
+    small.batch_len_max = 4;
+    let lens: Vec<Option<usize>> =
+        reader(&text, small).map(|batch| batch.ok().map(|trades| trades.len())).collect();
+    assert_eq!(lens, [Some(4), Some(4), Some(2), None]);
+}

@@ -1,0 +1,82 @@
+//! No bytes make a decoder panic or loop.
+
+use super::{HEADER, all, reader, settings, valid_files};
+use crate::file::decoder::RecordDecoder;
+use crate::file::lean::LeanTick;
+use crate::file::{Format, OnBadRow};
+use jiff::civil::date;
+use proptest::prelude::*;
+
+/// Reads to the end or the first error.
+fn drain(bytes: &[u8], format: Format, symbols: &[&str]) {
+    for on_bad_row in [OnBadRow::Stop, OnBadRow::Skip] {
+        let mut settings = settings(format, symbols);
+        settings.on_bad_row = on_bad_row;
+        settings.batch_len_max = 7;
+        let _outcome = all(reader(bytes, settings));
+    }
+}
+
+fn mutated(mut bytes: Vec<u8>, edits: &[(usize, u8, u8)]) -> Vec<u8> {
+    for &(place, value, kind) in edits {
+        let at = place % bytes.len().max(1);
+        match kind % 4 {
+            0 if !bytes.is_empty() => bytes[at] = value,
+            1 => bytes.insert(at.min(bytes.len()), value),
+            2 if !bytes.is_empty() => drop(bytes.remove(at)),
+            _ => bytes.truncate(at),
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        for format in Format::ALL {
+            drain(&bytes, format, &["A"]);
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_behind_a_valid_start_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let starts: [(Format, &[u8]); 4] = [
+            (Format::MassiveCsv, HEADER.as_bytes()),
+            (Format::KrakenJson, b"{\"result\":{\"A\":["),
+            (Format::MassiveJson, b"{\"results\":["),
+            (Format::Recording, b"BMREC\r\n\x1a\x01\0\0\0"),
+        ];
+        for (format, start) in starts {
+            drain(&[start, b"\n", &bytes].concat(), format, &["A"]);
+            drain(&[start, &bytes].concat(), Format::Auto, &["A"]);
+        }
+    }
+
+    #[test]
+    fn mutated_files_are_answered(edits in proptest::collection::vec(any::<(usize, u8, u8)>(), 1..6)) {
+        for (format, bytes, symbols) in valid_files() {
+            let bytes = mutated(bytes, &edits);
+            drain(&bytes, format, &symbols);
+            drain(&bytes, Format::Auto, &symbols);
+        }
+    }
+
+    #[test]
+    fn arbitrary_lean_rows_are_answered(row in "[0-9.]{0,12},[0-9.]{0,9},[0-9.]{0,9},[A-Z]{0,3},[0-9a-f]{0,18},[01]?|[ -~]{0,60}") {
+        for day in [date(2013, 10, 7), date(2025, 3, 9), date(2025, 11, 2), date(1950, 1, 1), date(9999, 12, 31)] {
+            if let Some(mut decoder) = LeanTick::new("SPY".parse().unwrap(), day) {
+                let _outcome = decoder.decode(row.as_bytes(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn refused_numbers_are_answered(number in "[-+]?[0-9]{0,40}[.]?[0-9]{0,40}([eE][-+]?[0-9]{0,6})?|NaN|inf") {
+        let row = format!("{HEADER}\nA,{number},{number},4,1,1,{number},{number},{number},{number},3,1,0\n");
+        drain(row.as_bytes(), Format::MassiveCsv, &["A"]);
+        let row = format!(r#"{{"result":{{"A":[[{number},"{number}",{number},"b","l","",{number}]]}}}}"#);
+        drain(row.as_bytes(), Format::KrakenJson, &["A"]);
+        let row = format!("{number},{number},{number},{number},{number},true,true");
+        drain(row.as_bytes(), Format::BinanceTrades, &["A"]);
+    }
+}

@@ -1,0 +1,37 @@
+//! The archive of a live feed: the pages of one hole, as far as one answer may hold.
+
+use super::error::HistoryError;
+use super::fetch::Tally;
+use super::progress::SymbolRange;
+use super::source::HistorySource;
+use barmill_core::port::{Gap, GapError, GapFill, GapSource};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+impl GapSource for HistorySource {
+    fn fetch(&self, gap: Gap) -> BoxFuture<'static, Result<GapFill, GapError>> {
+        let source = self.clone();
+        Box::pin(async move { source.read(&gap).await.map_err(|error| refuse(&gap, error)) })
+    }
+}
+
+impl HistorySource {
+    /// Walks the pages of a hole up to its end, or to the most trades that one answer may hold.
+    async fn read(&self, gap: &Gap) -> Result<GapFill, HistoryError> {
+        let range = SymbolRange { symbol: gap.symbol, from: gap.from, to: gap.to };
+        let mut pages = self.walk(range, &Arc::new(Tally::default()), gap.symbol.index());
+        let mut fill = GapFill::default();
+        while !fill.is_whole && fill.trades.len() < gap.len_max {
+            let leaf = pages.turn().await?;
+            fill.trades.extend(leaf.trades);
+            fill.is_whole = leaf.is_last;
+        }
+        fill.is_whole &= fill.trades.len() <= gap.len_max;
+        fill.trades.truncate(gap.len_max);
+        Ok(fill)
+    }
+}
+
+fn refuse(gap: &Gap, error: HistoryError) -> GapError {
+    GapError { symbol: gap.symbol, from: gap.from, remedy: error.remedy(), source: Box::new(error) }
+}

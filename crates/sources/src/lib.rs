@@ -1,0 +1,8 @@
+//! Where trades come from: recorded files, REST history and live feeds of venues, and simulated venues.
+//!
+//! Owns formats and protocols. Deliberately knows no bars, no stores and no pipeline.
+
+pub mod file;
+pub mod history;
+pub mod live;
+pub mod venue;

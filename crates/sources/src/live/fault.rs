@@ -1,0 +1,98 @@
+//! Why a connection ended, and what that calls for.
+
+use super::event::Refusal;
+use barmill_core::port::Remedy;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite;
+
+/// The end of one connection.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveFault {
+    /// The venue says no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The venue answered the HTTP upgrade with another status.
+    #[error("venue answered the upgrade with HTTP {status}")]
+    Http {
+        /// The status.
+        status: u16,
+    },
+    /// The connection broke, or a frame was too large or none.
+    #[error("connection broke")]
+    Socket(#[source] Box<tungstenite::Error>),
+    /// The venue closed the connection.
+    #[error("venue closed the connection with code {code}: {reason:?}")]
+    Closed {
+        /// The WebSocket close code; 1006 where there was none.
+        code: u16,
+        /// The venue's words.
+        reason: String,
+    },
+    /// A step took too long.
+    #[error("{step} took longer than {} ms", .limit.as_millis())]
+    Timeout {
+        /// What was waited for.
+        step: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// Nothing was received, not even a heartbeat.
+    #[error("nothing was received for {} ms", .limit.as_millis())]
+    Silent {
+        /// The limit.
+        limit: Duration,
+    },
+    /// Frames came, but no trade.
+    #[error("no trade was received for {} ms", .limit.as_millis())]
+    Stalled {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The venue would soon end the connection by itself.
+    #[error("connection reached its age of {} s", .limit.as_secs())]
+    Expired {
+        /// The age.
+        limit: Duration,
+    },
+    /// Closed on purpose, as the consumer is too slow.
+    #[error("connection was closed until the consumer catches up")]
+    Held,
+    /// Closed on purpose, as the feed ends.
+    #[error("feed ends")]
+    Left,
+    /// Closed on purpose, as it is to carry other symbols.
+    #[error("connection is made anew for other symbols")]
+    Changed,
+    /// What reads the connections has ended without a word.
+    #[error("connections are not read any more")]
+    Gone,
+}
+
+impl LiveFault {
+    /// What the fault calls for: [`Remedy::Fatal`] or [`Remedy::Reconnect`].
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            LiveFault::Refused(refusal) => refusal.kind.remedy(),
+            LiveFault::Http { status: 400 | 401 | 403 | 404 | 451 } | LiveFault::Gone => Remedy::Fatal,
+            LiveFault::Http { .. }
+            | LiveFault::Socket(_)
+            | LiveFault::Closed { .. }
+            | LiveFault::Timeout { .. }
+            | LiveFault::Silent { .. }
+            | LiveFault::Stalled { .. }
+            | LiveFault::Expired { .. }
+            | LiveFault::Changed
+            | LiveFault::Left
+            | LiveFault::Held => Remedy::Reconnect,
+        }
+    }
+}
+
+impl From<tungstenite::Error> for LiveFault {
+    fn from(error: tungstenite::Error) -> LiveFault {
+        if let tungstenite::Error::Http(response) = &error {
+            return LiveFault::Http { status: response.status().as_u16() };
+        }
+        LiveFault::Socket(Box::new(error))
+    }
+}

@@ -1,0 +1,359 @@
+//! A look into the state of a barmill that is not running: list, check, export, redeliver.
+//!
+//! Needs the lock of the folder, as the file may have to be repaired before it can be read. It never sets a
+//! damaged file aside and never makes a new one; a file that was set aside is opened by its own name.
+
+use super::db::file_opener;
+use super::fault::{Fault, from_io};
+use super::folder::Folder;
+use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals, decode_dead, decode_timed};
+use super::settings::{OpenCheck, StateSettings};
+use super::store::Store;
+use barmill_core::engine::budget::BudgetUse;
+use barmill_core::model::{Ohlc, Price, Timestamp, WriteItem};
+use barmill_core::port::{Changes, DeadLetter, Position, SpoolStats, StateError};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Faults that a check tells in full; the others are only counted.
+const FAULTS_SHOWN_MAX: usize = 20;
+/// Dead letters moved by one commit.
+const REDELIVER_LEN_MAX: usize = 500;
+
+/// Everything in the state, in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateSummary {
+    /// Spool and dead letters.
+    pub spool: SpoolStats,
+    /// Bars kept for a store that loses what it acked.
+    pub recent: u64,
+    /// The position of every feed, by name.
+    pub checkpoints: Vec<(String, Position)>,
+    /// The commands counted so far.
+    pub budget: Option<BudgetUse>,
+}
+
+/// A table of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateTable {
+    /// What waits for the store.
+    Spool,
+    /// What the store refused.
+    DeadLetters,
+    /// What the store acked in the last hours.
+    Recent,
+}
+
+/// One row of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateRow {
+    /// Its place; grows with time.
+    pub place: u64,
+    /// When it was appended, refused or acked.
+    pub time: Timestamp,
+    /// The item.
+    pub item: WriteItem,
+    /// Why the store refused it; only for dead letters.
+    pub reason: Option<String>,
+}
+
+/// What a check of every value found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StateCheck {
+    /// Rows that are what was written.
+    pub intact: u64,
+    /// Rows that are not, and totals that do not match.
+    pub faults: u64,
+    /// The first faults, each with its table, place and cause.
+    pub shown: Vec<String>,
+}
+
+/// Why a visit of rows ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The output does not take it.
+    #[error("rows cannot be written out")]
+    Output(#[source] io::Error),
+}
+
+/// The state of a barmill that is not running.
+pub struct Inspector {
+    // Closed before the folder is given free.
+    store: Store,
+    _folder: Folder,
+}
+
+impl std::fmt::Debug for Inspector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inspector").field("file", self.store.file()).finish_non_exhaustive()
+    }
+}
+
+impl Inspector {
+    /// Opens the state file of a folder, or another file in it, such as one that was set aside.
+    ///
+    /// The other file is not verified as a whole, so that what is intact in it can be exported; the checksum of
+    /// every value still holds.
+    ///
+    /// # Errors
+    /// [`StateError::Locked`] while a barmill runs on the folder, [`StateError::Io`] when there is no such file,
+    /// [`StateError::Corrupt`] when nothing of it can be read.
+    pub fn open(settings: &StateSettings, file: Option<&Path>) -> Result<Inspector, StateError> {
+        let folder = Folder::lock(&settings.folder)?;
+        let file = file.map_or_else(|| folder.file(), Path::to_owned);
+        let len = std::fs::metadata(&file).map_err(|source| from_io(&file, source))?.len();
+        if len == 0 {
+            return Err(from_io(&file, io::ErrorKind::UnexpectedEof.into()));
+        }
+        let check = if file == folder.file() { settings.check } else { OpenCheck::Never };
+        let opener = file_opener(&file, &StateSettings { check, ..settings.clone() });
+        let store = Store::open(file, opener, settings.bounds)?;
+        Ok(Inspector { store, _folder: folder })
+    }
+
+    /// Counts what is there.
+    ///
+    /// # Errors
+    /// [`StateError::Corrupt`] names what cannot be read.
+    pub fn summary(&mut self) -> Result<StateSummary, StateError> {
+        let spool = self.store.spool_stats()?;
+        let recent = self.store.held().recent.items;
+        self.store.read(|snapshot| {
+            Ok(StateSummary {
+                spool,
+                recent,
+                checkpoints: snapshot.checkpoints()?,
+                budget: snapshot.budget()?,
+            })
+        })
+    }
+
+    /// Calls `visit` with every row of a table in order; a damaged row is its fault as text.
+    ///
+    /// # Errors
+    /// [`ExportError::Output`] when `visit` ends it, [`ExportError::State`] when the table cannot be read.
+    pub fn visit(
+        &mut self,
+        table: StateTable,
+        mut visit: impl FnMut(u64, Result<StateRow, String>) -> io::Result<()>,
+    ) -> Result<(), ExportError> {
+        let mut output = Ok(());
+        self.store.read(|snapshot| {
+            let mut tell = |place: u64, row: Result<StateRow, RowError>| {
+                output = visit(place, row.map_err(|error| error.to_string()));
+                output.is_ok()
+            };
+            match table {
+                StateTable::Spool => snapshot.visit(SPOOL, decode_timed, |place, row| {
+                    tell(place, row.map(|row| StateRow::plain(place, row)))
+                }),
+                StateTable::Recent => snapshot.visit(RECENT, decode_timed, |place, row| {
+                    tell(place, row.map(|row| StateRow::plain(place, row)))
+                }),
+                StateTable::DeadLetters => snapshot.visit(DEAD, decode_dead, |place, row| {
+                    tell(place, row.map(|letter| StateRow::dead(place, letter)))
+                }),
+            }
+        })?;
+        output.map_err(ExportError::Output)
+    }
+
+    /// Verifies the checksum and the form of every value, and the totals beside the tables.
+    ///
+    /// # Errors
+    /// [`StateError`] when a table cannot be read at all; damaged values are told in the answer.
+    pub fn check(&mut self) -> Result<StateCheck, StateError> {
+        let mut check = StateCheck::default();
+        let held = self.store.held();
+        for (table, held) in [
+            (StateTable::Spool, held.spool),
+            (StateTable::DeadLetters, held.dead),
+            (StateTable::Recent, held.recent),
+        ] {
+            self.check_table(table, held, &mut check)?;
+        }
+        let named = self.store.read(|snapshot| Ok((snapshot.checkpoints(), snapshot.budget())))?;
+        check.tell_named(named.0.map(|checkpoints| checkpoints.len()), self.store.file());
+        check.tell_named(named.1.map(|budget| usize::from(budget.is_some())), self.store.file());
+        Ok(check)
+    }
+
+    fn check_table(
+        &mut self,
+        table: StateTable,
+        held: Totals,
+        check: &mut StateCheck,
+    ) -> Result<(), StateError> {
+        let name = table.as_str();
+        let mut rows = 0;
+        let visited = self.visit(table, |place, row| {
+            rows += 1;
+            match row {
+                Ok(_) => check.intact += 1,
+                Err(fault) => check.tell(format!("{name} place {place}: {fault}")),
+            }
+            Ok(())
+        });
+        match visited {
+            Ok(()) | Err(ExportError::Output(_)) => {}
+            Err(ExportError::State(error)) => return Err(error),
+        }
+        if rows != held.items {
+            check.tell(format!("{name}: {rows} rows where {} were counted", held.items));
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of a table as JSON lines; a damaged row becomes a line with its place and fault.
+    ///
+    /// Returns the rows written, damaged ones left out.
+    ///
+    /// # Errors
+    /// As for [`Inspector::visit`].
+    pub fn export(&mut self, table: StateTable, out: &mut dyn Write) -> Result<u64, ExportError> {
+        let mut count = 0;
+        self.visit(table, |place, row| {
+            count += u64::from(row.is_ok());
+            writeln!(out, "{}", line_of(table, place, row))
+        })?;
+        Ok(count)
+    }
+
+    /// The first rows of a table, at most `len_max`, as [`Inspector::export`] writes them.
+    ///
+    /// # Errors
+    /// [`StateError`] when the table cannot be read at all.
+    pub fn first(&mut self, table: StateTable, len_max: usize) -> Result<Vec<serde_json::Value>, StateError> {
+        let mut lines = Vec::new();
+        let visited = self.visit(table, |place, row| {
+            if lines.len() == len_max {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            lines.push(line_of(table, place, row));
+            Ok(())
+        });
+        match visited {
+            Ok(()) | Err(ExportError::Output(_)) => Ok(lines),
+            Err(ExportError::State(error)) => Err(error),
+        }
+    }
+
+    /// Moves the dead letters to the end of the spool, in order, so that the next run sends them again.
+    ///
+    /// A bar that was refused and since written in a newer revision is written again in its old one, unless the
+    /// guard of the writer forbids it. Returns the items moved.
+    ///
+    /// # Errors
+    /// [`StateError::Full`] when the spool has no room for them; those moved before stay moved.
+    pub fn redeliver(&mut self, now: Timestamp) -> Result<u64, StateError> {
+        let mut moved = 0;
+        loop {
+            let letters = self.store.read(|snapshot| snapshot.dead(0, REDELIVER_LEN_MAX))?;
+            let Some((last, _)) = letters.last() else { return Ok(moved) };
+            let dead_letters_remove = Some(*last);
+            let spool_append: Vec<WriteItem> = letters.into_iter().map(|(_, letter)| letter.item).collect();
+            let len = u64::try_from(spool_append.len()).unwrap_or(u64::MAX);
+            let changes = Changes { now, spool_append, dead_letters_remove, ..Changes::default() };
+            for result in self.store.commit(&[changes]) {
+                result?;
+            }
+            moved += len;
+        }
+    }
+}
+
+impl StateRow {
+    fn plain(place: u64, row: Timed) -> StateRow {
+        StateRow { place, time: row.time, item: row.item, reason: None }
+    }
+
+    fn dead(place: u64, letter: DeadLetter) -> StateRow {
+        StateRow { place, time: letter.time, item: letter.item, reason: Some(letter.reason) }
+    }
+}
+
+impl StateTable {
+    /// The table's name in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StateTable::Spool => "spool",
+            StateTable::DeadLetters => "dead_letters",
+            StateTable::Recent => "recent",
+        }
+    }
+}
+
+impl StateCheck {
+    fn tell(&mut self, fault: String) {
+        self.faults += 1;
+        if self.shown.len() < FAULTS_SHOWN_MAX {
+            self.shown.push(fault);
+        }
+    }
+
+    fn tell_named(&mut self, rows: Result<usize, Fault>, file: &Path) {
+        match rows {
+            Ok(rows) => self.intact += u64::try_from(rows).unwrap_or(u64::MAX),
+            Err(fault) => self.tell(fault.at(file).to_string()),
+        }
+    }
+}
+
+/// One row as JSON, or its fault.
+fn line_of(table: StateTable, place: u64, row: Result<StateRow, String>) -> serde_json::Value {
+    match row {
+        Ok(row) => json_of(table, &row),
+        Err(fault) => serde_json::json!({ "table": table.as_str(), "place": place, "fault": fault }),
+    }
+}
+
+/// One row as JSON: numbers that must be exact are text.
+fn json_of(table: StateTable, row: &StateRow) -> serde_json::Value {
+    let mut line = match &row.item {
+        WriteItem::Bar(update) => {
+            let bar = &update.bar;
+            let price = |of: fn(Ohlc) -> Price| bar.prices.map(|p| of(p).to_string());
+            serde_json::json!({
+                "kind": "bar",
+                "symbol": bar.symbol.as_str(),
+                "spec": bar.spec.to_string(),
+                "start": bar.start.to_string(),
+                "end": bar.end.to_string(),
+                "open": price(|prices| prices.open),
+                "high": price(|prices| prices.high),
+                "low": price(|prices| prices.low),
+                "close": price(|prices| prices.close),
+                "volume": bar.volume.to_string(),
+                "vwap": bar.vwap().map(|vwap| vwap.to_string()),
+                "trades": bar.trades,
+                "state": update.state.as_str(),
+                "revision": update.revision,
+            })
+        }
+        WriteItem::Manifest(manifest) => serde_json::json!({
+            "kind": "manifest",
+            "symbol": manifest.symbol.as_str(),
+            "spec": manifest.spec.to_string(),
+            "date": manifest.date.to_string(),
+            "zone": manifest.zone,
+            "from": manifest.from.to_string(),
+            "to": manifest.to.to_string(),
+            "complete": manifest.complete,
+            "gapless": manifest.gapless,
+            "bars": manifest.bars,
+            "trades": manifest.trades,
+            "revision": manifest.revision,
+            "origin": manifest.origin.as_ref().map(ToString::to_string),
+        }),
+    };
+    line["table"] = table.as_str().into();
+    line["place"] = row.place.into();
+    line["time"] = row.time.to_string().into();
+    if let Some(reason) = &row.reason {
+        line["reason"] = reason.as_str().into();
+    }
+    line
+}

@@ -1,0 +1,206 @@
+//! The state file behind its transactions: one thread calls it, every call is one transaction.
+//!
+//! Owns the open database and what a fault does to it. After a full disk the file is opened again by the next
+//! call, as redb asks for. After any other fault of the disk nothing more is tried: a second fsync can succeed
+//! although the first one lost pages. A damaged file answers its damage until it is set aside.
+
+use super::fault::{Fault, corrupt, engine};
+use super::reads::{Snapshot, read_held};
+use super::session::{Held, Session};
+use super::settings::Bounds;
+use barmill_core::port::{Changes, Committed, SpoolStats, StateError};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+/// Bytes of a file that is worth compacting.
+const COMPACT_LEN_MIN: u64 = 64 << 20;
+
+/// Opens or makes the database; the argument asks for the check of the whole file.
+pub(super) type Opener = Box<dyn Fn(bool) -> Result<Database, DatabaseError> + Send>;
+
+/// The state file.
+pub(super) struct Store {
+    file: PathBuf,
+    opener: Opener,
+    bounds: Bounds,
+    database: Option<Database>,
+    held: Held,
+    /// The fault after which the file is not touched again.
+    broken: Option<StateError>,
+}
+
+impl Store {
+    /// Opens the file with the check of all of it, if the settings ask for one, and makes its tables.
+    pub(super) fn open(file: PathBuf, opener: Opener, bounds: Bounds) -> Result<Store, StateError> {
+        let mut store = Store { file, opener, bounds, database: None, held: Held::default(), broken: None };
+        store.reopen(true)?;
+        Ok(store)
+    }
+
+    /// Applies the changes of several callers in one transaction; each is refused alone or fails with all.
+    pub(super) fn commit(&mut self, group: &[Changes]) -> Vec<Result<Committed, StateError>> {
+        let (held, bounds) = (self.held, self.bounds);
+        match self.guarded(|database| commit(database, held, bounds, group)) {
+            Ok((results, held)) => {
+                self.held = held;
+                results.into_iter().map(|result| result.map_err(|fault| fault.at(&self.file))).collect()
+            }
+            Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    /// Reads what is committed.
+    pub(super) fn read<T>(
+        &mut self,
+        work: impl FnOnce(&Snapshot) -> Result<T, Fault>,
+    ) -> Result<T, StateError> {
+        self.guarded(|database| work(&Snapshot::new(database.begin_read().map_err(engine)?)))
+    }
+
+    /// What waits in the spool.
+    pub(super) fn spool_stats(&mut self) -> Result<SpoolStats, StateError> {
+        let oldest = self.read(Snapshot::spool_oldest)?;
+        let Held { spool, dead, .. } = self.held;
+        Ok(SpoolStats {
+            items: spool.items,
+            bytes: spool.bytes,
+            oldest,
+            dead_letters: dead.items,
+            dead_bytes: dead.bytes,
+        })
+    }
+
+    /// What the tables of places hold.
+    pub(super) fn held(&self) -> Held {
+        self.held
+    }
+
+    /// The file's name in errors.
+    pub(super) fn file(&self) -> &PathBuf {
+        &self.file
+    }
+
+    /// Gives the space of drained items back, if most of the file is such space.
+    pub(super) fn compact(&mut self, file_len: u64) -> Result<(), StateError> {
+        let Held { spool, dead, recent } = self.held;
+        if !is_mostly_free(file_len, spool.bytes + dead.bytes + recent.bytes) {
+            return Ok(());
+        }
+        let Some(database) = &mut self.database else { return Ok(()) };
+        match catch_unwind(AssertUnwindSafe(|| database.compact())) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.fail(engine(error).at(&self.file))),
+            Err(_) => Err(self.fail(self.panicked())),
+        }
+    }
+
+    /// Closes the file, lets `rename` set it aside, and goes on with an empty one.
+    pub(super) fn replace(
+        &mut self,
+        rename: impl FnOnce() -> Result<PathBuf, StateError>,
+    ) -> Result<PathBuf, StateError> {
+        self.close();
+        let aside = rename()?;
+        self.broken = None;
+        self.reopen(false)?;
+        Ok(aside)
+    }
+
+    /// Closes the file.
+    pub(super) fn close(&mut self) {
+        let database = self.database.take();
+        // A damaged file may panic once more as it is closed.
+        let _closed = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+
+    fn guarded<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T, StateError> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        if self.database.is_none() {
+            self.reopen(false)?;
+        }
+        let Some(database) = &self.database else { return Err(StateError::Closed) };
+        match catch_unwind(AssertUnwindSafe(|| work(database))) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Fault::Row { place, source })) => Err(Fault::Row { place, source }.at(&self.file)),
+            Ok(Err(fault)) => Err(self.fail(fault.at(&self.file))),
+            Err(_) => Err(self.fail(self.panicked())),
+        }
+    }
+
+    fn reopen(&mut self, check: bool) -> Result<(), StateError> {
+        match catch_unwind(AssertUnwindSafe(|| open(&self.opener, check, self.bounds))) {
+            Ok(Ok((database, held))) => {
+                self.database = Some(database);
+                self.held = held;
+                Ok(())
+            }
+            Ok(Err(fault)) => Err(self.fail(fault.at(&self.file))),
+            Err(_) => Err(self.fail(self.panicked())),
+        }
+    }
+
+    /// redb panics on some damaged files.
+    fn panicked(&self) -> StateError {
+        corrupt(&self.file, "the engine panicked on it".to_owned())
+    }
+
+    fn fail(&mut self, error: StateError) -> StateError {
+        self.close();
+        match &error {
+            StateError::DiskFull { .. } | StateError::Full { .. } | StateError::Closed => {}
+            StateError::Corrupt { .. }
+            | StateError::Io { .. }
+            | StateError::Locked { .. }
+            | StateError::Version { .. } => self.broken = Some(error.clone()),
+        }
+        error
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Rows take up to twice their bytes, so a file of eight times as many is mostly free; a small one is let be.
+fn is_mostly_free(file_len: u64, held_bytes: u64) -> bool {
+    COMPACT_LEN_MIN < file_len && held_bytes.saturating_mul(8) < file_len
+}
+
+fn open(opener: &Opener, check: bool, bounds: Bounds) -> Result<(Database, Held), Fault> {
+    let database = opener(check).map_err(engine)?;
+    let held = match read_held(&database)? {
+        Some(held) => held,
+        None => commit(&database, Held::default(), bounds, &[])?.1,
+    };
+    Ok((database, held))
+}
+
+type Results = Vec<Result<Committed, Fault>>;
+
+fn commit(
+    database: &Database,
+    held: Held,
+    bounds: Bounds,
+    group: &[Changes],
+) -> Result<(Results, Held), Fault> {
+    let mut transaction = database.begin_write().map_err(engine)?;
+    transaction.set_durability(Durability::Immediate).map_err(engine)?;
+    transaction.set_quick_repair(true);
+    let mut session = Session::open(&transaction, held, bounds)?;
+    let mut results = Vec::with_capacity(group.len());
+    for changes in group {
+        match session.apply(changes) {
+            Ok(committed) => results.push(Ok(committed)),
+            Err(fault @ Fault::Full { .. }) => results.push(Err(fault)),
+            Err(fault) => return Err(fault),
+        }
+    }
+    let held = session.finish()?;
+    transaction.commit().map_err(engine)?;
+    Ok((results, held))
+}

@@ -1,0 +1,100 @@
+//! What batches cost at a server, told without one: the commands it bills, and the bytes of the request.
+//!
+//! Makes the same commands as the sinks do, and sends none. Deliberately knows no price.
+
+use super::batch::{count_commands, encode};
+use super::close;
+use super::counters::resp_len;
+use super::days::Days;
+use super::fence::{Fence, Guard, RENEWAL_COMMANDS};
+use super::view::View;
+use super::weight::Scales;
+use super::{plain, rest};
+use barmill_core::model::Timestamp;
+use barmill_core::port::{Cost, WriteItem};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The wire form of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireForm {
+    /// Redis' own protocol.
+    Resp,
+    /// The bodies of Upstash REST.
+    Rest,
+}
+
+/// Tells what batches of one view would cost.
+#[derive(Debug)]
+pub struct Meter {
+    view: Arc<View>,
+    scales: Scales,
+    fence: Option<Fence>,
+    form: WireForm,
+    idle_max: Option<Duration>,
+}
+
+impl Meter {
+    /// Measures writes through `view`; `idle_max` is after how long a RESP connection without a write is asked for a
+    /// sign of life.
+    pub fn new(view: Arc<View>, guard: Guard, form: WireForm, idle_max: Option<Duration>) -> Meter {
+        let fence = guard.fence(&view.settings().namespace);
+        let scales = Scales::new(Arc::clone(&view));
+        Meter { view, scales, fence, form, idle_max: idle_max.filter(|_| form == WireForm::Resp) }
+    }
+
+    /// Requests and commands of a batch.
+    pub fn cost(&self, items: &[WriteItem]) -> Cost {
+        cost(&self.view, items, self.fence.is_some())
+    }
+
+    /// Bytes that an item adds to a request at most, by which batches are closed.
+    pub fn weight(&self, item: &WriteItem) -> usize {
+        self.scales.weigh(item)
+    }
+
+    /// Whether a batch may end with manifests behind its bars.
+    pub fn joins_manifests(&self) -> bool {
+        close::joins(&self.view, self.fence.is_some())
+    }
+
+    /// Bytes of the body of a batch's request.
+    pub fn bytes(&self, items: &[WriteItem]) -> usize {
+        let is_guarded = self.fence.is_some();
+        let batch = encode(&self.view, items, Timestamp::EPOCH, is_guarded);
+        let commands = if let Some(fence) = &self.fence {
+            vec![fence.call_of(u64::MAX, false, &self.view, &batch).take_command()]
+        } else {
+            let plan = plain::plan(&self.view, batch);
+            let call = close::manifests(items).and_then(|first| close::call(&plan, first));
+            call.map_or(plan.commands, |call| vec![call])
+        };
+        match self.form {
+            WireForm::Resp => resp_len(&commands),
+            // Keys and values are made of texts, so the body is never refused.
+            WireForm::Rest => rest::encode(&commands).map_or(0, |body| body.len()),
+        }
+    }
+
+    /// After how long without a write a sign of life is sent, and its commands.
+    pub fn beat(&self) -> Option<(Duration, u32)> {
+        let renewal = self.fence.as_ref().map(Fence::renewal);
+        let interval = [renewal, self.idle_max].into_iter().flatten().min()?;
+        Some((interval, beat_commands(self.fence.is_some())))
+    }
+}
+
+/// Requests and commands of the items.
+pub(super) fn cost(view: &View, items: &[WriteItem], is_guarded: bool) -> Cost {
+    let days = if is_guarded { None } else { Days::of(view, items) };
+    let script = usize::from(!is_guarded && close::manifests(items).is_some());
+    let plainly = || count_commands(view, items, is_guarded);
+    let commands = script + days.map_or_else(plainly, |days| days.command_count());
+    let commands = u32::try_from(commands).unwrap_or(u32::MAX);
+    Cost { requests: u32::from(commands > 0), commands }
+}
+
+/// Commands of one sign of life.
+pub(super) const fn beat_commands(is_guarded: bool) -> u32 {
+    if is_guarded { RENEWAL_COMMANDS } else { 1 }
+}

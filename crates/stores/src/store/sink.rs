@@ -1,0 +1,210 @@
+//! The sink that writes bars through a view into any key store.
+
+use super::audit;
+use super::batch;
+use super::close;
+use super::command::Command;
+use super::days::{self, Days};
+use super::fence::{Fence, Guard};
+use super::key_store::{KeyStore, failed};
+use super::meter;
+use super::plain;
+use super::script;
+use super::view::View;
+use super::weight::Scales;
+use barmill_core::model::BarUpdate;
+use barmill_core::port::{BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
+use futures::future::BoxFuture;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Writes bars and manifests as a [`View`] lays them out.
+#[derive(Clone)]
+pub struct ViewSink {
+    store: Arc<dyn KeyStore>,
+    view: Arc<View>,
+    clock: Arc<dyn Clock>,
+    fence: Option<Arc<Fence>>,
+    scales: Scales,
+}
+
+impl ViewSink {
+    /// Joins a store and a view; the clock stamps `updated_at` of manifests.
+    pub fn new(store: Arc<dyn KeyStore>, view: Arc<View>, clock: Arc<dyn Clock>) -> ViewSink {
+        ViewSink { store, scales: Scales::new(Arc::clone(&view)), view, clock, fence: None }
+    }
+
+    /// Keeps a second writer of the view's namespace out, in a store that runs scripts.
+    #[must_use]
+    pub fn guarded(self, guard: Guard) -> ViewSink {
+        let fence = guard.fence(&self.view.settings().namespace);
+        ViewSink { fence: fence.map(Arc::new), ..self }
+    }
+
+    async fn write_plain(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
+        if let Some(days) = Days::of(&self.view, items) {
+            let results = self.store.run_days(&days).await?;
+            assert!(results.len() == days.command_count(), "a key store answers every command");
+            return Ok(days.fates(&results));
+        }
+        let plan = days::plan(&self.view, items, self.clock.now());
+        if let Some(first) = close::manifests(items).filter(|_| self.store.runs_scripts())
+            && let Some(call) = close::call(&plan, first)
+        {
+            return self.write_closing(items.split_at(first), &plan, call).await;
+        }
+        self.write_plan(&plan).await
+    }
+
+    /// Writes bars and the manifests behind them by one script.
+    async fn write_closing(
+        &self,
+        (bars, manifests): (&[WriteItem], &[WriteItem]),
+        plan: &plain::Plan,
+        call: Command,
+    ) -> Result<Vec<ItemResult>, SinkError> {
+        let answer = self.store.run(&[call]).await?.pop();
+        let answer = answer.unwrap_or_else(|| Err(close::unwritten()));
+        match close::results(answer, plan.commands.len()) {
+            Ok(results) => Ok(plan.carriers.iter().map(|carriers| plain::fate(&results, carriers)).collect()),
+            // Another attempt has the script again, if there is one.
+            Err(error) if !matches!(error.remedy, Remedy::Refuse | Remedy::Fatal) => {
+                Ok(vec![Err(error); plan.carriers.len()])
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the last bars and their manifests go one after the other");
+                let mut fates = self.write_plan(&days::plan(&self.view, bars, self.clock.now())).await?;
+                fates.extend(manifests.iter().map(|_| Err(close::unwritten())));
+                Ok(fates)
+            }
+        }
+    }
+
+    async fn write_plan(&self, plan: &plain::Plan) -> Result<Vec<ItemResult>, SinkError> {
+        if plan.commands.is_empty() {
+            return Ok(vec![Ok(()); plan.carriers.len()]);
+        }
+        let results = script::run(self.store.as_ref(), &plan.commands).await?;
+        assert!(results.len() == plan.commands.len(), "a key store answers every command");
+        Ok(plan.carriers.iter().map(|carriers| plain::fate(&results, carriers)).collect())
+    }
+
+    async fn write_guarded(&self, fence: &Fence, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
+        let mut results = Vec::with_capacity(items.len());
+        // The next part is the last one. A script that is refused as a whole, for its size, is halved.
+        let mut waiting = vec![items];
+        while let Some(part) = waiting.pop() {
+            let batch = batch::encode(&self.view, part, self.clock.now(), true);
+            let (result, call) =
+                fence.send(self.store.as_ref(), self.clock.as_ref(), &self.view, &batch).await?;
+            if part.len() > 1 && matches!(&result, Err(error) if error.remedy == Remedy::Refuse) {
+                let (first, second) = part.split_at(part.len() / 2);
+                waiting.extend([second, first]);
+                continue;
+            }
+            results.extend(batch.homes.iter().map(|home| call.fate(&result, *home)));
+        }
+        Ok(results)
+    }
+}
+
+impl fmt::Debug for ViewSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ViewSink")
+            .field("store", &self.store.name())
+            .field("view", &self.view)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BarSink for ViewSink {
+    fn name(&self) -> &str {
+        self.store.name()
+    }
+
+    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+        Box::pin(async move {
+            if items.is_empty() {
+                return Ok(Vec::new());
+            }
+            match &self.fence {
+                Some(fence) => self.write_guarded(fence, items).await,
+                None => self.write_plain(items).await,
+            }
+        })
+    }
+
+    fn cost(&self, items: &[WriteItem]) -> Cost {
+        meter::cost(&self.view, items, self.fence.is_some())
+    }
+
+    fn joins_manifests(&self) -> bool {
+        close::joins(&self.view, self.fence.is_some()) && self.store.runs_scripts()
+    }
+
+    fn weight(&self, item: &WriteItem) -> usize {
+        self.scales.weigh(item)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            for result in self.store.run(&[Command::Ping]).await? {
+                result.map_err(|error| failed(format!("PING {}", self.name()), error.remedy, error))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn lacking<'a>(
+        &'a self,
+        updates: &'a [BarUpdate],
+    ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
+        Box::pin(audit::lacking(&self.store, &self.view, &self.clock, updates))
+    }
+
+    fn reconnect(&self) -> BoxFuture<'_, ()> {
+        self.store.reconnect()
+    }
+
+    fn open(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            match &self.fence {
+                Some(fence) => fence.number(self.store.as_ref(), self.clock.as_ref()).await.map(drop),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn beat_interval(&self) -> Option<Duration> {
+        let renewal = self.fence.as_ref().map(|fence| fence.renewal());
+        [renewal, self.store.idle_max()].into_iter().flatten().min()
+    }
+
+    fn beat_cost(&self) -> Cost {
+        Cost { requests: 1, commands: meter::beat_commands(self.fence.is_some()) }
+    }
+
+    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            let has_asked = match &self.fence {
+                Some(fence) => fence.renew(self.store.as_ref(), self.clock.as_ref()).await?,
+                None => false,
+            };
+            if has_asked || self.store.idle_max().is_none() { Ok(()) } else { self.ping().await }
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            if let Some(fence) = &self.fence {
+                fence.release(self.store.as_ref()).await;
+            }
+            self.store.close().await
+        })
+    }
+
+    fn stats(&self) -> SinkStats {
+        self.store.stats()
+    }
+}
