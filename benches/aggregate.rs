@@ -22,8 +22,9 @@ fn main() {
 
 fn tape(symbol_count: u32) -> Vec<Trade> {
     let mut random = fastrand::Rng::with_seed(7);
-    let symbols: Vec<Symbol> =
-        (0..symbol_count).filter_map(|number| Symbol::intern(format!("S{number}").as_bytes()).ok()).collect();
+    let symbols: Vec<Symbol> = (0..symbol_count)
+        .filter_map(|number| Symbol::intern(format!("S{number}").as_bytes()).ok())
+        .collect();
     let mut weights = Vec::new();
     let mut sum = 0.0;
     for rank in 1..=symbol_count {
@@ -34,14 +35,17 @@ fn tape(symbol_count: u32) -> Vec<Trade> {
     times.sort_unstable();
     let trades = times.into_iter().zip(0u64..).map(|(time, sequence)| {
         let draw = random.f64() * sum;
-        let rank = weights.partition_point(|weight| *weight < draw).min(symbols.len() - 1);
+        let rank = weights
+            .partition_point(|weight| *weight < draw)
+            .min(symbols.len() - 1);
         Trade {
             symbol: symbols[rank],
             time: Timestamp::from_nanos(time).unwrap_or_default(),
             sequence,
             id: TradeId::from_number(random.u64(0..1 << 62)),
             price: Price::from_raw(100_000_000_000 + random.u64(0..500) * 10_000_000),
-            size: Size::from_raw(u128::from(random.u64(1..500)) * 10_000_000_000).unwrap_or_default(),
+            size: Size::from_raw(u128::from(random.u64(1..500)) * 10_000_000_000)
+                .unwrap_or_default(),
             conditions: Conditions::from_bits(if random.u8(0..4) == 0 { 1 << 37 } else { 0 }),
             venue: random.u16(1..16),
             correction: 0,
@@ -60,26 +64,35 @@ fn by_ticker(mut trades: Vec<Trade>) -> Vec<Trade> {
 fn settings(specs: &[&str]) -> AggregatorSettings {
     let rules = Rules::by_name("massive-minute").unwrap_or(Rules::all());
     let specs = specs.iter().filter_map(|spec| spec.parse().ok()).collect();
-    AggregatorSettings { rules, ..AggregatorSettings::new(specs) }
+    AggregatorSettings {
+        rules,
+        ..AggregatorSettings::new(specs)
+    }
 }
 
 fn revisable(specs: &[&str]) -> AggregatorSettings {
-    AggregatorSettings { lateness_ns: 5 * SECOND, revise_within_ns: 900 * SECOND, ..settings(specs) }
+    AggregatorSettings {
+        lateness_ns: 5 * SECOND,
+        revise_within_ns: 900 * SECOND,
+        ..settings(specs)
+    }
 }
 
 fn engine(bencher: Bencher, trades: &[Trade], settings: &AggregatorSettings) {
-    bencher.counter(divan::counter::ItemsCount::new(trades.len())).bench(|| {
-        let mut aggregator = Aggregator::new(settings.clone());
-        let mut out: Vec<BarUpdate> = Vec::new();
-        let mut bars = 0;
-        for batch in trades.chunks(BATCH_LEN) {
-            aggregator.push(black_box(batch), &mut out);
-            bars += out.len();
-            out.clear();
-        }
-        aggregator.finish(&mut out);
-        black_box(bars + out.len())
-    });
+    bencher
+        .counter(divan::counter::ItemsCount::new(trades.len()))
+        .bench(|| {
+            let mut aggregator = Aggregator::new(settings.clone());
+            let mut out: Vec<BarUpdate> = Vec::new();
+            let mut bars = 0;
+            for batch in trades.chunks(BATCH_LEN) {
+                aggregator.push(black_box(batch), &mut out);
+                bars += out.len();
+                out.clear();
+            }
+            aggregator.finish(&mut out);
+            black_box(bars + out.len())
+        });
 }
 
 #[divan::bench(sample_count = 5, sample_size = 1)]
@@ -114,26 +127,31 @@ fn symbols_1(bencher: Bencher) {
 
 /// Every trade kept, duplicates by a set, windows by a map, sorted and added up at the end.
 fn plain(bencher: Bencher, trades: &[Trade]) {
-    bencher.counter(divan::counter::ItemsCount::new(trades.len())).bench(|| {
-        let mut known = HashSet::new();
-        let mut groups: BTreeMap<(usize, i64), Vec<&Trade>> = BTreeMap::new();
-        for trade in black_box(trades) {
-            if known.insert((trade.symbol.index(), trade.venue, trade.id)) {
-                let minute = trade.time.as_nanos() / (60 * SECOND);
-                groups.entry((trade.symbol.index(), minute)).or_default().push(trade);
+    bencher
+        .counter(divan::counter::ItemsCount::new(trades.len()))
+        .bench(|| {
+            let mut known = HashSet::new();
+            let mut groups: BTreeMap<(usize, i64), Vec<&Trade>> = BTreeMap::new();
+            for trade in black_box(trades) {
+                if known.insert((trade.symbol.index(), trade.venue, trade.id)) {
+                    let minute = trade.time.as_nanos() / (60 * SECOND);
+                    groups
+                        .entry((trade.symbol.index(), minute))
+                        .or_default()
+                        .push(trade);
+                }
             }
-        }
-        let mut bars = Vec::new();
-        for group in groups.values_mut() {
-            group.sort_by_key(|trade| trade.key());
-            let mut fold = Fold::EMPTY;
-            for trade in group {
-                fold.add(trade, Eligible::ALL);
+            let mut bars = Vec::new();
+            for group in groups.values_mut() {
+                group.sort_by_key(|trade| trade.key());
+                let mut fold = Fold::EMPTY;
+                for trade in group {
+                    fold.add(trade, Eligible::ALL);
+                }
+                bars.push(fold);
             }
-            bars.push(fold);
-        }
-        black_box(bars.len())
-    });
+            black_box(bars.len())
+        });
 }
 
 #[divan::bench(sample_count = 3, sample_size = 1)]

@@ -97,14 +97,20 @@ fn kraken(bencher: Bencher<'_, '_>) {
 /// Trades among book updates, as a combined stream brings them; the time is that of all frames.
 #[divan::bench]
 fn binance_recorded(bencher: Bencher<'_, '_>) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/binance_ws/spot_btcusdt_20240808.gz");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/data/binance_ws/spot_btcusdt_20240808.gz"
+    );
     let mut text = String::new();
     let read = std::fs::File::open(path)
         .and_then(|file| flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text));
     if read.is_err() {
         eprintln!("skipped: {path} is not there");
     }
-    let frames: Vec<String> =
-        text.lines().filter_map(|line| line.split_once(' ')).map(|(_, frame)| frame.to_owned()).collect();
+    let frames: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(_, frame)| frame.to_owned())
+        .collect();
     run(bencher, &Decoder::binance(), &frames);
 }

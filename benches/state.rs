@@ -2,7 +2,10 @@
 //!
 //! `cargo bench --bench state`; the folder is the system's temporary one, so `TMPDIR` chooses the disk.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to report")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run has nothing to report"
+)]
 
 use barmill::adapter::state::{Bounds, StateDb, StateSettings};
 use barmill::port::{Changes, SpoolRange, StateStore, WriteItem};
@@ -18,7 +21,8 @@ use tokio::runtime::{Builder, Runtime};
 const BATCH: u64 = 500;
 const BATCHES: u64 = 20;
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().build().unwrap());
 
 fn main() {
     divan::main();
@@ -35,7 +39,12 @@ fn update(number: u64) -> BarUpdate {
         spec: BarSpec::MINUTE,
         start,
         end: start.saturating_add(60_000_000_000),
-        prices: Some(Ohlc { open: price, high: price, low: price, close: price }),
+        prices: Some(Ohlc {
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+        }),
         volume,
         notional: Notional::from_raw(0, 1 << 90),
         notional_volume: volume,
@@ -46,11 +55,18 @@ fn update(number: u64) -> BarUpdate {
         last_sequence: 2,
         flags: BarFlags::default(),
     };
-    BarUpdate { bar, state: BarState::Final, revision: 0, trades_added: number }
+    BarUpdate {
+        bar,
+        state: BarState::Final,
+        revision: 0,
+        trades_added: number,
+    }
 }
 
 fn batches() -> Vec<Vec<BarUpdate>> {
-    (0..BATCHES).map(|batch| (batch * BATCH..(batch + 1) * BATCH).map(update).collect()).collect()
+    (0..BATCHES)
+        .map(|batch| (batch * BATCH..(batch + 1) * BATCH).map(update).collect())
+        .collect()
 }
 
 fn empty() -> (TempDir, StateDb) {
@@ -62,7 +78,10 @@ fn empty() -> (TempDir, StateDb) {
 fn append(state: &StateDb) {
     for batch in batches() {
         let spool_append = batch.into_iter().map(WriteItem::Bar).collect();
-        let committed = RUNTIME.block_on(state.commit(Changes { spool_append, ..Changes::default() }));
+        let committed = RUNTIME.block_on(state.commit(Changes {
+            spool_append,
+            ..Changes::default()
+        }));
         divan::black_box(committed).unwrap();
     }
 }
@@ -82,31 +101,51 @@ fn spool_drain_500(bencher: Bencher<'_, '_>) {
         append(&state);
         (folder, state)
     };
-    bencher.counter(ItemsCount::new(BATCH * BATCHES)).with_inputs(filled).bench_refs(|(_folder, state)| {
-        let mut from = 0;
-        loop {
-            let items = RUNTIME.block_on(state.spool_read(from, 500)).unwrap();
-            let (Some((first, _)), Some((last, _))) = (items.first(), items.last()) else { break };
-            let spool_remove = vec![SpoolRange { first: *first, last: *last }];
-            from = *last + 1;
-            let removed = RUNTIME.block_on(state.commit(Changes { spool_remove, ..Changes::default() }));
-            divan::black_box(removed).unwrap();
-        }
-    });
+    bencher
+        .counter(ItemsCount::new(BATCH * BATCHES))
+        .with_inputs(filled)
+        .bench_refs(|(_folder, state)| {
+            let mut from = 0;
+            loop {
+                let items = RUNTIME.block_on(state.spool_read(from, 500)).unwrap();
+                let (Some((first, _)), Some((last, _))) = (items.first(), items.last()) else {
+                    break;
+                };
+                let spool_remove = vec![SpoolRange {
+                    first: *first,
+                    last: *last,
+                }];
+                from = *last + 1;
+                let removed = RUNTIME.block_on(state.commit(Changes {
+                    spool_remove,
+                    ..Changes::default()
+                }));
+                divan::black_box(removed).unwrap();
+            }
+        });
 }
 
 #[divan::bench(sample_count = 10)]
 fn recent_put_500(bencher: Bencher<'_, '_>) {
-    bencher.counter(ItemsCount::new(BATCH * BATCHES)).with_inputs(empty).bench_refs(|(_folder, state)| {
-        for recent in batches() {
-            let committed = RUNTIME.block_on(state.commit(Changes { recent, ..Changes::default() }));
-            divan::black_box(committed).unwrap();
-        }
-    });
+    bencher
+        .counter(ItemsCount::new(BATCH * BATCHES))
+        .with_inputs(empty)
+        .bench_refs(|(_folder, state)| {
+            for recent in batches() {
+                let committed = RUNTIME.block_on(state.commit(Changes {
+                    recent,
+                    ..Changes::default()
+                }));
+                divan::black_box(committed).unwrap();
+            }
+        });
 }
 
 #[divan::bench(sample_count = 10)]
 fn spool_append_500_without_a_file(bencher: Bencher<'_, '_>) {
     let memory = || StateDb::in_memory(Bounds::default()).unwrap();
-    bencher.counter(ItemsCount::new(BATCH * BATCHES)).with_inputs(memory).bench_refs(|state| append(state));
+    bencher
+        .counter(ItemsCount::new(BATCH * BATCHES))
+        .with_inputs(memory)
+        .bench_refs(|state| append(state));
 }

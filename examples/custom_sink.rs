@@ -21,7 +21,10 @@ impl BarSink for LastClose {
         "last close"
     }
 
-    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
         Box::pin(async move {
             let mut closes = self.closes.lock().unwrap_or_else(PoisonError::into_inner);
             for item in items {
@@ -36,7 +39,10 @@ impl BarSink for LastClose {
     }
 
     fn cost(&self, _items: &[WriteItem]) -> Cost {
-        Cost { requests: 1, commands: 1 }
+        Cost {
+            requests: 1,
+            commands: 1,
+        }
     }
 
     fn weight(&self, _item: &WriteItem) -> usize {
@@ -58,12 +64,25 @@ impl BarSink for LastClose {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/sample-trades.csv");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/examples/data/sample-trades.csv"
+    );
     let sink = Arc::new(LastClose::default());
-    let summary =
-        Pipeline::builder().files([file]).bars("1m")?.shared_sink(sink.clone()).build()?.run().await?;
+    let summary = Pipeline::builder()
+        .files([file])
+        .bars("1m")?
+        .shared_sink(sink.clone())
+        .build()?
+        .run()
+        .await?;
     println!("{} trades gave {} bars", summary.trades, summary.bars);
-    for (symbol, close) in sink.closes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    for (symbol, close) in sink
+        .closes
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+    {
         println!("{symbol} closed at {close}");
     }
     Ok(())

@@ -21,7 +21,11 @@ fn trades() -> Result<Vec<Trade>, Box<dyn Error>> {
             let time = start.saturating_add(i64::from(second) * 1_000_000_000);
             let price = format!("255.{:02}", second % 100).parse()?;
             let id = TradeId::from_number(u64::from(second));
-            Ok(Trade { id, sequence: u64::from(second), ..Trade::new(symbol, time, price, "100".parse()?) })
+            Ok(Trade {
+                id,
+                sequence: u64::from(second),
+                ..Trade::new(symbol, time, price, "100".parse()?)
+            })
         })
         .collect()
 }
@@ -30,8 +34,10 @@ fn trades() -> Result<Vec<Trade>, Box<dyn Error>> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("barmill-embed-{}", std::process::id()));
     let url: SinkUrl = format!("embedded:{}", folder.display()).parse()?;
-    let view =
-        View::new(ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC)?, &["1m".parse()?, "5m".parse()?])?;
+    let view = View::new(
+        ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC)?,
+        &["1m".parse()?, "5m".parse()?],
+    )?;
     let store = connect(&url, view, &StoreSettings::default(), Arc::new(SystemClock)).await?;
     let running = Pipeline::builder()
         .trades("generator", futures::stream::iter(trades()?))
@@ -54,7 +60,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     let (finished, ()) = futures::future::join(running.join(), printing).await;
-    println!("{} trades, {} bars in {url}", finished.summary.trades, finished.summary.bars);
+    println!(
+        "{} trades, {} bars in {url}",
+        finished.summary.trades, finished.summary.bars
+    );
     std::fs::remove_dir_all(folder)?;
     Ok(())
 }

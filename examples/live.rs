@@ -20,7 +20,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/sample-trades.csv");
+const RECORDING: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/examples/data/sample-trades.csv"
+);
 /// The venue's clock, in thousandths of the wall clock's speed.
 const SPEED: NonZeroU32 = NonZeroU32::new(200_000).unwrap();
 
@@ -32,15 +35,29 @@ async fn venue() -> Result<(Simulator, Vec<LiveSymbol>), Box<dyn Error>> {
     }
     let tape = Tape::new(Venue::Massive, trades)?;
     // Nothing may be missed from here on; `None` would begin with whatever comes first.
-    let start = TradeKey { time: tape.span().0, sequence: 0, id: TradeId::NONE, price: Price::ZERO };
-    let symbols = tape.symbols().map(|symbol| LiveSymbol { symbol, after: Some(start) }).collect();
+    let start = TradeKey {
+        time: tape.span().0,
+        sequence: 0,
+        id: TradeId::NONE,
+        price: Price::ZERO,
+    };
+    let symbols = tape
+        .symbols()
+        .map(|symbol| LiveSymbol {
+            symbol,
+            after: Some(start),
+        })
+        .collect();
     let settings = SimulatorSettings {
         speed: Some(SPEED),
         waits: true,
         faults: vec!["disconnect=4m".parse()?],
         ..SimulatorSettings::default()
     };
-    Ok((Simulator::bind("127.0.0.1:0".parse()?, tape, settings).await?, symbols))
+    Ok((
+        Simulator::bind("127.0.0.1:0".parse()?, tape, settings).await?,
+        symbols,
+    ))
 }
 
 #[tokio::main]
@@ -83,7 +100,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         while let Some(update) = bars.next().await {
             match update {
                 Ok(BarUpdate { bar, state, .. }) => {
-                    println!("{} {} {} {:?}", bar.start, bar.symbol, state.as_str(), bar.prices);
+                    println!(
+                        "{} {} {} {:?}",
+                        bar.start,
+                        bar.symbol,
+                        state.as_str(),
+                        bar.prices
+                    );
                 }
                 Err(missed) => println!("missed {missed} updates"),
             }

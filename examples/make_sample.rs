@@ -30,7 +30,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 32) % bound
     }
 }
@@ -43,15 +46,30 @@ fn main() -> std::io::Result<()> {
 
 fn sample(seed: u64) -> String {
     let mut dice = Dice(seed);
-    let walk = |ticker, tape, price| Walk { ticker, tape, price, sequence: 1000, id: 0 };
-    let mut walks = [walk("AAPL", 3, 24_912), walk("MSFT", 3, 51_408), walk("SPY", 2, 66_850)];
+    let walk = |ticker, tape, price| Walk {
+        ticker,
+        tape,
+        price,
+        sequence: 1000,
+        id: 0,
+    };
+    let mut walks = [
+        walk("AAPL", 3, 24_912),
+        walk("MSFT", 3, 51_408),
+        walk("SPY", 2, 66_850),
+    ];
     // Square of the place: the opening minutes trade more than the later ones.
-    let mut offsets_ms: Vec<u64> =
-        (0..TRADES).map(|_| dice.below(SPAN_MS) * dice.below(SPAN_MS) / SPAN_MS).collect();
+    let mut offsets_ms: Vec<u64> = (0..TRADES)
+        .map(|_| dice.below(SPAN_MS) * dice.below(SPAN_MS) / SPAN_MS)
+        .collect();
     offsets_ms.sort_unstable();
     let mut text = format!("{HEADER}\n");
     for offset_ms in offsets_ms {
-        let which = if dice.below(2) == 0 { 2 } else { usize::from(dice.below(3) == 0) };
+        let which = if dice.below(2) == 0 {
+            2
+        } else {
+            usize::from(dice.below(3) == 0)
+        };
         let time = OPEN_NS + offset_ms * 1_000_000 + dice.below(1_000_000);
         push_row(&mut text, &mut walks[which], time, &mut dice);
     }
@@ -63,9 +81,17 @@ fn push_row(text: &mut String, walk: &mut Walk, time: u64, dice: &mut Dice) {
     walk.sequence += 1 + dice.below(40);
     walk.id += 1;
     let off_exchange = dice.below(3) == 0;
-    let (exchange, facility) = if off_exchange { (4, 201 + dice.below(2)) } else { (10 + dice.below(3), 0) };
+    let (exchange, facility) = if off_exchange {
+        (4, 201 + dice.below(2))
+    } else {
+        (10 + dice.below(3), 0)
+    };
     let odd_lot = dice.below(2) == 0;
-    let size = if odd_lot { 1 + dice.below(99) } else { 100 * (1 + dice.below(5)) };
+    let size = if odd_lot {
+        1 + dice.below(99)
+    } else {
+        100 * (1 + dice.below(5))
+    };
     let conditions = match (odd_lot, dice.below(4)) {
         (true, 0) => "\"14,37,41\"",
         (true, _) => "37",
@@ -74,7 +100,13 @@ fn push_row(text: &mut String, walk: &mut Walk, time: u64, dice: &mut Dice) {
     };
     let made = time - 15_000 - dice.below(180_000);
     let reported = if off_exchange { time - 9_000 } else { 0 };
-    let Walk { ticker, tape, price, sequence, id } = walk;
+    let Walk {
+        ticker,
+        tape,
+        price,
+        sequence,
+        id,
+    } = walk;
     let (dollars, cents) = (*price / 100, *price % 100);
     let row = writeln!(
         text,

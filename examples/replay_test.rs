@@ -8,14 +8,28 @@ use barmill::{BarUpdate, Pipeline};
 
 /// The strategy under test: how often the close is above the open.
 fn rising(bars: &[BarUpdate]) -> usize {
-    bars.iter().filter_map(|update| update.bar.prices).filter(|prices| prices.open < prices.close).count()
+    bars.iter()
+        .filter_map(|update| update.bar.prices)
+        .filter(|prices| prices.open < prices.close)
+        .count()
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/sample-trades.csv");
-    let bars = Pipeline::builder().files([file]).bars("1m")?.collect().await?;
-    assert_eq!(bars.len(), 59, "3 symbols, 20 minutes, one of them without a trade of MSFT");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/examples/data/sample-trades.csv"
+    );
+    let bars = Pipeline::builder()
+        .files([file])
+        .bars("1m")?
+        .collect()
+        .await?;
+    assert_eq!(
+        bars.len(),
+        59,
+        "3 symbols, 20 minutes, one of them without a trade of MSFT"
+    );
     println!("{} of {} bars rise", rising(&bars), bars.len());
     Ok(())
 }

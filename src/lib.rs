@@ -11,7 +11,7 @@ pub use barmill_core::{engine, model, port};
 pub use pipeline::{Pipeline, PipelineBuilder, Summary};
 
 pub use barmill_core::model::{
-    Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, Covered, DecimalError, Manifest,
-    Notional, Ohlc, Origin, Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp, TimestampError,
-    Trade, TradeId, TradeKey, Volume,
+    Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, Covered, DecimalError,
+    Manifest, Notional, Ohlc, Origin, Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp,
+    TimestampError, Trade, TradeId, TradeKey, Volume,
 };

@@ -13,11 +13,19 @@ const LEAVE: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let environment = Environment::from_process();
-    let prepared = match cli::prepare(std::env::args_os(), &environment, &mut stdout(), &mut stderr()) {
+    let prepared = match cli::prepare(
+        std::env::args_os(),
+        &environment,
+        &mut stdout(),
+        &mut stderr(),
+    ) {
         Ok(prepared) => prepared,
         Err(exit) => return exit.into(),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             // The exit code tells it as well.

@@ -11,15 +11,16 @@ mod outcome;
 mod simulation;
 
 pub use crate::actor::{
-    FailureCounts, FeedCounts, MendingSettings, PaceSettings, ResumeSettings, ShardCounts, ShardTimes,
-    WriterCounts, WriterPorts, WriterSettings,
+    FailureCounts, FeedCounts, MendingSettings, PaceSettings, ResumeSettings, ShardCounts,
+    ShardTimes, WriterCounts, WriterPorts, WriterSettings,
 };
 pub use builder::{BuildError, PipelineBuilder};
 pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
 pub use outcome::{End, Finished, State, Summary};
 
 use crate::actor::{
-    AggregateActor, Fault, FeedActor, FeedIndex, FeedMessage, LateActor, ShardMessage, Supervisor, Writer,
+    AggregateActor, Fault, FeedActor, FeedIndex, FeedMessage, LateActor, ShardMessage, Supervisor,
+    Writer,
 };
 use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
 use crate::model::{BarUpdate, Manifest, Trade};
@@ -91,8 +92,18 @@ impl Pipeline {
     }
 
     /// Joins feeds and a store by the given bounds.
-    pub fn new(feeds: Vec<Box<dyn TradeFeed>>, ports: WriterPorts, settings: PipelineSettings) -> Pipeline {
-        Pipeline { feeds, ports, settings, earlier: Vec::new(), late: None }
+    pub fn new(
+        feeds: Vec<Box<dyn TradeFeed>>,
+        ports: WriterPorts,
+        settings: PipelineSettings,
+    ) -> Pipeline {
+        Pipeline {
+            feeds,
+            ports,
+            settings,
+            earlier: Vec::new(),
+            late: None,
+        }
     }
 
     /// Goes on with what earlier runs wrote: bars that start before the end of such a manifest are written again
@@ -105,7 +116,10 @@ impl Pipeline {
     /// Keeps the trades that are too late for their bars; otherwise they are counted only.
     #[must_use]
     pub fn keep_late(self, late: Arc<dyn LateStore>) -> Pipeline {
-        Pipeline { late: Some(late), ..self }
+        Pipeline {
+            late: Some(late),
+            ..self
+        }
     }
 
     /// Runs until every feed has ended and every bar is written.
@@ -125,7 +139,13 @@ impl Pipeline {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(self) -> Running {
-        let Pipeline { feeds, ports, settings, earlier, late } = self;
+        let Pipeline {
+            feeds,
+            ports,
+            settings,
+            earlier,
+            late,
+        } = self;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let mut supervisor = Supervisor::new(stop.clone());
         let (acked, _) = broadcast::channel(settings.listener_len_max.max(1));
@@ -134,8 +154,13 @@ impl Pipeline {
         // The channel is new, so there is room for one message.
         let is_sent = to_writer.try_send(ShardMessage::Earlier(earlier)).is_ok();
         debug_assert!(is_sent, "a new channel has room");
-        let (writer, writer_counts) =
-            Writer::pair(ports, settings.writer, (writer_inbox, shards), abort.clone(), acked.clone());
+        let (writer, writer_counts) = Writer::pair(
+            ports,
+            settings.writer,
+            (writer_inbox, shards),
+            abort.clone(),
+            acked.clone(),
+        );
         supervisor.spawn("write", writer.run());
         let to_late = late.map(|store| {
             let (actor, to_late) = LateActor::pair(store);
@@ -149,7 +174,13 @@ impl Pipeline {
             let aggregator = Aggregator::new(settings.aggregate.clone());
             let (actor, counts) =
                 AggregateActor::pair(shard, aggregator, feeds.len(), inbox, to_writer.clone());
-            supervisor.spawn(&name, actor.with_times(settings.times).with_late(to_late.clone()).run());
+            supervisor.spawn(
+                &name,
+                actor
+                    .with_times(settings.times)
+                    .with_late(to_late.clone())
+                    .run(),
+            );
             to_shards.push(to_shard);
             shard_counts.push(counts);
         }
@@ -163,7 +194,8 @@ impl Pipeline {
                 };
                 supervisor.spawn(&format!("driver of {name}"), life);
             }
-            let (actor, counts) = FeedActor::pair(feed, FeedIndex(index), to_shards.clone(), stop.clone());
+            let (actor, counts) =
+                FeedActor::pair(feed, FeedIndex(index), to_shards.clone(), stop.clone());
             supervisor.spawn(&name, actor.run());
             feed_counts.push(counts);
         }
@@ -176,7 +208,15 @@ impl Pipeline {
             writer_queue: to_writer.downgrade(),
         };
         let drain_timeout = settings.drain_timeout;
-        Running { supervisor, watched, stop, abort, acked, drain_timeout, started: Instant::now() }
+        Running {
+            supervisor,
+            watched,
+            stop,
+            abort,
+            acked,
+            drain_timeout,
+            started: Instant::now(),
+        }
     }
 }
 
@@ -210,7 +250,9 @@ impl Watched {
 
 /// Messages that wait in a channel; zero once its senders are gone.
 fn waiting<T>(queue: &mpsc::WeakSender<T>) -> usize {
-    queue.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    queue
+        .upgrade()
+        .map_or(0, |queue| queue.max_capacity() - queue.capacity())
 }
 
 /// Stops a running pipeline and looks into it, from any task.
@@ -245,7 +287,10 @@ impl Handle {
     /// A listener slower than the store misses the oldest; `Err` tells how many. It never delays the store.
     /// The stream ends with the run.
     pub fn bars(&self) -> impl Stream<Item = Result<BarUpdate, u64>> + Send + use<> {
-        let updates = self.acked.upgrade().map(|acked| BroadcastStream::new(acked.subscribe()));
+        let updates = self
+            .acked
+            .upgrade()
+            .map(|acked| BroadcastStream::new(acked.subscribe()));
         futures::stream::iter(updates)
             .flatten()
             .map(|update| update.map_err(|BroadcastStreamRecvError::Lagged(missed)| missed))
@@ -267,14 +312,33 @@ pub struct Running {
 impl Running {
     /// A handle for other tasks.
     pub fn handle(&self) -> Handle {
-        let Running { watched, stop, abort, acked, .. } = self;
+        let Running {
+            watched,
+            stop,
+            abort,
+            acked,
+            ..
+        } = self;
         let acked = acked.downgrade();
-        Handle { watched: watched.clone(), stop: stop.clone(), abort: abort.clone(), acked }
+        Handle {
+            watched: watched.clone(),
+            stop: stop.clone(),
+            abort: abort.clone(),
+            acked,
+        }
     }
 
     /// Waits until every actor has ended; after `stop` not longer than the drain timeout.
     pub async fn join(self) -> Finished {
-        let Running { supervisor, watched, stop, abort, acked, drain_timeout, started } = self;
+        let Running {
+            supervisor,
+            watched,
+            stop,
+            abort,
+            acked,
+            drain_timeout,
+            started,
+        } = self;
         // Listeners end when the writer, which holds the only other sender, has ended.
         drop(acked);
         let deadline = async {

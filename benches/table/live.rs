@@ -151,7 +151,13 @@ type Read = (Symbol, Timestamp, Price, Size, u64);
 
 fn made(symbol: &str, time: Option<Timestamp>, price: &str, size: &str, id: u64) -> Option<Read> {
     let symbol = Symbol::intern(symbol.as_bytes()).ok()?;
-    Some((symbol, time?, Price::parse(price.as_bytes()).ok()?, Size::parse(size.as_bytes()).ok()?, id))
+    Some((
+        symbol,
+        time?,
+        Price::parse(price.as_bytes()).ok()?,
+        Size::parse(size.as_bytes()).ok()?,
+        id,
+    ))
 }
 
 /// Reads the one trade of a frame with `serde_json`.
@@ -159,34 +165,69 @@ pub(crate) fn by_serde(venue: &str, text: &str) -> Option<Read> {
     match venue {
         "massive" => {
             let [row]: [Massive<'_>; 1] = serde_json::from_str(text).ok()?;
-            made(row.sym, Timestamp::from_millis(row.t), row.p.get(), row.ds, row.i.parse().ok()?)
+            made(
+                row.sym,
+                Timestamp::from_millis(row.t),
+                row.p.get(),
+                row.ds,
+                row.i.parse().ok()?,
+            )
         }
         "alpaca" => {
             let [row]: [Alpaca<'_>; 1] = serde_json::from_str(text).ok()?;
-            made(row.symbol, row.t.parse().ok(), row.p.get(), row.s.get(), row.i)
+            made(
+                row.symbol,
+                row.t.parse().ok(),
+                row.p.get(),
+                row.s.get(),
+                row.i,
+            )
         }
         "binance" => {
             let row = serde_json::from_str::<Binance<'_>>(text).ok()?.data;
             made(row.s, Timestamp::from_millis(row.time), row.p, row.q, row.t)
         }
         "coinbase" => {
-            let event = serde_json::from_str::<Coinbase<'_>>(text).ok()?.events.pop()?;
+            let event = serde_json::from_str::<Coinbase<'_>>(text)
+                .ok()?
+                .events
+                .pop()?;
             let row = event.trades.first()?;
-            made(row.product_id, row.time.parse().ok(), row.price, row.size, row.trade_id.parse().ok()?)
+            made(
+                row.product_id,
+                row.time.parse().ok(),
+                row.price,
+                row.size,
+                row.trade_id.parse().ok()?,
+            )
         }
         _ => {
             let row = serde_json::from_str::<Kraken<'_>>(text).ok()?.data.pop()?;
-            made(row.symbol, row.timestamp.parse().ok(), row.price.get(), row.qty.get(), row.trade_id)
+            made(
+                row.symbol,
+                row.timestamp.parse().ok(),
+                row.price.get(),
+                row.qty.get(),
+                row.trade_id,
+            )
         }
     }
 }
 
 fn timed(venue: &str, mut round: impl FnMut(&[String]) -> usize) -> Line {
     let frames = frames(venue);
-    assert_eq!(round(&frames), frames.len(), "every frame of {venue} has a trade");
+    assert_eq!(
+        round(&frames),
+        frames.len(),
+        "every frame of {venue} has a trade"
+    );
     let start = Instant::now();
     let items = (0..ROUNDS).map(|_| round(&frames)).sum();
-    Line { ns: start.elapsed().as_nanos(), items, rest: String::new() }
+    Line {
+        ns: start.elapsed().as_nanos(),
+        items,
+        rest: String::new(),
+    }
 }
 
 pub(super) fn ours(venue: &str) -> Line {
@@ -195,5 +236,10 @@ pub(super) fn ours(venue: &str) -> Line {
 }
 
 pub(super) fn serde(venue: &str) -> Line {
-    timed(venue, |frames| frames.iter().filter(|frame| black_box(by_serde(venue, frame)).is_some()).count())
+    timed(venue, |frames| {
+        frames
+            .iter()
+            .filter(|frame| black_box(by_serde(venue, frame)).is_some())
+            .count()
+    })
 }

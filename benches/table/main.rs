@@ -5,7 +5,11 @@
 
 #![allow(clippy::print_stdout, reason = "the line is what the program is for")]
 #![allow(clippy::disallowed_methods, reason = "a stopwatch needs the clock")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what cannot run has nothing to report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what cannot run has nothing to report"
+)]
 #![allow(clippy::panic, reason = "what cannot run has nothing to report")]
 
 mod live;
@@ -27,7 +31,10 @@ struct Line {
 
 fn main() -> ExitCode {
     // `cargo bench` appends a flag of its own harness.
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
     let argument = words.get(1).map_or("", String::as_str);
     let line = match words.first().map(String::as_str) {
         Some("aggregate") => memory::aggregate(argument),
@@ -41,6 +48,9 @@ fn main() -> ExitCode {
         Some("live-serde") => live::serde(argument),
         _ => return ExitCode::from(2),
     };
-    println!("{{\"ns\":{},\"items\":{}{}}}", line.ns, line.items, line.rest);
+    println!(
+        "{{\"ns\":{},\"items\":{}{}}}",
+        line.ns, line.items, line.rest
+    );
     ExitCode::SUCCESS
 }

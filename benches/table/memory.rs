@@ -44,7 +44,11 @@ pub(super) fn aggregate(path: &str) -> Line {
     }
     aggregator.finish(&mut out);
     let ns = start.elapsed().as_nanos();
-    Line { ns, items: trades.len(), rest: format!(",\"bars\":{}", bars + out.len()) }
+    Line {
+        ns,
+        items: trades.len(),
+        rest: format!(",\"bars\":{}", bars + out.len()),
+    }
 }
 
 fn sample() -> Trade {
@@ -64,8 +68,15 @@ fn sample() -> Trade {
 }
 
 /// Sends everything through one channel, from one task to another on two threads.
-fn through<T: Send + 'static>(count: usize, len: usize, make: impl Fn() -> T + Send + 'static) -> Duration {
-    let runtime = Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+fn through<T: Send + 'static>(
+    count: usize,
+    len: usize,
+    make: impl Fn() -> T + Send + 'static,
+) -> Duration {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let (sender, mut inbox) = mpsc::channel::<T>(len);
         let start = Instant::now();
@@ -92,7 +103,11 @@ pub(super) fn hop() -> Line {
     let trade = sample();
     let count = 2_000;
     let took = through(count, QUEUE_LEN, move || vec![trade; BATCH_LEN]);
-    Line { ns: took.as_nanos(), items: count * BATCH_LEN, rest: String::new() }
+    Line {
+        ns: took.as_nanos(),
+        items: count * BATCH_LEN,
+        rest: String::new(),
+    }
 }
 
 /// The same trades one by one.
@@ -100,5 +115,9 @@ pub(super) fn hop_single() -> Line {
     let trade = sample();
     let count = 1_000_000;
     let took = through(count, 1_024, move || trade);
-    Line { ns: took.as_nanos(), items: count, rest: String::new() }
+    Line {
+        ns: took.as_nanos(),
+        items: count,
+        rest: String::new(),
+    }
 }

@@ -36,7 +36,10 @@ const IN_FLIGHT: usize = 4;
 const DELAY: Duration = Duration::from_millis(20);
 
 fn runtime() -> Runtime {
-    Builder::new_multi_thread().enable_all().build().expect("a runtime")
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 fn bar(symbol: Symbol, minute: u64, number: u64) -> BarUpdate {
@@ -48,7 +51,12 @@ fn bar(symbol: Symbol, minute: u64, number: u64) -> BarUpdate {
         spec: BarSpec::MINUTE,
         start,
         end: start.saturating_add(MINUTE_NS),
-        prices: Some(Ohlc { open: price(1), high: price(9), low: price(0), close: price(4) }),
+        prices: Some(Ohlc {
+            open: price(1),
+            high: price(9),
+            low: price(0),
+            close: price(4),
+        }),
         volume,
         notional: Notional::from_raw(0, 1 << 90),
         notional_volume: volume,
@@ -59,13 +67,19 @@ fn bar(symbol: Symbol, minute: u64, number: u64) -> BarUpdate {
         last_sequence: number + 100,
         flags: BarFlags::default(),
     };
-    BarUpdate { bar, state: BarState::Final, revision: 0, trades_added: 1 }
+    BarUpdate {
+        bar,
+        state: BarState::Final,
+        revision: 0,
+        trades_added: 1,
+    }
 }
 
 /// Bars as a tape by time closes them: all symbols of a minute, then the next minute.
 fn bars(symbols: u64, minutes: u64) -> Vec<BarUpdate> {
-    let symbols: Vec<Symbol> =
-        (0..symbols).map(|number| Symbol::intern(format!("S{number}").as_bytes()).unwrap()).collect();
+    let symbols: Vec<Symbol> = (0..symbols)
+        .map(|number| Symbol::intern(format!("S{number}").as_bytes()).unwrap())
+        .collect();
     let of_minute = |minute: u64| {
         let numbered = symbols.iter().zip(0u64..);
         numbered.map(move |(symbol, place)| bar(*symbol, minute, minute * 211 + place))
@@ -85,13 +99,19 @@ fn settings() -> PipelineSettings {
     let mut settings = None;
     drop(Pipeline::builder().settings(|all| settings = Some(all.clone())));
     let mut settings = settings.unwrap();
-    settings.writer.pace = PaceSettings { commands_per_second: None, requests_per_second: None };
+    settings.writer.pace = PaceSettings {
+        commands_per_second: None,
+        requests_per_second: None,
+    };
     settings
 }
 
 async fn opened(url: &str, value: ValueForm, store: &StoreSettings) -> Arc<dyn BarSink> {
     let url: SinkUrl = url.parse().unwrap();
-    let sink = connect(&url, view(value), store, Arc::new(SystemClock)).await.unwrap().sink;
+    let sink = connect(&url, view(value), store, Arc::new(SystemClock))
+        .await
+        .unwrap()
+        .sink;
     sink.ping().await.unwrap();
     sink
 }
@@ -104,20 +124,38 @@ async fn write_all(sink: Arc<dyn BarSink>, bars: Vec<BarUpdate>) -> (Duration, u
     let (acked, _) = broadcast::channel(16);
     let count = bars.len();
     let requests = Arc::clone(&sink);
-    let ports = WriterPorts { sink, state: None, clock: Arc::new(SystemClock) };
-    let (writer, mut counts) =
-        Writer::pair(ports, settings.writer, (inbox, 1), CancellationToken::new(), acked);
+    let ports = WriterPorts {
+        sink,
+        state: None,
+        clock: Arc::new(SystemClock),
+    };
+    let (writer, mut counts) = Writer::pair(
+        ports,
+        settings.writer,
+        (inbox, 1),
+        CancellationToken::new(),
+        acked,
+    );
     let start = Instant::now();
     let sending = async move {
         for updates in bars.chunks(4_096) {
-            to_writer.send(ShardMessage::Updates { shard: 0, updates: updates.to_vec() }).await.unwrap();
+            to_writer
+                .send(ShardMessage::Updates {
+                    shard: 0,
+                    updates: updates.to_vec(),
+                })
+                .await
+                .unwrap();
         }
         to_writer.send(ShardMessage::End).await.unwrap();
     };
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(sending);
     tasks.spawn(async { writer.run().await.unwrap() });
-    counts.wait_for(|counts| counts.bars == count as u64).await.unwrap();
+    counts
+        .wait_for(|counts| counts.bars == count as u64)
+        .await
+        .unwrap();
     let took = start.elapsed();
     tasks.join_all().await;
     (took, requests.stats().requests)
@@ -127,12 +165,24 @@ async fn write_all(sink: Arc<dyn BarSink>, bars: Vec<BarUpdate>) -> (Duration, u
 pub(super) fn resp(port: &str) -> Line {
     let bars = bars(SYMBOLS, MINUTES);
     let items = bars.len();
-    let store = StoreSettings { resp: RespSettings::default(), ..StoreSettings::default() };
+    let store = StoreSettings {
+        resp: RespSettings::default(),
+        ..StoreSettings::default()
+    };
     let (took, _) = runtime().block_on(async {
-        let sink = opened(&format!("redis://127.0.0.1:{port}"), ValueForm::JsonSix, &store).await;
+        let sink = opened(
+            &format!("redis://127.0.0.1:{port}"),
+            ValueForm::JsonSix,
+            &store,
+        )
+        .await;
         write_all(sink, bars).await
     });
-    Line { ns: took.as_nanos(), items, rest: String::new() }
+    Line {
+        ns: took.as_nanos(),
+        items,
+        rest: String::new(),
+    }
 }
 
 /// The same commands by hand: one HSET and one EXPIRE per symbol of a batch, four batches in flight.
@@ -161,20 +211,33 @@ pub(super) fn resp_hand(port: &str) -> Line {
         stream.write_all(&out).unwrap();
     }
     waiting.into_iter().for_each(take);
-    Line { ns: start.elapsed().as_nanos(), items: bars.len(), rest: String::new() }
+    Line {
+        ns: start.elapsed().as_nanos(),
+        items: bars.len(),
+        rest: String::new(),
+    }
 }
 
 /// Appends the commands of one batch and tells how many they are.
 fn push_by_hand(out: &mut Vec<u8>, batch: &[BarUpdate]) -> usize {
     let mut groups: BTreeMap<Symbol, Vec<&Bar>> = BTreeMap::new();
     for update in batch {
-        groups.entry(update.bar.symbol).or_default().push(&update.bar);
+        groups
+            .entry(update.bar.symbol)
+            .or_default()
+            .push(&update.bar);
     }
     let (mut key, mut value) = (String::new(), Vec::new());
     for (symbol, bars) in &groups {
         key.clear();
         write!(key, "bars:1m:2025-10-15:{}", symbol.as_str()).unwrap();
-        write!(out, "*{}\r\n$4\r\nHSET\r\n${}\r\n{key}\r\n", 2 + 2 * bars.len(), key.len()).unwrap();
+        write!(
+            out,
+            "*{}\r\n$4\r\nHSET\r\n${}\r\n{key}\r\n",
+            2 + 2 * bars.len(),
+            key.len()
+        )
+        .unwrap();
         for bar in bars {
             let ms = bar.start.as_millis();
             // New York is four hours behind UTC on that day.
@@ -192,11 +255,23 @@ fn push_by_hand(out: &mut Vec<u8>, batch: &[BarUpdate]) -> usize {
             value.extend_from_slice(b",\"volume\":");
             bar.volume.push_text(&mut value);
             value.push(b'}');
-            write!(out, "$5\r\n{:02}:{:02}\r\n${}\r\n", minute / 60, minute % 60, value.len()).unwrap();
+            write!(
+                out,
+                "$5\r\n{:02}:{:02}\r\n${}\r\n",
+                minute / 60,
+                minute % 60,
+                value.len()
+            )
+            .unwrap();
             out.extend_from_slice(&value);
             out.extend_from_slice(b"\r\n");
         }
-        write!(out, "*3\r\n$6\r\nEXPIRE\r\n${}\r\n{key}\r\n$4\r\n7200\r\n", key.len()).unwrap();
+        write!(
+            out,
+            "*3\r\n$6\r\nEXPIRE\r\n${}\r\n{key}\r\n$4\r\n7200\r\n",
+            key.len()
+        )
+        .unwrap();
     }
     2 * groups.len()
 }
@@ -215,7 +290,10 @@ pub(super) fn rest() -> Line {
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("ca.pem");
     std::fs::write(&authority, server.ca_pem().unwrap()).unwrap();
-    let mut store = StoreSettings { token: Some(TOKEN.to_owned().into()), ..StoreSettings::default() };
+    let mut store = StoreSettings {
+        token: Some(TOKEN.to_owned().into()),
+        ..StoreSettings::default()
+    };
     store.rest.ca_file = Some(authority);
     let bars = bars(1, 490);
     let items = bars.len();
@@ -225,7 +303,11 @@ pub(super) fn rest() -> Line {
         let (took, requests) = write_all(sink, bars).await;
         (took, requests - before)
     });
-    Line { ns: took.as_nanos(), items, rest: format!(",\"round_trips\":{requests}") }
+    Line {
+        ns: took.as_nanos(),
+        items,
+        rest: format!(",\"round_trips\":{requests}"),
+    }
 }
 
 /// One request per bar on one warm connection, as the backend that barmill replaces wrote them; `count` of the bars.
@@ -235,7 +317,13 @@ pub(super) fn rest_per_bar(count: &str) -> Line {
     let client = http::client(&server);
     let took = runtime().block_on(async {
         let post = async |body: serde_json::Value| {
-            assert_eq!(http::post(&client, &server, "/", &body).await.unwrap().status, 200);
+            assert_eq!(
+                http::post(&client, &server, "/", &body)
+                    .await
+                    .unwrap()
+                    .status,
+                200
+            );
         };
         post(serde_json::json!(["PING"])).await;
         let start = Instant::now();
@@ -251,5 +339,9 @@ pub(super) fn rest_per_bar(count: &str) -> Line {
         }
         start.elapsed()
     });
-    Line { ns: took.as_nanos(), items: bars.len(), rest: String::new() }
+    Line {
+        ns: took.as_nanos(),
+        items: bars.len(),
+        rest: String::new(),
+    }
 }

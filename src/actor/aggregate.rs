@@ -103,7 +103,10 @@ impl AggregateActor {
             self.aggregator.finish(&mut updates);
             self.publish();
             self.send(&mut updates).await?;
-            self.writer.send(ShardMessage::End).await.map_err(|_| self.downstream())?;
+            self.writer
+                .send(ShardMessage::End)
+                .await
+                .map_err(|_| self.downstream())?;
         }
         Ok(())
     }
@@ -118,9 +121,17 @@ impl AggregateActor {
         }
     }
 
-    async fn on_message(&mut self, message: FeedMessage, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+    async fn on_message(
+        &mut self,
+        message: FeedMessage,
+        updates: &mut Vec<BarUpdate>,
+    ) -> Result<(), Fault> {
         match message {
-            FeedMessage::Trades { feed, trades, position } => {
+            FeedMessage::Trades {
+                feed,
+                trades,
+                position,
+            } => {
                 self.aggregator.push(&trades, updates);
                 self.note(feed.0, position);
                 self.hand_over_late().await;
@@ -138,7 +149,9 @@ impl AggregateActor {
 
     fn note(&mut self, feed: usize, position: Position) {
         if self.place.is_some() {
-            let time = i64::try_from(position.0).ok().and_then(Timestamp::from_nanos);
+            let time = i64::try_from(position.0)
+                .ok()
+                .and_then(Timestamp::from_nanos);
             self.positions[feed] = time.max(self.positions[feed]);
         }
     }
@@ -155,18 +168,28 @@ impl AggregateActor {
 
     fn on_gaps(&mut self, gaps: Vec<Gap>, updates: &mut Vec<BarUpdate>) {
         for gap in gaps {
-            let to = gap.before.map_or(gap.to, |before| before.time.saturating_add(1));
-            self.aggregator.mark_gap(gap.symbol, gap.after.time, to, updates);
+            let to = gap
+                .before
+                .map_or(gap.to, |before| before.time.saturating_add(1));
+            self.aggregator
+                .mark_gap(gap.symbol, gap.after.time, to, updates);
         }
     }
 
     fn on_asides(&mut self, asides: Vec<Aside>, updates: &mut Vec<BarUpdate>) {
         for aside in asides {
             match aside {
-                Aside::Change { symbol, original, replacement } => {
-                    self.aggregator.correct(symbol, original, replacement, updates);
+                Aside::Change {
+                    symbol,
+                    original,
+                    replacement,
+                } => {
+                    self.aggregator
+                        .correct(symbol, original, replacement, updates);
                 }
-                Aside::Quiet { symbol, before } => self.aggregator.close_before(symbol, before, updates),
+                Aside::Quiet { symbol, before } => {
+                    self.aggregator.close_before(symbol, before, updates)
+                }
             }
         }
     }
@@ -174,7 +197,8 @@ impl AggregateActor {
     /// What the clock brings about; no trade and no bar closes by it.
     async fn on_deadline(&mut self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
         if Timer::take(&mut self.gauge) {
-            let (open_bars, oldest_open) = (self.aggregator.open_len(), self.aggregator.oldest_open());
+            let (open_bars, oldest_open) =
+                (self.aggregator.open_len(), self.aggregator.oldest_open());
             self.counts.send_modify(|counts| {
                 (counts.open_bars, counts.oldest_open) = (open_bars, oldest_open);
             });
@@ -186,17 +210,30 @@ impl AggregateActor {
         if Timer::take(&mut self.place) {
             let restart = |position: &Option<Timestamp>| self.aggregator.restart_at((*position)?);
             let feeds = self.positions.iter().map(restart).collect();
-            let message = ShardMessage::Place { shard: self.shard, feeds };
-            self.writer.send(message).await.map_err(|_| self.downstream())?;
+            let message = ShardMessage::Place {
+                shard: self.shard,
+                feeds,
+            };
+            self.writer
+                .send(message)
+                .await
+                .map_err(|_| self.downstream())?;
         }
         Ok(())
     }
 
     /// Closes what the feed's word makes whole, and passes it on behind the bars.
-    async fn on_covered(&mut self, covered: Vec<Covered>, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+    async fn on_covered(
+        &mut self,
+        covered: Vec<Covered>,
+        updates: &mut Vec<BarUpdate>,
+    ) -> Result<(), Fault> {
         let symbols: BTreeSet<Symbol> = covered.iter().map(|one| one.symbol).collect();
         for symbol in symbols {
-            match covered.iter().find(|one| one.symbol == symbol && !one.complete) {
+            match covered
+                .iter()
+                .find(|one| one.symbol == symbol && !one.complete)
+            {
                 Some(open) => self.aggregator.close_before(symbol, open.from, updates),
                 None => self.aggregator.finish_symbol(symbol, updates),
             }
@@ -205,12 +242,16 @@ impl AggregateActor {
         self.send(updates).await?;
         let specs = self.aggregator.specs().to_vec();
         let message = ShardMessage::Covered { specs, covered };
-        self.writer.send(message).await.map_err(|_| self.downstream())
+        self.writer
+            .send(message)
+            .await
+            .map_err(|_| self.downstream())
     }
 
     fn publish(&self) {
         self.counts.send_modify(|counts| {
-            (counts.aggregate, counts.newest) = (self.aggregator.counts(), self.aggregator.newest());
+            (counts.aggregate, counts.newest) =
+                (self.aggregator.counts(), self.aggregator.newest());
         });
     }
 
@@ -226,7 +267,10 @@ impl AggregateActor {
             rest.reserve(len);
             let part = std::mem::replace(updates, rest);
             self.writer
-                .send(ShardMessage::Updates { shard: self.shard, updates: part })
+                .send(ShardMessage::Updates {
+                    shard: self.shard,
+                    updates: part,
+                })
                 .await
                 .map_err(|_| self.downstream())?;
         }
@@ -236,7 +280,9 @@ impl AggregateActor {
     }
 
     fn downstream(&self) -> Fault {
-        Fault::Downstream { actor: format!("aggregate {}", self.shard) }
+        Fault::Downstream {
+            actor: format!("aggregate {}", self.shard),
+        }
     }
 }
 

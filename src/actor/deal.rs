@@ -19,7 +19,10 @@ pub(crate) struct Deal {
 
 impl Deal {
     pub(crate) fn new(shards: usize) -> Deal {
-        Deal { shards, known: Vec::new() }
+        Deal {
+            shards,
+            known: Vec::new(),
+        }
     }
 
     /// The shard of a symbol, from 0.
@@ -63,18 +66,27 @@ mod tests {
 
     #[test]
     fn names_decide_and_use_every_shard() {
-        let symbols: Vec<Symbol> = (0..100).map(|number| format!("DEAL{number}").parse().unwrap()).collect();
+        let symbols: Vec<Symbol> = (0..100)
+            .map(|number| format!("DEAL{number}").parse().unwrap())
+            .collect();
         let deal = |symbols: &mut dyn Iterator<Item = &Symbol>| {
             let mut deal = Deal::new(3);
-            let mut shards: Vec<(Symbol, usize)> =
-                symbols.map(|symbol| (*symbol, deal.shard(*symbol))).collect();
+            let mut shards: Vec<(Symbol, usize)> = symbols
+                .map(|symbol| (*symbol, deal.shard(*symbol)))
+                .collect();
             shards.sort_unstable();
             shards
         };
         let dealt = deal(&mut symbols.iter());
-        assert_eq!(deal(&mut symbols.iter().rev().chain(&symbols).take(100)), dealt);
+        assert_eq!(
+            deal(&mut symbols.iter().rev().chain(&symbols).take(100)),
+            dealt
+        );
         for shard in 0..3 {
-            assert!(dealt.iter().filter(|(_, found)| *found == shard).count() > 10, "{dealt:?}");
+            assert!(
+                dealt.iter().filter(|(_, found)| *found == shard).count() > 10,
+                "{dealt:?}"
+            );
         }
     }
 }

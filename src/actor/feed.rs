@@ -55,7 +55,17 @@ impl<F: TradeFeed> FeedActor<F> {
     ) -> (FeedActor<F>, watch::Receiver<FeedCounts>) {
         let (counts, view) = watch::channel(FeedCounts::default());
         let deal = Deal::new(shards.len().max(1));
-        (FeedActor { feed, index, shards, deal, stop, counts }, view)
+        (
+            FeedActor {
+                feed,
+                index,
+                shards,
+                deal,
+                stop,
+                counts,
+            },
+            view,
+        )
     }
 
     /// Delivers the feed until its end or until `stop`.
@@ -107,9 +117,14 @@ impl<F: TradeFeed> FeedActor<F> {
                 permit = shard.reserve() => permit.map_err(|_| self.downstream())?,
             };
             let trades = parts.next().unwrap_or_default();
-            permit.send(FeedMessage::Trades { feed: self.index, trades, position });
+            permit.send(FeedMessage::Trades {
+                feed: self.index,
+                trades,
+                position,
+            });
         }
-        self.tell(asides, Aside::symbol, FeedMessage::Asides).await?;
+        self.tell(asides, Aside::symbol, FeedMessage::Asides)
+            .await?;
         let blocked = start.elapsed();
         self.counts.send_modify(|counts| {
             counts.newest = newest.map_or(counts.newest, |newest| newest.max(counts.newest));
@@ -135,7 +150,10 @@ impl<F: TradeFeed> FeedActor<F> {
         }
         for (shard, part) in self.shards.iter().zip(parts) {
             if !part.is_empty() {
-                shard.send(message(part)).await.map_err(|_| self.downstream())?;
+                shard
+                    .send(message(part))
+                    .await
+                    .map_err(|_| self.downstream())?;
             }
         }
         Ok(())
@@ -143,9 +161,15 @@ impl<F: TradeFeed> FeedActor<F> {
 
     /// Tells the shards what the feed vouches for, and answers whether that is all it was asked for.
     async fn cover(&mut self, lost: &[Trade]) -> Result<bool, Fault> {
-        let covered: Vec<Covered> = self.feed.coverage().into_iter().map(|one| one.without(lost)).collect();
+        let covered: Vec<Covered> = self
+            .feed
+            .coverage()
+            .into_iter()
+            .map(|one| one.without(lost))
+            .collect();
         let is_complete = covered.iter().all(|one| one.complete);
-        self.tell(covered, |one| one.symbol, FeedMessage::Covered).await?;
+        self.tell(covered, |one| one.symbol, FeedMessage::Covered)
+            .await?;
         Ok(is_complete)
     }
 
@@ -162,7 +186,10 @@ impl<F: TradeFeed> FeedActor<F> {
             return Ok(());
         }
         for shard in &self.shards {
-            shard.send(FeedMessage::End { feed: self.index }).await.map_err(|_| self.downstream())?;
+            shard
+                .send(FeedMessage::End { feed: self.index })
+                .await
+                .map_err(|_| self.downstream())?;
         }
         self.publish(0, true);
         Ok(())
@@ -178,6 +205,8 @@ impl<F: TradeFeed> FeedActor<F> {
     }
 
     fn downstream(&self) -> Fault {
-        Fault::Downstream { actor: format!("feed {}", self.feed.name()) }
+        Fault::Downstream {
+            actor: format!("feed {}", self.feed.name()),
+        }
     }
 }

@@ -24,7 +24,15 @@ impl LateActor {
     /// Builds the actor and the way to it; spawns nothing.
     pub fn pair(store: Arc<dyn LateStore>) -> (LateActor, mpsc::Sender<Vec<Trade>>) {
         let (to_late, inbox) = mpsc::channel(LATE_QUEUE_LEN);
-        (LateActor { store, inbox, is_told: false, is_failing: false }, to_late)
+        (
+            LateActor {
+                store,
+                inbox,
+                is_told: false,
+                is_failing: false,
+            },
+            to_late,
+        )
     }
 
     /// Keeps late trades until every shard has dropped its sender.
@@ -39,7 +47,9 @@ impl LateActor {
     }
 
     async fn on_trades(&mut self, trades: Vec<Trade>) {
-        let Some(first) = trades.first().copied() else { return };
+        let Some(first) = trades.first().copied() else {
+            return;
+        };
         match self.store.keep(trades).await {
             Ok(()) => {
                 self.is_failing = false;

@@ -22,5 +22,6 @@ pub use pace::PaceSettings;
 pub use shard_times::{ShardCounts, ShardTimes};
 pub use supervise::Supervisor;
 pub use write::{
-    FailureCounts, MendingSettings, ResumeSettings, Writer, WriterCounts, WriterPorts, WriterSettings,
+    FailureCounts, MendingSettings, ResumeSettings, Writer, WriterCounts, WriterPorts,
+    WriterSettings,
 };

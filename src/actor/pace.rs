@@ -96,7 +96,9 @@ struct Rate {
 impl Pace {
     /// Starts with full bursts.
     pub(super) fn new(settings: PaceSettings) -> Pace {
-        let clock = TokioClock { origin: Instant::now() };
+        let clock = TokioClock {
+            origin: Instant::now(),
+        };
         let rate = |burst| Rate {
             limiter: RateLimiter::direct_with_clock(Quota::per_second(burst), clock.clone()),
             burst,
@@ -104,7 +106,10 @@ impl Pace {
         Pace {
             commands: settings.commands_per_second.map(rate),
             requests: settings.requests_per_second.map(rate),
-            patience: Mutex::new(Patience { hold_until: clock.origin, share: FULL }),
+            patience: Mutex::new(Patience {
+                hold_until: clock.origin,
+                share: FULL,
+            }),
             clock: clock.clone(),
         }
     }
@@ -156,13 +161,19 @@ impl Pace {
     }
 
     async fn spend(&self, rate: Option<&Rate>, amount: u32) {
-        let Some(Rate { limiter, burst }) = rate else { return };
+        let Some(Rate { limiter, burst }) = rate else {
+            return;
+        };
         // Half the pace is twice the price.
         let mut left = u64::from(amount) * FULL / self.share();
-        while let Some(part) = NonZeroU32::new(u32::try_from(left).unwrap_or(u32::MAX).min(burst.get())) {
+        while let Some(part) =
+            NonZeroU32::new(u32::try_from(left).unwrap_or(u32::MAX).min(burst.get()))
+        {
             match limiter.check_n(part) {
                 Ok(Ok(())) => left -= u64::from(part.get()),
-                Ok(Err(not_until)) => tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await,
+                Ok(Err(not_until)) => {
+                    tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await
+                }
                 // The part never exceeds the burst, so this arm cannot be reached; waiting keeps the pace.
                 Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
             }
@@ -181,20 +192,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn pace_is_never_exceeded_also_by_a_cost_above_the_burst() {
         let rate = |rate| NonZeroU32::new(rate);
-        let pace = Pace::new(PaceSettings { commands_per_second: rate(100), requests_per_second: rate(10) });
+        let pace = Pace::new(PaceSettings {
+            commands_per_second: rate(100),
+            requests_per_second: rate(10),
+        });
         let start = Instant::now();
         for _ in 0..10 {
-            pace.permit(Cost { requests: 1, commands: 10 }).await;
+            pace.permit(Cost {
+                requests: 1,
+                commands: 10,
+            })
+            .await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO, "within the burst");
-        pace.permit(Cost { requests: 0, commands: 250 }).await;
+        pace.permit(Cost {
+            requests: 0,
+            commands: 250,
+        })
+        .await;
         let elapsed = start.elapsed().as_secs_f64();
-        assert!((2.4..2.7).contains(&elapsed), "250 commands at 100 a second took {elapsed} s");
+        assert!(
+            (2.4..2.7).contains(&elapsed),
+            "250 commands at 100 a second took {elapsed} s"
+        );
     }
 
     fn pace(rate: u32) -> Pace {
         let rate = NonZeroU32::new(rate);
-        Pace::new(PaceSettings { commands_per_second: rate, requests_per_second: None })
+        Pace::new(PaceSettings {
+            commands_per_second: rate,
+            requests_per_second: None,
+        })
     }
 
     #[tokio::test(start_paused = true)]
@@ -208,8 +236,17 @@ mod tests {
                 Some(Duration::from_secs(wait_s)),
                 "told once"
             );
-            assert_eq!(pace.on_answer(Some(Remedy::Retry { after: Some(Duration::from_secs(1)) })), None);
-            pace.permit(Cost { requests: 1, commands: 1 }).await;
+            assert_eq!(
+                pace.on_answer(Some(Remedy::Retry {
+                    after: Some(Duration::from_secs(1))
+                })),
+                None
+            );
+            pace.permit(Cost {
+                requests: 1,
+                commands: 1,
+            })
+            .await;
             assert_eq!(start.elapsed().as_secs(), wait_s);
         }
     }
@@ -218,14 +255,26 @@ mod tests {
     async fn failure_halves_the_pace_and_successes_bring_it_back() {
         let pace = pace(100);
         let seconds = async |pace: &Pace| {
-            pace.permit(Cost { requests: 0, commands: 100 }).await;
+            pace.permit(Cost {
+                requests: 0,
+                commands: 100,
+            })
+            .await;
             let start = Instant::now();
-            pace.permit(Cost { requests: 0, commands: 100 }).await;
+            pace.permit(Cost {
+                requests: 0,
+                commands: 100,
+            })
+            .await;
             start.elapsed().as_secs_f64()
         };
         assert!((0.9..1.1).contains(&seconds(&pace).await));
         pace.on_answer(Some(Remedy::Retry { after: None }));
-        assert!((1.9..2.1).contains(&seconds(&pace).await), "{}", pace.share());
+        assert!(
+            (1.9..2.1).contains(&seconds(&pace).await),
+            "{}",
+            pace.share()
+        );
         for _ in 0..200 {
             pace.on_answer(Some(Remedy::Reconnect));
         }

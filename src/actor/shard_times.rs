@@ -40,7 +40,10 @@ pub(super) struct Timer {
 
 impl Timer {
     pub(super) fn new(every: Option<Duration>) -> Option<Timer> {
-        every.map(|every| Timer { every, due: Instant::now() + every })
+        every.map(|every| Timer {
+            every,
+            due: Instant::now() + every,
+        })
     }
 
     pub(super) fn due(timer: Option<Timer>) -> Option<Instant> {

@@ -19,11 +19,19 @@ pub struct Supervisor {
 impl Supervisor {
     /// Makes a supervisor that cancels `stop` at the first fault.
     pub fn new(stop: CancellationToken) -> Supervisor {
-        Supervisor { actors: JoinSet::new(), names: HashMap::new(), stop }
+        Supervisor {
+            actors: JoinSet::new(),
+            names: HashMap::new(),
+            stop,
+        }
     }
 
     /// Starts an actor's life.
-    pub fn spawn(&mut self, name: &str, life: impl Future<Output = Result<(), Fault>> + Send + 'static) {
+    pub fn spawn(
+        &mut self,
+        name: &str,
+        life: impl Future<Output = Result<(), Fault>> + Send + 'static,
+    ) {
         let handle = self.actors.spawn(life);
         self.names.insert(handle.id(), name.to_owned());
     }
@@ -45,7 +53,10 @@ impl Supervisor {
             };
             self.stop.cancel();
             tracing::debug!(%fault, "actor ended by a fault");
-            if cause.as_ref().is_none_or(|first| first.is_consequence() && !fault.is_consequence()) {
+            if cause
+                .as_ref()
+                .is_none_or(|first| first.is_consequence() && !fault.is_consequence())
+            {
                 cause = Some(fault);
             }
         }
@@ -63,7 +74,11 @@ mod tests {
     async fn first_real_cause_wins_over_its_consequences() {
         let stop = CancellationToken::new();
         let mut supervisor = Supervisor::new(stop.clone());
-        supervisor.spawn("feed", async { Err(Fault::Downstream { actor: "feed".into() }) });
+        supervisor.spawn("feed", async {
+            Err(Fault::Downstream {
+                actor: "feed".into(),
+            })
+        });
         let stopped = stop.clone();
         supervisor.spawn("aggregate", async move {
             stopped.cancelled().await;
@@ -71,7 +86,9 @@ mod tests {
         });
         supervisor.spawn("write", async {
             tokio::task::yield_now().await;
-            Err(Fault::Panicked { actor: "write".into() })
+            Err(Fault::Panicked {
+                actor: "write".into(),
+            })
         });
         let fault = supervisor.join().await.unwrap_err();
         assert_eq!(fault.to_string(), "actor write panicked");
@@ -82,6 +99,9 @@ mod tests {
     async fn panic_is_a_fault_that_names_the_actor() {
         let mut supervisor = Supervisor::new(CancellationToken::new());
         supervisor.spawn("aggregate", async { panic!("defect") });
-        assert_eq!(supervisor.join().await.unwrap_err().to_string(), "actor aggregate panicked");
+        assert_eq!(
+            supervisor.join().await.unwrap_err().to_string(),
+            "actor aggregate panicked"
+        );
     }
 }

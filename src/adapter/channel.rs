@@ -31,13 +31,19 @@ impl ChannelSink {
     pub fn pair(capacity: usize) -> (ChannelSink, BarStream) {
         let (sender, receiver) = mpsc::channel(capacity.max(1));
         (
-            ChannelSink { bars: Mutex::new(Some(sender)), turn: tokio::sync::Mutex::default() },
+            ChannelSink {
+                bars: Mutex::new(Some(sender)),
+                turn: tokio::sync::Mutex::default(),
+            },
             ReceiverStream::new(receiver),
         )
     }
 
     fn sender(&self) -> Option<mpsc::Sender<BarUpdate>> {
-        self.bars.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.bars
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -46,7 +52,10 @@ impl BarSink for ChannelSink {
         "bar stream"
     }
 
-    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
         Box::pin(async move {
             let dropped = || SinkError {
                 operation: "send a bar to the stream".to_owned(),

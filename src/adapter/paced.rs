@@ -25,26 +25,43 @@ pub struct PacedFeed {
 impl PacedFeed {
     /// Paces a feed; the speed is in thousandths, so 60,000 plays a minute of trades in a second.
     pub fn new(feed: Box<dyn TradeFeed>, speed: NonZeroU32) -> PacedFeed {
-        PacedFeed { feed, speed, origin: None, rest: Vec::new(), position: Position::default() }
+        PacedFeed {
+            feed,
+            speed,
+            origin: None,
+            rest: Vec::new(),
+            position: Position::default(),
+        }
     }
 
     async fn next(&mut self) -> Result<Option<TradeBatch>, FeedError> {
         if self.rest.is_empty() {
-            let Some(batch) = self.feed.next_batch().await? else { return Ok(None) };
+            let Some(batch) = self.feed.next_batch().await? else {
+                return Ok(None);
+            };
             self.rest = batch.trades;
             self.position = batch.position;
         }
-        let Some(first) = self.rest.first() else { return Ok(None) };
+        let Some(first) = self.rest.first() else {
+            return Ok(None);
+        };
         let (start, epoch) = *self.origin.get_or_insert((Instant::now(), first.time));
         tokio::time::sleep_until(start + self.real(first.time.since(epoch))).await;
         let until = start.elapsed() + SLICE;
-        let due =
-            self.rest.iter().take_while(|trade| self.real(trade.time.since(epoch)) <= until).count().max(1);
+        let due = self
+            .rest
+            .iter()
+            .take_while(|trade| self.real(trade.time.since(epoch)) <= until)
+            .count()
+            .max(1);
         let later = self.rest.split_off(due);
         let trades = std::mem::replace(&mut self.rest, later);
         // Until its last part is out, a batch counts as not delivered: a restart reads it again.
         let waiting = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
-        Ok(Some(TradeBatch { trades, position: Position(self.position.0.saturating_sub(waiting)) }))
+        Ok(Some(TradeBatch {
+            trades,
+            position: Position(self.position.0.saturating_sub(waiting)),
+        }))
     }
 
     fn real(&self, event_ns: i64) -> Duration {
@@ -69,7 +86,10 @@ impl TradeFeed for PacedFeed {
     fn coverage(&self) -> Vec<Covered> {
         let covered = self.feed.coverage();
         // What still waits for its time is not delivered.
-        covered.into_iter().map(|one| one.without(&self.rest)).collect()
+        covered
+            .into_iter()
+            .map(|one| one.without(&self.rest))
+            .collect()
     }
 }
 
@@ -96,13 +116,17 @@ mod tests {
         fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>> {
             let trades = std::mem::take(&mut self.0);
             let position = Position(trades.len() as u64);
-            Box::pin(async move { Ok((!trades.is_empty()).then_some(TradeBatch { trades, position })) })
+            Box::pin(
+                async move { Ok((!trades.is_empty()).then_some(TradeBatch { trades, position })) },
+            )
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_minute_of_trades_at_sixty_fold_takes_a_second() {
-        let trades: Vec<_> = (0..=60).map(|second| trade("AAPL", second * 1_000_000_000)).collect();
+        let trades: Vec<_> = (0..=60)
+            .map(|second| trade("AAPL", second * 1_000_000_000))
+            .collect();
         let feed = Whole(trades.clone());
         let mut paced = PacedFeed::new(Box::new(feed), NonZeroU32::new(60_000).unwrap());
         let (start, mut seen) = (Instant::now(), Vec::new());

@@ -59,7 +59,9 @@ impl ServiceManager {
     /// # Errors
     /// What the system says when nobody listens, or the manager does not read.
     pub fn tell(&self, word: Word) -> io::Result<()> {
-        self.socket.send_to_addr(word.text().as_bytes(), &self.address).map(|_| ())
+        self.socket
+            .send_to_addr(word.text().as_bytes(), &self.address)
+            .map(|_| ())
     }
 }
 

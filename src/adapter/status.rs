@@ -6,7 +6,9 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, WWW_AUTHENTICATE,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -61,7 +63,9 @@ pub struct Door {
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     /// The address can be reached from other machines, and nothing asks who they are.
-    #[error("status pages on {address} would be open to everyone; give a token, or listen on 127.0.0.1")]
+    #[error(
+        "status pages on {address} would be open to everyone; give a token, or listen on 127.0.0.1"
+    )]
     Open {
         /// The address.
         address: SocketAddr,
@@ -97,7 +101,11 @@ impl StatusServer {
         let fault = |source| StatusError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        Ok(StatusServer { listener, address, door: Arc::new(door) })
+        Ok(StatusServer {
+            listener,
+            address,
+            door: Arc::new(door),
+        })
     }
 
     /// Where it listens.
@@ -118,7 +126,12 @@ impl StatusServer {
             while visits.try_join_next().is_some() {}
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let visit = serve(stream, Arc::clone(&self.door), self.address, Arc::clone(&pages));
+                    let visit = serve(
+                        stream,
+                        Arc::clone(&self.door),
+                        self.address,
+                        Arc::clone(&pages),
+                    );
                     visits.spawn(visit);
                 }
                 // Out of files, most likely: those in use come back.
@@ -130,8 +143,13 @@ impl StatusServer {
 
 async fn serve(stream: TcpStream, door: Arc<Door>, address: SocketAddr, pages: Arc<dyn Pages>) {
     let answer = service_fn(move |request: Request<Incoming>| {
-        let response =
-            respond(request.method(), request.uri().path(), request.headers(), (&door, address), &*pages);
+        let response = respond(
+            request.method(),
+            request.uri().path(),
+            request.headers(),
+            (&door, address),
+            &*pages,
+        );
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -151,16 +169,24 @@ fn respond(
     pages: &dyn Pages,
 ) -> Response<Full<Bytes>> {
     if !door.knows(headers, address) {
-        return plain(StatusCode::MISDIRECTED_REQUEST, "this host name is not served here\n");
+        return plain(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this host name is not served here\n",
+        );
     }
     if !door.admits(headers) {
         let mut response = plain(StatusCode::UNAUTHORIZED, "a bearer token is needed\n");
-        response.headers_mut().insert(WWW_AUTHENTICATE, hyper::header::HeaderValue::from_static("Bearer"));
+        response.headers_mut().insert(
+            WWW_AUTHENTICATE,
+            hyper::header::HeaderValue::from_static("Bearer"),
+        );
         return response;
     }
     if method != Method::GET {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
-        response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET"));
+        response
+            .headers_mut()
+            .insert(ALLOW, hyper::header::HeaderValue::from_static("GET"));
         return response;
     }
     match path {
@@ -172,7 +198,14 @@ fn respond(
 }
 
 fn page(page: Page) -> Response<Full<Bytes>> {
-    plain(if page.is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, page.text)
+    plain(
+        if page.is_ok {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        },
+        page.text,
+    )
 }
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
@@ -183,15 +216,21 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
         CONTENT_TYPE,
         hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
     );
-    headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
+    headers.insert(
+        CACHE_CONTROL,
+        hyper::header::HeaderValue::from_static("no-store"),
+    );
     response
 }
 
 impl Door {
     /// Whether the request is meant for us: a page of a foreign name that points here is not.
     fn knows(&self, headers: &HeaderMap, address: SocketAddr) -> bool {
-        let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else { return false };
-        let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
+            return false;
+        };
+        let is_port =
+            |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         let name = match host.rsplit_once(':') {
             Some((name, port)) if is_port(port) => name,
             Some(_) | None => host,
@@ -199,12 +238,20 @@ impl Door {
         let ip = name.trim_start_matches('[').trim_end_matches(']').parse();
         name.eq_ignore_ascii_case("localhost")
             || ip.is_ok_and(|ip: std::net::IpAddr| ip.is_loopback() || ip == address.ip())
-            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+            || self
+                .hosts
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let given = headers.get(AUTHORIZATION).map(hyper::header::HeaderValue::as_bytes).unwrap_or_default();
+        let Some(token) = &self.token else {
+            return true;
+        };
+        let given = headers
+            .get(AUTHORIZATION)
+            .map(hyper::header::HeaderValue::as_bytes)
+            .unwrap_or_default();
         let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
         is_same(given, token.expose_secret().as_bytes())
     }
@@ -212,7 +259,10 @@ impl Door {
 
 /// Compares in a time that tells nothing but the length.
 fn is_same(given: &[u8], wanted: &[u8]) -> bool {
-    let differences = given.iter().zip(wanted).fold(0, |sum, (one, other)| sum | (one ^ other));
+    let differences = given
+        .iter()
+        .zip(wanted)
+        .fold(0, |sum, (one, other)| sum | (one ^ other));
     given.len() == wanted.len() && std::hint::black_box(differences) == 0
 }
 
@@ -227,51 +277,101 @@ mod tests {
 
     impl Pages for Fine {
         fn health(&self) -> Page {
-            Page { is_ok: true, text: "ok".to_owned() }
+            Page {
+                is_ok: true,
+                text: "ok".to_owned(),
+            }
         }
         fn readiness(&self) -> Page {
-            Page { is_ok: false, text: "stale".to_owned() }
+            Page {
+                is_ok: false,
+                text: "stale".to_owned(),
+            }
         }
         fn metrics(&self) -> String {
             "barmill_up 1\n".to_owned()
         }
     }
 
-    fn status(door: &Door, method: &Method, path: &str, headers: &[(&'static str, &'static str)]) -> u16 {
+    fn status(
+        door: &Door,
+        method: &Method,
+        path: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> u16 {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_static(value));
         }
         let address: SocketAddr = "10.1.2.3:9464".parse().unwrap();
-        respond(method, path, &map, (door, address), &Fine).status().as_u16()
+        respond(method, path, &map, (door, address), &Fine)
+            .status()
+            .as_u16()
     }
 
     #[test]
     fn pages_are_for_known_names_and_get_alone() {
-        let door = Door { hosts: vec!["bars.example".to_owned()], ..Door::default() };
+        let door = Door {
+            hosts: vec!["bars.example".to_owned()],
+            ..Door::default()
+        };
         let get = |path, host| status(&door, &Method::GET, path, &[("host", host)]);
-        for host in ["localhost", "127.0.0.1:9464", "[::1]:9464", "10.1.2.3", "Bars.Example:80"] {
+        for host in [
+            "localhost",
+            "127.0.0.1:9464",
+            "[::1]:9464",
+            "10.1.2.3",
+            "Bars.Example:80",
+        ] {
             assert_eq!(get("/healthz", host), 200, "{host}");
         }
         for host in ["evil.example", "127.0.0.1.evil.example", "10.1.2.4", ""] {
-            assert_eq!(get("/healthz", host), StatusCode::MISDIRECTED_REQUEST.as_u16(), "{host}");
+            assert_eq!(
+                get("/healthz", host),
+                StatusCode::MISDIRECTED_REQUEST.as_u16(),
+                "{host}"
+            );
         }
-        assert_eq!(status(&door, &Method::GET, "/healthz", &[]), 421, "no host at all");
-        assert_eq!((get("/readyz", "localhost"), get("/metrics", "localhost")), (503, 200));
+        assert_eq!(
+            status(&door, &Method::GET, "/healthz", &[]),
+            421,
+            "no host at all"
+        );
+        assert_eq!(
+            (get("/readyz", "localhost"), get("/metrics", "localhost")),
+            (503, 200)
+        );
         assert_eq!(get("/", "localhost"), 404);
         for method in [Method::POST, Method::DELETE, Method::OPTIONS] {
-            assert_eq!(status(&door, &method, "/healthz", &[("host", "localhost")]), 405);
+            assert_eq!(
+                status(&door, &method, "/healthz", &[("host", "localhost")]),
+                405
+            );
         }
     }
 
     #[test]
     fn token_is_asked_for_where_there_is_one() {
-        let door = Door { token: Some("canary".into()), ..Door::default() };
+        let door = Door {
+            token: Some("canary".into()),
+            ..Door::default()
+        };
         let with = |token| {
-            status(&door, &Method::GET, "/metrics", &[("host", "localhost"), ("authorization", token)])
+            status(
+                &door,
+                &Method::GET,
+                "/metrics",
+                &[("host", "localhost"), ("authorization", token)],
+            )
         };
         assert_eq!(with("Bearer canary"), 200);
-        for token in ["Bearer canary2", "Bearer canar", "Bearer ", "canary", "Basic canary"] {
+        for token in [
+            "Bearer canary2",
+            "Bearer canar",
+            "Bearer ",
+            "canary",
+            "Basic canary",
+        ] {
             assert_eq!(with(token), 401, "{token}");
         }
         assert!(!format!("{door:?}").contains("canary"));
@@ -280,6 +380,9 @@ mod tests {
     #[tokio::test]
     async fn open_address_without_a_token_is_refused() {
         let refused = StatusServer::bind("0.0.0.0:0".parse().unwrap(), Door::default()).await;
-        assert!(matches!(refused, Err(StatusError::Open { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(StatusError::Open { .. })),
+            "{refused:?}"
+        );
     }
 }

@@ -33,11 +33,19 @@ impl StreamFeed {
         batch_len_max: usize,
     ) -> StreamFeed {
         let batches = trades.ready_chunks(batch_len_max.max(1)).boxed();
-        StreamFeed { name: name.into(), batches, failure: None, delivered: 0 }
+        StreamFeed {
+            name: name.into(),
+            batches,
+            failure: None,
+            delivered: 0,
+        }
     }
 
     fn error(&self, source: Box<dyn Error + Send + Sync>) -> FeedError {
-        FeedError { feed: self.name.clone(), source }
+        FeedError {
+            feed: self.name.clone(),
+            source,
+        }
     }
 
     async fn next(&mut self) -> Result<Option<TradeBatch>, FeedError> {
@@ -59,7 +67,10 @@ impl StreamFeed {
             }
         }
         self.delivered += u64::try_from(trades.len()).unwrap_or(u64::MAX);
-        Ok(Some(TradeBatch { trades, position: Position(self.delivered) }))
+        Ok(Some(TradeBatch {
+            trades,
+            position: Position(self.delivered),
+        }))
     }
 }
 

@@ -15,7 +15,12 @@ use std::path::{Path, PathBuf};
 
 /// Trades in, bars in Redis: every trade counted once, every bar written once.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "barmill", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "barmill",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub struct Arguments {
     #[command(flatten)]
     shared: Shared,
@@ -101,7 +106,10 @@ pub struct ReplayArguments {
     #[arg(long, value_name = "N")]
     pub shards: Option<String>,
     /// Fence out the writer that holds the lease.
-    #[arg(long, help = "Fence out another writer of the namespace that holds the lease [writer.take_over]")]
+    #[arg(
+        long,
+        help = "Fence out another writer of the namespace that holds the lease [writer.take_over]"
+    )]
     pub take_over: bool,
     /// Print one JSON object with all counts at the end.
     #[arg(long)]
@@ -118,7 +126,12 @@ pub struct BarsArguments {
     #[arg(long, value_name = "URL")]
     pub sink: Option<String>,
     /// Symbols to read.
-    #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',', required = true)]
+    #[arg(
+        long = "symbol",
+        value_name = "A,B",
+        value_delimiter = ',',
+        required = true
+    )]
     pub symbols: Vec<Symbol>,
     /// Bars to read.
     #[arg(long, default_value = "1m")]
@@ -158,7 +171,11 @@ impl Arguments {
 
     /// The texts `SECTION.KEY=VALUE`, those before the command first.
     pub fn set(&self) -> Vec<String> {
-        [self.shared.set.as_slice(), self.command.shared().set.as_slice()].concat()
+        [
+            self.shared.set.as_slice(),
+            self.command.shared().set.as_slice(),
+        ]
+        .concat()
     }
 }
 
@@ -217,7 +234,12 @@ impl Command {
             Command::Simulate(_) | Command::Check(_) => Vec::new(),
         };
         let is_take_over = matches!(self, Command::Replay(replay) if replay.take_over);
-        owned(pairs.into_iter().map(|(name, key, value)| (name, key, value.clone())), is_take_over)
+        owned(
+            pairs
+                .into_iter()
+                .map(|(name, key, value)| (name, key, value.clone())),
+            is_take_over,
+        )
     }
 }
 
@@ -226,8 +248,18 @@ fn owned(
     pairs: impl IntoIterator<Item = (&'static str, &'static str, Option<String>)>,
     is_take_over: bool,
 ) -> Vec<Flag> {
-    let flag = Flag { name: "--take-over", key: "writer.take_over", value: "yes".to_owned() };
-    let given = pairs.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? }));
+    let flag = Flag {
+        name: "--take-over",
+        key: "writer.take_over",
+        value: "yes".to_owned(),
+    };
+    let given = pairs.into_iter().filter_map(|(name, key, value)| {
+        Some(Flag {
+            name,
+            key,
+            value: value?,
+        })
+    });
     given.chain(is_take_over.then_some(flag)).collect()
 }
 
@@ -244,7 +276,11 @@ mod tests {
         let mut command = Arguments::command().term_width(100);
         command.build();
         match of {
-            Some(name) => command.find_subcommand_mut(name).unwrap().render_help().to_string(),
+            Some(name) => command
+                .find_subcommand_mut(name)
+                .unwrap()
+                .render_help()
+                .to_string(),
             None => command.render_help().to_string(),
         }
     }
@@ -268,7 +304,10 @@ mod tests {
             "reconcile",
             "spool",
         ];
-        let all: Vec<String> = std::iter::once(None).chain(names.map(Some)).map(help).collect();
+        let all: Vec<String> = std::iter::once(None)
+            .chain(names.map(Some))
+            .map(help)
+            .collect();
         insta::assert_snapshot!("help", all.join("----\n"));
     }
 
@@ -279,10 +318,20 @@ mod tests {
                     --shards 4 --take-over --json";
         let arguments = parse(&line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap();
         assert_eq!(arguments.set(), ["a.b=1", "c.d=2"]);
-        let keys: Vec<&str> = arguments.command.flags().iter().map(|flag| flag.key).collect();
+        let keys: Vec<&str> = arguments
+            .command
+            .flags()
+            .iter()
+            .map(|flag| flag.key)
+            .collect();
         assert_eq!(keys.len(), 9, "{keys:?}");
-        let Command::Replay(replay) = arguments.command else { panic!("replay was asked for") };
-        assert_eq!((replay.files.len(), replay.symbols.len(), replay.json), (2, 2, true));
+        let Command::Replay(replay) = arguments.command else {
+            panic!("replay was asked for")
+        };
+        assert_eq!(
+            (replay.files.len(), replay.symbols.len(), replay.json),
+            (2, 2, true)
+        );
     }
 
     #[test]
@@ -312,9 +361,15 @@ mod tests {
             from: Moment::Day(day),
             to: Moment::Instant("2025-10-15T20:00:00Z".parse().unwrap()),
         };
-        assert_eq!(period("--from 2025-10-15 --to 2025-10-15T20:00:00Z"), Ok(between));
-        for wrong in ["--from 2025-10-15", "--date 2025-10-15 --from 2025-10-15 --to 2025-10-16", "--spec 1m"]
-        {
+        assert_eq!(
+            period("--from 2025-10-15 --to 2025-10-15T20:00:00Z"),
+            Ok(between)
+        );
+        for wrong in [
+            "--from 2025-10-15",
+            "--date 2025-10-15 --from 2025-10-15 --to 2025-10-16",
+            "--spec 1m",
+        ] {
             assert!(period(wrong).is_err(), "{wrong}");
         }
     }
@@ -327,8 +382,9 @@ mod tests {
             parse("barmill bars --symbol A --from yesterday --to 2025-10-15"),
             parse("barmill replay x.csv --sybmol A"),
         ];
-        let shown: Vec<String> =
-            errors.map(|error| error.unwrap_err().lines().next().unwrap().to_owned()).into();
+        let shown: Vec<String> = errors
+            .map(|error| error.unwrap_err().lines().next().unwrap().to_owned())
+            .into();
         insta::assert_snapshot!(shown.join("\n"), @r#"
     error: invalid value 'A{B}' for '--symbol <A,B>': byte 1 of the symbol is not a letter, a digit or one of .:/_-+=^$#
     error: invalid value '7m' for '--spec <SPEC>': bar spec "7m" does not divide a day

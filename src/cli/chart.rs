@@ -55,7 +55,9 @@ pub fn chart(rows: &[BarRow], canvas: Canvas, out: &mut dyn Write) -> io::Result
 }
 
 fn draw(rows: &[&BarRow], canvas: Canvas, out: &mut dyn Write) -> io::Result<()> {
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return Ok(());
+    };
     writeln!(out, "{}", title(rows, first, last.end))?;
     let width = canvas.width.saturating_sub(AXIS_WIDTH).max(PLOT_WIDTH_MIN);
     let per_column = rows.len().div_ceil(width);
@@ -64,34 +66,60 @@ fn draw(rows: &[&BarRow], canvas: Canvas, out: &mut dyn Write) -> io::Result<()>
     let low = prices.clone().map(|[_, _, low, _]| low).min();
     let high = prices.map(|[_, high, _, _]| high).max();
     if let (Some(low), Some(high)) = (low, high) {
-        let scale = Scale { low, high, rows: canvas.height.max(2) };
+        let scale = Scale {
+            low,
+            high,
+            rows: canvas.height.max(2),
+        };
         for row in (0..scale.rows).rev() {
             let label = Price::from_raw(scale.price(row));
-            writeln!(out, "{} {label}", line(&candles, canvas, |candle| scale.cell(candle, row)))?;
+            writeln!(
+                out,
+                "{} {label}",
+                line(&candles, canvas, |candle| scale.cell(candle, row))
+            )?;
         }
     }
-    let volume_max = candles.iter().map(|candle| candle.volume).max().unwrap_or(0);
+    let volume_max = candles
+        .iter()
+        .map(|candle| candle.volume)
+        .max()
+        .unwrap_or(0);
     for row in (0..VOLUME_ROWS).rev() {
-        let cells = line(&candles, canvas, |candle| volume_cell(candle.volume, volume_max, row));
-        let label = if row + 1 == VOLUME_ROWS { " volume" } else { "" };
+        let cells = line(&candles, canvas, |candle| {
+            volume_cell(candle.volume, volume_max, row)
+        });
+        let label = if row + 1 == VOLUME_ROWS {
+            " volume"
+        } else {
+            ""
+        };
         writeln!(out, "{}", format!("{cells}{label}").trim_end())?;
     }
     Ok(())
 }
 
 fn title(rows: &[&BarRow], first: &BarRow, end: Timestamp) -> String {
-    let volume = rows.iter().fold(0u128, |sum, row| sum.saturating_add(row.volume.raw()));
+    let volume = rows
+        .iter()
+        .fold(0u128, |sum, row| sum.saturating_add(row.volume.raw()));
     let all = merge(rows);
     let prices = all.prices.map_or_else(String::new, |prices| {
         let [open, high, low, close] = prices.map(Price::from_raw);
         format!("  open {open}  high {high}  low {low}  close {close}")
     });
     let volume = Volume::from_raw(volume);
-    format!("{} {} {} to {end}{prices}  volume {volume}", first.symbol, first.spec, first.start)
+    format!(
+        "{} {} {} to {end}{prices}  volume {volume}",
+        first.symbol, first.spec, first.start
+    )
 }
 
 fn merge(rows: &[&BarRow]) -> Candle {
-    let mut candle = Candle { prices: None, volume: 0 };
+    let mut candle = Candle {
+        prices: None,
+        volume: 0,
+    };
     for row in rows {
         candle.volume = candle.volume.saturating_add(row.volume.raw());
         let Some(new) = row.prices else { continue };
@@ -150,7 +178,9 @@ impl Scale {
 
     /// A body that rose is full, one that fell is shaded, so that they differ without colours too.
     fn cell(self, candle: &Candle, row: usize) -> char {
-        let Some([open, high, low, close]) = candle.prices else { return ' ' };
+        let Some([open, high, low, close]) = candle.prices else {
+            return ' ';
+        };
         let body = self.row(open.min(close))..=self.row(open.max(close));
         let wick = self.row(low)..=self.row(high);
         match (body.contains(&row), wick.contains(&row)) {
@@ -166,9 +196,17 @@ impl Scale {
 fn volume_cell(volume: u128, volume_max: u128, row: usize) -> char {
     let steps = (VOLUME_ROWS * 8) as u128;
     // Any volume at all shows.
-    let filled = if volume > 0 { (volume.saturating_mul(steps) / volume_max.max(1)).max(1) } else { 0 };
+    let filled = if volume > 0 {
+        (volume.saturating_mul(steps) / volume_max.max(1)).max(1)
+    } else {
+        0
+    };
     let here = filled.saturating_sub((row * 8) as u128).min(8);
-    usize::try_from(here).ok().and_then(|here| EIGHTHS.get(here)).copied().unwrap_or(' ')
+    usize::try_from(here)
+        .ok()
+        .and_then(|here| EIGHTHS.get(here))
+        .copied()
+        .unwrap_or(' ')
 }
 
 #[cfg(test)]
@@ -180,13 +218,31 @@ mod tests {
 
     fn candle(minute: u32, prices: [&str; 4], volume: &str) -> BarRow {
         let [open, high, low, close] = prices.map(|price| price.parse().unwrap());
-        let prices = Some(Ohlc { open, high, low, close });
-        BarRow { prices, volume: volume.parse().unwrap(), ..row("AAPL", minute, "1", "1") }
+        let prices = Some(Ohlc {
+            open,
+            high,
+            low,
+            close,
+        });
+        BarRow {
+            prices,
+            volume: volume.parse().unwrap(),
+            ..row("AAPL", minute, "1", "1")
+        }
     }
 
     fn drawn(rows: &[BarRow], width: usize, is_coloured: bool) -> String {
         let mut out = Vec::new();
-        chart(rows, Canvas { width, height: 6, is_coloured }, &mut out).unwrap();
+        chart(
+            rows,
+            Canvas {
+                width,
+                height: 6,
+                is_coloured,
+            },
+            &mut out,
+        )
+        .unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -218,9 +274,16 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_asked_and_no_bar_is_left_out() {
-        let rows: Vec<BarRow> = (0..40).map(|index| candle(index, ["10", "12", "9", "11"], "1")).collect();
+        let rows: Vec<BarRow> = (0..40)
+            .map(|index| candle(index, ["10", "12", "9", "11"], "1"))
+            .collect();
         let text = drawn(&rows, AXIS_WIDTH + 15, false);
-        assert!(text.lines().skip(1).all(|line| line.chars().count() <= AXIS_WIDTH + 15), "{text}");
+        assert!(
+            text.lines()
+                .skip(1)
+                .all(|line| line.chars().count() <= AXIS_WIDTH + 15),
+            "{text}"
+        );
         assert!(text.contains("volume 40"), "{text}");
     }
 
@@ -228,7 +291,9 @@ mod tests {
     fn colours_are_used_only_where_asked_for() {
         assert!(!drawn(&sample(), 60, false).contains('\u{1b}'));
         let coloured = drawn(&sample(), 60, true);
-        assert!(coloured.contains("\u{1b}[32m█\u{1b}[0m") && coloured.contains("\u{1b}[31m▒\u{1b}[0m"));
+        assert!(
+            coloured.contains("\u{1b}[32m█\u{1b}[0m") && coloured.contains("\u{1b}[31m▒\u{1b}[0m")
+        );
     }
 
     #[test]

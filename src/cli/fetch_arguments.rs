@@ -15,7 +15,12 @@ pub struct AskedArguments {
     #[arg(long, value_name = "NAME", value_parser = SourceName::parse)]
     pub source: SourceName,
     /// Symbols to fetch, as the source spells them.
-    #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',', required = true)]
+    #[arg(
+        long = "symbol",
+        value_name = "A,B",
+        value_delimiter = ',',
+        required = true
+    )]
     pub symbols: Vec<Symbol>,
     /// Days to fetch, in the zone of the source's market.
     #[arg(long = "date", value_name = "YYYY-MM-DD,..", value_delimiter = ',', conflicts_with_all = ["from", "to"])]

@@ -24,7 +24,11 @@ impl FetchLines {
             if one.pages == 0 || one.is_complete {
                 continue;
             }
-            let begun = *begun.get_or_insert(if one.trades == 0 { elapsed } else { Duration::ZERO });
+            let begun = *begun.get_or_insert(if one.trades == 0 {
+                elapsed
+            } else {
+                Duration::ZERO
+            });
             if lines.len() < LINES_MAX {
                 lines.push(line(one, elapsed.saturating_sub(begun)));
             }
@@ -53,7 +57,10 @@ fn sum(coverage: &[Coverage], elapsed: Duration) -> String {
     let trades: u64 = coverage.iter().map(|one| one.trades).sum();
     let pages: u64 = coverage.iter().map(|one| one.pages).sum();
     let done: i128 = coverage.iter().map(covered_ns).sum();
-    let all: i128 = coverage.iter().map(|one| i128::from(one.range.to.since(one.range.from))).sum();
+    let all: i128 = coverage
+        .iter()
+        .map(|one| i128::from(one.range.to.since(one.range.from)))
+        .sum();
     format!(
         "{whole} of {} whole, trades {}, pages {}, {}",
         coverage.len(),
@@ -105,7 +112,10 @@ mod tests {
     #[test]
     fn each_range_under_way_has_its_rate_and_the_time_that_is_left_of_it() {
         let mut shown = FetchLines::default();
-        let early = [coverage("AAPL", "13:00:00", 1, 0), coverage("MSFT", "13:00:00", 0, 0)];
+        let early = [
+            coverage("AAPL", "13:00:00", 1, 0),
+            coverage("MSFT", "13:00:00", 0, 0),
+        ];
         let lines = |shown: &mut FetchLines, all: &[Coverage], seconds| {
             shown.lines(all, Duration::from_secs(seconds)).join("\n")
         };
@@ -113,9 +123,15 @@ mod tests {
         AAPL         0%  to 2025-10-21T13:00:00Z  trades 0, pages 1, 0/s
         0 of 2 whole, trades 0, pages 1, 0/s
         ");
-        let later = [coverage("AAPL", "20:00:00", 9, 450_000), coverage("MSFT", "13:00:00", 1, 0)];
+        let later = [
+            coverage("AAPL", "20:00:00", 9, 450_000),
+            coverage("MSFT", "13:00:00", 1, 0),
+        ];
         lines(&mut shown, &later, 6);
-        let last = [coverage("AAPL", "20:00:00", 9, 450_000), coverage("MSFT", "13:42:00", 1, 50_000)];
+        let last = [
+            coverage("AAPL", "20:00:00", 9, 450_000),
+            coverage("MSFT", "13:42:00", 1, 50_000),
+        ];
         insta::assert_snapshot!(lines(&mut shown, &last, 10), @r"
         MSFT        10%  to 2025-10-21T13:42:00Z  trades 50,000, pages 1, 12,500/s, about 36 seconds left
         1 of 2 whole, trades 500,000, pages 10, 50,000/s, about 8 seconds left

@@ -91,8 +91,18 @@ impl FetchSummary {
     pub fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let is_long = self.days.len() > TABLE_ROWS_MAX;
         let is_shown = |day: &&FetchedDay| !is_long || day.status == Status::Incomplete;
-        let shown: Vec<&FetchedDay> = self.days.iter().filter(is_shown).take(TABLE_ROWS_MAX).collect();
-        let symbol_width = shown.iter().map(|day| day.symbol.as_str().len()).max().unwrap_or(0).max(6);
+        let shown: Vec<&FetchedDay> = self
+            .days
+            .iter()
+            .filter(is_shown)
+            .take(TABLE_ROWS_MAX)
+            .collect();
+        let symbol_width = shown
+            .iter()
+            .map(|day| day.symbol.as_str().len())
+            .max()
+            .unwrap_or(0)
+            .max(6);
         if !shown.is_empty() {
             writeln!(
                 out,
@@ -121,12 +131,18 @@ impl FetchSummary {
         let (already, whole) = (count(Status::Already), count(Status::Whole));
         let incomplete = count(Status::Incomplete);
         let mut text = format!("{} symbol-days: {whole} whole now", self.days.len());
-        for (number, what) in [(already, "whole already"), (incomplete, "incomplete, run again to go on")] {
+        for (number, what) in [
+            (already, "whole already"),
+            (incomplete, "incomplete, run again to go on"),
+        ] {
             if number > 0 {
                 text = format!("{text}, {number} {what}");
             }
         }
-        format!("{text}; requests to the source {}", HumanCount(self.source_requests))
+        format!(
+            "{text}; requests to the source {}",
+            HumanCount(self.source_requests)
+        )
     }
 }
 
@@ -155,13 +171,20 @@ mod tests {
     }
 
     fn summary(days: Vec<FetchedDay>) -> FetchSummary {
-        FetchSummary { run: RunSummary::default(), source_requests: 12, days }
+        FetchSummary {
+            run: RunSummary::default(),
+            source_requests: 12,
+            days,
+        }
     }
 
     #[test]
     fn the_table_tells_what_is_whole_and_what_is_not() {
-        let days =
-            vec![day("AAPL", Status::Whole), day("BRK.B", Status::Incomplete), day("MSFT", Status::Already)];
+        let days = vec![
+            day("AAPL", Status::Whole),
+            day("BRK.B", Status::Incomplete),
+            day("MSFT", Status::Already),
+        ];
         let mut out = Vec::new();
         summary(days).write_table(&mut out).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
@@ -185,7 +208,9 @@ mod tests {
     #[test]
     fn the_json_object_adds_to_the_names_of_every_run() {
         let mut out = Vec::new();
-        summary(vec![day("AAPL", Status::Already)]).write_json(&mut out).unwrap();
+        summary(vec![day("AAPL", Status::Already)])
+            .write_json(&mut out)
+            .unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap().trim_end(), @r#"{"trades":0,"bars":0,"late":0,"duplicates":0,"ineligible":0,"malformed":0,"revised":0,"requests":0,"commands":0,"connections":0,"retries":0,"spooled":0,"dead_letters":0,"elapsed_ms":0,"source_requests":12,"days":[{"symbol":"AAPL","date":"2025-10-21","from":"2025-10-21T13:30:00Z","to":"2025-10-21T20:00:00Z","covered_to":"2025-10-21T15:00:00.25Z","status":"already","pages":10,"trades":500000}]}"#);
     }
 }

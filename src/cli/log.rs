@@ -35,16 +35,19 @@ pub enum LogError {
 /// [`LogError`] when the filter cannot be read, or logging has started before.
 pub fn init(log: &Log, environment: &Environment, progress: &Progress) -> Result<(), LogError> {
     let filter = filter(log, environment)?;
-    let writer = Stderr { progress: progress.clone() };
+    let writer = Stderr {
+        progress: progress.clone(),
+    };
     let subscriber = subscriber(log.format, filter, writer, io::stderr().is_terminal());
     Ok(tracing::subscriber::set_global_default(subscriber)?)
 }
 
 fn filter(log: &Log, environment: &Environment) -> Result<EnvFilter, LogError> {
     match environment.get(VARIABLE) {
-        Some(text) => {
-            EnvFilter::try_new(text).map_err(|source| LogError::Filter { text: text.to_owned(), source })
-        }
+        Some(text) => EnvFilter::try_new(text).map_err(|source| LogError::Filter {
+            text: text.to_owned(),
+            source,
+        }),
         // The level is meant for barmill; its libraries speak up when something is wrong.
         None => Ok(EnvFilter::new(format!("warn,barmill={}", log.level))),
     }
@@ -59,7 +62,9 @@ fn subscriber<W>(
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
     match format {
         LogFormat::Text => Box::new(builder.with_ansi(is_coloured).with_target(false).finish()),
         LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
@@ -102,7 +107,12 @@ mod tests {
         let buffer = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&buffer);
         let make = move || Shared(Arc::clone(&writer));
-        let subscriber = subscriber(format, filter(&log, environment).unwrap(), make, is_coloured);
+        let subscriber = subscriber(
+            format,
+            filter(&log, environment).unwrap(),
+            make,
+            is_coloured,
+        );
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(attempt = 1, of = 3, "retrying");
             tracing::debug!("detail");
@@ -127,7 +137,10 @@ mod tests {
     #[test]
     fn a_pipe_gets_text_without_colours_and_the_level_holds() {
         let text = logged(LogFormat::Text, &Environment::default(), false);
-        assert!(text.contains("WARN retrying attempt=1 of=3") && !text.contains('\u{1b}'), "{text}");
+        assert!(
+            text.contains("WARN retrying attempt=1 of=3") && !text.contains('\u{1b}'),
+            "{text}"
+        );
         assert!(!text.contains("detail"));
     }
 
@@ -135,7 +148,10 @@ mod tests {
     fn a_json_line_is_one_object_with_the_fields_at_the_top() {
         let text = logged(LogFormat::Json, &Environment::default(), false);
         let object: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
-        assert_eq!((object["attempt"].as_u64(), object["message"].as_str()), (Some(1), Some("retrying")));
+        assert_eq!(
+            (object["attempt"].as_u64(), object["message"].as_str()),
+            (Some(1), Some("retrying"))
+        );
     }
 
     #[test]
@@ -144,7 +160,10 @@ mod tests {
         assert!(logged(LogFormat::Text, &environment, false).contains("detail"));
         let wrong = Environment::from_pairs([("BARMILL_LOG", "barmill=loud")]);
         let error = filter(&Config::default().log, &wrong).unwrap_err();
-        assert!(error.to_string().contains("BARMILL_LOG \"barmill=loud\""), "{error}");
+        assert!(
+            error.to_string().contains("BARMILL_LOG \"barmill=loud\""),
+            "{error}"
+        );
     }
 
     #[test]

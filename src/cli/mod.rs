@@ -40,8 +40,8 @@ pub use render::{BarRow, Output, render};
 pub use run_arguments::RunArguments;
 pub use simulate_arguments::SimulateArguments;
 pub use state_arguments::{
-    CheckStateArguments, ExportArguments, LsArguments, ReconcileArguments, RedeliverArguments, SpoolAction,
-    SpoolArguments, TableArguments,
+    CheckStateArguments, ExportArguments, LsArguments, ReconcileArguments, RedeliverArguments,
+    SpoolAction, SpoolArguments, TableArguments,
 };
 pub use state_listing::{BudgetUsed, StateListing};
 pub use state_report::SentSummary;

@@ -9,7 +9,9 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeriodError {
     /// A text that is neither a day nor an instant.
-    #[error("{text:?} is neither a day such as 2025-10-15 nor an instant such as 2025-10-15T13:30:00Z")]
+    #[error(
+        "{text:?} is neither a day such as 2025-10-15 nor an instant such as 2025-10-15T13:30:00Z"
+    )]
     Unreadable {
         /// The refused text.
         text: String,
@@ -67,7 +69,9 @@ impl FromStr for Moment {
             return Ok(Moment::Day(date));
         }
         let instant = text.parse().map(Moment::Instant);
-        instant.map_err(|_| PeriodError::Unreadable { text: text.to_owned() })
+        instant.map_err(|_| PeriodError::Unreadable {
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -93,11 +97,18 @@ impl Period {
     /// [`PeriodError`] when a day is outside 1970 to 2262, or the end is not after the start.
     pub fn resolve(self, zone: &TimeZone) -> Result<(Timestamp, Timestamp), PeriodError> {
         let (from, to) = match self {
-            Period::Day(date) => (Moment::Day(date), Moment::Day(date.tomorrow().unwrap_or(Date::MAX))),
+            Period::Day(date) => (
+                Moment::Day(date),
+                Moment::Day(date.tomorrow().unwrap_or(Date::MAX)),
+            ),
             Period::Between { from, to } => (from, to),
         };
         let (from, to) = (from.instant(zone)?, to.instant(zone)?);
-        if from < to { Ok((from, to)) } else { Err(PeriodError::Empty { from, to }) }
+        if from < to {
+            Ok((from, to))
+        } else {
+            Err(PeriodError::Empty { from, to })
+        }
     }
 }
 
@@ -115,7 +126,11 @@ mod tests {
             to.since(from) / 3_600_000_000_000
         };
         assert_eq!(
-            [hours(date(2025, 3, 9)), hours(date(2025, 7, 1)), hours(date(2025, 11, 2))],
+            [
+                hours(date(2025, 3, 9)),
+                hours(date(2025, 7, 1)),
+                hours(date(2025, 11, 2))
+            ],
             [23, 24, 25]
         );
     }
@@ -123,16 +138,23 @@ mod tests {
     #[test]
     fn an_interval_needs_its_end_after_its_start() {
         let day = Moment::Day(date(2025, 10, 15));
-        let error = Period::Between { from: day, to: day }.resolve(&TimeZone::UTC).unwrap_err();
+        let error = Period::Between { from: day, to: day }
+            .resolve(&TimeZone::UTC)
+            .unwrap_err();
         assert!(matches!(error, PeriodError::Empty { .. }));
-        let early = Period::Day(date(1969, 1, 1)).resolve(&TimeZone::UTC).unwrap_err();
+        let early = Period::Day(date(1969, 1, 1))
+            .resolve(&TimeZone::UTC)
+            .unwrap_err();
         assert!(matches!(early, PeriodError::Day { .. }));
     }
 
     #[test]
     fn a_moment_is_a_day_or_an_instant_and_nothing_else() {
         assert!(matches!("2025-10-15".parse(), Ok(Moment::Day(_))));
-        assert!(matches!("2025-10-15T13:30:00+02:00".parse(), Ok(Moment::Instant(_))));
+        assert!(matches!(
+            "2025-10-15T13:30:00+02:00".parse(),
+            Ok(Moment::Instant(_))
+        ));
         for text in ["", "2025-10-15T13:30", "2025-13-01", "today"] {
             assert!(text.parse::<Moment>().is_err(), "{text}");
         }

@@ -11,7 +11,12 @@ pub struct PlanArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub symbols: Option<u32>,
     /// These symbols.
-    #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',', conflicts_with = "symbols")]
+    #[arg(
+        long = "symbol",
+        value_name = "A,B",
+        value_delimiter = ',',
+        conflicts_with = "symbols"
+    )]
     pub names: Vec<Symbol>,
     /// Whose market, which tells its hours: massive, alpaca, binance, coinbase or kraken [live.sources]
     #[arg(long = "source", value_name = "A,B", value_delimiter = ',')]
@@ -36,7 +41,11 @@ impl PlanArguments {
     /// The flags with the keys they stand for.
     pub(super) fn pairs(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
         vec![
-            ("--source", "live.sources", (!self.sources.is_empty()).then(|| self.sources.join(","))),
+            (
+                "--source",
+                "live.sources",
+                (!self.sources.is_empty()).then(|| self.sources.join(",")),
+            ),
             ("--bars", "bars.specs", self.bars.clone()),
             ("--session", "bars.session", self.session.clone()),
             ("--sink", "sink.url", self.sink.clone()),

@@ -69,7 +69,16 @@ pub struct PlanParts {
     pub beats: u64,
 }
 
-const NAMES: [&str; 8] = ["", "bars", "open bars", "requests", "commands", "bytes", "$ a day", "$ a month"];
+const NAMES: [&str; 8] = [
+    "",
+    "bars",
+    "open bars",
+    "requests",
+    "commands",
+    "bytes",
+    "$ a day",
+    "$ a month",
+];
 
 impl PlanReport {
     /// Writes one line with one JSON object.
@@ -86,9 +95,20 @@ impl PlanReport {
     /// # Errors
     /// The writer's own.
     pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let (symbols, bars, view) = (HumanCount(self.symbols), self.bars.join(", "), self.view.join(" and "));
-        writeln!(out, "{symbols} symbols, bars {bars}, view {view}, market open {}", self.hours)?;
-        writeln!(out, "A day in which every symbol trades all the time; any other sends less.")?;
+        let (symbols, bars, view) = (
+            HumanCount(self.symbols),
+            self.bars.join(", "),
+            self.view.join(" and "),
+        );
+        writeln!(
+            out,
+            "{symbols} symbols, bars {bars}, view {view}, market open {}",
+            self.hours
+        )?;
+        writeln!(
+            out,
+            "A day in which every symbol trades all the time; any other sends less."
+        )?;
         if !self.not_reckoned.is_empty() {
             writeln!(
                 out,
@@ -109,8 +129,13 @@ impl PlanReport {
     fn write_ways(&self, out: &mut dyn Write) -> io::Result<()> {
         let rows: Vec<[String; 8]> = self.ways.iter().map(PlanWay::cells).collect();
         let header = NAMES.map(str::to_owned);
-        let width =
-            |column: usize| rows.iter().chain([&header]).map(|row| row[column].len()).max().unwrap_or(0);
+        let width = |column: usize| {
+            rows.iter()
+                .chain([&header])
+                .map(|row| row[column].len())
+                .max()
+                .unwrap_or(0)
+        };
         for row in std::iter::once(&header).chain(&rows) {
             let mut line = format!("{:<width$}", row[0], width = width(0));
             for (column, cell) in row.iter().enumerate().skip(1) {
@@ -122,8 +147,16 @@ impl PlanReport {
     }
 
     fn write_parts(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Some(first) = self.ways.first() else { return Ok(()) };
-        let PlanParts { forming, also, fence, has_fence, beats } = self.parts;
+        let Some(first) = self.ways.first() else {
+            return Ok(());
+        };
+        let PlanParts {
+            forming,
+            also,
+            fence,
+            has_fence,
+            beats,
+        } = self.parts;
         let [all, forming, also, fence, beats] =
             [first.commands, forming, also, fence, beats].map(HumanCount);
         writeln!(out, "Of the {all} commands of {} are", first.name)?;
@@ -142,14 +175,21 @@ impl PlanReport {
     fn write_budget(&self, out: &mut dyn Write) -> io::Result<()> {
         let budgets = [
             ("writer.commands_per_day", self.commands_per_day, 1),
-            ("writer.commands_per_month", self.commands_per_month, self.days_per_month),
+            (
+                "writer.commands_per_month",
+                self.commands_per_month,
+                self.days_per_month,
+            ),
         ];
         for (name, limit, days) in budgets {
             let Some(limit) = limit else { continue };
-            let shares = self
-                .ways
-                .iter()
-                .map(|way| format!("{} {} %", way.name, percent(way.commands.saturating_mul(days), limit)));
+            let shares = self.ways.iter().map(|way| {
+                format!(
+                    "{} {} %",
+                    way.name,
+                    percent(way.commands.saturating_mul(days), limit)
+                )
+            });
             let shares: Vec<String> = shares.collect();
             writeln!(out, "Of {name} = {limit} take: {}", shares.join(", "))?;
         }
@@ -159,7 +199,11 @@ impl PlanReport {
             format!("{} {days} days", way.name)
         });
         let days: Vec<String> = days.collect();
-        writeln!(out, "A free plan of {free} commands a month lasts: {}", days.join(", "))?;
+        writeln!(
+            out,
+            "A free plan of {free} commands a month lasts: {}",
+            days.join(", ")
+        )?;
         writeln!(
             out,
             "A month has {} such days. Prices are those of [plan] in the config.",
@@ -213,7 +257,10 @@ mod tests {
             hours: "09:30-16:00".to_owned(),
             days_per_month: 21,
             ways: vec![way("run", 390_000), way("backfill", 1_500)],
-            parts: PlanParts { fence: 46_080, ..PlanParts::default() },
+            parts: PlanParts {
+                fence: 46_080,
+                ..PlanParts::default()
+            },
             commands_per_day: Some(400_000),
             commands_per_month: None,
             free_plan_commands: 500_000,
@@ -243,6 +290,9 @@ mod tests {
         let mut line = Vec::new();
         report.write_json(&mut line).unwrap();
         let told: serde_json::Value = serde_json::from_slice(&line).unwrap();
-        assert_eq!((&told["ways"][1]["commands"], &told["parts"]["fence"]), (&1_500.into(), &46_080.into()));
+        assert_eq!(
+            (&told["ways"][1]["commands"], &told["parts"]["fence"]),
+            (&1_500.into(), &46_080.into())
+        );
     }
 }

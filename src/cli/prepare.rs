@@ -39,7 +39,10 @@ pub fn prepare(
         }
     };
     match load_config(&arguments, environment) {
-        Ok(loaded) => Ok(Prepared { command: arguments.command, loaded }),
+        Ok(loaded) => Ok(Prepared {
+            command: arguments.command,
+            loaded,
+        }),
         Err(error) => {
             // The exit code tells it as well.
             let _closed = print_error(err, "load the config", &error);
@@ -55,7 +58,9 @@ fn load_config(arguments: &Arguments, environment: &Environment) -> Result<Loade
         None => None,
     };
     load(&Layers {
-        file: file.as_ref().map(|(path, bytes)| (path.as_str(), bytes.as_slice())),
+        file: file
+            .as_ref()
+            .map(|(path, bytes)| (path.as_str(), bytes.as_slice())),
         environment,
         set: &arguments.set(),
         flags: &flags,
@@ -70,17 +75,26 @@ mod tests {
 
     fn run(arguments: &[&str]) -> (Result<Prepared, Exit>, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let given = std::iter::once("barmill").chain(arguments.iter().copied()).map(OsString::from);
+        let given = std::iter::once("barmill")
+            .chain(arguments.iter().copied())
+            .map(OsString::from);
         let result = prepare(given, &Environment::default(), &mut out, &mut err);
-        (result, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+        (
+            result,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(err).unwrap(),
+        )
     }
 
     #[test]
     fn flags_lie_over_set_and_set_over_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
-        std::fs::write(&path, "[bars]\nspecs = [\"1h\"]\n[aggregate]\nshards = 2\n[view]\nttl_s = 9\n")
-            .unwrap();
+        std::fs::write(
+            &path,
+            "[bars]\nspecs = [\"1h\"]\n[aggregate]\nshards = 2\n[view]\nttl_s = 9\n",
+        )
+        .unwrap();
         let path = path.to_str().unwrap();
         let (result, _, _) = run(&[
             "--config",
@@ -117,8 +131,16 @@ mod tests {
 
     #[test]
     fn a_wrong_config_is_told_by_the_flag_that_is_wrong() {
-        let (result, _, err) =
-            run(&["replay", "x.csv", "--speed", "fast", "--shards", "0", "--sink", "kafka://x"]);
+        let (result, _, err) = run(&[
+            "replay",
+            "x.csv",
+            "--speed",
+            "fast",
+            "--shards",
+            "0",
+            "--sink",
+            "kafka://x",
+        ]);
         assert_eq!(result.err(), Some(Exit::Usage));
         insta::assert_snapshot!(err, @r#"
     barmill: failed to load the config: 3 faults

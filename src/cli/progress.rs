@@ -25,7 +25,9 @@ impl Progress {
     /// Draws on stderr when that is a terminal, else nowhere.
     pub fn on_stderr() -> Progress {
         if std::io::stderr().is_terminal() {
-            Progress { bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()) }
+            Progress {
+                bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
+            }
         } else {
             Progress::hidden()
         }
@@ -33,7 +35,9 @@ impl Progress {
 
     /// Draws nowhere.
     pub fn hidden() -> Progress {
-        Progress { bar: ProgressBar::hidden() }
+        Progress {
+            bar: ProgressBar::hidden(),
+        }
     }
 
     /// Starts the clock of the rate. `bytes_total` is the size of the input, when it is known.
@@ -86,7 +90,11 @@ impl Progress {
 fn message(tally: Tally, elapsed: Duration) -> String {
     let rate = u128::from(tally.trades) * 1_000 / elapsed.as_millis().max(1);
     let rate = HumanCount(u64::try_from(rate).unwrap_or(u64::MAX));
-    format!("{} trades, {rate}/s, {} bars", HumanCount(tally.trades), HumanCount(tally.bars))
+    format!(
+        "{} trades, {rate}/s, {} bars",
+        HumanCount(tally.trades),
+        HumanCount(tally.bars)
+    )
 }
 
 #[cfg(test)]
@@ -96,16 +104,30 @@ mod tests {
 
     #[test]
     fn the_message_tells_trades_rate_and_bars() {
-        let tally = Tally { trades: 1_500_000, bars: 490, bytes: 0 };
-        assert_eq!(message(tally, Duration::from_secs(2)), "1,500,000 trades, 750,000/s, 490 bars");
-        assert_eq!(message(Tally::default(), Duration::ZERO), "0 trades, 0/s, 0 bars");
+        let tally = Tally {
+            trades: 1_500_000,
+            bars: 490,
+            bytes: 0,
+        };
+        assert_eq!(
+            message(tally, Duration::from_secs(2)),
+            "1,500,000 trades, 750,000/s, 490 bars"
+        );
+        assert_eq!(
+            message(Tally::default(), Duration::ZERO),
+            "0 trades, 0/s, 0 bars"
+        );
     }
 
     #[test]
     fn a_hidden_bar_takes_every_call() {
         let progress = Progress::hidden();
         progress.start(Some(10));
-        progress.update(Tally { trades: 1, bars: 1, bytes: 5 });
+        progress.update(Tally {
+            trades: 1,
+            bars: 1,
+            bytes: 5,
+        });
         assert_eq!(progress.suspend(|| 7), 7);
         progress.finish();
     }

@@ -11,8 +11,8 @@ use std::io::{self, ErrorKind, Write};
 
 /// The columns of CSV and the names of JSON lines, in order.
 pub(super) const COLUMNS: [&str; 13] = [
-    "symbol", "spec", "start", "end", "open", "high", "low", "close", "volume", "vwap", "trades", "revision",
-    "state",
+    "symbol", "spec", "start", "end", "open", "high", "low", "close", "volume", "vwap", "trades",
+    "revision", "state",
 ];
 /// Characters of the widest table.
 const TABLE_WIDTH_MAX: usize = 120;
@@ -88,7 +88,8 @@ impl BarRow {
             optional(self.vwap),
             optional(self.trades),
             optional(self.revision),
-            self.state.map_or_else(String::new, |state| state.as_str().to_owned()),
+            self.state
+                .map_or_else(String::new, |state| state.as_str().to_owned()),
         ]
     }
 }
@@ -121,7 +122,8 @@ pub fn render(rows: &[BarRow], output: Output, out: &mut dyn Write) -> io::Resul
 /// No cell needs quotes: symbols and specs hold neither comma nor quote nor line end.
 fn write_csv(rows: &[BarRow], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", COLUMNS.join(","))?;
-    rows.iter().try_for_each(|row| writeln!(out, "{}", row.cells().join(",")))
+    rows.iter()
+        .try_for_each(|row| writeln!(out, "{}", row.cells().join(",")))
 }
 
 fn write_jsonl(rows: &[BarRow], out: &mut dyn Write) -> io::Result<()> {
@@ -151,7 +153,9 @@ pub(super) mod tests {
             symbol: symbol.parse().unwrap(),
             spec: "1m".parse().unwrap(),
             start: format!("2025-10-15T13:{minute:02}:00Z").parse().unwrap(),
-            end: format!("2025-10-15T13:{:02}:00Z", minute + 1).parse().unwrap(),
+            end: format!("2025-10-15T13:{:02}:00Z", minute + 1)
+                .parse()
+                .unwrap(),
             prices: Some(Ohlc {
                 open: open.parse().unwrap(),
                 high: "255.5".parse().unwrap(),
@@ -194,9 +198,13 @@ pub(super) mod tests {
 
     #[test]
     fn every_json_line_is_one_object_with_exact_numbers() {
-        let lines = text(&[row("AAPL", 30, "255", "255.10"), empty_row()], Output::Jsonl);
+        let lines = text(
+            &[row("AAPL", 30, "255", "255.10"), empty_row()],
+            Output::Jsonl,
+        );
         for line in lines.lines() {
-            let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+            let object: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(line).unwrap();
             assert_eq!(object.len(), 13);
         }
         insta::assert_snapshot!(lines, @r#"

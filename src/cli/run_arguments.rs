@@ -13,7 +13,11 @@ pub struct RunArguments {
     #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]
     symbols: Vec<String>,
     /// A file of symbols.
-    #[arg(long, value_name = "FILE", help = "A file of symbols, one a line [live.symbols_file]")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "A file of symbols, one a line [live.symbols_file]"
+    )]
     symbols_file: Option<String>,
     /// Where the start begins.
     #[arg(
@@ -40,7 +44,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "N")]
     shards: Option<String>,
     /// Fence out the writer that holds the lease.
-    #[arg(long, help = "Fence out another writer of the namespace that holds the lease [writer.take_over]")]
+    #[arg(
+        long,
+        help = "Fence out another writer of the namespace that holds the lease [writer.take_over]"
+    )]
     pub(super) take_over: bool,
     /// Print one JSON object with all counts at the end.
     #[arg(long)]
@@ -56,7 +63,11 @@ impl RunArguments {
         vec![
             ("--source", "live.sources", joined(&self.sources)),
             ("--symbol", "live.symbols", joined(&self.symbols)),
-            ("--symbols-file", "live.symbols_file", self.symbols_file.clone()),
+            (
+                "--symbols-file",
+                "live.symbols_file",
+                self.symbols_file.clone(),
+            ),
             ("--catch-up", "live.catch_up", self.catch_up.clone()),
             ("--bars", "bars.specs", self.bars.clone()),
             ("--rules", "bars.rules", self.rules.clone()),

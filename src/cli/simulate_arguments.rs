@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 /// Which recording is served as which venue, and what goes wrong.
 #[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub struct SimulateArguments {
     /// Recordings, of any format that replay reads.
     #[arg(required = true, value_name = "RECORDING")]

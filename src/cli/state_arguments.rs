@@ -12,7 +12,10 @@ pub struct ReconcileArguments {
     #[arg(long, value_name = "URL")]
     pub sink: Option<String>,
     /// Fence out the writer that holds the lease.
-    #[arg(long, help = "Fence out another writer of the namespace that holds the lease [writer.take_over]")]
+    #[arg(
+        long,
+        help = "Fence out another writer of the namespace that holds the lease [writer.take_over]"
+    )]
     pub take_over: bool,
     /// Print one JSON object with all counts at the end.
     #[arg(long)]
@@ -109,7 +112,10 @@ pub struct RedeliverArguments {
     #[arg(long, value_name = "URL")]
     pub sink: Option<String>,
     /// Fence out the writer that holds the lease.
-    #[arg(long, help = "Fence out another writer of the namespace that holds the lease [writer.take_over]")]
+    #[arg(
+        long,
+        help = "Fence out another writer of the namespace that holds the lease [writer.take_over]"
+    )]
     pub take_over: bool,
     /// Print one JSON object with all counts at the end.
     #[arg(long)]
@@ -131,7 +137,9 @@ impl SpoolArguments {
     /// The flags that stand for a key of the config.
     pub(super) fn flags(&self) -> Vec<Flag> {
         match &self.action {
-            SpoolAction::Redeliver(redeliver) => flags(redeliver.sink.as_ref(), redeliver.take_over),
+            SpoolAction::Redeliver(redeliver) => {
+                flags(redeliver.sink.as_ref(), redeliver.take_over)
+            }
             SpoolAction::Ls(_) | SpoolAction::Check(_) | SpoolAction::Export(_) => Vec::new(),
         }
     }
@@ -145,8 +153,15 @@ impl ReconcileArguments {
 }
 
 fn flags(sink: Option<&String>, take_over: bool) -> Vec<Flag> {
-    let sink = sink.map(|url| Flag { name: "--sink", key: "sink.url", value: url.clone() });
-    let take_over =
-        take_over.then(|| Flag { name: "--take-over", key: "writer.take_over", value: "yes".to_owned() });
+    let sink = sink.map(|url| Flag {
+        name: "--sink",
+        key: "sink.url",
+        value: url.clone(),
+    });
+    let take_over = take_over.then(|| Flag {
+        name: "--take-over",
+        key: "writer.take_over",
+        value: "yes".to_owned(),
+    });
     sink.into_iter().chain(take_over).collect()
 }

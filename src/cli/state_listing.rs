@@ -56,9 +56,16 @@ impl StateListing {
     /// # Errors
     /// The writer's own.
     pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let oldest =
-            self.oldest.as_ref().map_or_else(String::new, |time| format!(", the oldest since {time}"));
-        writeln!(out, "spool: {} items, {}{oldest}", HumanCount(self.items), BinaryBytes(self.bytes))?;
+        let oldest = self
+            .oldest
+            .as_ref()
+            .map_or_else(String::new, |time| format!(", the oldest since {time}"));
+        writeln!(
+            out,
+            "spool: {} items, {}{oldest}",
+            HumanCount(self.items),
+            BinaryBytes(self.bytes)
+        )?;
         let (letters, bytes) = (HumanCount(self.dead_letters), BinaryBytes(self.dead_bytes));
         writeln!(out, "dead letters: {letters}, {bytes}")?;
         writeln!(out, "bound of both: {}", BinaryBytes(self.bytes_max))?;
@@ -66,9 +73,17 @@ impl StateListing {
         for (name, place) in &self.checkpoints {
             writeln!(out, "checkpoint: {place} of {name}")?;
         }
-        if let Some(BudgetUsed { day, day_commands, month_commands }) = &self.budget {
+        if let Some(BudgetUsed {
+            day,
+            day_commands,
+            month_commands,
+        }) = &self.budget
+        {
             let (of_day, of_month) = (HumanCount(*day_commands), HumanCount(*month_commands));
-            writeln!(out, "commands: {of_day} on {day} UTC, {of_month} in its month")?;
+            writeln!(
+                out,
+                "commands: {of_day} on {day} UTC, {of_month} in its month"
+            )?;
         }
         for row in &self.rows {
             writeln!(out, "{}", line(row))?;
@@ -87,7 +102,9 @@ fn line(row: &Value) -> String {
         }
     };
     let names: &[&str] = match row["kind"].as_str() {
-        Some("bar") => &["place", "time", "kind", "symbol", "spec", "start", "state", "revision"],
+        Some("bar") => &[
+            "place", "time", "kind", "symbol", "spec", "start", "state", "revision",
+        ],
         Some(_) | None => &["place", "time", "kind", "symbol", "spec", "date"],
     };
     let mut words: Vec<String> = names.iter().filter_map(|name| text(name)).collect();

@@ -53,7 +53,10 @@ impl SentSummary {
                 "No recent bars are kept here: live runs keep those of the last run.recent_s seconds"
             )?;
         } else {
-            writeln!(out, "Compared {compared} recent bars with {address}: {lacking} missing or older")?;
+            writeln!(
+                out,
+                "Compared {compared} recent bars with {address}: {lacking} missing or older"
+            )?;
         }
         self.write_sent(out)
     }
@@ -83,14 +86,27 @@ mod tests {
 
     fn told(summary: &SentSummary) -> String {
         let mut out = Vec::new();
-        summary.write_compared("redis://localhost:6379/0", &mut out).unwrap();
+        summary
+            .write_compared("redis://localhost:6379/0", &mut out)
+            .unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn what_was_compared_and_written_is_told_and_the_rest_only_where_there_is_any() {
-        let some = SentSummary { compared: 1_490, lacking: 3, bars: 3, ..SentSummary::default() };
-        let more = SentSummary { redelivered: 2, outdated: 1, spooled: 4, dead_letters: 5, ..some };
+        let some = SentSummary {
+            compared: 1_490,
+            lacking: 3,
+            bars: 3,
+            ..SentSummary::default()
+        };
+        let more = SentSummary {
+            redelivered: 2,
+            outdated: 1,
+            spooled: 4,
+            dead_letters: 5,
+            ..some
+        };
         insta::assert_snapshot!(told(&some) + &told(&more) + &told(&SentSummary::default()), @r"
     Compared 1,490 recent bars with redis://localhost:6379/0: 3 missing or older
     Wrote 3 bars

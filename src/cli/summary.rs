@@ -57,14 +57,25 @@ impl RunSummary {
     ///
     /// # Errors
     /// The writer's own.
-    pub fn write_text(&self, target: &SinkTarget, ttl_s: u64, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write_text(
+        &self,
+        target: &SinkTarget,
+        ttl_s: u64,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let bars = counted(self.bars, "bar");
-        let ttl = if ttl_s == 0 { "no TTL".to_owned() } else { format!("TTL: {}", lifetime(ttl_s)) };
+        let ttl = if ttl_s == 0 {
+            "no TTL".to_owned()
+        } else {
+            format!("TTL: {}", lifetime(ttl_s))
+        };
         match target {
             SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
                 writeln!(out, "Cached {bars} in Redis ({ttl})")?;
             }
-            SinkTarget::Embedded { dir } => writeln!(out, "Cached {bars} in {} ({ttl})", dir.display())?,
+            SinkTarget::Embedded { dir } => {
+                writeln!(out, "Cached {bars} in {} ({ttl})", dir.display())?
+            }
             SinkTarget::Stdout => writeln!(out, "Printed {bars}")?,
             SinkTarget::Null => writeln!(out, "Counted {bars}, kept none")?,
         }
@@ -92,12 +103,19 @@ impl RunSummary {
             .filter(|(_, count)| *count > 0)
             .map(|(name, count)| format!("{name} {}", HumanCount(count)))
             .collect();
-        parts.push(format!("{}.{:03} s", self.elapsed_ms / 1_000, self.elapsed_ms % 1_000));
+        parts.push(format!(
+            "{}.{:03} s",
+            self.elapsed_ms / 1_000,
+            self.elapsed_ms % 1_000
+        ));
         parts.join(", ")
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -111,7 +129,9 @@ fn counted(count: u64, noun: &str) -> String {
 /// A lifetime in its largest whole unit.
 fn lifetime(seconds: u64) -> String {
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let whole = units.iter().find(|(length, _)| seconds.is_multiple_of(*length));
+    let whole = units
+        .iter()
+        .find(|(length, _)| seconds.is_multiple_of(*length));
     let (length, noun) = whole.copied().unwrap_or((1, "second"));
     counted(seconds / length, noun)
 }
@@ -162,7 +182,14 @@ mod tests {
     fn the_closing_lines_say_what_is_where_and_count_the_rest() {
         let lines = [
             closing(&DAY, "redis://:hunter2@localhost/2", 7_200),
-            closing(&RunSummary { bars: 1, ..RunSummary::default() }, "embedded:barmill-data", 0),
+            closing(
+                &RunSummary {
+                    bars: 1,
+                    ..RunSummary::default()
+                },
+                "embedded:barmill-data",
+                0,
+            ),
             closing(&DAY, "null:", 7_200),
         ];
         insta::assert_snapshot!(lines.join(""), @r"
@@ -178,6 +205,9 @@ mod tests {
     #[test]
     fn a_lifetime_is_told_in_its_largest_whole_unit() {
         let told = [7_200, 86_400, 90, 60, 1].map(lifetime);
-        assert_eq!(told, ["2 hours", "1 day", "90 seconds", "1 minute", "1 second"]);
+        assert_eq!(
+            told,
+            ["2 hours", "1 day", "90 seconds", "1 minute", "1 second"]
+        );
     }
 }

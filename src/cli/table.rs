@@ -4,8 +4,9 @@ use super::render::{BarRow, COLUMNS};
 use std::io::{self, Write};
 
 /// The columns of the table, by name; end and revision are for programs.
-const SHOWN: [&str; 11] =
-    ["symbol", "spec", "start", "open", "high", "low", "close", "volume", "vwap", "trades", "state"];
+const SHOWN: [&str; 11] = [
+    "symbol", "spec", "start", "open", "high", "low", "close", "volume", "vwap", "trades", "state",
+];
 /// The columns that make room first when the table is too wide.
 const DISPENSABLE: [&str; 3] = ["state", "vwap", "trades"];
 const GAP: &str = "  ";
@@ -27,10 +28,16 @@ pub(super) fn write(rows: &[BarRow], width_max: usize, out: &mut dyn Write) -> i
             columns.retain(|column| column.name != name);
         }
     }
-    let header: Vec<String> = columns.iter().map(|column| column.pad(column.name)).collect();
+    let header: Vec<String> = columns
+        .iter()
+        .map(|column| column.pad(column.name))
+        .collect();
     writeln!(out, "{}", header.join(GAP).trim_end())?;
     for index in 0..rows.len() {
-        let cells: Vec<String> = columns.iter().map(|column| column.pad(&column.cells[index])).collect();
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|column| column.pad(&column.cells[index]))
+            .collect();
         writeln!(out, "{}", cells.join(GAP).trim_end())?;
     }
     Ok(())
@@ -49,21 +56,35 @@ fn column(name: &'static str, rows: &[[String; 13]]) -> Option<Column> {
         return None;
     }
     let is_text = matches!(name, "symbol" | "spec" | "start" | "state");
-    let places = if is_text { 0 } else { texts.iter().map(|text| places(text)).max().unwrap_or(0) };
+    let places = if is_text {
+        0
+    } else {
+        texts.iter().map(|text| places(text)).max().unwrap_or(0)
+    };
     let cells: Vec<String> = texts.iter().map(|text| aligned(text, places)).collect();
     let widest = cells.iter().map(String::len).max().unwrap_or(0);
-    Some(Column { name, is_text, width: widest.max(name.len()), cells })
+    Some(Column {
+        name,
+        is_text,
+        width: widest.max(name.len()),
+        cells,
+    })
 }
 
 impl Column {
     fn pad(&self, text: &str) -> String {
         let width = self.width;
-        if self.is_text { format!("{text:<width$}") } else { format!("{text:>width$}") }
+        if self.is_text {
+            format!("{text:<width$}")
+        } else {
+            format!("{text:>width$}")
+        }
     }
 }
 
 fn places(text: &str) -> usize {
-    text.split_once('.').map_or(0, |(_, fraction)| fraction.len())
+    text.split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len())
 }
 
 /// The number with zeros up to `places`, which changes its look and not its value.
@@ -72,7 +93,11 @@ fn aligned(text: &str, places_shown: usize) -> String {
         return "-".to_owned();
     }
     let missing = places_shown - places(text).min(places_shown);
-    let point = if missing > 0 && !text.contains('.') { "." } else { "" };
+    let point = if missing > 0 && !text.contains('.') {
+        "."
+    } else {
+        ""
+    };
     format!("{text}{point}{}", "0".repeat(missing))
 }
 
@@ -90,7 +115,11 @@ mod tests {
 
     #[test]
     fn points_stand_under_points_and_nothing_is_a_dash() {
-        let rows = [row("AAPL", 30, "255", "255.1"), empty_row(), row("MSFT", 32, "99.125", "9")];
+        let rows = [
+            row("AAPL", 30, "255", "255.1"),
+            empty_row(),
+            row("MSFT", 32, "99.125", "9"),
+        ];
         insta::assert_snapshot!(table(&rows, 140), @r"
     symbol  spec  start                    open   high         low  close                volume           vwap  trades  state
     AAPL    1m    2025-10-15T13:30:00Z  255.000  255.5  0.00000001  255.1  123456789.0000000001  254.333333333    1234  final
@@ -102,7 +131,10 @@ mod tests {
     #[test]
     fn a_table_too_wide_gives_up_what_is_dispensable_and_no_digit() {
         let narrow = table(&[row("AAPL", 30, "255", "255.1")], 100);
-        assert!(!narrow.contains("vwap") && narrow.contains("123456789.0000000001"), "{narrow}");
+        assert!(
+            !narrow.contains("vwap") && narrow.contains("123456789.0000000001"),
+            "{narrow}"
+        );
     }
 
     #[test]

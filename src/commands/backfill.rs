@@ -7,7 +7,9 @@ use super::replay::{ending, run_summary};
 use super::{signals, source, wire};
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::history::{Coverage, HistoryFeed, Progress as Fetching};
-use barmill::cli::{BackfillArguments, Exit, FetchLines, FetchSummary, FetchedDay, Progress, Status};
+use barmill::cli::{
+    BackfillArguments, Exit, FetchLines, FetchSummary, FetchedDay, Progress, Status,
+};
 use barmill::config::{Config, Environment, Fill, SinkTarget};
 use barmill::pipeline::{Finished, Pipeline, Summary, WriterPorts};
 use barmill::port::Clock;
@@ -33,12 +35,19 @@ pub(super) async fn run(
     source::tell_shut(&days, &mut stderr())?;
     let specs = config.bars.specs.as_slice();
     if days.days.is_empty() {
-        report(&fetched(&Plan::default(), &[], Summary::default(), 0), arguments.json, None)?;
+        report(
+            &fetched(&Plan::default(), &[], Summary::default(), 0),
+            arguments.json,
+            None,
+        )?;
         return Ok(Exit::Drained);
     }
     // Before anything is opened, so that a missing key is told at once.
-    let history =
-        if arguments.dry_run { None } else { Some(source::open(config, asked.source, environment)?) };
+    let history = if arguments.dry_run {
+        None
+    } else {
+        Some(source::open(config, asked.source, environment)?)
+    };
     let is_new = matches!(&target, SinkTarget::Embedded { dir } if !dir.exists());
     let store = if arguments.dry_run && is_new {
         None
@@ -50,8 +59,19 @@ pub(super) async fn run(
     let plan = match reader {
         Some(reader) => {
             let is_filled = config.bars.fill == Fill::PreviousClose;
-            let label = Label { origin: &origin, zone: zone.iana_name().unwrap_or("UTC"), is_filled };
-            Plan::made(&asked.symbols(), &days.days, specs, (reader, label), arguments.force).await?
+            let label = Label {
+                origin: &origin,
+                zone: zone.iana_name().unwrap_or("UTC"),
+                is_filled,
+            };
+            Plan::made(
+                &asked.symbols(),
+                &days.days,
+                specs,
+                (reader, label),
+                arguments.force,
+            )
+            .await?
         }
         None => Plan::anew(&asked.symbols(), &days.days),
     };
@@ -68,7 +88,11 @@ pub(super) async fn run(
     let ranges = plan.ranges();
     if ranges.is_empty() {
         store.sink.close().await?;
-        report(&fetched(&plan, &[], Summary::default(), 0), arguments.json, None)?;
+        report(
+            &fetched(&plan, &[], Summary::default(), 0),
+            arguments.json,
+            None,
+        )?;
         return Ok(Exit::Drained);
     }
     let now = source::settled(&config.source, asked.source, SystemClock.now());
@@ -77,8 +101,13 @@ pub(super) async fn run(
     let mut settings = wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
     settings.writer.delivery.origin = Some(origin);
     let state = wire::state(config, &target);
-    let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
-    let pipeline = Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
+    let ports = WriterPorts {
+        sink: store.sink,
+        state,
+        clock: Arc::new(SystemClock),
+    };
+    let pipeline =
+        Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
     let pipeline = wire::keep_late(pipeline, config, &target);
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
@@ -97,7 +126,12 @@ async fn follow(pipeline: Pipeline, fetching: &Fetching, progress: &Progress) ->
         () = show(progress, fetching) => unreachable!("the show never ends"),
     };
     progress.finish();
-    let requests = handle.state().feeds.iter().map(|feed| feed.stats.requests).sum();
+    let requests = handle
+        .state()
+        .feeds
+        .iter()
+        .map(|feed| feed.stats.requests)
+        .sum();
     (finished, requests)
 }
 
@@ -118,16 +152,33 @@ fn fetched(plan: &Plan, coverage: &[Coverage], summary: Summary, requests: u64) 
     let day = |step: &Step| {
         let (covered_to, status, pages, trades) = match step.range.and_then(|_| coverage.next()) {
             Some(one) => {
-                let status = if one.is_complete { Status::Whole } else { Status::Incomplete };
+                let status = if one.is_complete {
+                    Status::Whole
+                } else {
+                    Status::Incomplete
+                };
                 (one.covered_to, status, one.pages, one.trades)
             }
             None => (step.day.to, Status::Already, 0, 0),
         };
         let (symbol, date, from, to) = (step.symbol, step.day.date, step.day.from, step.day.to);
-        FetchedDay { symbol, date, from, to, covered_to, status, pages, trades }
+        FetchedDay {
+            symbol,
+            date,
+            from,
+            to,
+            covered_to,
+            status,
+            pages,
+            trades,
+        }
     };
     let days = plan.steps.iter().map(day).collect();
-    FetchSummary { run, source_requests: requests, days }
+    FetchSummary {
+        run,
+        source_requests: requests,
+        days,
+    }
 }
 
 fn report(

@@ -32,7 +32,11 @@ pub(super) async fn run(
     environment: &Environment,
 ) -> Result<(), CommandError> {
     let target = SinkTarget::resolve(config, environment)?;
-    let read = Reading { config, target, spec: arguments.spec };
+    let read = Reading {
+        config,
+        target,
+        spec: arguments.spec,
+    };
     let mut rows = Vec::new();
     let known = read.known(arguments).await?;
     for (zone, symbols) in read.zones(arguments, &known)? {
@@ -40,14 +44,22 @@ pub(super) async fn run(
         let reader = read.reader(&zone).await?;
         for date in dates(from, to, &zone) {
             let bars = reader.days(&symbols, arguments.spec, date).await?;
-            rows.extend(bars.iter().filter(|bar| from <= bar.start && bar.start < to).map(row));
+            rows.extend(
+                bars.iter()
+                    .filter(|bar| from <= bar.start && bar.start < to)
+                    .map(row),
+            );
         }
     }
     rows.sort_by_key(|row| (row.symbol, row.start));
     for symbol in &arguments.symbols {
         let is_known = known.get(symbol).is_some_and(|known| known.is_asked);
         if !is_known && !rows.iter().any(|row| row.symbol == *symbol) {
-            writeln!(stderr(), "{symbol}: no {} bars in this time, and no manifest of them", arguments.spec)?;
+            writeln!(
+                stderr(),
+                "{symbol}: no {} bars in this time, and no manifest of them",
+                arguments.spec
+            )?;
         }
     }
     let mut out = stdout().lock();
@@ -68,7 +80,13 @@ struct Known {
 
 /// Whether a manifest is of a day that is read; says on stderr when that one is not whole.
 fn is_asked(manifest: &Manifest, arguments: &BarsArguments) -> Result<bool, CommandError> {
-    let Manifest { symbol, date, to, complete, .. } = manifest;
+    let Manifest {
+        symbol,
+        date,
+        to,
+        complete,
+        ..
+    } = manifest;
     let zone = TimeZone::get(&manifest.zone)?;
     let (from, end) = arguments.period().resolve(&zone)?;
     let is_asked = dates(from, end, &zone).any(|asked| asked == *date);
@@ -81,8 +99,14 @@ fn is_asked(manifest: &Manifest, arguments: &BarsArguments) -> Result<bool, Comm
 /// The terminal, or for a pipe a width that most readers have.
 fn canvas() -> Canvas {
     let terminal = console::Term::stdout();
-    let width = terminal.size_checked().map_or(CHART_WIDTH, |(_, columns)| usize::from(columns));
-    Canvas { width, height: CHART_HEIGHT, is_coloured: terminal.is_term() && console::colors_enabled() }
+    let width = terminal
+        .size_checked()
+        .map_or(CHART_WIDTH, |(_, columns)| usize::from(columns));
+    Canvas {
+        width,
+        height: CHART_HEIGHT,
+        is_coloured: terminal.is_term() && console::colors_enabled(),
+    }
 }
 
 struct Reading<'a> {
@@ -94,11 +118,16 @@ struct Reading<'a> {
 impl Reading<'_> {
     async fn reader(&self, zone: &TimeZone) -> Result<BarReader, CommandError> {
         let opened = wire::store(self.config, &self.target, zone, &[self.spec], false).await?;
-        Ok(opened.reader.ok_or_else(|| KeepsNothing { sink: self.target.address() })?)
+        Ok(opened.reader.ok_or_else(|| KeepsNothing {
+            sink: self.target.address(),
+        })?)
     }
 
     /// The symbols of which a manifest speaks, with the zone of their keys; says which days are not whole.
-    async fn known(&self, arguments: &BarsArguments) -> Result<BTreeMap<Symbol, Known>, CommandError> {
+    async fn known(
+        &self,
+        arguments: &BarsArguments,
+    ) -> Result<BTreeMap<Symbol, Known>, CommandError> {
         let mut all: BTreeMap<Symbol, Known> = BTreeMap::new();
         let reader = self.reader(&TimeZone::UTC).await?;
         let (from, to) = arguments.period().resolve(&TimeZone::UTC)?;
@@ -109,7 +138,10 @@ impl Reading<'_> {
                 let manifest = stored.manifest;
                 if arguments.symbols.contains(&manifest.symbol) {
                     let is_asked = is_asked(&manifest, arguments)?;
-                    let known = all.entry(manifest.symbol).or_insert(Known { zone: String::new(), is_asked });
+                    let known = all.entry(manifest.symbol).or_insert(Known {
+                        zone: String::new(),
+                        is_asked,
+                    });
                     known.zone = manifest.zone;
                     known.is_asked |= is_asked;
                 }
@@ -129,10 +161,13 @@ impl Reading<'_> {
         }
         let mut zones: BTreeMap<String, Vec<Symbol>> = BTreeMap::new();
         for &symbol in &arguments.symbols {
-            let name = known.get(&symbol).map_or("UTC", |known| known.zone.as_str());
+            let name = known
+                .get(&symbol)
+                .map_or("UTC", |known| known.zone.as_str());
             zones.entry(name.to_owned()).or_default().push(symbol);
         }
-        let resolved = |(name, symbols): (String, Vec<Symbol>)| Ok((TimeZone::get(&name)?, symbols));
+        let resolved =
+            |(name, symbols): (String, Vec<Symbol>)| Ok((TimeZone::get(&name)?, symbols));
         zones.into_iter().map(resolved).collect()
     }
 }
@@ -141,7 +176,9 @@ impl Reading<'_> {
 fn dates(from: Timestamp, to: Timestamp, zone: &TimeZone) -> impl Iterator<Item = Date> {
     let date = |time: Timestamp| time.to_jiff().to_zoned(zone.clone()).date();
     let (first, last) = (date(from), date(to.saturating_sub(1)));
-    first.series(jiff::Span::new().days(1)).take_while(move |date| *date <= last)
+    first
+        .series(jiff::Span::new().days(1))
+        .take_while(move |date| *date <= last)
 }
 
 fn row(bar: &StoredBar) -> BarRow {

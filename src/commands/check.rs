@@ -15,17 +15,26 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<()
     let mut out = stdout();
     write!(out, "{}", loaded.to_toml())?;
     let queues = config.memory_ceiling_bytes().div_ceil(MEBIBYTE);
-    writeln!(out, "\n# queues hold at most {queues} MiB of the {} MiB allowed", config.run.memory_max_mb)?;
+    writeln!(
+        out,
+        "\n# queues hold at most {queues} MiB of the {} MiB allowed",
+        config.run.memory_max_mb
+    )?;
     let zone = wire::zone(config, false).unwrap_or(TimeZone::UTC);
     wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
     writeln!(out, "# {}", spool::standing(config)?)?;
-    let opened = match wire::store(config, &target, &zone, config.bars.specs.as_slice(), false).await {
-        Err(error) if error.is_missing_store() => {
-            writeln!(out, "# sink {} is made by the first write", target.address())?;
-            return Ok(());
-        }
-        opened => opened?,
-    };
+    let opened =
+        match wire::store(config, &target, &zone, config.bars.specs.as_slice(), false).await {
+            Err(error) if error.is_missing_store() => {
+                writeln!(
+                    out,
+                    "# sink {} is made by the first write",
+                    target.address()
+                )?;
+                return Ok(());
+            }
+            opened => opened?,
+        };
     opened.sink.ping().await?;
     opened.sink.close().await?;
     writeln!(out, "# sink {} answers", target.address())?;

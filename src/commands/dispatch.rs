@@ -21,10 +21,12 @@ pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> 
         return complain("start the log", &error, Exit::Usage);
     }
     match &prepared.command {
-        Command::Replay(arguments) => match replay::run(arguments, config, environment, &progress).await {
-            Ok(exit) => exit,
-            Err(error) => complain("replay", error.as_ref(), exit_of(&error)),
-        },
+        Command::Replay(arguments) => {
+            match replay::run(arguments, config, environment, &progress).await {
+                Ok(exit) => exit,
+                Err(error) => complain("replay", error.as_ref(), exit_of(&error)),
+            }
+        }
         Command::Backfill(arguments) => {
             match backfill::run(arguments, config, environment, &progress).await {
                 Ok(exit) => exit,
@@ -35,10 +37,12 @@ pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> 
             Ok(exit) => exit,
             Err(error) => complain("run", error.as_ref(), exit_of(&error)),
         },
-        Command::Record(arguments) => match record::run(arguments, config, environment, &progress).await {
-            Ok(exit) => exit,
-            Err(error) => complain("record", error.as_ref(), exit_of(&error)),
-        },
+        Command::Record(arguments) => {
+            match record::run(arguments, config, environment, &progress).await {
+                Ok(exit) => exit,
+                Err(error) => complain("record", error.as_ref(), exit_of(&error)),
+            }
+        }
         Command::Simulate(arguments) => match simulate::run(arguments, config).await {
             Ok(exit) => exit,
             Err(error) => complain("simulate", error.as_ref(), exit_of(&error)),
@@ -55,7 +59,8 @@ pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> 
             Ok(exit) => exit,
             Err(error) => complain("plan", error.as_ref(), exit_of(&error)),
         },
-        Command::Reconcile(arguments) => match reconcile::run(arguments, config, environment).await {
+        Command::Reconcile(arguments) => match reconcile::run(arguments, config, environment).await
+        {
             Ok(exit) => exit,
             Err(error) => complain("reconcile", error.as_ref(), exit_of(&error)),
         },

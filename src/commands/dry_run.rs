@@ -49,10 +49,18 @@ impl Would {
         let specs = config.bars.specs.as_slice();
         Would {
             source: name.to_string(),
-            asks: plan.steps.iter().filter(|step| step.range.is_some()).count(),
+            asks: plan
+                .steps
+                .iter()
+                .filter(|step| step.range.is_some())
+                .count(),
             page_len,
             requests_per_minute,
-            days: plan.steps.iter().map(|step| WouldDay::of(step, specs, view)).collect(),
+            days: plan
+                .steps
+                .iter()
+                .map(|step| WouldDay::of(step, specs, view))
+                .collect(),
         }
     }
 
@@ -64,19 +72,43 @@ impl Would {
 
     /// Writes one line per symbol and day and per first bar, then the sums.
     pub(super) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        for WouldDay { symbol, date, from, to, is_resumed, first_bars } in &self.days {
+        for WouldDay {
+            symbol,
+            date,
+            from,
+            to,
+            is_resumed,
+            first_bars,
+        } in &self.days
+        {
             let (Some(from), Some(to)) = (from, to) else {
                 writeln!(out, "{symbol} {date}: whole already, nothing to ask")?;
                 continue;
             };
-            let earlier = if *is_resumed { " (the rest is in the sink)" } else { "" };
-            writeln!(out, "{symbol} {date}: would ask {} for {from} to {to}{earlier}", self.source)?;
+            let earlier = if *is_resumed {
+                " (the rest is in the sink)"
+            } else {
+                ""
+            };
+            writeln!(
+                out,
+                "{symbol} {date}: would ask {} for {from} to {to}{earlier}",
+                self.source
+            )?;
             for WouldBar { spec, key, field } in first_bars {
-                let field = field.as_ref().map_or_else(String::new, |field| format!(", field {field}"));
+                let field = field
+                    .as_ref()
+                    .map_or_else(String::new, |field| format!(", field {field}"));
                 writeln!(out, "  first {spec} bar: key {key}{field}")?;
             }
         }
-        let Would { asks, page_len, requests_per_minute: rate, days, .. } = self;
+        let Would {
+            asks,
+            page_len,
+            requests_per_minute: rate,
+            days,
+            ..
+        } = self;
         writeln!(
             out,
             "symbol-days to ask for: {asks} of {}; requests: at least {asks}, one for each {page_len} trades, at most \
@@ -91,8 +123,16 @@ impl WouldDay {
         let zone = &view.settings().zone;
         let bar = |spec: BarSpec, from: Timestamp| {
             let start = first_start(spec, from, zone);
-            let (key, field) = view.place(&BarKey { symbol: step.symbol, spec, start });
-            WouldBar { spec: spec.to_string(), key, field }
+            let (key, field) = view.place(&BarKey {
+                symbol: step.symbol,
+                spec,
+                start,
+            });
+            WouldBar {
+                spec: spec.to_string(),
+                key,
+                field,
+            }
         };
         let first_bars = |from| specs.iter().map(|&spec| bar(spec, from)).collect();
         WouldDay {
@@ -101,7 +141,10 @@ impl WouldDay {
             from: step.range.map(|range| range.from.to_string()),
             to: step.range.map(|range| range.to.to_string()),
             is_resumed: step.range.is_some_and(|range| step.day.from < range.from),
-            first_bars: step.range.map(|range| first_bars(range.from)).unwrap_or_default(),
+            first_bars: step
+                .range
+                .map(|range| first_bars(range.from))
+                .unwrap_or_default(),
         }
     }
 }
@@ -116,6 +159,10 @@ fn first_start(spec: BarSpec, from: Timestamp, zone: &TimeZone) -> Timestamp {
 }
 
 fn midnight(time: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-    let start = zone.to_datetime(time.to_jiff()).date().to_zoned(zone.clone()).ok()?;
+    let start = zone
+        .to_datetime(time.to_jiff())
+        .date()
+        .to_zoned(zone.clone())
+        .ok()?;
     Timestamp::from_jiff(start.timestamp()).ok()
 }

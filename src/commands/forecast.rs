@@ -31,7 +31,9 @@ enum Unknown {
         "no symbols are named; give their count with --symbols, or name them with --symbol or live.symbols"
     )]
     Symbols,
-    #[error("only the tape tells how many bars {0} makes; name a spec that the clock cuts, such as 1m")]
+    #[error(
+        "only the tape tells how many bars {0} makes; name a spec that the clock cuts, such as 1m"
+    )]
     Bars(String),
 }
 
@@ -47,7 +49,11 @@ pub(super) fn run(arguments: &PlanArguments, config: &Config) -> Result<Exit, Co
     let (config, zone, is_us_equity) = match config.live.sources.as_slice() {
         [] => (config.clone(), wire::zone(config, false)?, false),
         sources => match Market::of(config) {
-            Ok(market) => (market.config, market.zone, sources.iter().any(|name| name.is_us_equity())),
+            Ok(market) => (
+                market.config,
+                market.zone,
+                sources.iter().any(|name| name.is_us_equity()),
+            ),
             Err(error) => return Ok(complain("plan", error.as_ref(), Exit::Usage)),
         },
     };
@@ -62,10 +68,18 @@ pub(super) fn run(arguments: &PlanArguments, config: &Config) -> Result<Exit, Co
     let symbols = names.len() as u64;
     let Some(day) = ForecastDay::new(specs, names, midnight, minutes.clone()) else {
         let specs: Vec<String> = specs.iter().map(ToString::to_string).collect();
-        return Ok(complain("plan", &Unknown::Bars(specs.join(", ")), Exit::Usage));
+        return Ok(complain(
+            "plan",
+            &Unknown::Bars(specs.join(", ")),
+            Exit::Usage,
+        ));
     };
     let planned = Planned { config, zone, day };
-    let report = PlanReport { symbols, hours: clock(&minutes), ..planned.report(days_per_month)? };
+    let report = PlanReport {
+        symbols,
+        hours: clock(&minutes),
+        ..planned.report(days_per_month)?
+    };
     if arguments.json {
         report.write_json(&mut stdout())?;
     } else {
@@ -77,9 +91,13 @@ pub(super) fn run(arguments: &PlanArguments, config: &Config) -> Result<Exit, Co
 /// The symbols asked for, else those of the config; a count stands for made-up names of four letters.
 fn names(arguments: &PlanArguments, config: &Config) -> Result<Vec<Symbol>, CommandError> {
     if let Some(count) = arguments.symbols {
-        let letter = |index: u32, place: u32| b'A' + u8::try_from(index / 26u32.pow(place) % 26).unwrap_or(0);
+        let letter = |index: u32, place: u32| {
+            b'A' + u8::try_from(index / 26u32.pow(place) % 26).unwrap_or(0)
+        };
         let name = |index| [3, 2, 1, 0].map(|place| letter(index, place));
-        return Ok((0..count).map(|index| Symbol::intern(&name(index))).collect::<Result<_, _>>()?);
+        return Ok((0..count)
+            .map(|index| Symbol::intern(&name(index)))
+            .collect::<Result<_, _>>()?);
     }
     if !arguments.names.is_empty() {
         return Ok(arguments.names.clone());
@@ -99,7 +117,9 @@ fn hours(session: config::Session, is_us_equity: bool) -> (Range<u16>, u64) {
         config::Session::Regular => (regular..post, TRADING_DAYS),
         config::Session::Post => (post..end, TRADING_DAYS),
         config::Session::All => (pre..end, TRADING_DAYS),
-        config::Session::Interval(interval) => (interval.from_minute()..interval.to_minute(), of_interval),
+        config::Session::Interval(interval) => {
+            (interval.from_minute()..interval.to_minute(), of_interval)
+        }
     }
 }
 
@@ -110,21 +130,36 @@ fn clock(minutes: &Range<u16>) -> String {
 
 impl Planned {
     fn report(&self, days_per_month: u64) -> Result<PlanReport, CommandError> {
-        let Config { bars, view, writer, plan, .. } = &self.config;
+        let Config {
+            bars,
+            view,
+            writer,
+            plan,
+            ..
+        } = &self.config;
         let run = self.live(&self.config)?;
         let backfill = self.bulk(Arrival::BySymbol)?;
         let replay = self.bulk(Arrival::ByTime)?;
         let ways = [("run", run), ("backfill", backfill), ("replay", replay)];
         let way = |(name, forecast)| way(name, &forecast, plan, days_per_month);
-        let (reckoned, not_reckoned): (Vec<_>, Vec<_>) =
-            bars.specs.as_slice().iter().partition(|spec| spec.is_time());
+        let (reckoned, not_reckoned): (Vec<_>, Vec<_>) = bars
+            .specs
+            .as_slice()
+            .iter()
+            .partition(|spec| spec.is_time());
         let texts = |specs: Vec<&barmill::BarSpec>| specs.iter().map(ToString::to_string).collect();
-        let also = view.also.as_slice().iter().map(|also| also.as_str().to_owned());
+        let also = view
+            .also
+            .as_slice()
+            .iter()
+            .map(|also| also.as_str().to_owned());
         let limit = |commands: u64| (commands > 0).then_some(commands);
         Ok(PlanReport {
             bars: texts(reckoned),
             not_reckoned: texts(not_reckoned),
-            view: std::iter::once(view.kind.as_str().to_owned()).chain(also).collect(),
+            view: std::iter::once(view.kind.as_str().to_owned())
+                .chain(also)
+                .collect(),
             days_per_month,
             ways: ways.map(way).into(),
             parts: self.parts(&run)?,
@@ -152,9 +187,19 @@ impl Planned {
             other = self.config.clone();
         }
         let has_fence = other.writer.guard == config::Guard::Fence;
-        other.writer.guard = if has_fence { config::Guard::Off } else { config::Guard::Fence };
+        other.writer.guard = if has_fence {
+            config::Guard::Off
+        } else {
+            config::Guard::Fence
+        };
         let fence = run.commands.abs_diff(self.live(&other)?.commands);
-        Ok(PlanParts { forming, also, fence, has_fence, beats: run.beats })
+        Ok(PlanParts {
+            forming,
+            also,
+            fence,
+            has_fence,
+            beats: run.beats,
+        })
     }
 
     fn live(&self, config: &Config) -> Result<Forecast, CommandError> {
@@ -195,17 +240,39 @@ impl Planned {
     }
 }
 
-fn way(name: &'static str, forecast: &Forecast, plan: &config::Plan, days_per_month: u64) -> PlanWay {
-    let Forecast { bars, forming, requests, commands, bytes, .. } = *forecast;
+fn way(
+    name: &'static str,
+    forecast: &Forecast,
+    plan: &config::Plan,
+    days_per_month: u64,
+) -> PlanWay {
+    let Forecast {
+        bars,
+        forming,
+        requests,
+        commands,
+        bytes,
+        ..
+    } = *forecast;
     let month = month_nanos(forecast, plan, days_per_month);
     let day = month / u128::from(days_per_month.max(1));
     let (usd, usd_per_month) = (dollars(day), dollars(month));
-    PlanWay { name, bars, forming, requests, commands, bytes, usd, usd_per_month }
+    PlanWay {
+        name,
+        bars,
+        forming,
+        requests,
+        commands,
+        bytes,
+        usd,
+        usd_per_month,
+    }
 }
 
 /// Billionths of a dollar for the commands and the traffic of a month.
 fn month_nanos(forecast: &Forecast, plan: &config::Plan, days: u64) -> u128 {
-    let commands = u128::from(forecast.commands) * u128::from(days) * u128::from(1 + plan.read_regions);
+    let commands =
+        u128::from(forecast.commands) * u128::from(days) * u128::from(1 + plan.read_regions);
     let bytes = u128::from(forecast.bytes) * u128::from(days);
     let paid = bytes.saturating_sub(u128::from(plan.gb_free) * BYTES_PER_GB);
     let of_commands = commands * u128::from(plan.usd_per_100k_commands.nanos()) / 100_000;
@@ -224,8 +291,16 @@ mod tests {
 
     #[test]
     fn a_month_costs_its_commands_in_every_region_and_the_traffic_beyond_the_free_one() {
-        let plan = config::Plan { read_regions: 1, gb_free: 1, ..config::Plan::default() };
-        let day = Forecast { commands: 100_000, bytes: 1_000_000_000, ..Forecast::default() };
+        let plan = config::Plan {
+            read_regions: 1,
+            gb_free: 1,
+            ..config::Plan::default()
+        };
+        let day = Forecast {
+            commands: 100_000,
+            bytes: 1_000_000_000,
+            ..Forecast::default()
+        };
         // 20 days: 4,000,000 billed commands at 0.20 a hundred thousand, 19 paid gigabytes at 0.03.
         assert_eq!(dollars(month_nanos(&day, &plan, 20)), "8.5700");
         assert_eq!(dollars(1), "0.0001");

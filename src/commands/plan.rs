@@ -53,20 +53,41 @@ pub(super) struct Label<'a> {
 
 impl Mixed {
     /// Says so where bars of another label are there, or may be.
-    fn of(Stored { manifest, count, .. }: &Stored, wanted: Label<'_>) -> Option<Mixed> {
-        let has_other = manifest.origin.as_ref().is_some_and(|found| found != wanted.origin);
+    fn of(
+        Stored {
+            manifest, count, ..
+        }: &Stored,
+        wanted: Label<'_>,
+    ) -> Option<Mixed> {
+        let has_other = manifest
+            .origin
+            .as_ref()
+            .is_some_and(|found| found != wanted.origin);
         if count.unwrap_or(manifest.bars) == 0 || !has_other && manifest.zone == wanted.zone {
             return None;
         }
-        let found =
-            manifest.origin.as_ref().map_or_else(|| "an unnamed source".to_owned(), Origin::to_string);
+        let found = manifest
+            .origin
+            .as_ref()
+            .map_or_else(|| "an unnamed source".to_owned(), Origin::to_string);
         let (found, wanted) = if manifest.zone == wanted.zone {
             (found, wanted.origin.to_string())
         } else {
-            (format!("{found} in {}", manifest.zone), format!("{} in {}", wanted.origin, wanted.zone))
+            (
+                format!("{found} in {}", manifest.zone),
+                format!("{} in {}", wanted.origin, wanted.zone),
+            )
         };
-        let Manifest { symbol, spec, date, .. } = *manifest;
-        Some(Mixed { symbol, spec, date, found, wanted })
+        let Manifest {
+            symbol, spec, date, ..
+        } = *manifest;
+        Some(Mixed {
+            symbol,
+            spec,
+            date,
+            found,
+            wanted,
+        })
     }
 }
 
@@ -75,7 +96,8 @@ impl Plan {
     pub(super) fn anew(symbols: &[Symbol], days: &[AskedDay]) -> Plan {
         let mut plan = Plan::default();
         for day in days {
-            plan.steps.extend(symbols.iter().map(|&symbol| step(symbol, *day, day.from)));
+            plan.steps
+                .extend(symbols.iter().map(|&symbol| step(symbol, *day, day.from)));
         }
         plan
     }
@@ -122,7 +144,12 @@ impl Plan {
         let manifests: Vec<Manifest> = own.iter().map(|one| one.manifest.clone()).collect();
         let resumed = resume(specs, &manifests, day.from, day.to);
         let mut next = match resumed.rest {
-            Rest::Nothing => Step { symbol, day, range: None, trades_before: 0 },
+            Rest::Nothing => Step {
+                symbol,
+                day,
+                range: None,
+                trades_before: 0,
+            },
             Rest::From(from) if is_filled && day.from < from => {
                 let mut traded = Vec::new();
                 for one in own {
@@ -132,7 +159,12 @@ impl Plan {
             }
             Rest::From(from) => step(symbol, day, from),
         };
-        next.trades_before = resumed.earlier.iter().map(|one| one.trades).max().unwrap_or(0);
+        next.trades_before = resumed
+            .earlier
+            .iter()
+            .map(|one| one.trades)
+            .max()
+            .unwrap_or(0);
         if next.range.is_some() {
             self.earlier.extend(resumed.earlier);
         }
@@ -146,8 +178,17 @@ impl Plan {
 }
 
 fn step(symbol: Symbol, day: AskedDay, from: Timestamp) -> Step {
-    let range = SymbolRange { symbol, from, to: day.to };
-    Step { symbol, day, range: Some(range), trades_before: 0 }
+    let range = SymbolRange {
+        symbol,
+        from,
+        to: day.to,
+    };
+    Step {
+        symbol,
+        day,
+        range: Some(range),
+        trades_before: 0,
+    }
 }
 
 /// A manifest and what the store has of its bars.
@@ -183,13 +224,22 @@ async fn present(
     let stored = |manifest: Manifest| {
         let is_own = |start| manifest.from <= start && start < manifest.to;
         let of_day = manifest.spec.interval_ns().is_none();
-        let is_counted = |bar: &&StoredBar| bar.symbol == manifest.symbol && (of_day || is_own(bar.start));
+        let is_counted =
+            |bar: &&StoredBar| bar.symbol == manifest.symbol && (of_day || is_own(bar.start));
         let bars = bars.as_ref().filter(|_| manifest.zone == zone);
-        let own: Option<Vec<&StoredBar>> = bars.map(|bars| bars.iter().filter(is_counted).collect());
-        let traded = own.iter().flatten().filter(|bar| bar.prices.is_some() && bar.volume > Volume::ZERO);
+        let own: Option<Vec<&StoredBar>> =
+            bars.map(|bars| bars.iter().filter(is_counted).collect());
+        let traded = own
+            .iter()
+            .flatten()
+            .filter(|bar| bar.prices.is_some() && bar.volume > Volume::ZERO);
         let traded = traded.map(|bar| bar.start);
         let (count, traded) = (own.as_ref().map(|own| own.len() as u64), traded.collect());
-        Stored { manifest, count, traded }
+        Stored {
+            manifest,
+            count,
+            traded,
+        }
     };
     Ok(manifests.into_iter().map(stored).collect())
 }

@@ -29,13 +29,21 @@ pub(super) fn of(tape: &Tape, arguments: &SimulateArguments, now: Timestamp) -> 
     let is_near = (1..=CATCH_UP_HOURS_MAX).contains(&hours);
     Recipe {
         venue: tape.venue(),
-        symbols: tape.symbols().take(SYMBOLS_MAX).map(barmill::Symbol::as_str).collect(),
+        symbols: tape
+            .symbols()
+            .take(SYMBOLS_MAX)
+            .map(barmill::Symbol::as_str)
+            .collect(),
         symbols_len: tape.symbols().count(),
         len: tape.len(),
         span,
         renumbered: tape.renumbered(),
         speed: arguments.speed.to_string(),
-        catch_up: if is_near { format!("{hours}h") } else { "none".to_owned() },
+        catch_up: if is_near {
+            format!("{hours}h")
+        } else {
+            "none".to_owned()
+        },
     }
 }
 
@@ -58,7 +66,8 @@ impl Recipe {
             Venue::Binance => " --set source.binance.trades=single",
             Venue::Massive | Venue::Alpaca | Venue::Coinbase | Venue::Kraken => "",
         };
-        let (speed, len, catch_up, curl) = (&self.speed, self.len, &self.catch_up, self.curl(&rest));
+        let (speed, len, catch_up, curl) =
+            (&self.speed, self.len, &self.catch_up, self.curl(&rest));
         format!(
             "Playing {name} at {speed}: {len} trades of {symbols}{more}, {from} to {to}\n{renumbered}\
              REST       {rest}\nWebSocket  {ws}\n\n{curl}\n\n\

@@ -5,7 +5,9 @@ use super::{signals, wire};
 use barmill::adapter::clock::SystemClock;
 use barmill::cli::{Exit, ReconcileArguments, SentSummary};
 use barmill::config::{Config, Environment, SinkTarget};
-use barmill::pipeline::{BuildError, End, Finished, Pipeline, PipelineSettings, Summary, WriterPorts};
+use barmill::pipeline::{
+    BuildError, End, Finished, Pipeline, PipelineSettings, Summary, WriterPorts,
+};
 use std::io::{stderr, stdout};
 use std::sync::Arc;
 
@@ -43,8 +45,11 @@ pub(super) async fn send(
     let mut settings = wire::pipeline(config, &zone, wire::Tempo::Live)?;
     settings.shards = 1;
     let store = wire::store(config, target, &zone, config.bars.specs.as_slice(), true).await?;
-    let ports =
-        WriterPorts { sink: store.sink, state: wire::state(config, target), clock: Arc::new(SystemClock) };
+    let ports = WriterPorts {
+        sink: store.sink,
+        state: wire::state(config, target),
+        clock: Arc::new(SystemClock),
+    };
     let sink = Arc::clone(&ports.sink);
     let pipeline = build(ports, settings)?;
     sink.open().await?;
@@ -74,9 +79,13 @@ pub(super) fn sent(summary: &Summary) -> SentSummary {
 
 pub(super) fn exit(action: &str, finished: Finished) -> Exit {
     match finished.end {
-        End::Drained if finished.summary.dead_letters > 0 => {
-            complain(action, &Refused { items: finished.summary.dead_letters }, Exit::Fault)
-        }
+        End::Drained if finished.summary.dead_letters > 0 => complain(
+            action,
+            &Refused {
+                items: finished.summary.dead_letters,
+            },
+            Exit::Fault,
+        ),
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,
         End::Failed(fault) => complain(action, &fault, Exit::Fault),

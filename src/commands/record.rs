@@ -42,8 +42,12 @@ pub(super) async fn run(
     source::tell_shut(&days, &mut stderr())?;
     if days.days.is_empty() {
         if arguments.json {
-            FetchSummary { run: RunSummary::default(), source_requests: 0, days: Vec::new() }
-                .write_json(&mut stdout())?;
+            FetchSummary {
+                run: RunSummary::default(),
+                source_requests: 0,
+                days: Vec::new(),
+            }
+            .write_json(&mut stdout())?;
         }
         return Ok(Exit::Drained);
     }
@@ -58,7 +62,14 @@ pub(super) async fn run(
     progress.finish();
     let coverage = feed.coverage();
     let is_whole = matches!(ending, Ending::Whole) && coverage.iter().all(|one| one.is_complete);
-    tokio::task::spawn_blocking(move || if is_whole { writer.finish() } else { writer.flush() }).await??;
+    tokio::task::spawn_blocking(move || {
+        if is_whole {
+            writer.finish()
+        } else {
+            writer.flush()
+        }
+    })
+    .await??;
     let duplicates = coverage.iter().map(|one| one.duplicates).sum();
     let run = RunSummary {
         trades: coverage.iter().map(|one| one.trades + one.duplicates).sum(),
@@ -67,13 +78,21 @@ pub(super) async fn run(
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..RunSummary::default()
     };
-    let fetched =
-        FetchSummary { run, source_requests: feed.stats().requests, days: rows(&coverage, &days.days) };
+    let fetched = FetchSummary {
+        run,
+        source_requests: feed.stats().requests,
+        days: rows(&coverage, &days.days),
+    };
     if arguments.json {
         fetched.write_json(&mut stdout())?;
     } else {
         fetched.write_table(&mut stderr())?;
-        tell(&arguments.out.display().to_string(), config, &zone, fetched.run.trades - duplicates)?;
+        tell(
+            &arguments.out.display().to_string(),
+            config,
+            &zone,
+            fetched.run.trades - duplicates,
+        )?;
     }
     Ok(match ending {
         Ending::Whole | Ending::Stopped => Exit::Drained,
@@ -104,7 +123,10 @@ async fn fetch(
 }
 
 /// Packing and writing block, so they leave the runtime's workers alone.
-async fn write(mut writer: RecordingWriter, trades: Vec<Trade>) -> Result<RecordingWriter, CommandError> {
+async fn write(
+    mut writer: RecordingWriter,
+    trades: Vec<Trade>,
+) -> Result<RecordingWriter, CommandError> {
     let writing = tokio::task::spawn_blocking(move || {
         let written: Result<(), FileError> = writer.write(&trades);
         written.map(|()| writer)
@@ -114,14 +136,22 @@ async fn write(mut writer: RecordingWriter, trades: Vec<Trade>) -> Result<Record
 
 fn rows(coverage: &[Coverage], days: &[AskedDay]) -> Vec<FetchedDay> {
     let row = |one: &Coverage| {
-        let date = days.iter().find(|day| day.from == one.range.from).map(|day| day.date).unwrap_or_default();
+        let date = days
+            .iter()
+            .find(|day| day.from == one.range.from)
+            .map(|day| day.date)
+            .unwrap_or_default();
         FetchedDay {
             symbol: one.range.symbol,
             date,
             from: one.range.from,
             to: one.range.to,
             covered_to: one.covered_to,
-            status: if one.is_complete { Status::Whole } else { Status::Incomplete },
+            status: if one.is_complete {
+                Status::Whole
+            } else {
+                Status::Incomplete
+            },
             pages: one.pages,
             trades: one.trades,
         }
@@ -137,7 +167,11 @@ pub(super) fn tell(
     trades: u64,
 ) -> std::io::Result<()> {
     let session = config.bars.session;
-    let session = if session == Session::AllHours { String::new() } else { format!(" --session {session}") };
+    let session = if session == Session::AllHours {
+        String::new()
+    } else {
+        format!(" --session {session}")
+    };
     writeln!(
         stderr(),
         "Recorded {trades} trades; for their bars: barmill replay {files} --rules {} --set bars.zone={}{session}",

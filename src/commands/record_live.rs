@@ -65,16 +65,25 @@ pub(super) async fn run(
         run.write_json(&mut stdout())?;
     } else {
         record::tell(
-            &arguments.out.join(format!("{name}-*.rec")).display().to_string(),
+            &arguments
+                .out
+                .join(format!("{name}-*.rec"))
+                .display()
+                .to_string(),
             config,
             &zone,
             trades,
         )?;
     }
-    Ok(failed.map_or(Exit::Drained, |error| complain("record", &error, Exit::Fault)))
+    Ok(failed.map_or(Exit::Drained, |error| {
+        complain("record", &error, Exit::Fault)
+    }))
 }
 
-async fn fill(feed: &mut LiveFeed, mut book: Book) -> Result<(Book, Option<FeedError>), CommandError> {
+async fn fill(
+    feed: &mut LiveFeed,
+    mut book: Book,
+) -> Result<(Book, Option<FeedError>), CommandError> {
     let mut stopped = std::pin::pin!(signals::first());
     let mut beat = interval(FLUSH_EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,11 +116,17 @@ async fn blocking(
 /// A recording holds trades alone: holes and changes are told in the log.
 fn tell_what_is_missing(feed: &mut LiveFeed) {
     for gap in feed.take_gaps() {
-        let (from, to) = (gap.after.time, gap.before.map_or(gap.to, |before| before.time));
+        let (from, to) = (
+            gap.after.time,
+            gap.before.map_or(gap.to, |before| before.time),
+        );
         tracing::warn!(symbol = %gap.symbol, %from, %to, "trades are missing in the recording");
     }
     for aside in feed.take_asides() {
-        if let Aside::Change { symbol, original, .. } = aside {
+        if let Aside::Change {
+            symbol, original, ..
+        } = aside
+        {
             tracing::warn!(%symbol, ?original, "trade was changed by the venue, not in the recording");
         }
     }
@@ -128,9 +143,19 @@ fn date(time: Timestamp) -> Date {
 impl Book {
     fn open(folder: &Path, source: SourceName, day: Date) -> Result<Book, FileError> {
         let made = std::fs::create_dir_all(folder);
-        made.map_err(|cause| FileError::Open { file: folder.display().to_string().into(), source: cause })?;
+        made.map_err(|cause| FileError::Open {
+            file: folder.display().to_string().into(),
+            source: cause,
+        })?;
         let writer = RecordingWriter::append(&path(folder, source, day))?;
-        Ok(Book { folder: folder.to_owned(), source, day, writer, trades: 0, is_dirty: false })
+        Ok(Book {
+            folder: folder.to_owned(),
+            source,
+            day,
+            writer,
+            trades: 0,
+            is_dirty: false,
+        })
     }
 
     /// Appends trades to the recording of the day they were received on.
@@ -147,7 +172,10 @@ impl Book {
         if book.is_dirty {
             book.writer.flush()?;
         }
-        Ok(Book { is_dirty: false, ..book })
+        Ok(Book {
+            is_dirty: false,
+            ..book
+        })
     }
 
     /// Ends the recording of a day that is over and begins the next.
@@ -156,9 +184,22 @@ impl Book {
             return Ok(self);
         }
         let writer = RecordingWriter::append(&path(&self.folder, self.source, day))?;
-        let Book { folder, source, writer: ended, trades, .. } = self;
+        let Book {
+            folder,
+            source,
+            writer: ended,
+            trades,
+            ..
+        } = self;
         ended.finish()?;
-        Ok(Book { folder, source, day, writer, trades, is_dirty: false })
+        Ok(Book {
+            folder,
+            source,
+            day,
+            writer,
+            trades,
+            is_dirty: false,
+        })
     }
 }
 
@@ -176,11 +217,18 @@ mod tests {
 
     fn trade(nanos: i64) -> Trade {
         let time = barmill::Timestamp::from_nanos(nanos).unwrap();
-        Trade::new("BOOK".parse().unwrap(), time, Price::from_raw(1), Size::from_raw(1).unwrap())
+        Trade::new(
+            "BOOK".parse().unwrap(),
+            time,
+            Price::from_raw(1),
+            Size::from_raw(1).unwrap(),
+        )
     }
 
     fn read(path: &Path) -> usize {
-        TradeReader::new(FileFeedSettings::new(vec![path.to_owned()])).map(|batch| batch.unwrap().len()).sum()
+        TradeReader::new(FileFeedSettings::new(vec![path.to_owned()]))
+            .map(|batch| batch.unwrap().len())
+            .sum()
     }
 
     #[test]
@@ -188,16 +236,34 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (monday, tuesday) = (date(2026, 11, 23), date(2026, 11, 24));
         let book = Book::open(folder.path(), SourceName::Kraken, monday).unwrap();
-        let book = book.keep(&[trade(1), trade(2)], monday).unwrap().keep(&[trade(3)], tuesday).unwrap();
-        let book = book.flush(tuesday).unwrap().keep(&[trade(4)], tuesday).unwrap();
+        let book = book
+            .keep(&[trade(1), trade(2)], monday)
+            .unwrap()
+            .keep(&[trade(3)], tuesday)
+            .unwrap();
+        let book = book
+            .flush(tuesday)
+            .unwrap()
+            .keep(&[trade(4)], tuesday)
+            .unwrap();
         // As a crash leaves it: what waits is gone, and a part of a block is on the disk.
         drop(book);
         let path = folder.path().join("kraken-2026-11-24.rec");
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&whole[..], &whole[16..24]].concat()).unwrap();
-        assert_eq!((read(&folder.path().join("kraken-2026-11-23.rec")), read(&path)), (2, 1));
+        assert_eq!(
+            (
+                read(&folder.path().join("kraken-2026-11-23.rec")),
+                read(&path)
+            ),
+            (2, 1)
+        );
         let book = Book::open(folder.path(), SourceName::Kraken, tuesday).unwrap();
-        book.keep(&[trade(5)], tuesday).unwrap().writer.finish().unwrap();
+        book.keep(&[trade(5)], tuesday)
+            .unwrap()
+            .writer
+            .finish()
+            .unwrap();
         assert_eq!(read(&path), 2);
     }
 }

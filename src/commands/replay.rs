@@ -26,7 +26,9 @@ const ORDER: u32 = 2;
 
 /// The store has taken everything but some items.
 #[derive(Debug, thiserror::Error)]
-#[error("the store refuses {items} items for good; they are in the dead letters of the state folder")]
+#[error(
+    "the store refuses {items} items for good; they are in the dead letters of the state folder"
+)]
 struct Refused {
     items: u64,
 }
@@ -44,21 +46,38 @@ pub(super) async fn run(
     let zone = wire::zone(config, format.is_some_and(Format::is_us_equity))?;
     let (feed, tempo): (Box<dyn TradeFeed>, wire::Tempo) = match config.replay.speed {
         Speed::Max => (Box::new(feed), wire::Tempo::Bulk),
-        Speed::Times(speed) => (Box::new(PacedFeed::new(Box::new(feed), speed)), wire::Tempo::Live),
+        Speed::Times(speed) => (
+            Box::new(PacedFeed::new(Box::new(feed), speed)),
+            wire::Tempo::Live,
+        ),
     };
     let mut pipeline = wire::pipeline(config, &zone, tempo)?;
     let rules = wire::rules_text(&config.bars);
-    pipeline.writer.delivery.origin = Some(Origin { source: "files".to_owned(), rules });
+    pipeline.writer.delivery.origin = Some(Origin {
+        source: "files".to_owned(),
+        rules,
+    });
     pipeline.writer.resume = resume(arguments, config, &target, &zone);
-    if !matches!(target, SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }) {
+    if !matches!(
+        target,
+        SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }
+    ) {
         // The pace is what a server's plan allows; this machine's own disk and pipes have none.
-        pipeline.writer.pace = PaceSettings { commands_per_second: None, requests_per_second: None };
+        pipeline.writer.pace = PaceSettings {
+            commands_per_second: None,
+            requests_per_second: None,
+        };
     }
     let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
     store.sink.open().await?;
     let state = wire::state(config, &target);
-    let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
-    let running = wire::keep_late(Pipeline::new(vec![feed], ports, pipeline), config, &target).start();
+    let ports = WriterPorts {
+        sink: store.sink,
+        state,
+        clock: Arc::new(SystemClock),
+    };
+    let running =
+        wire::keep_late(Pipeline::new(vec![feed], ports, pipeline), config, &target).start();
     let handle = running.handle();
     progress.start(None);
     let finished = tokio::select! {
@@ -74,9 +93,13 @@ pub(super) async fn run(
 /// The exit code of a run that ends by itself; says what went wrong.
 pub(super) fn ending(action: &str, finished: Finished) -> Exit {
     match finished.end {
-        End::Drained if finished.summary.dead_letters > 0 => {
-            complain(action, &Refused { items: finished.summary.dead_letters }, Exit::Fault)
-        }
+        End::Drained if finished.summary.dead_letters > 0 => complain(
+            action,
+            &Refused {
+                items: finished.summary.dead_letters,
+            },
+            Exit::Fault,
+        ),
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,
         End::Failed(fault) => complain(action, &fault, Exit::Fault),
@@ -99,17 +122,41 @@ fn resume(
     let mut files = String::new();
     for path in &arguments.files {
         let metadata = std::fs::metadata(path).ok()?;
-        let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        let modified = metadata
+            .modified()
+            .ok()?
+            .duration_since(std::time::UNIX_EPOCH)
+            .ok()?;
         let path = path.canonicalize().ok()?;
-        files = format!("{files}{}:{}:{} ", path.display(), metadata.len(), modified.as_nanos());
+        files = format!(
+            "{files}{}:{}:{} ",
+            path.display(),
+            metadata.len(),
+            modified.as_nanos()
+        );
     }
-    let Config { bars, replay, aggregate, view, .. } = config;
-    let rules = format!("{bars:?} {replay:?} {aggregate:?} {view:?} {:?}", arguments.symbols);
+    let Config {
+        bars,
+        replay,
+        aggregate,
+        view,
+        ..
+    } = config;
+    let rules = format!(
+        "{bars:?} {replay:?} {aggregate:?} {view:?} {:?}",
+        arguments.symbols
+    );
     let zone = zone.iana_name().unwrap_or_default();
-    Some(ResumeSettings { name: format!("replay {ORDER} {files}{} {zone} {rules}", target.address()), every })
+    Some(ResumeSettings {
+        name: format!("replay {ORDER} {files}{} {zone} {rules}", target.address()),
+        every,
+    })
 }
 
-fn file_settings(arguments: &ReplayArguments, config: &Config) -> Result<FileFeedSettings, CommandError> {
+fn file_settings(
+    arguments: &ReplayArguments,
+    config: &Config,
+) -> Result<FileFeedSettings, CommandError> {
     let format: Format = config.replay.format.as_str().parse()?;
     let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
     let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());
@@ -138,11 +185,20 @@ async fn show(progress: &Progress, handle: Handle) {
         tokio::time::sleep(GLANCE).await;
         let state = handle.state();
         let trades = state.feeds.iter().map(|feed| feed.trades).sum();
-        progress.update(Tally { trades, bars: state.writer.bars, bytes: 0 });
+        progress.update(Tally {
+            trades,
+            bars: state.writer.bars,
+            bytes: 0,
+        });
     }
 }
 
-fn report(finished: &Finished, json: bool, config: &Config, target: &SinkTarget) -> Result<(), CommandError> {
+fn report(
+    finished: &Finished,
+    json: bool,
+    config: &Config,
+    target: &SinkTarget,
+) -> Result<(), CommandError> {
     let summary = run_summary(&finished.summary);
     if json {
         summary.write_json(&mut stdout())?;

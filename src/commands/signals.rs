@@ -5,14 +5,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Waits for SIGINT and SIGTERM for as long as it is polled; never ends by itself.
 pub(super) async fn watch(handle: Handle) {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         tracing::warn!("signals cannot be handled; the run can only be killed");
         return std::future::pending().await;
     };
     next(&mut interrupt, &mut terminate).await;
-    tracing::info!("stopping: sources leave, what is on its way is written; a second signal aborts");
+    tracing::info!(
+        "stopping: sources leave, what is on its way is written; a second signal aborts"
+    );
     handle.stop();
     next(&mut interrupt, &mut terminate).await;
     tracing::warn!("aborting");
@@ -22,7 +25,10 @@ pub(super) async fn watch(handle: Handle) {
 
 /// Waits for the first SIGINT or SIGTERM.
 pub(super) async fn first() {
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+    match (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) {
         (Ok(mut interrupt), Ok(mut terminate)) => next(&mut interrupt, &mut terminate).await,
         _ => std::future::pending().await,
     }

@@ -22,9 +22,15 @@ struct TooMany {
 }
 
 /// Serves the recording until a signal, or its end.
-pub(super) async fn run(arguments: &SimulateArguments, config: &Config) -> Result<Exit, CommandError> {
-    let faults: Result<Vec<Fault>, _> =
-        arguments.faults.iter().map(|text| Fault::or_seed(text, arguments.seed)).collect();
+pub(super) async fn run(
+    arguments: &SimulateArguments,
+    config: &Config,
+) -> Result<Exit, CommandError> {
+    let faults: Result<Vec<Fault>, _> = arguments
+        .faults
+        .iter()
+        .map(|text| Fault::or_seed(text, arguments.seed))
+        .collect();
     let faults = match faults {
         Ok(faults) => faults,
         Err(error) => return Ok(complain("take --fault", &error, Exit::Usage)),
@@ -56,7 +62,11 @@ pub(super) async fn run(arguments: &SimulateArguments, config: &Config) -> Resul
     let simulator = Simulator::bind(arguments.listen, tape, settings).await?;
     let view = simulator.view();
     if is_foreign {
-        writeln!(stderr(), "The recording's conditions are none of {}'s and are left out.", venue.name())?;
+        writeln!(
+            stderr(),
+            "The recording's conditions are none of {}'s and are left out.",
+            venue.name()
+        )?;
     }
     stdout().write_all(recipe.text(simulator.address()).as_bytes())?;
     stdout().flush()?;
@@ -83,9 +93,10 @@ fn venue(name: SourceName) -> Venue {
 /// and is believed.
 fn has_foreign_conditions(venue: Venue, format: Option<Format>) -> bool {
     match venue {
-        Venue::Massive => {
-            !matches!(format, Some(Format::MassiveCsv | Format::MassiveJson | Format::Recording))
-        }
+        Venue::Massive => !matches!(
+            format,
+            Some(Format::MassiveCsv | Format::MassiveJson | Format::Recording)
+        ),
         Venue::Alpaca => format != Some(Format::Recording),
         Venue::Binance | Venue::Coinbase | Venue::Kraken => false,
     }
@@ -101,8 +112,12 @@ async fn read(
     };
     let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
     let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());
-    let settings =
-        FileFeedSettings { format, symbols, on_bad_row, ..FileFeedSettings::new(arguments.files.clone()) };
+    let settings = FileFeedSettings {
+        format,
+        symbols,
+        on_bad_row,
+        ..FileFeedSettings::new(arguments.files.clone())
+    };
     let max = arguments.trades_max;
     let reading = tokio::task::spawn_blocking(move || -> Result<_, CommandError> {
         let mut reader = TradeReader::new(settings);
@@ -127,11 +142,22 @@ fn shift(tape: &Tape, speed: Speed) -> i64 {
     let span = last.since(first);
     let played = i64::try_from(speed.wall_ns(u64::try_from(span).unwrap_or(0))).unwrap_or(i64::MAX);
     let start = now.saturating_sub(span.saturating_sub(played).max(0));
-    start.since(first).div_euclid(SECOND_NS).saturating_mul(SECOND_NS)
+    start
+        .since(first)
+        .div_euclid(SECOND_NS)
+        .saturating_mul(SECOND_NS)
 }
 
 fn report(arguments: &SimulateArguments, played: Played) -> Result<(), CommandError> {
-    let Played { published, sent, connections, broken, requests, twisted, spoiled } = played;
+    let Played {
+        published,
+        sent,
+        connections,
+        broken,
+        requests,
+        twisted,
+        spoiled,
+    } = played;
     if arguments.json {
         let line = serde_json::json!({
             "published": published, "sent": sent, "connections": connections, "broken": broken,

@@ -3,7 +3,8 @@
 use super::dispatch::CommandError;
 use super::wire;
 use barmill::adapter::history::{
-    BinanceTrades, HistorySettings, HistorySource, MassivePaging, SettingsFault, SymbolRange, VenueSettings,
+    BinanceTrades, HistorySettings, HistorySource, MassivePaging, SettingsFault, SymbolRange,
+    VenueSettings,
 };
 use barmill::cli::{AskedArguments, PeriodError};
 use barmill::config::{
@@ -63,7 +64,10 @@ pub(super) fn open(
 
 macro_rules! common {
     ($settings:ident, $section:ident) => {{
-        $section.base_url.as_str().clone_into(&mut $settings.base_url);
+        $section
+            .base_url
+            .as_str()
+            .clone_into(&mut $settings.base_url);
         $settings.rate_per_min = $section.requests_per_minute;
         $settings.symbols_in_flight = $section.symbols_in_flight;
         $settings.page_bytes_max = $section.page_bytes_max;
@@ -76,7 +80,13 @@ macro_rules! common {
 }
 
 fn settings(sources: &Sources, name: SourceName, keys: SourceKeys) -> HistorySettings {
-    let Sources { massive, alpaca, binance, coinbase, kraken } = sources;
+    let Sources {
+        massive,
+        alpaca,
+        binance,
+        coinbase,
+        kraken,
+    } = sources;
     let mut settings = match name {
         SourceName::Massive => HistorySettings::massive(keys.key),
         SourceName::Alpaca => HistorySettings::alpaca(keys.id, keys.key),
@@ -102,7 +112,10 @@ fn settings(sources: &Sources, name: SourceName, keys: SourceKeys) -> HistorySet
     }
     match &mut settings.venue {
         VenueSettings::Massive(venue) => {
-            massive.key_header.as_str().clone_into(&mut venue.key_header);
+            massive
+                .key_header
+                .as_str()
+                .clone_into(&mut venue.key_header);
             massive.path.as_str().clone_into(&mut venue.path);
             massive.wrap.as_str().clone_into(&mut venue.wrap);
             venue.page_len = massive.page_len;
@@ -124,7 +137,13 @@ fn settings(sources: &Sources, name: SourceName, keys: SourceKeys) -> HistorySet
 
 /// Trades of a page, and requests a minute.
 pub(super) fn pace(sources: &Sources, name: SourceName) -> (usize, u32) {
-    let Sources { massive, alpaca, binance, coinbase, kraken } = sources;
+    let Sources {
+        massive,
+        alpaca,
+        binance,
+        coinbase,
+        kraken,
+    } = sources;
     match name {
         SourceName::Massive => (massive.page_len, massive.requests_per_minute),
         SourceName::Alpaca => (alpaca.page_len, alpaca.requests_per_minute),
@@ -172,16 +191,25 @@ pub(super) fn origin(config: &Config, name: SourceName) -> Origin {
         SourceName::Binance => format!("{name} {}", config.source.binance.trades.as_str()),
         SourceName::Massive | SourceName::Coinbase | SourceName::Kraken => name.to_string(),
     };
-    Origin { source, rules: wire::rules_text(&config.bars) }
+    Origin {
+        source,
+        rules: wire::rules_text(&config.bars),
+    }
 }
 
 /// The days asked for, in the zone of the run.
-pub(super) fn ask(arguments: &AskedArguments, config: &Config, zone: &TimeZone) -> Result<Asked, AskError> {
+pub(super) fn ask(
+    arguments: &AskedArguments,
+    config: &Config,
+    zone: &TimeZone,
+) -> Result<Asked, AskError> {
     let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(AskError::Calendar)?;
     let mut asked = Asked::default();
     for period in arguments.periods() {
         let (from, to) = period.resolve(zone)?;
-        hours.ask(from, to, &mut asked).map_err(AskError::Calendar)?;
+        hours
+            .ask(from, to, &mut asked)
+            .map_err(AskError::Calendar)?;
     }
     Ok(asked)
 }
@@ -195,7 +223,9 @@ pub(super) fn ask_for_bars(
     let asked = ask(arguments, config, zone)?;
     let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(AskError::Calendar)?;
     for day in &asked.days {
-        let cut = hours.cut(day, config.bars.specs.as_slice()).map_err(AskError::Calendar)?;
+        let cut = hours
+            .cut(day, config.bars.specs.as_slice())
+            .map_err(AskError::Calendar)?;
         if let Some(CutBar { spec, at }) = cut {
             return Err(AskError::Cut { spec, at });
         }
@@ -204,14 +234,26 @@ pub(super) fn ask_for_bars(
 }
 
 /// The hours that the config asks for, in the market of US equities or in one that never closes.
-pub(super) fn hours(is_us_equity: bool, config: &Config, zone: &TimeZone) -> Result<Hours, CalendarError> {
+pub(super) fn hours(
+    is_us_equity: bool,
+    config: &Config,
+    zone: &TimeZone,
+) -> Result<Hours, CalendarError> {
     let calendar = if is_us_equity {
         let calendar = Calendar::us_equities()?;
-        if config.bars.assume_normal_days { calendar.assume_normal() } else { calendar }
+        if config.bars.assume_normal_days {
+            calendar.assume_normal()
+        } else {
+            calendar
+        }
     } else {
         Calendar::always_open()
     };
-    Ok(Hours { calendar, kind: kind(config.bars.session), zone: zone.clone() })
+    Ok(Hours {
+        calendar,
+        kind: kind(config.bars.session),
+        zone: zone.clone(),
+    })
 }
 
 fn kind(session: Session) -> Option<SessionKind> {
@@ -239,7 +281,10 @@ pub(super) fn tell_shut(asked: &Asked, out: &mut dyn Write) -> std::io::Result<(
         match shut {
             Shut::Weekend => writeln!(out, "{date} is a weekend: nothing to fetch")?,
             Shut::Holiday(name) => writeln!(out, "{date} is a holiday ({name}): nothing to fetch")?,
-            Shut::Outside => writeln!(out, "{date} has no session in the time asked for: nothing to fetch")?,
+            Shut::Outside => writeln!(
+                out,
+                "{date} has no session in the time asked for: nothing to fetch"
+            )?,
         }
     }
     Ok(())
@@ -249,7 +294,10 @@ pub(super) fn tell_shut(asked: &Asked, out: &mut dyn Write) -> std::io::Result<(
 pub(super) fn ranges(symbols: &[Symbol], days: &[AskedDay]) -> Vec<SymbolRange> {
     let of_day = |day: &AskedDay| {
         let AskedDay { from, to, .. } = *day;
-        symbols.iter().map(move |&symbol| SymbolRange { symbol, from, to }).collect::<Vec<_>>()
+        symbols
+            .iter()
+            .map(move |&symbol| SymbolRange { symbol, from, to })
+            .collect::<Vec<_>>()
     };
     days.iter().flat_map(of_day).collect()
 }

@@ -4,8 +4,8 @@ use super::dispatch::CommandError;
 use super::{reconcile, wire};
 use barmill::adapter::state::{Inspector, STATE_FILE, StateCheck, StateSummary, StateTable};
 use barmill::cli::{
-    BudgetUsed, CheckStateArguments, Exit, ExportArguments, LsArguments, RedeliverArguments, SpoolAction,
-    SpoolArguments, StateListing, TableArguments,
+    BudgetUsed, CheckStateArguments, Exit, ExportArguments, LsArguments, RedeliverArguments,
+    SpoolAction, SpoolArguments, StateListing, TableArguments,
 };
 use barmill::config::{Config, Environment, SinkTarget};
 use barmill::pipeline::Pipeline;
@@ -34,7 +34,13 @@ fn open(config: &Config, file: Option<&Path>) -> Result<Option<Inspector>, Comma
     if file.is_none() && !settings.folder.join(STATE_FILE).exists() {
         return Ok(None);
     }
-    let file = file.map(|file| if file.exists() { file.to_owned() } else { settings.folder.join(file) });
+    let file = file.map(|file| {
+        if file.exists() {
+            file.to_owned()
+        } else {
+            settings.folder.join(file)
+        }
+    });
     Ok(Some(Inspector::open(&settings, file.as_deref())?))
 }
 
@@ -51,8 +57,14 @@ pub(super) fn standing(config: &Config) -> Result<String, CommandError> {
         }
         opened => opened?,
     };
-    let SpoolStats { items, dead_letters, .. } = inspector.summary()?.spool;
-    Ok(format!("spool {folder} holds {items} items and {dead_letters} dead letters"))
+    let SpoolStats {
+        items,
+        dead_letters,
+        ..
+    } = inspector.summary()?.spool;
+    Ok(format!(
+        "spool {folder} holds {items} items and {dead_letters} dead letters"
+    ))
 }
 
 const fn table(asked: TableArguments) -> StateTable {
@@ -72,7 +84,10 @@ fn list(arguments: &LsArguments, config: &Config) -> Result<Exit, CommandError> 
         None => StateListing::default(),
     };
     let bytes_max = wire::state_settings(config).bounds.spool_bytes_max;
-    let listing = StateListing { bytes_max, ..listing };
+    let listing = StateListing {
+        bytes_max,
+        ..listing
+    };
     if arguments.json {
         listing.write_json(&mut stdout())?;
     } else {
@@ -82,7 +97,12 @@ fn list(arguments: &LsArguments, config: &Config) -> Result<Exit, CommandError> 
 }
 
 fn listing(summary: StateSummary, rows: Vec<serde_json::Value>) -> StateListing {
-    let StateSummary { spool, recent, checkpoints, budget } = summary;
+    let StateSummary {
+        spool,
+        recent,
+        checkpoints,
+        budget,
+    } = summary;
     StateListing {
         items: spool.items,
         bytes: spool.bytes,
@@ -90,7 +110,10 @@ fn listing(summary: StateSummary, rows: Vec<serde_json::Value>) -> StateListing 
         dead_letters: spool.dead_letters,
         dead_bytes: spool.dead_bytes,
         recent,
-        checkpoints: checkpoints.into_iter().map(|(name, place)| (name, place.0)).collect(),
+        checkpoints: checkpoints
+            .into_iter()
+            .map(|(name, place)| (name, place.0))
+            .collect(),
         budget: budget.map(|used| BudgetUsed {
             day: used.day.to_string(),
             day_commands: used.day_commands,
@@ -103,18 +126,32 @@ fn listing(summary: StateSummary, rows: Vec<serde_json::Value>) -> StateListing 
 
 fn check(arguments: &CheckStateArguments, config: &Config) -> Result<Exit, CommandError> {
     let inspector = open(config, arguments.file.as_deref())?;
-    let checked = inspector.map(|mut inspector| inspector.check()).transpose()?;
-    let StateCheck { intact, faults, shown } = checked.unwrap_or_default();
+    let checked = inspector
+        .map(|mut inspector| inspector.check())
+        .transpose()?;
+    let StateCheck {
+        intact,
+        faults,
+        shown,
+    } = checked.unwrap_or_default();
     let mut out = stdout();
     if arguments.json {
-        writeln!(out, "{}", serde_json::json!({ "intact": intact, "faults": faults, "shown": shown }))?;
+        writeln!(
+            out,
+            "{}",
+            serde_json::json!({ "intact": intact, "faults": faults, "shown": shown })
+        )?;
     } else {
         for fault in &shown {
             writeln!(out, "{fault}")?;
         }
         writeln!(out, "{intact} values are intact, {faults} are damaged")?;
     }
-    Ok(if faults == 0 { Exit::Drained } else { Exit::Fault })
+    Ok(if faults == 0 {
+        Exit::Drained
+    } else {
+        Exit::Fault
+    })
 }
 
 fn export(arguments: &ExportArguments, config: &Config) -> Result<Exit, CommandError> {
@@ -127,12 +164,17 @@ fn export(arguments: &ExportArguments, config: &Config) -> Result<Exit, CommandE
         Some(path) => {
             let mut out = BufWriter::new(File::create_new(path)?);
             let count = rows(&mut out)?;
-            out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+            out.into_inner()
+                .map_err(std::io::IntoInnerError::into_error)?
+                .sync_all()?;
             count
         }
         None => rows(&mut stdout().lock())?,
     };
-    writeln!(stderr(), "{count} rows written out; they stay in the state folder")?;
+    writeln!(
+        stderr(),
+        "{count} rows written out; they stay in the state folder"
+    )?;
     Ok(Exit::Drained)
 }
 

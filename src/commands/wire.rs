@@ -5,12 +5,14 @@ use barmill::adapter::clock::SystemClock;
 use barmill::adapter::file::LateFile;
 use barmill::adapter::state::{Bounds, LazyState, StateSettings};
 use barmill::adapter::store::{
-    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings, RestSettings,
-    SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError, ViewKind, ViewSettings,
-    connect,
+    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings,
+    RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
+    ViewKind, ViewSettings, connect,
 };
 use barmill::config::{self, Config, SinkTarget};
-use barmill::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
+use barmill::engine::aggregate::{
+    AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly,
+};
 use barmill::engine::batch::BatchLimits;
 use barmill::engine::budget::BudgetLimits;
 use barmill::engine::calendar::us_equity_hours;
@@ -78,7 +80,10 @@ pub(super) enum WireError {
 impl WireError {
     /// Whether all that is wrong is that the embedded store was never written to.
     pub(super) fn is_missing_store(&self) -> bool {
-        matches!(self, WireError::Open(OpenError::Embedded(EmbeddedError::Missing { .. })))
+        matches!(
+            self,
+            WireError::Open(OpenError::Embedded(EmbeddedError::Missing { .. }))
+        )
     }
 }
 
@@ -95,10 +100,16 @@ pub(super) enum Tempo {
 pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
     let zone = zone_of_keys(config, is_us_equity)?;
     let session = config.bars.session;
-    let is_named = !matches!(session, config::Session::AllHours | config::Session::Interval(_));
+    let is_named = !matches!(
+        session,
+        config::Session::AllHours | config::Session::Interval(_)
+    );
     let name = zone.iana_name().unwrap_or("UTC");
     if is_named && !matches!(name, NEW_YORK | "US/Eastern") {
-        return Err(WireError::Hours { session, zone: name.to_owned() });
+        return Err(WireError::Hours {
+            session,
+            zone: name.to_owned(),
+        });
     }
     Ok(zone)
 }
@@ -172,7 +183,9 @@ fn rules(rules: config::Rules) -> Result<Rules, RulesError> {
 fn volume_only(bars: &config::Bars) -> VolumeOnly {
     match (bars.volume_only, bars.rules) {
         (config::VolumeOnly::Carry, _)
-        | (config::VolumeOnly::Rules, config::Rules::Source | config::Rules::All) => VolumeOnly::Carry,
+        | (config::VolumeOnly::Rules, config::Rules::Source | config::Rules::All) => {
+            VolumeOnly::Carry
+        }
         // Both vendors publish no bar without prices.
         (config::VolumeOnly::Skip | config::VolumeOnly::Rules, _) => VolumeOnly::Skip,
     }
@@ -200,10 +213,17 @@ fn session(session: config::Session, zone: &TimeZone) -> Option<SessionWindows> 
         config::Session::Interval(interval) => {
             let minute = |minute: u16| i16::try_from(minute).unwrap_or(i16::MAX);
             let (open, close) = (minute(interval.from_minute()), minute(interval.to_minute()));
-            return Some(SessionWindows::new(SessionKind::Custom { open, close }, zone.clone()));
+            return Some(SessionWindows::new(
+                SessionKind::Custom { open, close },
+                zone.clone(),
+            ));
         }
     };
-    Some(SessionWindows::with_hours(kind, zone.clone(), us_equity_hours))
+    Some(SessionWindows::with_hours(
+        kind,
+        zone.clone(),
+        us_equity_hours,
+    ))
 }
 
 fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
@@ -264,7 +284,11 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
 
 /// How long ago bars may have been acked that the store must still hold: what expired is not missing.
 fn reconcile_within(config: &Config) -> Duration {
-    let ttl_s = if config.view.ttl_s > 0 { config.view.ttl_s } else { u64::MAX };
+    let ttl_s = if config.view.ttl_s > 0 {
+        config.view.ttl_s
+    } else {
+        u64::MAX
+    };
     Duration::from_secs(config.run.recent_s.min(ttl_s))
 }
 
@@ -273,7 +297,10 @@ pub(super) fn state(config: &Config, target: &SinkTarget) -> Option<Arc<dyn Stat
     match target {
         SinkTarget::Stdout | SinkTarget::Null => None,
         SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
-            Some(Arc::new(LazyState::new(state_settings(config), Arc::new(SystemClock))))
+            Some(Arc::new(LazyState::new(
+                state_settings(config),
+                Arc::new(SystemClock),
+            )))
         }
     }
 }
@@ -287,7 +314,10 @@ pub(super) fn keep_late(pipeline: Pipeline, config: &Config, target: &SinkTarget
             if bytes_max == 0 {
                 return pipeline;
             }
-            pipeline.keep_late(Arc::new(LateFile::new(config.run.state_dir.join(LATE_FILE), bytes_max)))
+            pipeline.keep_late(Arc::new(LateFile::new(
+                config.run.state_dir.join(LATE_FILE),
+                bytes_max,
+            )))
         }
     }
 }
@@ -300,7 +330,10 @@ pub(super) fn state_settings(config: &Config) -> StateSettings {
         recent_age_max: Duration::from_secs(run.recent_s),
         recent_bytes_max: run.recent_max_mb * MEBIBYTE,
     };
-    StateSettings { bounds, ..StateSettings::new(run.state_dir.clone()) }
+    StateSettings {
+        bounds,
+        ..StateSettings::new(run.state_dir.clone())
+    }
 }
 
 /// Opens the store that the config names, with its view in `zone`.
@@ -314,15 +347,26 @@ pub(super) async fn store(
     let view = view_of(config, zone, specs)?;
     let url: SinkUrl = match target {
         SinkTarget::Redis { url } => url.secret().expose_secret().parse()?,
-        SinkTarget::Embedded { .. } | SinkTarget::Upstash { .. } | SinkTarget::Stdout | SinkTarget::Null => {
-            target.address().parse()?
-        }
+        SinkTarget::Embedded { .. }
+        | SinkTarget::Upstash { .. }
+        | SinkTarget::Stdout
+        | SinkTarget::Null => target.address().parse()?,
     };
-    Ok(connect(&url, view, &store_settings(config, target, create), Arc::new(SystemClock)).await?)
+    Ok(connect(
+        &url,
+        view,
+        &store_settings(config, target, create),
+        Arc::new(SystemClock),
+    )
+    .await?)
 }
 
 /// The view that the config describes.
-pub(super) fn view_of(config: &Config, zone: &TimeZone, specs: &[BarSpec]) -> Result<View, WireError> {
+pub(super) fn view_of(
+    config: &Config,
+    zone: &TimeZone,
+    specs: &[BarSpec],
+) -> Result<View, WireError> {
     Ok(View::new(view(&config.view, zone)?, specs)?)
 }
 
@@ -353,8 +397,10 @@ fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError>
 
 fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSettings {
     let redis = &config.redis;
-    let (connect_timeout, timeout) =
-        (Duration::from_millis(redis.connect_timeout_ms), Duration::from_millis(redis.timeout_ms));
+    let (connect_timeout, timeout) = (
+        Duration::from_millis(redis.connect_timeout_ms),
+        Duration::from_millis(redis.timeout_ms),
+    );
     let read_timeout = Duration::from_millis(redis.read_timeout_ms);
     StoreSettings {
         token: match target {
@@ -367,7 +413,8 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
         resp: RespSettings {
             connect_timeout,
             response_timeout: read_timeout,
-            idle_max: (redis.ping_interval_ms > 0).then(|| Duration::from_millis(redis.ping_interval_ms)),
+            idle_max: (redis.ping_interval_ms > 0)
+                .then(|| Duration::from_millis(redis.ping_interval_ms)),
             ca_file: redis.ca_file.clone(),
             ..RespSettings::default()
         },
@@ -381,7 +428,10 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
             ca_file: redis.ca_file.clone(),
             ..RestSettings::default()
         },
-        embedded: EmbeddedSettings { create, ..EmbeddedSettings::default() },
+        embedded: EmbeddedSettings {
+            create,
+            ..EmbeddedSettings::default()
+        },
         guard: guard(&config.writer),
     }
 }
@@ -400,8 +450,16 @@ pub(super) fn guard(writer: &config::Writer) -> Guard {
 /// A name that no other writer has: host, process and start.
 fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "host" } else { host.trim() };
-    format!("{host}:{}:{}", std::process::id(), SystemClock.now().as_millis())
+    let host = if host.trim().is_empty() {
+        "host"
+    } else {
+        host.trim()
+    };
+    format!(
+        "{host}:{}:{}",
+        std::process::id(),
+        SystemClock.now().as_millis()
+    )
 }
 
 fn nanos(millis: u64) -> i64 {

@@ -84,9 +84,14 @@ impl BarSpecs {
         if specs.is_empty() {
             return Err(ValueError::EmptyList);
         }
-        let repeated = specs.iter().enumerate().find(|(index, spec)| specs[..*index].contains(spec));
+        let repeated = specs
+            .iter()
+            .enumerate()
+            .find(|(index, spec)| specs[..*index].contains(spec));
         match repeated {
-            Some((_, spec)) => Err(ValueError::Twice { value: spec.to_string() }),
+            Some((_, spec)) => Err(ValueError::Twice {
+                value: spec.to_string(),
+            }),
             None => Ok(BarSpecs(specs)),
         }
     }
@@ -99,14 +104,19 @@ impl BarSpecs {
 
 impl Default for BarSpecs {
     fn default() -> BarSpecs {
-        const MINUTE_NS: std::num::NonZeroU64 = std::num::NonZeroU64::MIN.saturating_add(60_000_000_000 - 1);
+        const MINUTE_NS: std::num::NonZeroU64 =
+            std::num::NonZeroU64::MIN.saturating_add(60_000_000_000 - 1);
         BarSpecs(vec![BarSpec::Time(MINUTE_NS)])
     }
 }
 
 impl Show for BarSpecs {
     fn show(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(|spec| quoted(&spec.to_string())).collect();
+        let names: Vec<String> = self
+            .0
+            .iter()
+            .map(|spec| quoted(&spec.to_string()))
+            .collect();
         format!("[{}]", names.join(", "))
     }
 }
@@ -140,11 +150,16 @@ impl Setting for Zone {
     fn read(value: &Value) -> Result<Zone, ValueError> {
         match value.text()? {
             "source" => Ok(Zone::Source),
-            name => jiff::tz::TimeZone::get(name).map(Zone::Named).map_err(|_| ValueError::NotAllowed {
-                value: name.to_owned(),
-                allowed: "source or an IANA zone such as America/New_York or UTC".to_owned(),
-                nearest: None,
-            }),
+            name => {
+                jiff::tz::TimeZone::get(name)
+                    .map(Zone::Named)
+                    .map_err(|_| ValueError::NotAllowed {
+                        value: name.to_owned(),
+                        allowed: "source or an IANA zone such as America/New_York or UTC"
+                            .to_owned(),
+                        nearest: None,
+                    })
+            }
         }
     }
 }
@@ -187,7 +202,10 @@ impl DayInterval {
     fn parse(text: &str) -> Option<DayInterval> {
         let (from, to) = text.split_once('-')?;
         let (from_minute, to_minute) = (minute_of_day(from)?, minute_of_day(to)?);
-        (from_minute < to_minute).then_some(DayInterval { from_minute, to_minute })
+        (from_minute < to_minute).then_some(DayInterval {
+            from_minute,
+            to_minute,
+        })
     }
 }
 
@@ -213,8 +231,19 @@ const SESSIONS: [(&str, Session); 5] = [
 
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Session::Interval(DayInterval { from_minute: from, to_minute: to }) = self {
-            return write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60);
+        if let Session::Interval(DayInterval {
+            from_minute: from,
+            to_minute: to,
+        }) = self
+        {
+            return write!(
+                f,
+                "{:02}:{:02}-{:02}:{:02}",
+                from / 60,
+                from % 60,
+                to / 60,
+                to % 60
+            );
         }
         let named = SESSIONS.iter().find(|(_, session)| session == self);
         f.write_str(named.map_or("", |(name, _)| name))
@@ -233,12 +262,16 @@ impl Setting for Session {
         if let Some((_, session)) = SESSIONS.iter().find(|(name, _)| *name == text) {
             return Ok(*session);
         }
-        DayInterval::parse(text).map(Session::Interval).ok_or_else(|| ValueError::NotAllowed {
-            value: text.to_owned(),
-            allowed: "all-hours, pre, regular, post, all or HH:MM-HH:MM with the end after the start"
-                .to_owned(),
-            nearest: super::value::nearest(text, SESSIONS.iter().map(|(name, _)| *name)).map(str::to_owned),
-        })
+        DayInterval::parse(text)
+            .map(Session::Interval)
+            .ok_or_else(|| ValueError::NotAllowed {
+                value: text.to_owned(),
+                allowed:
+                    "all-hours, pre, regular, post, all or HH:MM-HH:MM with the end after the start"
+                        .to_owned(),
+                nearest: super::value::nearest(text, SESSIONS.iter().map(|(name, _)| *name))
+                    .map(str::to_owned),
+            })
     }
 }
 
@@ -255,25 +288,40 @@ mod tests {
         for text in ["09:30-16:00", "00:00-24:00", "23:59-24:00"] {
             assert_eq!(Session::read(&given(text)).unwrap().to_string(), text);
         }
-        for text in ["16:00-09:30", "09:30-09:30", "9:30-16:00", "00:00-24:01", "09:60-16:00", "+9:30-16:00"]
-        {
+        for text in [
+            "16:00-09:30",
+            "09:30-09:30",
+            "9:30-16:00",
+            "00:00-24:01",
+            "09:60-16:00",
+            "+9:30-16:00",
+        ] {
             assert!(Session::read(&given(text)).is_err(), "{text}");
         }
     }
 
     #[test]
     fn specs_are_one_or_more_and_none_twice() {
-        assert_eq!(BarSpecs::read(&given("1m, 5m")).unwrap().show(), r#"["1m", "5m"]"#);
+        assert_eq!(
+            BarSpecs::read(&given("1m, 5m")).unwrap().show(),
+            r#"["1m", "5m"]"#
+        );
         assert_eq!(
             BarSpecs::read(&given("")).unwrap_err().to_string(),
             "the list is empty, at least one entry is needed"
         );
-        assert_eq!(BarSpecs::read(&given("1m,60s")).unwrap_err().to_string(), r#""1m" is listed twice"#);
+        assert_eq!(
+            BarSpecs::read(&given("1m,60s")).unwrap_err().to_string(),
+            r#""1m" is listed twice"#
+        );
     }
 
     #[test]
     fn a_zone_is_one_of_the_bundled_data() {
-        assert_eq!(Zone::read(&given("Europe/Berlin")).unwrap().show(), r#""Europe/Berlin""#);
+        assert_eq!(
+            Zone::read(&given("Europe/Berlin")).unwrap().show(),
+            r#""Europe/Berlin""#
+        );
         assert!(Zone::read(&given("New York")).is_err());
     }
 }

@@ -19,7 +19,13 @@ impl Config {
     /// are open bars and the duplicate horizon, which grow with the symbols and not with any queue, and the
     /// decoder's buffers.
     pub fn memory_ceiling_bytes(&self) -> u64 {
-        let Config { replay, aggregate, writer, live, .. } = self;
+        let Config {
+            replay,
+            aggregate,
+            writer,
+            live,
+            ..
+        } = self;
         // One batch more than the queue: the one that its sender or receiver holds.
         let edge = |queue_len_max: usize| count(replay.batch_len_max) * (count(queue_len_max) + 1);
         let trades = edge(replay.queue_len_max) * count(aggregate.shards);
@@ -38,7 +44,10 @@ impl Config {
 
 /// Every clash between values that are right by themselves.
 pub(super) fn conflicts(loaded: &Loaded) -> Vec<Fault> {
-    let mut checker = Checker { loaded, faults: Vec::new() };
+    let mut checker = Checker {
+        loaded,
+        faults: Vec::new(),
+    };
     checker.limits();
     checker.memory();
     checker.templates();
@@ -56,8 +65,15 @@ impl Checker<'_> {
     fn fault(&mut self, key: &'static str, related: &[&'static str], problem: Problem) {
         let keys = std::iter::once(&key).chain(related);
         let mut origins = keys.map(|name| self.loaded.origin(name));
-        let origin = origins.find(|origin| **origin != Origin::Default).unwrap_or(&Origin::Default).clone();
-        self.faults.push(Fault { origin, key: Some(key.to_owned()), problem });
+        let origin = origins
+            .find(|origin| **origin != Origin::Default)
+            .unwrap_or(&Origin::Default)
+            .clone();
+        self.faults.push(Fault {
+            origin,
+            key: Some(key.to_owned()),
+            problem,
+        });
     }
 
     /// Reports `key` when it is above `other`.
@@ -68,7 +84,16 @@ impl Checker<'_> {
         why: &'static str,
     ) {
         if bound < value {
-            self.fault(key, &[other], Problem::Above { value, other, bound, why });
+            self.fault(
+                key,
+                &[other],
+                Problem::Above {
+                    value,
+                    other,
+                    bound,
+                    why,
+                },
+            );
         }
     }
 
@@ -76,18 +101,45 @@ impl Checker<'_> {
         let Config { redis, writer, .. } = &self.loaded.config;
         let total = ("redis.timeout_ms", redis.timeout_ms);
         let never = "so that it could never be reached";
-        self.at_most(("redis.connect_timeout_ms", redis.connect_timeout_ms), total, never);
-        self.at_most(("redis.read_timeout_ms", redis.read_timeout_ms), total, never);
+        self.at_most(
+            ("redis.connect_timeout_ms", redis.connect_timeout_ms),
+            total,
+            never,
+        );
+        self.at_most(
+            ("redis.read_timeout_ms", redis.read_timeout_ms),
+            total,
+            never,
+        );
         let connections = ("redis.connections_max", count(redis.connections_max));
-        self.at_most(("redis.connections_idle_max", count(redis.connections_idle_max)), connections, never);
+        self.at_most(
+            (
+                "redis.connections_idle_max",
+                count(redis.connections_idle_max),
+            ),
+            connections,
+            never,
+        );
         let in_flight = ("writer.in_flight_max", count(writer.in_flight_max));
-        self.at_most(in_flight, connections, "so that requests would wait for a connection");
+        self.at_most(
+            in_flight,
+            connections,
+            "so that requests would wait for a connection",
+        );
         self.source_limits();
         let live = &self.loaded.config.live;
         let backoff_max = ("live.backoff_max_ms", live.backoff_max_ms);
-        self.at_most(("live.backoff_ms", live.backoff_ms), backoff_max, "which bounds every wait");
+        self.at_most(
+            ("live.backoff_ms", live.backoff_ms),
+            backoff_max,
+            "which bounds every wait",
+        );
         let stall_max = ("live.stall_max_ms", live.stall_max_ms);
-        self.at_most(("live.stall_ms", live.stall_ms), stall_max, "which bounds it");
+        self.at_most(
+            ("live.stall_ms", live.stall_ms),
+            stall_max,
+            "which bounds it",
+        );
         let silence = ("live.silence_max_ms", live.silence_max_ms);
         self.at_most(
             ("live.keep_alive_ms", live.keep_alive_ms),
@@ -95,11 +147,23 @@ impl Checker<'_> {
             "so that no pong could come in time",
         );
         let backoff_max = ("writer.backoff_max_ms", writer.backoff_max_ms);
-        self.at_most(("writer.backoff_ms", writer.backoff_ms), backoff_max, "which bounds every wait");
+        self.at_most(
+            ("writer.backoff_ms", writer.backoff_ms),
+            backoff_max,
+            "which bounds every wait",
+        );
         let probe_max = ("writer.probe_max_ms", writer.probe_max_ms);
-        self.at_most(("writer.probe_ms", writer.probe_ms), probe_max, "which bounds every wait");
+        self.at_most(
+            ("writer.probe_ms", writer.probe_ms),
+            probe_max,
+            "which bounds every wait",
+        );
         let quota_max = ("writer.quota_probe_max_ms", writer.quota_probe_max_ms);
-        self.at_most(("writer.quota_probe_ms", writer.quota_probe_ms), quota_max, "which bounds every wait");
+        self.at_most(
+            ("writer.quota_probe_ms", writer.quota_probe_ms),
+            quota_max,
+            "which bounds every wait",
+        );
         self.budget();
     }
 
@@ -114,11 +178,15 @@ impl Checker<'_> {
             (ViewKind::KeyPerBar, Guard::Fence) => 4,
             (ViewKind::Stream, _) => 3,
         };
-        let beside = u64::from(view.also_stream().is_some()) * 3 + u64::from(view.also_publish().is_some());
+        let beside =
+            u64::from(view.also_stream().is_some()) * 3 + u64::from(view.also_publish().is_some());
         let batch = ("writer.batch_len_max", count(writer.batch_len_max));
         let (day, month) = (writer.commands_per_day, writer.commands_per_month);
         let never = "so that a batch of it could never be sent within the budget";
-        for (key, commands) in [("writer.commands_per_day", day), ("writer.commands_per_month", month)] {
+        for (key, commands) in [
+            ("writer.commands_per_day", day),
+            ("writer.commands_per_month", month),
+        ] {
             if commands > 0 {
                 self.at_most(batch, (key, commands / (per_bar + beside)), never);
             }
@@ -127,10 +195,19 @@ impl Checker<'_> {
 
     fn source_limits(&mut self) {
         let never = "so that it could never be reached";
-        let Sources { massive, alpaca, binance, coinbase, kraken } = &self.loaded.config.source;
+        let Sources {
+            massive,
+            alpaca,
+            binance,
+            coinbase,
+            kraken,
+        } = &self.loaded.config.source;
         macro_rules! check {
             ($section:ident, $name:literal) => {
-                let total = (concat!("source.", $name, ".timeout_ms"), $section.timeout_ms);
+                let total = (
+                    concat!("source.", $name, ".timeout_ms"),
+                    $section.timeout_ms,
+                );
                 let connect = concat!("source.", $name, ".connect_timeout_ms");
                 self.at_most((connect, $section.connect_timeout_ms), total, never);
                 let read = concat!("source.", $name, ".read_timeout_ms");
@@ -159,28 +236,56 @@ impl Checker<'_> {
                 "writer.batch_bytes_max",
                 "writer.in_flight_max",
             ];
-            self.fault("run.memory_max_mb", &related, Problem::Memory { ceiling_mb, max_mb });
+            self.fault(
+                "run.memory_max_mb",
+                &related,
+                Problem::Memory { ceiling_mb, max_mb },
+            );
         }
     }
 
     fn templates(&mut self) {
         let Config { view, bars, .. } = &self.loaded.config;
-        let place = [view.key_template(), view.field_template().unwrap_or_default()].join(" ");
-        let spec: &[&str] = if bars.specs.as_slice().len() > 1 { &["spec"] } else { &[] };
+        let place = [
+            view.key_template(),
+            view.field_template().unwrap_or_default(),
+        ]
+        .join(" ");
+        let spec: &[&str] = if bars.specs.as_slice().len() > 1 {
+            &["spec"]
+        } else {
+            &[]
+        };
         let needed: &[&str] = match view.kind {
-            ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => &["symbol", "date", "time"],
+            ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => {
+                &["symbol", "date", "time"]
+            }
             ViewKind::Stream => &["symbol"],
             ViewKind::Publish => &[],
         };
-        let spec_of_key = if view.kind == ViewKind::Publish { &[] } else { spec };
+        let spec_of_key = if view.kind == ViewKind::Publish {
+            &[]
+        } else {
+            spec
+        };
         for placeholder in needed.iter().chain(spec_of_key) {
             self.placeholder("view.key", place.trim_end(), placeholder);
         }
         for placeholder in ["symbol"].iter().chain(spec) {
-            self.placeholder("view.stream_key", view.also_stream().unwrap_or("{symbol}{spec}"), placeholder);
+            self.placeholder(
+                "view.stream_key",
+                view.also_stream().unwrap_or("{symbol}{spec}"),
+                placeholder,
+            );
         }
         if view.field.is_some() && view.kind.default_field().is_none() {
-            self.fault("view.field", &[], Problem::NoField { kind: view.kind.as_str() });
+            self.fault(
+                "view.field",
+                &[],
+                Problem::NoField {
+                    kind: view.kind.as_str(),
+                },
+            );
         }
     }
 
@@ -189,14 +294,19 @@ impl Checker<'_> {
             self.fault(
                 key,
                 &["view.kind", "view.field", "bars.specs"],
-                Problem::Collision { template: template.to_owned(), placeholder },
+                Problem::Collision {
+                    template: template.to_owned(),
+                    placeholder,
+                },
             );
         }
     }
 
     /// A password may come from the environment only: a file is read by many, a command line by all.
     fn secrets(&mut self) {
-        let SinkUrl::Redis(url) = &self.loaded.config.sink.url else { return };
+        let SinkUrl::Redis(url) = &self.loaded.config.sink.url else {
+            return;
+        };
         if !url.has_password() {
             return;
         }

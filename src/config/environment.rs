@@ -13,9 +13,12 @@ impl Environment {
     /// Takes the variables of this process; a name or value that is no Unicode is left out.
     pub fn from_process() -> Environment {
         let pairs = std::env::vars_os();
-        let texts =
-            pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Environment { variables: texts.collect() }
+        let texts = pairs.filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Environment {
+            variables: texts.collect(),
+        }
     }
 
     /// Takes the given variables; of two with one name the later counts.
@@ -23,18 +26,27 @@ impl Environment {
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Environment {
         Environment {
-            variables: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            variables: pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
         }
     }
 
     /// The value of a variable; `None` when it is not set or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// The variables whose names start with `prefix`, by name, empty values included.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let all = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all = self
+            .variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         all.filter(move |(name, _)| name.starts_with(prefix))
     }
 }
@@ -57,6 +69,9 @@ mod tests {
 
     #[test]
     fn an_empty_variable_counts_as_not_set() {
-        assert_eq!(Environment::from_pairs([("REDIS_URL", "")]).get("REDIS_URL"), None);
+        assert_eq!(
+            Environment::from_pairs([("REDIS_URL", "")]).get("REDIS_URL"),
+            None
+        );
     }
 }

@@ -117,7 +117,9 @@ pub enum Problem {
         max_mb: u64,
     },
     /// A template under which two bars would share one place.
-    #[error("{template:?} lacks {{{placeholder}}}, so that different bars would overwrite each other")]
+    #[error(
+        "{template:?} lacks {{{placeholder}}}, so that different bars would overwrite each other"
+    )]
     Collision {
         /// The templates in force.
         template: String,
@@ -133,7 +135,11 @@ pub enum Problem {
 }
 
 fn list(intro: &str, names: &[&str]) -> String {
-    if names.is_empty() { String::new() } else { format!(", {intro} {}", names.join(", ")) }
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(", {intro} {}", names.join(", "))
+    }
 }
 
 /// One fault of a config.

@@ -43,9 +43,14 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> FileEntries {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
-            let valid = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+            let valid =
+                String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
             let place = Place { path, text: &valid };
-            found.faults.push(Fault { origin: place.at(valid.len()), key: None, problem: Problem::NotText });
+            found.faults.push(Fault {
+                origin: place.at(valid.len()),
+                key: None,
+                problem: Problem::NotText,
+            });
             return found;
         }
     };
@@ -59,8 +64,14 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> FileEntries {
             && line_last < line
         {
             line_last = line;
-            let problem = Problem::Syntax { reason: error.message().replace('\n', ", ") };
-            found.faults.push(Fault { origin, key: None, problem });
+            let problem = Problem::Syntax {
+                reason: error.message().replace('\n', ", "),
+            };
+            found.faults.push(Fault {
+                origin,
+                key: None,
+                problem,
+            });
         }
     }
     // What the parser recovered from broken text is a guess and would add faults of its own.
@@ -117,7 +128,9 @@ impl Place<'_> {
             found.faults.push(Fault {
                 origin: self.start(&name.span()),
                 key: Some(full_name.to_owned()),
-                problem: Problem::NoSection { found: kind(value.get_ref()) },
+                problem: Problem::NoSection {
+                    found: kind(value.get_ref()),
+                },
             });
             return;
         };
@@ -148,11 +161,16 @@ impl Place<'_> {
 fn convert(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
-            .map_or(Value::Other("an integer of more than 38 digits"), Value::Integer),
-        DeValue::Array(entries) => {
-            Value::List(entries.iter().map(|entry| convert(entry.get_ref())).collect())
-        }
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix()).map_or(
+            Value::Other("an integer of more than 38 digits"),
+            Value::Integer,
+        ),
+        DeValue::Array(entries) => Value::List(
+            entries
+                .iter()
+                .map(|entry| convert(entry.get_ref()))
+                .collect(),
+        ),
         DeValue::Boolean(truth) => Value::Boolean(*truth),
         DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => Value::Other(kind(value)),
     }

@@ -85,7 +85,9 @@ impl Setting for LiveSources {
         for text in value.texts()? {
             let source = SourceName::parse(text)?;
             if sources.contains(&source) {
-                return Err(ValueError::Twice { value: text.to_owned() });
+                return Err(ValueError::Twice {
+                    value: text.to_owned(),
+                });
             }
             sources.push(source);
         }
@@ -112,7 +114,9 @@ impl Show for CatchUp {
             CatchUp::For(time) => {
                 let seconds = time.as_secs();
                 let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
-                let whole = units.into_iter().find(|(length, _)| seconds.is_multiple_of(*length));
+                let whole = units
+                    .into_iter()
+                    .find(|(length, _)| seconds.is_multiple_of(*length));
                 let (length, unit) = whole.unwrap_or((1, 's'));
                 quoted(&format!("{}{unit}", seconds / length))
             }
@@ -135,7 +139,9 @@ impl Setting for CatchUp {
             Some(b's') => 1,
             Some(_) | None => 0,
         };
-        let count = text.get(..text.len().saturating_sub(1)).and_then(|digits| digits.parse::<u64>().ok());
+        let count = text
+            .get(..text.len().saturating_sub(1))
+            .and_then(|digits| digits.parse::<u64>().ok());
         let seconds = count.and_then(|count| count.checked_mul(length));
         match seconds.filter(|seconds| (1..=2_592_000).contains(seconds)) {
             Some(seconds) => Ok(CatchUp::For(Duration::from_secs(seconds))),
@@ -160,9 +166,15 @@ mod tests {
     #[test]
     fn time_to_catch_up_is_read_as_it_is_shown() {
         for text in ["day", "none", "90m", "6h", "2d", "45s"] {
-            assert_eq!(CatchUp::read(&given(text)).unwrap().show(), format!("\"{text}\""));
+            assert_eq!(
+                CatchUp::read(&given(text)).unwrap().show(),
+                format!("\"{text}\"")
+            );
         }
-        assert_eq!(CatchUp::read(&given("24h")), Ok(CatchUp::For(Duration::from_hours(24))));
+        assert_eq!(
+            CatchUp::read(&given("24h")),
+            Ok(CatchUp::For(Duration::from_hours(24)))
+        );
         for text in ["", "h", "0h", "-1h", "31d", "1w", "9999999999999999999d"] {
             assert!(CatchUp::read(&given(text)).is_err(), "{text}");
         }
@@ -170,7 +182,13 @@ mod tests {
 
     #[test]
     fn source_is_listed_once() {
-        assert_eq!(LiveSources::read(&given("kraken,binance")).unwrap().as_slice().len(), 2);
+        assert_eq!(
+            LiveSources::read(&given("kraken,binance"))
+                .unwrap()
+                .as_slice()
+                .len(),
+            2
+        );
         assert!(LiveSources::read(&given("kraken,kraken")).is_err());
     }
 }

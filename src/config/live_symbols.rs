@@ -34,7 +34,9 @@ pub enum LiveNamesFault {
         symbol: Symbol,
     },
     /// A source without symbols.
-    #[error("source {source_name} has no symbol; give some with --symbol, --symbols-file or live.symbols")]
+    #[error(
+        "source {source_name} has no symbol; give some with --symbol, --symbols-file or live.symbols"
+    )]
     Empty {
         /// The source.
         source_name: SourceName,
@@ -62,7 +64,10 @@ impl LiveNames {
                 continue;
             }
             if parse(name).is_none() {
-                return Err(LiveNamesFault::Line { line: index + 1, text: name.to_owned() });
+                return Err(LiveNamesFault::Line {
+                    line: index + 1,
+                    text: name.to_owned(),
+                });
             }
             names.push(name.to_owned());
         }
@@ -79,14 +84,19 @@ impl LiveNames {
     ) -> Result<BTreeMap<SourceName, Vec<Symbol>>, LiveNamesFault> {
         let mut dealt: BTreeMap<SourceName, Vec<Symbol>> = BTreeMap::new();
         for name in lists.iter().flat_map(|list| &list.0) {
-            let Some((source, symbol)) = parse(name) else { continue };
+            let Some((source, symbol)) = parse(name) else {
+                continue;
+            };
             let source = match (source, sources) {
                 (Some(source), _) => source,
                 (None, [only]) => *only,
                 (None, _) => return Err(LiveNamesFault::Sourceless { name: name.clone() }),
             };
             if !sources.contains(&source) {
-                return Err(LiveNamesFault::Unlisted { name: name.clone(), source_name: source });
+                return Err(LiveNamesFault::Unlisted {
+                    name: name.clone(),
+                    source_name: source,
+                });
             }
             match dealt.iter().find(|(_, symbols)| symbols.contains(&symbol)) {
                 Some((known, _)) if *known == source => {}
@@ -95,7 +105,9 @@ impl LiveNames {
             }
         }
         match sources.iter().find(|source| !dealt.contains_key(source)) {
-            Some(source) => Err(LiveNamesFault::Empty { source_name: *source }),
+            Some(source) => Err(LiveNamesFault::Empty {
+                source_name: *source,
+            }),
             None => Ok(dealt),
         }
     }
@@ -104,7 +116,9 @@ impl LiveNames {
 /// A name as source and symbol; a symbol may hold a colon itself, a source's name before it decides.
 fn parse(name: &str) -> Option<(Option<SourceName>, Symbol)> {
     let split = name.split_once(':').and_then(|(source, rest)| {
-        let source = SourceName::ALL.iter().find(|known| known.as_str() == source)?;
+        let source = SourceName::ALL
+            .iter()
+            .find(|known| known.as_str() == source)?;
         Some((*source, rest))
     });
     match split {
@@ -132,7 +146,9 @@ impl Setting for LiveNames {
                 });
             }
             if names.iter().any(|name| name == text) {
-                return Err(ValueError::Twice { value: text.to_owned() });
+                return Err(ValueError::Twice {
+                    value: text.to_owned(),
+                });
             }
             names.push(text.to_owned());
         }
@@ -159,7 +175,10 @@ mod tests {
     fn names_go_to_their_source_and_each_symbol_to_one() {
         use SourceName::{Binance, Kraken};
         assert_eq!(deal("A,B:C", &[Kraken]), "{Kraken: [A, B:C]}");
-        assert_eq!(deal("kraken:BTC/USD,binance:X", &[Binance, Kraken]), "{Binance: [X], Kraken: [BTC/USD]}");
+        assert_eq!(
+            deal("kraken:BTC/USD,binance:X", &[Binance, Kraken]),
+            "{Binance: [X], Kraken: [BTC/USD]}"
+        );
         let refusals = [
             deal("A,kraken:B", &[Binance, Kraken]),
             deal("binance:A", &[Kraken]),
@@ -176,9 +195,13 @@ mod tests {
 
     #[test]
     fn file_has_a_name_a_line_and_comments() {
-        let read = LiveNames::from_lines("# coins\nBTCUSDT\n\n ETHUSDT # ether\nBTCUSDT\n").unwrap();
+        let read =
+            LiveNames::from_lines("# coins\nBTCUSDT\n\n ETHUSDT # ether\nBTCUSDT\n").unwrap();
         assert_eq!(read, names("BTCUSDT,ETHUSDT"));
         let fault = LiveNames::from_lines("A\nB C\n").unwrap_err();
-        assert_eq!(fault.to_string(), "line 2 of the symbols file: \"B C\" is no symbol");
+        assert_eq!(
+            fault.to_string(),
+            "line 2 of the symbols file: \"B C\" is no symbol"
+        );
     }
 }

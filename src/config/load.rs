@@ -42,7 +42,12 @@ pub struct Layers<'a> {
 impl<'a> Layers<'a> {
     /// Takes the environment alone.
     pub fn new(environment: &'a Environment) -> Layers<'a> {
-        Layers { file: None, environment, set: &[], flags: &[] }
+        Layers {
+            file: None,
+            environment,
+            set: &[],
+            flags: &[],
+        }
     }
 }
 
@@ -88,13 +93,19 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, ConfigError> {
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
         .and_then(|_| match u64::try_from(bytes.len()) {
             Ok(len) if len <= FILE_BYTES_MAX => Ok(()),
-            Ok(_) | Err(_) => Err(std::io::Error::other("more than 1 MiB, which no config needs")),
+            Ok(_) | Err(_) => Err(std::io::Error::other(
+                "more than 1 MiB, which no config needs",
+            )),
         });
     match read {
         Ok(()) => Ok(bytes),
         Err(error) => Err(ConfigError {
             faults: vec![Fault {
-                origin: Origin::File { path: path.display().to_string(), line: 0, column: 0 },
+                origin: Origin::File {
+                    path: path.display().to_string(),
+                    line: 0,
+                    column: 0,
+                },
                 key: None,
                 problem: Problem::Unreadable(error),
             }],
@@ -124,7 +135,10 @@ pub fn load(layers: &Layers<'_>) -> Result<Loaded, ConfigError> {
         loader.apply_text(flag.key, &flag.value, &Origin::Flag(flag.name));
     }
     ConfigError::check(loader.faults)?;
-    let result = Loaded { config: loader.config, origins: loader.origins };
+    let result = Loaded {
+        config: loader.config,
+        origins: loader.origins,
+    };
     ConfigError::check(check::conflicts(&result))?;
     Ok(result)
 }
@@ -139,13 +153,22 @@ struct Loader {
 impl Loader {
     fn apply_variable(&mut self, name: &str, value: &str) {
         let origin = Origin::Environment(name.to_owned());
-        match name.strip_prefix("BARMILL__").and_then(|rest| rest.rsplit_once("__")) {
+        match name
+            .strip_prefix("BARMILL__")
+            .and_then(|rest| rest.rsplit_once("__"))
+        {
             Some((section, key)) => {
                 let section = section.replace("__", ".");
                 let path = format!("{}.{}", section.to_lowercase(), key.to_lowercase());
                 self.apply_text(&path, value, &origin);
             }
-            None => self.fault(origin, None, Problem::NoKey { needed: "BARMILL__SECTION__KEY" }),
+            None => self.fault(
+                origin,
+                None,
+                Problem::NoKey {
+                    needed: "BARMILL__SECTION__KEY",
+                },
+            ),
         }
     }
 
@@ -153,15 +176,27 @@ impl Loader {
         let (path, value) = text.split_once('=').unwrap_or((text, ""));
         let origin = Origin::Set(path.trim().to_owned());
         if path.len() == text.len() || !path.contains('.') {
-            self.fault(origin, None, Problem::NoKey { needed: "--set SECTION.KEY=VALUE" });
+            self.fault(
+                origin,
+                None,
+                Problem::NoKey {
+                    needed: "--set SECTION.KEY=VALUE",
+                },
+            );
         } else {
             self.apply_text(path.trim(), value.trim(), &origin);
         }
     }
 
     fn apply_text(&mut self, path: &str, value: &str, origin: &Origin) {
-        let is_grouped = path.split_once('.').is_some_and(|(first, _)| first == file::GROUP);
-        let parts = if is_grouped { path.rsplit_once('.') } else { path.split_once('.') };
+        let is_grouped = path
+            .split_once('.')
+            .is_some_and(|(first, _)| first == file::GROUP);
+        let parts = if is_grouped {
+            path.rsplit_once('.')
+        } else {
+            path.split_once('.')
+        };
         let (section, key) = parts.unwrap_or((path, ""));
         self.apply(&Entry {
             section: section.to_owned(),
@@ -176,7 +211,10 @@ impl Loader {
     fn apply(&mut self, entry: &Entry) {
         let path = format!("{}.{}", entry.section, entry.key);
         let mut sections = self.config.sections_mut();
-        let Some(section) = sections.iter_mut().find(|section| section.name() == entry.section) else {
+        let Some(section) = sections
+            .iter_mut()
+            .find(|section| section.name() == entry.section)
+        else {
             return self.unknown_section(entry);
         };
         if entry.key.is_empty() {
@@ -187,7 +225,11 @@ impl Loader {
                 self.origins.insert(path, entry.value_origin.clone());
             }
             Err(SetError::Value(error)) => {
-                self.fault(entry.value_origin.clone(), Some(path), Problem::Value(error));
+                self.fault(
+                    entry.value_origin.clone(),
+                    Some(path),
+                    Problem::Value(error),
+                );
             }
             Err(SetError::UnknownKey) => {
                 let keys = section.keys();
@@ -199,13 +241,21 @@ impl Loader {
 
     fn unknown_key(&self, section: &str, key: &str, keys: &'static [&'static str]) -> Problem {
         if let Some(variable) = secret_variable(section, key) {
-            return Problem::Secret { variable: variable.to_owned() };
+            return Problem::Secret {
+                variable: variable.to_owned(),
+            };
         }
         let sections = self.config.sections();
-        let elsewhere = sections.iter().find(|section| section.keys().contains(&key));
+        let elsewhere = sections
+            .iter()
+            .find(|section| section.keys().contains(&key));
         let here = nearest(key, keys.iter().copied()).map(str::to_owned);
         let nearest = here.or_else(|| elsewhere.map(|section| format!("{}.{key}", section.name())));
-        let known = if nearest.is_some() { Vec::new() } else { keys.to_vec() };
+        let known = if nearest.is_some() {
+            Vec::new()
+        } else {
+            keys.to_vec()
+        };
         Problem::UnknownKey { nearest, known }
     }
 
@@ -216,7 +266,9 @@ impl Loader {
             self.fault(
                 entry.key_origin.clone(),
                 Some(path),
-                Problem::Secret { variable: variable.to_owned() },
+                Problem::Secret {
+                    variable: variable.to_owned(),
+                },
             );
         }
         let is_known = |fault: &Fault| {
@@ -225,15 +277,28 @@ impl Loader {
         if self.faults.iter().any(is_known) {
             return;
         }
-        let names: Vec<&'static str> = self.config.sections().iter().map(|section| section.name()).collect();
+        let names: Vec<&'static str> = self
+            .config
+            .sections()
+            .iter()
+            .map(|section| section.name())
+            .collect();
         let nearest = nearest(&entry.section, names.iter().copied()).map(str::to_owned);
         let known = if nearest.is_some() { Vec::new() } else { names };
         let problem = Problem::UnknownSection { nearest, known };
-        self.fault(entry.section_origin.clone(), Some(entry.section.clone()), problem);
+        self.fault(
+            entry.section_origin.clone(),
+            Some(entry.section.clone()),
+            problem,
+        );
     }
 
     fn fault(&mut self, origin: Origin, key: Option<String>, problem: Problem) {
-        self.faults.push(Fault { origin, key, problem });
+        self.faults.push(Fault {
+            origin,
+            key,
+            problem,
+        });
     }
 }
 
@@ -247,10 +312,18 @@ const VENUE_KEYS: [(&str, &str); 4] = [
 
 /// The variable to use in place of a key that would hold a secret.
 fn secret_variable(section: &str, key: &str) -> Option<&'static str> {
-    let words: Vec<String> = key.to_lowercase().split(['_', '-']).map(str::to_owned).collect();
+    let words: Vec<String> = key
+        .to_lowercase()
+        .split(['_', '-'])
+        .map(str::to_owned)
+        .collect();
     let has = |name: &str| words.iter().any(|word| word == name);
-    let is_key = ["key", "apikey", "secret", "token", "password"].into_iter().any(has);
-    let own = VENUE_KEYS.iter().find(|(venue, _)| section.ends_with(venue));
+    let is_key = ["key", "apikey", "secret", "token", "password"]
+        .into_iter()
+        .any(has);
+    let own = VENUE_KEYS
+        .iter()
+        .find(|(venue, _)| section.ends_with(venue));
     if let Some((_, variable)) = own.filter(|_| is_key) {
         return Some(variable);
     }

@@ -43,11 +43,13 @@ pub use secret::{SecretError, SinkTarget};
 pub use settings::Config;
 pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
 pub use source::{
-    AlpacaSource, BaseUrl, BinanceHistory, BinanceSource, CoinbaseInterface, CoinbaseSource, KrakenSource,
-    MassiveSource, Paging, SourceName, Sources, TickerPath, Word, WsUrl,
+    AlpacaSource, BaseUrl, BinanceHistory, BinanceSource, CoinbaseInterface, CoinbaseSource,
+    KrakenSource, MassiveSource, Paging, SourceName, Sources, TickerPath, Word, WsUrl,
 };
 pub use source_key::SourceKeys;
 pub use status::{Hosts, Listen, Status};
 pub use value::{ValueError, VariableName};
-pub use view::{AlsoView, AlsoViews, Namespace, Template, TemplateError, ValueFormat, View, ViewKind};
+pub use view::{
+    AlsoView, AlsoViews, Namespace, Template, TemplateError, ValueFormat, View, ViewKind,
+};
 pub use writer::{Guard, TakeOver, Writer};

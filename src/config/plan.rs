@@ -50,11 +50,13 @@ impl Show for Dollars {
 impl Setting for Dollars {
     fn read(value: &Value) -> Result<Dollars, ValueError> {
         let text = value.text()?;
-        text.parse().map(Dollars).map_err(|_| ValueError::NotAllowed {
-            value: text.to_owned(),
-            allowed: "an amount in quotes, such as \"0.20\"".to_owned(),
-            nearest: None,
-        })
+        text.parse()
+            .map(Dollars)
+            .map_err(|_| ValueError::NotAllowed {
+                value: text.to_owned(),
+                allowed: "an amount in quotes, such as \"0.20\"".to_owned(),
+                nearest: None,
+            })
     }
 }
 

@@ -99,12 +99,17 @@ impl Speed {
     fn parse(text: &str) -> Option<Speed> {
         let number = text.strip_suffix('x')?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
             return None;
         }
         let fraction: u32 = format!("{fraction:0<3}").parse().ok()?;
-        let thousandths = whole.parse::<u32>().ok()?.checked_mul(1_000)?.checked_add(fraction)?;
+        let thousandths = whole
+            .parse::<u32>()
+            .ok()?
+            .checked_mul(1_000)?
+            .checked_add(fraction)?;
         if thousandths > Speed::THOUSANDTHS_MAX {
             return None;
         }
@@ -121,7 +126,11 @@ impl fmt::Display for Speed {
                 if fraction == 0 {
                     return write!(f, "{whole}x");
                 }
-                write!(f, "{whole}.{}x", format!("{fraction:03}").trim_end_matches('0'))
+                write!(
+                    f,
+                    "{whole}.{}x",
+                    format!("{fraction:03}").trim_end_matches('0')
+                )
             }
         }
     }
@@ -159,7 +168,17 @@ mod tests {
         for text in ["max", "1x", "60x", "0.5x", "2.125x", "1000000x"] {
             assert_eq!(speed(text).unwrap().to_string(), text);
         }
-        for text in ["", "x", "0x", "-1x", "60", "1.2345x", ".5x", "1000001x", "99999999999x"] {
+        for text in [
+            "",
+            "x",
+            "0x",
+            "-1x",
+            "60",
+            "1.2345x",
+            ".5x",
+            "1000001x",
+            "99999999999x",
+        ] {
             assert_eq!(speed(text), None, "{text}");
         }
     }

@@ -92,11 +92,17 @@ impl SinkTarget {
                     other => Err(useless(name, other)),
                 }
             }
-            SinkUrl::Upstash(url) => Ok(SinkTarget::Upstash { url: url.clone(), token: token()?.into() }),
+            SinkUrl::Upstash(url) => Ok(SinkTarget::Upstash {
+                url: url.clone(),
+                token: token()?.into(),
+            }),
             SinkUrl::UpstashFromEnvironment => {
                 let name = config.redis.rest_url_env.as_str();
                 match SinkUrl::parse(&secret(environment, name)?) {
-                    Ok(SinkUrl::Upstash(url)) => Ok(SinkTarget::Upstash { url, token: token()?.into() }),
+                    Ok(SinkUrl::Upstash(url)) => Ok(SinkTarget::Upstash {
+                        url,
+                        token: token()?.into(),
+                    }),
                     other => Err(useless(name, other)),
                 }
             }
@@ -124,18 +130,30 @@ impl fmt::Debug for SinkTarget {
 }
 
 fn useless(name: &str, parsed: Result<SinkUrl, SinkUrlError>) -> SecretError {
-    SecretError::Url { name: name.to_owned(), source: parsed.err().unwrap_or(SinkUrlError::Unknown) }
+    SecretError::Url {
+        name: name.to_owned(),
+        source: parsed.err().unwrap_or(SinkUrlError::Unknown),
+    }
 }
 
 /// The text of a variable, or of the file its twin names, without white space around it.
-pub(super) fn find_secret(environment: &Environment, name: &str) -> Result<Option<String>, SecretError> {
+pub(super) fn find_secret(
+    environment: &Environment,
+    name: &str,
+) -> Result<Option<String>, SecretError> {
     let twin = environment.get(&format!("{name}_FILE"));
     match (environment.get(name), twin) {
-        (Some(_), Some(_)) => Err(SecretError::Both { name: name.to_owned() }),
+        (Some(_), Some(_)) => Err(SecretError::Both {
+            name: name.to_owned(),
+        }),
         (Some(value), None) => Ok(Some(value.trim().to_owned())),
         (None, Some(path)) => match std::fs::read_to_string(path) {
             Ok(text) => Ok(Some(text.trim().to_owned())),
-            Err(source) => Err(SecretError::File { name: name.to_owned(), path: path.into(), source }),
+            Err(source) => Err(SecretError::File {
+                name: name.to_owned(),
+                path: path.into(),
+                source,
+            }),
         },
         (None, None) => Ok(None),
     }
@@ -143,7 +161,10 @@ pub(super) fn find_secret(environment: &Environment, name: &str) -> Result<Optio
 
 /// The secret of a variable that the sink needs.
 fn secret(environment: &Environment, name: &str) -> Result<String, SecretError> {
-    let missing = || SecretError::Missing { user: "sink".to_owned(), name: name.to_owned() };
+    let missing = || SecretError::Missing {
+        user: "sink".to_owned(),
+        name: name.to_owned(),
+    };
     find_secret(environment, name)?.ok_or_else(missing)
 }
 
@@ -177,7 +198,10 @@ mod tests {
         let redis = SinkTarget::resolve(&config("redis"), &environment).unwrap();
         let upstash = SinkTarget::resolve(&config("upstash"), &environment).unwrap();
         let shown = format!("{redis:?} {upstash:?}");
-        assert_eq!(shown, "SinkTarget(rediss://host:6379) SinkTarget(https://x.upstash.io)");
+        assert_eq!(
+            shown,
+            "SinkTarget(rediss://host:6379) SinkTarget(https://x.upstash.io)"
+        );
     }
 
     #[test]
@@ -187,7 +211,9 @@ mod tests {
         let path = file.path().to_str().unwrap();
         let environment = Environment::from_pairs([("UPSTASH_REDIS_REST_TOKEN_FILE", path)]);
         let target = SinkTarget::resolve(&config("https://x.upstash.io"), &environment).unwrap();
-        assert!(matches!(target, SinkTarget::Upstash { token, .. } if token.expose_secret() == "hunter2"));
+        assert!(
+            matches!(target, SinkTarget::Upstash { token, .. } if token.expose_secret() == "hunter2")
+        );
         let both = Environment::from_pairs([("REDIS_URL", "redis://h"), ("REDIS_URL_FILE", path)]);
         let error = SinkTarget::resolve(&config("redis"), &both).unwrap_err();
         assert!(matches!(error, SecretError::Both { .. }));

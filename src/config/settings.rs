@@ -1,7 +1,9 @@
 //! The config as one value: its sections, by name and by field.
 
 use super::section::Section;
-use super::{Aggregate, Bars, Live, Log, Plan, Redis, Replay, Run, Sink, Sources, Status, View, Writer};
+use super::{
+    Aggregate, Bars, Live, Log, Plan, Redis, Replay, Run, Sink, Sources, Status, View, Writer,
+};
 
 /// Every knob of a run. A value that was loaded is checked, also against its neighbours.
 ///
@@ -95,7 +97,10 @@ mod tests {
     #[test]
     fn config_toml_gives_exactly_the_defaults() {
         let environment = Environment::default();
-        let layers = Layers { file: Some(("config.toml", MANUAL.as_bytes())), ..Layers::new(&environment) };
+        let layers = Layers {
+            file: Some(("config.toml", MANUAL.as_bytes())),
+            ..Layers::new(&environment)
+        };
         assert_eq!(load(&layers).unwrap().config, Config::default());
     }
 
@@ -103,8 +108,14 @@ mod tests {
     fn config_toml_shows_every_key_with_its_default_in_the_order_of_the_code() {
         let mut section = "";
         let mut shown = Vec::new();
-        for line in MANUAL.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-            match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        for line in MANUAL
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+        {
+            match line
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+            {
                 Some(name) if !line.contains('=') => section = name,
                 Some(_) | None => shown.push(format!("{section}.{line}")),
             }
@@ -113,7 +124,11 @@ mod tests {
         let mut known = Vec::new();
         for section in config.sections() {
             for key in section.keys() {
-                known.push(format!("{}.{key} = {}", section.name(), section.show(key).unwrap()));
+                known.push(format!(
+                    "{}.{key} = {}",
+                    section.name(),
+                    section.show(key).unwrap()
+                ));
             }
         }
         assert_eq!(shown, known);

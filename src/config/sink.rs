@@ -149,14 +149,21 @@ fn parse_redis(text: &str, scheme: &'static str) -> Result<RedisUrl, SinkUrlErro
     let url = parse_url(text, scheme)?;
     let database = url.path().trim_start_matches('/');
     if !database.is_empty() && database.parse::<u32>().is_err() {
-        return Err(SinkUrlError::Malformed { scheme, reason: "the database after the host is no number" });
+        return Err(SinkUrlError::Malformed {
+            scheme,
+            reason: "the database after the host is no number",
+        });
     }
     let host = url.host_str().unwrap_or_default();
     let mut address = format!("{scheme}{host}:{}", url.port().unwrap_or(6379));
     if !database.is_empty() {
         address = format!("{address}/{database}");
     }
-    Ok(RedisUrl { has_password: url.password().is_some(), url: SecretString::from(text), address })
+    Ok(RedisUrl {
+        has_password: url.password().is_some(),
+        url: SecretString::from(text),
+        address,
+    })
 }
 
 fn parse_rest(text: &str, scheme: &'static str) -> Result<String, SinkUrlError> {
@@ -165,7 +172,10 @@ fn parse_rest(text: &str, scheme: &'static str) -> Result<String, SinkUrlError> 
         return Err(SinkUrlError::UserInfo);
     }
     if url.query().is_some() {
-        return Err(SinkUrlError::Malformed { scheme, reason: "it has a ?query" });
+        return Err(SinkUrlError::Malformed {
+            scheme,
+            reason: "it has a ?query",
+        });
     }
     if url.scheme() == "http" && !is_loopback(url.host_str().unwrap_or_default()) {
         return Err(SinkUrlError::PlainHttp);
@@ -175,7 +185,10 @@ fn parse_rest(text: &str, scheme: &'static str) -> Result<String, SinkUrlError> 
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for SinkUrl {
@@ -213,7 +226,10 @@ mod tests {
         for (text, shown) in [
             ("embedded:barmill-data", "embedded:barmill-data"),
             ("redis://localhost", "redis://localhost:6379"),
-            ("rediss://user:pw@db.example.com:6380/3", "rediss://db.example.com:6380/3"),
+            (
+                "rediss://user:pw@db.example.com:6380/3",
+                "rediss://db.example.com:6380/3",
+            ),
             ("https://eu1-x.upstash.io/", "https://eu1-x.upstash.io"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://[::1]:8080", "http://[::1]:8080"),
@@ -228,20 +244,40 @@ mod tests {
 
     #[test]
     fn what_would_leak_or_mislead_is_refused() {
-        assert_eq!(SinkUrl::parse("http://example.com"), Err(SinkUrlError::PlainHttp));
-        assert_eq!(SinkUrl::parse("http://localhost.example.com"), Err(SinkUrlError::PlainHttp));
-        assert_eq!(SinkUrl::parse("https://user:pw@host"), Err(SinkUrlError::UserInfo));
+        assert_eq!(
+            SinkUrl::parse("http://example.com"),
+            Err(SinkUrlError::PlainHttp)
+        );
+        assert_eq!(
+            SinkUrl::parse("http://localhost.example.com"),
+            Err(SinkUrlError::PlainHttp)
+        );
+        assert_eq!(
+            SinkUrl::parse("https://user:pw@host"),
+            Err(SinkUrlError::UserInfo)
+        );
         assert_eq!(SinkUrl::parse("embedded:"), Err(SinkUrlError::NoFolder));
         assert_eq!(SinkUrl::parse("kafka://host"), Err(SinkUrlError::Unknown));
-        for text in ["redis://", "redis://host:99999", "redis://host/db", "rediss://host/#insecure"] {
-            assert!(matches!(SinkUrl::parse(text), Err(SinkUrlError::Malformed { .. })), "{text}");
+        for text in [
+            "redis://",
+            "redis://host:99999",
+            "redis://host/db",
+            "rediss://host/#insecure",
+        ] {
+            assert!(
+                matches!(SinkUrl::parse(text), Err(SinkUrlError::Malformed { .. })),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_password_appears_in_no_text_form() {
         let url = SinkUrl::parse("redis://:hunter2@host/1").unwrap();
-        assert_eq!(format!("{url:?} {url}"), "Redis(redis://host:6379/1) redis://host:6379/1");
+        assert_eq!(
+            format!("{url:?} {url}"),
+            "Redis(redis://host:6379/1) redis://host:6379/1"
+        );
         let error = SinkUrl::parse("redis://:hunter2@host:99999").unwrap_err();
         assert!(!format!("{error:?} {error}").contains("hunter2"));
     }

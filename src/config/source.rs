@@ -249,11 +249,14 @@ impl Show for BaseUrl {
 impl Setting for BaseUrl {
     fn read(value: &Value) -> Result<BaseUrl, ValueError> {
         let text = value.text()?;
-        let is_safe = text.starts_with("https://") || text.strip_prefix("http://").is_some_and(is_here);
+        let is_safe =
+            text.starts_with("https://") || text.strip_prefix("http://").is_some_and(is_here);
         if is_safe && is_word(text) && !text.contains(['@', '?', '#']) {
             Ok(BaseUrl(text.to_owned()))
         } else {
-            Err(ValueError::Hidden { allowed: "https://HOST or http://127.0.0.1:PORT with a path at most" })
+            Err(ValueError::Hidden {
+                allowed: "https://HOST or http://127.0.0.1:PORT with a path at most",
+            })
         }
     }
 }
@@ -358,10 +361,21 @@ mod tests {
 
     #[test]
     fn live_address_is_encrypted_beyond_this_machine() {
-        for text in ["wss://host/x?y=z", "ws://127.0.0.1:8080/stream", "ws://localhost/", "ws://[::1]:1/"] {
+        for text in [
+            "wss://host/x?y=z",
+            "ws://127.0.0.1:8080/stream",
+            "ws://localhost/",
+            "ws://[::1]:1/",
+        ] {
             assert!(WsUrl::read(&given(text)).is_ok(), "{text}");
         }
-        for text in ["ws://host", "ws://127.0.0.1.evil.example/", "https://host", "wss://k@host", ""] {
+        for text in [
+            "ws://host",
+            "ws://127.0.0.1.evil.example/",
+            "https://host",
+            "wss://k@host",
+            "",
+        ] {
             assert!(WsUrl::read(&given(text)).is_err(), "{text}");
         }
     }

@@ -37,7 +37,10 @@ impl SourceKeys {
                     key = find_secret(environment, POLYGON)?.map(SecretString::from);
                 }
                 let is_own_host = massive.base_url == default.base_url;
-                Ok(SourceKeys { id: None, key: need(key, is_own_host, name, &massive.key_env)? })
+                Ok(SourceKeys {
+                    id: None,
+                    key: need(key, is_own_host, name, &massive.key_env)?,
+                })
             }
             SourceName::Alpaca => {
                 let alpaca = &sources.alpaca;
@@ -49,15 +52,19 @@ impl SourceKeys {
                     key: need(key, is_own_host, name, &alpaca.secret_key_env)?,
                 })
             }
-            SourceName::Binance => {
-                Ok(SourceKeys { id: None, key: find(environment, &sources.binance.key_env)? })
-            }
+            SourceName::Binance => Ok(SourceKeys {
+                id: None,
+                key: find(environment, &sources.binance.key_env)?,
+            }),
             SourceName::Coinbase | SourceName::Kraken => Ok(SourceKeys::default()),
         }
     }
 }
 
-fn find(environment: &Environment, name: &VariableName) -> Result<Option<SecretString>, SecretError> {
+fn find(
+    environment: &Environment,
+    name: &VariableName,
+) -> Result<Option<SecretString>, SecretError> {
     Ok(find_secret(environment, name.as_str())?.map(SecretString::from))
 }
 
@@ -69,7 +76,10 @@ fn need(
 ) -> Result<Option<SecretString>, SecretError> {
     if key.is_none() && is_needed {
         let user = format!("source {source}");
-        return Err(SecretError::Missing { user, name: name.as_str().to_owned() });
+        return Err(SecretError::Missing {
+            user,
+            name: name.as_str().to_owned(),
+        });
     }
     Ok(key)
 }
@@ -91,7 +101,10 @@ mod tests {
     #[test]
     fn older_name_of_a_key_still_works_and_the_newer_counts_over_it() {
         let old = ("POLYGON_API_KEY", "hunter1");
-        assert_eq!(key(SourceName::Massive, &[old]).unwrap().unwrap(), "hunter1");
+        assert_eq!(
+            key(SourceName::Massive, &[old]).unwrap().unwrap(),
+            "hunter1"
+        );
         let both = [old, ("MASSIVE_API_KEY", "hunter2")];
         assert_eq!(key(SourceName::Massive, &both).unwrap().unwrap(), "hunter2");
     }
@@ -100,7 +113,11 @@ mod tests {
     fn missing_key_of_a_vendor_is_named_and_a_public_venue_needs_none() {
         let error = key(SourceName::Alpaca, &[("APCA_API_KEY_ID", "hunter")]).unwrap_err();
         insta::assert_snapshot!(error, @"the source alpaca needs the environment variable APCA_API_SECRET_KEY, or APCA_API_SECRET_KEY_FILE naming a file that holds its value");
-        for name in [SourceName::Binance, SourceName::Coinbase, SourceName::Kraken] {
+        for name in [
+            SourceName::Binance,
+            SourceName::Coinbase,
+            SourceName::Kraken,
+        ] {
             assert_eq!(key(name, &[]).unwrap(), None);
         }
     }

@@ -44,7 +44,12 @@ impl Listen {
 
 impl Show for Listen {
     fn show(&self) -> String {
-        quoted(&self.0.map(|address| address.to_string()).unwrap_or_default())
+        quoted(
+            &self
+                .0
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
+        )
     }
 }
 
@@ -54,11 +59,13 @@ impl Setting for Listen {
         if text.is_empty() {
             return Ok(Listen(None));
         }
-        text.parse().map(|address| Listen(Some(address))).map_err(|_| ValueError::NotAllowed {
-            value: text.to_owned(),
-            allowed: "ADDRESS:PORT, or \"\" for none".to_owned(),
-            nearest: None,
-        })
+        text.parse()
+            .map(|address| Listen(Some(address)))
+            .map_err(|_| ValueError::NotAllowed {
+                value: text.to_owned(),
+                allowed: "ADDRESS:PORT, or \"\" for none".to_owned(),
+                nearest: None,
+            })
     }
 }
 
@@ -84,7 +91,10 @@ impl Setting for Hosts {
     fn read(value: &Value) -> Result<Hosts, ValueError> {
         let names = value.texts()?;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        match names.iter().find(|name| name.is_empty() || !name.bytes().all(is_name)) {
+        match names
+            .iter()
+            .find(|name| name.is_empty() || !name.bytes().all(is_name))
+        {
             Some(name) => Err(ValueError::NotAllowed {
                 value: (*name).to_owned(),
                 allowed: "a host name without a port".to_owned(),

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 fn load_file(text: &str) -> Result<Loaded, String> {
     let environment = Environment::default();
-    let layers = Layers { file: Some(("my.toml", text.as_bytes())), ..Layers::new(&environment) };
+    let layers = Layers {
+        file: Some(("my.toml", text.as_bytes())),
+        ..Layers::new(&environment)
+    };
     load(&layers).map_err(|error| error.to_string())
 }
 
@@ -15,7 +18,13 @@ fn faults(lines: &[&str]) -> String {
 
 #[test]
 fn a_mistyped_key_or_section_is_met_with_the_nearest() {
-    let shown = faults(&["[bars]", r#"spec = ["1m"]"#, "[writter]", "linger_ms = 1", "in_flight_max = 2"]);
+    let shown = faults(&[
+        "[bars]",
+        r#"spec = ["1m"]"#,
+        "[writter]",
+        "linger_ms = 1",
+        "in_flight_max = 2",
+    ]);
     insta::assert_snapshot!(shown, @r#"
     2 faults
     my.toml:2:1: bars.spec: unknown key, did you mean "specs"?
@@ -60,8 +69,13 @@ fn a_value_of_the_wrong_type_says_what_is_needed() {
 
 #[test]
 fn a_number_out_of_range_names_the_range() {
-    let shown =
-        faults(&["[aggregate]", "shards = 0", "[writer]", "attempts_max = -3", "linger_ms = 1_000_000"]);
+    let shown = faults(&[
+        "[aggregate]",
+        "shards = 0",
+        "[writer]",
+        "attempts_max = -3",
+        "linger_ms = 1_000_000",
+    ]);
     insta::assert_snapshot!(shown, @r"
     3 faults
     my.toml:2:10: aggregate.shards: 0 is out of range, allowed is 1 to 64
@@ -101,8 +115,16 @@ fn every_layer_is_named_by_its_faults_and_all_come_at_once() {
     let layers = Layers {
         file: Some(("my.toml", b"[log]\nlevel = \"loud\"")),
         environment: &environment,
-        set: &["replay.queue_len_max=0".to_owned(), "view.ttl_s".to_owned(), "speed=1x".to_owned()],
-        flags: &[Flag { name: "--bars", key: "bars.specs", value: "1m,2x".to_owned() }],
+        set: &[
+            "replay.queue_len_max=0".to_owned(),
+            "view.ttl_s".to_owned(),
+            "speed=1x".to_owned(),
+        ],
+        flags: &[Flag {
+            name: "--bars",
+            key: "bars.specs",
+            value: "1m,2x".to_owned(),
+        }],
     };
     insta::assert_snapshot!(load(&layers).unwrap_err(), @r#"
     8 faults
@@ -121,8 +143,16 @@ fn every_layer_is_named_by_its_faults_and_all_come_at_once() {
 fn a_config_with_blanks_around_a_set_key_prints_as_one_that_reads_back() {
     let environment = Environment::default();
     let set = ["\u{c}writer.linger_ms\u{b} = 0".to_owned()];
-    let printed = load(&Layers { set: &set, ..Layers::new(&environment) }).unwrap().to_toml();
-    let again = load(&Layers { file: Some(("again.toml", printed.as_bytes())), ..Layers::new(&environment) });
+    let printed = load(&Layers {
+        set: &set,
+        ..Layers::new(&environment)
+    })
+    .unwrap()
+    .to_toml();
+    let again = load(&Layers {
+        file: Some(("again.toml", printed.as_bytes())),
+        ..Layers::new(&environment)
+    });
     assert_eq!(again.unwrap().config.writer.linger_ms, 0, "{printed}");
 }
 
@@ -130,10 +160,19 @@ fn a_config_with_blanks_around_a_set_key_prints_as_one_that_reads_back() {
 fn control_characters_of_a_config_do_not_reach_the_terminal() {
     let environment = Environment::from_pairs([("BARMILL__\u{1b}[2J__X", "1")]);
     let set = ["a\u{7}.b=1".to_owned()];
-    let layers = Layers { set: &set, ..Layers::new(&environment) };
+    let layers = Layers {
+        set: &set,
+        ..Layers::new(&environment)
+    };
     let text = load(&layers).unwrap_err().to_string();
-    assert!(text.contains(r"BARMILL__\u{1b}[2J__X") && text.contains(r"--set a\u{7}.b"), "{text}");
-    assert!(!text.replace('\n', "").chars().any(char::is_control), "{text:?}");
+    assert!(
+        text.contains(r"BARMILL__\u{1b}[2J__X") && text.contains(r"--set a\u{7}.b"),
+        "{text}"
+    );
+    assert!(
+        !text.replace('\n', "").chars().any(char::is_control),
+        "{text:?}"
+    );
 }
 
 #[test]
@@ -172,8 +211,15 @@ fn a_source_is_set_in_every_layer_and_its_key_in_none() {
         ..Layers::new(&environment)
     };
     let source = load(&layers).unwrap().config.source;
-    let massive = (source.massive.wrap.as_str(), source.massive.key_header.as_str(), source.massive.paging);
-    assert_eq!(massive, ("data.results", "X-Own-Key", super::Paging::Restart));
+    let massive = (
+        source.massive.wrap.as_str(),
+        source.massive.key_header.as_str(),
+        source.massive.paging,
+    );
+    assert_eq!(
+        massive,
+        ("data.results", "X-Own-Key", super::Paging::Restart)
+    );
     assert_eq!(source.kraken.page_len, 500);
     let shown = faults(&[
         "[source.massive]",
@@ -196,8 +242,15 @@ fn a_password_is_taken_from_the_environment_and_not_from_the_command_line() {
     let environment = Environment::from_pairs([("BARMILL__SINK__URL", "redis://:hunter2@host")]);
     let loaded = load(&Layers::new(&environment)).unwrap();
     assert!(!format!("{loaded:?}{}", loaded.to_toml()).contains("hunter2"));
-    let flags = [Flag { name: "--sink", key: "sink.url", value: "redis://:hunter2@host".to_owned() }];
-    let layers = Layers { flags: &flags, ..Layers::new(&environment) };
+    let flags = [Flag {
+        name: "--sink",
+        key: "sink.url",
+        value: "redis://:hunter2@host".to_owned(),
+    }];
+    let layers = Layers {
+        flags: &flags,
+        ..Layers::new(&environment)
+    };
     insta::assert_snapshot!(load(&layers).unwrap_err(), @"--sink: sink.url: a secret has no place in the config, set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it");
 }
 
@@ -226,14 +279,24 @@ fn limits_that_contradict_each_other_are_reported_where_they_were_set() {
 
 #[test]
 fn a_view_under_which_bars_would_collide_is_refused() {
-    let text =
-        &["[bars]", r#"specs = ["1m", "5m"]"#, "[view]", r#"kind = "key-per-bar""#, r#"field = "{time}""#];
+    let text = &[
+        "[bars]",
+        r#"specs = ["1m", "5m"]"#,
+        "[view]",
+        r#"kind = "key-per-bar""#,
+        r#"field = "{time}""#,
+    ];
     insta::assert_snapshot!(faults(text), @r#"
     2 faults
     my.toml:4:8: view.key: "intraday:{namespace}:{date}:{symbol}:{time}" lacks {spec}, so that different bars would overwrite each other
     my.toml:5:9: view.field: the view key-per-bar has no fields, leave it empty
     "#);
-    let shown = faults(&["[view]", r#"key = "bars:{ticker}""#, r#"field = "m:{spec""#, r#"namespace = """#]);
+    let shown = faults(&[
+        "[view]",
+        r#"key = "bars:{ticker}""#,
+        r#"field = "m:{spec""#,
+        r#"namespace = """#,
+    ]);
     insta::assert_snapshot!(shown, @r#"
     3 faults
     my.toml:2:7: view.key: {ticker} is no placeholder, allowed is {namespace}, {spec}, {date}, {symbol} and {time}
@@ -244,14 +307,25 @@ fn a_view_under_which_bars_would_collide_is_refused() {
 
 #[test]
 fn broken_toml_is_shown_by_line_and_column() {
-    let shown = faults(&["[bars]", r#"specs = ["1m""#, "[replay]", r#"speed = "max"#, "shards = = 4"]);
+    let shown = faults(&[
+        "[bars]",
+        r#"specs = ["1m""#,
+        "[replay]",
+        r#"speed = "max"#,
+        "shards = = 4",
+    ]);
     insta::assert_snapshot!(shown, @r"
     3 faults
     my.toml:3:1: no valid TOML: missing comma between array elements, expected `,`
     my.toml:4:1: no valid TOML: missing comma between array elements, expected `,`
     my.toml:5:1: no valid TOML: missing comma between array elements, expected `,`
     ");
-    let shown = faults(&[r#"speed = "max""#, "[bars]", r#"fill = "none""#, r#"fill = "none""#]);
+    let shown = faults(&[
+        r#"speed = "max""#,
+        "[bars]",
+        r#"fill = "none""#,
+        r#"fill = "none""#,
+    ]);
     insta::assert_snapshot!(shown, @"my.toml:4:1: no valid TOML: duplicate key");
     let shown = faults(&[r#"speed = "max""#, "[[bars]]"]);
     insta::assert_snapshot!(shown, @r"
@@ -266,24 +340,41 @@ fn columns_count_characters_and_bad_bytes_have_a_place() {
     let shown = faults(&["[view]", r#"namespace = "äöü""#, r#""größe" = 1"#]);
     insta::assert_snapshot!(shown, @"my.toml:3:1: view.größe: unknown key, known keys of the section are kind, namespace, key, field, also, stream_key, stream_len_max, channel, value, ttl_s");
     let environment = Environment::default();
-    let layers = Layers { file: Some(("my.toml", b"[bars]\nx = \"\xff\"")), ..Layers::new(&environment) };
-    assert_eq!(load(&layers).unwrap_err().to_string(), "my.toml:2:6: not UTF-8");
+    let layers = Layers {
+        file: Some(("my.toml", b"[bars]\nx = \"\xff\"")),
+        ..Layers::new(&environment)
+    };
+    assert_eq!(
+        load(&layers).unwrap_err().to_string(),
+        "my.toml:2:6: not UTF-8"
+    );
 }
 
 #[test]
 fn later_layers_win_and_every_value_knows_its_origin() {
-    let environment = Environment::from_pairs([("BARMILL__BARS__FILL", "previous-close"), ("OTHER", "x")]);
+    let environment =
+        Environment::from_pairs([("BARMILL__BARS__FILL", "previous-close"), ("OTHER", "x")]);
     let layers = Layers {
-        file: Some(("my.toml", b"[bars]\nfill = \"none\"\nspecs = [\"1h\"]\n[view]\nttl_s = 0")),
+        file: Some((
+            "my.toml",
+            b"[bars]\nfill = \"none\"\nspecs = [\"1h\"]\n[view]\nttl_s = 0",
+        )),
         environment: &environment,
         set: &["bars.specs=5m".to_owned()],
-        flags: &[Flag { name: "--bars", key: "bars.specs", value: "1m,1d".to_owned() }],
+        flags: &[Flag {
+            name: "--bars",
+            key: "bars.specs",
+            value: "1m,1d".to_owned(),
+        }],
     };
     let loaded = load(&layers).unwrap();
     assert_eq!(loaded.config.view.ttl_s, 0);
     assert_eq!(*loaded.origin("bars.specs"), Origin::Flag("--bars"));
     let resolved = loaded.to_toml();
-    let changed: Vec<&str> = resolved.lines().filter(|line| line.contains("  # ")).collect();
+    let changed: Vec<&str> = resolved
+        .lines()
+        .filter(|line| line.contains("  # "))
+        .collect();
     insta::assert_snapshot!(changed.join("\n"), @r#"
     specs = ["1m", "1d"]  # --bars
     fill = "previous-close"  # environment variable BARMILL__BARS__FILL
@@ -309,7 +400,11 @@ fn the_resolved_config_read_again_is_the_same_config() {
 #[test]
 fn the_default_ceiling_is_far_below_the_default_limit_and_grows_with_every_bound() {
     let base = Config::default();
-    assert!(base.memory_ceiling_bytes() < 64 << 20, "{}", base.memory_ceiling_bytes());
+    assert!(
+        base.memory_ceiling_bytes() < 64 << 20,
+        "{}",
+        base.memory_ceiling_bytes()
+    );
     let grow: [fn(&mut Config); 5] = [
         |config| config.replay.queue_len_max += 1,
         |config| config.replay.batch_len_max += 1,

@@ -72,7 +72,10 @@ pub(super) fn did_you_mean(nearest: Option<&str>) -> String {
 }
 
 /// The known name that a mistyped one most likely means.
-pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     // A third of the letters may be wrong, at least two: more than that is another word.
     let distance_max = (typed.chars().count() / 3).max(2);
     known
@@ -135,9 +138,11 @@ impl Value {
     pub(super) fn texts(&self) -> Result<Vec<&str>, ValueError> {
         match self {
             Value::List(entries) => entries.iter().map(Value::text).collect(),
-            Value::Given(text) => {
-                Ok(text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect())
-            }
+            Value::Given(text) => Ok(text
+                .split(',')
+                .map(str::trim)
+                .filter(|entry| !entry.is_empty())
+                .collect()),
             Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Other(_) => {
                 Err(self.wrong("a list of strings"))
             }
@@ -145,7 +150,10 @@ impl Value {
     }
 
     fn wrong(&self, allowed: &'static str) -> ValueError {
-        ValueError::WrongType { found: self.kind(), allowed }
+        ValueError::WrongType {
+            found: self.kind(),
+            allowed,
+        }
     }
 }
 
@@ -205,7 +213,10 @@ impl Setting for bool {
     fn read(value: &Value) -> Result<bool, ValueError> {
         match value {
             Value::Boolean(truth) => Ok(*truth),
-            Value::Given(text) => text.trim().parse().map_err(|_| value.wrong("true or false")),
+            Value::Given(text) => text
+                .trim()
+                .parse()
+                .map_err(|_| value.wrong("true or false")),
             Value::Text(_) | Value::Integer(_) | Value::List(_) | Value::Other(_) => {
                 Err(value.wrong("true or false"))
             }
@@ -279,12 +290,15 @@ impl Setting for VariableName {
     fn read(value: &Value) -> Result<VariableName, ValueError> {
         let name = value.text()?;
         let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-        let is_name = name.starts_with(|first: char| !first.is_ascii_digit()) && name.bytes().all(allowed);
+        let is_name =
+            name.starts_with(|first: char| !first.is_ascii_digit()) && name.bytes().all(allowed);
         // Somebody may have put the secret itself here.
         if is_name {
             Ok(VariableName(name.to_owned()))
         } else {
-            Err(ValueError::Hidden { allowed: "the name of an environment variable (A-Z, 0-9 and _)" })
+            Err(ValueError::Hidden {
+                allowed: "the name of an environment variable (A-Z, 0-9 and _)",
+            })
         }
     }
 }

@@ -89,7 +89,9 @@ impl Setting for AlsoViews {
         for text in value.texts()? {
             let view = AlsoView::read(&Value::Text(text.to_owned()))?;
             if views.contains(&view) {
-                return Err(ValueError::Twice { value: text.to_owned() });
+                return Err(ValueError::Twice {
+                    value: text.to_owned(),
+                });
             }
             views.push(view);
         }
@@ -145,7 +147,10 @@ impl View {
 
     /// Key template of a stream beside the layout.
     pub fn also_stream(&self) -> Option<&str> {
-        let own = self.stream_key.as_ref().map_or(STREAM_KEY, Template::as_str);
+        let own = self
+            .stream_key
+            .as_ref()
+            .map_or(STREAM_KEY, Template::as_str);
         self.also.has(AlsoView::Stream).then_some(own)
     }
 
@@ -210,9 +215,13 @@ impl Template {
             let (name, after) = rest[at..]
                 .strip_prefix('{')
                 .and_then(|inside| inside.split_once('}'))
-                .ok_or_else(|| TemplateError::Brace { text: text.to_owned() })?;
+                .ok_or_else(|| TemplateError::Brace {
+                    text: text.to_owned(),
+                })?;
             if !PLACEHOLDERS.contains(&name) {
-                return Err(TemplateError::Placeholder { name: name.to_owned() });
+                return Err(TemplateError::Placeholder {
+                    name: name.to_owned(),
+                });
             }
             rest = after;
         }
@@ -225,7 +234,9 @@ fn check_key_text(text: &str) -> Result<(), TemplateError> {
         return Err(TemplateError::Empty);
     }
     if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
-        return Err(TemplateError::Space { text: text.to_owned() });
+        return Err(TemplateError::Space {
+            text: text.to_owned(),
+        });
     }
     Ok(())
 }
@@ -270,7 +281,10 @@ impl Setting for Namespace {
         let text = value.text()?;
         check_key_text(text)?;
         if text.contains(['{', '}']) {
-            return Err(TemplateError::Brace { text: text.to_owned() }.into());
+            return Err(TemplateError::Brace {
+                text: text.to_owned(),
+            }
+            .into());
         }
         Ok(Namespace(text.to_owned()))
     }
@@ -283,19 +297,30 @@ mod tests {
     #[test]
     fn a_template_holds_known_placeholders_only() {
         assert!(Template::parse("a:{spec}:{date}:{symbol}:{time}:{namespace}").is_ok());
-        let unknown = TemplateError::Placeholder { name: "ticker".to_owned() };
+        let unknown = TemplateError::Placeholder {
+            name: "ticker".to_owned(),
+        };
         assert_eq!(Template::parse("a:{ticker}"), Err(unknown));
         for text in ["a:{spec", "a:spec}", "a:}{"] {
-            assert!(matches!(Template::parse(text), Err(TemplateError::Brace { .. })), "{text}");
+            assert!(
+                matches!(Template::parse(text), Err(TemplateError::Brace { .. })),
+                "{text}"
+            );
         }
-        assert!(matches!(Template::parse("a b"), Err(TemplateError::Space { .. })));
+        assert!(matches!(
+            Template::parse("a b"),
+            Err(TemplateError::Space { .. })
+        ));
     }
 
     #[test]
     fn every_default_template_is_a_template() {
         for kind in ViewKind::ALL {
             assert!(Template::parse(kind.default_key()).is_ok());
-            assert!(kind.default_field().is_none_or(|field| Template::parse(field).is_ok()));
+            assert!(
+                kind.default_field()
+                    .is_none_or(|field| Template::parse(field).is_ok())
+            );
         }
     }
 }

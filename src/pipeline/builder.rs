@@ -75,7 +75,12 @@ pub struct PipelineBuilder {
 impl Default for PipelineBuilder {
     /// One-minute bars in UTC, no lateness, a quarter of an hour for revisions, one shard.
     fn default() -> PipelineBuilder {
-        PipelineBuilder { feeds: Vec::new(), sink: None, state: None, settings: default_settings() }
+        PipelineBuilder {
+            feeds: Vec::new(),
+            sink: None,
+            state: None,
+            settings: default_settings(),
+        }
     }
 }
 
@@ -103,7 +108,10 @@ impl PipelineBuilder {
     pub fn files(self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> PipelineBuilder {
         let paths = paths.into_iter().map(Into::into).collect();
         let batch_len_max = self.settings.batch_len_max;
-        self.feed(FileFeed::new(FileFeedSettings { batch_len_max, ..FileFeedSettings::new(paths) }))
+        self.feed(FileFeed::new(FileFeedSettings {
+            batch_len_max,
+            ..FileFeedSettings::new(paths)
+        }))
     }
 
     /// Sets the store.
@@ -142,8 +150,10 @@ impl PipelineBuilder {
     /// # Errors
     /// [`BuildError::Zone`] for a name that the IANA database does not know.
     pub fn zone(mut self, name: &str) -> Result<PipelineBuilder, BuildError> {
-        let zone =
-            TimeZone::get(name).map_err(|source| BuildError::Zone { name: name.to_owned(), source })?;
+        let zone = TimeZone::get(name).map_err(|source| BuildError::Zone {
+            name: name.to_owned(),
+            source,
+        })?;
         self.settings.writer.delivery.zone = zone.clone();
         self.settings.aggregate.zone = zone;
         Ok(self)
@@ -207,7 +217,11 @@ impl PipelineBuilder {
             return Err(BuildError::NoFeed);
         }
         let sink = self.sink.ok_or(BuildError::NoSink)?;
-        let ports = WriterPorts { sink, state: self.state, clock: Arc::new(SystemClock) };
+        let ports = WriterPorts {
+            sink,
+            state: self.state,
+            clock: Arc::new(SystemClock),
+        };
         Ok(Pipeline::new(self.feeds, ports, self.settings))
     }
 

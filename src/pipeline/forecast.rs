@@ -106,7 +106,9 @@ fn first_part(
 
 /// Signs of life in the hours of the day without a market.
 fn idle_beats(day: &ForecastDay, meter: &Meter) -> u64 {
-    let Some((interval, _)) = meter.beat() else { return 0 };
+    let Some((interval, _)) = meter.beat() else {
+        return 0;
+    };
     let idle = Duration::from_hours(24).saturating_sub(day.length());
     u64::try_from(idle.as_nanos() / interval.as_nanos().max(1)).unwrap_or(u64::MAX)
 }
@@ -120,7 +122,9 @@ fn scaled(count: u64, whole: u64, part: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Arrival, Forecast, ForecastDay, first_part};
-    use crate::adapter::store::{FenceSettings, Guard, Meter, View, ViewKind, ViewSettings, WireForm};
+    use crate::adapter::store::{
+        FenceSettings, Guard, Meter, View, ViewKind, ViewSettings, WireForm,
+    };
     use crate::engine::batch::BatchLimits;
     use crate::engine::circuit::ProbePolicy;
     use crate::engine::delivery::DeliverySettings;
@@ -131,13 +135,22 @@ mod tests {
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const LIVE: Arrival = Arrival::Live { spread: SECOND, forming_every: None };
+    const LIVE: Arrival = Arrival::Live {
+        spread: SECOND,
+        forming_every: None,
+    };
 
     fn day(symbols: usize, specs: &str) -> ForecastDay {
         let specs: Vec<BarSpec> = specs.split(',').map(|spec| spec.parse().unwrap()).collect();
         let symbol = |index: usize| Symbol::intern(format!("F{index}").as_bytes()).unwrap();
         let midnight: Timestamp = "2025-10-15T00:00:00Z".parse().unwrap();
-        ForecastDay::new(&specs, (0..symbols).map(symbol).collect(), midnight, 570..960).unwrap()
+        ForecastDay::new(
+            &specs,
+            (0..symbols).map(symbol).collect(),
+            midnight,
+            570..960,
+        )
+        .unwrap()
     }
 
     fn meter(kind: ViewKind, guard: Guard) -> Meter {
@@ -147,12 +160,26 @@ mod tests {
 
     fn delivery(eager: bool) -> DeliverySettings {
         DeliverySettings {
-            batch: BatchLimits { len_max: 1_000, bytes_max: 1 << 20, linger: 5 * SECOND, eager },
+            batch: BatchLimits {
+                len_max: 1_000,
+                bytes_max: 1 << 20,
+                linger: 5 * SECOND,
+                eager,
+            },
             in_flight_max: 4,
             queue_len_max: 5_000,
-            retry: RetryPolicy { attempts_max: 3, backoff: SECOND, backoff_max: SECOND },
+            retry: RetryPolicy {
+                attempts_max: 3,
+                backoff: SECOND,
+                backoff_max: SECOND,
+            },
             keeps_recent: false,
-            probes: ProbePolicy { outage: SECOND, outage_max: SECOND, quota: SECOND, quota_max: SECOND },
+            probes: ProbePolicy {
+                outage: SECOND,
+                outage_max: SECOND,
+                quota: SECOND,
+                quota_max: SECOND,
+            },
             zone: TimeZone::UTC,
             origin: None,
             seed: 0,
@@ -161,33 +188,67 @@ mod tests {
 
     fn reckon(day: &ForecastDay, arrival: Arrival, meter: &Meter, updates_max: u64) -> Forecast {
         let eager = matches!(arrival, Arrival::Live { .. });
-        first_part(day, arrival, (delivery(eager), SECOND / 20), meter, updates_max)
+        first_part(
+            day,
+            arrival,
+            (delivery(eager), SECOND / 20),
+            meter,
+            updates_max,
+        )
     }
 
     #[test]
     fn a_symbol_day_of_history_is_one_request_with_its_manifest() {
         let meter = meter(ViewKind::SymbolDay, Guard::Off);
         let told = reckon(&day(1, "1m"), Arrival::BySymbol, &meter, u64::MAX);
-        let want = Forecast { bars: 390, requests: 1, commands: 5, bytes: told.bytes, ..Forecast::default() };
+        let want = Forecast {
+            bars: 390,
+            requests: 1,
+            commands: 5,
+            bytes: told.bytes,
+            ..Forecast::default()
+        };
         assert_eq!(told, want);
         assert!((100_000..200_000).contains(&told.bytes), "{told:?}");
     }
 
     #[test]
     fn bars_of_every_spec_and_open_ones_are_counted() {
-        let arrival = Arrival::Live { spread: SECOND, forming_every: Some(20 * SECOND) };
-        let told =
-            reckon(&day(2, "1m,1h,session"), arrival, &meter(ViewKind::KeyPerBar, Guard::Off), u64::MAX);
+        let arrival = Arrival::Live {
+            spread: SECOND,
+            forming_every: Some(20 * SECOND),
+        };
+        let told = reckon(
+            &day(2, "1m,1h,session"),
+            arrival,
+            &meter(ViewKind::KeyPerBar, Guard::Off),
+            u64::MAX,
+        );
         // Seven hours are touched; two ticks of three are between two closings.
-        assert_eq!((told.bars, told.forming), (2 * (390 + 7 + 1), 2 * 3 * 2 * 390));
-        assert_eq!(told.commands, told.bars + told.forming + 7, "and three manifests by a script");
+        assert_eq!(
+            (told.bars, told.forming),
+            (2 * (390 + 7 + 1), 2 * 3 * 2 * 390)
+        );
+        assert_eq!(
+            told.commands,
+            told.bars + told.forming + 7,
+            "and three manifests by a script"
+        );
     }
 
     #[test]
     fn an_idle_fence_costs_what_the_manual_says() {
-        let fence = FenceSettings { holder: "me".to_owned(), ttl: 30 * SECOND, take_over: false };
-        let told =
-            reckon(&day(1, "session"), LIVE, &meter(ViewKind::SymbolDay, Guard::Fence(fence)), u64::MAX);
+        let fence = FenceSettings {
+            holder: "me".to_owned(),
+            ttl: 30 * SECOND,
+            take_over: false,
+        };
+        let told = reckon(
+            &day(1, "session"),
+            LIVE,
+            &meter(ViewKind::SymbolDay, Guard::Fence(fence)),
+            u64::MAX,
+        );
         assert!(46_080 - told.beats <= 8, "{told:?}");
     }
 
@@ -195,12 +256,17 @@ mod tests {
     fn a_part_of_the_day_tells_the_whole() {
         let (day, meter) = (day(40, "1m"), meter(ViewKind::Minute, Guard::Off));
         for arrival in [LIVE, Arrival::ByTime, Arrival::BySymbol] {
-            let (whole, part) =
-                (reckon(&day, arrival, &meter, u64::MAX), reckon(&day, arrival, &meter, 4_000));
+            let (whole, part) = (
+                reckon(&day, arrival, &meter, u64::MAX),
+                reckon(&day, arrival, &meter, 4_000),
+            );
             assert!(part.is_scaled && !whole.is_scaled);
             assert_eq!(part.bars, whole.bars);
             for (part, whole) in [(part.commands, whole.commands), (part.bytes, whole.bytes)] {
-                assert!(part.abs_diff(whole) * 10 <= whole, "{arrival:?}: {part} of {whole}");
+                assert!(
+                    part.abs_diff(whole) * 10 <= whole,
+                    "{arrival:?}: {part} of {whole}"
+                );
             }
         }
     }

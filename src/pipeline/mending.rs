@@ -11,7 +11,10 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`BuildError::NoState`] when the ports have no state store.
-    pub fn reconcile(ports: WriterPorts, settings: PipelineSettings) -> Result<Pipeline, BuildError> {
+    pub fn reconcile(
+        ports: WriterPorts,
+        settings: PipelineSettings,
+    ) -> Result<Pipeline, BuildError> {
         mending(ports, settings, |mending| mending.reconcile_on_start = true)
     }
 
@@ -36,7 +39,11 @@ impl PipelineBuilder {
     /// [`BuildError::NoSink`] and [`BuildError::NoState`].
     pub fn reconcile(self) -> Result<Pipeline, BuildError> {
         let sink = self.sink.ok_or(BuildError::NoSink)?;
-        let ports = WriterPorts { sink, state: self.state, clock: Arc::new(SystemClock) };
+        let ports = WriterPorts {
+            sink,
+            state: self.state,
+            clock: Arc::new(SystemClock),
+        };
         Pipeline::reconcile(ports, self.settings)
     }
 }

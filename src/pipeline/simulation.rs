@@ -29,7 +29,11 @@ const LIVES_MAX: usize = 60;
 
 /// One run of the program, until it ends or is killed.
 fn live(world: &Arc<World>) -> Option<Finished> {
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let (disk, bounds) = {
             let inner = world.lock();
@@ -39,13 +43,25 @@ fn live(world: &Arc<World>) -> Option<Finished> {
         let spooled = state.spool_front(usize::MAX).await.unwrap();
         world.lock().books.found(&spooled);
         let killed = world.begin(&bars_of(&spooled));
-        let feed = SimFeed { world: Arc::clone(world), next: 0 };
-        let ports = WriterPorts {
-            sink: Arc::new(SimSink { world: Arc::clone(world) }),
-            state: Some(Arc::new(SimSpool { world: Arc::clone(world), state })),
-            clock: Arc::new(SimClock { world: Arc::clone(world), origin: Instant::now() }),
+        let feed = SimFeed {
+            world: Arc::clone(world),
+            next: 0,
         };
-        let running = Pipeline::new(vec![Box::new(feed)], ports, world.story.settings.clone()).start();
+        let ports = WriterPorts {
+            sink: Arc::new(SimSink {
+                world: Arc::clone(world),
+            }),
+            state: Some(Arc::new(SimSpool {
+                world: Arc::clone(world),
+                state,
+            })),
+            clock: Arc::new(SimClock {
+                world: Arc::clone(world),
+                origin: Instant::now(),
+            }),
+        };
+        let running =
+            Pipeline::new(vec![Box::new(feed)], ports, world.story.settings.clone()).start();
         world.born(running.handle());
         tokio::select! {
             biased;
@@ -62,8 +78,12 @@ fn check_end(world: &World, finished: &Finished) -> bool {
     let is_left = match &finished.end {
         End::Drained | End::Aborted => true,
         // The shards are cut off by these; the next run makes their bars again.
-        End::Failed(Fault::Unwritten { .. } | Fault::State(_) | Fault::Feed(_) | Fault::Close(_)) => false,
-        End::Failed(fault @ (Fault::Panicked { .. } | Fault::Downstream { .. })) => panic!("{fault}"),
+        End::Failed(
+            Fault::Unwritten { .. } | Fault::State(_) | Fault::Feed(_) | Fault::Close(_),
+        ) => false,
+        End::Failed(fault @ (Fault::Panicked { .. } | Fault::Downstream { .. })) => {
+            panic!("{fault}")
+        }
     };
     if is_left {
         assert_eq!(finished.summary.unwritten, 0);
@@ -78,7 +98,11 @@ fn check_store(world: &World, finished: &Finished) {
     let (story, shelf, books) = (&world.story, &inner.shelf, &inner.books);
     let summary = &finished.summary;
     assert_eq!(summary.trades, story.trades() as u64);
-    assert!(books.spool.is_empty(), "drained with {:?} in the spool", books.spool);
+    assert!(
+        books.spool.is_empty(),
+        "drained with {:?} in the spool",
+        books.spool
+    );
     for (key, update) in &story.bars {
         let is_dead = books.dead.contains(&story::id_of(update));
         let stored = shelf.bars.get(key);
@@ -87,9 +111,15 @@ fn check_store(world: &World, finished: &Finished) {
             "{stored:?}, not {update:?}"
         );
     }
-    assert!(shelf.bars.keys().all(|key| story.bars.contains_key(key)), "a bar that no trade made");
+    assert!(
+        shelf.bars.keys().all(|key| story.bars.contains_key(key)),
+        "a bar that no trade made"
+    );
     for id in story.made_by(usize::MAX) {
-        assert!(shelf.entries.contains(id) || books.dead.contains(id), "{id:?} is in no stream");
+        assert!(
+            shelf.entries.contains(id) || books.dead.contains(id),
+            "{id:?} is in no stream"
+        );
     }
     let minute: u64 = story
         .bars
@@ -98,12 +128,25 @@ fn check_store(world: &World, finished: &Finished) {
         .map(|update| update.bar.trades)
         .sum();
     let counted = summary.late + summary.duplicates + summary.ineligible;
-    assert_eq!(minute + counted, summary.trades, "each trade in one bar or one counter");
-    let dates = story.bars.values().map(|update| (update.bar.spec, update.bar.symbol));
+    assert_eq!(
+        minute + counted,
+        summary.trades,
+        "each trade in one bar or one counter"
+    );
+    let dates = story
+        .bars
+        .values()
+        .map(|update| (update.bar.spec, update.bar.symbol));
     for (spec, symbol) in dates {
-        let manifest = shelf.manifests.iter().find(|((of, _, whose), _)| (*of, *whose) == (spec, symbol));
+        let manifest = shelf
+            .manifests
+            .iter()
+            .find(|((of, _, whose), _)| (*of, *whose) == (spec, symbol));
         let is_whole = manifest.is_some_and(|(_, manifest)| manifest.complete);
-        assert!(is_whole || !books.dead.is_empty(), "{symbol} {spec}: {manifest:?}");
+        assert!(
+            is_whole || !books.dead.is_empty(),
+            "{symbol} {spec}: {manifest:?}"
+        );
     }
 }
 
@@ -114,7 +157,9 @@ fn run(seed: u64) -> u64 {
         world.tell();
     }
     for _ in 0..LIVES_MAX {
-        let Some(finished) = live(&world) else { continue };
+        let Some(finished) = live(&world) else {
+            continue;
+        };
         if check_end(&world, &finished) {
             check_store(&world, &finished);
             return world.trace();

@@ -6,7 +6,13 @@ use crate::support::trades::{MadeDay, Order};
 use crate::support::upstash::{TOKEN, UpstashServer};
 
 /// Sixty bars of each of four symbols, a command each.
-const DAY: MadeDay = MadeDay { trades: 6_000, symbols: 4, minutes: 60, seed: 3, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 6_000,
+    symbols: 4,
+    minutes: 60,
+    seed: 3,
+    order: Order::Time,
+};
 const BARS: u64 = 240;
 
 fn replay(program: &Program, server: &UpstashServer, month: u64) -> Ended {
@@ -33,19 +39,46 @@ fn a_budget_is_warned_of_spent_to_the_last_command_and_remembered_over_restarts(
     let program = Program::new().env("UPSTASH_REDIS_REST_TOKEN", TOKEN);
     program.file("day.csv", DAY.massive_csv());
     let first = replay(&program, &server, 100);
-    assert_eq!((first.code, server.stats().commands), (Some(3), 100), "{first:?}");
+    assert_eq!(
+        (first.code, server.stats().commands),
+        (Some(3), 100),
+        "{first:?}"
+    );
     let warned = "80 % of the command budget of the month is spent, the rest is kept for final bars commands=80 limit=100";
     assert_eq!(first.err.matches(warned).count(), 1, "{}", first.err);
-    assert!(first.err.contains("the command budget is spent until "), "{}", first.err);
-    assert!(first.err.contains("ended before everything was written written=100 spooled="), "{}", first.err);
+    assert!(
+        first.err.contains("the command budget is spent until "),
+        "{}",
+        first.err
+    );
+    assert!(
+        first
+            .err
+            .contains("ended before everything was written written=100 spooled="),
+        "{}",
+        first.err
+    );
     let again = replay(&program, &server, 100);
-    assert_eq!((again.code, server.stats().commands), (Some(3), 100), "not one request more: {again:?}");
+    assert_eq!(
+        (again.code, server.stats().commands),
+        (Some(3), 100),
+        "not one request more: {again:?}"
+    );
     let counts = program.ok(&["spool", "ls", "--json"]);
     assert!(counts.contains("\"month_commands\":100"), "{counts}");
     let checked = program.ok(&["check", &format!("--set=sink.url={}", server.url())]);
-    assert!(checked.contains("# spool barmill-data holds 1"), "{checked}");
+    assert!(
+        checked.contains("# spool barmill-data holds 1"),
+        "{checked}"
+    );
     let more = replay(&program, &server, 100_000);
     assert_eq!(more.code, Some(0), "{more:?}");
-    let redis::Value::Int(keys) = redis.command(&["DBSIZE"]) else { panic!("a number") };
-    assert_eq!(u64::try_from(keys).ok(), Some(BARS + 1), "every bar and the manifest");
+    let redis::Value::Int(keys) = redis.command(&["DBSIZE"]) else {
+        panic!("a number")
+    };
+    assert_eq!(
+        u64::try_from(keys).ok(),
+        Some(BARS + 1),
+        "every bar and the manifest"
+    );
 }

@@ -9,10 +9,19 @@ use crate::support::program::{Ended, Program};
 use crate::support::redis::RedisServer;
 use crate::support::trades::{MadeDay, Order};
 
-const DAY: MadeDay = MadeDay { trades: 2_000, symbols: 10, minutes: 20, seed: 8, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 2_000,
+    symbols: 10,
+    minutes: 20,
+    seed: 8,
+    order: Order::Time,
+};
 /// For a store that does not come.
-const BRISK: [&str; 3] =
-    ["--set=writer.backoff_ms=1", "--set=writer.backoff_max_ms=2", "--set=run.drain_timeout_ms=200"];
+const BRISK: [&str; 3] = [
+    "--set=writer.backoff_ms=1",
+    "--set=writer.backoff_max_ms=2",
+    "--set=run.drain_timeout_ms=200",
+];
 /// What redb writes at once.
 const PAGE: usize = 4096;
 
@@ -47,7 +56,12 @@ impl Bench {
         std::fs::remove_dir_all(program.folder().join("barmill-data")).ok();
         let ended = program.run(&[&["replay", "day.csv", "--sink", &url], &BRISK[..]].concat());
         assert_eq!(ended.code, Some(3), "{ended:?}");
-        let mut bench = Bench { program, redis, whole, spooled: Vec::new() };
+        let mut bench = Bench {
+            program,
+            redis,
+            whole,
+            spooled: Vec::new(),
+        };
         bench.spooled = std::fs::read(bench.state()).expect("the state");
         bench
     }
@@ -67,22 +81,39 @@ impl Bench {
         self.redis.command(&["FLUSHALL"]);
         let ended = replay(&self.program, &self.redis.url());
         assert_eq!(ended.code, Some(0), "{what}: {ended:?}");
-        assert!(held(&self.redis) == self.whole, "{what}: the store is not that of a whole run: {ended:?}");
+        assert!(
+            held(&self.redis) == self.whole,
+            "{what}: the store is not that of a whole run: {ended:?}"
+        );
         let aside: Vec<_> = std::fs::read_dir(&folder)
             .expect("the folder")
-            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("text")
+            })
             .filter(|name| name.contains("corrupt"))
             .collect();
         let is_told = aside.iter().all(|name| ended.err.contains(name.as_str()));
-        assert!(is_told && aside.len() <= 1, "{what}: {aside:?} {}", ended.err);
+        assert!(
+            is_told && aside.len() <= 1,
+            "{what}: {aside:?} {}",
+            ended.err
+        );
         !aside.is_empty()
     }
 
     /// Places in pages that hold something, the same for the same seed.
     fn places(&self, seed: u64, count: usize) -> Vec<usize> {
-        let used: Vec<usize> = (0..self.spooled.len()).filter(|at| self.spooled[*at] != 0).collect();
+        let used: Vec<usize> = (0..self.spooled.len())
+            .filter(|at| self.spooled[*at] != 0)
+            .collect();
         let mut random = fastrand::Rng::with_seed(seed);
-        (0..count).map(|_| used[random.usize(..used.len())]).collect()
+        (0..count)
+            .map(|_| used[random.usize(..used.len())])
+            .collect()
     }
 }
 
@@ -95,7 +126,9 @@ fn a_flipped_bit_of_the_state_is_set_aside_and_the_source_fills_the_store() {
         .iter()
         .enumerate()
         .filter(|(bit, at)| {
-            bench.heals(&format!("a bit at byte {at}"), |bytes| bytes[**at] ^= 1 << (bit % 8))
+            bench.heals(&format!("a bit at byte {at}"), |bytes| {
+                bytes[**at] ^= 1 << (bit % 8)
+            })
         })
         .count();
     // The others are in pages that are free, whose bytes mean nothing.
@@ -123,7 +156,10 @@ fn a_cut_state_is_set_aside_and_the_source_fills_the_store() {
     let bench = Bench::new();
     let len = bench.spooled.len();
     for left in [1, 100, PAGE, len / 2, len - PAGE, len - 1] {
-        assert!(bench.heals(&format!("cut to {left}"), |bytes| bytes.truncate(left)), "cut to {left}");
+        assert!(
+            bench.heals(&format!("cut to {left}"), |bytes| bytes.truncate(left)),
+            "cut to {left}"
+        );
     }
     bench.heals("emptied", Vec::clear);
 }

@@ -18,7 +18,12 @@ use crate::support::redis::RedisServer;
 use crate::support::upstash::{TOKEN, UpstashServer};
 
 const MINUTE_NS: i64 = 60_000_000_000;
-const KINDS: [ViewKind; 4] = [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar, ViewKind::Stream];
+const KINDS: [ViewKind; 4] = [
+    ViewKind::SymbolDay,
+    ViewKind::Minute,
+    ViewKind::KeyPerBar,
+    ViewKind::Stream,
+];
 
 fn update(minute: i64, revision: u32) -> BarUpdate {
     let first: Timestamp = "2025-10-15T13:30:00Z".parse().unwrap();
@@ -31,7 +36,12 @@ fn update(minute: i64, revision: u32) -> BarUpdate {
         spec: "1m".parse().unwrap(),
         start,
         end: start.saturating_add(MINUTE_NS),
-        prices: Some(Ohlc { open: price, high: price, low: price, close: price }),
+        prices: Some(Ohlc {
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+        }),
         volume,
         notional: Notional::of(price, size),
         notional_volume: volume,
@@ -42,21 +52,45 @@ fn update(minute: i64, revision: u32) -> BarUpdate {
         last_sequence: 1,
         flags: BarFlags::default(),
     };
-    let state = if revision == 0 { BarState::Final } else { BarState::Revised };
-    BarUpdate { bar, state, revision, trades_added: 1 }
+    let state = if revision == 0 {
+        BarState::Final
+    } else {
+        BarState::Revised
+    };
+    BarUpdate {
+        bar,
+        state,
+        revision,
+        trades_added: 1,
+    }
 }
 
 async fn open(server: &UpstashServer, kind: ViewKind, holder: Option<&str>) -> Opened {
     let guard = holder.map_or(Guard::Off, |holder| {
         let (holder, ttl) = (holder.to_owned(), Duration::from_secs(30));
-        Guard::Fence(FenceSettings { holder, ttl, take_over: true })
+        Guard::Fence(FenceSettings {
+            holder,
+            ttl,
+            take_over: true,
+        })
     });
     let token = Some(SecretString::from(TOKEN));
-    let settings = StoreSettings { token, guard, ..StoreSettings::default() };
+    let settings = StoreSettings {
+        token,
+        guard,
+        ..StoreSettings::default()
+    };
     let mut view = ViewSettings::new(kind, TimeZone::UTC).unwrap();
     view.value = ValueForm::JsonFull;
     let view = View::new(view, &["1m".parse().unwrap()]).unwrap();
-    connect(&server.url().parse().unwrap(), view, &settings, Arc::new(SystemClock)).await.unwrap()
+    connect(
+        &server.url().parse().unwrap(),
+        view,
+        &settings,
+        Arc::new(SystemClock),
+    )
+    .await
+    .unwrap()
 }
 
 /// Writes until the store has answered for every item; returns how many attempts that took.
@@ -78,18 +112,33 @@ async fn write(store: &Opened, updates: &[BarUpdate]) -> u32 {
 async fn bars(store: &Opened) -> Vec<(Timestamp, u64)> {
     let reader = store.reader.as_ref().unwrap();
     let date = "2025-10-15".parse().unwrap();
-    let bars = reader.day("AAPL".parse().unwrap(), "1m".parse().unwrap(), date).await.unwrap();
-    bars.iter().map(|bar| (bar.start, bar.detail.unwrap().trades)).collect()
+    let bars = reader
+        .day("AAPL".parse().unwrap(), "1m".parse().unwrap(), date)
+        .await
+        .unwrap();
+    bars.iter()
+        .map(|bar| (bar.start, bar.detail.unwrap().trades))
+        .collect()
 }
 
 #[tokio::test]
 async fn a_lost_answer_leaves_what_an_uninterrupted_run_leaves() {
-    let script = [update(0, 0), update(1, 0), update(0, 1), update(2, 0), update(1, 1), update(3, 0)];
+    let script = [
+        update(0, 0),
+        update(1, 0),
+        update(0, 1),
+        update(2, 0),
+        update(1, 1),
+        update(3, 0),
+    ];
     for kind in KINDS {
         for holder in [None, Some("a")] {
             let (calm, rough) = (RedisServer::start(), RedisServer::start());
             let servers = [UpstashServer::start(&calm), UpstashServer::start(&rough)];
-            let stores = [open(&servers[0], kind, holder).await, open(&servers[1], kind, holder).await];
+            let stores = [
+                open(&servers[0], kind, holder).await,
+                open(&servers[1], kind, holder).await,
+            ];
             for step in script.chunks(2) {
                 write(&stores[0], step).await;
             }
@@ -101,7 +150,11 @@ async fn a_lost_answer_leaves_what_an_uninterrupted_run_leaves() {
                 // A restart goes on from a checkpoint that is behind what was written.
                 write(&stores[1], &script[..3 * (index + 1)]).await;
             }
-            assert_eq!(bars(&stores[0]).await, bars(&stores[1]).await, "{kind} {holder:?}");
+            assert_eq!(
+                bars(&stores[0]).await,
+                bars(&stores[1]).await,
+                "{kind} {holder:?}"
+            );
             if kind == ViewKind::Stream {
                 let all = ["XRANGE", "bars:1m:AAPL", "-", "+"];
                 assert_eq!(calm.command(&all), rough.command(&all), "ids and order too");
@@ -117,7 +170,11 @@ async fn a_lost_answer_about_the_lease_does_not_raise_its_number_twice() {
     let server = UpstashServer::start(&redis);
     let store = open(&server, ViewKind::SymbolDay, Some("a")).await;
     // The script is not known yet: the second request is the one that takes the lease.
-    server.inject(Rule::next(Fault::Reset).at(Stage::AfterApply).when(|commands| commands[0][0] == b"EVAL"));
+    server.inject(
+        Rule::next(Fault::Reset)
+            .at(Stage::AfterApply)
+            .when(|commands| commands[0][0] == b"EVAL"),
+    );
     store.sink.open().await.unwrap_err();
     store.sink.open().await.unwrap();
     let number = redis.command(&["HGET", "fence:default", "number"]);

@@ -12,7 +12,13 @@ use crate::support::redis::RedisServer;
 use crate::support::skip::skipped;
 use crate::support::trades::{MadeDay, Order};
 
-const DAY: MadeDay = MadeDay { trades: 30_000, symbols: 200, minutes: 60, seed: 8, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 30_000,
+    symbols: 200,
+    minutes: 60,
+    seed: 8,
+    order: Order::Time,
+};
 
 /// Runs a script of the shell where a disk of 16 MiB is mounted on the folder `state`.
 fn with_small_disk(folder: &Path, script: &str) -> Output {
@@ -33,14 +39,22 @@ fn a_full_disk_is_told_once_and_with_room_again_the_run_goes_on() {
         return skipped("the full disk: no mount namespace here");
     }
     let redis = RedisServer::start();
-    let whole = program.run(&["replay", "day.csv", "--sink", &redis.url(), "--set=run.state_dir=elsewhere"]);
+    let whole = program.run(&[
+        "replay",
+        "day.csv",
+        "--sink",
+        &redis.url(),
+        "--set=run.state_dir=elsewhere",
+    ]);
     assert_eq!(whole.code, Some(0), "{whole:?}");
     let expected = dump(&redis);
     redis.command(&["FLUSHALL"]);
     let away = RedisServer::start();
     let replay = |url: &str| {
-        let (barmill, sets) =
-            (env!("CARGO_BIN_EXE_barmill"), "--set=run.state_dir=state --set=writer.backoff_ms=1");
+        let (barmill, sets) = (
+            env!("CARGO_BIN_EXE_barmill"),
+            "--set=run.state_dir=state --set=writer.backoff_ms=1",
+        );
         format!("{barmill} replay day.csv {sets} --set=run.drain_timeout_ms=2000 --sink {url}")
     };
     let (out, back) = (replay(&away.url()), replay(&redis.url()));
@@ -52,7 +66,10 @@ fn a_full_disk_is_told_once_and_with_room_again_the_run_goes_on() {
     );
     let output = with_small_disk(program.folder(), &script);
     let log = std::fs::read_to_string(program.folder().join("log")).expect("the log");
-    let told = log.lines().filter(|line| line.contains("No space left on device")).count();
+    let told = log
+        .lines()
+        .filter(|line| line.contains("No space left on device"))
+        .count();
     assert_eq!(told, 1, "{log}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "3\n0\n", "{log}");
     assert_eq!(dump(&redis), expected, "{log}");

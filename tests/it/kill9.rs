@@ -34,7 +34,14 @@ impl Run<'_> {
             "writer.backoff_ms=5".to_owned(),
         ];
         Command::new(env!("CARGO_BIN_EXE_barmill"))
-            .args(["replay", "--format", "massive-csv", "--json", "--sink", self.url])
+            .args([
+                "replay",
+                "--format",
+                "massive-csv",
+                "--json",
+                "--sink",
+                self.url,
+            ])
             .args(sets.iter().flat_map(|set| ["--set", set.as_str()]))
             .arg(self.day)
             .env("UPSTASH_REDIS_REST_TOKEN", TOKEN)
@@ -48,17 +55,30 @@ impl Run<'_> {
     fn finish(&self) -> Duration {
         let start = tokio::time::Instant::now();
         let output = self.start().wait_with_output().expect("the program's end");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         start.elapsed()
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "only a longer test run is asked for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only a longer test run is asked for"
+)]
 fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the moment of a kill is a moment of real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the moment of a kill is a moment of real time"
+)]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }
@@ -68,14 +88,24 @@ fn any_fault(random: &mut fastrand::Rng) -> Rule {
     let some = Choice::new(|index, _| index % 2 == 0);
     let faults = [
         Fault::Reset,
-        Fault::Truncated { is_length_declared: true },
-        Fault::Truncated { is_length_declared: false },
+        Fault::Truncated {
+            is_length_declared: true,
+        },
+        Fault::Truncated {
+            is_length_declared: false,
+        },
         Fault::ShortArray,
         Fault::HtmlBadGateway,
         Fault::Status(503),
         Fault::TooManyRequests(RetryAfter::Absent),
-        Fault::CommandErrors { choice: some.clone(), error: StoreError::Loading },
-        Fault::CommandErrors { choice: some, error: StoreError::ReadOnly },
+        Fault::CommandErrors {
+            choice: some.clone(),
+            error: StoreError::Loading,
+        },
+        Fault::CommandErrors {
+            choice: some,
+            error: StoreError::ReadOnly,
+        },
     ];
     let fault = faults[random.usize(..faults.len())].clone();
     let stage = [Stage::BeforeApply, Stage::Midway, Stage::AfterApply][random.usize(..3)];
@@ -87,14 +117,25 @@ fn any_fault(random: &mut fastrand::Rng) -> Rule {
 fn prove(redis: &RedisServer, url: &str, upstash: Option<&UpstashServer>) {
     let folder = tempfile::tempdir().expect("a folder");
     let day = folder.path().join("day.csv");
-    let made = MadeDay { trades: 20_000, symbols: 20, minutes: 60, seed: 5, order: Order::Time };
+    let made = MadeDay {
+        trades: 20_000,
+        symbols: 20,
+        minutes: 60,
+        seed: 5,
+        order: Order::Time,
+    };
     std::fs::write(&day, made.massive_csv()).expect("a file");
     let seed = number("BARMILL_SEED", 1);
     let kills_max = number("BARMILL_KILLS", KILLS).div_ceil(VIEWS.len() as u64);
     let mut random = fastrand::Rng::with_seed(seed);
     for view in VIEWS {
         let state = folder.path().join(view);
-        let run = Run { url, view, day: &day, state: &state };
+        let run = Run {
+            url,
+            view,
+            day: &day,
+            state: &state,
+        };
         redis.command(&["FLUSHALL"]);
         let took = run.finish();
         let expected = dump(redis);
@@ -113,7 +154,10 @@ fn prove(redis: &RedisServer, url: &str, upstash: Option<&UpstashServer>) {
             child.wait().expect("a child");
             for (place, value) in dump(redis) {
                 let is_right = expected.get(&place) == Some(&value);
-                assert!(is_right, "seed {seed}, kill {kills} of {view}: {place:?} holds {value}");
+                assert!(
+                    is_right,
+                    "seed {seed}, kill {kills} of {view}: {place:?} holds {value}"
+                );
             }
         }
         if let Some(server) = upstash {
@@ -121,7 +165,10 @@ fn prove(redis: &RedisServer, url: &str, upstash: Option<&UpstashServer>) {
         }
         run.finish();
         assert_eq!(dump(redis), expected, "seed {seed}, {view}");
-        assert_eq!(kills, kills_max, "{view}: most runs ended before they were killed");
+        assert_eq!(
+            kills, kills_max,
+            "{view}: most runs ended before they were killed"
+        );
         eprintln!(
             "{view}: killed {kills} times in {runs} runs, {} values as if never killed",
             expected.len()

@@ -34,7 +34,10 @@ fn recorded(kind: &str, symbol: &str, date: &str) -> Option<PathBuf> {
 }
 
 fn ticks(path: PathBuf) -> Vec<Trade> {
-    let settings = FileFeedSettings { format: Format::LeanTick, ..FileFeedSettings::new(vec![path]) };
+    let settings = FileFeedSettings {
+        format: Format::LeanTick,
+        ..FileFeedSettings::new(vec![path])
+    };
     let mut reader = TradeReader::new(settings);
     let (mut trades, mut batch, mut more) = (Vec::new(), Vec::new(), true);
     while more {
@@ -48,11 +51,22 @@ fn ticks(path: PathBuf) -> Vec<Trade> {
 fn published(path: PathBuf, date: &str) -> BTreeMap<Timestamp, [u64; 5]> {
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let mut text = String::new();
-    archive.by_index(0).unwrap().read_to_string(&mut text).unwrap();
+    archive
+        .by_index(0)
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     let date = Date::strptime("%Y%m%d", date).unwrap();
-    let midnight = date.to_zoned(TimeZone::get("America/New_York").unwrap()).unwrap().timestamp();
+    let midnight = date
+        .to_zoned(TimeZone::get("America/New_York").unwrap())
+        .unwrap()
+        .timestamp();
     let row = |line: &str| {
-        let fields: Vec<u64> = line.trim().split(',').map(|field| field.parse().unwrap()).collect();
+        let fields: Vec<u64> = line
+            .trim()
+            .split(',')
+            .map(|field| field.parse().unwrap())
+            .collect();
         let start = Timestamp::from_jiff(midnight)
             .unwrap()
             .saturating_add(i64::try_from(fields[0]).unwrap() * 1_000_000);
@@ -79,7 +93,13 @@ fn fields(bar: &Bar) -> Option<[u64; 5]> {
     let prices = bar.prices?;
     let price = |price: Price| price.raw() / 100_000;
     let volume = u64::try_from(bar.volume.raw() / 10_000_000_000).unwrap();
-    Some([price(prices.open), price(prices.high), price(prices.low), price(prices.close), volume])
+    Some([
+        price(prices.open),
+        price(prices.high),
+        price(prices.low),
+        price(prices.close),
+        volume,
+    ])
 }
 
 type Fields = BTreeMap<Timestamp, [u64; 5]>;
@@ -88,7 +108,10 @@ type Fields = BTreeMap<Timestamp, [u64; 5]>;
 fn agreement(ours: &Fields, theirs: &Fields, field: usize) -> (usize, usize) {
     let starts: BTreeSet<&Timestamp> = ours.keys().chain(theirs.keys()).collect();
     let value = |bars: &Fields, start| bars.get(start).map(|bar| bar[field]);
-    let agreeing = starts.iter().filter(|start| value(ours, start) == value(theirs, start)).count();
+    let agreeing = starts
+        .iter()
+        .filter(|start| value(ours, start) == value(theirs, start))
+        .count();
     (agreeing, starts.len())
 }
 
@@ -96,12 +119,16 @@ fn agreement(ours: &Fields, theirs: &Fields, field: usize) -> (usize, usize) {
 fn bars_of_the_fitted_rules_agree(kind: &str, spec: &str, least_per_mille: [usize; 5]) {
     let mut sums = [(0, 0); FIELDS.len()];
     for (symbol, date) in DAYS {
-        let (Some(tick), Some(recorded)) = (recorded("tick", symbol, date), recorded(kind, symbol, date))
+        let (Some(tick), Some(recorded)) =
+            (recorded("tick", symbol, date), recorded(kind, symbol, date))
         else {
             return;
         };
         let bars = bars(&ticks(tick), &[spec], "lean");
-        let ours: Fields = bars.iter().filter_map(|bar| Some((bar.start, fields(bar)?))).collect();
+        let ours: Fields = bars
+            .iter()
+            .filter_map(|bar| Some((bar.start, fields(bar)?)))
+            .collect();
         let theirs = published(recorded, date);
         for (field, name) in FIELDS.iter().enumerate() {
             let (agreeing, all) = agreement(&ours, &theirs, field);
@@ -110,8 +137,14 @@ fn bars_of_the_fitted_rules_agree(kind: &str, spec: &str, least_per_mille: [usiz
         }
     }
     for ((agreeing, all), (name, least)) in sums.iter().zip(FIELDS.iter().zip(least_per_mille)) {
-        eprintln!("{spec} {name}: {agreeing} of {all}, {} per mille", 1_000 * agreeing / all);
-        assert!(least * all <= 1_000 * agreeing, "{spec} {name}: {agreeing} of {all} bars agree");
+        eprintln!(
+            "{spec} {name}: {agreeing} of {all}, {} per mille",
+            1_000 * agreeing / all
+        );
+        assert!(
+            least * all <= 1_000 * agreeing,
+            "{spec} {name}: {agreeing} of {all} bars agree"
+        );
     }
 }
 
@@ -127,11 +160,17 @@ fn second_bars_of_the_fitted_rules_agree_with_the_recorded_ones() {
 
 #[test]
 fn longer_bars_of_a_recorded_day_are_the_merge_of_its_minutes() {
-    let Some(tick) = recorded("tick", "spy", "20131007") else { return };
+    let Some(tick) = recorded("tick", "spy", "20131007") else {
+        return;
+    };
     let bars = bars(&ticks(tick), &["1m", "5m", "1h", "1d", "session"], "all");
-    let (minutes, longer): (Vec<&Bar>, Vec<&Bar>) = bars.iter().partition(|bar| bar.spec == BarSpec::MINUTE);
+    let (minutes, longer): (Vec<&Bar>, Vec<&Bar>) =
+        bars.iter().partition(|bar| bar.spec == BarSpec::MINUTE);
     assert_eq!(
-        longer.iter().filter(|bar| bar.end.since(bar.start) > 12 * HOUR).count(),
+        longer
+            .iter()
+            .filter(|bar| bar.end.since(bar.start) > 12 * HOUR)
+            .count(),
         2,
         "day and session"
     );
@@ -145,7 +184,12 @@ fn longer_bars_of_a_recorded_day_are_the_merge_of_its_minutes() {
 /// The merge of consecutive bars, under the name of `long`.
 fn merged(parts: &[Bar], long: &Bar) -> Bar {
     let prices: Vec<Ohlc> = parts.iter().filter_map(|bar| bar.prices).collect();
-    let mut bar = Bar { spec: long.spec, start: long.start, end: long.end, ..parts[0] };
+    let mut bar = Bar {
+        spec: long.spec,
+        start: long.start,
+        end: long.end,
+        ..parts[0]
+    };
     bar.prices = Some(Ohlc {
         open: prices[0].open,
         high: prices.iter().map(|prices| prices.high).max().unwrap(),

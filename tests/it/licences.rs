@@ -32,7 +32,10 @@ fn is_permissive(expression: &str) -> bool {
         choices.into_iter().any(is_permissive)
     } else if musts.len() > 1 {
         musts.into_iter().all(is_permissive)
-    } else if let Some(inner) = name.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+    } else if let Some(inner) = name
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'))
+    {
         is_permissive(inner)
     } else {
         PERMISSIVE.contains(&name)
@@ -55,7 +58,11 @@ fn split_outside_parentheses<'a>(expression: &'a str, separator: &str) -> Vec<&'
 #[test]
 fn every_dependency_has_a_permissive_licence() {
     let packages = packages();
-    assert!(packages.len() > 50, "cargo names {} packages only", packages.len());
+    assert!(
+        packages.len() > 50,
+        "cargo names {} packages only",
+        packages.len()
+    );
     let refused: Vec<_> = packages
         .into_iter()
         .filter(|(_, _, licence)| !licence.as_deref().is_some_and(is_permissive))

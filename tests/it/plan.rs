@@ -19,8 +19,9 @@ const BARS: u64 = SYMBOLS * (60 + 12);
 
 /// A trade of every symbol in every minute, which is the day that a plan reckons.
 fn full_day(is_by_symbol: bool) -> String {
-    let mut rows: Vec<(u64, u64)> =
-        (0..MINUTES).flat_map(|minute| (0..SYMBOLS).map(move |symbol| (symbol, minute))).collect();
+    let mut rows: Vec<(u64, u64)> = (0..MINUTES)
+        .flat_map(|minute| (0..SYMBOLS).map(move |symbol| (symbol, minute)))
+        .collect();
     if is_by_symbol {
         rows.sort_unstable();
     }
@@ -28,9 +29,16 @@ fn full_day(is_by_symbol: bool) -> String {
     for (symbol, minute) in rows {
         // In the middle of the minute, so that it closes the one before whatever the lateness.
         let time = OPEN_NS + minute * 60_000_000_000 + 30_000_000_000 + symbol * 1_000_000;
-        let (letter, price) = (char::from(b'A' + u8::try_from(symbol % 26).expect("a letter")), 100 + symbol);
+        let (letter, price) = (
+            char::from(b'A' + u8::try_from(symbol % 26).expect("a letter")),
+            100 + symbol,
+        );
         let name = format!("T{letter}{symbol:02}");
-        writeln!(text, "{name},,0,11,{minute},{time},{price}.25,{minute},{time},150,1,0,0").expect("memory");
+        writeln!(
+            text,
+            "{name},,0,11,{minute},{time},{price}.25,{minute},{time},150,1,0,0"
+        )
+        .expect("memory");
     }
     text
 }
@@ -48,7 +56,11 @@ impl Stage {
         let program = Program::new().env("UPSTASH_REDIS_REST_TOKEN", TOKEN);
         program.file("by-time.csv", full_day(false));
         program.file("by-symbol.csv", full_day(true));
-        Stage { program, server, redis }
+        Stage {
+            program,
+            server,
+            redis,
+        }
     }
 
     /// What both commands are given. No batch is closed by its age or for a checkpoint, since machines differ in speed.
@@ -72,28 +84,44 @@ impl Stage {
             &symbols,
         ]);
         let ways = told["ways"].as_array().expect("ways").clone();
-        ways.into_iter().find(|way| way["name"] == name).expect("the way")
+        ways.into_iter()
+            .find(|way| way["name"] == name)
+            .expect("the way")
     }
 
     /// Runs a file; answers bars and requests, and the commands that the budget was charged for it.
     fn replay(&self, file: &str, more: &[&str]) -> [u64; 3] {
         self.redis.command(&["FLUSHALL"]);
         let before = self.spent();
-        let counts = self.program.counts(&[&["replay", "--config=plan.toml", file][..], more].concat());
+        let counts = self
+            .program
+            .counts(&[&["replay", "--config=plan.toml", file][..], more].concat());
         let count = |name: &str| counts[name].as_u64().expect("a count");
         [count("bars"), count("requests"), self.spent() - before]
     }
 
     /// Commands on the budget so far.
     fn spent(&self) -> u64 {
-        let listed = self.program.run(&["spool", "ls", "--config=plan.toml", "--json"]);
-        if listed.code == Some(0) { listed.json()["budget"]["day_commands"].as_u64().unwrap_or(0) } else { 0 }
+        let listed = self
+            .program
+            .run(&["spool", "ls", "--config=plan.toml", "--json"]);
+        if listed.code == Some(0) {
+            listed.json()["budget"]["day_commands"]
+                .as_u64()
+                .unwrap_or(0)
+        } else {
+            0
+        }
     }
 }
 
 /// A key of its own for strings of two specs.
 fn key_of(view: &str) -> &'static str {
-    if view == "key-per-bar" { "\nview.key = \"{spec}:{date}:{symbol}:{time}\"" } else { "" }
+    if view == "key-per-bar" {
+        "\nview.key = \"{spec}:{date}:{symbol}:{time}\""
+    } else {
+        ""
+    }
 }
 
 fn told(way: &Value) -> [u64; 3] {
@@ -120,7 +148,10 @@ fn a_replay_sends_what_the_plan_says_in_every_view() {
 #[test]
 fn what_is_written_beside_a_view_and_the_fence_are_in_the_plan() {
     let stage = Stage::new();
-    for more in ["view.also = [\"stream\", \"publish\"]", "writer.guard = \"fence\""] {
+    for more in [
+        "view.also = [\"stream\", \"publish\"]",
+        "writer.guard = \"fence\"",
+    ] {
         stage.config(more);
         let told = told(&stage.plan("replay"));
         let sent = stage.replay("by-time.csv", &[]);
@@ -136,9 +167,15 @@ fn a_live_run_sends_no_more_than_the_plan_says() {
         let told = told(&stage.plan("run"));
         let sent = stage.replay("by-time.csv", &["--speed=36000x"]);
         assert_eq!(told[0], sent[0]);
-        assert!(sent[1] <= told[1] && sent[2] <= told[2], "{view}: {sent:?} of {told:?}");
+        assert!(
+            sent[1] <= told[1] && sent[2] <= told[2],
+            "{view}: {sent:?} of {told:?}"
+        );
         // A place that is saved near the end sends the last bars before their manifests, without the script for both.
-        assert!(!is_exact || told[2] - sent[2] <= 1, "{view}: {sent:?} of {told:?}");
+        assert!(
+            !is_exact || told[2] - sent[2] <= 1,
+            "{view}: {sent:?} of {told:?}"
+        );
     }
 }
 
@@ -152,7 +189,10 @@ fn a_live_run_that_lets_its_batches_fill_sends_a_fraction() {
     assert!(told[2] * 5 < eager[2], "{told:?} for {eager:?}");
     let sent = stage.replay("by-time.csv", &["--speed=36000x"]);
     // A batch that is full by its count splits a minute where one that is full by its age does not.
-    assert!(sent[0] == told[0] && sent[2] * 10 <= told[2] * 11, "{sent:?} of {told:?}");
+    assert!(
+        sent[0] == told[0] && sent[2] * 10 <= told[2] * 11,
+        "{sent:?} of {told:?}"
+    );
 }
 
 #[test]
@@ -183,7 +223,11 @@ fn a_plan_needs_symbols_and_bars_that_the_clock_cuts_and_no_store() {
         "--sink=https://nowhere.invalid",
         "--set=writer.commands_per_day=2000",
     ]);
-    for line in ["2 symbols, bars 1h, view symbol-day, market open 09:30-16:00", "tick:100", "run 2 %"] {
+    for line in [
+        "2 symbols, bars 1h, view symbol-day, market open 09:30-16:00",
+        "tick:100",
+        "run 2 %",
+    ] {
         assert!(told.contains(line), "{line}: {told}");
     }
 }

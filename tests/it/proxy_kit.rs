@@ -48,9 +48,16 @@ fn a_cut_before_the_first_byte_of_the_answer_loses_it_after_the_write() {
     for cut in [Cut::Close, Cut::Reset] {
         let (redis, proxy) = bench();
         let mut connection = connect(&proxy).unwrap();
-        proxy.set(ProxyFault::CutAfter { direction: Direction::ToClient, bytes: 0, cut });
+        proxy.set(ProxyFault::CutAfter {
+            direction: Direction::ToClient,
+            bytes: 0,
+            cut,
+        });
         let error = set(&mut connection, "a").unwrap_err();
-        assert!(error.is_connection_dropped() || error.is_io_error(), "{error:?}");
+        assert!(
+            error.is_connection_dropped() || error.is_io_error(),
+            "{error:?}"
+        );
         assert_eq!(redis.command(&["DBSIZE"]), Value::Int(1), "{cut:?}");
     }
 }
@@ -59,7 +66,11 @@ fn a_cut_before_the_first_byte_of_the_answer_loses_it_after_the_write() {
 fn a_cut_within_the_command_applies_nothing() {
     let (redis, proxy) = bench();
     let mut connection = connect(&proxy).unwrap();
-    proxy.set(ProxyFault::CutAfter { direction: Direction::ToServer, bytes: 10, cut: Cut::Close });
+    proxy.set(ProxyFault::CutAfter {
+        direction: Direction::ToServer,
+        bytes: 10,
+        cut: Cut::Close,
+    });
     assert!(set(&mut connection, "a").is_err());
     assert_eq!(redis.command(&["DBSIZE"]), Value::Int(0));
     proxy.set(ProxyFault::None);
@@ -82,11 +93,17 @@ fn a_delay_holds_back_what_passes() {
     let (_redis, proxy) = bench();
     let mut connection = connect(&proxy).unwrap();
     let long = Duration::from_mins(1);
-    proxy.set(ProxyFault::Delay { to_server: Duration::ZERO, to_client: long });
+    proxy.set(ProxyFault::Delay {
+        to_server: Duration::ZERO,
+        to_client: long,
+    });
     connection.set_read_timeout(Some(IMPATIENT)).unwrap();
     assert!(set(&mut connection, "a").unwrap_err().is_timeout());
     let short = Duration::from_millis(5);
-    proxy.set(ProxyFault::Delay { to_server: short, to_client: short });
+    proxy.set(ProxyFault::Delay {
+        to_server: short,
+        to_client: short,
+    });
     assert_eq!(set(&mut connect(&proxy).unwrap(), "b"), Ok(Value::Okay));
 }
 
@@ -94,10 +111,15 @@ fn a_delay_holds_back_what_passes() {
 fn a_hang_and_a_reset_meet_new_connections() {
     let (_redis, proxy) = bench();
     proxy.set(ProxyFault::HangAtConnect);
-    let hung = connect_within(&proxy, IMPATIENT).and_then(|mut connection| set(&mut connection, "a"));
+    let hung =
+        connect_within(&proxy, IMPATIENT).and_then(|mut connection| set(&mut connection, "a"));
     assert!(hung.unwrap_err().is_timeout());
     proxy.set(ProxyFault::ResetAtConnect);
-    assert!(connect(&proxy).and_then(|mut connection| set(&mut connection, "a")).is_err());
+    assert!(
+        connect(&proxy)
+            .and_then(|mut connection| set(&mut connection, "a"))
+            .is_err()
+    );
     proxy.set(ProxyFault::None);
     assert_eq!(set(&mut connect(&proxy).unwrap(), "a"), Ok(Value::Okay));
 }

@@ -10,7 +10,13 @@ use crate::support::trades::{MadeDay, Order};
 use crate::support::upstash::{TOKEN, UpstashServer};
 
 /// Five bars of each of four symbols.
-const DAY: MadeDay = MadeDay { trades: 400, symbols: 4, minutes: 5, seed: 8, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 400,
+    symbols: 4,
+    minutes: 5,
+    seed: 8,
+    order: Order::Time,
+};
 const BARS: u64 = 20;
 const ZONE: &str = "--set=bars.zone=America/New_York";
 const AAPL: &str = "bars:1m:2025-10-15:AAPL";
@@ -34,14 +40,30 @@ fn reconcile(program: &Program, sink: &str, more: &[&str]) -> Value {
 /// Every bar of the day as the program reads it.
 fn bars(program: &Program, sink: &str, more: &[&str]) -> Vec<String> {
     let symbols = symbols(program);
-    let read =
-        ["bars", ZONE, "--date=2025-10-15", "--output=jsonl", "--sink", sink, "--symbol", symbols.as_str()];
-    program.ok(&[&read[..], more].concat()).lines().map(str::to_owned).collect()
+    let read = [
+        "bars",
+        ZONE,
+        "--date=2025-10-15",
+        "--output=jsonl",
+        "--sink",
+        sink,
+        "--symbol",
+        symbols.as_str(),
+    ];
+    program
+        .ok(&[&read[..], more].concat())
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn symbols(program: &Program) -> String {
     let text = std::fs::read_to_string(program.folder().join("day.csv")).expect("the day");
-    let mut names: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    let mut names: Vec<&str> = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .collect();
     names.sort_unstable();
     names.dedup();
     names.join(",")
@@ -62,11 +84,23 @@ fn a_store_that_lost_everything_gets_its_bars_back_in_every_view() {
             live(&program, &sink, &[&view]);
             let before = bars(&program, &sink, &[&view]);
             assert_eq!(before.len(), 20, "{view}");
-            assert_eq!(found(&reconcile(&program, &sink, &[&view])), [BARS, 0, 0], "{view} {sink}");
+            assert_eq!(
+                found(&reconcile(&program, &sink, &[&view])),
+                [BARS, 0, 0],
+                "{view} {sink}"
+            );
             redis.command(&["FLUSHALL"]);
-            assert_eq!(found(&reconcile(&program, &sink, &[&view])), [BARS, BARS, BARS], "{view} {sink}");
+            assert_eq!(
+                found(&reconcile(&program, &sink, &[&view])),
+                [BARS, BARS, BARS],
+                "{view} {sink}"
+            );
             assert_eq!(bars(&program, &sink, &[&view]), before, "{view} {sink}");
-            assert_eq!(found(&reconcile(&program, &sink, &[&view])), [BARS, 0, 0], "{view} {sink}");
+            assert_eq!(
+                found(&reconcile(&program, &sink, &[&view])),
+                [BARS, 0, 0],
+                "{view} {sink}"
+            );
         }
     }
 }
@@ -101,7 +135,10 @@ fn values_without_a_version_are_told_by_what_they_hold() {
     for value in ["json", "csv"] {
         let redis = RedisServer::start();
         let program = program();
-        let view = ["--set=view.kind=key-per-bar", &format!("--set=view.value={value}")];
+        let view = [
+            "--set=view.kind=key-per-bar",
+            &format!("--set=view.value={value}"),
+        ];
         live(&program, &redis.url(), &view);
         let key = |time: &str| format!("intraday:barmill:2025-10-15:AAPL:{time}");
         let get = |time: &str| redis.command(&["GET", &key(time)]);
@@ -116,9 +153,17 @@ fn values_without_a_version_are_told_by_what_they_hold() {
         redis.command(&["SET", &key("08:00"), less]);
         redis.command(&["SET", &key("08:01"), more]);
         redis.command(&["DEL", &key("08:02")]);
-        assert_eq!(found(&reconcile(&program, &redis.url(), &view)), [BARS, 2, 2], "{value}");
+        assert_eq!(
+            found(&reconcile(&program, &redis.url(), &view)),
+            [BARS, 2, 2],
+            "{value}"
+        );
         assert_eq!((get("08:00"), get("08:02")), (first, third), "{value}");
-        assert_eq!(get("08:01"), RedisValue::BulkString(more.as_bytes().to_vec()), "{value}");
+        assert_eq!(
+            get("08:01"),
+            RedisValue::BulkString(more.as_bytes().to_vec()),
+            "{value}"
+        );
     }
 }
 
@@ -126,9 +171,15 @@ fn values_without_a_version_are_told_by_what_they_hold() {
 fn the_embedded_store_is_compared_as_well() {
     let program = program();
     live(&program, "embedded:bars", &[]);
-    assert_eq!(found(&reconcile(&program, "embedded:bars", &[])), [BARS, 0, 0]);
+    assert_eq!(
+        found(&reconcile(&program, "embedded:bars", &[])),
+        [BARS, 0, 0]
+    );
     std::fs::remove_dir_all(program.folder().join("bars")).expect("the store is gone");
-    assert_eq!(found(&reconcile(&program, "embedded:bars", &[])), [BARS, BARS, BARS]);
+    assert_eq!(
+        found(&reconcile(&program, "embedded:bars", &[])),
+        [BARS, BARS, BARS]
+    );
     assert_eq!(bars(&program, "embedded:bars", &[]).len(), 20);
 }
 
@@ -139,8 +190,18 @@ fn what_cannot_be_compared_is_told_with_the_right_exit_code() {
     live(&program, &redis.url(), &[]);
     let unknown = program.run(&["reconcile", "--sink", &redis.url()]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
-    assert!(unknown.err.contains("--set bars.zone=America/New_York"), "{}", unknown.err);
-    let unread = program.run(&["reconcile", ZONE, "--set=view.kind=publish", "--sink", &redis.url()]);
+    assert!(
+        unknown.err.contains("--set bars.zone=America/New_York"),
+        "{}",
+        unknown.err
+    );
+    let unread = program.run(&[
+        "reconcile",
+        ZONE,
+        "--set=view.kind=publish",
+        "--sink",
+        &redis.url(),
+    ]);
     assert_eq!(unread.code, Some(1), "{unread:?}");
     assert!(unread.err.contains("cannot be read back"), "{}", unread.err);
     let nothing = program.run(&["reconcile", ZONE, "--sink=null:"]);
@@ -152,7 +213,11 @@ fn what_cannot_be_compared_is_told_with_the_right_exit_code() {
     assert_eq!(away.code, Some(1), "{away:?}");
     assert!(away.err.contains("refused"), "{}", away.err);
     let redis = RedisServer::start();
-    assert_eq!(found(&reconcile(&program, &redis.url(), &[])), [BARS, BARS, BARS], "nothing was lost by it");
+    assert_eq!(
+        found(&reconcile(&program, &redis.url(), &[])),
+        [BARS, BARS, BARS],
+        "nothing was lost by it"
+    );
 }
 
 #[test]
@@ -162,7 +227,11 @@ fn a_run_that_keeps_no_bars_says_so() {
     live(&program, &redis.url(), &["--set=run.recent_s=0"]);
     let ended = program.run(&["reconcile", ZONE, "--sink", &redis.url()]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.err.contains("No recent bars are kept here"), "{}", ended.err);
+    assert!(
+        ended.err.contains("No recent bars are kept here"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
@@ -174,25 +243,59 @@ fn the_fence_holds_for_reconcile_too() {
         redis.command(&["FLUSHALL"]);
         live(&program, &sink, &["--set=writer.guard=fence"]);
         redis.command(&["DEL", AAPL]);
-        redis.command(&["HSET", "fence:barmill", "number", "9", "holder", "other", "until", "9999999999999"]);
-        let held = program.run(&["reconcile", ZONE, "--set=writer.guard=fence", "--sink", &sink]);
+        redis.command(&[
+            "HSET",
+            "fence:barmill",
+            "number",
+            "9",
+            "holder",
+            "other",
+            "until",
+            "9999999999999",
+        ]);
+        let held = program.run(&[
+            "reconcile",
+            ZONE,
+            "--set=writer.guard=fence",
+            "--sink",
+            &sink,
+        ]);
         assert_eq!(held.code, Some(1), "{held:?}");
         assert!(held.err.contains("is held by other"), "{}", held.err);
-        let taken = reconcile(&program, &sink, &["--set=writer.guard=fence", "--take-over"]);
+        let taken = reconcile(
+            &program,
+            &sink,
+            &["--set=writer.guard=fence", "--take-over"],
+        );
         assert_eq!(taken["lacking"], 5, "{taken}");
     }
 }
 
 /// The bars in a store without a disk that is killed and started again in the middle of a live run.
 fn bars_after_a_failover(setting: &str) -> usize {
-    let mut redis = RedisOptions::default().argument("--notify-keyspace-events", "Kh").start();
+    let mut redis = RedisOptions::default()
+        .argument("--notify-keyspace-events", "Kh")
+        .start();
     let program = program();
     let client = redis::Client::open(redis.url()).expect("a URL");
     let mut connection = client.get_connection().expect("a connection");
     let mut listener = connection.as_pubsub();
-    listener.psubscribe("__keyspace@0__:bars:*").expect("a subscription");
-    let run = ["replay", "day.csv", "--speed=60x", "--json", "--sink", &redis.url()];
-    let eager = ["--set=writer.linger_ms=0", "--set=writer.backoff_ms=200", "--set=writer.attempts_max=9"];
+    listener
+        .psubscribe("__keyspace@0__:bars:*")
+        .expect("a subscription");
+    let run = [
+        "replay",
+        "day.csv",
+        "--speed=60x",
+        "--json",
+        "--sink",
+        &redis.url(),
+    ];
+    let eager = [
+        "--set=writer.linger_ms=0",
+        "--set=writer.backoff_ms=200",
+        "--set=writer.attempts_max=9",
+    ];
     let running = program.start(&[&run[..], &eager, &[setting]].concat());
     // The fifth write is of the second minute, so those of the first have been acked a second ago.
     for _ in 0..5 {
@@ -209,8 +312,14 @@ fn bars_after_a_failover(setting: &str) -> usize {
 
 #[test]
 fn a_live_run_puts_right_what_a_failover_lost_when_it_is_asked_to() {
-    assert_eq!(bars_after_a_failover("--set=writer.reconcile_on_reconnect=true"), 20);
-    assert!(bars_after_a_failover("--set=writer.reconcile_on_reconnect=false") < 20, "the fault loses bars");
+    assert_eq!(
+        bars_after_a_failover("--set=writer.reconcile_on_reconnect=true"),
+        20
+    );
+    assert!(
+        bars_after_a_failover("--set=writer.reconcile_on_reconnect=false") < 20,
+        "the fault loses bars"
+    );
 }
 
 #[test]
@@ -221,8 +330,23 @@ fn a_quota_that_is_used_up_keeps_what_is_missing_in_the_spool() {
     live(&program, &server.url(), &[]);
     redis.command(&["FLUSHALL"]);
     // The comparison passes, the write does not.
-    server.inject(Rule::next(Fault::Quota).times(100).when(|commands| commands[0][0] == b"HSET"));
-    let run = ["reconcile", ZONE, "--json", "--set=run.drain_timeout_ms=200", "--sink", &server.url()];
+    server.inject(
+        Rule::next(Fault::Quota)
+            .times(100)
+            .when(|commands| commands[0][0] == b"HSET"),
+    );
+    let run = [
+        "reconcile",
+        ZONE,
+        "--json",
+        "--set=run.drain_timeout_ms=200",
+        "--sink",
+        &server.url(),
+    ];
     let ended = program.run(&run);
-    assert_eq!((ended.code, &ended.json()["spooled"]), (Some(3), &Value::from(BARS)), "{ended:?}");
+    assert_eq!(
+        (ended.code, &ended.json()["spooled"]),
+        (Some(3), &Value::from(BARS)),
+        "{ended:?}"
+    );
 }

@@ -26,17 +26,24 @@ fn two_servers_share_nothing() {
 #[test]
 fn a_password_is_asked_for() {
     let server = RedisOptions::default().password("hush").start();
-    assert_eq!(server.command(&["PING"]), Value::SimpleString("PONG".to_owned()));
+    assert_eq!(
+        server.command(&["PING"]),
+        Value::SimpleString("PONG".to_owned())
+    );
     let stranger = redis::Client::open(format!("redis://127.0.0.1:{}/", server.port())).unwrap();
-    let error =
-        redis::cmd("GET").arg("k").query::<Value>(&mut stranger.get_connection().unwrap()).unwrap_err();
+    let error = redis::cmd("GET")
+        .arg("k")
+        .query::<Value>(&mut stranger.get_connection().unwrap())
+        .unwrap_err();
     assert_eq!(error.code(), Some("NOAUTH"));
 }
 
 #[test]
 fn a_full_memory_refuses_writes() {
     let server = RedisOptions::default().maxmemory("2mb").start();
-    let error = server.try_command(&["SET", "k", &"x".repeat(3_000_000)]).unwrap_err();
+    let error = server
+        .try_command(&["SET", "k", &"x".repeat(3_000_000)])
+        .unwrap_err();
     assert_eq!(error.code(), Some("OOM"));
 }
 
@@ -66,8 +73,18 @@ fn a_paused_server_is_silent_until_resumed() {
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_connection().unwrap();
     server.pause();
-    connection.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
-    assert!(redis::cmd("PING").query::<Value>(&mut connection).unwrap_err().is_timeout());
+    connection
+        .set_read_timeout(Some(std::time::Duration::from_millis(50)))
+        .unwrap();
+    assert!(
+        redis::cmd("PING")
+            .query::<Value>(&mut connection)
+            .unwrap_err()
+            .is_timeout()
+    );
     server.resume();
-    assert_eq!(server.command(&["PING"]), Value::SimpleString("PONG".to_owned()));
+    assert_eq!(
+        server.command(&["PING"]),
+        Value::SimpleString("PONG".to_owned())
+    );
 }

@@ -9,13 +9,22 @@ use crate::support::trades::{MadeDay, Order};
 use crate::support::upstash::{TOKEN, UpstashServer};
 
 /// Five bars of each of four symbols.
-const DAY: MadeDay = MadeDay { trades: 400, symbols: 4, minutes: 5, seed: 8, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 400,
+    symbols: 4,
+    minutes: 5,
+    seed: 8,
+    order: Order::Time,
+};
 const ZONE: &str = "--set=bars.zone=America/New_York";
 const AAPL: &str = "bars:1m:2025-10-15:AAPL";
 const STATE: &str = "barmill-data/barmill.redb";
 /// Waits short enough for a test.
-const BRISK: [&str; 3] =
-    ["--set=writer.backoff_ms=1", "--set=writer.backoff_max_ms=2", "--set=run.drain_timeout_ms=200"];
+const BRISK: [&str; 3] = [
+    "--set=writer.backoff_ms=1",
+    "--set=writer.backoff_max_ms=2",
+    "--set=run.drain_timeout_ms=200",
+];
 
 fn program() -> Program {
     let program = Program::new().env("UPSTASH_REDIS_REST_TOKEN", TOKEN);
@@ -45,7 +54,9 @@ fn listed(program: &Program, more: &[&str]) -> Value {
 }
 
 fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
 }
 
 fn kind(rows: &[Value], kind: &str) -> usize {
@@ -56,20 +67,42 @@ fn kind(rows: &[Value], kind: &str) -> usize {
 fn what_waits_is_shown_verified_and_written_out() {
     let (program, _) = spooled();
     let listing = listed(&program, &["--rows=100"]);
-    assert_eq!((&listing["items"], &listing["dead_letters"]), (&Value::from(24), &Value::from(0)));
+    assert_eq!(
+        (&listing["items"], &listing["dead_letters"]),
+        (&Value::from(24), &Value::from(0))
+    );
     let rows = listing["rows"].as_array().expect("rows");
-    assert_eq!((kind(rows, "bar"), kind(rows, "manifest")), (20, 4), "{listing}");
+    assert_eq!(
+        (kind(rows, "bar"), kind(rows, "manifest")),
+        (20, 4),
+        "{listing}"
+    );
     let told = program.ok(&["spool", "ls", "--rows=1"]);
-    assert!(told.starts_with("spool: 24 items, ") && told.contains("bar  "), "{told}");
-    assert!(program.ok(&["spool", "check"]).ends_with("values are intact, 0 are damaged\n"));
+    assert!(
+        told.starts_with("spool: 24 items, ") && told.contains("bar  "),
+        "{told}"
+    );
+    assert!(
+        program
+            .ok(&["spool", "check"])
+            .ends_with("values are intact, 0 are damaged\n")
+    );
     let rows = lines(&program.ok(&["spool", "export"]));
     assert_eq!((kind(&rows, "bar"), kind(&rows, "manifest")), (20, 4));
     program.ok(&["spool", "export", "--out=rows.jsonl"]);
     let file = std::fs::read_to_string(program.folder().join("rows.jsonl")).expect("the file");
     assert_eq!(lines(&file), rows);
     let again = program.run(&["spool", "export", "--out=rows.jsonl"]);
-    assert_eq!(again.code, Some(1), "an existing file is not written over: {again:?}");
-    assert_eq!(listed(&program, &[])["items"], 24, "all of it is still there");
+    assert_eq!(
+        again.code,
+        Some(1),
+        "an existing file is not written over: {again:?}"
+    );
+    assert_eq!(
+        listed(&program, &[])["items"],
+        24,
+        "all of it is still there"
+    );
 }
 
 #[test]
@@ -80,9 +113,17 @@ fn what_waits_is_sent_and_the_store_equals_that_of_a_run_that_was_not_disturbed(
         let server = UpstashServer::start(&redis);
         let sink = if over_rest { server.url() } else { redis.url() };
         let unknown = program.run(&["spool", "redeliver", "--sink", &sink]);
-        assert_eq!(unknown.code, Some(2), "the zone of the keys is not guessed: {unknown:?}");
+        assert_eq!(
+            unknown.code,
+            Some(2),
+            "the zone of the keys is not guessed: {unknown:?}"
+        );
         let sent = program.counts(&["spool", "redeliver", ZONE, "--sink", &sink]);
-        assert_eq!((&sent["bars"], &sent["spooled"]), (&Value::from(20), &Value::from(0)), "{sent}");
+        assert_eq!(
+            (&sent["bars"], &sent["spooled"]),
+            (&Value::from(20), &Value::from(0)),
+            "{sent}"
+        );
         assert_eq!(dump(&redis), dump(&whole));
         assert_eq!(listed(&program, &[])["items"], 0);
         let sent = program.counts(&["spool", "redeliver", ZONE, "--sink", &sink]);
@@ -97,21 +138,56 @@ fn dead_letters_are_shown_written_out_and_sent_once_more() {
     redis.command(&["SET", AAPL, "mine"]);
     assert_eq!(replay(&program, &redis.url()).code, Some(1));
     let listing = listed(&program, &["--dead-letters"]);
-    assert_eq!((&listing["items"], &listing["dead_letters"]), (&Value::from(0), &Value::from(5)));
+    assert_eq!(
+        (&listing["items"], &listing["dead_letters"]),
+        (&Value::from(0), &Value::from(5))
+    );
     let reason = listing["rows"][0]["reason"].as_str().expect("a reason");
     assert!(reason.contains("WRONGTYPE"), "{listing}");
-    assert!(program.ok(&["spool", "ls", "--dead-letters"]).contains("refused: WRONGTYPE"));
-    assert_eq!(kind(&lines(&program.ok(&["spool", "export", "--dead-letters"])), "bar"), 5);
+    assert!(
+        program
+            .ok(&["spool", "ls", "--dead-letters"])
+            .contains("refused: WRONGTYPE")
+    );
+    assert_eq!(
+        kind(
+            &lines(&program.ok(&["spool", "export", "--dead-letters"])),
+            "bar"
+        ),
+        5
+    );
     assert_eq!(program.ok(&["spool", "export"]), "");
-    let again =
-        program.run(&["spool", "redeliver", "--dead-letters", ZONE, "--json", "--sink", &redis.url()]);
-    assert_eq!((again.code, &again.json()["redelivered"]), (Some(1), &Value::from(5)), "{again:?}");
+    let again = program.run(&[
+        "spool",
+        "redeliver",
+        "--dead-letters",
+        ZONE,
+        "--json",
+        "--sink",
+        &redis.url(),
+    ]);
+    assert_eq!(
+        (again.code, &again.json()["redelivered"]),
+        (Some(1), &Value::from(5)),
+        "{again:?}"
+    );
     assert_eq!(listed(&program, &[])["dead_letters"], 5, "refused again");
     redis.command(&["DEL", AAPL]);
     let untouched = program.counts(&["spool", "redeliver", ZONE, "--sink", &redis.url()]);
     assert_eq!(untouched["redelivered"], 0, "{untouched}");
-    let sent = program.counts(&["spool", "redeliver", "--dead-letters", ZONE, "--sink", &redis.url()]);
-    assert_eq!((&sent["redelivered"], &sent["bars"]), (&Value::from(5), &Value::from(5)), "{sent}");
+    let sent = program.counts(&[
+        "spool",
+        "redeliver",
+        "--dead-letters",
+        ZONE,
+        "--sink",
+        &redis.url(),
+    ]);
+    assert_eq!(
+        (&sent["redelivered"], &sent["bars"]),
+        (&Value::from(5), &Value::from(5)),
+        "{sent}"
+    );
     assert_eq!(redis.command(&["HLEN", AAPL]), redis::Value::Int(5));
     assert_eq!(listed(&program, &[])["dead_letters"], 0);
 }
@@ -124,8 +200,19 @@ fn dead_letters_that_the_store_has_by_now_are_dropped() {
     assert_eq!(replay(&program, &redis.url()).code, Some(1));
     redis.command(&["DEL", AAPL]);
     assert_eq!(replay(&program, &redis.url()).code, Some(0));
-    let sent = program.counts(&["spool", "redeliver", "--dead-letters", ZONE, "--sink", &redis.url()]);
-    assert_eq!((&sent["redelivered"], &sent["outdated"]), (&Value::from(0), &Value::from(5)), "{sent}");
+    let sent = program.counts(&[
+        "spool",
+        "redeliver",
+        "--dead-letters",
+        ZONE,
+        "--sink",
+        &redis.url(),
+    ]);
+    assert_eq!(
+        (&sent["redelivered"], &sent["outdated"]),
+        (&Value::from(0), &Value::from(5)),
+        "{sent}"
+    );
     assert_eq!(listed(&program, &[])["dead_letters"], 0);
 }
 
@@ -137,8 +224,9 @@ fn a_damaged_file_is_told_and_what_is_intact_in_it_is_written_out() {
     // The price of one bar in the place where it lies, in the middle of the file.
     let rows = lines(&program.ok(&["spool", "export"]));
     let symbol = rows[0]["symbol"].as_str().expect("a symbol").as_bytes();
-    let places: Vec<usize> =
-        (0..bytes.len() - symbol.len()).filter(|&at| bytes[at..].starts_with(symbol)).collect();
+    let places: Vec<usize> = (0..bytes.len() - symbol.len())
+        .filter(|&at| bytes[at..].starts_with(symbol))
+        .collect();
     for at in places {
         bytes[at] ^= 0x20;
     }
@@ -161,17 +249,32 @@ fn a_damaged_file_is_told_and_what_is_intact_in_it_is_written_out() {
 fn a_folder_in_use_is_left_alone_and_an_empty_one_is_no_fault() {
     let program = program();
     assert_eq!(listed(&program, &[])["items"], 0);
-    assert_eq!(program.ok(&["spool", "check"]), "0 values are intact, 0 are damaged\n");
+    assert_eq!(
+        program.ok(&["spool", "check"]),
+        "0 values are intact, 0 are damaged\n"
+    );
     assert_eq!(program.ok(&["spool", "export"]), "");
-    assert!(!program.folder().join("barmill-data").exists(), "looking makes nothing");
+    assert!(
+        !program.folder().join("barmill-data").exists(),
+        "looking makes nothing"
+    );
     let (program, _) = spooled();
     let away = RedisServer::start();
     let url = away.url();
     drop(away);
-    let mut running =
-        program.start(&["replay", "day.csv", "--sink", &url, "--set=run.drain_timeout_ms=60000"]);
+    let mut running = program.start(&[
+        "replay",
+        "day.csv",
+        "--sink",
+        &url,
+        "--set=run.drain_timeout_ms=60000",
+    ]);
     running.err_line("goes out first");
     let ended = program.run(&["spool", "ls"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("is in use by another barmill"), "{}", ended.err);
+    assert!(
+        ended.err.contains("is in use by another barmill"),
+        "{}",
+        ended.err
+    );
 }

@@ -6,7 +6,13 @@ use barmill::{Price, Size};
 
 use crate::support::trades::{MadeDay, Order};
 
-const DAY: MadeDay = MadeDay { trades: 20_000, symbols: 300, minutes: 490, seed: 7, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 20_000,
+    symbols: 300,
+    minutes: 490,
+    seed: 7,
+    order: Order::Time,
+};
 
 /// The rows as fields; the quoted list of conditions is one field.
 fn rows(text: &str) -> Vec<Vec<String>> {
@@ -51,13 +57,22 @@ fn every_row_has_the_header_s_columns_and_exact_numbers() {
 fn trades_are_in_order_of_time_and_in_every_minute() {
     let rows = rows(&DAY.massive_csv());
     assert!(rows[1..].is_sorted_by_key(|row| sip(row)));
-    let minutes: BTreeSet<u64> = rows[1..].iter().map(|row| sip(row) / 60_000_000_000).collect();
+    let minutes: BTreeSet<u64> = rows[1..]
+        .iter()
+        .map(|row| sip(row) / 60_000_000_000)
+        .collect();
     assert_eq!(minutes.len(), 490);
 }
 
 #[test]
 fn the_order_by_ticker_holds_the_same_trades() {
-    let by_ticker = rows(&MadeDay { order: Order::Ticker, ..DAY }.massive_csv());
+    let by_ticker = rows(
+        &MadeDay {
+            order: Order::Ticker,
+            ..DAY
+        }
+        .massive_csv(),
+    );
     assert!(by_ticker[1..].is_sorted_by_key(|row| (row[0].clone(), sip(row))));
     let sorted = |mut rows: Vec<Vec<String>>| {
         rows.sort();
@@ -72,12 +87,36 @@ fn sequence_numbers_rise_within_a_symbol_and_symbols_are_distinct() {
     let mut last = BTreeMap::<&str, u64>::new();
     for row in &rows[1..] {
         let sequence = row[7].parse().unwrap();
-        assert!(last.insert(&row[0], sequence).is_none_or(|before| before < sequence), "{row:?}");
+        assert!(
+            last.insert(&row[0], sequence)
+                .is_none_or(|before| before < sequence),
+            "{row:?}"
+        );
     }
-    assert!(last.len() > 250 && last.len() <= 300, "{} symbols", last.len());
-    let one = MadeDay { trades: 100, symbols: 1, ..DAY }.massive_csv();
+    assert!(
+        last.len() > 250 && last.len() <= 300,
+        "{} symbols",
+        last.len()
+    );
+    let one = MadeDay {
+        trades: 100,
+        symbols: 1,
+        ..DAY
+    }
+    .massive_csv();
     assert!(one.lines().skip(1).all(|line| line.starts_with("AAPL,")));
-    let crowd = self::rows(&MadeDay { trades: 50_000, symbols: 5_000, ..DAY }.massive_csv());
+    let crowd = self::rows(
+        &MadeDay {
+            trades: 50_000,
+            symbols: 5_000,
+            ..DAY
+        }
+        .massive_csv(),
+    );
     let mut ids = BTreeSet::new();
-    assert!(crowd[1..].iter().all(|row| ids.insert((row[0].clone(), row[4].clone()))));
+    assert!(
+        crowd[1..]
+            .iter()
+            .all(|row| ids.insert((row[0].clone(), row[4].clone())))
+    );
 }

@@ -18,7 +18,10 @@ fn fields(language: Language, fields: Value) -> Value {
 fn ask(language: Language, calls: &Value) -> Option<Value> {
     let oracle = Oracle::find(language)?;
     let redis = RedisServer::start();
-    let server = UpstashOptions::default().tls().protocols(Protocols::Http1AndHttp2).start(&redis);
+    let server = UpstashOptions::default()
+        .tls()
+        .protocols(Protocols::Http1AndHttp2)
+        .start(&redis);
     let answers = oracle.run(&server, calls);
     assert!(server.stats().handshakes > 0, "{language:?} came over TLS");
     Some(answers)
@@ -34,7 +37,9 @@ fn values_are_read_back(language: Language) {
         {"call": "expire", "args": ["h", 7200]},
         {"call": "ttl", "args": ["h"]},
     ]);
-    let Some(answers) = ask(language, &calls) else { return };
+    let Some(answers) = ask(language, &calls) else {
+        return;
+    };
     // The Python client makes booleans of the replies to EXPIRE and SET.
     let (ok, one) = match language {
         Language::JavaScript => (json!("OK"), json!(1)),
@@ -63,12 +68,19 @@ fn batches_and_their_errors_are_understood(language: Language) {
         {"pipeline": fine}, {"multi": fine}, {"pipeline": batch}, {"multi": batch},
         {"call": "incr", "args": ["k"]},
     ]);
-    let Some(answers) = ask(language, &calls) else { return };
+    let Some(answers) = ask(language, &calls) else {
+        return;
+    };
     assert_eq!(answers[0], json!({"result": [2, ["a", "b"]]}));
     assert_eq!(answers[1], json!({"result": [4, ["a", "b", "a", "b"]]}));
     for place in 2..5 {
-        let error = answers[place]["error"].as_str().unwrap_or_else(|| panic!("{place}: {answers}"));
-        assert!(error.contains("ERR value is not an integer or out of range"), "{place}: {error}");
+        let error = answers[place]["error"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{place}: {answers}"));
+        assert!(
+            error.contains("ERR value is not an integer or out of range"),
+            "{place}: {error}"
+        );
     }
 }
 
@@ -95,7 +107,9 @@ fn the_python_client_understands_batches_and_their_errors() {
 #[test]
 fn a_used_up_quota_reaches_the_users_of_both_clients() {
     for language in [Language::JavaScript, Language::Python] {
-        let Some(oracle) = Oracle::find(language) else { continue };
+        let Some(oracle) = Oracle::find(language) else {
+            continue;
+        };
         let redis = RedisServer::start();
         let server = UpstashServer::start(&redis);
         server.set_commands_max(Some(1));

@@ -102,7 +102,10 @@ impl Writer {
             progress: Duration::ZERO,
             beat: Beat::new(ports.sink.beat_interval()),
             savings: Savings::default(),
-            mending: Mending::new(settings.mending.redeliver, settings.mending.reconcile_on_start),
+            mending: Mending::new(
+                settings.mending.redeliver,
+                settings.mending.reconcile_on_start,
+            ),
             blocked_since: None,
             resume: None,
             places: Places::new(settings.places.clone(), shards),
@@ -147,7 +150,11 @@ impl Writer {
             self.mend();
             self.publish();
         }
-        if self.failure.is_some() { rest::leave(self).await } else { rest::close(self).await }
+        if self.failure.is_some() {
+            rest::leave(self).await
+        } else {
+            rest::close(self).await
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -157,10 +164,13 @@ impl Writer {
 
     /// Takes up what an earlier run left.
     async fn resume(&mut self) -> Result<(), Fault> {
-        let Some(state) = &self.ports.state else { return Ok(()) };
+        let Some(state) = &self.ports.state else {
+            return Ok(());
+        };
         let held = state.spool_stats().await.map_err(Fault::State)?;
         let spooled = held.items;
-        self.counts.send_modify(|counts| counts.spool_bytes = held.bytes + held.dead_bytes);
+        self.counts
+            .send_modify(|counts| counts.spool_bytes = held.bytes + held.dead_bytes);
         let used = state.budget_load().await.map_err(Fault::State)?;
         if spooled > 0 {
             tracing::info!(
@@ -206,7 +216,8 @@ impl Writer {
     }
 
     fn is_stuck(&self) -> bool {
-        self.stuck_at().is_some_and(|at| at <= self.origin.elapsed())
+        self.stuck_at()
+            .is_some_and(|at| at <= self.origin.elapsed())
     }
 
     /// Takes in what is there, so that bars which come together go together, and the end of the input with them.
@@ -230,7 +241,9 @@ impl Writer {
                 }
             }
             Some(ShardMessage::Earlier(manifests)) => self.delivery.resume(manifests),
-            Some(ShardMessage::Covered { specs, covered }) => self.delivery.covered(&specs, &covered),
+            Some(ShardMessage::Covered { specs, covered }) => {
+                self.delivery.covered(&specs, &covered)
+            }
             Some(ShardMessage::Place { shard, feeds }) => self.places.receive(shard, feeds),
             Some(ShardMessage::End) => self.shards_open -= 1,
             None => {
@@ -242,7 +255,11 @@ impl Writer {
     }
 
     fn on_update(&mut self, shard: usize, update: BarUpdate, now: Duration) {
-        if self.resume.as_mut().is_none_or(|resume| resume.receive(shard)) {
+        if self
+            .resume
+            .as_mut()
+            .is_none_or(|resume| resume.receive(shard))
+        {
             self.push(WriteItem::Bar(update), now);
         } else {
             self.delivery.skip(&update);
@@ -252,7 +269,10 @@ impl Writer {
 
     /// When the next place is to be saved; the last one is not worth it.
     fn pause_at(&self) -> Option<Duration> {
-        self.resume.as_ref().filter(|_| self.inbox_open && !self.pausing)?.next_at()
+        self.resume
+            .as_ref()
+            .filter(|_| self.inbox_open && !self.pausing)?
+            .next_at()
     }
 
     /// Holds the inbox back until nothing is outstanding, then saves how far each shard is delivered.
@@ -270,7 +290,12 @@ impl Writer {
         self.pausing = false;
         self.hold_back();
         let mut places = self.places.take();
-        places.extend(self.resume.as_mut().map(|resume| resume.places(now)).unwrap_or_default());
+        places.extend(
+            self.resume
+                .as_mut()
+                .map(|resume| resume.places(now))
+                .unwrap_or_default(),
+        );
         if let Some(state) = self.ports.state.as_ref().filter(|_| !places.is_empty()) {
             state.checkpoint_save(places).await.map_err(Fault::State)?;
         }
@@ -279,7 +304,8 @@ impl Writer {
 
     /// Takes nothing in while a place is to be saved or the store is put right.
     pub(super) fn hold_back(&mut self) {
-        self.delivery.set_flushing(self.pausing || self.mending.holds_back());
+        self.delivery
+            .set_flushing(self.pausing || self.mending.holds_back());
     }
 
     fn push(&mut self, item: WriteItem, now: Duration) {
@@ -298,12 +324,18 @@ impl Writer {
                 Work::Commit(change) => {
                     if let Some(state) = self.ports.state.clone() {
                         let budget = Some(self.budget.used());
-                        self.work.push(attempt::commit(change, state, self.ports.clock.now(), budget));
+                        self.work.push(attempt::commit(
+                            change,
+                            state,
+                            self.ports.clock.now(),
+                            budget,
+                        ));
                     }
                 }
                 Work::Load { from, len_max } => {
                     if let Some(state) = self.ports.state.clone() {
-                        let load = async move { Report::Loaded(state.spool_read(from, len_max).await) };
+                        let load =
+                            async move { Report::Loaded(state.spool_read(from, len_max).await) };
                         self.work.push(Box::pin(load));
                     }
                 }
@@ -315,7 +347,9 @@ impl Writer {
 
     pub(super) fn publish(&mut self) {
         let now = self.origin.elapsed();
-        let blocked = self.blocked_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        let blocked = self
+            .blocked_since
+            .map_or(Duration::ZERO, |since| now.saturating_sub(since));
         self.blocked_since = (self.inbox_open && !self.delivery.has_room()).then_some(now);
         let used = self.budget.used();
         self.counts.send_modify(|counts| {

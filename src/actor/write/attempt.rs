@@ -7,7 +7,8 @@ use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::{Landed, Parcel, StateChange};
 use crate::model::{Timestamp, WriteItem};
 use crate::port::{
-    BarSink, Changes, Committed, Cost, DeadLetter, Remedy, SinkError, SpoolRange, StateError, StateStore,
+    BarSink, Changes, Committed, Cost, DeadLetter, Remedy, SinkError, SpoolRange, StateError,
+    StateStore,
 };
 use futures::future::BoxFuture;
 use std::error::Error;
@@ -54,7 +55,11 @@ pub(super) fn send(
             // Which items were written is unknown then, and writing one again does no harm.
             let cause = || format!("{} results for {} items", results.len(), parcel.items.len());
             let short = || failed(sink.as_ref(), Remedy::Retry { after: None }, cause());
-            if results.len() == parcel.items.len() { Ok(results) } else { Err(short()) }
+            if results.len() == parcel.items.len() {
+                Ok(results)
+            } else {
+                Err(short())
+            }
         });
         let took = start.elapsed();
         let (failures, error) = match result {
@@ -73,25 +78,44 @@ pub(super) fn send(
                 (vec![failure; parcel.items.len()], Some(error))
             }
         };
-        let landed = Landed { flight: parcel.flight, failures, took };
-        feel(&pace, sink.name(), landed.gravest().map(|(remedy, _)| *remedy));
+        let landed = Landed {
+            flight: parcel.flight,
+            failures,
+            took,
+        };
+        feel(
+            &pace,
+            sink.name(),
+            landed.gravest().map(|(remedy, _)| *remedy),
+        );
         Report::Landed(parcel, landed, error)
     })
 }
 
 /// Asks an idle store for a sign of life, within the timeout.
-pub(super) fn beat(sink: Arc<dyn BarSink>, pace: Arc<Pace>, timeout: Duration) -> BoxFuture<'static, Report> {
+pub(super) fn beat(
+    sink: Arc<dyn BarSink>,
+    pace: Arc<Pace>,
+    timeout: Duration,
+) -> BoxFuture<'static, Report> {
     Box::pin(async move {
         pace.permit(sink.beat_cost()).await;
         let result = match tokio::time::timeout(timeout, sink.beat()).await {
             Ok(result) => result,
             Err(elapsed) => Err(failed(sink.as_ref(), Remedy::Reconnect, elapsed)),
         };
-        if result.as_ref().is_err_and(|error| error.remedy != Remedy::Fatal) {
+        if result
+            .as_ref()
+            .is_err_and(|error| error.remedy != Remedy::Fatal)
+        {
             // Whatever the cause, the next write starts from a fresh connection.
             let _in_time = tokio::time::timeout(timeout, sink.reconnect()).await;
         }
-        feel(&pace, sink.name(), result.as_ref().err().map(|error| error.remedy));
+        feel(
+            &pace,
+            sink.name(),
+            result.as_ref().err().map(|error| error.remedy),
+        );
         Report::Beat(result)
     })
 }
@@ -99,12 +123,23 @@ pub(super) fn beat(sink: Arc<dyn BarSink>, pace: Arc<Pace>, timeout: Duration) -
 /// Lets the pace of all requests feel what one came to.
 fn feel(pace: &Pace, sink: &str, remedy: Option<Remedy>) {
     if let Some(wait) = pace.on_answer(remedy) {
-        tracing::warn!(wait_s = wait.as_secs_f64(), "{sink} asks for patience, all requests wait");
+        tracing::warn!(
+            wait_s = wait.as_secs_f64(),
+            "{sink} asks for patience, all requests wait"
+        );
     }
 }
 
-fn failed(sink: &dyn BarSink, remedy: Remedy, source: impl Into<Box<dyn Error + Send + Sync>>) -> SinkError {
-    SinkError { operation: format!("write to {}", sink.name()), remedy, source: source.into() }
+fn failed(
+    sink: &dyn BarSink,
+    remedy: Remedy,
+    source: impl Into<Box<dyn Error + Send + Sync>>,
+) -> SinkError {
+    SinkError {
+        operation: format!("write to {}", sink.name()),
+        remedy,
+        source: source.into(),
+    }
 }
 
 /// Makes one change durable.
@@ -119,11 +154,19 @@ pub(super) fn commit(
 
 /// The port's form of a change.
 pub(super) fn changes(change: StateChange, now: Timestamp, budget: Option<BudgetUse>) -> Changes {
-    let dead_letter = |(item, reason)| DeadLetter { item, reason, time: now };
+    let dead_letter = |(item, reason)| DeadLetter {
+        item,
+        reason,
+        time: now,
+    };
     Changes {
         now,
         spool_append: change.append,
-        spool_remove: change.remove.into_iter().map(|(first, last)| SpoolRange { first, last }).collect(),
+        spool_remove: change
+            .remove
+            .into_iter()
+            .map(|(first, last)| SpoolRange { first, last })
+            .collect(),
         dead_letters: change.dead.into_iter().map(dead_letter).collect(),
         recent: change.recent,
         budget,

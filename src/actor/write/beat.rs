@@ -23,7 +23,11 @@ pub(super) struct Beat {
 
 impl Beat {
     pub(super) fn new(interval: Option<Duration>) -> Beat {
-        Beat { interval, last: Duration::ZERO, is_under_way: false }
+        Beat {
+            interval,
+            last: Duration::ZERO,
+            is_under_way: false,
+        }
     }
 }
 
@@ -31,7 +35,8 @@ impl Writer {
     /// When the next beat is due; `None` while something else tells whether the store lives.
     pub(super) fn beat_at(&self) -> Option<Duration> {
         let interval = self.beat.interval?;
-        let is_idle = self.delivery.circuit() == CircuitState::Closed && self.delivery.in_flight() == 0;
+        let is_idle =
+            self.delivery.circuit() == CircuitState::Closed && self.delivery.in_flight() == 0;
         (is_idle && !self.beat.is_under_way).then(|| self.progress.max(self.beat.last) + interval)
     }
 
@@ -48,20 +53,25 @@ impl Writer {
             return;
         }
         self.beat.is_under_way = true;
-        self.work.push(attempt::beat(sink, Arc::clone(&self.pace), self.timeout()));
+        self.work
+            .push(attempt::beat(sink, Arc::clone(&self.pace), self.timeout()));
     }
 
     pub(super) fn on_beat(&mut self, result: Result<(), SinkError>) {
         (self.beat.is_under_way, self.beat.last) = (false, self.origin.elapsed());
         let Err(error) = result else { return };
         let (sink, cause) = (self.ports.sink.name(), chain(&error));
-        self.counts.send_modify(|counts| counts.failures.add(error.remedy));
+        self.counts
+            .send_modify(|counts| counts.failures.add(error.remedy));
         if error.remedy == Remedy::Fatal {
             tracing::error!(cause, "{sink} takes no more");
             self.failure.get_or_insert(Failure { attempts: 1, cause });
             self.delivery.stop();
         } else {
-            tracing::warn!(cause, "idle {sink} gives no sign of life, the next write opens a new connection");
+            tracing::warn!(
+                cause,
+                "idle {sink} gives no sign of life, the next write opens a new connection"
+            );
         }
     }
 }

@@ -38,7 +38,12 @@ impl FullTold {
 
 /// Says what becomes of failed items.
 pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
-    let Failed { sink, parcel, attempts_max: of, cause } = failed;
+    let Failed {
+        sink,
+        parcel,
+        attempts_max: of,
+        cause,
+    } = failed;
     let attempt = parcel.attempts;
     match verdict {
         Verdict::Again { items, delay } => {
@@ -52,10 +57,20 @@ pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
                 "{sink} failed (attempt {attempt}/{of}), retrying in {retry_in_s:.1} s"
             );
         }
-        Verdict::Spooled { transition: Some(change), .. } => transition(*change, sink, cause),
-        Verdict::Spooled { items, transition: None } => tracing::debug!(items, cause, "{sink} is still out"),
+        Verdict::Spooled {
+            transition: Some(change),
+            ..
+        } => transition(*change, sink, cause),
+        Verdict::Spooled {
+            items,
+            transition: None,
+        } => tracing::debug!(items, cause, "{sink} is still out"),
         Verdict::Dead { items } => {
-            tracing::error!(items, cause, "{sink} refuses {items} items, now in the dead letters");
+            tracing::error!(
+                items,
+                cause,
+                "{sink} refuses {items} items, now in the dead letters"
+            );
         }
         Verdict::Halted => tracing::error!(attempt, of, cause, "{sink} takes no more"),
     }
@@ -77,16 +92,28 @@ pub(super) fn transition(transition: Transition, sink: &str, cause: &str) {
             "the quota of {sink} is used up, bars go to the spool"
         ),
         Transition::Draining { outage } => {
-            tracing::info!(outage_s = outage.as_secs(), "{sink} is back, the spool drains");
+            tracing::info!(
+                outage_s = outage.as_secs(),
+                "{sink} is back, the spool drains"
+            );
         }
         Transition::Closed { outage } => {
-            tracing::info!(outage_s = outage.as_secs(), "the spool of {sink} is empty, bars go out directly");
+            tracing::info!(
+                outage_s = outage.as_secs(),
+                "the spool of {sink} is empty, bars go out directly"
+            );
         }
     }
 }
 
 /// Says that the budget nears its end.
-pub(super) fn budget(BudgetWarning { period, commands, limit }: BudgetWarning) {
+pub(super) fn budget(
+    BudgetWarning {
+        period,
+        commands,
+        limit,
+    }: BudgetWarning,
+) {
     let period = match period {
         BudgetPeriod::Day => "day",
         BudgetPeriod::Month => "month",
@@ -100,6 +127,11 @@ pub(super) fn budget(BudgetWarning { period, commands, limit }: BudgetWarning) {
 
 /// The cause of a failed flight: the whole batch's, else the gravest item's.
 pub(super) fn cause(landed: &Landed, error: Option<&SinkError>) -> String {
-    let gravest = || landed.gravest().map(|(_, reason)| reason.clone()).unwrap_or_default();
+    let gravest = || {
+        landed
+            .gravest()
+            .map(|(_, reason)| reason.clone())
+            .unwrap_or_default()
+    };
     error.map_or_else(gravest, |error| chain(error))
 }

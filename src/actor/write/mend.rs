@@ -69,35 +69,56 @@ impl Mender {
     ///
     /// # Errors
     /// [`MendError`]; what was appended before is counted all the same.
-    pub(super) async fn reconcile(&self, since: Timestamp, mended: &mut Mended) -> Result<(), MendError> {
+    pub(super) async fn reconcile(
+        &self,
+        since: Timestamp,
+        mended: &mut Mended,
+    ) -> Result<(), MendError> {
         let newest = self.newest(since).await?;
         let mut from = 0;
         loop {
             let page = self.state.recent_read(since, from, PAGE_LEN).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             from = last.place + 1;
-            let is_newest =
-                |one: &crate::port::RecentBar| newest.get(&one.update.bar.key()) == Some(&one.place);
-            let updates: Vec<BarUpdate> =
-                page.iter().filter(|one| is_newest(one)).map(|one| one.update).collect();
+            let is_newest = |one: &crate::port::RecentBar| {
+                newest.get(&one.update.bar.key()) == Some(&one.place)
+            };
+            let updates: Vec<BarUpdate> = page
+                .iter()
+                .filter(|one| is_newest(one))
+                .map(|one| one.update)
+                .collect();
             let lacking = self.lacking(&updates).await?;
             mended.compared += count(updates.len());
             mended.lacking += count(lacking.len());
-            let spool_append: Vec<WriteItem> =
-                lacking.into_iter().map(|place| WriteItem::Bar(updates[place])).collect();
+            let spool_append: Vec<WriteItem> = lacking
+                .into_iter()
+                .map(|place| WriteItem::Bar(updates[place]))
+                .collect();
             if !spool_append.is_empty() {
-                let changes = Changes { now: self.now, spool_append, ..Changes::default() };
+                let changes = Changes {
+                    now: self.now,
+                    spool_append,
+                    ..Changes::default()
+                };
                 mended.spool_items = Some(self.state.commit(changes).await?.spool_items);
             }
         }
     }
 
     /// The place of the newest state of each bar; one entry of about 50 bytes each.
-    async fn newest(&self, since: Timestamp) -> Result<HashMap<BarKey, u64, FixedState>, StateError> {
+    async fn newest(
+        &self,
+        since: Timestamp,
+    ) -> Result<HashMap<BarKey, u64, FixedState>, StateError> {
         let (mut newest, mut from) = (HashMap::default(), 0);
         loop {
             let page = self.state.recent_read(since, from, PAGE_LEN).await?;
-            let Some(last) = page.last() else { return Ok(newest) };
+            let Some(last) = page.last() else {
+                return Ok(newest);
+            };
             from = last.place + 1;
             newest.extend(page.iter().map(|one| (one.update.bar.key(), one.place)));
         }
@@ -110,18 +131,28 @@ impl Mender {
     pub(super) async fn redeliver(&self, mended: &mut Mended) -> Result<(), MendError> {
         loop {
             let letters = self.state.dead_letters(0, PAGE_LEN).await?;
-            let Some((last, _)) = letters.last() else { return Ok(()) };
+            let Some((last, _)) = letters.last() else {
+                return Ok(());
+            };
             let dead_letters_remove = Some(*last);
             let all = letters.len();
             let spool_append = self.still_wanted(letters).await?;
             mended.redelivered += count(spool_append.len());
             mended.outdated += count(all - spool_append.len());
-            let changes = Changes { now: self.now, spool_append, dead_letters_remove, ..Changes::default() };
+            let changes = Changes {
+                now: self.now,
+                spool_append,
+                dead_letters_remove,
+                ..Changes::default()
+            };
             mended.spool_items = Some(self.state.commit(changes).await?.spool_items);
         }
     }
 
-    async fn still_wanted(&self, letters: Vec<(u64, DeadLetter)>) -> Result<Vec<WriteItem>, MendError> {
+    async fn still_wanted(
+        &self,
+        letters: Vec<(u64, DeadLetter)>,
+    ) -> Result<Vec<WriteItem>, MendError> {
         let bar = |(_, letter): &(u64, DeadLetter)| match &letter.item {
             WriteItem::Bar(update) => Some(*update),
             WriteItem::Manifest(_) => None,
@@ -133,7 +164,11 @@ impl Mender {
             WriteItem::Bar(update) => wanted.contains(update),
             WriteItem::Manifest(_) => true,
         };
-        Ok(letters.into_iter().map(|(_, letter)| letter.item).filter(is_wanted).collect())
+        Ok(letters
+            .into_iter()
+            .map(|(_, letter)| letter.item)
+            .filter(is_wanted)
+            .collect())
     }
 
     /// Asks the store, at its pace and within the timeout.
@@ -150,8 +185,12 @@ impl Mender {
             remedy: Remedy::Reconnect,
             source: Box::new(elapsed),
         };
-        let asked = tokio::time::timeout(self.timeout, self.sink.lacking(updates)).await.map_err(late)?;
-        asked?.ok_or_else(|| MendError::Unreadable { sink: self.sink.name().to_owned() })
+        let asked = tokio::time::timeout(self.timeout, self.sink.lacking(updates))
+            .await
+            .map_err(late)?;
+        asked?.ok_or_else(|| MendError::Unreadable {
+            sink: self.sink.name().to_owned(),
+        })
     }
 }
 

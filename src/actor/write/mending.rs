@@ -61,19 +61,27 @@ impl Writer {
     /// Notes a failure after which the store may hold less than it has acked.
     pub(super) fn suspect(&mut self, error: Option<&SinkError>) {
         let Some(error) = error else { return };
-        let may_be_failover = matches!(error.remedy, Remedy::Reconnect | Remedy::Retry { after: None });
+        let may_be_failover = matches!(
+            error.remedy,
+            Remedy::Reconnect | Remedy::Retry { after: None }
+        );
         self.mending.reconcile |= may_be_failover && self.settings.mending.reconcile_on_reconnect;
     }
 
     /// When there is something to be put right that waits for time alone.
     pub(super) fn mend_at(&self) -> Option<Duration> {
-        let is_idle = self.mending.phase == Phase::Idle && self.delivery.circuit() == CircuitState::Closed;
+        let is_idle =
+            self.mending.phase == Phase::Idle && self.delivery.circuit() == CircuitState::Closed;
         (is_idle && self.mending.is_wanted()).then(|| self.mend_not_before())
     }
 
     /// After the end of the input there is nothing else to wait for.
     fn mend_not_before(&self) -> Duration {
-        if self.inbox_open { self.mending.not_before } else { Duration::ZERO }
+        if self.inbox_open {
+            self.mending.not_before
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Takes the next step towards it.
@@ -81,7 +89,9 @@ impl Writer {
         let is_closed = self.delivery.circuit() == CircuitState::Closed;
         let now = self.origin.elapsed();
         match self.mending.phase {
-            Phase::Idle if is_closed && self.mending.is_wanted() && self.mend_not_before() <= now => {
+            Phase::Idle
+                if is_closed && self.mending.is_wanted() && self.mend_not_before() <= now =>
+            {
                 self.mending.phase = Phase::Waiting;
             }
             // The store went away again; the spool comes first.
@@ -100,17 +110,27 @@ impl Writer {
 
     fn launch_mending(&mut self) {
         let Some(state) = self.ports.state.clone() else {
-            (self.mending.redeliver, self.mending.reconcile, self.mending.phase) =
-                (false, false, Phase::Idle);
+            (
+                self.mending.redeliver,
+                self.mending.reconcile,
+                self.mending.phase,
+            ) = (false, false, Phase::Idle);
             return self.hold_back();
         };
         self.mending.phase = Phase::Working;
         self.mending.commands_before = self.ports.sink.stats().commands;
         let now = self.ports.clock.now();
-        let within = i64::try_from(self.settings.mending.reconcile_within.as_nanos()).unwrap_or(i64::MAX);
+        let within =
+            i64::try_from(self.settings.mending.reconcile_within.as_nanos()).unwrap_or(i64::MAX);
         let since = now.saturating_sub(within);
         let sink = Arc::clone(&self.ports.sink);
-        let work = Mender { sink, state, pace: Arc::clone(&self.pace), timeout: self.timeout(), now };
+        let work = Mender {
+            sink,
+            state,
+            pace: Arc::clone(&self.pace),
+            timeout: self.timeout(),
+            now,
+        };
         let redeliver = self.mending.redeliver;
         self.work.push(Box::pin(async move {
             let mut mended = Mended::default();
@@ -123,10 +143,19 @@ impl Writer {
         }));
     }
 
-    pub(super) fn on_mended(&mut self, mended: &Mended, result: Result<(), MendError>) -> Result<(), Fault> {
+    pub(super) fn on_mended(
+        &mut self,
+        mended: &Mended,
+        result: Result<(), MendError>,
+    ) -> Result<(), Fault> {
         self.mending.phase = Phase::Idle;
         let now = self.origin.elapsed();
-        let spent = self.ports.sink.stats().commands.saturating_sub(self.mending.commands_before);
+        let spent = self
+            .ports
+            .sink
+            .stats()
+            .commands
+            .saturating_sub(self.mending.commands_before);
         let _allowed = self.spend(spent);
         self.told(mended);
         if let Some(items) = mended.spool_items {
@@ -161,7 +190,13 @@ impl Writer {
     }
 
     fn told(&mut self, mended: &Mended) {
-        let Mended { compared, lacking, redelivered, outdated, .. } = *mended;
+        let Mended {
+            compared,
+            lacking,
+            redelivered,
+            outdated,
+            ..
+        } = *mended;
         self.counts.send_modify(|counts| {
             counts.compared += compared;
             counts.written_back += lacking;

@@ -16,7 +16,10 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new(names: Vec<String>, shards: usize) -> Places {
-        Places { names, shards: vec![None; shards] }
+        Places {
+            names,
+            shards: vec![None; shards],
+        }
     }
 
     /// Takes one shard's word; the latest counts.
@@ -36,12 +39,19 @@ impl Places {
         if !self.are_told() {
             return Vec::new();
         }
-        let shards: Vec<Vec<Option<Timestamp>>> =
-            self.shards.iter_mut().map(|shard| shard.take().unwrap_or_default()).collect();
+        let shards: Vec<Vec<Option<Timestamp>>> = self
+            .shards
+            .iter_mut()
+            .map(|shard| shard.take().unwrap_or_default())
+            .collect();
         let mut places = Vec::new();
         for (feed, name) in self.names.iter().enumerate() {
-            let told = shards.iter().map(|feeds| feeds.get(feed).copied().flatten());
-            let earliest = told.collect::<Option<Vec<Timestamp>>>().and_then(|told| told.into_iter().min());
+            let told = shards
+                .iter()
+                .map(|feeds| feeds.get(feed).copied().flatten());
+            let earliest = told
+                .collect::<Option<Vec<Timestamp>>>()
+                .and_then(|told| told.into_iter().min());
             if let Some(Ok(nanos)) = earliest.map(|time| u64::try_from(time.as_nanos())) {
                 places.push((name.clone(), Position(nanos)));
             }
@@ -67,7 +77,11 @@ mod tests {
         assert!(!places.are_told() && places.take().is_empty());
         places.receive(1, vec![at(7), None]);
         assert!(places.are_told());
-        assert_eq!(places.take(), [("a".to_owned(), Position(5))], "of b a shard knows nothing yet");
+        assert_eq!(
+            places.take(),
+            [("a".to_owned(), Position(5))],
+            "of b a shard knows nothing yet"
+        );
         assert!(!places.are_told());
     }
 }

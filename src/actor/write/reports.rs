@@ -35,26 +35,47 @@ impl Writer {
         self.suspect(error);
         if let Some((remedy, _)) = landed.gravest() {
             let remedy = *remedy;
-            self.counts.send_modify(|counts| counts.failures.add(remedy));
+            self.counts
+                .send_modify(|counts| counts.failures.add(remedy));
         }
         if landed.failures.iter().any(Option::is_none) {
             self.progress = self.origin.elapsed();
             let now = self.ports.clock.now();
-            self.counts.send_modify(|counts| counts.acked_at = Some(now));
+            self.counts
+                .send_modify(|counts| counts.acked_at = Some(now));
         }
-        let acked = parcel.items.iter().zip(&landed.failures).filter(|(_, failure)| failure.is_none());
+        let acked = parcel
+            .items
+            .iter()
+            .zip(&landed.failures)
+            .filter(|(_, failure)| failure.is_none());
         self.on_acked(acked.filter_map(|(item, _)| bar_of(item)));
         for verdict in self.delivery.landed(landed, self.origin.elapsed()) {
-            let (sink, attempts_max) = (self.ports.sink.name(), self.settings.delivery.retry.attempts_max);
-            log::verdict(&verdict, Failed { sink, parcel, attempts_max, cause: &cause });
+            let (sink, attempts_max) = (
+                self.ports.sink.name(),
+                self.settings.delivery.retry.attempts_max,
+            );
+            log::verdict(
+                &verdict,
+                Failed {
+                    sink,
+                    parcel,
+                    attempts_max,
+                    cause: &cause,
+                },
+            );
             match verdict {
                 Verdict::Dead { items } => {
                     let items = u64::try_from(items).unwrap_or(u64::MAX);
-                    self.counts.send_modify(|counts| counts.dead_letters += items);
+                    self.counts
+                        .send_modify(|counts| counts.dead_letters += items);
                 }
                 Verdict::Halted => {
                     let cause = cause.clone();
-                    self.failure.get_or_insert(Failure { attempts: parcel.attempts, cause });
+                    self.failure.get_or_insert(Failure {
+                        attempts: parcel.attempts,
+                        cause,
+                    });
                 }
                 Verdict::Again { .. } | Verdict::Spooled { .. } => {}
             }
@@ -85,7 +106,8 @@ impl Writer {
         let now = self.origin.elapsed();
         match result {
             Ok(committed) => {
-                self.counts.send_modify(|counts| counts.spool_bytes = committed.spool_bytes);
+                self.counts
+                    .send_modify(|counts| counts.spool_bytes = committed.spool_bytes);
                 if let Some(transition) = self.delivery.committed(committed.spool_items, now) {
                     log::transition(transition, self.ports.sink.name(), "");
                 }

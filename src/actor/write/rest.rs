@@ -20,7 +20,11 @@ pub(super) async fn close(mut writer: Writer) -> Result<(), Fault> {
     let closed = tokio::time::timeout(writer.timeout(), writer.ports.sink.close()).await;
     let closed = closed.unwrap_or_else(|elapsed| {
         let operation = format!("close {}", writer.ports.sink.name());
-        Err(SinkError { operation, remedy: Remedy::Fatal, source: Box::new(elapsed) })
+        Err(SinkError {
+            operation,
+            remedy: Remedy::Fatal,
+            source: Box::new(elapsed),
+        })
     });
     writer.publish();
     let counts = *writer.counts.borrow();
@@ -33,10 +37,19 @@ pub(super) async fn close(mut writer: Writer) -> Result<(), Fault> {
     );
     if let Some(state) = &writer.ports.state {
         let (now, budget) = (writer.ports.clock.now(), Some(writer.budget.used()));
-        let checkpoints = writer.resume.as_ref().map(Resume::forgotten).unwrap_or_default();
+        let checkpoints = writer
+            .resume
+            .as_ref()
+            .map(Resume::forgotten)
+            .unwrap_or_default();
         if !checkpoints.is_empty() || (writer.has_budget() && writer.savings.are_due()) {
             state
-                .commit(Changes { now, checkpoints, budget, ..Changes::default() })
+                .commit(Changes {
+                    now,
+                    checkpoints,
+                    budget,
+                    ..Changes::default()
+                })
                 .await
                 .map_err(Fault::State)?;
         }
@@ -56,8 +69,15 @@ pub(super) async fn leave(mut writer: Writer) -> Result<(), Fault> {
     let is_needed = !rescued.append.is_empty() || dead > 0;
     let (now, budget) = (writer.ports.clock.now(), writer.budget.used());
     let before = writer.delivery.spooled();
-    let checkpoints = writer.resume.as_mut().map(|resume| resume.places(Duration::ZERO)).unwrap_or_default();
-    let rest = Changes { checkpoints, ..changes(rescued, now, Some(budget)) };
+    let checkpoints = writer
+        .resume
+        .as_mut()
+        .map(|resume| resume.places(Duration::ZERO))
+        .unwrap_or_default();
+    let rest = Changes {
+        checkpoints,
+        ..changes(rescued, now, Some(budget))
+    };
     let (unwritten, spooled, lost) = match writer.ports.state.clone() {
         Some(state) => match spool(state.as_ref(), rest).await {
             Ok(spooled) => (0, spooled, None),
@@ -67,7 +87,11 @@ pub(super) async fn leave(mut writer: Writer) -> Result<(), Fault> {
     };
     end(&mut writer, unwritten, spooled).await;
     match (writer.failure.take(), lost) {
-        (Some(failure), _) => Err(Fault::Unwritten { bars: unwritten, spooled, failure }),
+        (Some(failure), _) => Err(Fault::Unwritten {
+            bars: unwritten,
+            spooled,
+            failure,
+        }),
         (None, Some(error)) if is_needed => Err(Fault::State(error)),
         (None, _) => Ok(()),
     }
@@ -105,7 +129,11 @@ async fn settle(writer: &mut Writer) {
 /// Takes in what the shards have sent. Of an aborted run the sources have left, so the shards come to their end
 /// at once, with all they hold; else they may go on for ever.
 async fn collect(writer: &mut Writer) {
-    if writer.is_aborted() && tokio::time::timeout(SHARDS_END, drain(writer)).await.is_ok() {
+    if writer.is_aborted()
+        && tokio::time::timeout(SHARDS_END, drain(writer))
+            .await
+            .is_ok()
+    {
         return;
     }
     writer.inbox.close();
@@ -123,7 +151,9 @@ async fn drain(writer: &mut Writer) {
 
 async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
     writer.publish();
-    writer.counts.send_modify(|counts| (counts.unwritten, counts.spooled) = (unwritten, spooled));
+    writer
+        .counts
+        .send_modify(|counts| (counts.unwritten, counts.spooled) = (unwritten, spooled));
     let counts = *writer.counts.borrow();
     tracing::warn!(
         written = counts.bars + counts.revised,

@@ -36,7 +36,14 @@ impl Resume {
         }
         let is_saved = delivered.iter().any(|place| *place > 0);
         let (next_at, received) = (settings.every, vec![0; shards]);
-        Ok(Resume { next_at, settings, received, delivered, is_saved, has_moved: false })
+        Ok(Resume {
+            next_at,
+            settings,
+            received,
+            delivered,
+            is_saved,
+            has_moved: false,
+        })
     }
 
     /// Counts an update of a shard; answers whether it is to be sent.
@@ -60,7 +67,11 @@ impl Resume {
 
     /// The places to save when the run has come to its end: the next one starts from the beginning.
     pub(super) fn forgotten(&self) -> Vec<(String, Position)> {
-        if self.is_saved { self.named(|_| 0) } else { Vec::new() }
+        if self.is_saved {
+            self.named(|_| 0)
+        } else {
+            Vec::new()
+        }
     }
 
     fn named(&self, place: impl Fn(usize) -> u64) -> Vec<(String, Position)> {

@@ -38,12 +38,22 @@ impl Writer {
         let commands = u64::from(cost.commands);
         let now = self.ports.clock.now();
         let verdict = self.budget.verdict(commands, now);
-        self.delivery.set_finals_only(verdict != BudgetVerdict::Spend);
+        self.delivery
+            .set_finals_only(verdict != BudgetVerdict::Spend);
         if let BudgetVerdict::Exhausted(until) = verdict {
-            let failure = (Remedy::Pause, format!("the command budget is spent until {until}"));
+            let failure = (
+                Remedy::Pause,
+                format!("the command budget is spent until {until}"),
+            );
             let failures = vec![Some(failure); parcel.items.len()];
-            let landed = Landed { flight: parcel.flight, failures, took: Duration::ZERO };
-            self.work.push(Box::pin(std::future::ready(Report::Landed(parcel, landed, None))));
+            let landed = Landed {
+                flight: parcel.flight,
+                failures,
+                took: Duration::ZERO,
+            };
+            self.work.push(Box::pin(std::future::ready(Report::Landed(
+                parcel, landed, None,
+            ))));
             return;
         }
         self.spend(commands);
@@ -51,13 +61,21 @@ impl Writer {
             self.counts.send_modify(|counts| counts.retries += 1);
         }
         let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
-        self.work.push(attempt::send((parcel, cost), sink, pace, self.settings.timeout));
+        self.work.push(attempt::send(
+            (parcel, cost),
+            sink,
+            pace,
+            self.settings.timeout,
+        ));
     }
 
     /// Counts commands that are about to be sent; `false` when the budget does not allow them.
     pub(super) fn spend(&mut self, commands: u64) -> bool {
         let now = self.ports.clock.now();
-        if matches!(self.budget.verdict(commands, now), BudgetVerdict::Exhausted(_)) {
+        if matches!(
+            self.budget.verdict(commands, now),
+            BudgetVerdict::Exhausted(_)
+        ) {
             return false;
         }
         if let Some(warning) = self.budget.spend(commands, now) {
@@ -70,22 +88,43 @@ impl Writer {
     /// When the counts are to be saved.
     pub(super) fn saving_at(&self) -> Option<Duration> {
         let is_kept = self.has_budget() && self.ports.state.is_some() && !self.savings.is_saving;
-        self.savings.since.filter(|_| is_kept).map(|since| since + SAVE_WAIT)
+        self.savings
+            .since
+            .filter(|_| is_kept)
+            .map(|since| since + SAVE_WAIT)
     }
 
     /// Saves the counts if it is time.
     pub(super) fn save_budget(&mut self) {
-        let is_due = self.saving_at().is_some_and(|at| at <= self.origin.elapsed());
-        let Some(state) = self.ports.state.clone().filter(|_| is_due) else { return };
-        self.savings = Savings { since: None, is_saving: true };
+        let is_due = self
+            .saving_at()
+            .is_some_and(|at| at <= self.origin.elapsed());
+        let Some(state) = self.ports.state.clone().filter(|_| is_due) else {
+            return;
+        };
+        self.savings = Savings {
+            since: None,
+            is_saving: true,
+        };
         let (now, budget) = (self.ports.clock.now(), Some(self.budget.used()));
         let save = async move {
-            Report::BudgetSaved(state.commit(Changes { now, budget, ..Changes::default() }).await)
+            Report::BudgetSaved(
+                state
+                    .commit(Changes {
+                        now,
+                        budget,
+                        ..Changes::default()
+                    })
+                    .await,
+            )
         };
         self.work.push(Box::pin(save));
     }
 
-    pub(super) fn on_budget_saved(&mut self, result: Result<Committed, StateError>) -> Result<(), Fault> {
+    pub(super) fn on_budget_saved(
+        &mut self,
+        result: Result<Committed, StateError>,
+    ) -> Result<(), Fault> {
         self.savings.is_saving = false;
         match result {
             Ok(_) => Ok(()),

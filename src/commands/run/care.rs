@@ -37,7 +37,10 @@ impl Service {
             }
             found.ok()
         });
-        Service { manager, watchdog_every: environment.get("WATCHDOG_USEC").and_then(watchdog_every) }
+        Service {
+            manager,
+            watchdog_every: environment.get("WATCHDOG_USEC").and_then(watchdog_every),
+        }
     }
 
     pub(super) fn tell(&self, word: Word) {
@@ -89,7 +92,10 @@ impl Care<'_> {
             if still < every.saturating_mul(2) {
                 self.service.tell(Word::Watchdog);
             } else {
-                tracing::error!(for_s = still.as_secs(), "the run stands still although something waits");
+                tracing::error!(
+                    for_s = still.as_secs(),
+                    "the run stands still although something waits"
+                );
             }
         }
     }
@@ -123,7 +129,9 @@ impl Care<'_> {
         };
         for (name, reloader) in &self.reloaders {
             let symbols = symbols.get(name).map(Vec::as_slice).unwrap_or_default();
-            reloader.reload(live::starting(symbols, start), start.is_partway).await;
+            reloader
+                .reload(live::starting(symbols, start), start.is_partway)
+                .await;
         }
     }
 }

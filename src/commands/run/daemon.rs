@@ -15,7 +15,9 @@ use barmill::adapter::live::Reloader;
 use barmill::adapter::status::{Door, StatusError, StatusServer};
 use barmill::cli::{Exit, RunArguments};
 use barmill::config::{Config, Environment, SinkTarget, SourceName};
-use barmill::pipeline::{End, Finished, Handle, PaceSettings, Pipeline, PipelineSettings, WriterPorts};
+use barmill::pipeline::{
+    End, Finished, Handle, PaceSettings, Pipeline, PipelineSettings, WriterPorts,
+};
 use barmill::port::{Clock, StateStore, TradeFeed};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, stderr, stdout};
@@ -53,11 +55,31 @@ pub(in super::super) async fn run(
     let config = &market.config;
     let state = wire::state(config, &target);
     let opened = open(&market, &symbols, (state.as_ref(), &target), environment).await?;
-    let settings = settings(&market, &target, if state.is_some() { opened.places } else { Vec::new() })?;
-    let store = wire::store(config, &target, &market.zone, config.bars.specs.as_slice(), true).await?;
+    let settings = settings(
+        &market,
+        &target,
+        if state.is_some() {
+            opened.places
+        } else {
+            Vec::new()
+        },
+    )?;
+    let store = wire::store(
+        config,
+        &target,
+        &market.zone,
+        config.bars.specs.as_slice(),
+        true,
+    )
+    .await?;
     store.sink.open().await?;
-    let ports = WriterPorts { sink: store.sink, state, clock: Arc::new(SystemClock) };
-    let running = wire::keep_late(Pipeline::new(opened.all, ports, settings), config, &target).start();
+    let ports = WriterPorts {
+        sink: store.sink,
+        state,
+        clock: Arc::new(SystemClock),
+    };
+    let running =
+        wire::keep_late(Pipeline::new(opened.all, ports, settings), config, &target).start();
     let care = Care {
         standing: Arc::new(standing(&market, running.handle(), opened.views)),
         market: &market,
@@ -97,7 +119,10 @@ async fn open(
             resumed = saved.is_some(),
             "live feed starts"
         );
-        opened.views.push(SourceView { name: name.as_str(), stats: Box::new(feed.live_stats()) });
+        opened.views.push(SourceView {
+            name: name.as_str(),
+            stats: Box::new(feed.live_stats()),
+        });
         opened.reloaders.insert(*name, feed.reloader());
         opened.all.push(Box::new(feed));
         opened.places.push(place);
@@ -112,9 +137,15 @@ fn settings(
 ) -> Result<PipelineSettings, CommandError> {
     let mut settings = wire::pipeline(&market.config, &market.zone, wire::Tempo::Live)?;
     tempo::set(&mut settings, &market.config, places);
-    if !matches!(target, SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }) {
+    if !matches!(
+        target,
+        SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }
+    ) {
         // The pace is what a server's plan allows; this machine's own disk and pipes have none.
-        settings.writer.pace = PaceSettings { commands_per_second: None, requests_per_second: None };
+        settings.writer.pace = PaceSettings {
+            commands_per_second: None,
+            requests_per_second: None,
+        };
     }
     if let [only] = market.config.live.sources.as_slice() {
         settings.writer.delivery.origin = Some(source::origin(&market.config, *only));
@@ -123,10 +154,17 @@ fn settings(
 }
 
 /// Listens for the status pages; a port that is taken is no reason to make no bars.
-async fn listen(config: &Config, environment: &Environment) -> Result<Option<StatusServer>, CommandError> {
-    let Some(address) = config.status.listen.address() else { return Ok(None) };
-    let door =
-        Door { token: config.status.token(environment)?, hosts: config.status.hosts.as_slice().to_vec() };
+async fn listen(
+    config: &Config,
+    environment: &Environment,
+) -> Result<Option<StatusServer>, CommandError> {
+    let Some(address) = config.status.listen.address() else {
+        return Ok(None);
+    };
+    let door = Door {
+        token: config.status.token(environment)?,
+        hosts: config.status.hosts.as_slice().to_vec(),
+    };
     match StatusServer::bind(address, door).await {
         Ok(server) => {
             tracing::info!(address = %server.address(), "status pages are served");

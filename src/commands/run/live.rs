@@ -6,8 +6,8 @@ use super::market::{Market, Start};
 use super::tempo;
 use barmill::adapter::clock::SystemClock;
 use barmill::adapter::live::{
-    BinanceStream, CoinbaseApi, GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols,
-    LiveTimes,
+    BinanceStream, CoinbaseApi, GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol,
+    LiveSymbols, LiveTimes,
 };
 use barmill::config::{
     BinanceHistory, CoinbaseInterface, Config, Environment, SourceKeys, SourceName, Sources,
@@ -27,11 +27,19 @@ pub(super) fn open(
     let symbols = starting(symbols, start);
     let keys = SourceKeys::resolve(&config.source, name, environment)?;
     let archive = source::open(config, name, environment)?;
-    let parts = LiveParts { clock: Arc::new(SystemClock), archive: Arc::new(archive), tap: None };
+    let parts = LiveParts {
+        clock: Arc::new(SystemClock),
+        archive: Arc::new(archive),
+        tap: None,
+    };
     let mut settings = settings(config, name, keys);
     settings.quiet = tempo::quiet(config, &market.zone);
     let feed = LiveFeed::new(settings, &LiveSymbols::Named(symbols.clone()), parts)?;
-    Ok(if start.is_partway { feed.starting_partway(&symbols) } else { feed })
+    Ok(if start.is_partway {
+        feed.starting_partway(&symbols)
+    } else {
+        feed
+    })
 }
 
 /// Opens the live feed of a source from what comes first; connects to nothing.
@@ -40,48 +48,99 @@ pub(in super::super) fn listen(
     (name, symbols): (SourceName, &[Symbol]),
     environment: &Environment,
 ) -> Result<LiveFeed, CommandError> {
-    let symbols = symbols.iter().map(|symbol| LiveSymbol { symbol: *symbol, after: None }).collect();
+    let symbols = symbols
+        .iter()
+        .map(|symbol| LiveSymbol {
+            symbol: *symbol,
+            after: None,
+        })
+        .collect();
     let keys = SourceKeys::resolve(&config.source, name, environment)?;
     let archive = source::open(config, name, environment)?;
-    let parts = LiveParts { clock: Arc::new(SystemClock), archive: Arc::new(archive), tap: None };
-    Ok(LiveFeed::new(settings(config, name, keys), &LiveSymbols::Named(symbols), parts)?)
+    let parts = LiveParts {
+        clock: Arc::new(SystemClock),
+        archive: Arc::new(archive),
+        tap: None,
+    };
+    Ok(LiveFeed::new(
+        settings(config, name, keys),
+        &LiveSymbols::Named(symbols),
+        parts,
+    )?)
 }
 
 /// Symbols that begin at a start.
 pub(super) fn starting(symbols: &[Symbol], start: Start) -> Vec<LiveSymbol> {
-    let after = TradeKey { time: start.time, sequence: 0, id: TradeId::NONE, price: Price::ZERO };
-    symbols.iter().map(|symbol| LiveSymbol { symbol: *symbol, after: Some(after) }).collect()
+    let after = TradeKey {
+        time: start.time,
+        sequence: 0,
+        id: TradeId::NONE,
+        price: Price::ZERO,
+    };
+    symbols
+        .iter()
+        .map(|symbol| LiveSymbol {
+            symbol: *symbol,
+            after: Some(after),
+        })
+        .collect()
 }
 
 /// The settings of a source's connections.
 pub(super) fn settings(config: &Config, name: SourceName, keys: SourceKeys) -> LiveSettings {
     let (key, id) = (keys.key.unwrap_or_default(), keys.id.unwrap_or_default());
-    let Sources { massive, alpaca, binance, coinbase, kraken } = &config.source;
+    let Sources {
+        massive,
+        alpaca,
+        binance,
+        coinbase,
+        kraken,
+    } = &config.source;
     let (mut settings, url, per_connection) = match name {
-        SourceName::Massive => {
-            (LiveSettings::massive(key), massive.ws_url.as_str(), massive.symbols_per_connection)
-        }
-        SourceName::Alpaca => {
-            (LiveSettings::alpaca(id, key), alpaca.ws_url.as_str(), alpaca.symbols_per_connection)
-        }
+        SourceName::Massive => (
+            LiveSettings::massive(key),
+            massive.ws_url.as_str(),
+            massive.symbols_per_connection,
+        ),
+        SourceName::Alpaca => (
+            LiveSettings::alpaca(id, key),
+            alpaca.ws_url.as_str(),
+            alpaca.symbols_per_connection,
+        ),
         SourceName::Binance => {
             let stream = match binance.trades {
                 BinanceHistory::Aggregate => BinanceStream::Aggregate,
                 BinanceHistory::Single => BinanceStream::Single,
             };
-            (LiveSettings::binance(stream), binance.ws_url.as_str(), binance.symbols_per_connection)
+            (
+                LiveSettings::binance(stream),
+                binance.ws_url.as_str(),
+                binance.symbols_per_connection,
+            )
         }
         SourceName::Coinbase => {
             let api = match coinbase.interface {
                 CoinbaseInterface::Exchange => CoinbaseApi::Exchange,
                 CoinbaseInterface::Advanced => CoinbaseApi::Advanced,
             };
-            (LiveSettings::coinbase(api), coinbase.ws_url.as_str(), coinbase.symbols_per_connection)
+            (
+                LiveSettings::coinbase(api),
+                coinbase.ws_url.as_str(),
+                coinbase.symbols_per_connection,
+            )
         }
-        SourceName::Kraken => (LiveSettings::kraken(), kraken.ws_url.as_str(), kraken.symbols_per_connection),
+        SourceName::Kraken => (
+            LiveSettings::kraken(),
+            kraken.ws_url.as_str(),
+            kraken.symbols_per_connection,
+        ),
     };
     settings.url = url.replace("{feed}", alpaca.feed.as_str());
-    settings.symbols_per_connection_max = if per_connection == 0 { usize::MAX } else { per_connection };
+    settings.symbols_per_connection_max = if per_connection == 0 {
+        usize::MAX
+    } else {
+        per_connection
+    };
     settings.batch_len_max = config.replay.batch_len_max;
     settings.backlog_len_max = config.live.backlog_len_max;
     settings.seed = u64::from(std::process::id());

@@ -21,7 +21,9 @@ pub(super) enum MarketFault {
     )]
     Zones(SourceName, SourceName),
     /// Different tape rules.
-    #[error("sources {0} and {1} have different tape rules; run one daemon for each, or set bars.rules")]
+    #[error(
+        "sources {0} and {1} have different tape rules; run one daemon for each, or set bars.rules"
+    )]
     Rules(SourceName, SourceName),
     /// No source at all.
     #[error("no source is named; give one with --source or live.sources")]
@@ -50,67 +52,111 @@ impl Market {
     /// Finds the common market of the configured sources.
     pub(in super::super) fn of(config: &Config) -> Result<Market, CommandError> {
         let sources = config.live.sources.as_slice();
-        let Some(first) = sources.first() else { return Err(MarketFault::None.into()) };
+        let Some(first) = sources.first() else {
+            return Err(MarketFault::None.into());
+        };
         for other in sources {
             let is_same = first.is_us_equity() == other.is_us_equity();
-            let is_told =
-                matches!(config.bars.zone, Zone::Named(_)) && config.bars.session == Session::AllHours;
+            let is_told = matches!(config.bars.zone, Zone::Named(_))
+                && config.bars.session == Session::AllHours;
             if !is_same && !is_told {
                 return Err(MarketFault::Zones(*first, *other).into());
             }
             let rules = |name| source::adapted(config, name).bars.rules;
             // Trades without conditions are the same by any rules.
-            let differs = first.is_us_equity() && other.is_us_equity() && rules(*first) != rules(*other);
+            let differs =
+                first.is_us_equity() && other.is_us_equity() && rules(*first) != rules(*other);
             if config.bars.rules == Rules::Source && differs {
                 return Err(MarketFault::Rules(*first, *other).into());
             }
         }
-        let lead = sources.iter().find(|name| name.is_us_equity()).unwrap_or(first);
+        let lead = sources
+            .iter()
+            .find(|name| name.is_us_equity())
+            .unwrap_or(first);
         let config = source::adapted(config, *lead);
         let zone = wire::zone(&config, lead.is_us_equity())?;
         let hours = source::hours(lead.is_us_equity(), &config, &zone)?;
-        Ok(Market { config, zone, hours })
+        Ok(Market {
+            config,
+            zone,
+            hours,
+        })
     }
 
     /// Where the start begins: at the place that an earlier run saved, if it is not too old, else where the config says.
-    pub(super) fn start(&self, now: Timestamp, place: Option<Timestamp>) -> Result<Start, CommandError> {
+    pub(super) fn start(
+        &self,
+        now: Timestamp,
+        place: Option<Timestamp>,
+    ) -> Result<Start, CommandError> {
         if let Some(place) = place {
-            let back =
-                i64::try_from(self.config.live.resume_max_h).unwrap_or(i64::MAX).saturating_mul(HOUR_NS);
+            let back = i64::try_from(self.config.live.resume_max_h)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(HOUR_NS);
             let oldest = now.saturating_sub(back);
             // At its place no bar lies across the start.
-            return Ok(Start { time: place.max(oldest).min(now), is_partway: place < oldest });
+            return Ok(Start {
+                time: place.max(oldest).min(now),
+                is_partway: place < oldest,
+            });
         }
         match self.config.live.catch_up {
-            CatchUp::None => Ok(Start { time: now, is_partway: true }),
+            CatchUp::None => Ok(Start {
+                time: now,
+                is_partway: true,
+            }),
             CatchUp::For(time) => {
                 let back = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-                Ok(Start { time: now.saturating_sub(back), is_partway: true })
+                Ok(Start {
+                    time: now.saturating_sub(back),
+                    is_partway: true,
+                })
             }
             CatchUp::Day => {
                 // On a day without a session, and before its opening, there is nothing to catch up with.
                 let time = self.open_of_day(now)?.map_or(now, |open| open.min(now));
-                Ok(Start { time, is_partway: false })
+                Ok(Start {
+                    time,
+                    is_partway: false,
+                })
             }
         }
     }
 
     /// The hours in which the market trades, whatever part of them the bars are of.
     pub(super) fn trading_hours(&self) -> Hours {
-        let is_us_equity = self.config.live.sources.as_slice().iter().any(|source| source.is_us_equity());
-        let kind = if is_us_equity { Some(self.hours.kind.unwrap_or(SessionKind::All)) } else { None };
-        Hours { kind, ..self.hours.clone() }
+        let is_us_equity = self
+            .config
+            .live
+            .sources
+            .as_slice()
+            .iter()
+            .any(|source| source.is_us_equity());
+        let kind = if is_us_equity {
+            Some(self.hours.kind.unwrap_or(SessionKind::All))
+        } else {
+            None
+        };
+        Hours {
+            kind,
+            ..self.hours.clone()
+        }
     }
 
     /// The opening of the session of the day that `now` is in.
     fn open_of_day(&self, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {
         let day = now.to_jiff().to_zoned(self.zone.clone()).date();
         let start = self.zone.to_zoned(day.at(0, 0, 0, 0))?.timestamp();
-        let end = self.zone.to_zoned(day.tomorrow()?.at(0, 0, 0, 0))?.timestamp();
+        let end = self
+            .zone
+            .to_zoned(day.tomorrow()?.at(0, 0, 0, 0))?
+            .timestamp();
         let instant = |time: jiff::Timestamp| i64::try_from(time.as_nanosecond()).ok();
-        let (Some(start), Some(end)) =
-            (instant(start).and_then(Timestamp::from_nanos), instant(end).and_then(Timestamp::from_nanos))
-        else {
+        let (Some(start), Some(end)) = (
+            instant(start).and_then(Timestamp::from_nanos),
+            instant(end).and_then(Timestamp::from_nanos),
+        ) else {
             return Ok(None);
         };
         let mut asked = Asked::default();

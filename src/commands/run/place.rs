@@ -8,16 +8,27 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// The name of a source's place. Another set of symbols, other bars or another store begin anew.
-pub(super) fn name(config: &Config, (source, symbols): (SourceName, &[Symbol]), address: &str) -> String {
+pub(super) fn name(
+    config: &Config,
+    (source, symbols): (SourceName, &[Symbol]),
+    address: &str,
+) -> String {
     let (bars, view) = (&config.bars, &config.view);
-    let mut text = format!("{bars:?} {} {view:?} {address}", config.live.sources.as_slice().len());
+    let mut text = format!(
+        "{bars:?} {} {view:?} {address}",
+        config.live.sources.as_slice().len()
+    );
     let mut names: Vec<&str> = symbols.iter().map(|symbol| symbol.as_str()).collect();
     names.sort_unstable();
     for symbol in &names {
         // Writing to a text does not fail.
         let _written = write!(text, " {symbol}");
     }
-    format!("run {source} {} {:08x}", names.len(), crc32c::crc32c(text.as_bytes()))
+    format!(
+        "run {source} {} {:08x}",
+        names.len(),
+        crc32c::crc32c(text.as_bytes())
+    )
 }
 
 /// The place an earlier run saved.

@@ -13,15 +13,20 @@ pub(super) struct Pulse {
 
 impl Pulse {
     pub(super) fn new() -> Pulse {
-        Pulse { counted: [0; 8], at: Instant::now() }
+        Pulse {
+            counted: [0; 8],
+            at: Instant::now(),
+        }
     }
 
     /// Looks at the run, and answers for how long it has stood still with work before it.
     pub(super) fn stands_still(&mut self, state: &State) -> Duration {
         let counted = counted(state);
         let writer = &state.writer;
-        let waits =
-            writer.queued + writer.in_flight + state.writer_queue + state.shard_queues.iter().sum::<usize>();
+        let waits = writer.queued
+            + writer.in_flight
+            + state.writer_queue
+            + state.shard_queues.iter().sum::<usize>();
         if counted != self.counted || waits == 0 {
             (self.counted, self.at) = (counted, Instant::now());
         }

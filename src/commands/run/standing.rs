@@ -56,7 +56,10 @@ impl Standing {
         if self.hours.ask(from, to, &mut asked).is_err() {
             return Some(from);
         }
-        let day = asked.days.iter().find(|day| day.from <= now && now < day.to)?;
+        let day = asked
+            .days
+            .iter()
+            .find(|day| day.from <= now && now < day.to)?;
         // The day before is cut to the interval, which is no opening.
         Some(day.from)
     }
@@ -68,24 +71,35 @@ impl Standing {
         match state.writer.circuit {
             CircuitState::Closed => {}
             CircuitState::Draining { .. } => {
-                complaints
-                    .push(format!("{} items of the spool are not yet in the store", state.writer.spooled));
+                complaints.push(format!(
+                    "{} items of the spool are not yet in the store",
+                    state.writer.spooled
+                ));
             }
             CircuitState::Open { .. } => {
-                complaints.push(format!("store is out, {} items wait in the spool", state.writer.spooled));
+                complaints.push(format!(
+                    "store is out, {} items wait in the spool",
+                    state.writer.spooled
+                ));
             }
             CircuitState::Paused { .. } => {
-                complaints
-                    .push(format!("budget is used up, {} items wait in the spool", state.writer.spooled));
+                complaints.push(format!(
+                    "budget is used up, {} items wait in the spool",
+                    state.writer.spooled
+                ));
             }
         }
-        let Some(open) = self.open_since(now) else { return complaints };
+        let Some(open) = self.open_since(now) else {
+            return complaints;
+        };
         for (source, feed) in self.sources.iter().zip(&state.feeds) {
             let since = feed.newest.max(open).max(self.started);
             let age_s = now.since(since).div_euclid(SECOND_NS);
             if i64::try_from(self.stale_s).is_ok_and(|stale_s| stale_s < age_s) {
-                complaints
-                    .push(format!("{} brings no trade for {age_s} s while its market is open", source.name));
+                complaints.push(format!(
+                    "{} brings no trade for {age_s} s while its market is open",
+                    source.name
+                ));
             }
         }
         complaints
@@ -99,7 +113,10 @@ impl Pages for Standing {
         let text = if is_ok {
             "ok\n".to_owned()
         } else {
-            format!("nothing was done for {} s although something waits\n", still.as_secs())
+            format!(
+                "nothing was done for {} s although something waits\n",
+                still.as_secs()
+            )
         };
         Page { is_ok, text }
     }
@@ -113,13 +130,25 @@ impl Pages for Standing {
         }
         if complaints.is_empty() {
             let is_shut = self.open_since(self.clock.now()).is_none();
-            text.push_str(if is_shut { "ready, the market is shut\n" } else { "ready\n" });
+            text.push_str(if is_shut {
+                "ready, the market is shut\n"
+            } else {
+                "ready\n"
+            });
         }
-        Page { is_ok: complaints.is_empty(), text }
+        Page {
+            is_ok: complaints.is_empty(),
+            text,
+        }
     }
 
     fn metrics(&self) -> String {
-        metrics::render(&self.handle.state(), &self.sources, &self.budget, self.clock.now())
+        metrics::render(
+            &self.handle.state(),
+            &self.sources,
+            &self.budget,
+            self.clock.now(),
+        )
     }
 }
 
@@ -143,15 +172,30 @@ mod tests {
     }
 
     /// What the page says at an instant of a run that began long before and whose source brings nothing.
-    fn readiness(calendar: Calendar, kind: Option<SessionKind>, zone: &str, now: &str) -> (bool, String) {
+    fn readiness(
+        calendar: Calendar,
+        kind: Option<SessionKind>,
+        zone: &str,
+        now: &str,
+    ) -> (bool, String) {
         let silent = futures::stream::pending::<Trade>();
-        let pipeline =
-            Pipeline::builder().trades("silent", silent).sink(NullSink::default()).build().unwrap();
+        let pipeline = Pipeline::builder()
+            .trades("silent", silent)
+            .sink(NullSink::default())
+            .build()
+            .unwrap();
         let running = pipeline.start();
         let page = Standing {
             handle: running.handle(),
-            sources: vec![SourceView { name: "silent", stats: Box::new(LiveStats::default) }],
-            hours: Hours { calendar, kind, zone: TimeZone::get(zone).unwrap() },
+            sources: vec![SourceView {
+                name: "silent",
+                stats: Box::new(LiveStats::default),
+            }],
+            hours: Hours {
+                calendar,
+                kind,
+                zone: TimeZone::get(zone).unwrap(),
+            },
             stale_s: 120,
             started: Timestamp::EPOCH,
             clock: Arc::new(At(now.parse().unwrap())),
@@ -165,17 +209,29 @@ mod tests {
     #[tokio::test]
     async fn silence_is_stale_in_the_session_and_as_it_should_be_when_the_market_is_shut() {
         let shut = (true, "ready, the market is shut\n".to_owned());
-        let stale =
-            |age_s: u32| (false, format!("silent brings no trade for {age_s} s while its market is open\n"));
+        let stale = |age_s: u32| {
+            (
+                false,
+                format!("silent brings no trade for {age_s} s while its market is open\n"),
+            )
+        };
         let cases = [
             (SessionKind::Regular, "2026-11-24T14:29:59Z", shut.clone()),
-            (SessionKind::Regular, "2026-11-24T14:32:00Z", (true, "ready\n".to_owned())),
+            (
+                SessionKind::Regular,
+                "2026-11-24T14:32:00Z",
+                (true, "ready\n".to_owned()),
+            ),
             (SessionKind::Regular, "2026-11-24T14:32:01Z", stale(121)),
             (SessionKind::Regular, "2026-11-24T21:00:00Z", shut.clone()),
             (SessionKind::All, "2026-11-24T21:00:00Z", stale(12 * 3_600)),
             // Thanksgiving, the early close of the day after, and a Saturday.
             (SessionKind::Regular, "2026-11-26T16:00:00Z", shut.clone()),
-            (SessionKind::Regular, "2026-11-27T17:59:59Z", stale(3 * 3_600 + 1_799)),
+            (
+                SessionKind::Regular,
+                "2026-11-27T17:59:59Z",
+                stale(3 * 3_600 + 1_799),
+            ),
             (SessionKind::Regular, "2026-11-27T18:00:00Z", shut.clone()),
             (SessionKind::All, "2026-11-28T16:00:00Z", shut),
             // Daylight saving: the same hour of the wall is another one of UTC.
@@ -183,7 +239,11 @@ mod tests {
         ];
         for (kind, now, told) in cases {
             let calendar = Calendar::us_equities().unwrap();
-            assert_eq!(readiness(calendar, Some(kind), "America/New_York", now), told, "{now}");
+            assert_eq!(
+                readiness(calendar, Some(kind), "America/New_York", now),
+                told,
+                "{now}"
+            );
         }
         let always = readiness(Calendar::always_open(), None, "UTC", "2026-11-28T00:10:00Z");
         assert_eq!(always, stale(600));

@@ -18,11 +18,15 @@ struct Unreadable {
 }
 
 /// Reads the symbols of every source.
-pub(in super::super) fn read(config: &Config) -> Result<BTreeMap<SourceName, Vec<Symbol>>, CommandError> {
+pub(in super::super) fn read(
+    config: &Config,
+) -> Result<BTreeMap<SourceName, Vec<Symbol>>, CommandError> {
     let mut lists = vec![config.live.symbols.clone()];
     if let Some(path) = &config.live.symbols_file {
-        let text =
-            read_file(path).map_err(|source| Unreadable { file: path.display().to_string(), source })?;
+        let text = read_file(path).map_err(|source| Unreadable {
+            file: path.display().to_string(),
+            source,
+        })?;
         lists.push(LiveNames::from_lines(&text)?);
     }
     Ok(LiveNames::deal(&lists, config.live.sources.as_slice())?)
@@ -31,7 +35,9 @@ pub(in super::super) fn read(config: &Config) -> Result<BTreeMap<SourceName, Vec
 fn read_file(path: &std::path::Path) -> std::io::Result<String> {
     let length = std::fs::metadata(path)?.len();
     if FILE_BYTES_MAX < length {
-        return Err(std::io::Error::other(format!("{length} bytes are more than {FILE_BYTES_MAX}")));
+        return Err(std::io::Error::other(format!(
+            "{length} bytes are more than {FILE_BYTES_MAX}"
+        )));
     }
     std::fs::read_to_string(path)
 }

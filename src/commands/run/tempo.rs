@@ -17,7 +17,8 @@ const CUT_STEP: Duration = Duration::from_secs(1);
 /// Sets what the shards and the writer do by the clock; `places` are the names of the feeds' saved places.
 pub(super) fn set(settings: &mut PipelineSettings, config: &Config, places: Vec<String>) {
     let live = &config.live;
-    let forming_every = (live.forming_every_ms > 0).then(|| Duration::from_millis(live.forming_every_ms));
+    let forming_every =
+        (live.forming_every_ms > 0).then(|| Duration::from_millis(live.forming_every_ms));
     settings.aggregate.forming = forming_every.is_some();
     // Of these venues only Alpaca corrects and cancels over its socket.
     settings.aggregate.corrections = live.sources.as_slice().contains(&SourceName::Alpaca);
@@ -42,5 +43,8 @@ pub(super) fn quiet(config: &Config, zone: &TimeZone) -> QuietSettings {
     if specs.contains(&BarSpec::Session) {
         ends.push(QuietEnd::Day(zone.clone()));
     }
-    QuietSettings { ends, slack: Duration::from_millis(config.bars.lateness_ms) }
+    QuietSettings {
+        ends,
+        slack: Duration::from_millis(config.bars.lateness_ms),
+    }
 }

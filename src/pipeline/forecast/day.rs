@@ -2,7 +2,8 @@
 
 use super::Arrival;
 use crate::model::{
-    Bar, BarFlags, BarSpec, BarState, BarUpdate, Notional, Ohlc, Price, Size, Symbol, Timestamp, Volume,
+    Bar, BarFlags, BarSpec, BarState, BarUpdate, Notional, Ohlc, Price, Size, Symbol, Timestamp,
+    Volume,
 };
 use std::time::Duration;
 
@@ -57,11 +58,21 @@ impl ForecastDay {
         midnight: Timestamp,
         open_minutes: std::ops::Range<u16>,
     ) -> Option<ForecastDay> {
-        let specs: Vec<BarSpec> = specs.iter().copied().filter(|spec| spec.is_time()).collect();
+        let specs: Vec<BarSpec> = specs
+            .iter()
+            .copied()
+            .filter(|spec| spec.is_time())
+            .collect();
         let minute = |minute: u16| midnight.as_nanos() + i64::from(minute) * MINUTE_NS;
         let (open, close) = (minute(open_minutes.start), minute(open_minutes.end));
         let is_some = !specs.is_empty() && !symbols.is_empty() && open < close;
-        is_some.then_some(ForecastDay { specs, symbols, midnight, open, close })
+        is_some.then_some(ForecastDay {
+            specs,
+            symbols,
+            midnight,
+            open,
+            close,
+        })
     }
 
     /// The opening, since midnight.
@@ -79,11 +90,22 @@ impl ForecastDay {
     }
 
     fn window_at(&self, spec: BarSpec, at: i64) -> Window {
-        let Some(length) = spec.interval_ns().and_then(|length| i64::try_from(length).ok()) else {
-            return Window { spec, start: self.open, end: self.close };
+        let Some(length) = spec
+            .interval_ns()
+            .and_then(|length| i64::try_from(length).ok())
+        else {
+            return Window {
+                spec,
+                start: self.open,
+                end: self.close,
+            };
         };
         let start = at - at.rem_euclid(length);
-        Window { spec, start, end: start + length }
+        Window {
+            spec,
+            start,
+            end: start + length,
+        }
     }
 
     /// The windows of the day by the time at which they close, at the latest with the market.
@@ -133,7 +155,10 @@ impl ForecastDay {
             after = step.at;
         }
         let symbols = self.symbols.len() as u64;
-        Counts { bars: windows * symbols, forming: ticks * self.specs.len() as u64 * symbols }
+        Counts {
+            bars: windows * symbols,
+            forming: ticks * self.specs.len() as u64 * symbols,
+        }
     }
 
     /// The updates in the order in which they come.
@@ -143,23 +168,43 @@ impl ForecastDay {
             Arrival::BySymbol => {
                 // A bar closes with a later trade of its symbol, so the last ones stay open until the end.
                 let last = closings.pop();
-                let windows: Vec<Window> = closings.into_iter().flat_map(|step| step.windows).collect();
+                let windows: Vec<Window> =
+                    closings.into_iter().flat_map(|step| step.windows).collect();
                 let at = self.open();
                 let of_symbol = move |symbol| self.bars(symbol, windows.clone(), at);
-                let last = last.into_iter().flat_map(move |step| self.step(&step, Some(at), Duration::ZERO));
+                let last = last
+                    .into_iter()
+                    .flat_map(move |step| self.step(&step, Some(at), Duration::ZERO));
                 Box::new((0..self.symbols.len()).flat_map(of_symbol).chain(last))
             }
             Arrival::ByTime => Box::new(
-                closings.into_iter().flat_map(|step| self.step(&step, Some(self.open()), Duration::ZERO)),
+                closings
+                    .into_iter()
+                    .flat_map(|step| self.step(&step, Some(self.open()), Duration::ZERO)),
             ),
-            Arrival::Live { spread, forming_every } => {
+            Arrival::Live {
+                spread,
+                forming_every,
+            } => {
                 let mut after = self.open;
                 Box::new(closings.into_iter().flat_map(move |closing| {
                     let between = forming_every.map(|every| self.ticks(after, closing.at, every));
                     after = closing.at;
                     let forming = between.into_iter().flatten().flat_map(|at| {
-                        let windows = self.specs.iter().map(|spec| self.window_at(*spec, at)).collect();
-                        self.step(&Step { at, state: BarState::Forming, windows }, None, Duration::ZERO)
+                        let windows = self
+                            .specs
+                            .iter()
+                            .map(|spec| self.window_at(*spec, at))
+                            .collect();
+                        self.step(
+                            &Step {
+                                at,
+                                state: BarState::Forming,
+                                windows,
+                            },
+                            None,
+                            Duration::ZERO,
+                        )
                     });
                     forming.chain(self.step(&closing, None, spread))
                 }))
@@ -168,12 +213,20 @@ impl ForecastDay {
     }
 
     /// The closed bars of a symbol.
-    fn bars(&self, symbol: usize, windows: Vec<Window>, at: Duration) -> impl Iterator<Item = Arriving> + '_ {
-        windows.into_iter().enumerate().map(move |(index, window)| Arriving {
-            update: self.update(symbol, window, BarState::Final),
-            at,
-            starts_step: index == 0,
-        })
+    fn bars(
+        &self,
+        symbol: usize,
+        windows: Vec<Window>,
+        at: Duration,
+    ) -> impl Iterator<Item = Arriving> + '_ {
+        windows
+            .into_iter()
+            .enumerate()
+            .map(move |(index, window)| Arriving {
+                update: self.update(symbol, window, BarState::Final),
+                at,
+                starts_step: index == 0,
+            })
     }
 
     /// The updates of a step, symbol by symbol, from its time or `at` on.
@@ -210,7 +263,12 @@ impl ForecastDay {
             spec: window.spec,
             start: instant(window.start),
             end: instant(window.end),
-            prices: Some(Ohlc { open: cents(1), high: cents(15), low: cents(0), close: cents(7) }),
+            prices: Some(Ohlc {
+                open: cents(1),
+                high: cents(15),
+                low: cents(0),
+                close: cents(7),
+            }),
             volume,
             notional: value,
             notional_volume: volume,
@@ -221,6 +279,11 @@ impl ForecastDay {
             last_sequence: 2_000_000 + seed,
             flags: BarFlags::default(),
         };
-        BarUpdate { bar, state, revision: 0, trades_added: bar.trades }
+        BarUpdate {
+            bar,
+            state,
+            revision: 0,
+            trades_added: bar.trades,
+        }
     }
 }

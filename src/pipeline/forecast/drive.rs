@@ -41,7 +41,15 @@ impl<'a> Drive<'a> {
         let mut delivery = Delivery::new(settings, None);
         delivery.set_joins(meter.joins_manifests());
         let (flights, sent) = (VecDeque::new(), Sent::default());
-        Drive { delivery, meter, round_trip, now, flights, idle_since: now, sent }
+        Drive {
+            delivery,
+            meter,
+            round_trip,
+            now,
+            flights,
+            idle_since: now,
+            sent,
+        }
     }
 
     /// Takes in an update that comes at `at`, or as soon as there is room.
@@ -85,12 +93,23 @@ impl<'a> Drive<'a> {
 
     /// Lets the next thing happen; `false` when there is none.
     fn step(&mut self) -> bool {
-        let Some(next) = self.next() else { return false };
+        let Some(next) = self.next() else {
+            return false;
+        };
         self.now = self.now.max(next);
         while self.flights.front().is_some_and(|(at, _)| *at <= self.now) {
-            let Some((_, parcel)) = self.flights.pop_front() else { break };
+            let Some((_, parcel)) = self.flights.pop_front() else {
+                break;
+            };
             let failures = vec![None; parcel.items.len()];
-            self.delivery.landed(Landed { flight: parcel.flight, failures, took: self.round_trip }, self.now);
+            self.delivery.landed(
+                Landed {
+                    flight: parcel.flight,
+                    failures,
+                    took: self.round_trip,
+                },
+                self.now,
+            );
             self.idle_since = self.now;
         }
         self.dispatch();
@@ -110,7 +129,8 @@ impl<'a> Drive<'a> {
     fn send(&mut self, parcel: Parcel) {
         if let Some((interval, _)) = self.meter.beat().filter(|_| self.flights.is_empty()) {
             let idle = self.now.saturating_sub(self.idle_since);
-            self.sent.beats += u64::try_from(idle.as_nanos() / interval.as_nanos().max(1)).unwrap_or(0);
+            self.sent.beats +=
+                u64::try_from(idle.as_nanos() / interval.as_nanos().max(1)).unwrap_or(0);
         }
         let cost = self.meter.cost(&parcel.items);
         self.sent.requests += u64::from(cost.requests);

@@ -47,15 +47,21 @@ impl Books {
     /// A commit failed half-way: its changes are there as a whole, or not at all.
     pub(super) fn doubt(&mut self, changes: &Changes) {
         for range in &changes.spool_remove {
-            self.spool.retain(|place, _| !(range.first..=range.last).contains(place));
+            self.spool
+                .retain(|place, _| !(range.first..=range.last).contains(place));
         }
-        let dead = changes.dead_letters.iter().filter_map(|letter| bar_of(&letter.item));
+        let dead = changes
+            .dead_letters
+            .iter()
+            .filter_map(|letter| bar_of(&letter.item));
         self.dead.extend(dead.map(id_of));
     }
 
     /// The spool that a run finds: what it held for certain is there, and perhaps the commit that was in doubt.
     pub(super) fn found(&mut self, spool: &[(u64, WriteItem)]) {
-        let found = spool.iter().filter_map(|(place, item)| Some((*place, id_of(bar_of(item)?))));
+        let found = spool
+            .iter()
+            .filter_map(|(place, item)| Some((*place, id_of(bar_of(item)?))));
         let found: BTreeMap<u64, UpdateId> = found.collect();
         for (place, id) in &self.spool {
             assert_eq!(found.get(place), Some(id), "the spool forgot place {place}");
@@ -72,7 +78,10 @@ impl Books {
     /// Each trade taken in is in a bar or in one counter, as in the uninterrupted run.
     fn check_trades(&self, story: &Story, counts: &AggregateCounts) {
         let delivered: usize = story.batches[..self.delivered].iter().map(Vec::len).sum();
-        assert!(counts.trades <= delivered as u64, "more trades than were delivered");
+        assert!(
+            counts.trades <= delivered as u64,
+            "more trades than were delivered"
+        );
         let sum = counts.late + counts.duplicates + counts.ineligible + counts.outside_session;
         assert!(sum <= counts.trades);
         if story.settings.shards == 1 {
@@ -80,7 +89,11 @@ impl Books {
                 .counts
                 .get(&counts.trades)
                 .map(|known| (known.late, known.duplicates, known.ineligible));
-            assert_eq!(known, Some((counts.late, counts.duplicates, counts.ineligible)), "{counts:?}");
+            assert_eq!(
+                known,
+                Some((counts.late, counts.duplicates, counts.ineligible)),
+                "{counts:?}"
+            );
         }
     }
 
@@ -92,7 +105,10 @@ impl Books {
     }
 
     fn settle(&mut self, story: &Story, id: UpdateId) {
-        let is_made = story.made_at.get(&id).is_some_and(|at| *at <= self.delivered);
+        let is_made = story
+            .made_at
+            .get(&id)
+            .is_some_and(|at| *at <= self.delivered);
         if self.settled.insert(id) && is_made {
             self.backlog -= 1;
         }
@@ -102,7 +118,9 @@ impl Books {
     fn check_backlog(&self, story: &Story, resumed: u64) {
         let settings = &story.settings;
         let delivery = &settings.writer.delivery;
-        let queued = self.delivered.saturating_sub(settings.feed_queue_len_max + 1)..=self.delivered;
+        let queued = self
+            .delivered
+            .saturating_sub(settings.feed_queue_len_max + 1)..=self.delivered;
         let before_shards: usize = story.made[queued].iter().map(Vec::len).sum();
         // Each shard may hold one message more: the one it waits to send; the writer takes a message whole.
         let messages = settings.writer_queue_len_max + settings.shards + 1;
@@ -111,12 +129,25 @@ impl Books {
             + delivery.queue_len_max
             + (delivery.in_flight_max + 1) * delivery.batch.len_max;
         let backlog = (self.backlog as u64).saturating_sub(resumed);
-        assert!(backlog <= bound as u64, "{backlog} updates in memory, {bound} at most");
+        assert!(
+            backlog <= bound as u64,
+            "{backlog} updates in memory, {bound} at most"
+        );
     }
 
     /// A write starts: within the pace, and not beside another write of the same bar.
-    pub(super) fn take_off(&mut self, story: &Story, items: &[WriteItem], cost: Cost, now: Instant) {
-        let keys: HashSet<BarKey> = items.iter().filter_map(bar_of).map(|update| update.bar.key()).collect();
+    pub(super) fn take_off(
+        &mut self,
+        story: &Story,
+        items: &[WriteItem],
+        cost: Cost,
+        now: Instant,
+    ) {
+        let keys: HashSet<BarKey> = items
+            .iter()
+            .filter_map(bar_of)
+            .map(|update| update.bar.key())
+            .collect();
         for key in keys {
             let count = self.flying.entry(key).or_default();
             *count += 1;
@@ -126,7 +157,10 @@ impl Books {
         self.attempts.push((now, cost));
         let pace = story.settings.writer.pace;
         let rates = [
-            (pace.commands_per_second, (|cost| cost.commands) as fn(&Cost) -> u32),
+            (
+                pace.commands_per_second,
+                (|cost| cost.commands) as fn(&Cost) -> u32,
+            ),
             (pace.requests_per_second, |cost| cost.requests),
         ];
         for (rate, of) in rates {
@@ -139,7 +173,10 @@ impl Books {
                 sum += of(cost);
                 let seconds = 1.001 + now.saturating_sub(*then).as_secs_f64();
                 let allowed = f64::from(rate.get()) * seconds + f64::from(early);
-                assert!(f64::from(sum) <= allowed, "{sum} within {seconds} s, {rate} a second");
+                assert!(
+                    f64::from(sum) <= allowed,
+                    "{sum} within {seconds} s, {rate} a second"
+                );
             }
         }
     }
@@ -164,16 +201,23 @@ impl Books {
     /// Changes that are durable now.
     pub(super) fn committed(&mut self, story: &Story, changes: &Changes, committed: &Committed) {
         for range in &changes.spool_remove {
-            self.spool.retain(|place, _| !(range.first..=range.last).contains(place));
+            self.spool
+                .retain(|place, _| !(range.first..=range.last).contains(place));
         }
         if let Some(range) = committed.spooled {
             let items = (range.first..=range.last).zip(&changes.spool_append);
-            for (place, id) in items.filter_map(|(place, item)| Some((place, id_of(bar_of(item)?)))) {
+            for (place, id) in items.filter_map(|(place, item)| Some((place, id_of(bar_of(item)?))))
+            {
                 self.spool.insert(place, id);
                 self.settle(story, id);
             }
         }
-        for id in changes.dead_letters.iter().filter_map(|letter| bar_of(&letter.item)).map(id_of) {
+        for id in changes
+            .dead_letters
+            .iter()
+            .filter_map(|letter| bar_of(&letter.item))
+            .map(id_of)
+        {
             self.dead.insert(id);
             self.settle(story, id);
         }
@@ -188,8 +232,12 @@ impl Books {
             let before = usize::try_from(place.0).unwrap();
             for (_, update) in story.updates[shard].iter().take(before) {
                 let id = id_of(update);
-                let is_safe = self.written.contains(&id) || spooled.contains(&id) || self.dead.contains(&id);
-                assert!(is_safe, "place {before} of shard {shard} is ahead of {id:?}");
+                let is_safe =
+                    self.written.contains(&id) || spooled.contains(&id) || self.dead.contains(&id);
+                assert!(
+                    is_safe,
+                    "place {before} of shard {shard} is ahead of {id:?}"
+                );
             }
         }
     }
@@ -203,7 +251,8 @@ impl Books {
             self.delivered.saturating_sub(1)
         };
         for id in story.made_by(batches) {
-            let is_safe = self.written.contains(id) || spooled.contains(id) || self.dead.contains(id);
+            let is_safe =
+                self.written.contains(id) || spooled.contains(id) || self.dead.contains(id);
             assert!(is_safe, "{id:?} is left nowhere");
         }
     }

@@ -7,8 +7,9 @@ use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::bar_of;
 use crate::model::{Timestamp, WriteItem};
 use crate::port::{
-    BarSink, Changes, Clock, Committed, Cost, DeadLetter, FeedError, ItemError, ItemResult, Position,
-    RecentBar, Remedy, SinkError, SinkStats, SpoolStats, StateError, StateStore, TradeBatch, TradeFeed,
+    BarSink, Changes, Clock, Committed, Cost, DeadLetter, FeedError, ItemError, ItemResult,
+    Position, RecentBar, Remedy, SinkError, SinkStats, SpoolStats, StateError, StateStore,
+    TradeBatch, TradeFeed,
 };
 use futures::future::BoxFuture;
 use std::path::PathBuf;
@@ -36,7 +37,10 @@ impl TradeFeed for SimFeed {
             self.world.step("feed").await;
             let mut inner = self.world.lock();
             if inner.feed_fails() {
-                return Err(FeedError { feed: self.name().to_owned(), source: "the venue hung up".into() });
+                return Err(FeedError {
+                    feed: self.name().to_owned(),
+                    source: "the venue hung up".into(),
+                });
             }
             let Some(trades) = self.world.story.batches.get(self.next).cloned() else {
                 inner.books.is_at_end = true;
@@ -44,7 +48,10 @@ impl TradeFeed for SimFeed {
             };
             self.next += 1;
             inner.books.deliver(&self.world.story);
-            Ok(Some(TradeBatch { trades, position: Position(self.next as u64) }))
+            Ok(Some(TradeBatch {
+                trades,
+                position: Position(self.next as u64),
+            }))
         })
     }
 }
@@ -69,7 +76,11 @@ impl Drop for Flight<'_> {
 
 impl SimSink {
     fn error(remedy: Remedy) -> SinkError {
-        SinkError { operation: "write to simulated".to_owned(), remedy, source: "bad weather".into() }
+        SinkError {
+            operation: "write to simulated".to_owned(),
+            remedy,
+            source: "bad weather".into(),
+        }
     }
 
     async fn answer(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
@@ -84,8 +95,14 @@ impl SimSink {
         let results = self.apply(items, &fate);
         self.world.step("written").await;
         let acked = |results: &[ItemResult]| {
-            let written = items.iter().zip(results).filter(|(_, result)| result.is_ok());
-            self.world.lock().books.acked(&self.world.story, written.map(|(item, _)| item));
+            let written = items
+                .iter()
+                .zip(results)
+                .filter(|(_, result)| result.is_ok());
+            self.world
+                .lock()
+                .books
+                .acked(&self.world.story, written.map(|(item, _)| item));
         };
         match fate.answer {
             Answer::Items(_) => {
@@ -116,16 +133,27 @@ impl SimSink {
                 Applied::All => true,
             };
             if !is_applied {
-                Err(ItemError { remedy, reason: "bad weather".to_owned() })
+                Err(ItemError {
+                    remedy,
+                    reason: "bad weather".to_owned(),
+                })
             } else if inner.is_poison(item) {
-                Err(ItemError { remedy: Remedy::Refuse, reason: "WRONGTYPE".to_owned() })
+                Err(ItemError {
+                    remedy: Remedy::Refuse,
+                    reason: "WRONGTYPE".to_owned(),
+                })
             } else {
                 Ok(())
             }
         };
         let results: Vec<ItemResult> = items.iter().map(result).collect();
-        let written =
-            || items.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(item, _)| item);
+        let written = || {
+            items
+                .iter()
+                .zip(&results)
+                .filter(|(_, result)| result.is_ok())
+                .map(|(item, _)| item)
+        };
         inner.shelf.apply(written());
         inner.books.applied(written());
         results
@@ -137,12 +165,18 @@ impl BarSink for SimSink {
         "simulated"
     }
 
-    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
         Box::pin(self.answer(items))
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        Cost { requests: 1, commands: u32::try_from(items.len()).unwrap() }
+        Cost {
+            requests: 1,
+            commands: u32::try_from(items.len()).unwrap(),
+        }
     }
 
     fn weight(&self, _: &WriteItem) -> usize {
@@ -156,7 +190,11 @@ impl BarSink for SimSink {
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             self.world.step("close").await;
-            if self.world.lock().close_fails() { Err(SimSink::error(Remedy::Fatal)) } else { Ok(()) }
+            if self.world.lock().close_fails() {
+                Err(SimSink::error(Remedy::Fatal))
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -184,19 +222,27 @@ impl SimSpool {
             fault
         };
         let result = self.state.commit(changes.clone()).await;
-        self.world.lock().tell(format_args!("{changes:?} {result:?}"));
+        self.world
+            .lock()
+            .tell(format_args!("{changes:?} {result:?}"));
         let dies = {
             let mut inner = self.world.lock();
             let is_cut = matches!(result, Err(StateError::Io { .. }));
             if let Ok(committed) = &result {
-                inner.books.committed(&self.world.story, &changes, committed);
+                inner
+                    .books
+                    .committed(&self.world.story, &changes, committed);
             } else if is_cut {
                 inner.books.doubt(&changes);
             }
             if let DiskFault::Crash(_) = fault
                 && is_cut
             {
-                if inner.random.bool() { inner.lose_power() } else { inner.die() }
+                if inner.random.bool() {
+                    inner.lose_power()
+                } else {
+                    inner.die()
+                }
             }
             matches!(fault, DiskFault::Crash(_)) && is_cut
         };
@@ -273,11 +319,16 @@ impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         let base = Timestamp::from_nanos(1_760_600_000_000_000_000).unwrap();
         let since = i64::try_from(self.origin.elapsed().as_nanos()).unwrap();
-        base.saturating_add(since).saturating_add(self.world.lock().clock_error)
+        base.saturating_add(since)
+            .saturating_add(self.world.lock().clock_error)
     }
 }
 
 /// The bars among the items of a spool.
 pub(super) fn bars_of(items: &[(u64, WriteItem)]) -> Vec<crate::model::BarUpdate> {
-    items.iter().filter_map(|(_, item)| bar_of(item)).copied().collect()
+    items
+        .iter()
+        .filter_map(|(_, item)| bar_of(item))
+        .copied()
+        .collect()
 }

@@ -69,7 +69,10 @@ impl Shelf {
             if self.is_fenced {
                 return;
             }
-            let left = self.steps_back.entry(key).or_insert(u32::from(self.runs > 1));
+            let left = self
+                .steps_back
+                .entry(key)
+                .or_insert(u32::from(self.runs > 1));
             assert!(*left > 0, "an older {update:?} over the newer {stored:?}");
             *left -= 1;
         }
@@ -84,7 +87,10 @@ impl Shelf {
         let stream = self.streams.entry((key.symbol, key.spec)).or_default();
         let own = (key.start.as_nanos(), update.revision);
         let is_new = match stream.top {
-            Some(top) if own <= top => stream.newest.get(&key).is_none_or(|held| *held < update.revision),
+            Some(top) if own <= top => stream
+                .newest
+                .get(&key)
+                .is_none_or(|held| *held < update.revision),
             Some(_) | None => true,
         };
         if is_new {
@@ -94,12 +100,20 @@ impl Shelf {
             assert!(is_first, "{update:?} is twice in its stream");
         } else {
             // An entry that covers it holds the same bar in this or a newer version.
-            assert!(self.entries.contains(&id_of(update)), "{update:?} is passed over in its stream");
+            assert!(
+                self.entries.contains(&id_of(update)),
+                "{update:?} is passed over in its stream"
+            );
         }
     }
 }
 
 fn version(update: &BarUpdate) -> (u32, bool, u64, u64) {
     let is_closed = update.state != BarState::Forming;
-    (update.revision, is_closed, update.bar.trades, update.bar.last_sequence)
+    (
+        update.revision,
+        is_closed,
+        update.bar.trades,
+        update.bar.last_sequence,
+    )
 }

@@ -49,12 +49,16 @@ impl Story {
         let symbols = &symbols[..random.usize(1..=SYMBOLS)];
         let trades = trades(random, symbols);
         let len = random.usize(1..24);
-        Story::of(settings, trades.chunks(len).map(<[Trade]>::to_vec).collect())
+        Story::of(
+            settings,
+            trades.chunks(len).map(<[Trade]>::to_vec).collect(),
+        )
     }
 
     fn of(settings: PipelineSettings, batches: Vec<Vec<Trade>>) -> Story {
-        let mut shards: Vec<(Aggregator, Vec<(usize, BarUpdate)>)> =
-            (0..settings.shards).map(|_| (Aggregator::new(settings.aggregate.clone()), Vec::new())).collect();
+        let mut shards: Vec<(Aggregator, Vec<(usize, BarUpdate)>)> = (0..settings.shards)
+            .map(|_| (Aggregator::new(settings.aggregate.clone()), Vec::new()))
+            .collect();
         let mut deal = Deal::new(settings.shards);
         let mut counts = HashMap::from([(0, AggregateCounts::default())]);
         for (number, batch) in (1..).zip(&batches) {
@@ -74,15 +78,33 @@ impl Story {
             aggregator.finish(&mut out);
             updates.extend(out.into_iter().map(|update| (end, update)));
         }
-        let updates: Vec<Vec<(usize, BarUpdate)>> = shards.into_iter().map(|(_, updates)| updates).collect();
-        let bars = updates.iter().flatten().map(|(_, update)| (update.bar.key(), *update)).collect();
+        let updates: Vec<Vec<(usize, BarUpdate)>> =
+            shards.into_iter().map(|(_, updates)| updates).collect();
+        let bars = updates
+            .iter()
+            .flatten()
+            .map(|(_, update)| (update.bar.key(), *update))
+            .collect();
         let mut made = vec![Vec::new(); end + 1];
         for (at, update) in updates.iter().flatten() {
             made[*at].push(id_of(update));
         }
-        let made_at = updates.iter().flatten().map(|(at, update)| (id_of(update), *at)).collect();
+        let made_at = updates
+            .iter()
+            .flatten()
+            .map(|(at, update)| (id_of(update), *at))
+            .collect();
         let made_max = made.iter().map(Vec::len).max().unwrap_or(0);
-        Story { settings, batches, updates, made_at, made, made_max, counts, bars }
+        Story {
+            settings,
+            batches,
+            updates,
+            made_at,
+            made,
+            made_max,
+            counts,
+            bars,
+        }
     }
 
     /// The updates that so many batches make; one more than there are stands for the end of the input.
@@ -137,14 +159,20 @@ fn trades(random: &mut Rng, symbols: &[Symbol]) -> Vec<Trade> {
             random.u32(1..500).to_string().parse().unwrap(),
         );
         let correction = if random.u8(..24) == 0 { 7 } else { 0 };
-        trades.push(Trade { sequence: number, id: TradeId::from_number(number), correction, ..plain });
+        trades.push(Trade {
+            sequence: number,
+            id: TradeId::from_number(number),
+            correction,
+            ..plain
+        });
     }
     trades
 }
 
 fn settings(random: &mut Rng) -> PipelineSettings {
     let mut settings = None;
-    let _builder = PipelineBuilder::default().settings(|defaults| settings = Some(defaults.clone()));
+    let _builder =
+        PipelineBuilder::default().settings(|defaults| settings = Some(defaults.clone()));
     let mut settings = settings.unwrap();
     let specs = ["1m", "1m,5m", "1m,tick:7"][random.usize(..3)];
     settings.aggregate.specs = specs.split(',').map(|spec| spec.parse().unwrap()).collect();
@@ -164,7 +192,10 @@ fn settings(random: &mut Rng) -> PipelineSettings {
         requests_per_second: NonZeroU32::new([0, 1, 5, 1_000][random.usize(..4)]),
     };
     let every = Duration::from_millis(random.u64(1..5_000));
-    writer.resume = random.bool().then(|| ResumeSettings { name: "story".to_owned(), every });
+    writer.resume = random.bool().then(|| ResumeSettings {
+        name: "story".to_owned(),
+        every,
+    });
     let delivery = &mut writer.delivery;
     delivery.batch = BatchLimits {
         len_max: random.usize(1..9),
@@ -174,7 +205,10 @@ fn settings(random: &mut Rng) -> PipelineSettings {
     };
     delivery.in_flight_max = random.usize(1..4);
     delivery.queue_len_max = random.usize(1..16);
-    delivery.retry = RetryPolicy { attempts_max: random.u32(1..4), ..delivery.retry };
+    delivery.retry = RetryPolicy {
+        attempts_max: random.u32(1..4),
+        ..delivery.retry
+    };
     delivery.keeps_recent = random.bool();
     delivery.seed = random.u64(..);
     settings

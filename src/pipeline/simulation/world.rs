@@ -100,7 +100,11 @@ impl World {
         let mut random = Rng::with_seed(seed);
         let story = Story::new(&mut random);
         let has_poison = random.u8(..8) == 0;
-        let spool_bytes_max = if has_poison { 1 << 20 } else { [1_500, 6_000, 1 << 20][random.usize(..3)] };
+        let spool_bytes_max = if has_poison {
+            1 << 20
+        } else {
+            [1_500, 6_000, 1 << 20][random.usize(..3)]
+        };
         let mut shelf = Shelf::default();
         shelf.is_fenced = random.u8(..4) == 0;
         let inner = Inner {
@@ -108,7 +112,10 @@ impl World {
             shelf,
             books: Books::default(),
             disk: SimDisk::default(),
-            bounds: Bounds { spool_bytes_max, ..Bounds::default() },
+            bounds: Bounds {
+                spool_bytes_max,
+                ..Bounds::default()
+            },
             weather: Weather::Fair,
             has_poison,
             clock_error: 0,
@@ -121,7 +128,10 @@ impl World {
             killed: CancellationToken::new(),
             handle: None,
         };
-        Arc::new(World { story: Arc::new(story), inner: Mutex::new(inner) })
+        Arc::new(World {
+            story: Arc::new(story),
+            inner: Mutex::new(inner),
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -156,7 +166,10 @@ impl World {
         let mut inner = self.lock();
         inner.is_told = true;
         let (has_poison, is_fenced) = (inner.has_poison, inner.shelf.is_fenced);
-        inner.tell(format_args!("{:#?} poison {has_poison} fenced {is_fenced}", self.story.settings));
+        inner.tell(format_args!(
+            "{:#?} poison {has_poison} fenced {is_fenced}",
+            self.story.settings
+        ));
     }
 
     pub(super) fn born(&self, handle: Handle) {
@@ -191,8 +204,15 @@ impl Inner {
 
     fn turn(&mut self, story: &Story, what: &str) -> bool {
         self.steps += 1;
-        let writer = self.handle.as_ref().filter(|_| self.is_told).map(|handle| handle.state().writer);
-        self.tell(format_args!("{}.{} {what} {:?} {writer:?}", self.lives, self.steps, self.weather));
+        let writer = self
+            .handle
+            .as_ref()
+            .filter(|_| self.is_told)
+            .map(|handle| handle.state().writer);
+        self.tell(format_args!(
+            "{}.{} {what} {:?} {writer:?}",
+            self.lives, self.steps, self.weather
+        ));
         assert!(self.steps < STEPS_MAX, "a run without an end");
         for byte in what.bytes().chain([self.random.u8(..)]) {
             self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
@@ -291,11 +311,18 @@ impl Inner {
         let latency_max = [2, 50, 4_000][self.random.usize(..3)];
         let latency = Duration::from_millis(self.random.u64(..latency_max));
         let retry = Remedy::Retry { after: None };
-        let fair = Fate { applied: Applied::All, latency, answer: Answer::Items(retry) };
+        let fair = Fate {
+            applied: Applied::All,
+            latency,
+            answer: Answer::Items(retry),
+        };
         match self.weather {
             Weather::Fair => fair,
             Weather::Flaky if self.random.bool() => fair,
-            Weather::Flaky | Weather::Out => Fate { applied: self.applied(), ..self.trouble(latency) },
+            Weather::Flaky | Weather::Out => Fate {
+                applied: self.applied(),
+                ..self.trouble(latency)
+            },
             Weather::Quota => self.refusal(latency, Remedy::Pause),
             Weather::Fatal => self.refusal(latency, Remedy::Fatal),
         }
@@ -324,7 +351,11 @@ impl Inner {
             4 => Answer::Whole(Remedy::Reconnect),
             _ => Answer::Whole(retry),
         };
-        Fate { applied: Applied::Nothing, latency, answer }
+        Fate {
+            applied: Applied::Nothing,
+            latency,
+            answer,
+        }
     }
 
     fn refusal(&mut self, latency: Duration, remedy: Remedy) -> Fate {
@@ -333,7 +364,11 @@ impl Inner {
             1 => (Applied::Nothing, Answer::Items(remedy)),
             _ => (Applied::Nothing, Answer::Whole(remedy)),
         };
-        Fate { applied, latency, answer }
+        Fate {
+            applied,
+            latency,
+            answer,
+        }
     }
 
     /// A write starts.
@@ -342,7 +377,10 @@ impl Inner {
             WriteItem::Bar(update) => update.state != BarState::Forming,
             WriteItem::Manifest(_) => true,
         };
-        assert!(items.iter().filter(is_closed).count() == items.len(), "an open bar is written");
+        assert!(
+            items.iter().filter(is_closed).count() == items.len(),
+            "an open bar is written"
+        );
         self.books.take_off(story, items, cost, Instant::now());
     }
 }

@@ -85,7 +85,11 @@ fn brief(csv: &str) -> Vec<String> {
     let cells = |line: &str| line.split(',').map(str::to_owned).collect::<Vec<String>>();
     let line = |line: &str| {
         let cells = cells(line);
-        [&cells[2], &cells[4], &cells[5], &cells[6], &cells[7], &cells[8]].map(String::as_str).join(",")
+        [
+            &cells[2], &cells[4], &cells[5], &cells[6], &cells[7], &cells[8],
+        ]
+        .map(String::as_str)
+        .join(",")
     };
     csv.lines().skip(1).map(line).collect()
 }
@@ -113,14 +117,27 @@ async fn minute_without_a_price_is_left_out_as_its_vendor_does_and_counted() {
         let ran = program.run(&line).await;
         assert_eq!(ran.code, 0, "{}", ran.err);
         let summary: Value = serde_json::from_str(&ran.out).unwrap();
-        let counts = ["trades", "bars", "ineligible", "volume_only"].map(|name| summary[name].as_u64());
-        assert_eq!(counts, [Some(9), Some(4), Some(2), Some(1)], "{source}: {}", ran.out);
-        let read = format!("bars --symbol AAPL --date {DAY} --output csv --sink {}", redis.url());
+        let counts =
+            ["trades", "bars", "ineligible", "volume_only"].map(|name| summary[name].as_u64());
+        assert_eq!(
+            counts,
+            [Some(9), Some(4), Some(2), Some(1)],
+            "{source}: {}",
+            ran.out
+        );
+        let read = format!(
+            "bars --symbol AAPL --date {DAY} --output csv --sink {}",
+            redis.url()
+        );
         let bars = brief(&program.run(&read).await.out);
         assert_eq!(bars, [BARS[0], BARS[2], BARS[3]], "{source}");
         assert_eq!(manifest(&redis, "1m", DAY, "AAPL")["bars"], 3, "{source}");
         let five = brief(&program.run(&format!("{read} --spec 5m")).await.out);
-        assert_eq!(five, ["2025-10-21T13:30:00Z,10,13,10,13,462"], "{source}: odd lots count for volume");
+        assert_eq!(
+            five,
+            ["2025-10-21T13:30:00Z,10,13,10,13,462"],
+            "{source}: odd lots count for volume"
+        );
     }
 }
 
@@ -138,7 +155,9 @@ async fn minute_without_a_price_is_carried_through_every_view_and_value_and_read
         let (server, redis) = (server("massive").await, RedisServer::start());
         let mut program = program("massive", &server);
         program.set("bars.volume_only=carry");
-        program.set(&format!("view.kind={view}")).set(&format!("view.value={value}"));
+        program
+            .set(&format!("view.kind={view}"))
+            .set(&format!("view.value={value}"));
         let line = format!(
             "backfill --source massive --symbol AAPL --date {DAY} --session regular --sink {}",
             redis.url()
@@ -150,13 +169,26 @@ async fn minute_without_a_price_is_carried_through_every_view_and_value_and_read
         assert_eq!(brief(&csv.out), BARS, "{view} {value}: {}", csv.err);
         let lines = program.run(&format!("{read} --output jsonl")).await.out;
         let second: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
-        assert_eq!((&second["open"], &second["volume"]), (&Value::Null, &12.into()), "{view} {value}");
+        assert_eq!(
+            (&second["open"], &second["volume"]),
+            (&Value::Null, &12.into()),
+            "{view} {value}"
+        );
         let table = program.run(&read).await;
-        assert_eq!((table.code, table.out.lines().count()), (0, 5), "{view} {value}: {}", table.out);
+        assert_eq!(
+            (table.code, table.out.lines().count()),
+            (0, 5),
+            "{view} {value}: {}",
+            table.out
+        );
         let chart = program.run(&format!("{read} --chart")).await;
         assert_eq!(chart.code, 0, "{view} {value}: {}", chart.err);
         let again = program.run(&line).await;
-        assert!(again.err.contains("1 whole already"), "{view} {value}: {}", again.err);
+        assert!(
+            again.err.contains("1 whole already"),
+            "{view} {value}: {}",
+            again.err
+        );
     }
 }
 
@@ -172,7 +204,13 @@ async fn correction_under_the_identity_of_its_trade_takes_its_place() {
     let server = Server::start(move |_| Reply::Page(page.clone())).await;
     let program = program("massive", &server);
     let asked = format!("--source massive --symbol AAPL --date {DAY} --session regular");
-    assert_eq!(program.run(&format!("record {asked} --out day.rec")).await.code, 0);
+    assert_eq!(
+        program
+            .run(&format!("record {asked} --out day.rec"))
+            .await
+            .code,
+        0
+    );
     let zone = "--set bars.zone=America/New_York";
     for line in [
         format!("backfill {asked} --sink embedded:fetched"),
@@ -183,7 +221,11 @@ async fn correction_under_the_identity_of_its_trade_takes_its_place() {
         assert_eq!(ran.code, 0, "{}", ran.err);
         let sink = line.rsplit_once("embedded:").unwrap().1;
         let read = format!("bars --symbol AAPL --date {DAY} --output csv --sink embedded:{sink}");
-        assert_eq!(brief(&program.run(&read).await.out), ["2025-10-21T13:30:00Z,10,10,10,10,100"], "{line}");
+        assert_eq!(
+            brief(&program.run(&read).await.out),
+            ["2025-10-21T13:30:00Z,10,10,10,10,100"],
+            "{line}"
+        );
     }
 }
 
@@ -196,7 +238,12 @@ async fn chosen_rules_decide_what_a_day_is() {
             json!({"conditions": conditions, "exchange": 11, "id": number.to_string(), "participant_timestamp": time,
                 "price": price, "sequence_number": number, "sip_timestamp": time, "size": 100, "tape": 3})
         };
-        let rows = [row(1, 10, &[]), row(2, 20, &[12]), row(3, 30, &[8, 9, 41]), row(4, 40, &[37])];
+        let rows = [
+            row(1, 10, &[]),
+            row(2, 20, &[12]),
+            row(3, 30, &[8, 9, 41]),
+            row(4, 40, &[37]),
+        ];
         Reply::Page(json!({"status": "OK", "results": rows}).to_string())
     };
     for (rules, minute, day) in [
@@ -212,11 +259,17 @@ async fn chosen_rules_decide_what_a_day_is() {
         );
         assert_eq!(program.run(&line).await.code, 0);
         for (spec, expected) in [("1m", minute), ("1d", day), ("session", day)] {
-            let read =
-                format!("bars --symbol AAPL --date {DAY} --spec {spec} --output csv --sink {}", redis.url());
+            let read = format!(
+                "bars --symbol AAPL --date {DAY} --spec {spec} --output csv --sink {}",
+                redis.url()
+            );
             let bars = brief(&program.run(&read).await.out);
             assert_eq!(bars.len(), 1, "{rules} {spec}");
-            assert_eq!(bars[0].split_once(',').unwrap().1, expected, "{rules} {spec}");
+            assert_eq!(
+                bars[0].split_once(',').unwrap().1,
+                expected,
+                "{rules} {spec}"
+            );
         }
     }
 }

@@ -26,7 +26,15 @@ fn prints() -> Vec<Print> {
 
 /// The store after a run without faults.
 async fn clean(is_proxied: bool) -> Dump {
-    let server = serve(&prints(), if is_proxied { speak::proxy } else { speak::massive }).await;
+    let server = serve(
+        &prints(),
+        if is_proxied {
+            speak::proxy
+        } else {
+            speak::massive
+        },
+    )
+    .await;
     let redis = RedisServer::start();
     let mut program = Program::new("massive", &server);
     if is_proxied {
@@ -46,13 +54,23 @@ async fn spoiled(
     let (own, is_sick) = (prints(), Arc::new(AtomicBool::new(true)));
     let sickness = Arc::clone(&is_sick);
     let server = Server::start(move |hit| {
-        let text = if is_proxied { speak::proxy(&own, hit) } else { speak::massive(&own, hit) };
-        if sickness.load(Ordering::Relaxed) { fault(hit, text) } else { Reply::Page(text) }
+        let text = if is_proxied {
+            speak::proxy(&own, hit)
+        } else {
+            speak::massive(&own, hit)
+        };
+        if sickness.load(Ordering::Relaxed) {
+            fault(hit, text)
+        } else {
+            Reply::Page(text)
+        }
     })
     .await;
     let redis = RedisServer::start();
     let mut program = Program::new("massive", &server);
-    program.set("source.massive.page_bytes_max=65536").set("source.massive.timeout_ms=15000");
+    program
+        .set("source.massive.page_bytes_max=65536")
+        .set("source.massive.timeout_ms=15000");
     if is_proxied {
         proxied(&mut program);
     }
@@ -64,16 +82,38 @@ async fn spoiled(
         return;
     };
     assert_eq!(ran.code, 1, "{}", ran.err);
-    assert!(ran.err.contains(named) && ran.err.contains("massive AAPL, page "), "{named}: {}", ran.err);
+    assert!(
+        ran.err.contains(named) && ran.err.contains("massive AAPL, page "),
+        "{named}: {}",
+        ran.err
+    );
     let manifest = manifest(&redis, "1m", DAY, "AAPL");
-    assert_eq!((&manifest["complete"], &manifest["gapless"]), (&false.into(), &true.into()), "{named}");
+    assert_eq!(
+        (&manifest["complete"], &manifest["gapless"]),
+        (&false.into(), &true.into()),
+        "{named}"
+    );
     let found = dump(&redis);
-    let bars = |dump: &Dump| dump.get(&format!("bars:1m:{DAY}:AAPL")).cloned().unwrap_or_default();
+    let bars = |dump: &Dump| {
+        dump.get(&format!("bars:1m:{DAY}:AAPL"))
+            .cloned()
+            .unwrap_or_default()
+    };
     let (part, whole) = (bars(&found), bars(&expected));
-    assert!(part.iter().all(|(time, bar)| whole.get(time) == Some(bar)), "{named}: a bar of a part is whole");
+    assert!(
+        part.iter().all(|(time, bar)| whole.get(time) == Some(bar)),
+        "{named}: a bar of a part is whole"
+    );
     assert_eq!(manifest["bars"], part.len(), "{named}");
     let read = format!("bars --symbol AAPL --date {DAY} --sink {}", redis.url());
-    assert!(program.run(&read).await.err.contains("AAPL 2025-10-21: not whole"), "{named}");
+    assert!(
+        program
+            .run(&read)
+            .await
+            .err
+            .contains("AAPL 2025-10-21: not whole"),
+        "{named}"
+    );
     let hits = server.hits().len();
     is_sick.store(false, Ordering::Relaxed);
     let again = program.run(&line(&redis)).await;
@@ -81,11 +121,19 @@ async fn spoiled(
     assert_eq!(dump(&redis), expected, "{named}: as after a clean run");
     let resumed: barmill::Timestamp = manifest["to"].as_str().unwrap().parse().unwrap();
     let asked = server.hits()[hits].number::<i64>("timestamp.gte").unwrap();
-    assert_eq!(asked, resumed.as_nanos(), "{named}: nothing is asked for twice");
+    assert_eq!(
+        asked,
+        resumed.as_nanos(),
+        "{named}: nothing is asked for twice"
+    );
 }
 
 fn at_page(hit: &Hit, spoil: impl Fn() -> Reply, text: String) -> Reply {
-    if hit.index >= PAGE { spoil() } else { Reply::Page(text) }
+    if hit.index >= PAGE {
+        spoil()
+    } else {
+        Reply::Page(text)
+    }
 }
 
 fn edited(text: &str, change: impl Fn(&mut Vec<serde_json::Value>)) -> Reply {
@@ -97,7 +145,9 @@ fn edited(text: &str, change: impl Fn(&mut Vec<serde_json::Value>)) -> Reply {
 #[tokio::test]
 async fn stuck_cursor_is_named_and_the_next_run_goes_on() {
     let fault = |hit: &Hit, text: String| {
-        let Some(cursor) = hit.get("cursor").filter(|_| hit.index >= PAGE) else { return Reply::Page(text) };
+        let Some(cursor) = hit.get("cursor").filter(|_| hit.index >= PAGE) else {
+            return Reply::Page(text);
+        };
         let mut reply: serde_json::Value = serde_json::from_str(&text).unwrap();
         reply["next_url"] = format!("{}{}?cursor={cursor}", hit.base, hit.path).into();
         Reply::Page(reply.to_string())
@@ -120,7 +170,10 @@ async fn cursor_that_a_proxy_drops_changes_no_bar() {
 async fn repeated_rows_change_no_bar() {
     let fault = |_: &Hit, text: String| {
         edited(&text, |rows| {
-            let doubled = rows.iter().flat_map(|row| [row.clone(), row.clone()]).collect();
+            let doubled = rows
+                .iter()
+                .flat_map(|row| [row.clone(), row.clone()])
+                .collect();
             *rows = doubled;
         })
     };
@@ -129,7 +182,10 @@ async fn repeated_rows_change_no_bar() {
     let server = Server::start(move |hit| fault(hit, speak::massive(&own, hit))).await;
     let asked = format!("--source massive --symbol AAPL --date {DAY} --session regular --json");
     let program = Program::new("massive", &server);
-    for line in [format!("backfill {asked} --sink null:"), format!("record {asked} --out x.rec")] {
+    for line in [
+        format!("backfill {asked} --sink null:"),
+        format!("record {asked} --out x.rec"),
+    ] {
         let ran = program.run(&line).await;
         let summary: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
         let trades = &summary["days"][0]["trades"];
@@ -160,7 +216,11 @@ async fn rows_of_another_date_are_named_and_the_next_run_goes_on() {
 async fn storm_of_refusals_that_passes_changes_no_bar() {
     for status in [429, 502] {
         let fault = move |hit: &Hit, text: String| match hit.index % 2 {
-            0 => Reply::Status(status, vec![("retry-after", "0".to_owned())], "<html>busy</html>".into()),
+            0 => Reply::Status(
+                status,
+                vec![("retry-after", "0".to_owned())],
+                "<html>busy</html>".into(),
+            ),
             _ => Reply::Page(text),
         };
         spoiled(false, fault, None).await;
@@ -171,7 +231,8 @@ async fn storm_of_refusals_that_passes_changes_no_bar() {
 async fn storm_of_refusals_that_stays_is_named_and_the_next_run_goes_on() {
     for (status, named) in [(429, "venue answered 429"), (502, "venue answered 502")] {
         let fault = move |hit: &Hit, text: String| {
-            let spoil = || Reply::Status(status, vec![("retry-after", "0".to_owned())], "busy".into());
+            let spoil =
+                || Reply::Status(status, vec![("retry-after", "0".to_owned())], "busy".into());
             at_page(hit, spoil, text)
         };
         spoiled(false, fault, Some(named)).await;
@@ -201,9 +262,18 @@ async fn body_always_cut_off_is_named_and_the_next_run_goes_on() {
 #[tokio::test]
 async fn huge_page_and_bomb_are_named_and_the_next_run_goes_on() {
     let bomb = gzip(&vec![b' '; 1 << 20]);
-    spoiled(false, move |hit, text| at_page(hit, || Reply::Gzip(bomb.clone()), text), Some("page is larger"))
-        .await;
-    spoiled(false, |hit, text| at_page(hit, || Reply::Endless, text), Some("page is larger")).await;
+    spoiled(
+        false,
+        move |hit, text| at_page(hit, || Reply::Gzip(bomb.clone()), text),
+        Some("page is larger"),
+    )
+    .await;
+    spoiled(
+        false,
+        |hit, text| at_page(hit, || Reply::Endless, text),
+        Some("page is larger"),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -266,15 +336,28 @@ async fn symbol_that_fails_leaves_the_others_whole() {
     .await;
     let redis = RedisServer::start();
     let program = Program::new("massive", &server);
-    let line =
-        line(&redis).replace("AAPL", "A,BAD,B").replace("--rules all", "--rules all --bars 1m,1d,tick:10");
+    let line = line(&redis)
+        .replace("AAPL", "A,BAD,B")
+        .replace("--rules all", "--rules all --bars 1m,1d,tick:10");
     let ran = program.run(&line).await;
     assert_eq!(ran.code, 1, "{}", ran.err);
     for spec in ["1m", "1d", "tick:10"] {
-        let complete = |symbol| manifest(&redis, spec, DAY, symbol)["complete"].as_bool().unwrap();
-        assert_eq!(["A", "BAD", "B"].map(complete), [true, false, true], "{spec}");
+        let complete = |symbol| {
+            manifest(&redis, spec, DAY, symbol)["complete"]
+                .as_bool()
+                .unwrap()
+        };
+        assert_eq!(
+            ["A", "BAD", "B"].map(complete),
+            [true, false, true],
+            "{spec}"
+        );
     }
-    assert!(ran.err.contains("3 symbol-days: 2 whole now, 1 incomplete"), "{}", ran.err);
+    assert!(
+        ran.err.contains("3 symbol-days: 2 whole now, 1 incomplete"),
+        "{}",
+        ran.err
+    );
     assert!(
         !dump(&redis).contains_key(&format!("bars:1d:{DAY}:BAD")),
         "an open day is never written as a whole one"

@@ -94,15 +94,28 @@ async fn headline_day_is_490_bars_in_upstash_over_one_connection() {
     let elapsed = started.elapsed();
     assert_eq!(ran.code, 0, "{}", ran.err);
     let summary: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((&summary["trades"], &summary["bars"]), (&TRADES.into(), &BARS.into()));
-    assert_eq!((server.hits().len(), &summary["source_requests"]), (11, &11.into()));
+    assert_eq!(
+        (&summary["trades"], &summary["bars"]),
+        (&TRADES.into(), &BARS.into())
+    );
+    assert_eq!(
+        (server.hits().len(), &summary["source_requests"]),
+        (11, &11.into())
+    );
     assert!(
-        server.hits().iter().all(|hit| hit.headers["authorization"] == format!("Bearer {CANARY}").as_str())
+        server
+            .hits()
+            .iter()
+            .all(|hit| hit.headers["authorization"] == format!("Bearer {CANARY}").as_str())
     );
     let stats = upstash.stats();
     assert_eq!(stats.connections, 1, "{stats:?}");
     assert!(stats.requests() <= 6, "{stats:?}");
-    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let build = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
     writeln!(
         std::io::stderr(),
         "headline day ({build} build): {TRADES} trades, {BARS} bars, {} ms, venue requests {}, store connections {}, \

@@ -45,8 +45,14 @@ async fn peak(trades: usize) -> u64 {
     };
     assert_eq!(code, 0, "{err}");
     let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&summary["trades"], &summary["days"][0]["status"]), (&trades.into(), &"whole".into()));
-    assert!(server.hits().len() > trades / PAGE, "every page is asked for");
+    assert_eq!(
+        (&summary["trades"], &summary["days"][0]["status"]),
+        (&trades.into(), &"whole".into())
+    );
+    assert!(
+        server.hits().len() > trades / PAGE,
+        "every page is asked for"
+    );
     peak
 }
 

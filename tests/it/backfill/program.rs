@@ -15,7 +15,12 @@ pub(crate) const CANARY: &str = "canary-2f9c-key";
 /// The day of the tapes.
 pub(crate) const DAY: &str = "2025-10-21";
 /// The names that a venue's key may come by.
-const KEYS: [&str; 4] = ["MASSIVE_API_KEY", "APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "BINANCE_API_KEY"];
+const KEYS: [&str; 4] = [
+    "MASSIVE_API_KEY",
+    "APCA_API_KEY_ID",
+    "APCA_API_SECRET_KEY",
+    "BINANCE_API_KEY",
+];
 
 /// A finished run.
 #[derive(Debug)]
@@ -35,8 +40,11 @@ pub(crate) struct Program {
 impl Program {
     /// The program with short waits, no pace and small pages of a source.
     pub(crate) fn new(source: &str, server: &Server) -> Program {
-        let mut program =
-            Program { folder: tempfile::tempdir().unwrap(), settings: Vec::new(), variables: Vec::new() };
+        let mut program = Program {
+            folder: tempfile::tempdir().unwrap(),
+            settings: Vec::new(),
+            variables: Vec::new(),
+        };
         for (key, value) in [
             ("base_url", server.base.as_str()),
             ("requests_per_minute", "10000000"),
@@ -50,7 +58,8 @@ impl Program {
     }
 
     pub(crate) fn set(&mut self, setting: &str) -> &mut Program {
-        self.settings.extend(["--set".to_owned(), setting.to_owned()]);
+        self.settings
+            .extend(["--set".to_owned(), setting.to_owned()]);
         self
     }
 
@@ -60,10 +69,17 @@ impl Program {
 
     pub(crate) fn spawn(&self, line: &str) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_barmill"));
-        command.env_clear().envs(KEYS.map(|name| (name, CANARY))).current_dir(self.folder.path());
+        command
+            .env_clear()
+            .envs(KEYS.map(|name| (name, CANARY)))
+            .current_dir(self.folder.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.args(line.split_whitespace()).args(&self.settings);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         command.spawn().unwrap()
     }
 
@@ -76,12 +92,22 @@ impl Program {
 pub(crate) async fn finish(mut child: Child) -> Ran {
     let (mut out, mut err) = (String::new(), String::new());
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let (read_out, read_err) = tokio::join!(stdout.read_to_string(&mut out), stderr.read_to_string(&mut err));
+    let (read_out, read_err) = tokio::join!(
+        stdout.read_to_string(&mut out),
+        stderr.read_to_string(&mut err)
+    );
     read_out.unwrap();
     read_err.unwrap();
     let status = child.wait().await.unwrap();
-    assert!(!out.contains(CANARY) && !err.contains(CANARY), "a key is shown: {out}{err}");
-    Ran { code: status.code().unwrap_or(-1), out, err }
+    assert!(
+        !out.contains(CANARY) && !err.contains(CANARY),
+        "a key is shown: {out}{err}"
+    );
+    Ran {
+        code: status.code().unwrap_or(-1),
+        out,
+        err,
+    }
 }
 
 fn texts(value: &Value) -> Vec<String> {
@@ -89,13 +115,17 @@ fn texts(value: &Value) -> Vec<String> {
         return values.iter().flat_map(texts).collect();
     }
     if let Some(pairs) = value.as_map_iter() {
-        return pairs.flat_map(|(key, value)| [texts(key), texts(value)].concat()).collect();
+        return pairs
+            .flat_map(|(key, value)| [texts(key), texts(value)].concat())
+            .collect();
     }
     vec![text(value)]
 }
 
 fn text(value: &Value) -> String {
-    let Value::BulkString(bytes) = value else { panic!("no text: {value:?}") };
+    let Value::BulkString(bytes) = value else {
+        panic!("no text: {value:?}")
+    };
     String::from_utf8(bytes.clone()).unwrap()
 }
 
@@ -106,7 +136,9 @@ pub(crate) fn dump(redis: &RedisServer) -> Dump {
     let keys = texts(&redis.command(&["KEYS", "*"]));
     let hash = |key: String| {
         let parts = texts(&redis.command(&["HGETALL", &key]));
-        let pairs = parts.chunks(2).map(|pair| (pair[0].clone(), without_update_time(&pair[1])));
+        let pairs = parts
+            .chunks(2)
+            .map(|pair| (pair[0].clone(), without_update_time(&pair[1])));
         (key, pairs.collect())
     };
     keys.into_iter().map(hash).collect()
@@ -120,7 +152,12 @@ fn without_update_time(text: &str) -> String {
 }
 
 /// The manifest of a symbol and day, as JSON.
-pub(crate) fn manifest(redis: &RedisServer, spec: &str, date: &str, symbol: &str) -> serde_json::Value {
+pub(crate) fn manifest(
+    redis: &RedisServer,
+    spec: &str,
+    date: &str,
+    symbol: &str,
+) -> serde_json::Value {
     let key = format!("manifest:barmill:{spec}:{date}");
     serde_json::from_str(&text(&redis.command(&["HGET", &key, symbol]))).unwrap()
 }
@@ -151,7 +188,10 @@ pub(crate) fn minutes_of_csv(text: &str) -> Vec<(String, [u64; 4])> {
     };
     let bar = |line: &str| {
         let cells: Vec<&str> = line.split(',').collect();
-        (cells[2][11..16].to_owned(), [4, 5, 6, 7].map(|index| cents(cells[index])))
+        (
+            cells[2][11..16].to_owned(),
+            [4, 5, 6, 7].map(|index| cents(cells[index])),
+        )
     };
     text.lines().skip(1).map(bar).collect()
 }

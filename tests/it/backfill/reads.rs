@@ -33,38 +33,77 @@ async fn open(url: &str, kind: ViewKind) -> Opened {
     let mut settings = ViewSettings::new(kind, zone).unwrap();
     settings.namespace = "barmill".to_owned();
     let view = View::new(settings, &[BarSpec::MINUTE]).unwrap();
-    let store = StoreSettings { token: Some(TOKEN.to_owned().into()), ..StoreSettings::default() };
-    connect(&url.parse::<SinkUrl>().unwrap(), view, &store, Arc::new(Evening)).await.unwrap()
+    let store = StoreSettings {
+        token: Some(TOKEN.to_owned().into()),
+        ..StoreSettings::default()
+    };
+    connect(
+        &url.parse::<SinkUrl>().unwrap(),
+        view,
+        &store,
+        Arc::new(Evening),
+    )
+    .await
+    .unwrap()
 }
 
 /// Start, symbol, close and volume: what every value carries.
 fn brief(bars: &[StoredBar]) -> Vec<String> {
     let line = |bar: &StoredBar| {
-        format!("{} {} {} {}", bar.start, bar.symbol, bar.prices.unwrap().close, bar.volume)
+        format!(
+            "{} {} {} {}",
+            bar.start,
+            bar.symbol,
+            bar.prices.unwrap().close,
+            bar.volume
+        )
     };
     bars.iter().map(line).collect()
 }
 
 /// The answers to the three questions: one symbol's day, all symbols at a minute, the newest bar.
 async fn ask(reader: &BarReader, question: usize) -> Vec<StoredBar> {
-    let symbols: Vec<Symbol> = SYMBOLS.split(',').map(|name| name.parse().unwrap()).collect();
+    let symbols: Vec<Symbol> = SYMBOLS
+        .split(',')
+        .map(|name| name.parse().unwrap())
+        .collect();
     match question {
         0 => reader.day(symbols[1], BarSpec::MINUTE, DATE).await.unwrap(),
-        1 => reader.minute(&symbols, BarSpec::MINUTE, DATE, time(9, 31, 0, 0)).await.unwrap(),
-        2 => reader.latest(symbols[2], BarSpec::MINUTE).await.unwrap().into_iter().collect(),
+        1 => reader
+            .minute(&symbols, BarSpec::MINUTE, DATE, time(9, 31, 0, 0))
+            .await
+            .unwrap(),
+        2 => reader
+            .latest(symbols[2], BarSpec::MINUTE)
+            .await
+            .unwrap()
+            .into_iter()
+            .collect(),
         _ => {
             let since = format!("{DAY}T13:00:00Z").parse().unwrap();
-            reader.latest_since(symbols[2], BarSpec::MINUTE, since).await.unwrap().into_iter().collect()
+            reader
+                .latest_since(symbols[2], BarSpec::MINUTE, since)
+                .await
+                .unwrap()
+                .into_iter()
+                .collect()
         }
     }
 }
 
 fn processed(redis: &RedisServer) -> u64 {
     let info: String = redis::from_redis_value(redis.command(&["INFO", "commandstats"])).unwrap();
-    let reads = ["cmdstat_hgetall", "cmdstat_hmget", "cmdstat_mget", "cmdstat_xrange"];
+    let reads = [
+        "cmdstat_hgetall",
+        "cmdstat_hmget",
+        "cmdstat_mget",
+        "cmdstat_xrange",
+    ];
     let calls = |line: &str| {
         let (name, rest) = line.split_once(":calls=")?;
-        reads.contains(&name).then(|| rest.split(',').next().unwrap().parse::<u64>().unwrap())
+        reads
+            .contains(&name)
+            .then(|| rest.split(',').next().unwrap().parse::<u64>().unwrap())
     };
     info.lines().filter_map(calls).sum()
 }
@@ -97,16 +136,33 @@ async fn day_minute_and_latest_are_one_request_each_in_every_view() {
             let before = upstash.stats();
             let bars = ask(&upstash_reader, question).await;
             let after = upstash.stats();
-            let asked = (after.requests() - before.requests(), after.commands - before.commands);
+            let asked = (
+                after.requests() - before.requests(),
+                after.commands - before.commands,
+            );
             assert_eq!(asked, (1, commands), "{kind} {question}");
             let (before, requests) = (processed(&redis), redis_store.sink.stats().requests);
-            assert_eq!(ask(redis_store.reader.as_ref().unwrap(), question).await, bars, "{kind} {question}");
-            let asked = (redis_store.sink.stats().requests - requests, processed(&redis) - before);
+            assert_eq!(
+                ask(redis_store.reader.as_ref().unwrap(), question).await,
+                bars,
+                "{kind} {question}"
+            );
+            let asked = (
+                redis_store.sink.stats().requests - requests,
+                processed(&redis) - before,
+            );
             assert_eq!(asked, (1, commands), "{kind} {question}");
             found.push(brief(&bars));
         }
-        assert!(found[0].len() > 30 && found[1].len() == 3 && found[2].len() == 1, "{kind}: {found:?}");
+        assert!(
+            found[0].len() > 30 && found[1].len() == 3 && found[2].len() == 1,
+            "{kind}: {found:?}"
+        );
         assert_eq!(found[2], found[3], "{kind}");
-        assert_eq!(&found, expected.get_or_insert_with(|| found.clone()), "{kind}");
+        assert_eq!(
+            &found,
+            expected.get_or_insert_with(|| found.clone()),
+            "{kind}"
+        );
     }
 }

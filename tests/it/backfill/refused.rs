@@ -33,20 +33,38 @@ const REFUSED: [(&str, &str); 9] = [
         "backfill --source kraken --symbol A --date 2025-10-21 --set bars.zone=Asia/Kolkata --bars 1h",
         "2025-10-20T18:30:00Z lies inside a 1h bar",
     ),
-    ("backfill --source binance --symbol A --date 1969-01-01", "the day 1969-01-01 cannot be used"),
+    (
+        "backfill --source binance --symbol A --date 1969-01-01",
+        "the day 1969-01-01 cannot be used",
+    ),
     (
         "backfill --source massive --symbol A --date 1999-06-01",
         "no calendar for 1999-06-01, it covers 2000 to 2030; bars.assume_normal_days = true takes its weekdays",
     ),
-    ("bars --symbol A --date 2025-10-21 --sink null:", "sink null: keeps no bars"),
+    (
+        "bars --symbol A --date 2025-10-21 --sink null:",
+        "sink null: keeps no bars",
+    ),
 ];
 
 /// Settings that cannot work.
 const SETTINGS: [(&str, &str); 4] = [
-    ("source.massive.path=/v3/trades", "allowed is a path with {ticker} in it"),
-    ("source.massive.base_url=http://example.com", "source.massive.base_url: the text (not shown"),
-    ("source.binance.requests_per_minute=24", "24 is out of range, allowed is 25 to 10000000"),
-    ("source.kraken.page_len=1001", "1001 is out of range, allowed is 2 to 1000"),
+    (
+        "source.massive.path=/v3/trades",
+        "allowed is a path with {ticker} in it",
+    ),
+    (
+        "source.massive.base_url=http://example.com",
+        "source.massive.base_url: the text (not shown",
+    ),
+    (
+        "source.binance.requests_per_minute=24",
+        "24 is out of range, allowed is 25 to 10000000",
+    ),
+    (
+        "source.kraken.page_len=1001",
+        "1001 is out of range, allowed is 2 to 1000",
+    ),
 ];
 
 async fn idle() -> Server {
@@ -63,7 +81,11 @@ async fn what_cannot_be_asked_for_is_a_sentence_and_exit_code_2() {
         assert!(ran.err.contains(said), "{line}: {}", ran.err);
     }
     let left = std::fs::read_dir(program.folder.path()).unwrap().count();
-    assert_eq!((server.hits().len(), left), (0, 0), "nothing is asked or written");
+    assert_eq!(
+        (server.hits().len(), left),
+        (0, 0),
+        "nothing is asked or written"
+    );
 }
 
 #[tokio::test]
@@ -71,7 +93,10 @@ async fn settings_of_a_source_that_cannot_work_are_named() {
     let server = idle().await;
     for (setting, said) in SETTINGS {
         let mut program = Program::new("massive", &server);
-        let ran = program.set(setting).run("backfill --source massive --symbol A --date 2025-10-21").await;
+        let ran = program
+            .set(setting)
+            .run("backfill --source massive --symbol A --date 2025-10-21")
+            .await;
         assert_eq!(ran.code, 2, "{setting}: {}", ran.err);
         assert!(ran.err.contains(said), "{setting}: {}", ran.err);
     }
@@ -82,9 +107,15 @@ async fn missing_key_is_named_with_exit_code_2() {
     let server = idle().await;
     let mut program = Program::new("kraken", &server);
     program.set("source.massive.key_env=NOT_THERE");
-    let ran = program.run("backfill --source massive --symbol A --date 2025-10-21").await;
+    let ran = program
+        .run("backfill --source massive --symbol A --date 2025-10-21")
+        .await;
     assert_eq!(ran.code, 2, "{}", ran.err);
-    assert!(ran.err.contains("needs the environment variable NOT_THERE"), "{}", ran.err);
+    assert!(
+        ran.err.contains("needs the environment variable NOT_THERE"),
+        "{}",
+        ran.err
+    );
 }
 
 /// A recording holds no bars, so any interval can be kept.
@@ -93,12 +124,24 @@ async fn interval_that_cuts_a_bar_can_be_recorded() {
     let server = idle().await;
     let program = Program::new("massive", &server);
     let interval = "--from 2025-10-21T13:30:30Z --to 2025-10-21T13:32:10Z";
-    let ran = program.run(&format!("record --source massive --symbol A {interval} --out a.rec")).await;
+    let ran = program
+        .run(&format!(
+            "record --source massive --symbol A {interval} --out a.rec"
+        ))
+        .await;
     assert_eq!(ran.code, 0, "{}", ran.err);
     let asked = server.hits()[0].number::<i64>("timestamp.gte");
     assert_eq!(asked, Some(1_761_053_430_000_000_000));
-    let ran = program.run(&format!("record --source massive --symbol A {interval} --out a.rec")).await;
-    assert!(ran.code == 1 && ran.err.contains("write a.rec, which exists"), "{}", ran.err);
+    let ran = program
+        .run(&format!(
+            "record --source massive --symbol A {interval} --out a.rec"
+        ))
+        .await;
+    assert!(
+        ran.code == 1 && ran.err.contains("write a.rec, which exists"),
+        "{}",
+        ran.err
+    );
 }
 
 #[tokio::test]
@@ -118,54 +161,105 @@ async fn hours_in_a_zone_are_asked_as_that_zone_has_them() {
         assert_eq!(ran.code, 0, "{}", ran.err);
         let plan: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
         let day = &plan["days"][0];
-        assert_eq!((&day["from"], &day["to"]), (&from.into(), &to.into()), "{}", ran.out);
+        assert_eq!(
+            (&day["from"], &day["to"]),
+            (&from.into(), &to.into()),
+            "{}",
+            ran.out
+        );
         assert_eq!(day["first_bars"][0]["field"], "14:30", "{}", ran.out);
     }
 }
 
 #[tokio::test]
 async fn bars_that_the_store_refuses_end_a_backfill_with_exit_code_1() {
-    let (server, redis) = (serve(&tape(6, 50, UNIT_NS), speak::massive).await, RedisServer::start());
+    let (server, redis) = (
+        serve(&tape(6, 50, UNIT_NS), speak::massive).await,
+        RedisServer::start(),
+    );
     let key = format!("bars:1m:{DAY}:AAPL");
     redis.command(&["SET", &key, "no hash"]);
     let program = Program::new("massive", &server);
-    let asked = format!("--source massive --symbol AAPL --date {DAY} --session regular --rules all");
-    let ran = program.run(&format!("backfill {asked} --sink {}", redis.url())).await;
+    let asked =
+        format!("--source massive --symbol AAPL --date {DAY} --session regular --rules all");
+    let ran = program
+        .run(&format!("backfill {asked} --sink {}", redis.url()))
+        .await;
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("dead letters "), "{}", ran.err);
     let manifest = super::program::manifest(&redis, "1m", DAY, "AAPL");
-    assert_eq!((&manifest["complete"], &manifest["bars"]), (&false.into(), &0.into()));
+    assert_eq!(
+        (&manifest["complete"], &manifest["bars"]),
+        (&false.into(), &0.into())
+    );
 }
 
 #[tokio::test]
 async fn json_is_one_object_also_where_nothing_is_fetched() {
-    let (server, redis) = (serve(&tape(6, 50, UNIT_NS), speak::massive).await, RedisServer::start());
+    let (server, redis) = (
+        serve(&tape(6, 50, UNIT_NS), speak::massive).await,
+        RedisServer::start(),
+    );
     let program = Program::new("massive", &server);
-    let ran = program.run("record --source massive --symbol A --date 2025-12-25 --out x.rec --json").await;
+    let ran = program
+        .run("record --source massive --symbol A --date 2025-12-25 --out x.rec --json")
+        .await;
     let summary: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((ran.code, &summary["trades"], &summary["days"]), (0, &0.into(), &serde_json::json!([])));
+    assert_eq!(
+        (ran.code, &summary["trades"], &summary["days"]),
+        (0, &0.into(), &serde_json::json!([]))
+    );
     let line = format!(
         "backfill --source massive --symbol AAPL --date {DAY} --session regular --bars 1m,1d --dry-run --json --sink {}",
         redis.url()
     );
     let ran = program.run(&line).await;
-    assert_eq!((ran.code, server.hits().len(), dump(&redis).len()), (0, 0, 0), "{}", ran.err);
+    assert_eq!(
+        (ran.code, server.hits().len(), dump(&redis).len()),
+        (0, 0, 0),
+        "{}",
+        ran.err
+    );
     insta::assert_snapshot!(ran.out.trim_end(), @r#"{"source":"massive","asks":1,"page_len":7,"requests_per_minute":10000000,"days":[{"symbol":"AAPL","date":"2025-10-21","from":"2025-10-21T13:30:00Z","to":"2025-10-21T20:00:00Z","is_resumed":false,"first_bars":[{"spec":"1m","key":"bars:1m:2025-10-21:AAPL","field":"09:30"},{"spec":"1d","key":"bars:1d:2025-10-21:AAPL","field":"00:00"}]}]}"#);
 }
 
 #[tokio::test]
 async fn reader_is_told_of_what_nobody_has_fetched() {
-    let (server, redis) = (serve(&tape(6, 50, UNIT_NS), speak::massive).await, RedisServer::start());
+    let (server, redis) = (
+        serve(&tape(6, 50, UNIT_NS), speak::massive).await,
+        RedisServer::start(),
+    );
     let program = Program::new("massive", &server);
-    let asked = format!("--source massive --symbol AAPL --date {DAY} --session regular --rules all");
-    assert_eq!(program.run(&format!("backfill {asked} --sink {}", redis.url())).await.code, 0);
+    let asked =
+        format!("--source massive --symbol AAPL --date {DAY} --session regular --rules all");
+    assert_eq!(
+        program
+            .run(&format!("backfill {asked} --sink {}", redis.url()))
+            .await
+            .code,
+        0
+    );
     for (asked, said) in [
-        (format!("AAPL,MSFT --date {DAY}"), "MSFT: no 1m bars in this time, and no manifest of them\n"),
-        (format!("AAPL --spec 5m --date {DAY}"), "AAPL: no 5m bars in this time, and no manifest of them\n"),
-        ("AAPL --date 2025-10-22".to_owned(), "AAPL: no 1m bars in this time, and no manifest of them\n"),
+        (
+            format!("AAPL,MSFT --date {DAY}"),
+            "MSFT: no 1m bars in this time, and no manifest of them\n",
+        ),
+        (
+            format!("AAPL --spec 5m --date {DAY}"),
+            "AAPL: no 5m bars in this time, and no manifest of them\n",
+        ),
+        (
+            "AAPL --date 2025-10-22".to_owned(),
+            "AAPL: no 1m bars in this time, and no manifest of them\n",
+        ),
         (format!("AAPL --date {DAY}"), ""),
     ] {
-        let ran = program.run(&format!("bars --symbol {asked} --output csv --sink {}", redis.url())).await;
+        let ran = program
+            .run(&format!(
+                "bars --symbol {asked} --output csv --sink {}",
+                redis.url()
+            ))
+            .await;
         assert_eq!((ran.code, ran.err.as_str()), (0, said), "{asked}");
     }
 }

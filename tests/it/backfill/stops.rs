@@ -15,11 +15,13 @@ fn prints() -> Vec<Print> {
 /// A venue that answers so many requests and then lets the next ones hang.
 async fn hanging(good: usize) -> Server {
     let own = prints();
-    Server::start(
-        move |hit: &Hit| {
-            if hit.index < good { Reply::Page(speak::massive(&own, hit)) } else { Reply::Drip }
-        },
-    )
+    Server::start(move |hit: &Hit| {
+        if hit.index < good {
+            Reply::Page(speak::massive(&own, hit))
+        } else {
+            Reply::Drip
+        }
+    })
     .await
 }
 
@@ -30,10 +32,21 @@ async fn stopped(program: &Program, server: &Server, good: usize, line: &str) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let kill = format!("kill -TERM {}", child.id().unwrap());
-    assert!(std::process::Command::new("sh").arg("-c").arg(kill).status().unwrap().success());
+    assert!(
+        std::process::Command::new("sh")
+            .arg("-c")
+            .arg(kill)
+            .status()
+            .unwrap()
+            .success()
+    );
     let ran = finish(child).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.err.contains("incomplete, run again to go on"), "{}", ran.err);
+    assert!(
+        ran.err.contains("incomplete, run again to go on"),
+        "{}",
+        ran.err
+    );
 }
 
 #[tokio::test]
@@ -57,7 +70,10 @@ async fn stopped_run_is_completed_by_the_next_one_without_asking_again() {
         assert_eq!(dump(&redis), expected, "after {good} pages");
         let first = server.hits()[0].number::<i64>("timestamp.gte").unwrap();
         // Fifteen-minute bars go on from the start of their window.
-        assert!(first <= to.as_nanos() && to.as_nanos() - first < 900_000_000_000, "after {good} pages");
+        assert!(
+            first <= to.as_nanos() && to.as_nanos() - first < 900_000_000_000,
+            "after {good} pages"
+        );
     }
 }
 
@@ -73,11 +89,20 @@ fn line(redis: &RedisServer) -> String {
 async fn flat_bars_of_a_stopped_run_are_those_of_a_whole_one() {
     let sparse = tape(12, 60, 20 * UNIT_NS);
     let line = |redis: &RedisServer| {
-        format!("{} --set bars.fill=previous-close", line(redis).replace("1m,15m", "1m"))
+        format!(
+            "{} --set bars.fill=previous-close",
+            line(redis).replace("1m,15m", "1m")
+        )
     };
     let expected = {
         let (server, redis) = (serve(&sparse, speak::massive).await, RedisServer::start());
-        assert_eq!(Program::new("massive", &server).run(&line(&redis)).await.code, 0);
+        assert_eq!(
+            Program::new("massive", &server)
+                .run(&line(&redis))
+                .await
+                .code,
+            0
+        );
         dump(&redis)
     };
     for good in 1..8 {
@@ -91,7 +116,14 @@ async fn flat_bars_of_a_stopped_run_are_those_of_a_whole_one() {
         })
         .await;
         let redis = RedisServer::start();
-        assert_eq!(Program::new("massive", &server).run(&line(&redis)).await.code, 1, "after {good} pages");
+        assert_eq!(
+            Program::new("massive", &server)
+                .run(&line(&redis))
+                .await
+                .code,
+            1,
+            "after {good} pages"
+        );
         let server = serve(&sparse, speak::massive).await;
         let ran = Program::new("massive", &server).run(&line(&redis)).await;
         assert_eq!(ran.code, 0, "{}", ran.err);
@@ -116,7 +148,10 @@ async fn force_fetches_a_whole_day_again() {
     let program = Program::new("massive", &server);
     assert_eq!(program.run(&line(&redis)).await.code, 0);
     let (whole, hits) = (dump(&redis), server.hits().len());
-    assert_eq!(program.run(&format!("{} --force", line(&redis))).await.code, 0);
+    assert_eq!(
+        program.run(&format!("{} --force", line(&redis))).await.code,
+        0
+    );
     assert_eq!((dump(&redis), server.hits().len()), (whole, 2 * hits));
 }
 
@@ -139,7 +174,13 @@ async fn session_added_later_joins_the_one_before_it() {
     let joined = manifest(&redis, "1m", DAY, "AAPL");
     assert_eq!(
         (&joined["from"], &joined["to"]),
-        (&"2025-10-21T08:00:00Z".into(), &"2025-10-21T20:00:00Z".into())
+        (
+            &"2025-10-21T08:00:00Z".into(),
+            &"2025-10-21T20:00:00Z".into()
+        )
     );
-    assert_eq!((&joined["complete"], &joined["trades"]), (&true.into(), &300.into()));
+    assert_eq!(
+        (&joined["complete"], &joined["trades"]),
+        (&true.into(), &300.into())
+    );
 }

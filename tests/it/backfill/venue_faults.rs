@@ -61,7 +61,10 @@ impl Venue {
         let (sickness, last) = (Arc::clone(&is_sick), Mutex::new(String::new()));
         let shifted: Vec<Print> = own
             .iter()
-            .map(|print| Print { nanos: print.nanos + 86_400_000_000_000, ..print.clone() })
+            .map(|print| Print {
+                nanos: print.nanos + 86_400_000_000_000,
+                ..print.clone()
+            })
             .collect();
         let server = Server::start(move |hit| {
             let text = (self.speak)(&own, hit);
@@ -75,16 +78,25 @@ impl Venue {
                     last.lock().unwrap().clone_from(&text);
                     Reply::Page(text)
                 }
-                "rows of another date" if is_due => Reply::Page((self.speak)(&shifted, &moved(hit))),
-                "rows in falling order" if is_due => Reply::Page(edited(&text, |rows| rows.reverse())),
+                "rows of another date" if is_due => {
+                    Reply::Page((self.speak)(&shifted, &moved(hit)))
+                }
+                "rows in falling order" if is_due => {
+                    Reply::Page(edited(&text, |rows| rows.reverse()))
+                }
                 "rows twice" => Reply::Page(edited(&text, |rows| {
-                    *rows = rows.iter().flat_map(|row| [row.clone(), row.clone()]).collect();
+                    *rows = rows
+                        .iter()
+                        .flat_map(|row| [row.clone(), row.clone()])
+                        .collect();
                 })),
                 "429 now and then" if hit.index % 2 == 0 => refusal(429),
                 "429 for good" if is_due => refusal(429),
                 "502 now and then" if hit.index % 2 == 0 => refusal(502),
                 "502 for good" if is_due => refusal(502),
-                "cut off now and then" if hit.index % 2 == 0 => Reply::Cut(text, hit.index % 4 == 0),
+                "cut off now and then" if hit.index % 2 == 0 => {
+                    Reply::Cut(text, hit.index % 4 == 0)
+                }
                 "cut off for good" if is_due => Reply::Cut(text, true),
                 "a trickle" if hit.index == GOOD => Reply::Drip,
                 "a page without end" if is_due => Reply::Endless,
@@ -111,28 +123,47 @@ impl Venue {
         let ran = program.run(&self.line(&redis)).await;
         assert_eq!(ran.code, 1, "{source} with {kind}: {}", ran.err);
         let is_placed = ran.err.contains(&format!("{source} {symbol}, page "));
-        assert!(is_placed && ran.err.contains(named), "{source} with {kind}: {}", ran.err);
+        assert!(
+            is_placed && ran.err.contains(named),
+            "{source} with {kind}: {}",
+            ran.err
+        );
         let part = manifest(&redis, "1m", DAY, symbol);
         assert_eq!(
             (&part["complete"], &part["gapless"]),
             (&false.into(), &true.into()),
             "{source} with {kind}"
         );
-        let bars = |dump: &Dump| dump.get(&format!("bars:1m:{DAY}:{symbol}")).cloned().unwrap_or_default();
+        let bars = |dump: &Dump| {
+            dump.get(&format!("bars:1m:{DAY}:{symbol}"))
+                .cloned()
+                .unwrap_or_default()
+        };
         let (found, whole) = (bars(&dump(&redis)), bars(expected));
         assert_eq!(part["bars"], found.len(), "{source} with {kind}");
-        assert!(found.iter().all(|(time, bar)| whole.get(time) == Some(bar)), "{source} with {kind}");
+        assert!(
+            found.iter().all(|(time, bar)| whole.get(time) == Some(bar)),
+            "{source} with {kind}"
+        );
         is_sick.store(false, Ordering::Relaxed);
         let again = program.run(&self.line(&redis)).await;
         assert_eq!(again.code, 0, "{source} with {kind}: {}", again.err);
-        assert_eq!(&dump(&redis), expected, "{source} with {kind}: as after a clean run");
+        assert_eq!(
+            &dump(&redis),
+            expected,
+            "{source} with {kind}: as after a clean run"
+        );
     }
 
     async fn all_faults(self) {
         let expected = self.clean().await;
-        for kind in
-            ["rows twice", "429 now and then", "502 now and then", "cut off now and then", "a trickle"]
-        {
+        for kind in [
+            "rows twice",
+            "429 now and then",
+            "502 now and then",
+            "cut off now and then",
+            "a trickle",
+        ] {
             self.passes(kind, &expected).await;
         }
         for (kind, named) in [
@@ -151,7 +182,11 @@ impl Venue {
 }
 
 fn refusal(status: u16) -> Reply {
-    Reply::Status(status, vec![("retry-after", "0".to_owned())], "<html>busy</html>".into())
+    Reply::Status(
+        status,
+        vec![("retry-after", "0".to_owned())],
+        "<html>busy</html>".into(),
+    )
 }
 
 /// The question that asks for the same place a day later.
@@ -165,10 +200,20 @@ fn moved(hit: &Hit) -> Hit {
             }
             "cursor" => {
                 let parts: Vec<i64> = value.split('_').map(|part| part.parse().unwrap()).collect();
-                *value = format!("{}_{}_{}_{}", parts[0] + day, parts[1] + day, parts[2], parts[3]);
+                *value = format!(
+                    "{}_{}_{}_{}",
+                    parts[0] + day,
+                    parts[1] + day,
+                    parts[2],
+                    parts[3]
+                );
             }
             "start" | "end" => {
-                *value = value.parse::<barmill::Timestamp>().unwrap().saturating_add(day).to_string();
+                *value = value
+                    .parse::<barmill::Timestamp>()
+                    .unwrap()
+                    .saturating_add(day)
+                    .to_string();
             }
             _ => {}
         }
@@ -187,14 +232,27 @@ fn edited(text: &str, change: impl Fn(&mut Vec<Value>)) -> String {
 /// The rows of any venue's reply: the one array of rows in it, however deep.
 fn rows(value: &mut Value) -> Option<&mut Vec<Value>> {
     match value {
-        Value::Array(rows) if rows.first().is_some_and(|row| row.is_object() || row.is_array()) => Some(rows),
+        Value::Array(rows)
+            if rows
+                .first()
+                .is_some_and(|row| row.is_object() || row.is_array()) =>
+        {
+            Some(rows)
+        }
         Value::Object(fields) => fields.values_mut().find_map(rows),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            None
+        }
     }
 }
 
 fn venue(source: &'static str, symbol: &'static str, speak: Speak) -> Venue {
-    Venue { source, symbol, speak, is_proxied: false }
+    Venue {
+        source,
+        symbol,
+        speak,
+        is_proxied: false,
+    }
 }
 
 #[tokio::test]
@@ -204,7 +262,12 @@ async fn no_fault_of_massive_changes_a_bar_unsaid() {
 
 #[tokio::test]
 async fn no_fault_of_a_proxy_changes_a_bar_unsaid() {
-    Venue { is_proxied: true, ..venue("massive", "AAPL", speak::proxy) }.all_faults().await;
+    Venue {
+        is_proxied: true,
+        ..venue("massive", "AAPL", speak::proxy)
+    }
+    .all_faults()
+    .await;
 }
 
 #[tokio::test]
@@ -214,12 +277,16 @@ async fn no_fault_of_alpaca_changes_a_bar_unsaid() {
 
 #[tokio::test]
 async fn no_fault_of_binance_changes_a_bar_unsaid() {
-    venue("binance", "BTCUSDT", speak::binance).all_faults().await;
+    venue("binance", "BTCUSDT", speak::binance)
+        .all_faults()
+        .await;
 }
 
 #[tokio::test]
 async fn no_fault_of_coinbase_changes_a_bar_unsaid() {
-    venue("coinbase", "BTC-USD", speak::coinbase).all_faults().await;
+    venue("coinbase", "BTC-USD", speak::coinbase)
+        .all_faults()
+        .await;
 }
 
 #[tokio::test]

@@ -43,13 +43,28 @@ async fn backfilled(source: &str, symbol: &str, speak: Speak, is_proxied: bool) 
     assert_eq!(ran.code, 0, "{source}: {}", ran.err);
     let summary: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     let bars = minutes(&prints);
-    assert_eq!((&summary["trades"], &summary["bars"]), (&400.into(), &bars.len().into()), "{source}");
+    assert_eq!(
+        (&summary["trades"], &summary["bars"]),
+        (&400.into(), &bars.len().into()),
+        "{source}"
+    );
     assert_eq!(summary["source_requests"], server.hits().len(), "{source}");
     assert_eq!(summary["days"][0]["status"], "whole", "{source}");
-    let read = format!("bars --symbol {symbol} --date {DAY} --output csv --sink {}", redis.url());
-    assert_eq!(minutes_of_csv(&program.run(&read).await.out), bars, "{source}");
+    let read = format!(
+        "bars --symbol {symbol} --date {DAY} --output csv --sink {}",
+        redis.url()
+    );
+    assert_eq!(
+        minutes_of_csv(&program.run(&read).await.out),
+        bars,
+        "{source}"
+    );
     let manifest = manifest(&redis, "1m", DAY, symbol);
-    assert_eq!((&manifest["complete"], &manifest["gapless"]), (&true.into(), &true.into()), "{source}");
+    assert_eq!(
+        (&manifest["complete"], &manifest["gapless"]),
+        (&true.into(), &true.into()),
+        "{source}"
+    );
     assert_eq!(manifest["bars"], bars.len(), "{source}");
     assert_eq!(manifest["trades"], 400, "{source}");
     let (before, hits) = (dump(&redis), server.hits().len());
@@ -106,8 +121,17 @@ async fn closing_line_and_table_are_for_people_on_stderr() {
     let ran = program.run(&line).await;
     let count = 2 * minutes(&prints).len();
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.contains(&format!("Cached {count} bars in Redis (TTL: 2 hours)")), "{}", ran.err);
-    assert!(ran.err.contains("2 symbol-days: 2 whole now"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains(&format!("Cached {count} bars in Redis (TTL: 2 hours)")),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("2 symbol-days: 2 whole now"),
+        "{}",
+        ran.err
+    );
 }
 
 #[tokio::test]
@@ -121,10 +145,16 @@ async fn day_without_trades_is_whole_and_has_no_bars() {
     );
     assert_eq!(program.run(&line).await.code, 0);
     let manifest = manifest(&redis, "1m", "2025-10-20", "AAPL");
-    assert_eq!((&manifest["complete"], &manifest["bars"]), (&true.into(), &0.into()));
+    assert_eq!(
+        (&manifest["complete"], &manifest["bars"]),
+        (&true.into(), &0.into())
+    );
     assert_eq!(
         (&manifest["from"], &manifest["to"]),
-        (&"2025-10-20T08:00:00Z".into(), &"2025-10-20T13:30:00Z".into())
+        (
+            &"2025-10-20T08:00:00Z".into(),
+            &"2025-10-20T13:30:00Z".into()
+        )
     );
 }
 
@@ -138,7 +168,12 @@ async fn dry_run_tells_what_it_would_do_and_does_nothing() {
         redis.url()
     );
     let ran = program.run(&line).await;
-    assert_eq!((ran.code, server.hits().len(), dump(&redis).len()), (0, 0, 0), "{}", ran.err);
+    assert_eq!(
+        (ran.code, server.hits().len(), dump(&redis).len()),
+        (0, 0, 0),
+        "{}",
+        ran.err
+    );
     insta::assert_snapshot!(ran.out, @r"
     AAPL 2025-10-21: would ask massive for 2025-10-21T13:30:00Z to 2025-10-21T20:00:00Z
       first 1m bar: key bars:1m:2025-10-21:AAPL, field 09:30
@@ -160,8 +195,14 @@ async fn several_days_of_several_symbols_are_each_whole() {
     );
     let ran = program.run(&line).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
-    let end = "2025-10-24T00:00:00Z".parse::<barmill::Timestamp>().unwrap().as_nanos();
-    let inside: Vec<Print> = prints.into_iter().take_while(|print| print.nanos < end).collect();
+    let end = "2025-10-24T00:00:00Z"
+        .parse::<barmill::Timestamp>()
+        .unwrap()
+        .as_nanos();
+    let inside: Vec<Print> = prints
+        .into_iter()
+        .take_while(|print| print.nanos < end)
+        .collect();
     for symbol in ["A", "B"] {
         let mut trades = 0;
         for date in [DAY, "2025-10-22", "2025-10-23"] {
@@ -169,10 +210,15 @@ async fn several_days_of_several_symbols_are_each_whole() {
                 let manifest = manifest(&redis, spec, date, symbol);
                 assert_eq!(manifest["complete"], true, "{symbol} {date} {spec}");
             }
-            trades += manifest(&redis, "1d", date, symbol)["trades"].as_u64().unwrap();
+            trades += manifest(&redis, "1d", date, symbol)["trades"]
+                .as_u64()
+                .unwrap();
         }
         assert_eq!(trades, inside.len() as u64, "{symbol}");
     }
     let summary: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((&summary["late"], &summary["duplicates"]), (&0.into(), &0.into()));
+    assert_eq!(
+        (&summary["late"], &summary["duplicates"]),
+        (&0.into(), &0.into())
+    );
 }

@@ -28,7 +28,13 @@ use crate::support::trades::{MadeDay, Order};
 use crate::support::upstash::TOKEN;
 
 pub(super) const ATTEMPTS_MAX: u32 = 3;
-const DAY: MadeDay = MadeDay { trades: 300, symbols: 3, minutes: 8, seed: 11, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 300,
+    symbols: 3,
+    minutes: 8,
+    seed: 11,
+    order: Order::Time,
+};
 /// Every so many trades one comes so many late, so that its bar is revised.
 const LATE_EVERY: usize = 23;
 const LATE_BY: usize = 60;
@@ -114,7 +120,14 @@ impl Bench {
             std::fs::write(&path, pem).expect("a file");
             path
         });
-        Bench { url: server.url(&redis), redis, server, ca_file, folder, day }
+        Bench {
+            url: server.url(&redis),
+            redis,
+            server,
+            ca_file,
+            folder,
+            day,
+        }
     }
 
     fn state_dir(&self) -> PathBuf {
@@ -124,31 +137,57 @@ impl Bench {
     fn store_settings(&self, time: Duration) -> StoreSettings {
         let (connect_timeout, timeout, read_timeout) = (time, time, time);
         let ca_file = self.ca_file.clone();
-        let rest =
-            RestSettings { connect_timeout, timeout, read_timeout, ca_file, ..RestSettings::default() };
-        let over_tcp = RespSettings { connect_timeout, response_timeout: time, ..RespSettings::default() };
-        StoreSettings { token: Some(TOKEN.into()), resp: over_tcp, rest, ..StoreSettings::default() }
+        let rest = RestSettings {
+            connect_timeout,
+            timeout,
+            read_timeout,
+            ca_file,
+            ..RestSettings::default()
+        };
+        let over_tcp = RespSettings {
+            connect_timeout,
+            response_timeout: time,
+            ..RespSettings::default()
+        };
+        StoreSettings {
+            token: Some(TOKEN.into()),
+            resp: over_tcp,
+            rest,
+            ..StoreSettings::default()
+        }
     }
 
     async fn pipeline(&self, patience: Patience) -> Pipeline {
         let view = ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC).expect("a view");
         let view = View::new(view, &[BarSpec::MINUTE]).expect("a view");
         let url: SinkUrl = self.url.parse().expect("a URL");
-        let opened = connect(&url, view, &self.store_settings(patience.time()), Arc::new(SystemClock))
-            .await
-            .expect("a sink");
+        let opened = connect(
+            &url,
+            view,
+            &self.store_settings(patience.time()),
+            Arc::new(SystemClock),
+        )
+        .await
+        .expect("a sink");
         let state = LazyState::new(StateSettings::new(self.state_dir()), Arc::new(SystemClock));
-        let builder = Pipeline::builder().files([&self.day]).revise_within(Duration::from_mins(10));
+        let builder = Pipeline::builder()
+            .files([&self.day])
+            .revise_within(Duration::from_mins(10));
         let builder = builder.shared_sink(opened.sink).state(Arc::new(state));
-        builder.settings(|settings| set(settings, patience)).build().expect("a pipeline")
+        builder
+            .settings(|settings| set(settings, patience))
+            .build()
+            .expect("a pipeline")
     }
 
     /// Writes the day; meanwhile `lift` may end the fault.
     pub(super) async fn write(&self, patience: Patience, lift: impl AsyncFnOnce(Log)) -> Ran {
         let log = Log::default();
         let lines = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || lines.clone())
+            .finish();
         let guard = tracing::subscriber::set_default(subscriber);
         let before = self.server.requests();
         let running = self.pipeline(patience).await.start();
@@ -161,9 +200,16 @@ impl Bench {
             () = lifting => unreachable!("pending"),
         };
         drop(guard);
-        let requests = self.server.requests().map(|now| now - before.unwrap_or_default());
+        let requests = self
+            .server
+            .requests()
+            .map(|now| now - before.unwrap_or_default());
         let requests = requests.unwrap_or(finished.summary.requests);
-        Ran { finished, log: log.text(), requests }
+        Ran {
+            finished,
+            log: log.text(),
+            requests,
+        }
     }
 
     /// Forgets the day, and every fault.
@@ -181,7 +227,11 @@ impl Bench {
 /// A value that another one has replaced never comes back.
 pub(super) fn check_order(row: &str, requests: &[Vec<Command>]) {
     let mut written: HashMap<_, Vec<&[u8]>> = HashMap::new();
-    for command in requests.iter().flatten().filter(|command| command[0] == b"HSET") {
+    for command in requests
+        .iter()
+        .flatten()
+        .filter(|command| command[0] == b"HSET")
+    {
         for pair in command[2..].chunks(2) {
             let values = written.entry((&command[1], &pair[0])).or_default();
             if values.last() != Some(&pair[1].as_slice()) {
@@ -218,11 +268,22 @@ fn set(settings: &mut PipelineSettings, patience: Patience) {
     settings.writer.timeout = 2 * patience.time();
     settings.writer.drain_timeout = Duration::from_mins(1);
     // As `replay` does.
-    settings.writer.resume = Some(ResumeSettings { name: "day".to_owned(), every: Duration::from_secs(1) });
+    settings.writer.resume = Some(ResumeSettings {
+        name: "day".to_owned(),
+        every: Duration::from_secs(1),
+    });
     let delivery = &mut settings.writer.delivery;
     delivery.batch.len_max = 8;
     delivery.in_flight_max = 2;
-    delivery.retry = RetryPolicy { attempts_max: ATTEMPTS_MAX, backoff: millis(2), backoff_max: millis(4) };
-    delivery.probes =
-        ProbePolicy { outage: millis(4), outage_max: millis(20), quota: millis(4), quota_max: millis(20) };
+    delivery.retry = RetryPolicy {
+        attempts_max: ATTEMPTS_MAX,
+        backoff: millis(2),
+        backoff_max: millis(4),
+    };
+    delivery.probes = ProbePolicy {
+        outage: millis(4),
+        outage_max: millis(20),
+        quota: millis(4),
+        quota_max: millis(20),
+    };
 }

@@ -82,7 +82,9 @@ fn tests(folder: &Path, found: &mut HashSet<String>) {
             let mut is_test = false;
             for line in text.lines() {
                 is_test |= line.trim().starts_with("#[") && line.contains("test");
-                let Some((_, name)) = line.split_once("fn ") else { continue };
+                let Some((_, name)) = line.split_once("fn ") else {
+                    continue;
+                };
                 if std::mem::take(&mut is_test) {
                     found.extend(name.split('(').next().map(str::to_owned));
                 }
@@ -98,7 +100,9 @@ fn every_proof_that_is_named_exists() {
     for folder in ["src", "crates", "tests", "fuzz/src"] {
         tests(&root.join(folder), &mut found);
     }
-    let named = ELSEWHERE.iter().flat_map(|(fault, tests)| tests.iter().map(move |test| (fault, test)));
+    let named = ELSEWHERE
+        .iter()
+        .flat_map(|(fault, tests)| tests.iter().map(move |test| (fault, test)));
     let absent: Vec<_> = named.filter(|(_, test)| !found.contains(**test)).collect();
     assert!(absent.is_empty(), "no such tests: {absent:#?}");
     assert!(ELSEWHERE.iter().all(|(_, tests)| !tests.is_empty()));

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use barmill::BarSpec;
 use barmill::adapter::clock::SystemClock;
-use barmill::adapter::store::{Opened, RestSettings, StoreSettings, View, ViewKind, ViewSettings, connect};
+use barmill::adapter::store::{
+    Opened, RestSettings, StoreSettings, View, ViewKind, ViewSettings, connect,
+};
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
@@ -28,11 +30,17 @@ async fn open(server: &UpstashServer, folder: &tempfile::TempDir) -> Opened {
         ca_file: Some(ca_file),
         ..RestSettings::default()
     };
-    let settings = StoreSettings { token: Some(TOKEN.into()), rest, ..StoreSettings::default() };
+    let settings = StoreSettings {
+        token: Some(TOKEN.into()),
+        rest,
+        ..StoreSettings::default()
+    };
     let view = ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC).expect("a view");
     let view = View::new(view, &[BarSpec::MINUTE]).expect("a view");
     let url = server.url().parse().expect("a URL");
-    connect(&url, view, &settings, Arc::new(SystemClock)).await.expect("a sink")
+    connect(&url, view, &settings, Arc::new(SystemClock))
+        .await
+        .expect("a sink")
 }
 
 /// Asks until an answer comes; how many attempts failed.
@@ -47,7 +55,10 @@ async fn failures(store: &Opened) -> u32 {
 
 async fn healed(is_idle: bool) {
     let (redis, folder) = (RedisServer::start(), tempfile::tempdir().expect("a folder"));
-    let server = UpstashOptions::default().protocols(Protocols::Http2).tls().start(&redis);
+    let server = UpstashOptions::default()
+        .protocols(Protocols::Http2)
+        .tls()
+        .start(&redis);
     let store = open(&server, &folder).await;
     assert_eq!(failures(&store).await, 0);
     server.turn_connections(Flow::BlackHole);
@@ -57,8 +68,16 @@ async fn healed(is_idle: bool) {
         tokio::time::sleep(Duration::from_secs(4)).await;
     }
     let failed = failures(&store).await;
-    assert_eq!(failed, u32::from(!is_idle), "failures on the dead connection");
-    assert!(start.elapsed() < HEALED_WITHIN, "healed after {:?}", start.elapsed());
+    assert_eq!(
+        failed,
+        u32::from(!is_idle),
+        "failures on the dead connection"
+    );
+    assert!(
+        start.elapsed() < HEALED_WITHIN,
+        "healed after {:?}",
+        start.elapsed()
+    );
     assert_eq!(server.stats().connections, 2);
 }
 

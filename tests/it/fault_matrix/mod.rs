@@ -43,8 +43,16 @@ struct Undisturbed {
 
 impl Bench {
     async fn undisturbed(&self) -> Undisturbed {
-        let Ran { finished, log, requests } = self.write(Patience::Long, async |_| {}).await;
-        assert!(matches!(finished.end, End::Drained), "{:?} {log}", finished.end);
+        let Ran {
+            finished,
+            log,
+            requests,
+        } = self.write(Patience::Long, async |_| {}).await;
+        assert!(
+            matches!(finished.end, End::Drained),
+            "{:?} {log}",
+            finished.end
+        );
         assert!(0 < finished.summary.revised, "{:?}", finished.summary);
         let held = self.held();
         assert!(held.len() > 20, "{held:?}");
@@ -56,7 +64,10 @@ impl Bench {
 
 impl Case {
     fn name(&self, wire: Wire) -> String {
-        format!("{} over {wire:?}, {:?}, x{}", self.row.fault, self.stage, self.times)
+        format!(
+            "{} over {wire:?}, {:?}, x{}",
+            self.row.fault, self.stage, self.times
+        )
     }
 
     /// Puts the fault where it is to be met.
@@ -66,16 +77,23 @@ impl Case {
         match (self.row.met.clone(), self.stage) {
             (Met::Request(fault), _) => server.inject(rule(fault, self.times)),
             (Met::Commands(error), stage) => {
-                let choice = Choice::new(move |index, _| stage == Stage::BeforeApply || index % 2 == 0);
+                let choice =
+                    Choice::new(move |index, _| stage == Stage::BeforeApply || index % 2 == 0);
                 server.inject(rule(Fault::CommandErrors { choice, error }, self.times));
             }
-            (Met::Connections(fault), Stage::BeforeApply) => server.inject_connections(fault, self.times),
-            (Met::Connections(fault), _) => server.inject(rule(Fault::ResetThen(fault, self.times), 1)),
+            (Met::Connections(fault), Stage::BeforeApply) => {
+                server.inject_connections(fault, self.times)
+            }
+            (Met::Connections(fault), _) => {
+                server.inject(rule(Fault::ResetThen(fault, self.times), 1))
+            }
             (Met::Refused, Stage::BeforeApply) => server.refuse(),
             (Met::Refused, _) => server.inject(rule(Fault::ResetAndRefuse, 1)),
             (Met::Poison(fault), _) => {
                 let is_meant = |command: &Vec<Vec<u8>>| command[1].ends_with(b":AAPL");
-                server.inject(rule(fault, usize::MAX).when(move |commands| commands.iter().any(is_meant)));
+                server.inject(
+                    rule(fault, usize::MAX).when(move |commands| commands.iter().any(is_meant)),
+                );
             }
         }
     }
@@ -91,15 +109,27 @@ impl Case {
     async fn prove(&self, bench: &Bench, wire: Wire, undisturbed: &Undisturbed) {
         let (name, row) = (self.name(wire), self.row);
         self.arm(bench);
-        let Ran { finished, log, mut requests } =
-            bench.write(row.patience(), async |log| self.lift(bench, log).await).await;
+        let Ran {
+            finished,
+            log,
+            mut requests,
+        } = bench
+            .write(row.patience(), async |log| self.lift(bench, log).await)
+            .await;
         let summary = finished.summary;
         self.check_log(&name, &log);
         // Manifests that go with the last bars take a request of their own when those fail.
         let mut requests_max = undisturbed.requests + 1 + self.times as u64 + row.requests_over;
         if row.ending == Ending::Halted {
-            let is_kept = matches!(finished.end, End::Failed(RunFault::Unwritten { bars: 0, .. }));
-            assert!(is_kept && 0 < summary.spooled, "{name}: {:?} {log}", finished.end);
+            let is_kept = matches!(
+                finished.end,
+                End::Failed(RunFault::Unwritten { bars: 0, .. })
+            );
+            assert!(
+                is_kept && 0 < summary.spooled,
+                "{name}: {:?} {log}",
+                finished.end
+            );
             bench.server.clear_faults();
             let second = bench.write(Patience::Long, async |_| {}).await;
             assert!(
@@ -109,20 +139,38 @@ impl Case {
                 second.log
             );
             assert!(
-                second.log.contains("the spool of an earlier run goes out first"),
+                second
+                    .log
+                    .contains("the spool of an earlier run goes out first"),
                 "{name}: {}",
                 second.log
             );
             requests += second.requests;
             requests_max += undisturbed.requests;
         } else {
-            assert!(matches!(finished.end, End::Drained), "{name}: {:?} {log}", finished.end);
+            assert!(
+                matches!(finished.end, End::Drained),
+                "{name}: {:?} {log}",
+                finished.end
+            );
         }
-        assert!(requests <= requests_max, "{name}: {requests} requests, at most {requests_max}: {log}");
+        assert!(
+            requests <= requests_max,
+            "{name}: {requests} requests, at most {requests_max}: {log}"
+        );
         check_order(&name, &bench.server.take_recorded());
         let is_retried = row.ending == Ending::Retried;
-        assert_eq!(is_retried, 0 < summary.retries, "{name}: {} retries {log}", summary.retries);
-        assert_eq!(row.ending == Ending::DeadLetters, 0 < summary.dead_letters, "{name}: {log}");
+        assert_eq!(
+            is_retried,
+            0 < summary.retries,
+            "{name}: {} retries {log}",
+            summary.retries
+        );
+        assert_eq!(
+            row.ending == Ending::DeadLetters,
+            0 < summary.dead_letters,
+            "{name}: {log}"
+        );
         check_store(&name, &bench.held(), &undisturbed.held, &summary);
         bench.reset();
     }
@@ -137,14 +185,31 @@ impl Case {
             Ending::Halted => "takes no more",
         };
         let is_meant = |line: &str| self.row.line.split('|').any(|words| line.contains(words));
-        let is_told = log.lines().any(|line| line.contains(kind) && is_meant(line));
-        assert!(is_told, "{name}: no line says {kind:?} and {:?}: {log}", self.row.line);
-        let told = log.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR")).count();
-        let told_max = if self.row.ending == Ending::Unseen { 0 } else { 4 + 2 * self.times };
+        let is_told = log
+            .lines()
+            .any(|line| line.contains(kind) && is_meant(line));
+        assert!(
+            is_told,
+            "{name}: no line says {kind:?} and {:?}: {log}",
+            self.row.line
+        );
+        let told = log
+            .lines()
+            .filter(|line| line.contains(" WARN ") || line.contains("ERROR"))
+            .count();
+        let told_max = if self.row.ending == Ending::Unseen {
+            0
+        } else {
+            4 + 2 * self.times
+        };
         assert!(told <= told_max, "{name}: {told} lines of warnings: {log}");
         assert!(!log.contains(TOKEN), "{name}: the token is in the log");
         let is_out = log.contains("bars go to the spool");
-        assert_eq!(is_out, log.contains("bars go out directly"), "{name}: {log}");
+        assert_eq!(
+            is_out,
+            log.contains("bars go out directly"),
+            "{name}: {log}"
+        );
     }
 }
 
@@ -156,12 +221,24 @@ fn check_store(name: &str, held: &Held, expected: &Held, summary: &Summary) {
     }
     let is_bar = |((key, _), _): &(&(String, String), &String)| !is_manifest(key);
     for (place, value) in held.iter().filter(is_bar) {
-        let newest = expected.get(place).unwrap_or_else(|| panic!("{name}: {place:?} is no bar"));
-        assert!(value == newest || revision(value) < revision(newest), "{name}: {value} is wrong");
+        let newest = expected
+            .get(place)
+            .unwrap_or_else(|| panic!("{name}: {place:?} is no bar"));
+        assert!(
+            value == newest || revision(value) < revision(newest),
+            "{name}: {value} is wrong"
+        );
     }
-    let wanting = expected.iter().filter(is_bar).filter(|(place, value)| held.get(*place) != Some(value));
+    let wanting = expected
+        .iter()
+        .filter(is_bar)
+        .filter(|(place, value)| held.get(*place) != Some(value));
     let wanting = wanting.count() as u64;
-    assert!(wanting <= summary.dead_letters, "{name}: {wanting} of {} bars", summary.dead_letters);
+    assert!(
+        wanting <= summary.dead_letters,
+        "{name}: {wanting} of {} bars",
+        summary.dead_letters
+    );
 }
 
 fn revision(value: &str) -> u64 {
@@ -179,7 +256,9 @@ fn cases(wire: Wire) -> Vec<Case> {
 
 /// Runs on a runtime of this thread alone, so that the log is that of one run.
 fn block_on(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime.expect("a runtime").block_on(future);
 }
 

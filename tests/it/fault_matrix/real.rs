@@ -29,7 +29,11 @@ const STATES: [State; 7] = [
         enter: |redis| set(redis, "maxmemory", "1"),
         leave: |redis| set(redis, "maxmemory", "0"),
     },
-    State { line: "READONLY", enter: follow_nobody, leave: lead },
+    State {
+        line: "READONLY",
+        enter: follow_nobody,
+        leave: lead,
+    },
     State {
         line: "MASTERDOWN",
         enter: |redis| {
@@ -45,10 +49,16 @@ const STATES: [State; 7] = [
             set(redis, "busy-reply-threshold", "1");
             let url = redis.url();
             std::thread::spawn(move || {
-                let mut connection =
-                    redis::Client::open(url).expect("a client").get_connection().expect("redis");
+                let mut connection = redis::Client::open(url)
+                    .expect("a client")
+                    .get_connection()
+                    .expect("redis");
                 // It ends by being killed, which is an error to who sent it.
-                redis::cmd("EVAL").arg("while true do end").arg(0).exec(&mut connection).unwrap_err();
+                redis::cmd("EVAL")
+                    .arg("while true do end")
+                    .arg(0)
+                    .exec(&mut connection)
+                    .unwrap_err();
             });
             while redis.try_command(&["PING"]).is_ok() {
                 std::thread::yield_now();
@@ -58,7 +68,11 @@ const STATES: [State; 7] = [
             redis.command(&["SCRIPT", "KILL"]);
         },
     },
-    State { line: "timed out", enter: RedisServer::pause, leave: RedisServer::resume },
+    State {
+        line: "timed out",
+        enter: RedisServer::pause,
+        leave: RedisServer::resume,
+    },
     State {
         line: "MISCONF",
         enter: |redis| {
@@ -104,9 +118,19 @@ fn prove(state: &State) {
             (state.leave)(&bench.redis);
         };
         let Ran { finished, log, .. } = bench.write(Patience::Short, lift).await;
-        assert!(matches!(finished.end, End::Drained), "{}: {:?} {log}", state.line, finished.end);
-        let is_told = |line: &str| line.contains("bars go to the spool") && line.contains(state.line);
-        assert!(log.lines().any(is_told) && log.contains("bars go out directly"), "{}: {log}", state.line);
+        assert!(
+            matches!(finished.end, End::Drained),
+            "{}: {:?} {log}",
+            state.line,
+            finished.end
+        );
+        let is_told =
+            |line: &str| line.contains("bars go to the spool") && line.contains(state.line);
+        assert!(
+            log.lines().any(is_told) && log.contains("bars go out directly"),
+            "{}: {log}",
+            state.line
+        );
         assert_eq!(bench.held(), undisturbed.held, "{}", state.line);
     });
 }
@@ -122,14 +146,20 @@ fn every_state_of_a_redis_that_passes_costs_nothing() {
 
 #[tokio::test]
 async fn a_redis_that_wants_a_password_ends_the_run_and_the_next_one_with_it_writes_all() {
-    let mut bench = Bench::of(RedisOptions::default().password("opener").start(), Server::None);
+    let mut bench = Bench::of(
+        RedisOptions::default().password("opener").start(),
+        Server::None,
+    );
     let undisturbed = bench.undisturbed().await;
     let right = bench.url.clone();
     for (password, line) in [("", "NOAUTH"), (":shut-out@", "WRONGPASS")] {
         bench.url = right.replace(":opener@", password);
         let Ran { finished, log, .. } = bench.write(Patience::Long, async |_| {}).await;
         assert!(
-            matches!(finished.end, End::Failed(RunFault::Unwritten { bars: 0, .. })),
+            matches!(
+                finished.end,
+                End::Failed(RunFault::Unwritten { bars: 0, .. })
+            ),
             "{:?}",
             finished.end
         );
@@ -137,7 +167,11 @@ async fn a_redis_that_wants_a_password_ends_the_run_and_the_next_one_with_it_wri
         assert!(!log.contains("shut-out"), "{log}");
         bench.url.clone_from(&right);
         let second = bench.write(Patience::Long, async |_| {}).await;
-        assert!(matches!(second.finished.end, End::Drained), "{:?}", second.finished.end);
+        assert!(
+            matches!(second.finished.end, End::Drained),
+            "{:?}",
+            second.finished.end
+        );
         assert_eq!(bench.held(), undisturbed.held, "{line}");
         bench.reset();
     }
@@ -149,11 +183,25 @@ async fn a_user_without_the_right_to_write_ends_the_run_and_the_next_one_with_it
     let undisturbed = bench.undisturbed().await;
     bench.redis.command(&["ACL", "SETUSER", "default", "-hset"]);
     let Ran { finished, log, .. } = bench.write(Patience::Long, async |_| {}).await;
-    assert!(matches!(finished.end, End::Failed(RunFault::Unwritten { bars: 0, .. })), "{:?}", finished.end);
-    assert!(log.contains("NOPERM") && log.contains("takes no more"), "{log}");
+    assert!(
+        matches!(
+            finished.end,
+            End::Failed(RunFault::Unwritten { bars: 0, .. })
+        ),
+        "{:?}",
+        finished.end
+    );
+    assert!(
+        log.contains("NOPERM") && log.contains("takes no more"),
+        "{log}"
+    );
     bench.redis.command(&["ACL", "SETUSER", "default", "+@all"]);
     let second = bench.write(Patience::Long, async |_| {}).await;
-    assert!(matches!(second.finished.end, End::Drained), "{:?}", second.finished.end);
+    assert!(
+        matches!(second.finished.end, End::Drained),
+        "{:?}",
+        second.finished.end
+    );
     assert_eq!(bench.held(), undisturbed.held);
 }
 
@@ -161,11 +209,23 @@ async fn a_user_without_the_right_to_write_ends_the_run_and_the_next_one_with_it
 async fn a_key_of_another_type_costs_its_bars_only() {
     let bench = Bench::of(RedisServer::start(), Server::None);
     let undisturbed = bench.undisturbed().await;
-    let (key, _) = undisturbed.held.keys().find(|(key, _)| !is_manifest(key)).expect("a bar");
+    let (key, _) = undisturbed
+        .held
+        .keys()
+        .find(|(key, _)| !is_manifest(key))
+        .expect("a bar");
     bench.redis.command(&["SET", key, "in the way"]);
     let Ran { finished, log, .. } = bench.write(Patience::Long, async |_| {}).await;
-    assert!(matches!(finished.end, End::Drained) && log.contains("WRONGTYPE"), "{log}");
+    assert!(
+        matches!(finished.end, End::Drained) && log.contains("WRONGTYPE"),
+        "{log}"
+    );
     assert!(0 < finished.summary.dead_letters);
     bench.redis.command(&["DEL", key]);
-    check_store("WRONGTYPE", &bench.held(), &undisturbed.held, &finished.summary);
+    check_store(
+        "WRONGTYPE",
+        &bench.held(),
+        &undisturbed.held,
+        &finished.summary,
+    );
 }

@@ -66,11 +66,16 @@ impl Row {
         match self.met {
             Met::Connections(ConnectionFault::Hang)
             | Met::Request(
-                Fault::BlackHole | Fault::StallBeforeHeaders | Fault::Drip { .. } | Fault::ShortArray,
+                Fault::BlackHole
+                | Fault::StallBeforeHeaders
+                | Fault::Drip { .. }
+                | Fault::ShortArray,
             ) => Patience::Short,
-            Met::Request(_) | Met::Commands(_) | Met::Connections(_) | Met::Refused | Met::Poison(_) => {
-                Patience::Long
-            }
+            Met::Request(_)
+            | Met::Commands(_)
+            | Met::Connections(_)
+            | Met::Refused
+            | Met::Poison(_) => Patience::Long,
         }
     }
 
@@ -104,11 +109,21 @@ const fn row(
     ending: Ending,
     (requests_over, line): (u64, &'static str),
 ) -> Row {
-    Row { fault, met, wires, stages, ending, requests_over, line }
+    Row {
+        fault,
+        met,
+        wires,
+        stages,
+        ending,
+        requests_over,
+        line,
+    }
 }
 
 /// One byte a blink: any answer takes longer than the patience of the matrix.
-const DRIP: Fault = Fault::Drip { pause: Duration::from_millis(90) };
+const DRIP: Fault = Fault::Drip {
+    pause: Duration::from_millis(90),
+};
 const EPOCH: RetryAfter = RetryAfter::HttpDate(jiff::Timestamp::UNIX_EPOCH);
 
 #[rustfmt::skip]

@@ -20,8 +20,13 @@ impl Server {
     pub(super) fn start(wire: Wire, redis: &RedisServer) -> Server {
         let server = match wire {
             Wire::Resp => return Server::Resp(RespServer::start(redis)),
-            Wire::Http1 => UpstashOptions::default().protocols(Protocols::Http1).start(redis),
-            Wire::Http2 => UpstashOptions::default().protocols(Protocols::Http2).tls().start(redis),
+            Wire::Http1 => UpstashOptions::default()
+                .protocols(Protocols::Http1)
+                .start(redis),
+            Wire::Http2 => UpstashOptions::default()
+                .protocols(Protocols::Http2)
+                .tls()
+                .start(redis),
         };
         server.record();
         Server::Rest(server)

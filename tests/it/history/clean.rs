@@ -2,9 +2,12 @@
 
 use crate::history::server::{Hit, Reply, Server, gzip};
 use crate::history::speak;
-use crate::history::tape::{self, Essence, Print, Run, between, drain, expected, local, range, symbol};
+use crate::history::tape::{
+    self, Essence, Print, Run, between, drain, expected, local, range, symbol,
+};
 use barmill::adapter::history::{
-    BinanceTrades, HistoryFeed, HistorySettings, HistorySource, MassivePaging, SymbolRange, VenueSettings,
+    BinanceTrades, HistoryFeed, HistorySettings, HistorySource, MassivePaging, SymbolRange,
+    VenueSettings,
 };
 use barmill::port::{Position, TradeFeed};
 use barmill::{Side, Timestamp};
@@ -53,7 +56,13 @@ pub(crate) fn cases() -> Vec<Case> {
         shift,
     };
     vec![
-        case("massive", HistorySettings::massive(Some("own-key".into())), speak::massive, 1, 0),
+        case(
+            "massive",
+            HistorySettings::massive(Some("own-key".into())),
+            speak::massive,
+            1,
+            0,
+        ),
         case("proxy", proxy_settings(), speak::proxy, 1, 0),
         case(
             "alpaca",
@@ -62,11 +71,35 @@ pub(crate) fn cases() -> Vec<Case> {
             1,
             0,
         ),
-        case("binance", HistorySettings::binance(BinanceTrades::Aggregate), speak::binance, 1_000, 0),
-        case("singles", HistorySettings::binance(BinanceTrades::Single), speak::binance, 1_000, 1_000_000),
-        case("coinbase", HistorySettings::coinbase(), speak::coinbase, 1_000, 0),
+        case(
+            "binance",
+            HistorySettings::binance(BinanceTrades::Aggregate),
+            speak::binance,
+            1_000,
+            0,
+        ),
+        case(
+            "singles",
+            HistorySettings::binance(BinanceTrades::Single),
+            speak::binance,
+            1_000,
+            1_000_000,
+        ),
+        case(
+            "coinbase",
+            HistorySettings::coinbase(),
+            speak::coinbase,
+            1_000,
+            0,
+        ),
         // Eighths of a second survive the floating point of a fault that edits the text.
-        case("kraken", HistorySettings::kraken(), speak::kraken, 125_000_000, 0),
+        case(
+            "kraken",
+            HistorySettings::kraken(),
+            speak::kraken,
+            125_000_000,
+            0,
+        ),
     ]
 }
 
@@ -77,9 +110,16 @@ pub(crate) fn case(name: &str) -> Case {
 
 impl Case {
     /// The prints of an interval as this venue numbers them.
-    pub(crate) fn expected(&self, prints: &[Print], (from, to): (Timestamp, Timestamp)) -> Vec<Essence> {
+    pub(crate) fn expected(
+        &self,
+        prints: &[Print],
+        (from, to): (Timestamp, Timestamp),
+    ) -> Vec<Essence> {
         let shifted = |(nanos, number, price, size)| (nanos, number + self.shift, price, size);
-        expected(prints, from, to).into_iter().map(shifted).collect()
+        expected(prints, from, to)
+            .into_iter()
+            .map(shifted)
+            .collect()
     }
 
     pub(crate) async fn run(&self, server: &Server, ranges: Vec<SymbolRange>) -> Run {
@@ -98,11 +138,30 @@ async fn every_venue_gives_the_interval_whole_and_once() {
             let run = case.run(&server, vec![range("AAPL", interval)]).await;
             assert_eq!(run.causes(), "", "{} seed {seed}", case.name);
             let got = run.of(symbol("AAPL"));
-            assert_eq!(got, case.expected(&prints, interval), "{} seed {seed}", case.name);
+            assert_eq!(
+                got,
+                case.expected(&prints, interval),
+                "{} seed {seed}",
+                case.name
+            );
             let coverage = run.feed.coverage()[0];
-            assert!(coverage.is_complete && coverage.covered_to == interval.1, "{}", case.name);
-            assert_eq!((coverage.trades, coverage.duplicates), (got.len() as u64, 0), "{}", case.name);
-            assert_eq!(run.feed.stats().requests, server.hits().len() as u64, "{}", case.name);
+            assert!(
+                coverage.is_complete && coverage.covered_to == interval.1,
+                "{}",
+                case.name
+            );
+            assert_eq!(
+                (coverage.trades, coverage.duplicates),
+                (got.len() as u64, 0),
+                "{}",
+                case.name
+            );
+            assert_eq!(
+                run.feed.stats().requests,
+                server.hits().len() as u64,
+                "{}",
+                case.name
+            );
         }
     }
 }
@@ -111,15 +170,24 @@ async fn every_venue_gives_the_interval_whole_and_once() {
 async fn interval_without_trades_is_complete() {
     for case in cases() {
         let prints = tape::tape(3, 100, case.unit_ns);
-        let gap = prints.windows(2).position(|pair| pair[0].nanos + 5_000 < pair[1].nanos);
+        let gap = prints
+            .windows(2)
+            .position(|pair| pair[0].nanos + 5_000 < pair[1].nanos);
         let (from, to) = match gap {
             Some(index) => (prints[index].nanos + 2_000, prints[index + 1].nanos),
             None => (prints[99].nanos + 5_000, prints[99].nanos + 10_000),
         };
         let speak = case.speak;
         let server = Server::start(move |hit| Reply::Page(speak(&prints, hit))).await;
-        let run = case.run(&server, vec![range("AAPL", (tape::at(from), tape::at(to)))]).await;
-        assert_eq!((run.causes(), run.trades.len()), (String::new(), 0), "{}", case.name);
+        let run = case
+            .run(&server, vec![range("AAPL", (tape::at(from), tape::at(to)))])
+            .await;
+        assert_eq!(
+            (run.causes(), run.trades.len()),
+            (String::new(), 0),
+            "{}",
+            case.name
+        );
         assert!(run.feed.coverage()[0].is_complete, "{}", case.name);
     }
 }
@@ -134,7 +202,12 @@ async fn interval_beyond_the_tape_ends_with_it() {
         let run = case.run(&server, vec![range("AAPL", interval)]).await;
         // Binance starts before the first trade of the interval and asks the venue for one.
         assert_eq!(run.causes(), "", "{}", case.name);
-        assert_eq!(run.of(symbol("AAPL")), case.expected(&prints, interval), "{}", case.name);
+        assert_eq!(
+            run.of(symbol("AAPL")),
+            case.expected(&prints, interval),
+            "{}",
+            case.name
+        );
     }
 }
 
@@ -150,7 +223,12 @@ async fn compressed_pages_give_the_same_trades() {
         .await;
         let interval = between(&prints, 30, 110);
         let run = case.run(&server, vec![range("AAPL", interval)]).await;
-        assert_eq!(run.of(symbol("AAPL")), case.expected(&prints, interval), "{}", case.name);
+        assert_eq!(
+            run.of(symbol("AAPL")),
+            case.expected(&prints, interval),
+            "{}",
+            case.name
+        );
     }
 }
 
@@ -164,9 +242,14 @@ async fn keys_travel_in_headers_only() {
         let prints = tape::tape(6, 60, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| Reply::Page(speak(&own, hit))).await;
-        case.run(&server, vec![range("AAPL", between(&prints, 0, 50))]).await;
+        case.run(&server, vec![range("AAPL", between(&prints, 0, 50))])
+            .await;
         let hits = server.hits();
-        assert!(hits.len() > 2 && hits.iter().all(|hit| hit.headers[header] == value), "{}", case.name);
+        assert!(
+            hits.len() > 2 && hits.iter().all(|hit| hit.headers[header] == value),
+            "{}",
+            case.name
+        );
     }
 }
 
@@ -186,10 +269,18 @@ async fn symbols_in_parallel_keep_their_own_order_and_a_slow_one_holds_nobody() 
     let mut settings = local(with_page_len(case.settings.clone(), 50), &server.base);
     settings.symbols_in_flight = 2;
     settings.attempts_max = 200;
-    let run = drain(&settings, names.iter().map(|name| range(name, interval)).collect()).await;
+    let run = drain(
+        &settings,
+        names.iter().map(|name| range(name, interval)).collect(),
+    )
+    .await;
     assert_eq!(run.causes(), "");
     for name in names {
-        assert_eq!(run.of(symbol(name)), case.expected(&prints, interval), "{name}");
+        assert_eq!(
+            run.of(symbol(name)),
+            case.expected(&prints, interval),
+            "{name}"
+        );
     }
     assert_eq!(run.trades.last().unwrap().symbol, symbol("SLOW"));
 }
@@ -212,13 +303,24 @@ async fn restart_from_any_position_misses_nothing() {
         stops.push((batch.position, trades.len()));
     }
     for (position, len) in stops.into_iter().step_by(7) {
-        let rest = drain(&settings, ranges.iter().map(|range| range.resumed(position)).collect()).await;
+        let rest = drain(
+            &settings,
+            ranges.iter().map(|range| range.resumed(position)).collect(),
+        )
+        .await;
         for name in ["A", "B"] {
-            let before = trades[..len].iter().filter(|trade| trade.symbol == symbol(name)).map(tape::essence);
+            let before = trades[..len]
+                .iter()
+                .filter(|trade| trade.symbol == symbol(name))
+                .map(tape::essence);
             let mut all: Vec<Essence> = before.chain(rest.of(symbol(name))).collect();
             all.sort_unstable();
             all.dedup();
-            assert_eq!(all, case.expected(&prints, interval), "{name} from {position:?}");
+            assert_eq!(
+                all,
+                case.expected(&prints, interval),
+                "{name} from {position:?}"
+            );
         }
     }
 }
@@ -245,8 +347,11 @@ async fn dropped_calls_lose_no_trade() {
         }
     }
     for name in ["A", "B"] {
-        let got: Vec<Essence> =
-            trades.iter().filter(|trade| trade.symbol == symbol(name)).map(tape::essence).collect();
+        let got: Vec<Essence> = trades
+            .iter()
+            .filter(|trade| trade.symbol == symbol(name))
+            .map(tape::essence)
+            .collect();
         assert_eq!(got, case.expected(&prints, interval), "{name}");
     }
 }
@@ -258,11 +363,20 @@ async fn taker_side_is_told_where_the_venue_tells_it() {
         let prints = tape::tape(10, 60, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| Reply::Page(speak(&own, hit))).await;
-        let run = case.run(&server, vec![range("A", between(&prints, 10, 50))]).await;
+        let run = case
+            .run(&server, vec![range("A", between(&prints, 10, 50))])
+            .await;
         assert!(!run.trades.is_empty());
         for trade in &run.trades {
-            let print = prints.iter().find(|print| print.number + case.shift == trade.id.raw()).unwrap();
-            assert_eq!(trade.side, if print.is_buy { Side::Buy } else { Side::Sell }, "{name}");
+            let print = prints
+                .iter()
+                .find(|print| print.number + case.shift == trade.id.raw())
+                .unwrap();
+            assert_eq!(
+                trade.side,
+                if print.is_buy { Side::Buy } else { Side::Sell },
+                "{name}"
+            );
         }
     }
 }
@@ -276,9 +390,16 @@ async fn kraken_trades_closer_than_their_written_time_are_all_there() {
         let server = Server::start(move |hit| Reply::Page(speak::kraken(&own, hit))).await;
         let interval = between(&prints, 60, 260);
         let run = case.run(&server, vec![range("A", interval)]).await;
-        let cut = |print: &Print| Print { nanos: print.nanos / 100 * 100, ..print.clone() };
+        let cut = |print: &Print| Print {
+            nanos: print.nanos / 100 * 100,
+            ..print.clone()
+        };
         let written: Vec<Print> = prints.iter().map(cut).collect();
         assert_eq!(run.causes(), "", "seed {seed}");
-        assert_eq!(run.of(symbol("A")), case.expected(&written, interval), "seed {seed}");
+        assert_eq!(
+            run.of(symbol("A")),
+            case.expected(&written, interval),
+            "seed {seed}"
+        );
     }
 }

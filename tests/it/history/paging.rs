@@ -16,13 +16,20 @@ async fn run(
     let (own, speak) = (prints.to_vec(), case.speak);
     let server = Server::start(move |hit| Reply::Page(fault(hit, speak(&own, hit)))).await;
     let interval = between(prints, 40, 240);
-    (case.run(&server, vec![range("AAPL", interval)]).await, interval)
+    (
+        case.run(&server, vec![range("AAPL", interval)]).await,
+        interval,
+    )
 }
 
 /// Whatever was delivered before an error is the start of the clean run, and the coverage says so.
 fn assert_honest(case: &Case, prints: &[Print], run: &Run, interval: (Timestamp, Timestamp)) {
     let got = run.of(symbol("AAPL"));
-    assert!(case.expected(prints, interval).starts_with(&got), "{}", case.name);
+    assert!(
+        case.expected(prints, interval).starts_with(&got),
+        "{}",
+        case.name
+    );
     let coverage = run.feed.coverage()[0];
     assert!(!coverage.is_complete, "{}", case.name);
     let last = got.last().map_or(interval.0.as_nanos(), |trade| trade.0);
@@ -64,7 +71,10 @@ async fn stuck_cursor_is_named_with_symbol_page_and_position() {
     })
     .await;
     let causes = run.causes();
-    assert!(causes.contains("massive AAPL, page 2 from 2025-10-21T13:30:00"), "{causes}");
+    assert!(
+        causes.contains("massive AAPL, page 2 from 2025-10-21T13:30:00"),
+        "{causes}"
+    );
     assert!(causes.contains("was given before"), "{causes}");
     assert_honest(&case, &prints, &run, interval);
 }
@@ -73,12 +83,18 @@ async fn stuck_cursor_is_named_with_symbol_page_and_position() {
 async fn token_that_goes_in_a_circle_is_named() {
     let case = case("alpaca");
     let prints = tape::tape(2, 300, 1);
-    let (run, interval) = run(&case, &prints, |hit, text| match hit.number::<usize>("page_token") {
-        Some(21) => edit(&text, |reply| reply["next_page_token"] = "7".into()),
-        _ => text,
+    let (run, interval) = run(&case, &prints, |hit, text| {
+        match hit.number::<usize>("page_token") {
+            Some(21) => edit(&text, |reply| reply["next_page_token"] = "7".into()),
+            _ => text,
+        }
     })
     .await;
-    assert!(run.causes().contains("cursor \"7\" was given before"), "{}", run.causes());
+    assert!(
+        run.causes().contains("cursor \"7\" was given before"),
+        "{}",
+        run.causes()
+    );
     assert_honest(&case, &prints, &run, interval);
 }
 
@@ -93,16 +109,27 @@ async fn cursor_dropped_by_a_proxy_is_never_a_short_day() {
             return text;
         }
         let mut newest = hit.clone();
-        newest.query = [("limit", "7"), ("timestamp.gte", "0"), ("timestamp.lt", "9000000000000000000")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
-        edit(&crate::history::speak::massive(&own[290..], &newest), |reply| {
-            rows(reply).reverse();
-            reply["next_url"] = format!("{}{}?cursor={}", hit.base, hit.path, hit.index).into();
-        })
+        newest.query = [
+            ("limit", "7"),
+            ("timestamp.gte", "0"),
+            ("timestamp.lt", "9000000000000000000"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        edit(
+            &crate::history::speak::massive(&own[290..], &newest),
+            |reply| {
+                rows(reply).reverse();
+                reply["next_url"] = format!("{}{}?cursor={}", hit.base, hit.path, hit.index).into();
+            },
+        )
     })
     .await;
-    assert!(run.causes().contains("is outside the interval"), "{}", run.causes());
+    assert!(
+        run.causes().contains("is outside the interval"),
+        "{}",
+        run.causes()
+    );
     assert_honest(&case, &prints, &run, interval);
 }
 
@@ -130,13 +157,20 @@ async fn page_that_fits_one_nanosecond_only_is_stuck_and_not_stepped_over() {
             print.nanos = crowd;
         }
         let start = prints[120].nanos.max(crowd + case.unit_ns) - prints[120].nanos;
-        prints[120..].iter_mut().for_each(|print| print.nanos += start);
+        prints[120..]
+            .iter_mut()
+            .for_each(|print| print.nanos += start);
         let (run, interval) = run(&case, &prints, |_, text| text).await;
         if name == "binance" {
-            assert_eq!(run.of(symbol("AAPL")), case.expected(&prints, interval), "numbers step through it");
+            assert_eq!(
+                run.of(symbol("AAPL")),
+                case.expected(&prints, interval),
+                "numbers step through it"
+            );
         } else {
             assert!(
-                run.causes().contains("brings nothing new and more are said to follow"),
+                run.causes()
+                    .contains("brings nothing new and more are said to follow"),
                 "{}",
                 run.causes()
             );
@@ -159,9 +193,18 @@ async fn rows_given_twice_are_dropped_and_counted() {
         })
         .await;
         assert_eq!(run.causes(), "", "{}", case.name);
-        assert_eq!(run.of(symbol("AAPL")), case.expected(&prints, interval), "{}", case.name);
+        assert_eq!(
+            run.of(symbol("AAPL")),
+            case.expected(&prints, interval),
+            "{}",
+            case.name
+        );
         // Coinbase's pages overlap at their oldest end, where the row is seen anyway.
-        assert!(run.feed.coverage()[0].duplicates > 0 || case.name == "coinbase", "{}", case.name);
+        assert!(
+            run.feed.coverage()[0].duplicates > 0 || case.name == "coinbase",
+            "{}",
+            case.name
+        );
     }
 }
 
@@ -170,8 +213,13 @@ async fn rows_of_another_date_end_the_run() {
     for case in cases() {
         let prints = tape::tape(7, 300, case.unit_ns);
         let day = 86_400_000_000_000;
-        let shifted: Vec<Print> =
-            prints.iter().map(|print| Print { nanos: print.nanos - day, ..print.clone() }).collect();
+        let shifted: Vec<Print> = prints
+            .iter()
+            .map(|print| Print {
+                nanos: print.nanos - day,
+                ..print.clone()
+            })
+            .collect();
         let (own, speak) = (prints.clone(), case.speak);
         // From the ninth request on the venue answers with the rows of the day before.
         let server = Server::start(move |hit| {
@@ -185,11 +233,22 @@ async fn rows_of_another_date_end_the_run() {
                     *value = (value.parse::<i64>().unwrap() - day).to_string();
                 }
                 if name == "cursor" {
-                    let parts: Vec<i64> = value.split('_').map(|part| part.parse().unwrap()).collect();
-                    *value = format!("{}_{}_{}_{}", parts[0] - day, parts[1] - day, parts[2], parts[3]);
+                    let parts: Vec<i64> =
+                        value.split('_').map(|part| part.parse().unwrap()).collect();
+                    *value = format!(
+                        "{}_{}_{}_{}",
+                        parts[0] - day,
+                        parts[1] - day,
+                        parts[2],
+                        parts[3]
+                    );
                 }
                 if ["start", "end"].contains(&name.as_str()) {
-                    *value = value.parse::<Timestamp>().unwrap().saturating_sub(day).to_string();
+                    *value = value
+                        .parse::<Timestamp>()
+                        .unwrap()
+                        .saturating_sub(day)
+                        .to_string();
                 }
             }
             Reply::Page(speak(&shifted, &wrong))
@@ -200,32 +259,51 @@ async fn rows_of_another_date_end_the_run() {
         let causes = run.causes();
         assert!(causes.contains("page "), "{}: {causes}", case.name);
         assert!(!run.feed.coverage()[0].is_complete, "{}", case.name);
-        assert!(case.expected(&prints, interval).starts_with(&run.of(symbol("AAPL"))), "{}", case.name);
+        assert!(
+            case.expected(&prints, interval)
+                .starts_with(&run.of(symbol("AAPL"))),
+            "{}",
+            case.name
+        );
     }
 }
 
 #[tokio::test]
 async fn venue_that_ignores_the_start_is_not_believed() {
-    for (name, parameter) in
-        [("binance", "startTime"), ("singles", "startTime"), ("kraken", "since"), ("coinbase", "after")]
-    {
+    for (name, parameter) in [
+        ("binance", "startTime"),
+        ("singles", "startTime"),
+        ("kraken", "since"),
+        ("coinbase", "after"),
+    ] {
         let case = case(name);
         let prints = tape::tape(8, 300, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| {
             let mut blind = hit.clone();
             if blind.query.remove(parameter).is_some() && parameter == "since" {
-                blind.query.insert("since".into(), (own[250].nanos - 1).to_string());
+                blind
+                    .query
+                    .insert("since".into(), (own[250].nanos - 1).to_string());
             } else if parameter == "startTime" && !blind.query.contains_key("fromId") {
-                blind.query.insert("fromId".into(), own[150].number.to_string());
+                blind
+                    .query
+                    .insert("fromId".into(), own[150].number.to_string());
             }
             Reply::Page(speak(&own, &blind))
         })
         .await;
         let interval = between(&prints, 40, 240);
         let run = case.run(&server, vec![range("AAPL", interval)]).await;
-        assert!(run.causes().contains(&format!("venue ignores {parameter}")), "{name}: {}", run.causes());
-        assert!(run.trades.is_empty() && !run.feed.coverage()[0].is_complete, "{name}");
+        assert!(
+            run.causes().contains(&format!("venue ignores {parameter}")),
+            "{name}: {}",
+            run.causes()
+        );
+        assert!(
+            run.trades.is_empty() && !run.feed.coverage()[0].is_complete,
+            "{name}"
+        );
     }
 }
 
@@ -240,7 +318,12 @@ async fn falling_order_is_an_error() {
             edit(&text, |reply| rows(reply).reverse())
         })
         .await;
-        assert!(run.causes().contains("page "), "{}: {}", case.name, run.causes());
+        assert!(
+            run.causes().contains("page "),
+            "{}: {}",
+            case.name,
+            run.causes()
+        );
         assert_honest(&case, &prints, &run, interval);
     }
 }
@@ -252,8 +335,15 @@ async fn empty_page_with_a_cursor_goes_on() {
     let (own, speak) = (prints.clone(), case.speak);
     let server = Server::start(move |hit| {
         if hit.get("cursor").is_some() && hit.get("again").is_none() {
-            let link = format!("{}{}?cursor={}&again=1", hit.base, hit.path, hit.get("cursor").unwrap());
-            return Reply::Page(format!(r#"{{"status":"OK","results":null,"next_url":"{link}"}}"#));
+            let link = format!(
+                "{}{}?cursor={}&again=1",
+                hit.base,
+                hit.path,
+                hit.get("cursor").unwrap()
+            );
+            return Reply::Page(format!(
+                r#"{{"status":"OK","results":null,"next_url":"{link}"}}"#
+            ));
         }
         Reply::Page(speak(&own, hit))
     })
@@ -267,11 +357,22 @@ async fn empty_page_with_a_cursor_goes_on() {
 #[tokio::test]
 async fn endless_empty_pages_end() {
     let case = case("alpaca");
-    let server =
-        Server::start(|hit| Reply::Page(format!(r#"{{"trades":{{}},"next_page_token":"{}"}}"#, hit.index)))
-            .await;
-    let run = case.run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))]).await;
-    assert!(run.causes().contains("64 pages in a row without a new trade"), "{}", run.causes());
+    let server = Server::start(|hit| {
+        Reply::Page(format!(
+            r#"{{"trades":{{}},"next_page_token":"{}"}}"#,
+            hit.index
+        ))
+    })
+    .await;
+    let run = case
+        .run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))])
+        .await;
+    assert!(
+        run.causes()
+            .contains("64 pages in a row without a new trade"),
+        "{}",
+        run.causes()
+    );
 }
 
 #[tokio::test]
@@ -279,7 +380,11 @@ async fn trades_of_another_symbol_are_refused() {
     let case = case("alpaca");
     let prints = tape::tape(11, 300, 1);
     let (run, _) = run(&case, &prints, |_, text| text.replace("AAPL", "MSFT")).await;
-    assert!(run.causes().contains("page holds \"MSFT\" instead"), "{}", run.causes());
+    assert!(
+        run.causes().contains("page holds \"MSFT\" instead"),
+        "{}",
+        run.causes()
+    );
     assert!(run.trades.is_empty());
 }
 
@@ -302,6 +407,10 @@ async fn proxy_with_shorter_pages_than_asked_gives_the_whole_day() {
         let interval = between(&prints, 40, 240);
         let run = case.run(&server, vec![range("AAPL", interval)]).await;
         assert_eq!(run.causes(), "", "{name}");
-        assert_eq!(run.of(symbol("AAPL")), case.expected(&prints, interval), "{name}");
+        assert_eq!(
+            run.of(symbol("AAPL")),
+            case.expected(&prints, interval),
+            "{name}"
+        );
     }
 }

@@ -10,17 +10,25 @@ use std::time::Duration;
 /// Faults that pass, by a name for messages.
 fn passing(kind: &str, clean: String) -> Reply {
     match kind {
-        "429 with retry-after" => Reply::Status(429, vec![("retry-after", "0".into())], "{}".into()),
-        "429 with an absurd retry-after" => {
-            Reply::Status(429, vec![("retry-after", "1000000000".into())], String::new())
+        "429 with retry-after" => {
+            Reply::Status(429, vec![("retry-after", "0".into())], "{}".into())
         }
+        "429 with an absurd retry-after" => Reply::Status(
+            429,
+            vec![("retry-after", "1000000000".into())],
+            String::new(),
+        ),
         "429 without retry-after" => Reply::Status(429, vec![], String::new()),
-        "418 with retry-after" => Reply::Status(418, vec![("retry-after", "0".into())], "{}".into()),
+        "418 with retry-after" => {
+            Reply::Status(418, vec![("retry-after", "0".into())], "{}".into())
+        }
         "502 page" => Reply::Status(502, vec![], "<html>bad gateway</html>".into()),
         "502 page that says 200" => Reply::Page("<html>bad gateway</html>".into()),
         "cut with its length announced" => Reply::Cut(clean, true),
         "cut without its length" => Reply::Cut(clean, false),
-        "damaged gzip" => Reply::Gzip(crate::history::server::gzip(clean.as_bytes())[..40].to_vec()),
+        "damaged gzip" => {
+            Reply::Gzip(crate::history::server::gzip(clean.as_bytes())[..40].to_vec())
+        }
         other => panic!("no fault is named {other}"),
     }
 }
@@ -50,7 +58,12 @@ async fn storms_that_pass_change_no_trade() {
             let interval = between(&prints, 20, 60);
             let run = case.run(&server, vec![range("AAPL", interval)]).await;
             assert_eq!(run.causes(), "", "{} with {kind}", case.name);
-            assert_eq!(run.of(symbol("AAPL")), case.expected(&prints, interval), "{} with {kind}", case.name);
+            assert_eq!(
+                run.of(symbol("AAPL")),
+                case.expected(&prints, interval),
+                "{} with {kind}",
+                case.name
+            );
         }
     }
 }
@@ -59,11 +72,14 @@ async fn storms_that_pass_change_no_trade() {
 async fn storm_that_stays_ends_with_the_venues_words() {
     let case = case("massive");
     let server = Server::start(|_| {
-        let body = r#"{"status":"ERROR","error":"You've exceeded the maximum requests per minute"}"#;
+        let body =
+            r#"{"status":"ERROR","error":"You've exceeded the maximum requests per minute"}"#;
         Reply::Status(429, vec![], body.into())
     })
     .await;
-    let run = case.run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))]).await;
+    let run = case
+        .run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))])
+        .await;
     let causes = run.causes();
     assert!(causes.contains("attempt 4"), "{causes}");
     assert!(
@@ -112,13 +128,27 @@ async fn others_are_done_while_one_symbol_trickles() {
     let run = drain(&settings, names.map(|name| range(name, interval)).to_vec()).await;
     assert_eq!(run.causes(), "");
     for name in names {
-        assert_eq!(run.of(symbol(name)), case.expected(&prints, interval), "{name}");
+        assert_eq!(
+            run.of(symbol(name)),
+            case.expected(&prints, interval),
+            "{name}"
+        );
     }
     let hits = server.hits();
-    let slow: Vec<usize> =
-        hits.iter().filter(|hit| hit.path.ends_with("/SLOW")).map(|hit| hit.index).collect();
-    let others = hits.iter().filter(|hit| !hit.path.ends_with("/SLOW")).map(|hit| hit.index).max();
-    assert!(others < Some(slow[1]), "all others are asked for before the slow one is asked for again");
+    let slow: Vec<usize> = hits
+        .iter()
+        .filter(|hit| hit.path.ends_with("/SLOW"))
+        .map(|hit| hit.index)
+        .collect();
+    let others = hits
+        .iter()
+        .filter(|hit| !hit.path.ends_with("/SLOW"))
+        .map(|hit| hit.index)
+        .max();
+    assert!(
+        others < Some(slow[1]),
+        "all others are asked for before the slow one is asked for again"
+    );
 }
 
 #[tokio::test]
@@ -126,10 +156,16 @@ async fn closed_port_is_tried_as_often_as_set() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let run =
-        drain(&local(case("kraken").settings, &base), vec![range("A", (tape::at(1), tape::at(2)))]).await;
+    let run = drain(
+        &local(case("kraken").settings, &base),
+        vec![range("A", (tape::at(1), tape::at(2)))],
+    )
+    .await;
     let causes = run.causes();
-    assert!(causes.contains("kraken A, page 1") && causes.contains("attempt 4"), "{causes}");
+    assert!(
+        causes.contains("kraken A, page 1") && causes.contains("attempt 4"),
+        "{causes}"
+    );
     assert!(causes.contains("no whole reply from the venue"), "{causes}");
     assert!(!causes.contains(&base), "no URL in errors: {causes}");
 }
@@ -147,13 +183,35 @@ async fn failed_symbol_ends_alone_and_is_named_when_the_others_are_done() {
     })
     .await;
     let interval = between(&prints, 10, 190);
-    let run = case.run(&server, ["A", "BAD", "B"].map(|name| range(name, interval)).to_vec()).await;
-    assert!(run.causes().contains("massive BAD, page 2"), "{}", run.causes());
-    assert!(run.causes().contains("venue answered 400: bad cursor"), "{}", run.causes());
+    let run = case
+        .run(
+            &server,
+            ["A", "BAD", "B"].map(|name| range(name, interval)).to_vec(),
+        )
+        .await;
+    assert!(
+        run.causes().contains("massive BAD, page 2"),
+        "{}",
+        run.causes()
+    );
+    assert!(
+        run.causes().contains("venue answered 400: bad cursor"),
+        "{}",
+        run.causes()
+    );
     for name in ["A", "B"] {
-        assert_eq!(run.of(symbol(name)), case.expected(&prints, interval), "{name}");
+        assert_eq!(
+            run.of(symbol(name)),
+            case.expected(&prints, interval),
+            "{name}"
+        );
     }
-    let complete: Vec<bool> = run.feed.coverage().iter().map(|coverage| coverage.is_complete).collect();
+    let complete: Vec<bool> = run
+        .feed
+        .coverage()
+        .iter()
+        .map(|coverage| coverage.is_complete)
+        .collect();
     assert_eq!(complete, [true, false, true]);
 }
 
@@ -170,8 +228,13 @@ async fn kraken_errors_inside_a_reply_of_200_are_heeded() {
     let interval = between(&prints, 10, 50);
     let run = case.run(&server, vec![range("A", interval)]).await;
     assert_eq!(run.of(symbol("A")), case.expected(&prints, interval));
-    let server = Server::start(|_| Reply::Page(r#"{"error":["EQuery:Unknown asset pair"]}"#.into())).await;
+    let server =
+        Server::start(|_| Reply::Page(r#"{"error":["EQuery:Unknown asset pair"]}"#.into())).await;
     let run = case.run(&server, vec![range("A", interval)]).await;
-    assert!(run.causes().contains("EQuery:Unknown asset pair"), "{}", run.causes());
+    assert!(
+        run.causes().contains("EQuery:Unknown asset pair"),
+        "{}",
+        run.causes()
+    );
     assert_eq!(server.hits().len(), 1);
 }

@@ -28,38 +28,75 @@ async fn replay(name: &str, text: String) -> Run {
 
 #[tokio::test]
 async fn kraken_page_is_read_to_the_last_digit() {
-    let Some(bytes) = recorded("kraken_xbtusdt/http_trades.json") else { return };
+    let Some(bytes) = recorded("kraken_xbtusdt/http_trades.json") else {
+        return;
+    };
     let run = replay("kraken", String::from_utf8(bytes).unwrap()).await;
     assert_eq!(run.trades.len(), 1_000);
     let first = run.trades[0];
-    assert_eq!((first.price.to_string(), first.size.to_string()), ("105433.6".into(), "0.00027625".into()));
-    assert_eq!((first.time.as_nanos(), first.id.raw()), (1_762_795_433_971_744_500, 10_218_208));
-    assert!(run.trades.windows(2).all(|pair| pair[0].sequence + 1 == pair[1].sequence));
+    assert_eq!(
+        (first.price.to_string(), first.size.to_string()),
+        ("105433.6".into(), "0.00027625".into())
+    );
+    assert_eq!(
+        (first.time.as_nanos(), first.id.raw()),
+        (1_762_795_433_971_744_500, 10_218_208)
+    );
+    assert!(
+        run.trades
+            .windows(2)
+            .all(|pair| pair[0].sequence + 1 == pair[1].sequence)
+    );
     // The recording gives the same page for ever, so the walk must not go on nor call it whole.
-    assert!(run.causes().contains("brings nothing new"), "{}", run.causes());
+    assert!(
+        run.causes().contains("brings nothing new"),
+        "{}",
+        run.causes()
+    );
 }
 
 #[tokio::test]
 async fn alpaca_page_that_ends_inside_one_nanosecond_is_read() {
-    let Some(bytes) = recorded("alpaca_fixtures/trades.json.gz") else { return };
+    let Some(bytes) = recorded("alpaca_fixtures/trades.json.gz") else {
+        return;
+    };
     let mut text = String::new();
-    GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+    GzDecoder::new(bytes.as_slice())
+        .read_to_string(&mut text)
+        .unwrap();
     let run = replay("alpaca", text).await;
-    let times: Vec<String> = run.trades.iter().map(|trade| trade.time.to_string()).collect();
+    let times: Vec<String> = run
+        .trades
+        .iter()
+        .map(|trade| trade.time.to_string())
+        .collect();
     assert_eq!(times.len(), 5);
     assert_eq!(times[2..], ["2021-10-13T08:00:01.447670272Z"; 3]);
-    let conditions = [b'@', b'T', b'I'].iter().fold(1u128 << 99, |bits, byte| bits | 1 << (byte - 32));
+    let conditions = [b'@', b'T', b'I']
+        .iter()
+        .fold(1u128 << 99, |bits, byte| bits | 1 << (byte - 32));
     assert_eq!(run.trades[1].conditions.bits(), conditions);
-    assert!(run.causes().contains("was given before"), "{}", run.causes());
+    assert!(
+        run.causes().contains("was given before"),
+        "{}",
+        run.causes()
+    );
 }
 
 #[tokio::test]
 async fn massive_rows_that_differ_in_the_exchange_only_are_two_trades() {
-    let Some(bytes) = recorded("polygon_fixtures/v3_trades_AAPL_limit=2.json") else { return };
+    let Some(bytes) = recorded("polygon_fixtures/v3_trades_AAPL_limit=2.json") else {
+        return;
+    };
     let run = replay("massive", String::from_utf8(bytes).unwrap()).await;
     assert_eq!(run.causes(), "");
-    let [first, second] = run.trades.as_slice() else { panic!("{:?}", run.trades) };
+    let [first, second] = run.trades.as_slice() else {
+        panic!("{:?}", run.trades)
+    };
     assert_eq!((first.venue, second.venue), (0x30b, 0x30c));
-    assert_eq!((first.sequence, first.correction, first.price.to_string()), (7_179_341, 1, "156.43".into()));
+    assert_eq!(
+        (first.sequence, first.correction, first.price.to_string()),
+        (7_179_341, 1, "156.43".into())
+    );
     assert_eq!(first.conditions.bits(), 1 << 12 | 1 << 37);
 }

@@ -14,13 +14,27 @@ async fn huge_page_and_bomb_end_at_the_bound() {
     let bomb = Arc::new(bomb);
     for is_bomb in [false, true] {
         let bomb = Arc::clone(&bomb);
-        let server =
-            Server::start(move |_| if is_bomb { Reply::Gzip(bomb.to_vec()) } else { Reply::Endless }).await;
+        let server = Server::start(move |_| {
+            if is_bomb {
+                Reply::Gzip(bomb.to_vec())
+            } else {
+                Reply::Endless
+            }
+        })
+        .await;
         let mut settings = local(case("massive").settings, &server.base);
         settings.page_bytes_max = 1 << 20;
         let run = drain(&settings, vec![range("A", (tape::at(1), tape::at(2)))]).await;
-        assert!(run.causes().contains("page is larger than 1048576 bytes"), "{}", run.causes());
-        assert_eq!(server.hits().len(), 1, "a page that is too large is not asked for again");
+        assert!(
+            run.causes().contains("page is larger than 1048576 bytes"),
+            "{}",
+            run.causes()
+        );
+        assert_eq!(
+            server.hits().len(),
+            1,
+            "a page that is too large is not asked for again"
+        );
     }
 }
 
@@ -30,12 +44,18 @@ async fn next_url_elsewhere_is_refused_before_any_request() {
     let other = elsewhere.base.clone();
     let user = other.replace("http://", "http://user:pass@");
     let long = format!("/v3/trades/AAPL?cursor={}", "x".repeat(9 << 10));
-    for link in
-        [format!("{other}/v3/trades/AAPL?cursor=1"), user, long, "https://127.0.0.1/v3/trades/AAPL".into()]
-    {
-        let reply = serde_json::json!({"status": "OK", "results": [], "next_url": link}).to_string();
+    for link in [
+        format!("{other}/v3/trades/AAPL?cursor=1"),
+        user,
+        long,
+        "https://127.0.0.1/v3/trades/AAPL".into(),
+    ] {
+        let reply =
+            serde_json::json!({"status": "OK", "results": [], "next_url": link}).to_string();
         let server = Server::start(move |_| Reply::Page(reply.clone())).await;
-        let run = case("massive").run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))]).await;
+        let run = case("massive")
+            .run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))])
+            .await;
         assert!(run.causes().contains("next_url"), "{}", run.causes());
         assert_eq!(server.hits().len(), 1);
     }
@@ -46,10 +66,18 @@ async fn next_url_elsewhere_is_refused_before_any_request() {
 async fn redirect_is_not_followed() {
     let elsewhere = Server::start(|_| Reply::Page("{}".into())).await;
     let target = elsewhere.base.clone();
-    let server =
-        Server::start(move |_| Reply::Status(302, vec![("location", target.clone())], String::new())).await;
-    let run = case("massive").run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))]).await;
-    assert!(run.causes().contains("venue answered 302"), "{}", run.causes());
+    let server = Server::start(move |_| {
+        Reply::Status(302, vec![("location", target.clone())], String::new())
+    })
+    .await;
+    let run = case("massive")
+        .run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))])
+        .await;
+    assert!(
+        run.causes().contains("venue answered 302"),
+        "{}",
+        run.causes()
+    );
     assert_eq!((server.hits().len(), elsewhere.hits().len()), (1, 0));
 }
 
@@ -61,19 +89,31 @@ async fn denied_access_ends_the_source_at_once_and_shows_no_key() {
             Reply::Status(status, vec![], body.into())
         })
         .await;
-        let mut settings = local(HistorySettings::massive(Some("very-secret".into())), &server.base);
+        let mut settings = local(
+            HistorySettings::massive(Some("very-secret".into())),
+            &server.base,
+        );
         settings.symbols_in_flight = 1;
         let interval = (tape::at(1), tape::at(2));
-        let run = drain(&settings, ["A", "B", "C"].map(|name| range(name, interval)).to_vec()).await;
+        let run = drain(
+            &settings,
+            ["A", "B", "C"].map(|name| range(name, interval)).to_vec(),
+        )
+        .await;
         let causes = run.causes();
         assert!(
-            causes.contains(&format!("denies access with {status}: key [key] is not entitled")),
+            causes.contains(&format!(
+                "denies access with {status}: key [key] is not entitled"
+            )),
             "{causes}"
         );
         assert_eq!(server.hits().len(), 1);
         let debug = format!("{:?} {:?} {settings:?}", run.error, run.feed);
         let source = format!("{:?}", HistorySource::new(&settings).unwrap());
-        assert!(!debug.contains("very-secret") && !source.contains("very-secret"), "{debug} {source}");
+        assert!(
+            !debug.contains("very-secret") && !source.contains("very-secret"),
+            "{debug} {source}"
+        );
     }
 }
 
@@ -87,7 +127,11 @@ async fn row_that_is_no_trade_is_named_or_counted() {
             // Only the one print's price is spoiled, as text or as a number.
             let text = speak(&own, hit);
             let number = own[40].number;
-            Reply::Page(if text.contains(&number.to_string()) { text.replace(&bad, "-1") } else { text })
+            Reply::Page(if text.contains(&number.to_string()) {
+                text.replace(&bad, "-1")
+            } else {
+                text
+            })
         })
         .await;
         let interval = between(&prints, 20, 100);
@@ -104,8 +148,16 @@ async fn row_that_is_no_trade_is_named_or_counted() {
         let expected = case.expected(&prints, interval);
         let got = run.of(symbol("A"));
         let missing = expected.len() - got.len();
-        assert!(got.iter().all(|trade| expected.contains(trade)), "{}", case.name);
-        assert!(missing == 0 || run.feed.stats().malformed > 0, "{}", case.name);
+        assert!(
+            got.iter().all(|trade| expected.contains(trade)),
+            "{}",
+            case.name
+        );
+        assert!(
+            missing == 0 || run.feed.stats().malformed > 0,
+            "{}",
+            case.name
+        );
     }
 }
 
@@ -119,16 +171,30 @@ async fn damaged_rows_name_the_row_and_the_field() {
     for (body, want) in [
         (row("1e308", "1"), "price \"1e308\": number is too large"),
         (row("0", "1"), "price \"0\": price is zero"),
-        (row("1.23456789012", "1"), "price \"1.23456789012\": more than 9 decimal places"),
+        (
+            row("1.23456789012", "1"),
+            "price \"1.23456789012\": more than 9 decimal places",
+        ),
         (row("1", "-5"), "sip_timestamp \"-5\": time is before 1970"),
         (row("1", "1.5e18"), "row has not the shape of a trade"),
-        (row("1", "99999999999999999999"), "row has not the shape of a trade"),
-        (r#"{"status":"OK","results":{"a":1}}"#.into(), "page has not the shape of an array of trades"),
-        (r#"{"status":"OK","results":[7]}"#.into(), "row 0 is no trade"),
+        (
+            row("1", "99999999999999999999"),
+            "row has not the shape of a trade",
+        ),
+        (
+            r#"{"status":"OK","results":{"a":1}}"#.into(),
+            "page has not the shape of an array of trades",
+        ),
+        (
+            r#"{"status":"OK","results":[7]}"#.into(),
+            "row 0 is no trade",
+        ),
         ("[[".repeat(500), "page"),
     ] {
         let server = Server::start(move |_| Reply::Page(body.clone())).await;
-        let run = case("massive").run(&server, vec![range("A", (tape::at(0), tape::at(9)))]).await;
+        let run = case("massive")
+            .run(&server, vec![range("A", (tape::at(0), tape::at(9)))])
+            .await;
         assert!(run.causes().contains(want), "{want}: {}", run.causes());
     }
 }
@@ -142,10 +208,20 @@ async fn error_in_a_reply_of_200_is_not_a_day_without_trades() {
     ] {
         for name in ["massive", "proxy", "alpaca", "kraken"] {
             // Kraken's errors are a list.
-            let body = if name == "kraken" { r#"{"error":["upstream is down"]}"# } else { body };
+            let body = if name == "kraken" {
+                r#"{"error":["upstream is down"]}"#
+            } else {
+                body
+            };
             let server = Server::start(move |_| Reply::Page(body.into())).await;
-            let run = case(name).run(&server, vec![range("A", (tape::at(1), tape::at(2)))]).await;
-            assert!(run.causes().contains("upstream is down"), "{name}: {}", run.causes());
+            let run = case(name)
+                .run(&server, vec![range("A", (tape::at(1), tape::at(2)))])
+                .await;
+            assert!(
+                run.causes().contains("upstream is down"),
+                "{name}: {}",
+                run.causes()
+            );
         }
     }
 }
@@ -170,7 +246,9 @@ fn settings_that_cannot_work_are_refused_by_name() {
         "rate_per_min is 0, allowed are 1 to 4294967295"
     );
     let massive = |settings: &mut HistorySettings| {
-        let VenueSettings::Massive(massive) = &mut settings.venue else { panic!("massive") };
+        let VenueSettings::Massive(massive) = &mut settings.venue else {
+            panic!("massive")
+        };
         massive.key = Some("line\nbreak".into());
     };
     assert_eq!(refused(massive), "massive.key cannot be sent as a header");

@@ -71,8 +71,17 @@ impl Server {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let hits = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, base.clone(), Arc::clone(&hits), Arc::new(answer)));
-        Server { base, hits, _tasks: tasks }
+        tasks.spawn(serve(
+            listener,
+            base.clone(),
+            Arc::clone(&hits),
+            Arc::new(answer),
+        ));
+        Server {
+            base,
+            hits,
+            _tasks: tasks,
+        }
     }
 
     pub(crate) fn hits(&self) -> Vec<Hit> {
@@ -118,21 +127,28 @@ fn respond(reply: Reply) -> Response<Body> {
     match reply {
         Reply::Page(text) => *response.body_mut() = whole(text.into_bytes()),
         Reply::Gzip(bytes) => {
-            response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
+            response
+                .headers_mut()
+                .insert("content-encoding", HeaderValue::from_static("gzip"));
             *response.body_mut() = whole(bytes);
         }
         Reply::Status(status, headers, text) => {
             *response.status_mut() = status.try_into().unwrap();
             for (name, value) in headers {
-                response.headers_mut().insert(HeaderName::from_static(name), value.parse().unwrap());
+                response
+                    .headers_mut()
+                    .insert(HeaderName::from_static(name), value.parse().unwrap());
             }
             *response.body_mut() = whole(text.into_bytes());
         }
         Reply::Cut(text, is_announced) => {
             let half = text.as_bytes()[..text.len() / 2].to_vec();
             if is_announced {
-                response.headers_mut().insert("content-length", text.len().into());
-                let cut = stream::iter([Ok(Frame::data(half.into())), Err(io::Error::other("cut"))]);
+                response
+                    .headers_mut()
+                    .insert("content-length", text.len().into());
+                let cut =
+                    stream::iter([Ok(Frame::data(half.into())), Err(io::Error::other("cut"))]);
                 *response.body_mut() = StreamBody::new(cut.boxed());
             } else {
                 *response.body_mut() = whole(half);
@@ -147,8 +163,9 @@ fn respond(reply: Reply) -> Response<Body> {
         }
         Reply::Endless => {
             let chunk = Bytes::from(vec![b' '; 16 << 10]);
-            *response.body_mut() =
-                StreamBody::new(stream::repeat_with(move || Ok(Frame::data(chunk.clone()))).boxed());
+            *response.body_mut() = StreamBody::new(
+                stream::repeat_with(move || Ok(Frame::data(chunk.clone()))).boxed(),
+            );
         }
     }
     response

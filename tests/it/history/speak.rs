@@ -26,8 +26,16 @@ fn massive_row(print: &Print) -> Value {
 pub(crate) fn massive(tape: &[Print], hit: &Hit) -> String {
     let (from, to, limit, skip): (i64, i64, usize, usize) = match hit.get("cursor") {
         Some(cursor) => {
-            let parts: Vec<i64> = cursor.split('_').map(|part| part.parse().unwrap()).collect();
-            (parts[0], parts[1], parts[2].try_into().unwrap(), parts[3].try_into().unwrap())
+            let parts: Vec<i64> = cursor
+                .split('_')
+                .map(|part| part.parse().unwrap())
+                .collect();
+            (
+                parts[0],
+                parts[1],
+                parts[2].try_into().unwrap(),
+                parts[3].try_into().unwrap(),
+            )
         }
         None => (
             hit.number("timestamp.gte").unwrap(),
@@ -36,7 +44,10 @@ pub(crate) fn massive(tape: &[Print], hit: &Hit) -> String {
             0,
         ),
     };
-    let inside = || tape.iter().filter(|print| from <= print.nanos && print.nanos < to);
+    let inside = || {
+        tape.iter()
+            .filter(|print| from <= print.nanos && print.nanos < to)
+    };
     let rows: Vec<Value> = inside().skip(skip).take(limit).map(massive_row).collect();
     let mut reply = json!({"status": "OK", "request_id": "r"});
     if skip + rows.len() < inside().count() {
@@ -57,11 +68,20 @@ pub(crate) fn proxy(tape: &[Print], hit: &Hit) -> String {
 
 /// Alpaca: the token carries the place.
 pub(crate) fn alpaca(tape: &[Print], hit: &Hit) -> String {
-    let nanos = |name: &str| hit.get(name).unwrap().parse::<barmill::Timestamp>().unwrap().as_nanos();
+    let nanos = |name: &str| {
+        hit.get(name)
+            .unwrap()
+            .parse::<barmill::Timestamp>()
+            .unwrap()
+            .as_nanos()
+    };
     let (from, to) = (nanos("start"), nanos("end"));
     let limit: usize = hit.number("limit").unwrap();
     let skip: usize = hit.number("page_token").unwrap_or(0);
-    let inside = || tape.iter().filter(|print| from <= print.nanos && print.nanos <= to);
+    let inside = || {
+        tape.iter()
+            .filter(|print| from <= print.nanos && print.nanos <= to)
+    };
     let rows: Vec<Value> = inside()
         .skip(skip)
         .take(limit)
@@ -79,11 +99,14 @@ pub(crate) fn binance(tape: &[Print], hit: &Hit) -> String {
     let is_single = hit.path.ends_with("historicalTrades");
     let shift = if is_single { 1_000_000 } else { 0 };
     let limit: usize = hit.number("limit").unwrap();
-    let start = hit.number::<i64>("startTime").map(|millis| millis * 1_000_000);
+    let start = hit
+        .number::<i64>("startTime")
+        .map(|millis| millis * 1_000_000);
     let first: u64 = hit.number("fromId").unwrap_or(0);
     let rows = page(
-        tape.iter()
-            .filter(|print| start.is_none_or(|start| start <= print.nanos) && first <= print.number + shift),
+        tape.iter().filter(|print| {
+            start.is_none_or(|start| start <= print.nanos) && first <= print.number + shift
+        }),
         limit,
     );
     let rows = rows.into_iter().map(|print| {
@@ -103,7 +126,10 @@ pub(crate) fn binance(tape: &[Print], hit: &Hit) -> String {
 pub(crate) fn coinbase(tape: &[Print], hit: &Hit) -> String {
     let limit: usize = hit.number("limit").unwrap();
     let after: u64 = hit.number("after").unwrap_or(u64::MAX);
-    let rows = page(tape.iter().rev().filter(|print| print.number < after), limit);
+    let rows = page(
+        tape.iter().rev().filter(|print| print.number < after),
+        limit,
+    );
     let rows = rows.into_iter().map(|print| {
         json!({"time": at(print.nanos).to_string(), "trade_id": print.number, "price": print.price,
                "size": print.size, "side": if print.is_buy { "sell" } else { "buy" }})
@@ -118,11 +144,21 @@ pub(crate) fn kraken(tape: &[Print], hit: &Hit) -> String {
     let rows = page(tape.iter().filter(|print| since < print.nanos), limit);
     let last = rows.last().map_or(since, |print| print.nanos).to_string();
     let rows = rows.into_iter().map(|print| {
-        let text = format!("{}.{:07}", print.nanos / 1_000_000_000, print.nanos % 1_000_000_000 / 100);
+        let text = format!(
+            "{}.{:07}",
+            print.nanos / 1_000_000_000,
+            print.nanos % 1_000_000_000 / 100
+        );
         let seconds = text.trim_end_matches('0').trim_end_matches('.');
         let side = if print.is_buy { "b" } else { "s" };
-        format!(r#"["{}","{}",{seconds},"{side}","m","",{}]"#, print.price, print.size, print.number)
+        format!(
+            r#"["{}","{}",{seconds},"{side}","m","",{}]"#,
+            print.price, print.size, print.number
+        )
     });
     let rows: Vec<String> = rows.collect();
-    format!(r#"{{"error":[],"result":{{"XXBTZUSD":[{}],"last":"{last}"}}}}"#, rows.join(","))
+    format!(
+        r#"{{"error":[],"result":{{"XXBTZUSD":[{}],"last":"{last}"}}}}"#,
+        rows.join(",")
+    )
 }

@@ -36,7 +36,11 @@ pub(crate) fn tape(seed: u64, len: usize, unit_ns: i64) -> Vec<Print> {
         .map(|index| {
             let stays = same < 4 && rng.u8(0..10) < 6;
             same = if stays { same + 1 } else { 0 };
-            nanos += if stays || index == 0 { 0 } else { unit_ns * rng.i64(1..50) };
+            nanos += if stays || index == 0 {
+                0
+            } else {
+                unit_ns * rng.i64(1..50)
+            };
             Print {
                 nanos,
                 number: 1_000 + index as u64,
@@ -58,14 +62,28 @@ pub(crate) fn between(prints: &[Print], start: usize, end: usize) -> (Timestamp,
 pub(crate) type Essence = (i64, u64, Price, Size);
 
 pub(crate) fn essence(trade: &Trade) -> Essence {
-    (trade.time.as_nanos(), trade.id.raw(), trade.price, trade.size)
+    (
+        trade.time.as_nanos(),
+        trade.id.raw(),
+        trade.price,
+        trade.size,
+    )
 }
 
 /// The prints of an interval as a feed must deliver them.
 pub(crate) fn expected(prints: &[Print], from: Timestamp, to: Timestamp) -> Vec<Essence> {
-    let inside = prints.iter().filter(|print| from.as_nanos() <= print.nanos && print.nanos < to.as_nanos());
+    let inside = prints
+        .iter()
+        .filter(|print| from.as_nanos() <= print.nanos && print.nanos < to.as_nanos());
     inside
-        .map(|print| (print.nanos, print.number, print.price.parse().unwrap(), print.size.parse().unwrap()))
+        .map(|print| {
+            (
+                print.nanos,
+                print.number,
+                print.price.parse().unwrap(),
+                print.size.parse().unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -93,13 +111,18 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn of(&self, symbol: Symbol) -> Vec<Essence> {
-        self.trades.iter().filter(|trade| trade.symbol == symbol).map(essence).collect()
+        self.trades
+            .iter()
+            .filter(|trade| trade.symbol == symbol)
+            .map(essence)
+            .collect()
     }
 
     /// The error with all its causes, one per line.
     pub(crate) fn causes(&self) -> String {
         let first = self.error.as_ref().map(|error| error as &dyn Error);
-        let lines = std::iter::successors(first, |&error| error.source()).map(|error| format!("{error}\n"));
+        let lines =
+            std::iter::successors(first, |&error| error.source()).map(|error| format!("{error}\n"));
         lines.collect()
     }
 }
@@ -118,13 +141,29 @@ pub(crate) async fn drain(settings: &HistorySettings, ranges: Vec<SymbolRange>) 
                 position = Some(batch.position);
                 trades.extend(batch.trades);
             }
-            Ok(None) => return Run { feed, trades, error: None },
-            Err(error) => return Run { feed, trades, error: Some(error) },
+            Ok(None) => {
+                return Run {
+                    feed,
+                    trades,
+                    error: None,
+                };
+            }
+            Err(error) => {
+                return Run {
+                    feed,
+                    trades,
+                    error: Some(error),
+                };
+            }
         }
     }
 }
 
 /// One range of one symbol.
 pub(crate) fn range(name: &str, (from, to): (Timestamp, Timestamp)) -> SymbolRange {
-    SymbolRange { symbol: symbol(name), from, to }
+    SymbolRange {
+        symbol: symbol(name),
+        from,
+        to,
+    }
 }

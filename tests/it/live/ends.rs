@@ -30,11 +30,18 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 async fn refused(kind: Kind, refusal: &'static str) -> (String, u32) {
     let world = World::new(kind, 10);
-    let faults = Faults { refusal: Some(refusal), ..Faults::default() };
+    let faults = Faults {
+        refusal: Some(refusal),
+        ..Faults::default()
+    };
     let venue = venue::start(Arc::clone(&world), faults, 1).await;
-    let mut feed = LiveFeed::new(settings(kind, &venue.url), &symbols(&world), parts(&world)).unwrap();
+    let mut feed =
+        LiveFeed::new(settings(kind, &venue.url), &symbols(&world), parts(&world)).unwrap();
     let error = feed.next_batch().await.unwrap_err();
-    assert!(feed.next_batch().await.unwrap().is_none(), "the end comes once");
+    assert!(
+        feed.next_batch().await.unwrap().is_none(),
+        "the end comes once"
+    );
     (chain(&error), venue.connections.load(Ordering::Relaxed))
 }
 
@@ -83,8 +90,12 @@ async fn own_ghost_at_a_venue_of_one_connection_is_waited_for() {
         ..Faults::default()
     };
     let venue = venue::start(Arc::clone(&world), faults, 1).await;
-    let mut feed =
-        LiveFeed::new(settings(Kind::Alpaca, &venue.url), &symbols(&world), parts(&world)).unwrap();
+    let mut feed = LiveFeed::new(
+        settings(Kind::Alpaca, &venue.url),
+        &symbols(&world),
+        parts(&world),
+    )
+    .unwrap();
     let mut taken = 0;
     while taken < 300 {
         taken += feed.next_batch().await.unwrap().unwrap().trades.len();
@@ -97,15 +108,23 @@ async fn holes_that_the_archive_refuses_are_told_and_the_feed_goes_on() {
     for kind in [Kind::Massive, Kind::Kraken] {
         let world = World::new(kind, 300);
         world.is_archive_shut.store(true, Ordering::Relaxed);
-        let faults = Faults { disconnect_every: 40, ..Faults::default() };
+        let faults = Faults {
+            disconnect_every: 40,
+            ..Faults::default()
+        };
         let venue = venue::start(Arc::clone(&world), faults, 3).await;
-        let mut feed = LiveFeed::new(settings(kind, &venue.url), &symbols(&world), parts(&world)).unwrap();
+        let mut feed =
+            LiveFeed::new(settings(kind, &venue.url), &symbols(&world), parts(&world)).unwrap();
         let (mut gaps, mut taken) = (Vec::new(), 0);
         while taken < 500 {
             taken += feed.next_batch().await.unwrap().unwrap().trades.len();
             gaps.extend(feed.take_gaps());
         }
-        assert!(gaps.iter().any(|gap| gap.before.is_some_and(|before| gap.after < before)), "{kind:?}");
+        assert!(
+            gaps.iter()
+                .any(|gap| gap.before.is_some_and(|before| gap.after < before)),
+            "{kind:?}"
+        );
         assert!(feed.live_stats()().gaps.unfilled > 0);
     }
 }
@@ -126,16 +145,28 @@ async fn certificate_that_nobody_vouches_for_is_not_trusted() {
     let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        acceptor.accept(stream).await.map(|_| ()).unwrap_err().to_string()
+        acceptor
+            .accept(stream)
+            .await
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
     });
     let world = World::new(Kind::Kraken, 10);
-    let mut feed = LiveFeed::new(settings(Kind::Kraken, &url), &symbols(&world), parts(&world)).unwrap();
+    let mut feed = LiveFeed::new(
+        settings(Kind::Kraken, &url),
+        &symbols(&world),
+        parts(&world),
+    )
+    .unwrap();
     let told = tokio::select! {
         told = server => told.unwrap(),
         batch = feed.next_batch() => panic!("{batch:?}"),
     };
     assert!(
-        told.contains("UnknownCA") || told.contains("BadCertificate") || told.contains("CertificateUnknown"),
+        told.contains("UnknownCA")
+            || told.contains("BadCertificate")
+            || told.contains("CertificateUnknown"),
         "{told}"
     );
     assert_eq!(feed.live_stats()().connections, 0);
@@ -145,8 +176,8 @@ async fn certificate_that_nobody_vouches_for_is_not_trusted() {
 async fn addresses_that_are_no_web_sockets_are_refused_without_their_text() {
     let world = World::new(Kind::Kraken, 1);
     for url in ["https://canary.example/", "canary", ""] {
-        let refused =
-            LiveFeed::new(settings(Kind::Kraken, url), &symbols(&world), parts(&world)).unwrap_err();
+        let refused = LiveFeed::new(settings(Kind::Kraken, url), &symbols(&world), parts(&world))
+            .unwrap_err();
         assert_eq!(refused, LiveSettingsFault::Url);
         assert!(!refused.to_string().contains("canary"));
     }
@@ -158,7 +189,12 @@ async fn venue_that_is_not_there_is_tried_again_with_waits() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", closed.local_addr().unwrap());
     drop(closed);
-    let mut feed = LiveFeed::new(settings(Kind::Kraken, &url), &symbols(&world), parts(&world)).unwrap();
+    let mut feed = LiveFeed::new(
+        settings(Kind::Kraken, &url),
+        &symbols(&world),
+        parts(&world),
+    )
+    .unwrap();
     let (stats, start) = (feed.live_stats(), Instant::now());
     while stats().disconnects < 20 {
         assert!(start.elapsed() < Duration::from_mins(1), "{:?}", stats());
@@ -166,25 +202,40 @@ async fn venue_that_is_not_there_is_tried_again_with_waits() {
         assert!(waited.is_err(), "nothing comes");
     }
     // Twenty waits, of two milliseconds each on average once they have doubled twice.
-    assert!(Duration::from_millis(5) < start.elapsed(), "{:?}", start.elapsed());
+    assert!(
+        Duration::from_millis(5) < start.elapsed(),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_reader_that_comes_late_finds_frames_and_no_stall() {
     let world = World::new(Kind::Kraken, 2);
     let symbol = world.symbols()[0];
-    let frames: Vec<String> =
-        world.truth()[&symbol].iter().map(|trade| wire::trade(Kind::Kraken, trade, 0)).collect();
+    let frames: Vec<String> = world.truth()[&symbol]
+        .iter()
+        .map(|trade| wire::trade(Kind::Kraken, trade, 0))
+        .collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut settings = settings(Kind::Kraken, &format!("ws://{}/", listener.local_addr().unwrap()));
+    let mut settings = settings(
+        Kind::Kraken,
+        &format!("ws://{}/", listener.local_addr().unwrap()),
+    );
     let stall_after = Duration::from_millis(200);
     settings.times.stall_after = stall_after;
-    let named = LiveSymbols::Named(vec![LiveSymbol { symbol, after: None }]);
+    let named = LiveSymbols::Named(vec![LiveSymbol {
+        symbol,
+        after: None,
+    }]);
     let mut feed = LiveFeed::new(settings, &named, parts(&world)).unwrap();
     let venue = async {
-        let mut stream = accept_async(listener.accept().await.unwrap().0).await.unwrap();
+        let mut stream = accept_async(listener.accept().await.unwrap().0)
+            .await
+            .unwrap();
         let asked = stream.next().await.unwrap().unwrap();
-        let Request::Subscribe(_, acks) = wire::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
+        let Request::Subscribe(_, acks) =
+            wire::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
         else {
             panic!("{asked}")
         };
@@ -200,6 +251,14 @@ async fn a_reader_that_comes_late_finds_frames_and_no_stall() {
     std::thread::sleep(stall_after * 2);
     let second = tokio::time::timeout(Duration::from_secs(5), feed.next_batch()).await;
     let stats = feed.live_stats()();
-    assert_eq!(second.unwrap_or_else(|_| panic!("{stats:?}")).unwrap().unwrap().trades.len(), 1);
+    assert_eq!(
+        second
+            .unwrap_or_else(|_| panic!("{stats:?}"))
+            .unwrap()
+            .unwrap()
+            .trades
+            .len(),
+        1
+    );
     assert_eq!(stats.disconnects, 0);
 }

@@ -3,7 +3,8 @@
 use crate::live::venue::{self, Faults, Venue};
 use crate::live::world::{ALL, Archive, Dawn, Kind, World};
 use barmill::adapter::live::{
-    BinanceStream, CoinbaseApi, LiveFeed, LiveParts, LiveSettings, LiveStats, LiveSymbol, LiveSymbols,
+    BinanceStream, CoinbaseApi, LiveFeed, LiveParts, LiveSettings, LiveStats, LiveSymbol,
+    LiveSymbols,
 };
 use barmill::port::{Clock, FrameTap, TradeFeed};
 use barmill::{Symbol, Timestamp, Trade, TradeId, TradeKey};
@@ -39,12 +40,27 @@ pub(crate) fn settings(kind: Kind, url: &str) -> LiveSettings {
 /// Every symbol from the start of the tapes on.
 pub(crate) fn symbols(world: &World) -> LiveSymbols {
     let start = "2026-01-05T14:30:00Z".parse().unwrap();
-    let after = Some(TradeKey { time: start, sequence: 0, id: TradeId::NONE, price: barmill::Price::ZERO });
-    LiveSymbols::Named(world.symbols().into_iter().map(|symbol| LiveSymbol { symbol, after }).collect())
+    let after = Some(TradeKey {
+        time: start,
+        sequence: 0,
+        id: TradeId::NONE,
+        price: barmill::Price::ZERO,
+    });
+    LiveSymbols::Named(
+        world
+            .symbols()
+            .into_iter()
+            .map(|symbol| LiveSymbol { symbol, after })
+            .collect(),
+    )
 }
 
 pub(crate) fn parts(world: &Arc<World>) -> LiveParts {
-    LiveParts { clock: Arc::new(Dusk), archive: Arc::new(Archive(Arc::clone(world))), tap: None }
+    LiveParts {
+        clock: Arc::new(Dusk),
+        archive: Arc::new(Archive(Arc::clone(world))),
+        tap: None,
+    }
 }
 
 /// A clock after every trade, so that an open hole reaches to the end of the tapes.
@@ -63,7 +79,11 @@ async fn take(feed: &mut LiveFeed, count: usize) -> BTreeMap<Symbol, Vec<Trade>>
     let (mut taken, mut calls, mut position) = (0, 0u32, 0);
     while taken < count {
         calls += 1;
-        let patience = if calls.is_multiple_of(2) { MS } else { Duration::from_secs(20) };
+        let patience = if calls.is_multiple_of(2) {
+            MS
+        } else {
+            Duration::from_secs(20)
+        };
         let Ok(batch) = tokio::time::timeout(patience, feed.next_batch()).await else {
             assert!(
                 calls.is_multiple_of(2),
@@ -83,15 +103,30 @@ async fn take(feed: &mut LiveFeed, count: usize) -> BTreeMap<Symbol, Vec<Trade>>
     trades
 }
 
-fn check(kind: Kind, delivered: &BTreeMap<Symbol, Vec<Trade>>, truth: &BTreeMap<Symbol, Vec<Trade>>) {
+fn check(
+    kind: Kind,
+    delivered: &BTreeMap<Symbol, Vec<Trade>>,
+    truth: &BTreeMap<Symbol, Vec<Trade>>,
+) {
     for (symbol, trades) in truth {
         let found = delivered.get(symbol).map_or(&[][..], Vec::as_slice);
-        let differs = found.iter().zip(trades).position(|(found, wanted)| found != wanted);
-        assert_eq!((found.len(), differs), (trades.len(), None), "{kind:?} {symbol}");
+        let differs = found
+            .iter()
+            .zip(trades)
+            .position(|(found, wanted)| found != wanted);
+        assert_eq!(
+            (found.len(), differs),
+            (trades.len(), None),
+            "{kind:?} {symbol}"
+        );
     }
 }
 
-async fn run(kind: Kind, faults: Faults, change: impl FnOnce(&mut LiveSettings)) -> (LiveStats, Venue) {
+async fn run(
+    kind: Kind,
+    faults: Faults,
+    change: impl FnOnce(&mut LiveSettings),
+) -> (LiveStats, Venue) {
     let world = World::new(kind, 600);
     let venue = venue::start(Arc::clone(&world), faults, 11).await;
     let mut settings = settings(kind, &venue.url);
@@ -124,7 +159,10 @@ const EVERY_FAULT: Faults = Faults {
 async fn every_trade_comes_once_and_in_order_from_every_venue_under_every_fault() {
     for kind in ALL {
         let (stats, _venue) = run(kind, EVERY_FAULT, |_| {}).await;
-        assert!(stats.disconnects > 3 && stats.gaps.fetched > 0 && stats.gaps.unfilled == 0, "{stats:?}");
+        assert!(
+            stats.disconnects > 3 && stats.gaps.fetched > 0 && stats.gaps.unfilled == 0,
+            "{stats:?}"
+        );
         println!("{kind:?}: {stats:?}");
     }
 }
@@ -134,14 +172,25 @@ async fn venue_without_faults_is_served_over_one_connection() {
     for kind in ALL {
         let (stats, venue) = run(kind, Faults::default(), patient).await;
         assert_eq!((stats.disconnects, stats.gaps.unfilled), (0, 0), "{kind:?}");
-        assert_eq!(venue.connections.load(std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(
+            venue.connections.load(std::sync::atomic::Ordering::Relaxed),
+            1
+        );
     }
 }
 
 #[tokio::test]
 async fn heartbeats_alone_are_a_stall_and_lead_to_a_new_connection() {
     for kind in [Kind::Alpaca, Kind::CoinbaseAdvanced, Kind::Kraken] {
-        let (stats, _venue) = run(kind, Faults { stall_one_in: 200, ..Faults::default() }, |_| {}).await;
+        let (stats, _venue) = run(
+            kind,
+            Faults {
+                stall_one_in: 200,
+                ..Faults::default()
+            },
+            |_| {},
+        )
+        .await;
         assert!(stats.stalls > 0, "{kind:?} {stats:?}");
     }
 }
@@ -153,13 +202,19 @@ async fn symbols_spread_over_as_many_connections_as_the_venue_needs() {
         settings.symbols_per_connection_max = 1;
     })
     .await;
-    assert_eq!(venue.connections.load(std::sync::atomic::Ordering::Relaxed), 3);
+    assert_eq!(
+        venue.connections.load(std::sync::atomic::Ordering::Relaxed),
+        3
+    );
 }
 
 #[tokio::test]
 async fn connection_is_given_up_before_the_venue_ends_it() {
     let lifetime = Some(25 * MS);
-    let (stats, _venue) = run(Kind::Kraken, EVERY_FAULT, |settings| settings.times.lifetime = lifetime).await;
+    let (stats, _venue) = run(Kind::Kraken, EVERY_FAULT, |settings| {
+        settings.times.lifetime = lifetime
+    })
+    .await;
     assert!(stats.disconnects > 3, "{stats:?}");
 }
 
@@ -198,8 +253,12 @@ async fn tapped_frames_hold_what_was_received_and_no_key() {
     let world = World::new(Kind::Alpaca, 50);
     let venue = venue::start(Arc::clone(&world), Faults::default(), 5).await;
     let tap = Arc::new(Tape::default());
-    let parts = LiveParts { tap: Some(tap.clone()), ..parts(&world) };
-    let mut feed = LiveFeed::new(settings(Kind::Alpaca, &venue.url), &symbols(&world), parts).unwrap();
+    let parts = LiveParts {
+        tap: Some(tap.clone()),
+        ..parts(&world)
+    };
+    let mut feed =
+        LiveFeed::new(settings(Kind::Alpaca, &venue.url), &symbols(&world), parts).unwrap();
     let delivered = take(&mut feed, 150).await;
     check(Kind::Alpaca, &delivered, &world.truth());
     let frames = tap.0.lock().unwrap();

@@ -31,7 +31,9 @@ async fn read_all(feed: &mut LiveFeed, world: &World) -> BTreeMap<Symbol, Timest
         let batch = tokio::time::timeout(Duration::from_mins(1), feed.next_batch()).await;
         trades += batch.expect("more to come").unwrap().unwrap().trades.len();
         for aside in feed.take_asides() {
-            let Aside::Quiet { symbol, before } = aside else { panic!("nothing was changed") };
+            let Aside::Quiet { symbol, before } = aside else {
+                panic!("nothing was changed")
+            };
             told.insert(symbol, before);
         }
     }
@@ -40,7 +42,12 @@ async fn read_all(feed: &mut LiveFeed, world: &World) -> BTreeMap<Symbol, Timest
 
 /// End of the window of the last trades.
 fn end(world: &World) -> Timestamp {
-    let last = world.truth().values().filter_map(|trades| trades.last()).map(|trade| trade.time).max();
+    let last = world
+        .truth()
+        .values()
+        .filter_map(|trades| trades.last())
+        .map(|trade| trade.time)
+        .max();
     let start = last.unwrap().as_nanos().div_euclid(SECOND_NS) * SECOND_NS;
     Timestamp::from_nanos(start + SECOND_NS).unwrap()
 }

@@ -60,13 +60,25 @@ pub(crate) async fn start(world: Arc<World>, faults: Faults, seed: u64) -> Venue
             let world = Arc::clone(&world);
             visits.spawn(async move {
                 let stream = accept_async(stream).await.unwrap();
-                let visit = Visit { kind: world.kind, world, faults, random, stream, messages: 0, number };
+                let visit = Visit {
+                    kind: world.kind,
+                    world,
+                    faults,
+                    random,
+                    stream,
+                    messages: 0,
+                    number,
+                };
                 // A client that leaves ends its visit.
                 visit.serve().await.unwrap_or_default();
             });
         }
     });
-    Venue { url, connections, task }
+    Venue {
+        url,
+        connections,
+        task,
+    }
 }
 
 struct Visit {
@@ -90,7 +102,9 @@ impl Visit {
                 self.miss(&symbols, 3);
                 return self.idle().await;
             }
-            let Some(trade) = self.world.publish(&symbols) else { return self.idle().await };
+            let Some(trade) = self.world.publish(&symbols) else {
+                return self.idle().await;
+            };
             let is_contiguous = self.kind.is_contiguous();
             if self.faults.disconnect_every > 0 && patience <= sent {
                 self.miss(&symbols, 4);
@@ -130,8 +144,10 @@ impl Visit {
         loop {
             let text = self.hear().await?;
             let is_spent = self.faults.refuse_until > 0 && self.faults.refuse_until <= self.number;
-            if let Some(refusal) =
-                self.faults.refusal.filter(|_| self.faults.refuse_from <= self.number && !is_spent)
+            if let Some(refusal) = self
+                .faults
+                .refusal
+                .filter(|_| self.faults.refuse_from <= self.number && !is_spent)
             {
                 self.send(refusal.to_owned()).await?;
                 return None;
@@ -139,11 +155,15 @@ impl Visit {
             match wire::request(self.kind, &text, &symbols, self.messages) {
                 Request::Auth if self.kind == Kind::Massive => {
                     self.send(
-                        r#"[{"ev":"status","status":"auth_success","message":"authenticated"}]"#.into(),
+                        r#"[{"ev":"status","status":"auth_success","message":"authenticated"}]"#
+                            .into(),
                     )
                     .await?;
                 }
-                Request::Auth => self.send(r#"[{"T":"success","msg":"authenticated"}]"#.into()).await?,
+                Request::Auth => {
+                    self.send(r#"[{"T":"success","msg":"authenticated"}]"#.into())
+                        .await?
+                }
                 Request::Subscribe(more, acks) => {
                     symbols.extend(more);
                     for ack in acks {

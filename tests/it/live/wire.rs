@@ -6,9 +6,18 @@ use serde_json::{Value, json};
 
 /// A trade as the venue sends it; `message` counts the messages of the connection.
 pub(crate) fn trade(kind: Kind, trade: &Trade, message: u64) -> String {
-    let (name, id, price, size) = (trade.symbol.as_str(), trade.id.raw(), trade.price, trade.size);
+    let (name, id, price, size) = (
+        trade.symbol.as_str(),
+        trade.id.raw(),
+        trade.price,
+        trade.size,
+    );
     let (millis, time) = (trade.time.as_millis(), trade.time);
-    let (taker, maker) = if trade.side == Side::Buy { ("buy", "sell") } else { ("sell", "buy") };
+    let (taker, maker) = if trade.side == Side::Buy {
+        ("buy", "sell")
+    } else {
+        ("sell", "buy")
+    };
     match kind {
         Kind::Massive => format!(
             r#"[{{"ev":"T","sym":"{name}","x":4,"i":"{id}","z":3,"p":{price},"s":{size},"ds":"{size}","c":[37],"t":{millis},"q":{id},"trfi":201,"trft":{millis}}}]"#
@@ -41,7 +50,9 @@ pub(crate) fn trade(kind: Kind, trade: &Trade, message: u64) -> String {
 pub(crate) fn heartbeat(kind: Kind, message: u64) -> String {
     match kind {
         Kind::Massive | Kind::Alpaca => "[]".into(),
-        Kind::Binance | Kind::BinanceAggregate => r#"{"stream":"x@depth","data":{"e":"depthUpdate"}}"#.into(),
+        Kind::Binance | Kind::BinanceAggregate => {
+            r#"{"stream":"x@depth","data":{"e":"depthUpdate"}}"#.into()
+        }
         Kind::CoinbaseAdvanced => {
             format!(r#"{{"channel":"heartbeats","sequence_num":{message},"events":[]}}"#)
         }
@@ -55,10 +66,17 @@ pub(crate) fn heartbeat(kind: Kind, message: u64) -> String {
 /// What the venue says first.
 pub(crate) fn greeting(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::Massive => Some(r#"[{"ev":"status","status":"connected","message":"Connected Successfully"}]"#),
+        Kind::Massive => {
+            Some(r#"[{"ev":"status","status":"connected","message":"Connected Successfully"}]"#)
+        }
         Kind::Alpaca => Some(r#"[{"T":"success","msg":"connected"}]"#),
-        Kind::Kraken => Some(r#"{"channel":"status","type":"update","data":[{"system":"online"}]}"#),
-        Kind::Binance | Kind::BinanceAggregate | Kind::CoinbaseAdvanced | Kind::CoinbaseExchange => None,
+        Kind::Kraken => {
+            Some(r#"{"channel":"status","type":"update","data":[{"system":"online"}]}"#)
+        }
+        Kind::Binance
+        | Kind::BinanceAggregate
+        | Kind::CoinbaseAdvanced
+        | Kind::CoinbaseExchange => None,
     }
 }
 
@@ -75,15 +93,18 @@ pub(crate) enum Request {
 pub(crate) fn request(kind: Kind, text: &str, subscribed: &[Symbol], message: u64) -> Request {
     let value: Value = serde_json::from_str(text).unwrap();
     if value["action"] == "auth" {
-        let is_right =
-            value["params"] == "live-key" || (value["key"] == "live-id" && value["secret"] == "live-key");
+        let is_right = value["params"] == "live-key"
+            || (value["key"] == "live-id" && value["secret"] == "live-key");
         assert!(is_right, "{text}");
         return Request::Auth;
     }
     let names: Vec<String> = match kind {
-        Kind::Massive => {
-            value["params"].as_str().unwrap().split(',').map(|topic| topic[2..].to_owned()).collect()
-        }
+        Kind::Massive => value["params"]
+            .as_str()
+            .unwrap()
+            .split(',')
+            .map(|topic| topic[2..].to_owned())
+            .collect(),
         Kind::Alpaca => strings(&value["trades"]),
         Kind::Binance | Kind::BinanceAggregate => strings(&value["params"])
             .iter()
@@ -117,5 +138,11 @@ pub(crate) fn request(kind: Kind, text: &str, subscribed: &[Symbol], message: u6
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }

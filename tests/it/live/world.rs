@@ -68,10 +68,20 @@ impl World {
     pub(crate) fn at(kind: Kind, len: u64, start: Timestamp, step_ms: i64) -> Arc<World> {
         let tape = |name: &str| {
             let symbol: Symbol = name.parse().unwrap();
-            let at =
-                |number: u64| start.saturating_add(i64::try_from(number / 3).unwrap() * step_ms * 1_000_000);
-            let trades = (0..len).map(|number| Trade { time: at(number), ..trade(kind, symbol, number) });
-            (symbol, Tape { trades: trades.collect(), published: 0 })
+            let at = |number: u64| {
+                start.saturating_add(i64::try_from(number / 3).unwrap() * step_ms * 1_000_000)
+            };
+            let trades = (0..len).map(|number| Trade {
+                time: at(number),
+                ..trade(kind, symbol, number)
+            });
+            (
+                symbol,
+                Tape {
+                    trades: trades.collect(),
+                    published: 0,
+                },
+            )
         };
         Arc::new(World {
             kind,
@@ -86,19 +96,29 @@ impl World {
     }
 
     pub(crate) fn truth(&self) -> BTreeMap<Symbol, Vec<Trade>> {
-        self.tapes.lock().unwrap().iter().map(|(symbol, tape)| (*symbol, tape.trades.clone())).collect()
+        self.tapes
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(symbol, tape)| (*symbol, tape.trades.clone()))
+            .collect()
     }
 
     /// What is history by now.
     pub(crate) fn history(&self, symbol: Symbol) -> Vec<Trade> {
         let tapes = self.tapes.lock().unwrap();
-        tapes.get(&symbol).map(|tape| tape.trades[..tape.published].to_vec()).unwrap_or_default()
+        tapes
+            .get(&symbol)
+            .map(|tape| tape.trades[..tape.published].to_vec())
+            .unwrap_or_default()
     }
 
     /// The next trade of the least published of some symbols; it is history from now on.
     pub(crate) fn publish(&self, symbols: &[Symbol]) -> Option<Trade> {
         let mut tapes = self.tapes.lock().unwrap();
-        let behind = symbols.iter().min_by_key(|symbol| tapes.get(symbol).map(|tape| tape.published))?;
+        let behind = symbols
+            .iter()
+            .min_by_key(|symbol| tapes.get(symbol).map(|tape| tape.published))?;
         let tape = tapes.get_mut(behind)?;
         let trade = tape.trades.get(tape.published).copied()?;
         tape.published += 1;
@@ -122,9 +142,14 @@ impl World {
         let tapes = self.tapes.lock().unwrap();
         let tape = &tapes[&gap.symbol];
         let published = &tape.trades[..tape.published];
-        let inside = published.iter().filter(|trade| gap.from <= trade.time && trade.time < gap.to);
+        let inside = published
+            .iter()
+            .filter(|trade| gap.from <= trade.time && trade.time < gap.to);
         let trades: Vec<Trade> = inside.copied().take(gap.len_max).collect();
-        Ok(GapFill { is_whole: trades.len() < gap.len_max, trades })
+        Ok(GapFill {
+            is_whole: trades.len() < gap.len_max,
+            trades,
+        })
     }
 }
 

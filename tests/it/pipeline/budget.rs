@@ -30,8 +30,13 @@ async fn run(
     bars: i64,
     per_day: u64,
 ) -> (Finished, State) {
-    let state: Arc<dyn StateStore> = Arc::new(LazyState::new(StateSettings::new(folder), Arc::new(Noon)));
-    let ports = WriterPorts { sink: sink.clone(), state: Some(state), clock: Arc::new(Noon) };
+    let state: Arc<dyn StateStore> =
+        Arc::new(LazyState::new(StateSettings::new(folder), Arc::new(Noon)));
+    let ports = WriterPorts {
+        sink: sink.clone(),
+        state: Some(state),
+        clock: Arc::new(Noon),
+    };
     let feed = BatchFeed::new(&minutes(symbol, bars), 10, Last::End);
     let running = Pipeline::new(vec![Box::new(feed)], ports, settings(per_day)).start();
     let handle = running.handle();
@@ -43,7 +48,10 @@ fn settings(per_day: u64) -> PipelineSettings {
     let mut settings = None;
     let _builder = Pipeline::builder().settings(|defaults| settings = Some(defaults.clone()));
     let mut settings = settings.expect("they were shown");
-    settings.writer.budget = BudgetLimits { per_day: Some(per_day), per_month: None };
+    settings.writer.budget = BudgetLimits {
+        per_day: Some(per_day),
+        per_month: None,
+    };
     settings.writer.delivery.batch.len_max = 10;
     settings.writer.delivery.in_flight_max = 1;
     settings.writer.drain_timeout = Duration::from_secs(1);
@@ -51,7 +59,10 @@ fn settings(per_day: u64) -> PipelineSettings {
 }
 
 fn sent(sink: &FakeSink) -> usize {
-    sink.attempts().iter().map(|attempt| attempt.items.len()).sum()
+    sink.attempts()
+        .iter()
+        .map(|attempt| attempt.items.len())
+        .sum()
 }
 
 #[tokio::test]
@@ -60,10 +71,18 @@ async fn commands_are_counted_over_restarts_and_a_spent_budget_sends_nothing() {
     let sink = FakeSink::default().shared();
     let (finished, state) = run(folder.path(), &sink, "AAPL", 30, 45).await;
     assert!(matches!(finished.end, End::Drained), "{finished:?}");
-    assert_eq!((sent(&sink), state.writer.day_commands), (31, 31), "thirty bars and a manifest");
+    assert_eq!(
+        (sent(&sink), state.writer.day_commands),
+        (31, 31),
+        "thirty bars and a manifest"
+    );
     let (finished, state) = run(folder.path(), &sink, "MSFT", 30, 45).await;
     assert!(matches!(finished.end, End::Aborted), "{finished:?}");
-    assert_eq!((sent(&sink), state.writer.day_commands), (41, 41), "ten more fit, the next ten do not");
+    assert_eq!(
+        (sent(&sink), state.writer.day_commands),
+        (41, 41),
+        "ten more fit, the next ten do not"
+    );
     assert_eq!(finished.summary.bars, 10);
     assert!(finished.summary.spooled >= 20, "{finished:?}");
     assert!(state.writer.failures.pause >= 1, "{state:?}");
@@ -75,7 +94,11 @@ async fn commands_are_counted_over_restarts_and_a_spent_budget_sends_nothing() {
     assert!(matches!(finished.end, End::Drained), "{finished:?}");
     assert_eq!(state.writer.spooled, 0);
     // 90 bars and their manifests, and one more; some manifests may have gone with the spool.
-    let bars: usize = sink.attempts().iter().map(|attempt| attempt.bars().len()).sum();
+    let bars: usize = sink
+        .attempts()
+        .iter()
+        .map(|attempt| attempt.bars().len())
+        .sum();
     assert_eq!(bars, 91, "every bar, once");
 }
 
@@ -83,9 +106,15 @@ async fn commands_are_counted_over_restarts_and_a_spent_budget_sends_nothing() {
 async fn counts_survive_a_writer_that_never_closes() {
     let folder = tempfile::tempdir().expect("a folder");
     let sink = FakeSink::default().shared();
-    let state: Arc<dyn StateStore> =
-        Arc::new(LazyState::new(StateSettings::new(folder.path()), Arc::new(Noon)));
-    let ports = WriterPorts { sink: sink.clone(), state: Some(Arc::clone(&state)), clock: Arc::new(Noon) };
+    let state: Arc<dyn StateStore> = Arc::new(LazyState::new(
+        StateSettings::new(folder.path()),
+        Arc::new(Noon),
+    ));
+    let ports = WriterPorts {
+        sink: sink.clone(),
+        state: Some(Arc::clone(&state)),
+        clock: Arc::new(Noon),
+    };
     let feed = BatchFeed::new(&minutes("AAPL", 21), 10, Last::Silence);
     let mut settings = settings(1_000);
     settings.writer.delivery.batch.linger = Duration::from_millis(1);
@@ -98,7 +127,9 @@ async fn counts_survive_a_writer_that_never_closes() {
             tokio::task::yield_now().await;
         }
     };
-    let used = tokio::time::timeout(Duration::from_secs(30), saved).await.expect("the counts are saved");
+    let used = tokio::time::timeout(Duration::from_secs(30), saved)
+        .await
+        .expect("the counts are saved");
     assert_eq!(used.day_commands, 20);
     drop(running);
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barmill::port::{
-    BarSink, Cost, FeedError, ItemError, ItemResult, Position, Remedy, SinkError, SinkStats, TradeBatch,
-    TradeFeed, WriteItem,
+    BarSink, Cost, FeedError, ItemError, ItemResult, Position, Remedy, SinkError, SinkStats,
+    TradeBatch, TradeFeed, WriteItem,
 };
 use barmill::{BarUpdate, Symbol, Timestamp, Trade, TradeId};
 use futures::future::BoxFuture;
@@ -24,12 +24,18 @@ pub(crate) fn trade(symbol: &str, second: i64) -> Trade {
     let symbol: Symbol = symbol.parse().expect("a symbol");
     let size = "100".parse().expect("a size");
     let plain = Trade::new(symbol, time, "10.5".parse().expect("a price"), size);
-    Trade { id, sequence: second.unsigned_abs(), ..plain }
+    Trade {
+        id,
+        sequence: second.unsigned_abs(),
+        ..plain
+    }
 }
 
 /// One trade in each of so many minutes.
 pub(crate) fn minutes(symbol: &str, count: i64) -> Vec<Trade> {
-    (0..count).map(|minute| trade(symbol, minute * 60)).collect()
+    (0..count)
+        .map(|minute| trade(symbol, minute * 60))
+        .collect()
 }
 
 /// What the store does with one attempt.
@@ -83,7 +89,10 @@ pub(crate) struct FakeSink {
 
 impl FakeSink {
     pub(crate) fn new(script: impl IntoIterator<Item = Answer>) -> Self {
-        Self { script: Mutex::new(script.into_iter().collect()), ..Self::default() }
+        Self {
+            script: Mutex::new(script.into_iter().collect()),
+            ..Self::default()
+        }
     }
 
     /// Every answer takes this long.
@@ -118,7 +127,10 @@ impl FakeSink {
     }
 
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
-        self.attempts.lock().expect("no panic under the lock").clone()
+        self.attempts
+            .lock()
+            .expect("no panic under the lock")
+            .clone()
     }
 
     pub(crate) fn reconnects(&self) -> u64 {
@@ -130,13 +142,21 @@ impl FakeSink {
     }
 
     async fn answer(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
-        let attempt = Attempt { at: Instant::now(), until: None, items: items.to_vec() };
+        let attempt = Attempt {
+            at: Instant::now(),
+            until: None,
+            items: items.to_vec(),
+        };
         let place = {
             let mut attempts = self.attempts.lock().expect("no panic under the lock");
             attempts.push(attempt);
             attempts.len() - 1
         };
-        let answer = self.script.lock().expect("no panic under the lock").pop_front();
+        let answer = self
+            .script
+            .lock()
+            .expect("no panic under the lock")
+            .pop_front();
         tokio::time::sleep(self.latency).await;
         self.attempts.lock().expect("no panic under the lock")[place].until = Some(Instant::now());
         let written = || vec![Ok(()); items.len()];
@@ -145,13 +165,18 @@ impl FakeSink {
             Answer::Without(places, remedy) => {
                 let mut results = written();
                 for place in places {
-                    results[place] = Err(ItemError { remedy, reason: format!("no room for item {place}") });
+                    results[place] = Err(ItemError {
+                        remedy,
+                        reason: format!("no room for item {place}"),
+                    });
                 }
                 Ok(results)
             }
-            Answer::Fails(remedy) => {
-                Err(SinkError { operation: "fake write".to_owned(), remedy, source: "on purpose".into() })
-            }
+            Answer::Fails(remedy) => Err(SinkError {
+                operation: "fake write".to_owned(),
+                remedy,
+                source: "on purpose".into(),
+            }),
             Answer::Hangs => std::future::pending().await,
             Answer::Short => Ok(vec![Ok(()); items.len() - 1]),
             Answer::Panics => panic!("the store's own defect"),
@@ -173,7 +198,10 @@ impl BarSink for FakeSink {
         "fake"
     }
 
-    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
         Box::pin(async move {
             let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
             let _in_flight = InFlight(&self.in_flight);
@@ -183,7 +211,10 @@ impl BarSink for FakeSink {
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        Cost { requests: 1, commands: u32::try_from(items.len()).expect("few") }
+        Cost {
+            requests: 1,
+            commands: u32::try_from(items.len()).expect("few"),
+        }
     }
 
     fn weight(&self, _: &WriteItem) -> usize {
@@ -199,9 +230,20 @@ impl BarSink for FakeSink {
     }
 
     fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.beats.lock().expect("no panic under the lock").push(Instant::now());
-        let failure = self.beat_failures.lock().expect("no panic under the lock").pop_front();
-        let error = |remedy| SinkError { operation: "beat".to_owned(), remedy, source: "fenced".into() };
+        self.beats
+            .lock()
+            .expect("no panic under the lock")
+            .push(Instant::now());
+        let failure = self
+            .beat_failures
+            .lock()
+            .expect("no panic under the lock")
+            .pop_front();
+        let error = |remedy| SinkError {
+            operation: "beat".to_owned(),
+            remedy,
+            source: "fenced".into(),
+        };
         Box::pin(async move { failure.map_or(Ok(()), |remedy| Err(error(remedy))) })
     }
 
@@ -211,9 +253,16 @@ impl BarSink for FakeSink {
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        let error =
-            || SinkError { operation: "close".to_owned(), remedy: Remedy::Fatal, source: "disk full".into() };
-        let closed = if self.fails_to_close { Err(error()) } else { Ok(()) };
+        let error = || SinkError {
+            operation: "close".to_owned(),
+            remedy: Remedy::Fatal,
+            source: "disk full".into(),
+        };
+        let closed = if self.fails_to_close {
+            Err(error())
+        } else {
+            Ok(())
+        };
         Box::pin(async { closed })
     }
 
@@ -246,7 +295,11 @@ pub(crate) struct BatchFeed {
 impl BatchFeed {
     pub(crate) fn new(trades: &[Trade], batch_len: usize, last: Last) -> Self {
         let batches = trades.chunks(batch_len).map(<[Trade]>::to_vec).collect();
-        Self { batches, last, delivered: Arc::default() }
+        Self {
+            batches,
+            last,
+            delivered: Arc::default(),
+        }
     }
 
     /// The count of trades handed out so far.
@@ -265,13 +318,17 @@ impl TradeFeed for BatchFeed {
             if let Some(trades) = self.batches.pop_front() {
                 let count = u64::try_from(trades.len()).expect("few");
                 let position = self.delivered.fetch_add(count, Ordering::Relaxed) + count;
-                return Ok(Some(TradeBatch { trades, position: Position(position) }));
+                return Ok(Some(TradeBatch {
+                    trades,
+                    position: Position(position),
+                }));
             }
             match self.last {
                 Last::End => Ok(None),
-                Last::Failure => {
-                    Err(FeedError { feed: "batches".to_owned(), source: "the venue hung up".into() })
-                }
+                Last::Failure => Err(FeedError {
+                    feed: "batches".to_owned(),
+                    source: "the venue hung up".into(),
+                }),
                 Last::Panic => panic!("the feed's own defect"),
                 Last::Silence => std::future::pending().await,
             }

@@ -12,14 +12,27 @@ use super::fakes::{Answer, BatchFeed, FakeSink, Last, minutes};
 async fn a_feed_that_fails_is_the_cause_and_what_was_closed_before_is_written() {
     let sink = FakeSink::default().shared();
     let feed = BatchFeed::new(&minutes("AAPL", 5), 2, Last::Failure);
-    let running = Pipeline::builder().feed(feed).shared_sink(sink.clone()).build().unwrap().start();
+    let running = Pipeline::builder()
+        .feed(feed)
+        .shared_sink(sink.clone())
+        .build()
+        .unwrap()
+        .start();
     let finished = running.join().await;
-    let End::Failed(fault) = finished.end else { panic!("{:?}", finished.end) };
+    let End::Failed(fault) = finished.end else {
+        panic!("{:?}", finished.end)
+    };
     assert_eq!(fault.to_string(), "feed batches failed");
     assert_eq!(fault.source().unwrap().to_string(), "the venue hung up");
-    assert_eq!((finished.summary.trades, finished.summary.bars), (5, 4), "the last bar never closed");
+    assert_eq!(
+        (finished.summary.trades, finished.summary.bars),
+        (5, 4),
+        "the last bar never closed"
+    );
     let items = sink.attempts().pop().unwrap().items;
-    let WriteItem::Manifest(manifest) = &items[0] else { panic!("{items:?}") };
+    let WriteItem::Manifest(manifest) = &items[0] else {
+        panic!("{items:?}")
+    };
     assert!(!manifest.complete, "a short day is not told to be whole");
 }
 
@@ -33,14 +46,24 @@ async fn a_fault_of_one_feed_stops_the_others() {
         .unwrap()
         .start();
     let finished = running.join().await;
-    assert!(matches!(finished.end, End::Failed(Fault::Feed(_))), "{finished:?}");
+    assert!(
+        matches!(finished.end, End::Failed(Fault::Feed(_))),
+        "{finished:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_feed_is_a_fault_that_names_it() {
     let feed = BatchFeed::new(&minutes("AAPL", 5), 2, Last::Panic);
-    let running = Pipeline::builder().feed(feed).sink(FakeSink::default()).build().unwrap().start();
-    let End::Failed(fault) = running.join().await.end else { panic!("no fault") };
+    let running = Pipeline::builder()
+        .feed(feed)
+        .sink(FakeSink::default())
+        .build()
+        .unwrap()
+        .start();
+    let End::Failed(fault) = running.join().await.end else {
+        panic!("no fault")
+    };
     assert_eq!(fault.to_string(), "actor feed batches panicked");
 }
 
@@ -52,7 +75,9 @@ async fn a_panic_in_a_store_is_a_fault_that_names_the_writer() {
         .build()
         .unwrap()
         .start();
-    let End::Failed(fault) = running.join().await.end else { panic!("no fault") };
+    let End::Failed(fault) = running.join().await.end else {
+        panic!("no fault")
+    };
     assert_eq!(fault.to_string(), "actor write panicked");
 }
 
@@ -60,8 +85,15 @@ async fn a_panic_in_a_store_is_a_fault_that_names_the_writer() {
 async fn a_store_that_refuses_is_the_cause_and_not_the_actors_that_lost_it() {
     let feed = BatchFeed::new(&minutes("AAPL", 50_000), 100, Last::End);
     let sink = FakeSink::new([Answer::Fails(Remedy::Fatal)]);
-    let running = Pipeline::builder().feed(feed).sink(sink).build().unwrap().start();
-    let End::Failed(fault) = running.join().await.end else { panic!("no fault") };
+    let running = Pipeline::builder()
+        .feed(feed)
+        .sink(sink)
+        .build()
+        .unwrap()
+        .start();
+    let End::Failed(fault) = running.join().await.end else {
+        panic!("no fault")
+    };
     assert!(matches!(fault, Fault::Unwritten { .. }), "{fault:?}");
 }
 
@@ -69,7 +101,14 @@ async fn a_store_that_refuses_is_the_cause_and_not_the_actors_that_lost_it() {
 async fn a_store_that_cannot_close_may_have_lost_something_and_fails_the_run() {
     let feed = BatchFeed::new(&minutes("AAPL", 5), 2, Last::End);
     let sink = FakeSink::default().fails_to_close();
-    let running = Pipeline::builder().feed(feed).sink(sink).build().unwrap().start();
-    let End::Failed(fault) = running.join().await.end else { panic!("no fault") };
+    let running = Pipeline::builder()
+        .feed(feed)
+        .sink(sink)
+        .build()
+        .unwrap()
+        .start();
+    let End::Failed(fault) = running.join().await.end else {
+        panic!("no fault")
+    };
     assert_eq!(fault.to_string(), "failed to close the store");
 }

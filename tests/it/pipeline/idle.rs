@@ -14,7 +14,11 @@ const EVERY: Duration = Duration::from_secs(10);
 fn start(sink: &std::sync::Arc<FakeSink>) -> Running {
     let feed = BatchFeed::new(&minutes("AAPL", 5), 5, Last::Silence);
     let pipeline = Pipeline::builder().feed(feed).shared_sink(sink.clone());
-    pipeline.settings(|settings| settings.writer.delivery.batch.eager = true).build().unwrap().start()
+    pipeline
+        .settings(|settings| settings.writer.delivery.batch.eager = true)
+        .build()
+        .unwrap()
+        .start()
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,7 +37,9 @@ async fn an_idle_store_is_asked_for_a_sign_of_life_once_an_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_store_gets_a_fresh_connection_before_anything_is_written() {
-    let sink = FakeSink::default().beat_every(EVERY, [Remedy::Retry { after: None }]).shared();
+    let sink = FakeSink::default()
+        .beat_every(EVERY, [Remedy::Retry { after: None }])
+        .shared();
     let running = start(&sink);
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert_eq!((sink.reconnects(), sink.beats().len()), (1, 2));
@@ -44,9 +50,13 @@ async fn a_silent_store_gets_a_fresh_connection_before_anything_is_written() {
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_is_fenced_out_while_idle_ends_with_a_fault() {
-    let sink = FakeSink::default().beat_every(EVERY, [Remedy::Fatal]).shared();
+    let sink = FakeSink::default()
+        .beat_every(EVERY, [Remedy::Fatal])
+        .shared();
     let finished = start(&sink).join().await;
-    let End::Failed(Fault::Unwritten { failure, .. }) = finished.end else { panic!("{finished:?}") };
+    let End::Failed(Fault::Unwritten { failure, .. }) = finished.end else {
+        panic!("{finished:?}")
+    };
     assert!(
         failure.to_string().contains("fenced") || format!("{failure:?}").contains("fenced"),
         "{failure:?}"
@@ -58,17 +68,33 @@ async fn a_wish_to_wait_that_one_batch_hears_holds_for_all() {
     let after = Some(Duration::from_secs(20));
     let sink = FakeSink::new([Answer::Fails(Remedy::Retry { after })]).shared();
     let feed = BatchFeed::new(&minutes("AAPL", 100), 5, Last::End);
-    let pipeline = Pipeline::builder().feed(feed).shared_sink(sink.clone()).settings(|settings| {
-        settings.writer.delivery.batch.len_max = 5;
-        settings.writer.delivery.in_flight_max = 2;
-    });
+    let pipeline = Pipeline::builder()
+        .feed(feed)
+        .shared_sink(sink.clone())
+        .settings(|settings| {
+            settings.writer.delivery.batch.len_max = 5;
+            settings.writer.delivery.in_flight_max = 2;
+        });
     let summary = pipeline.build().unwrap().run().await.unwrap();
     assert_eq!(summary.bars, 100);
     let attempts = sink.attempts();
     let waited = |at: tokio::time::Instant| at - attempts[0].at;
     // What was under way when the store spoke is past recall.
-    for attempt in attempts.iter().filter(|attempt| waited(attempt.at) > Duration::from_millis(5)) {
-        assert!(waited(attempt.at) >= Duration::from_secs(20), "{:?}", waited(attempt.at));
+    for attempt in attempts
+        .iter()
+        .filter(|attempt| waited(attempt.at) > Duration::from_millis(5))
+    {
+        assert!(
+            waited(attempt.at) >= Duration::from_secs(20),
+            "{:?}",
+            waited(attempt.at)
+        );
     }
-    assert!(attempts.iter().filter(|attempt| waited(attempt.at) < Duration::from_secs(20)).count() <= 2);
+    assert!(
+        attempts
+            .iter()
+            .filter(|attempt| waited(attempt.at) < Duration::from_secs(20))
+            .count()
+            <= 2
+    );
 }

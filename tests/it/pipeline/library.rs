@@ -13,7 +13,10 @@ use futures::StreamExt;
 
 use super::fakes::{BatchFeed, FakeSink, Last, minutes, trade};
 
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/sample-trades.csv");
+const SAMPLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/examples/data/sample-trades.csv"
+);
 
 #[tokio::test(start_paused = true)]
 async fn a_custom_feed_and_a_custom_sink_join_to_a_pipeline() {
@@ -42,23 +45,38 @@ async fn two_feeds_of_one_symbol_and_two_of_others_end_in_one_store() {
         .collect()
         .await
         .unwrap();
-    let of = |symbol: &str| bars.iter().filter(|update| update.bar.symbol.as_str() == symbol).count();
+    let of = |symbol: &str| {
+        bars.iter()
+            .filter(|update| update.bar.symbol.as_str() == symbol)
+            .count()
+    };
     assert_eq!((of("MSFT"), of("AAPL"), bars.len()), (4, 3, 7));
 }
 
 #[tokio::test(start_paused = true)]
 async fn collected_updates_come_in_the_order_of_the_bars() {
     let trades = futures::stream::iter(minutes("AAPL", 20_000));
-    let bars = Pipeline::builder().trades("test", trades).collect().await.unwrap();
+    let bars = Pipeline::builder()
+        .trades("test", trades)
+        .collect()
+        .await
+        .unwrap();
     assert_eq!(bars.len(), 20_000);
-    assert!(bars.is_sorted_by_key(|update| update.bar.start), "in batches, but in order");
+    assert!(
+        bars.is_sorted_by_key(|update| update.bar.start),
+        "in batches, but in order"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_of_a_bar_stream_gets_every_bar_once() {
     let (sink, mut bars) = ChannelSink::pair(1);
     let trades = futures::stream::iter(minutes("AAPL", 300));
-    let pipeline = Pipeline::builder().trades("test", trades).sink(sink).build().unwrap();
+    let pipeline = Pipeline::builder()
+        .trades("test", trades)
+        .sink(sink)
+        .build()
+        .unwrap();
     let reading = async {
         let mut starts = Vec::new();
         while let Some(update) = bars.next().await {
@@ -78,16 +96,30 @@ async fn a_dropped_bar_stream_ends_the_run_with_its_cause() {
     let (sink, bars) = ChannelSink::pair(1);
     drop(bars);
     let trades = futures::stream::iter(minutes("AAPL", 3));
-    let error =
-        Pipeline::builder().trades("test", trades).sink(sink).build().unwrap().run().await.unwrap_err();
-    assert_eq!(error.to_string(), "3 bars are not written and 0 items wait in the spool");
+    let error = Pipeline::builder()
+        .trades("test", trades)
+        .sink(sink)
+        .build()
+        .unwrap()
+        .run()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "3 bars are not written and 0 items wait in the spool"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handle_stops_and_the_open_bar_is_not_published() {
     let sink = FakeSink::default().shared();
     let feed = BatchFeed::new(&minutes("AAPL", 10), 10, Last::Silence);
-    let running = Pipeline::builder().feed(feed).shared_sink(sink.clone()).build().unwrap().start();
+    let running = Pipeline::builder()
+        .feed(feed)
+        .shared_sink(sink.clone())
+        .build()
+        .unwrap()
+        .start();
     let handle = running.handle();
     let mut bars = std::pin::pin!(handle.bars());
     let first = bars.next().await.unwrap().unwrap();
@@ -107,7 +139,12 @@ async fn a_handle_stops_and_the_open_bar_is_not_published() {
 async fn a_handle_aborts_at_once() {
     let feed = BatchFeed::new(&minutes("AAPL", 10), 10, Last::Silence);
     let sink = FakeSink::default().latency(Duration::from_secs(20));
-    let running = Pipeline::builder().feed(feed).sink(sink).build().unwrap().start();
+    let running = Pipeline::builder()
+        .feed(feed)
+        .sink(sink)
+        .build()
+        .unwrap()
+        .start();
     let start = tokio::time::Instant::now();
     tokio::time::sleep(Duration::from_secs(6)).await;
     running.handle().abort();
@@ -119,10 +156,15 @@ async fn a_handle_aborts_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fallible_stream_ends_the_run_by_its_error() {
-    let results = minutes("AAPL", 3).into_iter().map(Ok).chain([Err("torn frame".into())]);
+    let results = minutes("AAPL", 3)
+        .into_iter()
+        .map(Ok)
+        .chain([Err("torn frame".into())]);
     let feed = StreamFeed::fallible("socket", futures::stream::iter(results), 100);
     let error = Pipeline::builder().feed(feed).collect().await.unwrap_err();
-    let BuildError::Run(fault) = error else { panic!("{error:?}") };
+    let BuildError::Run(fault) = error else {
+        panic!("{error:?}")
+    };
     assert_eq!(fault.to_string(), "feed socket failed");
 }
 
@@ -130,11 +172,28 @@ async fn a_fallible_stream_ends_the_run_by_its_error() {
 async fn files_settings_and_fill_are_the_caller_s() {
     let settings = FileFeedSettings::new(vec![SAMPLE.into()]);
     let symbols = Some(vec!["SPY".parse().unwrap()]);
-    let feed = FileFeed::new(FileFeedSettings { symbols, ..settings });
-    let bars =
-        Pipeline::builder().feed(feed).bars("1s").unwrap().fill(Fill::PreviousClose).collect().await.unwrap();
-    let starts: Vec<i64> = bars.iter().map(|update| update.bar.start.as_nanos()).collect();
-    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 1_000_000_000), "a bar in every second");
+    let feed = FileFeed::new(FileFeedSettings {
+        symbols,
+        ..settings
+    });
+    let bars = Pipeline::builder()
+        .feed(feed)
+        .bars("1s")
+        .unwrap()
+        .fill(Fill::PreviousClose)
+        .collect()
+        .await
+        .unwrap();
+    let starts: Vec<i64> = bars
+        .iter()
+        .map(|update| update.bar.start.as_nanos())
+        .collect();
+    assert!(
+        starts
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] == 1_000_000_000),
+        "a bar in every second"
+    );
     assert!(bars.iter().any(|update| update.bar.flags.filled));
 }
 
@@ -142,7 +201,13 @@ async fn files_settings_and_fill_are_the_caller_s() {
 async fn a_late_trade_is_counted_and_not_folded() {
     let trades = [trade("AAPL", 3_600), trade("AAPL", 0)];
     let pipeline = Pipeline::builder().trades("test", futures::stream::iter(trades));
-    let summary = pipeline.sink(FakeSink::default()).build().unwrap().run().await.unwrap();
+    let summary = pipeline
+        .sink(FakeSink::default())
+        .build()
+        .unwrap()
+        .run()
+        .await
+        .unwrap();
     assert_eq!((summary.trades, summary.bars, summary.late), (2, 1, 1));
 }
 
@@ -154,10 +219,19 @@ fn every_example_runs_to_its_end() {
         ("custom_sink", "SPY closed at "),
         ("replay_test", " of 59 bars rise"),
     ] {
-        let output = std::process::Command::new(folder.join(name)).output().expect("cargo builds examples");
+        let output = std::process::Command::new(folder.join(name))
+            .output()
+            .expect("cargo builds examples");
         let said = String::from_utf8(output.stdout).expect("text");
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(said.lines().last().is_some_and(|line| line.contains(last)), "{name}: {said}");
+        assert!(
+            output.status.success(),
+            "{name}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(
+            said.lines().last().is_some_and(|line| line.contains(last)),
+            "{name}: {said}"
+        );
     }
 }
 

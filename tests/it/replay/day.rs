@@ -16,9 +16,28 @@ use crate::support::skip::skipped;
 use crate::support::trades::{MadeDay, Order};
 use crate::support::upstash::{Protocols, TOKEN, UpstashOptions, UpstashServer};
 
-const DAY: MadeDay = MadeDay { trades: 500_000, symbols: 1, minutes: 490, seed: 1, order: Order::Time };
-const READ: [&str; 7] = ["bars", "--date", "2025-10-15", "--symbol", "AAPL", "--output", "csv"];
-const KEY_PER_BAR: [&str; 4] = ["--set", "view.kind=key-per-bar", "--set", "view.namespace=model_7"];
+const DAY: MadeDay = MadeDay {
+    trades: 500_000,
+    symbols: 1,
+    minutes: 490,
+    seed: 1,
+    order: Order::Time,
+};
+const READ: [&str; 7] = [
+    "bars",
+    "--date",
+    "2025-10-15",
+    "--symbol",
+    "AAPL",
+    "--output",
+    "csv",
+];
+const KEY_PER_BAR: [&str; 4] = [
+    "--set",
+    "view.kind=key-per-bar",
+    "--set",
+    "view.namespace=model_7",
+];
 
 /// The day as a file, made once for all tests here.
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -41,21 +60,45 @@ fn replay(program: &Program, file: &Path, rest: &[&str]) -> Value {
 }
 
 fn assert_frugal(counts: &Value) {
-    let of = |name: &str| counts[name].as_u64().unwrap_or_else(|| panic!("{name}: {counts}"));
-    assert_eq!((of("trades"), of("bars"), of("connections")), (500_000, 490, 1), "{counts}");
+    let of = |name: &str| {
+        counts[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{name}: {counts}"))
+    };
+    assert_eq!(
+        (of("trades"), of("bars"), of("connections")),
+        (500_000, 490, 1),
+        "{counts}"
+    );
     assert!(of("requests") <= 2 && of("commands") <= 4, "{counts}");
-    for name in ["late", "duplicates", "ineligible", "malformed", "revised", "retries"] {
+    for name in [
+        "late",
+        "duplicates",
+        "ineligible",
+        "malformed",
+        "revised",
+        "retries",
+    ] {
         assert_eq!(of(name), 0, "{name}: {counts}");
     }
 }
 
 /// A number of a section of `INFO`.
 fn info(redis: &RedisServer, section: &str, name: &str) -> u64 {
-    let RedisValue::BulkString(text) = redis.command(&["INFO", section]) else { panic!("no text") };
+    let RedisValue::BulkString(text) = redis.command(&["INFO", section]) else {
+        panic!("no text")
+    };
     let text = String::from_utf8(text).expect("text");
-    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name}:")));
     let number = line.unwrap_or("0").trim_start_matches("calls=");
-    number.split([',', '\r']).next().unwrap_or_default().parse().expect("a number")
+    number
+        .split([',', '\r'])
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .expect("a number")
 }
 
 /// What the rows of the day say, by plain addition: open, high, low, close, volume and trades by minute.
@@ -82,7 +125,10 @@ fn redis_holds_every_bar_after_one_connection_two_requests_and_four_commands() {
     let counts = replay(&program, &FILE, &["--sink", &redis.url()]);
     assert_frugal(&counts);
     // The second look at the server is a connection of its own.
-    assert_eq!(info(&redis, "stats", "total_connections_received") - connections, 2);
+    assert_eq!(
+        info(&redis, "stats", "total_connections_received") - connections,
+        2
+    );
     let count_of = |name: &str| info(&redis, "commandstats", &format!("cmdstat_{name}"));
     assert_eq!(
         (count_of("hset"), count_of("expire")),
@@ -95,7 +141,10 @@ fn redis_holds_every_bar_after_one_connection_two_requests_and_four_commands() {
         let start: jiff::Timestamp = cells[2].parse().expect("a time");
         let prices = [4, 5, 6, 7].map(|index| cells[index].parse().expect("a price"));
         let number = |index: usize| cells[index].parse().expect("a number");
-        (u64::try_from(start.as_second()).expect("after 1970"), (prices, number(8), number(10)))
+        (
+            u64::try_from(start.as_second()).expect("after 1970"),
+            (prices, number(8), number(10)),
+        )
     });
     let made: BTreeMap<u64, ([Price; 4], u64, u64)> = made.collect();
     assert!(made == truth(), "the bars are the sums of the rows");
@@ -106,15 +155,28 @@ fn upstash_holds_the_same_over_both_versions_of_http() {
     let redis = RedisServer::start();
     let mut read = Vec::new();
     for protocols in [Protocols::Http1AndHttp2, Protocols::Http1] {
-        let server = UpstashOptions::default().tls().protocols(protocols).start(&redis);
+        let server = UpstashOptions::default()
+            .tls()
+            .protocols(protocols)
+            .start(&redis);
         let program = program_for(&server);
-        assert_frugal(&replay(&program, &FILE, &["--sink", "upstash", "--set", "redis.ca_file=ca.pem"]));
+        assert_frugal(&replay(
+            &program,
+            &FILE,
+            &["--sink", "upstash", "--set", "redis.ca_file=ca.pem"],
+        ));
         let stats = server.stats();
         assert_eq!((stats.connections, stats.handshakes), (1, 1));
         assert!(stats.requests() <= 2 && stats.commands <= 4, "{stats:?}");
         let is_http2 = protocols == Protocols::Http1AndHttp2;
-        assert_eq!(stats.requests_http2 > 0, is_http2, "{protocols:?}: {stats:?}");
-        read.push(program.ok(&[&READ[..], &["--sink=upstash", "--set=redis.ca_file=ca.pem"]].concat()));
+        assert_eq!(
+            stats.requests_http2 > 0,
+            is_http2,
+            "{protocols:?}: {stats:?}"
+        );
+        read.push(
+            program.ok(&[&READ[..], &["--sink=upstash", "--set=redis.ca_file=ca.pem"]].concat()),
+        );
         redis.command(&["FLUSHALL"]);
     }
     assert_eq!(read[0].lines().count(), 491);
@@ -123,8 +185,9 @@ fn upstash_holds_the_same_over_both_versions_of_http() {
 
 /// A program whose environment names the server, and whose folder holds its authority.
 fn program_for(server: &UpstashServer) -> Program {
-    let program =
-        Program::new().env("UPSTASH_REDIS_REST_URL", &server.url()).env("UPSTASH_REDIS_REST_TOKEN", TOKEN);
+    let program = Program::new()
+        .env("UPSTASH_REDIS_REST_URL", &server.url())
+        .env("UPSTASH_REDIS_REST_TOKEN", TOKEN);
     program.file("ca.pem", server.ca_pem().unwrap_or_default());
     program
 }
@@ -142,7 +205,11 @@ fn the_generator_of_the_incident_gives_its_bars() {
         .current_dir(program.folder())
         .status();
     assert!(made.expect("python3").success());
-    assert_frugal(&replay(&program, Path::new("day.csv"), &["--sink", &redis.url()]));
+    assert_frugal(&replay(
+        &program,
+        Path::new("day.csv"),
+        &["--sink", &redis.url()],
+    ));
     let csv = program.ok(&[&READ[..], &["--sink", &redis.url()]].concat());
     assert_eq!(csv.lines().count(), 491);
 }
@@ -153,12 +220,19 @@ fn bars_of_csv(csv: &str) -> Vec<(String, Value)> {
         let cells: Vec<&str> = line.split(',').collect();
         let start: jiff::Timestamp = cells[2].parse().expect("a time");
         let local = start.to_zoned(jiff::tz::TimeZone::get("America/New_York").expect("a zone"));
-        let number = |index: usize| -> Value { serde_json::from_str(cells[index]).expect("a number") };
+        let number =
+            |index: usize| -> Value { serde_json::from_str(cells[index]).expect("a number") };
         let value = json!({
             "timestamp": start.as_millisecond(), "open": number(4), "high": number(5), "low": number(6),
             "close": number(7), "volume": number(8),
         });
-        (format!("intraday:model_7:2025-10-15:AAPL:{}", local.strftime("%H:%M")), value)
+        (
+            format!(
+                "intraday:model_7:2025-10-15:AAPL:{}",
+                local.strftime("%H:%M")
+            ),
+            value,
+        )
     };
     csv.lines().skip(1).map(bar).collect()
 }
@@ -175,30 +249,51 @@ fn the_official_clients_read_the_original_s_keys_values_and_lifetime() {
     let program = program_for(&server);
     let sink = ["--sink=upstash", "--set=redis.ca_file=ca.pem"];
     let counts = replay(&program, &FILE, &[&sink[..], &KEY_PER_BAR].concat());
-    assert_eq!((&counts["bars"], &counts["connections"]), (&json!(490), &json!(1)), "{counts}");
+    assert_eq!(
+        (&counts["bars"], &counts["connections"]),
+        (&json!(490), &json!(1)),
+        "{counts}"
+    );
     let csv = program.ok(&[&READ[..], &sink, &KEY_PER_BAR].concat());
     let expected = bars_of_csv(&csv);
     assert_eq!(expected.len(), 490);
     assert_eq!(expected[0].0, "intraday:model_7:2025-10-15:AAPL:08:00");
 
-    let RedisValue::BulkString(raw) = redis.command(&["GET", &expected[0].0]) else { panic!("no text") };
+    let RedisValue::BulkString(raw) = redis.command(&["GET", &expected[0].0]) else {
+        panic!("no text")
+    };
     let raw = String::from_utf8(raw).expect("text");
-    assert_eq!(names(&raw), ["timestamp", "open", "high", "low", "close", "volume"]);
+    assert_eq!(
+        names(&raw),
+        ["timestamp", "open", "high", "low", "close", "volume"]
+    );
 
     let asked = |call: &str| -> Vec<Value> {
-        expected.iter().map(|(key, _)| json!({"call": call, "args": [key]})).collect()
+        expected
+            .iter()
+            .map(|(key, _)| json!({"call": call, "args": [key]}))
+            .collect()
     };
     let calls = json!([{"pipeline": asked("get")}, {"pipeline": asked("ttl")}]);
     for language in [Language::JavaScript, Language::Python] {
-        let Some(oracle) = Oracle::find(language) else { continue };
+        let Some(oracle) = Oracle::find(language) else {
+            continue;
+        };
         let answers = oracle.run(&server, &calls);
-        let [values, lifetimes] = [0, 1].map(|index| answers[index]["result"].as_array().expect("results"));
+        let [values, lifetimes] =
+            [0, 1].map(|index| answers[index]["result"].as_array().expect("results"));
         for (value, (key, bar)) in values.iter().zip(&expected) {
             // JavaScript's client parses what is JSON, Python's does not.
-            let value = value.as_str().map_or_else(|| value.clone(), |text| text.parse().expect("JSON"));
+            let value = value
+                .as_str()
+                .map_or_else(|| value.clone(), |text| text.parse().expect("JSON"));
             assert_eq!(&value, bar, "{language:?} {key}");
         }
         assert_eq!((values.len(), lifetimes.len()), (490, 490));
-        assert!(lifetimes.iter().all(|ttl| (7_100..=7_200).contains(&ttl.as_i64().expect("seconds"))));
+        assert!(
+            lifetimes
+                .iter()
+                .all(|ttl| (7_100..=7_200).contains(&ttl.as_i64().expect("seconds")))
+        );
     }
 }

@@ -3,16 +3,25 @@
 use crate::support::program::Program;
 use crate::support::trades::{MadeDay, Order};
 
-const DAY: MadeDay = MadeDay { trades: 900, symbols: 1, minutes: 9, seed: 5, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 900,
+    symbols: 1,
+    minutes: 9,
+    seed: 5,
+    order: Order::Time,
+};
 
 /// A day whose lines 40 and 400 are no trades.
 fn spoiled() -> String {
     let day = DAY.massive_csv();
-    let lines = day.lines().enumerate().map(|(index, line)| match index + 1 {
-        40 => line.replacen(",0,", ",0,4,9,1760529600000000000,25x.1,", 1) + "\n",
-        400 => "AAPL,,0\n".to_owned(),
-        _ => line.to_owned() + "\n",
-    });
+    let lines = day
+        .lines()
+        .enumerate()
+        .map(|(index, line)| match index + 1 {
+            40 => line.replacen(",0,", ",0,4,9,1760529600000000000,25x.1,", 1) + "\n",
+            400 => "AAPL,,0\n".to_owned(),
+            _ => line.to_owned() + "\n",
+        });
     lines.collect()
 }
 
@@ -23,10 +32,17 @@ fn a_bad_row_stops_the_run_and_is_named_by_file_line_field_and_value() {
     let ended = program.run(&["replay", "day.csv", "--sink", "null:", "--json"]);
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.err.contains("barmill: failed to replay: feed files failed: read day.csv, line 40: "),
+        ended
+            .err
+            .contains("barmill: failed to replay: feed files failed: read day.csv, line 40: "),
         "{ended:?}"
     );
-    assert!(ended.err.contains("or skip such rows with --on-bad-row skip"), "{ended:?}");
+    assert!(
+        ended
+            .err
+            .contains("or skip such rows with --on-bad-row skip"),
+        "{ended:?}"
+    );
     assert_eq!(ended.json()["malformed"], 0);
 }
 
@@ -41,8 +57,16 @@ fn skipped_rows_are_counted_and_listed() {
         (&counts["malformed"], &counts["trades"], &counts["bars"]),
         (&2.into(), &898.into(), &9.into())
     );
-    assert!(ended.err.contains("skipped day.csv, line 40: "), "{}", ended.err);
-    assert!(ended.err.contains("skipped day.csv, line 400: "), "{}", ended.err);
+    assert!(
+        ended.err.contains("skipped day.csv, line 40: "),
+        "{}",
+        ended.err
+    );
+    assert!(
+        ended.err.contains("skipped day.csv, line 400: "),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
@@ -53,7 +77,12 @@ fn standard_input_is_a_file_too() {
     assert_eq!(ended.json()["bars"], 9);
     let zst = zstd::encode_all(DAY.massive_csv().as_bytes(), 1).unwrap();
     let ended = program.run_with(&["replay", "-", "--json", "--sink", "null:"], &zst);
-    assert_eq!((ended.code, &ended.json()["trades"]), (Some(0), &900.into()), "{}", ended.err);
+    assert_eq!(
+        (ended.code, &ended.json()["trades"]),
+        (Some(0), &900.into()),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
@@ -68,8 +97,12 @@ fn help_and_version_are_on_stdout_and_a_wrong_command_line_on_stderr() {
     let program = Program::new();
     assert!(program.ok(&["--version"]).starts_with("barmill "));
     assert!(program.ok(&["replay", "--help"]).contains("--on-bad-row"));
-    for wrong in [&["replay"][..], &["relpay", "x"], &["bars", "--symbol", "A"], &["check", "--shards", "2"]]
-    {
+    for wrong in [
+        &["replay"][..],
+        &["relpay", "x"],
+        &["bars", "--symbol", "A"],
+        &["check", "--shards", "2"],
+    ] {
         let ended = program.run(wrong);
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{wrong:?}");
         assert!(!ended.err.is_empty());
@@ -82,14 +115,30 @@ fn a_view_that_the_store_cannot_take_is_a_wrong_config() {
     program.file("day.csv", DAY.massive_csv());
     let ended = program.run(&["replay", "day.csv", "--set", "view.namespace=a:b"]);
     assert_eq!(ended.code, Some(2), "{}", ended.err);
-    assert!(ended.err.contains(r#"namespace "a:b" is not 1 to 64 letters"#), "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .contains(r#"namespace "a:b" is not 1 to 64 letters"#),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
 fn all_faults_of_a_config_are_told_with_line_and_column_and_nothing_is_done() {
     let program = Program::new().env("BARMILL__AGGREGATE__SHARDS", "none");
-    program.file("my.toml", "[bars]\nspecs = [\"7m\"]\n[writer]\n  bach_len_max = 5\n[view]\nttl_s = -1\n");
-    let ended = program.run(&["--config", "my.toml", "--set", "bars.fill=zero", "replay", "day.csv"]);
+    program.file(
+        "my.toml",
+        "[bars]\nspecs = [\"7m\"]\n[writer]\n  bach_len_max = 5\n[view]\nttl_s = -1\n",
+    );
+    let ended = program.run(&[
+        "--config",
+        "my.toml",
+        "--set",
+        "bars.fill=zero",
+        "replay",
+        "day.csv",
+    ]);
     assert_eq!(ended.code, Some(2));
     for part in [
         "5 faults",
@@ -100,7 +149,15 @@ fn all_faults_of_a_config_are_told_with_line_and_column_and_nothing_is_done() {
         "BARMILL__AGGREGATE__SHARDS",
         "--set bars.fill",
     ] {
-        assert!(ended.err.contains(part), "{part:?} is not in:\n{}", ended.err);
+        assert!(
+            ended.err.contains(part),
+            "{part:?} is not in:\n{}",
+            ended.err
+        );
     }
-    assert_eq!(std::fs::read_dir(program.folder()).unwrap().count(), 1, "no store was made");
+    assert_eq!(
+        std::fs::read_dir(program.folder()).unwrap().count(),
+        1,
+        "no store was made"
+    );
 }

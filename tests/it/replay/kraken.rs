@@ -50,9 +50,26 @@ fn made(format: &str, set: &[&str]) -> Option<Candles> {
     let trades = recorded("kraken_xbtusdt/http_trades.json")?;
     let program = Program::new();
     let trades = trades.to_str().expect("a path");
-    let replay = ["replay", trades, "--format", format, "--symbol", "XBTUSDT", "--sink", "embedded:store"];
+    let replay = [
+        "replay",
+        trades,
+        "--format",
+        format,
+        "--symbol",
+        "XBTUSDT",
+        "--sink",
+        "embedded:store",
+    ];
     assert_eq!(program.counts(&[&replay, set].concat())["trades"], 1000);
-    let read = ["bars", "--sink", "embedded:store", "--symbol", "XBTUSDT", "--output", "csv"];
+    let read = [
+        "bars",
+        "--sink",
+        "embedded:store",
+        "--symbol",
+        "XBTUSDT",
+        "--output",
+        "csv",
+    ];
     let csv = program.ok(&[&read[..], &["--from", "2025-11-10", "--to", "2025-11-12"]].concat());
     Some(csv.lines().skip(1).map(row).collect())
 }
@@ -66,23 +83,38 @@ fn row(line: &str) -> (i64, (Candle, i128)) {
         volume: nano(cells[8]),
         count: cells[10].parse().expect("a count"),
     };
-    let vwap = if cells[9].is_empty() { 0 } else { nano(cells[9]) };
+    let vwap = if cells[9].is_empty() {
+        0
+    } else {
+        nano(cells[9])
+    };
     (start.as_second(), (candle, vwap))
 }
 
 fn matches(made: &Candles, published: &Candles) -> usize {
-    made.iter().filter(|(start, made)| published.get(start).is_some_and(|its| its.0 == made.0)).count()
+    made.iter()
+        .filter(|(start, made)| published.get(start).is_some_and(|its| its.0 == made.0))
+        .count()
 }
 
 fn minutes_with_trades_equal_the_venue_s(format: &str) {
-    let (Some(published), Some(made)) = (published(), made(format, &[])) else { return };
+    let (Some(published), Some(made)) = (published(), made(format, &[])) else {
+        return;
+    };
     assert_eq!(made.len(), 274);
     assert_eq!(matches(&made, &published), 273);
     let (cut_off, _) = made.first_key_value().expect("bars");
-    assert_ne!(published[cut_off].0, made[cut_off].0, "the record begins inside this minute");
+    assert_ne!(
+        published[cut_off].0, made[cut_off].0,
+        "the record begins inside this minute"
+    );
     for (start, (_, vwap)) in made.iter().skip(1) {
         // The venue prints the vwap with one place.
-        assert!((vwap - published[start].1).abs() <= nano("0.1"), "{start}: {vwap} {}", published[start].1);
+        assert!(
+            (vwap - published[start].1).abs() <= nano("0.1"),
+            "{start}: {vwap} {}",
+            published[start].1
+        );
     }
 }
 
@@ -99,9 +131,20 @@ fn the_format_is_told_from_the_content() {
 #[test]
 fn filled_minutes_equal_the_venue_s_flat_candles() {
     let made = made("kraken-json", &["--set", "bars.fill=previous-close"]);
-    let (Some(published), Some(made)) = (published(), made) else { return };
-    let (first, last) = (*made.first_key_value().unwrap().0, *made.last_key_value().unwrap().0);
-    assert_eq!(published.range(first..=last).filter(|(_, its)| its.0.count == 0).count(), 137);
+    let (Some(published), Some(made)) = (published(), made) else {
+        return;
+    };
+    let (first, last) = (
+        *made.first_key_value().unwrap().0,
+        *made.last_key_value().unwrap().0,
+    );
+    assert_eq!(
+        published
+            .range(first..=last)
+            .filter(|(_, its)| its.0.count == 0)
+            .count(),
+        137
+    );
     assert_eq!(made.values().filter(|its| its.0.count == 0).count(), 137);
     assert_eq!(made.len(), 274 + 137);
     assert_eq!(matches(&made, &published), 273 + 137);

@@ -3,7 +3,13 @@
 use crate::support::program::{Ended, Program};
 use crate::support::trades::{MadeDay, Order};
 
-const DAY: MadeDay = MadeDay { trades: 900, symbols: 1, minutes: 9, seed: 5, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 900,
+    symbols: 1,
+    minutes: 9,
+    seed: 5,
+    order: Order::Time,
+};
 /// Lines of the day that are moved to its end, eight minutes behind.
 const MOVED: std::ops::Range<usize> = 10..13;
 const STRICT: [&str; 2] = ["--set", "bars.revise_within_ms=60000"];
@@ -18,7 +24,12 @@ fn disordered() -> String {
 
 fn replay(program: &Program, rest: &[&str]) -> Ended {
     let ended = program.run(&[&["replay", "day.csv", "--json"][..], &STRICT, rest].concat());
-    assert_eq!((ended.code, &ended.json()["late"]), (Some(0), &3.into()), "{}", ended.err);
+    assert_eq!(
+        (ended.code, &ended.json()["late"]),
+        (Some(0), &3.into()),
+        "{}",
+        ended.err
+    );
     ended
 }
 
@@ -27,14 +38,29 @@ fn late_trades_are_kept_in_a_recording_that_every_run_adds_to() {
     let program = Program::new();
     program.file("day.csv", disordered());
     let ended = replay(&program, &[]);
-    assert!(ended.err.contains("trades too late for their bars are kept aside"), "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .contains("trades too late for their bars are kept aside"),
+        "{}",
+        ended.err
+    );
     assert!(ended.err.contains("barmill-data/late.rec"), "{}", ended.err);
-    let late =
-        |sink: &str| program.run(&["replay", "barmill-data/late.rec", "--json", "--sink", sink]).json();
-    assert_eq!((&late("null:")["trades"], &late("null:")["bars"]), (&3.into(), &1.into()));
+    let late = |sink: &str| {
+        program
+            .run(&["replay", "barmill-data/late.rec", "--json", "--sink", sink])
+            .json()
+    };
+    assert_eq!(
+        (&late("null:")["trades"], &late("null:")["bars"]),
+        (&3.into(), &1.into())
+    );
     replay(&program, &["--set", "run.checkpoint_every_ms=0"]);
     let twice = late("null:");
-    assert_eq!((&twice["trades"], &twice["duplicates"]), (&6.into(), &3.into()));
+    assert_eq!(
+        (&twice["trades"], &twice["duplicates"]),
+        (&6.into(), &3.into())
+    );
 }
 
 #[test]
@@ -54,7 +80,14 @@ fn late_file_that_cannot_be_written_costs_a_warning_and_no_bar() {
     let program = Program::new();
     program.file("day.csv", disordered());
     program.file("taken", "no folder");
-    let ended = replay(&program, &["--set", "run.state_dir=taken", "--sink", "embedded:bars"]);
-    assert!(ended.err.contains("late trades are counted only"), "{}", ended.err);
+    let ended = replay(
+        &program,
+        &["--set", "run.state_dir=taken", "--sink", "embedded:bars"],
+    );
+    assert!(
+        ended.err.contains("late trades are counted only"),
+        "{}",
+        ended.err
+    );
     assert_eq!(ended.json()["bars"], 9);
 }

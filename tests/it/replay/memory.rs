@@ -30,7 +30,12 @@ fn peak_kib(trades: u64) -> u64 {
     // All but what the pipe and the queues hold has gone through; with the input open the process still lives.
     let peak = running.status("VmHWM:");
     let ended = running.wait();
-    assert_eq!((ended.code, &ended.json()["trades"]), (Some(0), &trades.into()), "{}", ended.err);
+    assert_eq!(
+        (ended.code, &ended.json()["trades"]),
+        (Some(0), &trades.into()),
+        "{}",
+        ended.err
+    );
     peak
 }
 
@@ -38,5 +43,8 @@ fn peak_kib(trades: u64) -> u64 {
 fn three_times_the_trades_need_no_more_memory() {
     let (one, three) = (peak_kib(1_000_000), peak_kib(3_000_000));
     // How full the queues stood differs by some MiB with the load; two million more trades held would be over 100.
-    assert!(three < one + 16 * 1_024, "{one} KiB for a million trades, {three} KiB for three");
+    assert!(
+        three < one + 16 * 1_024,
+        "{one} KiB for a million trades, {three} KiB for three"
+    );
 }

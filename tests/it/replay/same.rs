@@ -8,20 +8,36 @@ use crate::support::redis::RedisServer;
 use crate::support::trades::{MadeDay, Order};
 use crate::support::upstash::{TOKEN, UpstashServer};
 
-const DAY: MadeDay = MadeDay { trades: 12_000, symbols: 30, minutes: 90, seed: 11, order: Order::Time };
+const DAY: MadeDay = MadeDay {
+    trades: 12_000,
+    symbols: 30,
+    minutes: 90,
+    seed: 11,
+    order: Order::Time,
+};
 const READ: [&str; 5] = ["bars", "--date", "2025-10-15", "--output", "csv"];
 
 static BY_TIME: LazyLock<String> = LazyLock::new(|| DAY.massive_csv());
-static BY_TICKER: LazyLock<String> = LazyLock::new(|| MadeDay { order: Order::Ticker, ..DAY }.massive_csv());
+static BY_TICKER: LazyLock<String> = LazyLock::new(|| {
+    MadeDay {
+        order: Order::Ticker,
+        ..DAY
+    }
+    .massive_csv()
+});
 /// Every symbol of the day, joined by commas.
 static SYMBOLS: LazyLock<String> = LazyLock::new(|| {
-    let mut symbols: Vec<&str> =
-        BY_TICKER.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    let mut symbols: Vec<&str> = BY_TICKER
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .collect();
     symbols.dedup();
     symbols.join(",")
 });
 /// What every way must give.
-static EXPECTED: LazyLock<String> = LazyLock::new(|| way(&Program::new(), BY_TIME.as_bytes(), &[], &[]));
+static EXPECTED: LazyLock<String> =
+    LazyLock::new(|| way(&Program::new(), BY_TIME.as_bytes(), &[], &[]));
 
 /// Replays the bytes and reads the bars back; `sink` goes to both, `replay` to the replay only.
 fn way(program: &Program, bytes: &[u8], replay: &[&str], sink: &[&str]) -> String {
@@ -39,14 +55,20 @@ fn gz(text: &str) -> Vec<u8> {
 
 fn zip(text: &str) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    archive.start_file("2025-10-15.csv", zip::write::SimpleFileOptions::default()).unwrap();
+    archive
+        .start_file("2025-10-15.csv", zip::write::SimpleFileOptions::default())
+        .unwrap();
     archive.write_all(text.as_bytes()).unwrap();
     archive.finish().unwrap().into_inner()
 }
 
 #[test]
 fn shards_containers_and_order_do_not_change_a_byte() {
-    assert!(EXPECTED.lines().count() > 2_000, "{} bars", EXPECTED.lines().count());
+    assert!(
+        EXPECTED.lines().count() > 2_000,
+        "{} bars",
+        EXPECTED.lines().count()
+    );
     for (order, text) in [("time", &BY_TIME), ("ticker", &BY_TICKER)] {
         let contents = [
             ("plain", text.as_bytes().to_vec()),
@@ -57,7 +79,10 @@ fn shards_containers_and_order_do_not_change_a_byte() {
         for (container, bytes) in &contents {
             for shards in ["1", "4"] {
                 let made = way(&Program::new(), bytes, &["--shards", shards], &[]);
-                assert!(made == *EXPECTED, "{container} by {order} through {shards} shards differs");
+                assert!(
+                    made == *EXPECTED,
+                    "{container} by {order} through {shards} shards differs"
+                );
             }
         }
     }
@@ -82,7 +107,12 @@ fn views_agree(program: &Program, sink: &str) {
     for kind in ["symbol-day", "minute", "key-per-bar"] {
         let namespace = format!("--set=view.namespace={kind}");
         let view = format!("--set=view.kind={kind}");
-        let made = way(program, BY_TIME.as_bytes(), &[], &["--sink", sink, &view, &namespace]);
+        let made = way(
+            program,
+            BY_TIME.as_bytes(),
+            &[],
+            &["--sink", sink, &view, &namespace],
+        );
         if kind == "key-per-bar" {
             assert_eq!(columns(&made, 9), columns(&EXPECTED, 9), "{sink} {kind}");
         } else {
@@ -92,7 +122,9 @@ fn views_agree(program: &Program, sink: &str) {
 }
 
 fn columns(csv: &str, count: usize) -> Vec<Vec<&str>> {
-    csv.lines().map(|line| line.split(',').take(count).collect()).collect()
+    csv.lines()
+        .map(|line| line.split(',').take(count).collect())
+        .collect()
 }
 
 #[test]
@@ -110,11 +142,19 @@ fn redis_gives_the_same_bars_in_every_view() {
 fn upstash_gives_the_same_bars_in_every_view() {
     let redis = RedisServer::start();
     let server = UpstashServer::start(&redis);
-    views_agree(&Program::new().env("UPSTASH_REDIS_REST_TOKEN", TOKEN), &server.url());
+    views_agree(
+        &Program::new().env("UPSTASH_REDIS_REST_TOKEN", TOKEN),
+        &server.url(),
+    );
 }
 
 #[test]
 fn csv_values_keep_the_columns_up_to_the_volume() {
-    let made = way(&Program::new(), BY_TIME.as_bytes(), &[], &["--set=view.value=csv"]);
+    let made = way(
+        &Program::new(),
+        BY_TIME.as_bytes(),
+        &[],
+        &["--set=view.value=csv"],
+    );
     assert_eq!(columns(&made, 9), columns(&EXPECTED, 9));
 }

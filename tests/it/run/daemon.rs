@@ -30,7 +30,10 @@ async fn catch_up_and_live_trades_under_faults_give_the_bars_of_a_replay() {
         (&counts["late"], &counts["duplicates"], &counts["malformed"]),
         (&0.into(), &0.into(), &0.into())
     );
-    assert!(venue.connections.load(Ordering::Relaxed) > 1, "no fault was met");
+    assert!(
+        venue.connections.load(Ordering::Relaxed) > 1,
+        "no fault was met"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +47,15 @@ async fn killed_as(view: &str) {
     let world = world();
     let (redis, archive) = (RedisServer::start(), archive(&world).await);
     // A trade that the venue never sends is missing in its bar until the next one shows it.
-    let venue = venue::start(Arc::clone(&world), Faults { lose_one_in: 0, ..FAULTS }, 4).await;
+    let venue = venue::start(
+        Arc::clone(&world),
+        Faults {
+            lose_one_in: 0,
+            ..FAULTS
+        },
+        4,
+    )
+    .await;
     let expected = replayed_as(&world, view);
     let program = Program::new();
     let mut line = arguments(&archive, &venue.url, &redis);
@@ -56,7 +67,11 @@ async fn killed_as(view: &str) {
         running.signal("KILL");
         assert_eq!(running.wait().code, None);
         for (place, value) in bars(&redis) {
-            assert_eq!(expected.get(&place), Some(&value), "{view} {place:?} after kill {part}");
+            assert_eq!(
+                expected.get(&place),
+                Some(&value),
+                "{view} {place:?} after kill {part}"
+            );
         }
     }
     let running = program.start(&line);

@@ -41,18 +41,29 @@ fn get(address: &str, path: &str) -> (u16, String) {
 pub(super) fn figure(address: &str, name: &str) -> String {
     let (_, metrics) = get(address, "/metrics");
     let line = metrics.lines().find(|line| line.starts_with(name));
-    line.unwrap_or_else(|| panic!("{name} in {metrics}")).rsplit(' ').next().unwrap().to_owned()
+    line.unwrap_or_else(|| panic!("{name} in {metrics}"))
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 /// The metrics that a page holds.
 fn told(metrics: &str) -> BTreeSet<&str> {
-    metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect()
+    metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next())
+        .collect()
 }
 
 /// The metrics that the manual explains: those in the first columns of its tables.
 fn explained() -> BTreeSet<&'static str> {
-    let rows = include_str!("../../../docs/daemon.md").lines().filter_map(|line| line.split('|').nth(1));
-    rows.flat_map(|names| names.split('`')).filter(|name| name.starts_with("barmill_")).collect()
+    let rows = include_str!("../../../docs/daemon.md")
+        .lines()
+        .filter_map(|line| line.split('|').nth(1));
+    rows.flat_map(|names| names.split('`'))
+        .filter(|name| name.starts_with("barmill_"))
+        .collect()
 }
 
 /// The words told to the service manager, one datagram each.
@@ -71,7 +82,9 @@ async fn service_manager_hears_of_start_progress_reload_and_end() {
     let path = folder.path().join("notify");
     let inbox = UnixDatagram::bind(&path).unwrap();
     inbox.set_read_timeout(Some(PATIENCE)).unwrap();
-    let program = Program::new().env("NOTIFY_SOCKET", path.to_str().unwrap()).env("WATCHDOG_USEC", "100000");
+    let program = Program::new()
+        .env("NOTIFY_SOCKET", path.to_str().unwrap())
+        .env("WATCHDOG_USEC", "100000");
     let running = start(&program, &arguments(&archive, &venue.url, &redis));
     assert_eq!(word(&inbox), "READY=1");
     assert_eq!(word(&inbox), "WATCHDOG=1");
@@ -101,11 +114,21 @@ async fn pages_tell_how_the_run_stands() {
     assert_eq!(status, 200);
     let figure = |name: &str| -> String {
         let line = metrics.lines().find(|line| line.starts_with(name));
-        line.unwrap_or_else(|| panic!("{name} in {metrics}")).rsplit(' ').next().unwrap().to_owned()
+        line.unwrap_or_else(|| panic!("{name} in {metrics}"))
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned()
     };
-    assert_eq!(figure("barmill_feed_trades_total{source=\"binance\"}"), "2700");
+    assert_eq!(
+        figure("barmill_feed_trades_total{source=\"binance\"}"),
+        "2700"
+    );
     assert_eq!(figure("barmill_trades_total"), "2700");
-    assert_eq!(figure("barmill_trades_left_out_total{reason=\"late\"}"), "0");
+    assert_eq!(
+        figure("barmill_trades_left_out_total{reason=\"late\"}"),
+        "0"
+    );
     assert_eq!(figure("barmill_gaps_total{source=\"binance\"}"), "0");
     for name in [
         "barmill_last_trade_age_seconds{source=\"binance\"}",
@@ -124,21 +147,45 @@ async fn pages_tell_how_the_run_stands() {
     ] {
         figure(name);
     }
-    let metric = metrics.lines().all(|line| line.starts_with("# ") || line.starts_with("barmill_"));
+    let metric = metrics
+        .lines()
+        .all(|line| line.starts_with("# ") || line.starts_with("barmill_"));
     assert!(metric, "{metrics}");
-    assert_eq!(explained(), told(&metrics), "docs/daemon.md names every metric, and no other");
-    assert_eq!(ask(&address, "GET /metrics HTTP/1.1\r\nHost: evil.example").0, 421);
-    assert_eq!(ask(&address, "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0").0, 405);
+    assert_eq!(
+        explained(),
+        told(&metrics),
+        "docs/daemon.md names every metric, and no other"
+    );
+    assert_eq!(
+        ask(&address, "GET /metrics HTTP/1.1\r\nHost: evil.example").0,
+        421
+    );
+    assert_eq!(
+        ask(
+            &address,
+            "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0"
+        )
+        .0,
+        405
+    );
     running.signal("TERM");
     assert_eq!(running.wait().code, Some(0));
 }
 
 #[test]
 fn pages_beyond_this_machine_need_a_token() {
-    let line = ["run", "--source", "binance", "--symbol", "A", "--sink", "null:"];
+    let line = [
+        "run", "--source", "binance", "--symbol", "A", "--sink", "null:",
+    ];
     let ended = Program::new().run(&[&line[..], &["--set", "status.listen=0.0.0.0:0"]].concat());
     assert_eq!(ended.code, Some(2), "{}", ended.err);
-    assert!(ended.err.contains("would be open to everyone; give a token"), "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .contains("would be open to everyone; give a token"),
+        "{}",
+        ended.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +198,10 @@ async fn symbols_file_is_read_again_on_sighup_and_no_open_bar_is_lost() {
     program.file("symbols.txt", "AAAUSDT\nBBBUSDT\n");
     let mut line = arguments(&archive, &venue.url, &redis);
     let named = line.iter().position(|word| word == "--symbol").unwrap();
-    line.splice(named..named + 2, ["--symbols-file".to_owned(), "symbols.txt".to_owned()]);
+    line.splice(
+        named..named + 2,
+        ["--symbols-file".to_owned(), "symbols.txt".to_owned()],
+    );
     let mut running = start(&program, &line);
     running.err_line("live feed starts");
     wait_for(&redis, expected.len() / 3).await;

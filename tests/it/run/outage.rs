@@ -12,14 +12,20 @@ use tokio::time::{Instant, sleep};
 #[tokio::test(flavor = "multi_thread")]
 async fn store_that_is_down_for_a_part_ends_with_the_bars_of_a_replay() {
     let world = world();
-    let (mut redis, archive) = (RedisOptions::default().durable().start(), archive(&world).await);
+    let (mut redis, archive) = (
+        RedisOptions::default().durable().start(),
+        archive(&world).await,
+    );
     let venue = venue::start(Arc::clone(&world), FAULTS, 5).await;
     let expected = replayed(&world);
     let program = Program::new();
     let mut line = arguments(&archive, &venue.url, &redis);
-    for setting in
-        ["writer.attempts_max=2", "writer.backoff_ms=1", "writer.probe_ms=100", "writer.probe_max_ms=100"]
-    {
+    for setting in [
+        "writer.attempts_max=2",
+        "writer.backoff_ms=1",
+        "writer.probe_ms=100",
+        "writer.probe_max_ms=100",
+    ] {
         line.extend(["--set".to_owned(), setting.to_owned()]);
     }
     redis.kill9();
@@ -62,16 +68,28 @@ async fn store_that_hangs_closes_the_feed_on_purpose_and_what_that_misses_is_fet
     let address = pages(&mut running);
     let deadline = Instant::now() + PATIENCE;
     while figure(&address, "barmill_overloads_total") == "0" {
-        assert!(Instant::now() < deadline, "{}", figure(&address, "barmill_backlog_trades"));
+        assert!(
+            Instant::now() < deadline,
+            "{}",
+            figure(&address, "barmill_backlog_trades")
+        );
         sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(figure(&address, "barmill_spool_items"), "0", "the queues were full before the store was out");
+    assert_eq!(
+        figure(&address, "barmill_spool_items"),
+        "0",
+        "the queues were full before the store was out"
+    );
     redis.resume();
     wait_for(&redis, expected.len()).await;
     assert_eq!(figure(&address, "barmill_gaps_total"), "0");
     running.signal("TERM");
     let ended = running.wait();
-    assert!(ended.err.contains("closed until the consumer catches up"), "{}", ended.err);
+    assert!(
+        ended.err.contains("closed until the consumer catches up"),
+        "{}",
+        ended.err
+    );
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert_eq!(bars(&redis), expected, "{}", ended.err);
 }

@@ -28,11 +28,18 @@ impl Script {
         let (texts, queue) = mpsc::channel(64);
         let mut task = JoinSet::new();
         task.spawn(async move {
-            let stream = accept_async(listener.accept().await.unwrap().0).await.unwrap();
+            let stream = accept_async(listener.accept().await.unwrap().0)
+                .await
+                .unwrap();
             // The client leaves at the end of the test.
             converse(stream, queue).await.unwrap_or_default();
         });
-        Script { url, archive, texts, _task: task }
+        Script {
+            url,
+            archive,
+            texts,
+            _task: task,
+        }
     }
 
     /// Says it to the client, once it has subscribed.
@@ -41,8 +48,14 @@ impl Script {
     }
 }
 
-async fn converse(mut stream: WebSocketStream<TcpStream>, mut queue: mpsc::Receiver<String>) -> Option<()> {
-    stream.send(Message::text(wire::greeting(Kind::Alpaca)?)).await.ok()?;
+async fn converse(
+    mut stream: WebSocketStream<TcpStream>,
+    mut queue: mpsc::Receiver<String>,
+) -> Option<()> {
+    stream
+        .send(Message::text(wire::greeting(Kind::Alpaca)?))
+        .await
+        .ok()?;
     let mut is_subscribed = false;
     loop {
         tokio::select! {

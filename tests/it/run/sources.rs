@@ -25,22 +25,47 @@ async fn hours(program: &Program, venue: Venue, redis: &RedisServer) -> (Bars, S
     let mut writer = RecordingWriter::create(&program.folder().join(&name)).unwrap();
     writer.write(&truth).unwrap();
     writer.finish().unwrap();
-    program.ok(&["replay", &name, "--set", "bars.zone=UTC", "--sink", &redis.url()]);
+    program.ok(&[
+        "replay",
+        &name,
+        "--set",
+        "bars.zone=UTC",
+        "--sink",
+        &redis.url(),
+    ]);
     let speed = NonZeroU32::new(1_200_000);
-    let settings = SimulatorSettings { speed, waits: true, ..SimulatorSettings::default() };
-    (closed(bars(redis), truth[0].time), play(tape, settings).await)
+    let settings = SimulatorSettings {
+        speed,
+        waits: true,
+        ..SimulatorSettings::default()
+    };
+    (
+        closed(bars(redis), truth[0].time),
+        play(tape, settings).await,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_venues_in_one_run_give_the_bars_of_a_replay_of_both() {
     let (program, replayed, redis) = (Program::new(), RedisServer::start(), RedisServer::start());
     let mut expected = Bars::new();
-    let mut line: Vec<String> = ["run", "--json", "--source", "binance,kraken", "--catch-up", "2h", "--sink"]
-        .map(str::to_owned)
-        .into();
+    let mut line: Vec<String> = [
+        "run",
+        "--json",
+        "--source",
+        "binance,kraken",
+        "--catch-up",
+        "2h",
+        "--sink",
+    ]
+    .map(str::to_owned)
+    .into();
     line.extend([redis.url(), "--symbol".to_owned()]);
-    let names =
-        BOTH.map(|venue| stage::names(venue).map(|name| format!("{}:{name}", venue.name())).join(","));
+    let names = BOTH.map(|venue| {
+        stage::names(venue)
+            .map(|name| format!("{}:{name}", venue.name()))
+            .join(",")
+    });
     line.push(names.join(","));
     let mut stages = Vec::new();
     for venue in BOTH {
@@ -56,17 +81,33 @@ async fn two_venues_in_one_run_give_the_bars_of_a_replay_of_both() {
         }
         stages.push(stage);
     }
-    for setting in ["source.binance.trades=single", "live.gap_wait_ms=2", "live.gap_settle_ms=10"] {
+    for setting in [
+        "source.binance.trades=single",
+        "live.gap_wait_ms=2",
+        "live.gap_settle_ms=10",
+    ] {
         line.extend(["--set".to_owned(), setting.to_owned()]);
     }
-    assert!(expected.keys().any(|(key, _)| key.ends_with("AAA/USD")), "{expected:?}");
+    assert!(
+        expected.keys().any(|(key, _)| key.ends_with("AAA/USD")),
+        "{expected:?}"
+    );
     let running = program.start(&line.iter().map(String::as_str).collect::<Vec<_>>());
     let deadline = Instant::now() + PATIENCE;
-    let differs =
-        |found: &Bars| expected.iter().find(|(place, bar)| found.get(*place) != Some(*bar)).is_some();
+    let differs = |found: &Bars| {
+        expected
+            .iter()
+            .find(|(place, bar)| found.get(*place) != Some(*bar))
+            .is_some()
+    };
     while differs(&bars(&redis)) {
         let played: Vec<_> = stages.iter().map(|stage| stage.view.played()).collect();
-        assert!(Instant::now() < deadline, "{} of {} bars; {played:?}", bars(&redis).len(), expected.len());
+        assert!(
+            Instant::now() < deadline,
+            "{} of {} bars; {played:?}",
+            bars(&redis).len(),
+            expected.len()
+        );
         sleep(Duration::from_millis(20)).await;
     }
     running.signal("TERM");
@@ -95,11 +136,24 @@ async fn what_only_a_person_can_lift_ends_the_run_with_one_connection_and_a_clea
     ];
     for (status, message, told) in cases {
         let refusal = format!(r#"[{{"ev":"status","status":"{status}","message":"{message}"}}]"#);
-        let faults = Faults { refusal: Some(refusal.leak()), ..Faults::default() };
+        let faults = Faults {
+            refusal: Some(refusal.leak()),
+            ..Faults::default()
+        };
         let venue = venue::start(Arc::clone(&World::new(Kind::Massive, 10)), faults, 1).await;
         let program = Program::new().env("MASSIVE_API_KEY", "canary-2f9c-key");
         let address = format!("source.massive.ws_url={}", venue.url);
-        let line = ["run", "--source", "massive", "--symbol", "AAA", "--sink", "null:", "--catch-up", "none"];
+        let line = [
+            "run",
+            "--source",
+            "massive",
+            "--symbol",
+            "AAA",
+            "--sink",
+            "null:",
+            "--catch-up",
+            "none",
+        ];
         let ended = program.run(&[&line[..], &["--set", &address]].concat());
         assert_eq!(ended.code, Some(1), "{}", ended.err);
         assert!(ended.err.contains(told), "{}", ended.err);
@@ -113,13 +167,21 @@ fn symbols_that_do_not_fit_their_sources_are_told_with_the_usage_code() {
     let program = Program::new();
     let cases = [
         ("--source binance", "source binance has no symbol"),
-        ("--source binance,kraken --symbol A", "symbol \"A\" has no source"),
-        ("--source binance,massive --symbol binance:A,massive:B", "markets in different zones"),
+        (
+            "--source binance,kraken --symbol A",
+            "symbol \"A\" has no source",
+        ),
+        (
+            "--source binance,massive --symbol binance:A,massive:B",
+            "markets in different zones",
+        ),
         ("--symbol A", "no source is named"),
     ];
     for (line, told) in cases {
-        let line: Vec<&str> =
-            std::iter::once("run").chain(line.split(' ')).chain(["--sink", "null:"]).collect();
+        let line: Vec<&str> = std::iter::once("run")
+            .chain(line.split(' '))
+            .chain(["--sink", "null:"])
+            .collect();
         let ended = program.run(&line);
         assert_eq!(ended.code, Some(2), "{}", ended.err);
         assert!(ended.err.contains(told), "{}", ended.err);

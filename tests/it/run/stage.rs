@@ -28,7 +28,12 @@ pub(super) const SYMBOLS: &str = "AAAUSDT,BBBUSDT,CCCUSDT";
 pub(super) fn world() -> Arc<World> {
     let start = SystemClock.now().saturating_sub(600_000_000_000);
     let minute = start.as_nanos() / 60_000_000_000 * 60_000_000_000;
-    let world = World::at(Kind::BinanceAggregate, 900, crate::history::tape::at(minute), 2_000);
+    let world = World::at(
+        Kind::BinanceAggregate,
+        900,
+        crate::history::tape::at(minute),
+        2_000,
+    );
     for _ in 0..300 {
         world.publish(&world.symbols());
     }
@@ -58,10 +63,18 @@ pub(super) async fn archive(world: &Arc<World>) -> Server {
 
 /// The arguments of a run, with short waits.
 pub(super) fn arguments(archive: &Server, url: &str, redis: &RedisServer) -> Vec<String> {
-    let mut arguments: Vec<String> = ["run", "--source", "binance", "--symbol", SYMBOLS, "--catch-up", "1h"]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let mut arguments: Vec<String> = [
+        "run",
+        "--source",
+        "binance",
+        "--symbol",
+        SYMBOLS,
+        "--catch-up",
+        "1h",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .collect();
     arguments.extend(["--sink".to_owned(), redis.url(), "--json".to_owned()]);
     for setting in [
         format!("source.binance.base_url={}", archive.base),
@@ -94,7 +107,14 @@ pub(super) fn replayed_as(world: &World, view: &str) -> Bars {
     let (redis, program) = (RedisServer::start(), Program::new());
     for (symbol, trades) in world.truth() {
         let mut csv = String::new();
-        for Print { nanos, number, price, size, is_buy } in trades.iter().map(print) {
+        for Print {
+            nanos,
+            number,
+            price,
+            size,
+            is_buy,
+        } in trades.iter().map(print)
+        {
             let micros = nanos / 1_000;
             writeln!(
                 csv,
@@ -123,8 +143,12 @@ pub(super) fn replayed_as(world: &World, view: &str) -> Bars {
 }
 
 pub(super) fn bars(redis: &RedisServer) -> Bars {
-    let found = dump(redis).into_iter().filter(|((key, _), _)| !is_manifest(key));
-    found.map(|(place, value)| (place, unrevised(&value))).collect()
+    let found = dump(redis)
+        .into_iter()
+        .filter(|((key, _), _)| !is_manifest(key));
+    found
+        .map(|(place, value)| (place, unrevised(&value)))
+        .collect()
 }
 
 /// A bar without how often it was written, which the six names of the original do not tell.
@@ -142,7 +166,11 @@ fn unrevised(value: &str) -> String {
 pub(super) async fn wait_for(redis: &RedisServer, count: usize) {
     let deadline = Instant::now() + PATIENCE;
     while bars(redis).len() < count {
-        assert!(Instant::now() < deadline, "{} of {count} bars", bars(redis).len());
+        assert!(
+            Instant::now() < deadline,
+            "{} of {count} bars",
+            bars(redis).len()
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -29,11 +29,22 @@ struct Desk {
 impl Desk {
     async fn start() -> Desk {
         let (script, redis) = (Script::alpaca().await, RedisServer::start());
-        let program = Program::new().env("APCA_API_KEY_ID", "live-id").env("APCA_API_SECRET_KEY", "live-key");
-        let mut line: Vec<String> =
-            ["run", "--source", "alpaca", "--symbol", "AAA", "--catch-up", "1h", "--json", "--sink"]
-                .map(str::to_owned)
-                .into();
+        let program = Program::new()
+            .env("APCA_API_KEY_ID", "live-id")
+            .env("APCA_API_SECRET_KEY", "live-key");
+        let mut line: Vec<String> = [
+            "run",
+            "--source",
+            "alpaca",
+            "--symbol",
+            "AAA",
+            "--catch-up",
+            "1h",
+            "--json",
+            "--sink",
+        ]
+        .map(str::to_owned)
+        .into();
         line.push(redis.url());
         for setting in [
             format!("source.alpaca.base_url={}", script.archive.base),
@@ -49,7 +60,14 @@ impl Desk {
         let pages = pages(&mut running);
         let now = SystemClock.now().as_nanos();
         let minute = Timestamp::from_nanos(now / MINUTE_NS * MINUTE_NS - 10 * MINUTE_NS).unwrap();
-        let desk = Desk { script, redis, running, pages, minute, _program: program };
+        let desk = Desk {
+            script,
+            redis,
+            running,
+            pages,
+            minute,
+            _program: program,
+        };
         desk.until("barmill_whole{source=\"alpaca\"}", "1").await;
         desk
     }
@@ -66,7 +84,11 @@ impl Desk {
     async fn until(&self, name: &str, value: &str) {
         let deadline = Instant::now() + PATIENCE;
         while figure(&self.pages, name) != value {
-            assert!(Instant::now() < deadline, "{name} is {}", figure(&self.pages, name));
+            assert!(
+                Instant::now() < deadline,
+                "{name} is {}",
+                figure(&self.pages, name)
+            );
             sleep(Duration::from_millis(5)).await;
         }
     }
@@ -75,7 +97,9 @@ impl Desk {
     async fn bar(&self, state: &str, revision: u64) -> (String, u64, u64) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let found = dump(&self.redis).into_iter().filter(|((key, _), _)| !is_manifest(key));
+            let found = dump(&self.redis)
+                .into_iter()
+                .filter(|((key, _), _)| !is_manifest(key));
             let values = found.map(|(_, value)| serde_json::from_str::<Value>(&value).unwrap());
             let is_ours = |bar: &Value| bar["timestamp"] == self.minute.as_millis();
             if let Some(bar) = values.into_iter().find(is_ours) {
@@ -111,7 +135,9 @@ async fn bar_forms_closes_and_is_revised_by_late_trades_corrections_and_cancels(
         .await;
     assert_eq!(desk.bar("revised", 2).await, ("10.4".into(), 250, 3));
     desk.script
-        .say(format!(r#"[{{"T":"x","S":"AAA","i":5,"x":"V","p":10.4,"s":50,"a":"C","z":"C","t":"{time}"}}]"#))
+        .say(format!(
+            r#"[{{"T":"x","S":"AAA","i":5,"x":"V","p":10.4,"s":50,"a":"C","z":"C","t":"{time}"}}]"#
+        ))
         .await;
     assert_eq!(desk.bar("revised", 3).await, ("10.75".into(), 200, 2));
     for (name, value) in [
@@ -124,7 +150,12 @@ async fn bar_forms_closes_and_is_revised_by_late_trades_corrections_and_cancels(
     }
     desk.running.signal("TERM");
     let ended = desk.running.wait();
-    assert_eq!((ended.code, ended.json()["revised"].as_u64()), (Some(0), Some(3)), "{}", ended.err);
+    assert_eq!(
+        (ended.code, ended.json()["revised"].as_u64()),
+        (Some(0), Some(3)),
+        "{}",
+        ended.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

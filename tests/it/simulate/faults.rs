@@ -33,8 +33,19 @@ async fn stage(venue: Venue, fault: &str, thousands: u32) -> (Stage, Tape) {
 /// A feed of everything from the start on, with short waits.
 fn feed(stage: &Stage, tape: &Tape) -> LiveFeed {
     let venue = tape.venue();
-    let start = TradeKey { time: dawn(), sequence: 0, id: TradeId::NONE, price: Price::ZERO };
-    let symbols = tape.symbols().map(|symbol| LiveSymbol { symbol, after: Some(start) }).collect();
+    let start = TradeKey {
+        time: dawn(),
+        sequence: 0,
+        id: TradeId::NONE,
+        price: Price::ZERO,
+    };
+    let symbols = tape
+        .symbols()
+        .map(|symbol| LiveSymbol {
+            symbol,
+            after: Some(start),
+        })
+        .collect();
     let mut settings = stage.live(venue);
     let times = &mut settings.times;
     (times.backoff_base, times.backoff_max) = (MS, 8 * MS);
@@ -42,17 +53,29 @@ fn feed(stage: &Stage, tape: &Tape) -> LiveFeed {
     let gaps = &mut settings.gaps;
     (gaps.wait, gaps.settle, gaps.backoff, gaps.attempts_max) = (2 * MS, 10 * MS, 2 * MS, 500);
     let archive = Arc::new(HistorySource::new(&stage.history(venue)).unwrap());
-    let parts = LiveParts { clock: Arc::new(SystemClock), archive, tap: None };
+    let parts = LiveParts {
+        clock: Arc::new(SystemClock),
+        archive,
+        tap: None,
+    };
     LiveFeed::new(settings, &LiveSymbols::Named(symbols), parts).unwrap()
 }
 
 /// Hears every trade of the tape once.
 async fn hear(feed: &mut LiveFeed, tape: &Tape) -> LiveStats {
-    let identity = |trade: &barmill::Trade| (trade.symbol.as_str(), trade.id.raw(), trade.price, trade.size);
+    let identity = |trade: &barmill::Trade| {
+        (
+            trade.symbol.as_str(),
+            trade.id.raw(),
+            trade.price,
+            trade.size,
+        )
+    };
     let (mut heard, deadline) = (BTreeSet::new(), Instant::now() + PATIENCE);
     while heard.len() < LEN {
         let batch = tokio::time::timeout_at(deadline, feed.next_batch()).await;
-        let batch = batch.unwrap_or_else(|_| panic!("{} heard; {:?}", heard.len(), feed.live_stats()()));
+        let batch =
+            batch.unwrap_or_else(|_| panic!("{} heard; {:?}", heard.len(), feed.live_stats()()));
         for trade in batch.unwrap().unwrap().trades {
             assert!(heard.insert(identity(&trade)), "{trade:?} came twice");
         }
@@ -90,13 +113,19 @@ async fn history_that_takes_its_time_is_waited_for() {
     let (stage, tape) = stage(Venue::Coinbase, "delay=100ms", 1).await;
     let start = Instant::now();
     let stats = hear(&mut feed(&stage, &tape), &tape).await;
-    assert!(stats.requests > 0 && 100 * MS < start.elapsed(), "{stats:?}");
+    assert!(
+        stats.requests > 0 && 100 * MS < start.elapsed(),
+        "{stats:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_key_is_refused_and_the_next_one_is_not() {
     let (stage, tape) = stage(Venue::Massive, "auth=1", 1).await;
-    assert_eq!(refused(&stage, &tape).await, "auth_failed: authentication failed; check the key");
+    assert_eq!(
+        refused(&stage, &tape).await,
+        "auth_failed: authentication failed; check the key"
+    );
     hear(&mut feed(&stage, &tape), &tape).await;
 }
 
@@ -115,5 +144,7 @@ async fn one_connection_more_than_the_limit_is_refused_in_the_venues_words() {
 async fn refused(stage: &Stage, tape: &Tape) -> String {
     let error = feed(stage, tape).next_batch().await.unwrap_err();
     let text = error.source().unwrap().to_string();
-    text.strip_prefix("venue refuses: ").unwrap_or(&text).to_owned()
+    text.strip_prefix("venue refuses: ")
+        .unwrap_or(&text)
+        .to_owned()
 }

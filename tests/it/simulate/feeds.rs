@@ -19,7 +19,13 @@ fn essences(trades: &[Trade], resolution_ns: i64) -> BTreeMap<Symbol, Vec<Essenc
     let mut out: BTreeMap<Symbol, Vec<Essence>> = BTreeMap::new();
     for trade in trades {
         let time = trade.time.as_nanos() / resolution_ns;
-        let essence = (time, trade.id.raw(), trade.price, trade.size, trade.conditions.bits());
+        let essence = (
+            time,
+            trade.id.raw(),
+            trade.price,
+            trade.size,
+            trade.conditions.bits(),
+        );
         out.entry(trade.symbol).or_default().push(essence);
     }
     for rows in out.values_mut() {
@@ -30,7 +36,13 @@ fn essences(trades: &[Trade], resolution_ns: i64) -> BTreeMap<Symbol, Vec<Essenc
 
 fn at_once(venue: Venue) -> (Tape, SimulatorSettings) {
     let tape = Tape::new(venue, trades(venue, 9_000, HOUR_NS, 3)).unwrap();
-    (tape, SimulatorSettings { speed: None, ..SimulatorSettings::default() })
+    (
+        tape,
+        SimulatorSettings {
+            speed: None,
+            ..SimulatorSettings::default()
+        },
+    )
 }
 
 /// An archive that nobody may need.
@@ -58,7 +70,13 @@ async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
         let truth = tape.trades().to_vec();
         let symbols: Vec<Symbol> = tape.symbols().collect();
         let stage = play(tape, settings).await;
-        let all = symbols.iter().map(|&symbol| LiveSymbol { symbol, after: None }).collect();
+        let all = symbols
+            .iter()
+            .map(|&symbol| LiveSymbol {
+                symbol,
+                after: None,
+            })
+            .collect();
         let parts = LiveParts {
             clock: Arc::new(barmill::adapter::clock::SystemClock),
             archive: Arc::new(Shut),
@@ -71,11 +89,22 @@ async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
             Venue::Kraken => 1_000,
             Venue::Alpaca | Venue::Binance | Venue::Coinbase => 1,
         };
-        assert_eq!(essences(&heard, resolution), essences(&truth, resolution), "{venue:?}");
+        assert_eq!(
+            essences(&heard, resolution),
+            essences(&truth, resolution),
+            "{venue:?}"
+        );
 
         let source = HistorySource::new(&stage.history(venue)).unwrap();
         let to = dawn().saturating_add(2 * HOUR_NS);
-        let ranges = symbols.iter().map(|&symbol| SymbolRange { symbol, from: dawn(), to }).collect();
+        let ranges = symbols
+            .iter()
+            .map(|&symbol| SymbolRange {
+                symbol,
+                from: dawn(),
+                to,
+            })
+            .collect();
         let mut history = HistoryFeed::new(&source, ranges);
         let mut read = Vec::new();
         while let Some(batch) = history.next_batch().await.unwrap() {
@@ -83,6 +112,10 @@ async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
         }
         assert_eq!(essences(&read, 1), essences(&truth, 1), "{venue:?}");
         let played = stage.view.played();
-        assert_eq!((played.published, played.sent, played.connections), (9_000, 9_000, 1), "{venue:?}");
+        assert_eq!(
+            (played.published, played.sent, played.connections),
+            (9_000, 9_000, 1),
+            "{venue:?}"
+        );
     }
 }

@@ -21,7 +21,12 @@ fn each<F: Future<Output = ()>>(prove: impl Fn(Venue) -> F + Sync) {
             let prove = &prove;
             scope.spawn(move || {
                 let mut runtime = tokio::runtime::Builder::new_multi_thread();
-                runtime.worker_threads(2).enable_all().build().unwrap().block_on(prove(venue));
+                runtime
+                    .worker_threads(2)
+                    .enable_all()
+                    .build()
+                    .unwrap()
+                    .block_on(prove(venue));
             });
         }
     });
@@ -33,9 +38,19 @@ async fn end(proof: &Proof, redis: &RedisServer, running: Running) -> Ended {
     running.signal("TERM");
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{:?}: {}", proof.venue, ended.err);
-    assert_eq!(proof.difference(redis), None, "{:?}: {}", proof.venue, ended.err);
+    assert_eq!(
+        proof.difference(redis),
+        None,
+        "{:?}: {}",
+        proof.venue,
+        ended.err
+    );
     let counts = ended.json();
-    assert!(counts["trades"].as_u64() <= Some(proof.len), "{:?}: {counts}", proof.venue);
+    assert!(
+        counts["trades"].as_u64() <= Some(proof.len),
+        "{:?}: {counts}",
+        proof.venue
+    );
     assert_eq!(
         (&counts["late"], &counts["malformed"]),
         (&0.into(), &0.into()),
@@ -50,8 +65,16 @@ async fn undisturbed(venue: Venue) {
     let running = proof.start(&redis.url(), &[]);
     let ended = end(&proof, &redis, running).await;
     let played = proof.stage.view.played();
-    assert!(played.broken > 50 && played.twisted > 100 && played.spoiled > 5, "{venue:?}: {played:?}");
-    println!("{}: {} bars; {played:?}; {}", venue.name(), proof.expected.len(), ended.json());
+    assert!(
+        played.broken > 50 && played.twisted > 100 && played.spoiled > 5,
+        "{venue:?}: {played:?}"
+    );
+    println!(
+        "{}: {} bars; {played:?}; {}",
+        venue.name(),
+        proof.expected.len(),
+        ended.json()
+    );
 }
 
 async fn killed(venue: Venue) {
@@ -74,8 +97,15 @@ async fn killed(venue: Venue) {
 }
 
 async fn out_of_store(venue: Venue) {
-    let (mut redis, proof) = (RedisOptions::default().durable().start(), Proof::new(venue).await);
-    let brisk = ["writer.attempts_max=2", "writer.probe_ms=100", "writer.probe_max_ms=200"];
+    let (mut redis, proof) = (
+        RedisOptions::default().durable().start(),
+        Proof::new(venue).await,
+    );
+    let brisk = [
+        "writer.attempts_max=2",
+        "writer.probe_ms=100",
+        "writer.probe_max_ms=200",
+    ];
     let running = proof.start(&redis.url(), &brisk);
     proof.played(200).await;
     redis.kill9();
@@ -87,7 +117,11 @@ async fn out_of_store(venue: Venue) {
     proof.played(600).await;
     redis.restart();
     let ended = end(&proof, &redis, running).await;
-    assert!(ended.err.contains("is back, the spool drains"), "{venue:?}: {}", ended.err);
+    assert!(
+        ended.err.contains("is back, the spool drains"),
+        "{venue:?}: {}",
+        ended.err
+    );
     assert_eq!(ended.json()["spooled"], 0, "{venue:?}");
 }
 

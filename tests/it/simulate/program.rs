@@ -10,7 +10,9 @@ use serde_json::Value;
 fn program(venue: Venue) -> Program {
     let program = Program::new();
     let mut writer = RecordingWriter::create(&program.folder().join("hour.rec")).unwrap();
-    writer.write(&trades(venue, 3_000, 3_600_000_000_000, 5)).unwrap();
+    writer
+        .write(&trades(venue, 3_000, 3_600_000_000_000, 5))
+        .unwrap();
     writer.finish().unwrap();
     program
 }
@@ -20,7 +22,11 @@ async fn get(command: &str) -> String {
     let url = words.iter().find(|word| word.starts_with("http")).unwrap();
     // A second installation is refused, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let mut request = reqwest::Client::builder().no_proxy().build().unwrap().get(*url);
+    let mut request = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .get(*url);
     for header in words.iter().filter_map(|word| word.split_once(": ")) {
         request = request.header(header.0, header.1);
     }
@@ -31,8 +37,16 @@ async fn get(command: &str) -> String {
 async fn printed_request_gives_the_first_trades_of_every_venue() {
     for venue in ALL {
         let program = program(venue);
-        let arguments = ["simulate", "hour.rec", "--listen", "127.0.0.1:0", "--speed", "1000000x"];
-        let mut running = program.start(&[&arguments[..], &["--venue", venue.name(), "--json"]].concat());
+        let arguments = [
+            "simulate",
+            "hour.rec",
+            "--listen",
+            "127.0.0.1:0",
+            "--speed",
+            "1000000x",
+        ];
+        let mut running =
+            program.start(&[&arguments[..], &["--venue", venue.name(), "--json"]].concat());
         assert!(running.out_line("Playing").contains("3000 trades of"));
         let curl = running.out_line("curl");
         let run = running.out_line("barmill run");
@@ -56,11 +70,19 @@ async fn printed_request_gives_the_first_trades_of_every_venue() {
 fn rows(venue: Venue, reply: &Value) -> usize {
     let rows = match venue {
         Venue::Massive => &reply["results"],
-        Venue::Alpaca => reply["trades"].as_object().unwrap().values().next().unwrap_or(&Value::Null),
+        Venue::Alpaca => reply["trades"]
+            .as_object()
+            .unwrap()
+            .values()
+            .next()
+            .unwrap_or(&Value::Null),
         Venue::Binance | Venue::Coinbase => reply,
-        Venue::Kraken => {
-            reply["result"].as_object().unwrap().values().find(|value| value.is_array()).unwrap()
-        }
+        Venue::Kraken => reply["result"]
+            .as_object()
+            .unwrap()
+            .values()
+            .find(|value| value.is_array())
+            .unwrap(),
     };
     rows.as_array().map_or(0, Vec::len)
 }
@@ -68,10 +90,24 @@ fn rows(venue: Venue, reply: &Value) -> usize {
 #[test]
 fn command_ends_with_the_recording_where_that_is_asked() {
     let program = program(Venue::Kraken);
-    let arguments = ["simulate", "hour.rec", "--venue", "kraken", "--listen", "127.0.0.1:0"];
-    let counts = program.run(&[&arguments[..], &["--speed", "1000000x", "--once", "--now"]].concat());
+    let arguments = [
+        "simulate",
+        "hour.rec",
+        "--venue",
+        "kraken",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let counts =
+        program.run(&[&arguments[..], &["--speed", "1000000x", "--once", "--now"]].concat());
     assert_eq!(counts.code, Some(0), "{}", counts.err);
-    assert!(counts.err.contains("Played 3000 trades: 0 sent over 0 connections"), "{}", counts.err);
+    assert!(
+        counts
+            .err
+            .contains("Played 3000 trades: 0 sent over 0 connections"),
+        "{}",
+        counts.err
+    );
 }
 
 #[test]
@@ -79,12 +115,27 @@ fn what_cannot_be_played_is_refused_before_it_listens() {
     let program = program(Venue::Kraken);
     let refused = |more: &[&str]| {
         let ended = program.run(&[&["simulate", "hour.rec", "--venue", "kraken"], more].concat());
-        (ended.code, ended.err.lines().last().unwrap_or_default().to_owned())
+        (
+            ended.code,
+            ended.err.lines().last().unwrap_or_default().to_owned(),
+        )
     };
     let (code, words) = refused(&["--fault", "dorp=5"]);
-    assert_eq!((code, words.contains("\"dorp\" is no kind of fault")), (Some(2), true), "{words}");
+    assert_eq!(
+        (code, words.contains("\"dorp\" is no kind of fault")),
+        (Some(2), true),
+        "{words}"
+    );
     let (code, words) = refused(&["--trades-max", "100"]);
-    assert_eq!((code, words.contains("holds more than 100 trades")), (Some(1), true), "{words}");
+    assert_eq!(
+        (code, words.contains("holds more than 100 trades")),
+        (Some(1), true),
+        "{words}"
+    );
     let (code, words) = refused(&["--symbol", "NONE/USD"]);
-    assert_eq!((code, words.contains("holds no trade")), (Some(1), true), "{words}");
+    assert_eq!(
+        (code, words.contains("holds no trade")),
+        (Some(1), true),
+        "{words}"
+    );
 }

@@ -62,9 +62,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The bars of a store by key and field.
 pub(crate) type Bars = BTreeMap<(String, String), String>;
 
-#[expect(clippy::disallowed_methods, reason = "only another test run is asked for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only another test run is asked for"
+)]
 pub(crate) fn seed() -> u64 {
-    std::env::var("BARMILL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+    std::env::var("BARMILL_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1)
 }
 
 /// A venue's hour, what a replay makes of it, and the venue itself.
@@ -150,20 +156,42 @@ impl Proof {
         let settings = SimulatorSettings {
             speed: NonZeroU32::new(SPEED * 1_000),
             waits: true,
-            faults: faults.map(|text| Fault::or_seed(text, seed()).unwrap()).collect(),
+            faults: faults
+                .map(|text| Fault::or_seed(text, seed()).unwrap())
+                .collect(),
             ..SimulatorSettings::default()
         };
         let stage = play(tape, settings).await;
-        Proof { venue, program, stage, expected, start, len }
+        Proof {
+            venue,
+            program,
+            stage,
+            expected,
+            start,
+            len,
+        }
     }
 
     /// Starts the daemon with short waits.
     pub(crate) fn start(&self, sink: &str, more: &[&str]) -> Running {
         let name = self.venue.name();
-        let (socket, archive) = (self.stage.live(self.venue).url, self.stage.history(self.venue).base_url);
+        let (socket, archive) = (
+            self.stage.live(self.venue).url,
+            self.stage.history(self.venue).base_url,
+        );
         let symbols = stage::names(self.venue).join(",");
-        let line =
-            ["--source", name, "--symbol", &symbols, "--catch-up", "2h", "--bars", "1m,5m", "--sink", sink];
+        let line = [
+            "--source",
+            name,
+            "--symbol",
+            &symbols,
+            "--catch-up",
+            "2h",
+            "--bars",
+            "1m,5m",
+            "--sink",
+            sink,
+        ];
         let mut settings = vec![
             format!("source.{name}.base_url={archive}"),
             format!("source.{name}.ws_url={socket}"),
@@ -176,8 +204,14 @@ impl Proof {
             Venue::Massive | Venue::Alpaca | Venue::Kraken => {}
         }
         settings.extend(BRISK.iter().chain(more).map(|&text| text.to_owned()));
-        let settings = settings.iter().flat_map(|setting| ["--set", setting.as_str()]);
-        let line: Vec<&str> = ["run", "--json"].into_iter().chain(line).chain(settings).collect();
+        let settings = settings
+            .iter()
+            .flat_map(|setting| ["--set", setting.as_str()]);
+        let line: Vec<&str> = ["run", "--json"]
+            .into_iter()
+            .chain(line)
+            .chain(settings)
+            .collect();
         self.program.start(&line)
     }
 
@@ -206,16 +240,26 @@ impl Proof {
     pub(crate) fn stray(&self, redis: &RedisServer) -> Option<String> {
         let found = bars(redis);
         let is_stray = |(place, value): &(&(String, String), &String)| {
-            self.expected.get(*place).is_some_and(|expected| expected != *value)
+            self.expected
+                .get(*place)
+                .is_some_and(|expected| expected != *value)
         };
-        found.iter().find(is_stray).map(|stray| format!("{stray:?}, not {:?}", self.expected.get(stray.0)))
+        found
+            .iter()
+            .find(is_stray)
+            .map(|stray| format!("{stray:?}, not {:?}", self.expected.get(stray.0)))
     }
 
     /// The first bars of the hour that differ from the replay's, are missing, or are none of its.
     pub(crate) fn difference(&self, redis: &RedisServer) -> Option<String> {
         let found = closed(bars(redis), self.start);
         let differs = |place: &&(String, String)| found.get(*place) != self.expected.get(*place);
-        let places: BTreeSet<_> = self.expected.keys().chain(found.keys()).filter(differs).collect();
+        let places: BTreeSet<_> = self
+            .expected
+            .keys()
+            .chain(found.keys())
+            .filter(differs)
+            .collect();
         let first = *places.first()?;
         let (wanted, got) = (self.expected.get(first), found.get(first));
         Some(format!(

@@ -20,7 +20,10 @@ async fn stage(venue: Venue, faults: &[&str]) -> (Stage, Vec<Trade>) {
     let settings = SimulatorSettings {
         speed: NonZeroU32::new(240_000),
         waits: true,
-        faults: faults.iter().map(|text| text.parse::<Fault>().unwrap()).collect(),
+        faults: faults
+            .iter()
+            .map(|text| text.parse::<Fault>().unwrap())
+            .collect(),
         ..SimulatorSettings::default()
     };
     (play(tape, settings).await, truth)
@@ -44,14 +47,20 @@ fn start(program: &Program, venue: Venue, stage: &Stage) -> Running {
         "live.stall_ms=150".to_owned(),
         "log.level=error".to_owned(),
     ];
-    let line = ["record", "--live", "--source", name, "--symbol", &symbols, "--out", "book", "--json"];
-    let settings = settings.iter().flat_map(|setting| ["--set", setting.as_str()]);
+    let line = [
+        "record", "--live", "--source", name, "--symbol", &symbols, "--out", "book", "--json",
+    ];
+    let settings = settings
+        .iter()
+        .flat_map(|setting| ["--set", setting.as_str()]);
     program.start(&line.into_iter().chain(settings).collect::<Vec<_>>())
 }
 
 /// The trades of all recordings, by symbol, in the order in which they were written.
 fn recorded(program: &Program) -> BTreeMap<Symbol, Vec<Trade>> {
-    let folder = std::fs::read_dir(program.folder().join("book")).into_iter().flatten();
+    let folder = std::fs::read_dir(program.folder().join("book"))
+        .into_iter()
+        .flatten();
     let mut files: Vec<PathBuf> = folder.map(|file| file.unwrap().path()).collect();
     files.sort();
     let mut found: BTreeMap<Symbol, Vec<Trade>> = BTreeMap::new();
@@ -72,7 +81,11 @@ fn len(trades: &BTreeMap<Symbol, Vec<Trade>>) -> usize {
 async fn wait(program: &Program, count: usize) {
     let deadline = Instant::now() + PATIENCE;
     while len(&recorded(program)) < count {
-        assert!(Instant::now() < deadline, "{} of {count} trades", len(&recorded(program)));
+        assert!(
+            Instant::now() < deadline,
+            "{} of {count} trades",
+            len(&recorded(program))
+        );
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -94,8 +107,11 @@ async fn live_trades_under_faults_are_recorded_once_and_whole() {
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert_eq!(ended.json()["trades"], truth.len(), "{venue:?}");
         for (symbol, found) in recorded(&program) {
-            let wanted: Vec<u64> =
-                truth.iter().filter(|trade| trade.symbol == symbol).map(|trade| trade.id.raw()).collect();
+            let wanted: Vec<u64> = truth
+                .iter()
+                .filter(|trade| trade.symbol == symbol)
+                .map(|trade| trade.id.raw())
+                .collect();
             assert_eq!(numbers(&found), wanted, "{venue:?} {symbol}");
         }
         assert!(stage.view.played().broken > 5, "{venue:?}");
@@ -118,6 +134,9 @@ async fn killed_recording_is_read_up_to_its_last_block_and_gone_on_with() {
     for (symbol, found) in recorded(&program) {
         let (kept, numbers) = (&before[&symbol], numbers(&found));
         assert_eq!(found[..kept.len()], kept[..], "{symbol}");
-        assert!(numbers.is_sorted() && numbers.windows(2).all(|pair| pair[0] != pair[1]), "{symbol}");
+        assert!(
+            numbers.is_sorted() && numbers.windows(2).all(|pair| pair[0] != pair[1]),
+            "{symbol}"
+        );
     }
 }

@@ -7,8 +7,13 @@ use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
 
-pub(crate) const ALL: [Venue; 5] =
-    [Venue::Massive, Venue::Alpaca, Venue::Binance, Venue::Coinbase, Venue::Kraken];
+pub(crate) const ALL: [Venue; 5] = [
+    Venue::Massive,
+    Venue::Alpaca,
+    Venue::Binance,
+    Venue::Coinbase,
+    Venue::Kraken,
+];
 
 /// 2026-01-05T14:30:00Z.
 pub(crate) fn dawn() -> Timestamp {
@@ -27,7 +32,10 @@ pub(crate) fn names(venue: Venue) -> [&'static str; 3] {
 /// Trades of three symbols over `span_ns`, bursts and equal instants among them, each with what its venue tells.
 pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Trade> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let names: Vec<Symbol> = names(venue).iter().map(|name| name.parse().unwrap()).collect();
+    let names: Vec<Symbol> = names(venue)
+        .iter()
+        .map(|name| name.parse().unwrap())
+        .collect();
     let step = span_ns / i64::try_from(len).unwrap();
     let mut time = dawn();
     let mut numbers = [1_000u64; 3];
@@ -39,7 +47,11 @@ pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Tra
             _ => time.saturating_add(random.i64(0..step * 5)),
         };
         let which = random.usize(0..3);
-        numbers[which] += if venue == Venue::Massive { random.u64(1..5) } else { 1 };
+        numbers[which] += if venue == Venue::Massive {
+            random.u64(1..5)
+        } else {
+            1
+        };
         let size = Size::from_raw(u128::from(random.u64(1..900)) * 100_000_000).unwrap();
         let price = Price::from_raw(100_000_000_000 + 10_000_000 * random.u64(0..100));
         let number = numbers[which];
@@ -49,7 +61,8 @@ pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Tra
         trade.sequenced = true;
         match venue {
             Venue::Massive => {
-                trade.conditions = Conditions::from_bits(1 << (37 * u32::from(number.is_multiple_of(3))));
+                trade.conditions =
+                    Conditions::from_bits(1 << (37 * u32::from(number.is_multiple_of(3))));
                 trade.venue = 4 | 201 << 8;
             }
             Venue::Alpaca => {
@@ -73,13 +86,19 @@ pub(crate) struct Stage {
 }
 
 pub(crate) async fn play(tape: Tape, settings: SimulatorSettings) -> Stage {
-    let simulator = Simulator::bind("127.0.0.1:0".parse().unwrap(), tape, settings).await.unwrap();
+    let simulator = Simulator::bind("127.0.0.1:0".parse().unwrap(), tape, settings)
+        .await
+        .unwrap();
     let (address, view) = (simulator.address(), simulator.view());
     let mut task = JoinSet::new();
     task.spawn(async move {
         let _played = simulator.run().await;
     });
-    Stage { address, view, _task: task }
+    Stage {
+        address,
+        view,
+        _task: task,
+    }
 }
 
 impl Stage {
@@ -87,8 +106,14 @@ impl Stage {
         let address = self.address;
         let (mut settings, path) = match venue {
             Venue::Massive => (LiveSettings::massive("live-key".into()), "stocks"),
-            Venue::Alpaca => (LiveSettings::alpaca("live-id".into(), "live-key".into()), "v2/sip"),
-            Venue::Binance => (LiveSettings::binance(BinanceStream::Single), "stream?timeUnit=MICROSECOND"),
+            Venue::Alpaca => (
+                LiveSettings::alpaca("live-id".into(), "live-key".into()),
+                "v2/sip",
+            ),
+            Venue::Binance => (
+                LiveSettings::binance(BinanceStream::Single),
+                "stream?timeUnit=MICROSECOND",
+            ),
             Venue::Coinbase => (LiveSettings::coinbase(CoinbaseApi::Advanced), ""),
             Venue::Kraken => (LiveSettings::kraken(), "v2"),
         };
@@ -99,7 +124,9 @@ impl Stage {
     pub(crate) fn history(&self, venue: Venue) -> HistorySettings {
         let mut settings = match venue {
             Venue::Massive => HistorySettings::massive(Some("live-key".into())),
-            Venue::Alpaca => HistorySettings::alpaca(Some("live-id".into()), Some("live-key".into())),
+            Venue::Alpaca => {
+                HistorySettings::alpaca(Some("live-id".into()), Some("live-key".into()))
+            }
             Venue::Binance => HistorySettings::binance(BinanceTrades::Single),
             Venue::Coinbase => HistorySettings::coinbase(),
             Venue::Kraken => HistorySettings::kraken(),

@@ -12,13 +12,22 @@ pub(crate) fn recorded(name: &str) -> Option<PathBuf> {
 }
 
 fn find(name: &str) -> Result<PathBuf, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() { Ok(path) } else { Err(format!("../shared/data/{name} is not there")) }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data")
+        .join(name);
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!("../shared/data/{name} is not there"))
+    }
 }
 
 #[test]
 fn missing_data_is_named() {
-    assert_eq!(find("no/such"), Err("../shared/data/no/such is not there".to_owned()));
+    assert_eq!(
+        find("no/such"),
+        Err("../shared/data/no/such is not there".to_owned())
+    );
 }
 
 #[test]

@@ -37,9 +37,19 @@ struct Order {
 /// Takes a free loopback port, closed until the handle opens it.
 pub(crate) fn door() -> (Door, Keeper) {
     let reservation = socket(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let address = reservation.local_addr().expect("the address of a bound socket");
+    let address = reservation
+        .local_addr()
+        .expect("the address of a bound socket");
     let (orders, inbox) = mpsc::channel(8);
-    (Door { address, orders }, Keeper { address, orders: inbox, listener: None, _reservation: reservation })
+    (
+        Door { address, orders },
+        Keeper {
+            address,
+            orders: inbox,
+            listener: None,
+            _reservation: reservation,
+        },
+    )
 }
 
 /// A bound socket that others of ours may share the port with: the reservation and the listener.
@@ -65,7 +75,12 @@ impl Door {
     /// Refuses new connections soon, asked for by the server itself, which must not wait for its own keeper.
     pub(crate) fn close_soon(&self) {
         let (done, _) = blocking::channel();
-        self.orders.try_send(Order { is_open: false, done }).expect("the server is running");
+        self.orders
+            .try_send(Order {
+                is_open: false,
+                done,
+            })
+            .expect("the server is running");
     }
 
     /// Accepts connections from now on.
@@ -75,7 +90,9 @@ impl Door {
 
     fn order(&self, is_open: bool) {
         let (done, is_done) = blocking::channel();
-        self.orders.try_send(Order { is_open, done }).expect("the server is running");
+        self.orders
+            .try_send(Order { is_open, done })
+            .expect("the server is running");
         is_done.recv().expect("the server is running");
     }
 }
@@ -105,11 +122,15 @@ impl Keeper {
 
 /// Closing alone is not enough: a child process between fork and exec holds the listener open for a moment.
 fn stop_listening(listener: &TcpListener) {
-    SockRef::from(listener).shutdown(Shutdown::Read).expect("a listener that listens");
+    SockRef::from(listener)
+        .shutdown(Shutdown::Read)
+        .expect("a listener that listens");
 }
 
 async fn next_stream(listener: Option<&TcpListener>) -> TcpStream {
-    let Some(listener) = listener else { return std::future::pending().await };
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
     loop {
         // A connection that died in the backlog is no reason to stop accepting.
         if let Ok((stream, _)) = listener.accept().await {

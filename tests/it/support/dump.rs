@@ -28,8 +28,13 @@ pub(crate) fn is_manifest(key: &str) -> bool {
 }
 
 fn timeless(text: &str) -> String {
-    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(text) else { return text.to_owned() };
-    match value.as_object_mut().map(|fields| fields.remove("updated_at")) {
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(text) else {
+        return text.to_owned();
+    };
+    match value
+        .as_object_mut()
+        .map(|fields| fields.remove("updated_at"))
+    {
         Some(Some(_)) => value.to_string(),
         Some(None) | None => text.to_owned(),
     }

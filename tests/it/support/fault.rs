@@ -183,7 +183,9 @@ impl StoreError {
             Self::ConnectionsMax => "ERR max concurrent connections exceeded",
             Self::CapacityQuota => "ERR DB capacity quota exceeded",
             Self::RecordSizeMax => "ERR max single record size exceeded",
-            Self::RequestSizeMax => "ERR max request size exceeded. Limit: 1048576, Actual: 2097152",
+            Self::RequestSizeMax => {
+                "ERR max request size exceeded. Limit: 1048576, Actual: 2097152"
+            }
             Self::MonthlyQuota => "ERR max requests limit exceeded. Limit: 500000, Usage: 500000",
             Self::DailyQuota => "ERR max daily request limit exceeded. Limit: 10000, Usage: 10001",
             Self::NoAuth => "NOAUTH Authentication required.",
@@ -231,14 +233,23 @@ pub(crate) struct Rule {
 
 impl fmt::Debug for Rule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?} {:?} x{}", self.fault, self.stage, self.times)
+        write!(
+            formatter,
+            "{:?} {:?} x{}",
+            self.fault, self.stage, self.times
+        )
     }
 }
 
 impl Rule {
     /// The fault for the next request, before anything is applied.
     pub(crate) fn next(fault: Fault) -> Self {
-        Self { fault, stage: Stage::BeforeApply, times: 1, is_meant: Box::new(|_| true) }
+        Self {
+            fault,
+            stage: Stage::BeforeApply,
+            times: 1,
+            is_meant: Box::new(|_| true),
+        }
     }
 
     /// For so many requests, at least one.
@@ -269,7 +280,10 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn push(&self, rule: Rule) {
-        self.rules.lock().expect("no panic under the lock").push(rule);
+        self.rules
+            .lock()
+            .expect("no panic under the lock")
+            .push(rule);
     }
 
     pub(crate) fn clear(&self) {

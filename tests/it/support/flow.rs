@@ -61,7 +61,9 @@ pub(crate) struct FlowStream {
 
 impl Default for Valve {
     fn default() -> Self {
-        Self { slot: Mutex::new((Flow::Open, Vec::new())) }
+        Self {
+            slot: Mutex::new((Flow::Open, Vec::new())),
+        }
     }
 }
 
@@ -87,7 +89,12 @@ impl Valve {
 
 impl FlowStream {
     pub(crate) fn new(wire: Wire, valve: Arc<Valve>, bytes: Arc<Bytes>) -> Self {
-        Self { wire, valve, bytes, goaway: Vec::new() }
+        Self {
+            wire,
+            valve,
+            bytes,
+            goaway: Vec::new(),
+        }
     }
 
     fn wire(&mut self) -> Pin<&mut dyn Duplex> {
@@ -109,7 +116,10 @@ impl FlowStream {
                     Wire::Plain(stream) => stream,
                     Wire::Tls(stream) => stream.get_ref().0,
                 };
-                Some(Poll::Ready(tcp.set_zero_linger().and(Err(io::ErrorKind::ConnectionReset.into()))))
+                Some(Poll::Ready(
+                    tcp.set_zero_linger()
+                        .and(Err(io::ErrorKind::ConnectionReset.into())),
+                ))
             }
             Flow::GoAway(code) => {
                 self.goaway = goaway_frame(code);
@@ -169,13 +179,20 @@ impl AsyncWrite for FlowStream {
         // Counted before it goes out, so that a client who has the bytes finds them counted.
         count(&self.bytes.written, bytes.len());
         let poll = self.wire().poll_write(context, bytes);
-        let written = if let Poll::Ready(Ok(written)) = poll { written } else { 0 };
-        self.bytes.written.fetch_sub(length(bytes.len() - written), Ordering::Relaxed);
+        let written = if let Poll::Ready(Ok(written)) = poll {
+            written
+        } else {
+            0
+        };
+        self.bytes
+            .written
+            .fetch_sub(length(bytes.len() - written), Ordering::Relaxed);
         poll
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.fault(context).unwrap_or_else(|| self.wire().poll_flush(context))
+        self.fault(context)
+            .unwrap_or_else(|| self.wire().poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

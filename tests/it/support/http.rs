@@ -25,15 +25,19 @@ pub(crate) fn client(server: &UpstashServer) -> Client {
 
 /// A client of HTTP/2 without TLS.
 pub(crate) fn client_h2c(server: &UpstashServer) -> Client {
-    builder(server).http2_prior_knowledge().build().expect("a client")
+    builder(server)
+        .http2_prior_knowledge()
+        .build()
+        .expect("a client")
 }
 
 /// A client to be set up further.
 pub(crate) fn builder(server: &UpstashServer) -> ClientBuilder {
     // A second installation is refused, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let authorities =
-        server.ca_pem().map(|pem| Certificate::from_pem(pem.as_bytes()).expect("a certificate"));
+    let authorities = server
+        .ca_pem()
+        .map(|pem| Certificate::from_pem(pem.as_bytes()).expect("a certificate"));
     Client::builder()
         .no_proxy()
         .timeout(ANSWER_TIMEOUT)
@@ -51,11 +55,18 @@ pub(crate) async fn post(
     path: &str,
     body: &Value,
 ) -> reqwest::Result<Got> {
-    let request = client.post(format!("{}{path}", server.url())).bearer_auth(TOKEN).body(body.to_string());
+    let request = client
+        .post(format!("{}{path}", server.url()))
+        .bearer_auth(TOKEN)
+        .body(body.to_string());
     let response = request.send().await?;
     let (status, version) = (response.status().as_u16(), response.version());
     let text = response.text().await?;
     // Not every answer is JSON; the text itself says what it was.
     let json = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Got { status, version, json })
+    Ok(Got {
+        status,
+        version,
+        json,
+    })
 }

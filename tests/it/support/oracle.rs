@@ -34,18 +34,37 @@ impl Oracle {
         let home = target_dir().join("oracles");
         let node_path = home.join("node_modules");
         let (program, script, package) = match language {
-            Language::JavaScript => (PathBuf::from("node"), "upstash.cjs", node_path.join("@upstash/redis")),
-            Language::Python => (home.join("py/bin/python3"), "upstash.py", home.join("py/bin/python3")),
+            Language::JavaScript => (
+                PathBuf::from("node"),
+                "upstash.cjs",
+                node_path.join("@upstash/redis"),
+            ),
+            Language::Python => (
+                home.join("py/bin/python3"),
+                "upstash.py",
+                home.join("py/bin/python3"),
+            ),
         };
-        let runs =
-            Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let has_package = package.exists() && (language == Language::JavaScript || has_module(&program));
+        let runs = Command::new(&program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let has_package =
+            package.exists() && (language == Language::JavaScript || has_module(&program));
         if runs.is_ok_and(|status| status.success()) && has_package {
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/oracles").join(script);
-            return Some(Self { program, script, node_path });
+            let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/it/oracles")
+                .join(script);
+            return Some(Self {
+                program,
+                script,
+                node_path,
+            });
         }
-        let missing =
-            format!("the official Upstash client for {language:?} is not there (./check installs it)");
+        let missing = format!(
+            "the official Upstash client for {language:?} is not there (./check installs it)"
+        );
         assert!(!is_required(), "{missing}, and BARMILL_ORACLES=required");
         skipped(&missing);
         None
@@ -56,19 +75,30 @@ impl Oracle {
     /// A call is `{"call": name, "args": [..]}`, or `{"pipeline": [calls]}`, or `{"multi": [calls]}`.
     pub(crate) fn run(&self, server: &UpstashServer, calls: &Value) -> Value {
         let mut authority = tempfile::NamedTempFile::new().expect("a file for the authority");
-        authority.write_all(server.ca_pem().unwrap_or_default().as_bytes()).expect("a certificate");
+        authority
+            .write_all(server.ca_pem().unwrap_or_default().as_bytes())
+            .expect("a certificate");
         let mut command = Command::new(&self.program);
         command.arg(&self.script).env("NODE_PATH", &self.node_path);
         // The server is on loopback, whatever proxy the machine needs for the world.
-        command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
+        command
+            .env("NO_PROXY", "127.0.0.1,localhost")
+            .env("no_proxy", "127.0.0.1,localhost");
         if server.ca_pem().is_some() {
-            command.env("NODE_EXTRA_CA_CERTS", authority.path()).env("SSL_CERT_FILE", authority.path());
+            command
+                .env("NODE_EXTRA_CA_CERTS", authority.path())
+                .env("SSL_CERT_FILE", authority.path());
         }
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the client runs");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the client runs");
         let order = json!({ "url": server.url(), "token": TOKEN, "calls": calls });
         let mut input = child.stdin.take().expect("its input");
-        input.write_all(order.to_string().as_bytes()).expect("its order");
+        input
+            .write_all(order.to_string().as_bytes())
+            .expect("its order");
         drop(input);
         let output = child.wait_with_output().expect("its answer");
         serde_json::from_slice(&output.stdout).expect("JSON")
@@ -76,11 +106,17 @@ impl Oracle {
 }
 
 fn has_module(python: &Path) -> bool {
-    let status = Command::new(python).args(["-c", "import upstash_redis"]).stderr(Stdio::null()).status();
+    let status = Command::new(python)
+        .args(["-c", "import upstash_redis"])
+        .stderr(Stdio::null())
+        .status();
     status.is_ok_and(|status| status.success())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the check script speaks to its tests by the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the check script speaks to its tests by the environment"
+)]
 fn is_required() -> bool {
     std::env::var_os("BARMILL_ORACLES").is_some_and(|value| value == "required")
 }

@@ -36,7 +36,10 @@ pub(crate) struct Running {
 
 impl Program {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder to run in"), environment: Vec::new() }
+        Self {
+            folder: tempfile::tempdir().expect("a folder to run in"),
+            environment: Vec::new(),
+        }
     }
 
     /// Gives every run this variable.
@@ -96,7 +99,12 @@ impl Program {
         let input = child.stdin.take();
         let out = child.stdout.take().map(BufReader::new);
         let err = child.stderr.take().map(BufReader::new);
-        Running { child, input, out, err }
+        Running {
+            child,
+            input,
+            out,
+            err,
+        }
     }
 }
 
@@ -131,25 +139,44 @@ impl Running {
     pub(crate) fn status(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let text = std::fs::read_to_string(path).expect("the status of the process");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the line");
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .expect("the line");
         let number: String = line.chars().filter(char::is_ascii_digit).collect();
         number.parse().expect("a number")
     }
 
     /// Sends a signal by its name without `SIG`.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
+        let status = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -{name} {}", self.child.id()))
+            .status();
         assert!(status.expect("a shell").success(), "kill -{name} failed");
     }
 
     /// Closes its input and waits for its end; gives what was not read before.
     pub(crate) fn wait(mut self) -> Ended {
         drop(self.input.take());
-        let err = self.err.take().map(|mut err| thread::spawn(move || read(&mut err)));
-        let out = self.out.take().map(|mut out| read(&mut out)).unwrap_or_default();
-        let err = err.map(|err| err.join().expect("the log is text")).unwrap_or_default();
+        let err = self
+            .err
+            .take()
+            .map(|mut err| thread::spawn(move || read(&mut err)));
+        let out = self
+            .out
+            .take()
+            .map(|mut out| read(&mut out))
+            .unwrap_or_default();
+        let err = err
+            .map(|err| err.join().expect("the log is text"))
+            .unwrap_or_default();
         let status = self.child.wait().expect("the end of the program");
-        Ended { code: status.code(), out, err }
+        Ended {
+            code: status.code(),
+            out,
+            err,
+        }
     }
 }
 

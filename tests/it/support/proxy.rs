@@ -72,7 +72,12 @@ impl FaultProxy {
         let count = Arc::clone(&connections);
         let host = Host::start(move || run(keeper, upstream, faults, count));
         door.open();
-        Self { door, fault, connections, _host: host }
+        Self {
+            door,
+            fault,
+            connections,
+            _host: host,
+        }
     }
 
     /// Where clients connect.
@@ -101,7 +106,12 @@ impl FaultProxy {
     }
 }
 
-async fn run(mut keeper: Keeper, upstream: u16, faults: watch::Receiver<ProxyFault>, count: Arc<AtomicU64>) {
+async fn run(
+    mut keeper: Keeper,
+    upstream: u16,
+    faults: watch::Receiver<ProxyFault>,
+    count: Arc<AtomicU64>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let client = keeper.accept().await;
@@ -129,14 +139,30 @@ async fn run(mut keeper: Keeper, upstream: u16, faults: watch::Receiver<ProxyFau
 
 async fn carry(client: TcpStream, upstream: u16, faults: watch::Receiver<ProxyFault>) {
     // A store that is away shows as a connection that ends at once.
-    let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await else { return };
-    if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await else {
+        return;
+    };
+    if client
+        .set_nodelay(true)
+        .and(server.set_nodelay(true))
+        .is_err()
+    {
         return;
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let mut up = Pump { from: from_client, to: to_server, direction: Direction::ToServer, passed: 0 };
-    let mut down = Pump { from: from_server, to: to_client, direction: Direction::ToClient, passed: 0 };
+    let mut up = Pump {
+        from: from_client,
+        to: to_server,
+        direction: Direction::ToServer,
+        passed: 0,
+    };
+    let mut down = Pump {
+        from: from_server,
+        to: to_client,
+        direction: Direction::ToClient,
+        passed: 0,
+    };
     let cut = tokio::select! {
         cut = up.run(faults.clone()) => cut,
         cut = down.run(faults) => cut,
@@ -192,7 +218,10 @@ impl Pump {
     /// How many of the bytes at hand may pass, and whether the connection ends then.
     async fn allow(&self, fault: ProxyFault, len: usize) -> (usize, Option<Cut>) {
         match fault {
-            ProxyFault::Delay { to_server, to_client } => {
+            ProxyFault::Delay {
+                to_server,
+                to_client,
+            } => {
                 let delay = match self.direction {
                     Direction::ToServer => to_server,
                     Direction::ToClient => to_client,
@@ -200,7 +229,11 @@ impl Pump {
                 tokio::time::sleep(delay).await;
                 (len, None)
             }
-            ProxyFault::CutAfter { direction, bytes, cut } if direction == self.direction => {
+            ProxyFault::CutAfter {
+                direction,
+                bytes,
+                cut,
+            } if direction == self.direction => {
                 let left = bytes.saturating_sub(self.passed);
                 if len > left || (len == left && direction == Direction::ToServer) {
                     (left.min(len), Some(cut))

@@ -65,7 +65,14 @@ impl RedisOptions {
         for _ in 0..START_ATTEMPTS {
             let port = free_port();
             match spawn(&self, &folder, port) {
-                Ok(child) => return RedisServer { options: self, folder, port, child },
+                Ok(child) => {
+                    return RedisServer {
+                        options: self,
+                        folder,
+                        port,
+                        child,
+                    };
+                }
                 Err(said) => log = said,
             }
         }
@@ -99,7 +106,8 @@ impl RedisServer {
 
     /// Runs one command on a fresh connection; a test that expects no error.
     pub(crate) fn command(&self, words: &[&str]) -> Value {
-        self.try_command(words).unwrap_or_else(|error| panic!("redis refused {}: {error}", words[0]))
+        self.try_command(words)
+            .unwrap_or_else(|error| panic!("redis refused {}: {error}", words[0]))
     }
 
     /// Runs one command on a fresh connection.
@@ -145,7 +153,10 @@ impl RedisServer {
 
     fn signal(&self, name: &str) {
         // `kill` is a builtin of every shell, but a program only where procps is installed.
-        let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
+        let status = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -{name} {}", self.child.id()))
+            .status();
         assert!(status.expect("a shell").success(), "kill -{name} failed");
     }
 }
@@ -158,15 +169,34 @@ impl Drop for RedisServer {
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free loopback port");
-    listener.local_addr().expect("the address of a listener").port()
+    listener
+        .local_addr()
+        .expect("the address of a listener")
+        .port()
 }
 
 /// Starts the process and waits for its own word that it serves, then for an answer to PING.
 fn spawn(options: &RedisOptions, folder: &TempDir, port: u16) -> Result<Child, String> {
     let appendonly = if options.is_durable { "yes" } else { "no" };
     let mut child = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--logfile", ""])
-        .args(["--appendonly", appendonly, "--appendfsync", "always", "--enable-debug-command", "yes"])
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--logfile",
+            "",
+        ])
+        .args([
+            "--appendonly",
+            appendonly,
+            "--appendfsync",
+            "always",
+            "--enable-debug-command",
+            "yes",
+        ])
         .arg("--dir")
         .arg(folder.path())
         .args(&options.arguments)
@@ -188,7 +218,9 @@ fn spawn(options: &RedisOptions, folder: &TempDir, port: u16) -> Result<Child, S
         }
         drop(ready.send(Err(log)));
     });
-    let said = is_ready.recv_timeout(READY_TIMEOUT).unwrap_or_else(|error| Err(error.to_string()));
+    let said = is_ready
+        .recv_timeout(READY_TIMEOUT)
+        .unwrap_or_else(|error| Err(error.to_string()));
     let started = said.and_then(|()| ping(options, port));
     match started {
         Ok(()) => Ok(child),
@@ -206,7 +238,11 @@ fn ping(options: &RedisOptions, port: u16) -> Result<(), String> {
         None => format!("redis://127.0.0.1:{port}/"),
     };
     let client = redis::Client::open(url).map_err(|error| error.to_string())?;
-    let mut connection =
-        client.get_connection_with_timeout(READY_TIMEOUT).map_err(|error| error.to_string())?;
-    redis::cmd("PING").query::<Value>(&mut connection).map(drop).map_err(|error| error.to_string())
+    let mut connection = client
+        .get_connection_with_timeout(READY_TIMEOUT)
+        .map_err(|error| error.to_string())?;
+    redis::cmd("PING")
+        .query::<Value>(&mut connection)
+        .map(drop)
+        .map_err(|error| error.to_string())
 }

@@ -55,12 +55,18 @@ impl Reply {
             Self::Nil => b"$-1\r\n".to_vec(),
             Self::Integer(number) => format!(":{number}\r\n").into_bytes(),
             Self::Error(text) => format!("-{text}\r\n").into_bytes(),
-            Self::Text(bytes) => {
-                [format!("${}\r\n", bytes.len()).as_bytes(), bytes.as_slice(), b"\r\n"].concat()
-            }
+            Self::Text(bytes) => [
+                format!("${}\r\n", bytes.len()).as_bytes(),
+                bytes.as_slice(),
+                b"\r\n",
+            ]
+            .concat(),
             Self::Array(items) => {
                 let head = format!("*{}\r\n", items.len()).into_bytes();
-                items.iter().map(Self::encode).fold(head, |bytes, item| [bytes, item].concat())
+                items
+                    .iter()
+                    .map(Self::encode)
+                    .fold(head, |bytes, item| [bytes, item].concat())
             }
         }
     }
@@ -71,21 +77,29 @@ impl RespConnection {
     pub(crate) async fn open(port: u16) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
     }
 
     /// Takes over a connection that a client has opened.
     pub(crate) fn of_client(stream: TcpStream) -> Self {
-        Self { stream: BufReader::new(stream) }
+        Self {
+            stream: BufReader::new(stream),
+        }
     }
 
     /// Reads the commands that have come together, at least one; `None` when the client has gone.
     pub(crate) async fn request(&mut self) -> Option<Vec<Command>> {
         let mut commands = Vec::new();
         while commands.is_empty() || !self.stream.buffer().is_empty() {
-            let Ok(Reply::Array(words)) = self.read().await else { return None };
+            let Ok(Reply::Array(words)) = self.read().await else {
+                return None;
+            };
             let words = words.into_iter().map(|word| {
-                let Reply::Text(bytes) = word else { panic!("{word:?} is no word of a command") };
+                let Reply::Text(bytes) = word else {
+                    panic!("{word:?} is no word of a command")
+                };
                 bytes
             });
             commands.push(words.collect());
@@ -132,7 +146,9 @@ impl RespConnection {
     }
 
     async fn read_bulk(&mut self, len: i64) -> io::Result<Reply> {
-        let Ok(len) = usize::try_from(len) else { return Ok(Reply::Nil) };
+        let Ok(len) = usize::try_from(len) else {
+            return Ok(Reply::Nil);
+        };
         let mut bytes = vec![0; len + 2];
         self.stream.read_exact(&mut bytes).await?;
         bytes.truncate(len);
@@ -140,7 +156,9 @@ impl RespConnection {
     }
 
     async fn read_array(&mut self, len: i64) -> io::Result<Reply> {
-        let Ok(len) = usize::try_from(len) else { return Ok(Reply::Nil) };
+        let Ok(len) = usize::try_from(len) else {
+            return Ok(Reply::Nil);
+        };
         let mut items = Vec::with_capacity(len);
         for _ in 0..len {
             items.push(Box::pin(self.read()).await?);

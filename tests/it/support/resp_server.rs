@@ -54,7 +54,11 @@ impl RespServer {
         let served = Arc::clone(&shared);
         let host = Host::start(move || run(keeper, served));
         door.open();
-        Self { door, shared, _host: host }
+        Self {
+            door,
+            shared,
+            _host: host,
+        }
     }
 
     /// Where clients connect.
@@ -69,7 +73,13 @@ impl RespServer {
 
     /// Takes the commands of each request since this was last called.
     pub(crate) fn take_recorded(&self) -> Vec<Vec<Command>> {
-        std::mem::take(&mut self.shared.recorded.lock().expect("no panic under the lock"))
+        std::mem::take(
+            &mut self
+                .shared
+                .recorded
+                .lock()
+                .expect("no panic under the lock"),
+        )
     }
 
     /// Adds a rule behind those that stand.
@@ -85,7 +95,11 @@ impl RespServer {
     /// Forgets every rule that stands.
     pub(crate) fn clear_faults(&self) {
         self.shared.plan.clear();
-        self.shared.connection_faults.lock().expect("no panic under the lock").clear();
+        self.shared
+            .connection_faults
+            .lock()
+            .expect("no panic under the lock")
+            .clear();
     }
 
     /// Refuses new connections; those that stand live on.
@@ -101,12 +115,18 @@ impl RespServer {
 
 impl Shared {
     fn spoil_next(&self, fault: ConnectionFault, times: usize) {
-        let mut faults = self.connection_faults.lock().expect("no panic under the lock");
+        let mut faults = self
+            .connection_faults
+            .lock()
+            .expect("no panic under the lock");
         faults.extend(std::iter::repeat_n(fault, times));
     }
 
     fn next_spoil(&self) -> Option<ConnectionFault> {
-        let mut faults = self.connection_faults.lock().expect("no panic under the lock");
+        let mut faults = self
+            .connection_faults
+            .lock()
+            .expect("no panic under the lock");
         (!faults.is_empty()).then(|| faults.remove(0))
     }
 }
@@ -140,14 +160,24 @@ struct Session<'a> {
 
 async fn serve(client: TcpStream, shared: &Shared) {
     // A store that is away shows as a connection that ends at once.
-    let Ok(store) = RespConnection::open(shared.upstream).await else { return };
+    let Ok(store) = RespConnection::open(shared.upstream).await else {
+        return;
+    };
     if client.set_nodelay(true).is_err() {
         return;
     }
-    let mut session = Session { client: RespConnection::of_client(client), store, shared };
+    let mut session = Session {
+        client: RespConnection::of_client(client),
+        store,
+        shared,
+    };
     while let Some(commands) = session.client.request().await {
         shared.requests.fetch_add(1, Ordering::Relaxed);
-        shared.recorded.lock().expect("no panic under the lock").push(commands.clone());
+        shared
+            .recorded
+            .lock()
+            .expect("no panic under the lock")
+            .push(commands.clone());
         let left = match shared.plan.take(&commands) {
             None => session.answer(&commands).await,
             Some((fault, stage)) => session.spoil(&commands, fault, stage).await,
@@ -169,9 +199,17 @@ impl Session<'_> {
     async fn spoil(&mut self, commands: &[Command], fault: Fault, stage: Stage) -> Option<()> {
         let all = Choice::all;
         match fault {
-            Fault::CommandErrors { choice, error } => self.errors(commands, &choice, error, stage).await,
-            Fault::Unauthorized => self.errors(commands, &all(), StoreError::NoAuth, stage).await,
-            Fault::Quota => self.errors(commands, &all(), StoreError::MonthlyQuota, stage).await,
+            Fault::CommandErrors { choice, error } => {
+                self.errors(commands, &choice, error, stage).await
+            }
+            Fault::Unauthorized => {
+                self.errors(commands, &all(), StoreError::NoAuth, stage)
+                    .await
+            }
+            Fault::Quota => {
+                self.errors(commands, &all(), StoreError::MonthlyQuota, stage)
+                    .await
+            }
             Fault::Reset => self.reset(commands, stage).await,
             Fault::ResetThen(fault, times) => {
                 self.shared.spoil_next(fault, times);
@@ -224,7 +262,9 @@ impl Session<'_> {
 
     /// Carries out as many commands as the stage says; their replies as they go over the wire.
     async fn apply(&mut self, commands: &[Command], stage: Stage) -> Option<Vec<u8>> {
-        let replies = self.run(&commands[..stage.applied_count(commands.len())]).await?;
+        let replies = self
+            .run(&commands[..stage.applied_count(commands.len())])
+            .await?;
         Some(encode(&replies))
     }
 
@@ -253,7 +293,10 @@ impl Session<'_> {
         let is_chosen = |index: usize| choice.picks(index, &commands[index]);
         let is_run = |index: &usize| stage == Stage::AfterApply || !is_chosen(*index);
         let places: Vec<usize> = (0..commands.len()).filter(is_run).collect();
-        let run: Vec<Command> = places.iter().map(|place| commands[*place].clone()).collect();
+        let run: Vec<Command> = places
+            .iter()
+            .map(|place| commands[*place].clone())
+            .collect();
         let mut replies = vec![Reply::Error(error.text().to_owned()); commands.len()];
         for (place, reply) in places.into_iter().zip(self.run(&run).await?) {
             if !is_chosen(place) {

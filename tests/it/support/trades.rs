@@ -58,19 +58,27 @@ impl MadeDay {
     /// The file's text, header line first.
     pub(crate) fn massive_csv(&self) -> String {
         let mut rng = Rng::with_seed(self.seed);
-        let mut listings: Vec<Listing> =
-            (0..self.symbols).map(|index| Listing::new(index, &mut rng)).collect();
+        let mut listings: Vec<Listing> = (0..self.symbols)
+            .map(|index| Listing::new(index, &mut rng))
+            .collect();
         let span = self.minutes * NS_PER_MINUTE;
         let mut rows: Vec<Row> = (0..self.trades)
             .map(|index| {
-                let slot =
-                    |at: u64| u64::try_from(u128::from(span) * u128::from(at) / u128::from(self.trades));
-                let (from, to) =
-                    (slot(index).expect("within the span"), slot(index + 1).expect("within the span"));
+                let slot = |at: u64| {
+                    u64::try_from(u128::from(span) * u128::from(at) / u128::from(self.trades))
+                };
+                let (from, to) = (
+                    slot(index).expect("within the span"),
+                    slot(index + 1).expect("within the span"),
+                );
                 let sip = START_NS + rng.u64(from..to.max(from + 1));
                 // The lesser of two draws: early symbols trade more.
                 let listing = rng.usize(..self.symbols).min(rng.usize(..self.symbols));
-                Row { listing, sip, text: listings[listing].trade(sip, &mut rng) }
+                Row {
+                    listing,
+                    sip,
+                    text: listings[listing].trade(sip, &mut rng),
+                }
             })
             .collect();
         if self.order == Order::Ticker {
@@ -78,27 +86,53 @@ impl MadeDay {
                 (&listings[a.listing].ticker, a.sip).cmp(&(&listings[b.listing].ticker, b.sip))
             });
         }
-        rows.into_iter().fold(HEADER.to_owned(), |text, row| text + &row.text)
+        rows.into_iter()
+            .fold(HEADER.to_owned(), |text, row| text + &row.text)
     }
 }
 
 impl Listing {
     fn new(index: usize, rng: &mut Rng) -> Self {
-        let ticker = if index == 0 { "AAPL".to_owned() } else { ticker(index) };
-        let price = if index == 0 { 2_550_000 } else { rng.u64(200..9_000) * 1000 };
-        Self { ticker, price, id: 0, sequence: rng.u64(1..5_000), tape: rng.u8(1..=3) }
+        let ticker = if index == 0 {
+            "AAPL".to_owned()
+        } else {
+            ticker(index)
+        };
+        let price = if index == 0 {
+            2_550_000
+        } else {
+            rng.u64(200..9_000) * 1000
+        };
+        Self {
+            ticker,
+            price,
+            id: 0,
+            sequence: rng.u64(1..5_000),
+            tape: rng.u8(1..=3),
+        }
     }
 
     /// Moves the price by up to two cents and writes the trade's row.
     fn trade(&mut self, sip: u64, rng: &mut Rng) -> String {
-        self.price = (self.price + rng.u64(0..=4) * 100).saturating_sub(200).max(100);
+        self.price = (self.price + rng.u64(0..=4) * 100)
+            .saturating_sub(200)
+            .max(100);
         self.id += 1;
         self.sequence += rng.u64(1..40);
         let exchange = EXCHANGES[rng.usize(..EXCHANGES.len())];
         let is_off_exchange = exchange == OFF_EXCHANGE;
-        let price = self.price + if is_off_exchange && rng.u8(..6) == 0 { rng.u64(1..100) } else { 0 };
+        let price = self.price
+            + if is_off_exchange && rng.u8(..6) == 0 {
+                rng.u64(1..100)
+            } else {
+                0
+            };
         let participant = sip - rng.u64(15_000..200_000);
-        let (trf_id, trf_time) = if is_off_exchange { (rng.u64(201..204), sip - 9_000) } else { (0, 0) };
+        let (trf_id, trf_time) = if is_off_exchange {
+            (rng.u64(201..204), sip - 9_000)
+        } else {
+            (0, 0)
+        };
         let size = match rng.u8(..10) {
             0..3 => 100,
             3..9 => rng.u64(1..100),
@@ -106,8 +140,17 @@ impl Listing {
         };
         let conditions = CONDITIONS[rng.usize(..CONDITIONS.len())];
         let quote = if conditions.contains(',') { "\"" } else { "" };
-        let mut text = format!("{},{quote}{conditions}{quote},0,{exchange},{},", self.ticker, self.id);
-        write!(text, "{participant},{},{},{sip},{size}", shortest(price), self.sequence).expect("memory");
+        let mut text = format!(
+            "{},{quote}{conditions}{quote},0,{exchange},{},",
+            self.ticker, self.id
+        );
+        write!(
+            text,
+            "{participant},{},{},{sip},{size}",
+            shortest(price),
+            self.sequence
+        )
+        .expect("memory");
         writeln!(text, ",{},{trf_id},{trf_time}", self.tape).expect("memory");
         text
     }
@@ -117,7 +160,10 @@ impl Listing {
 fn ticker(index: usize) -> String {
     let letter = |digit: usize| char::from(b'A' + u8::try_from(digit % 26).expect("a letter"));
     let mixed = index * 7919;
-    [1 + mixed / 17_576 % 25, mixed / 676, mixed / 26, mixed].into_iter().map(letter).collect()
+    [1 + mixed / 17_576 % 25, mixed / 676, mixed / 26, mixed]
+        .into_iter()
+        .map(letter)
+        .collect()
 }
 
 /// Hundredths of a cent as dollars, without zeros at the end, as the vendor writes them.

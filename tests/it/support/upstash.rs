@@ -54,7 +54,11 @@ pub(crate) struct UpstashOptions {
 
 impl Default for UpstashOptions {
     fn default() -> Self {
-        Self { protocols: Protocols::Http1AndHttp2, is_tls: false, request_bytes_max: REQUEST_BYTES_MAX }
+        Self {
+            protocols: Protocols::Http1AndHttp2,
+            is_tls: false,
+            request_bytes_max: REQUEST_BYTES_MAX,
+        }
     }
 }
 
@@ -124,7 +128,12 @@ impl UpstashOptions {
         let served = Arc::clone(&shared);
         let host = Host::start(move || accept::run(keeper, served, acceptor));
         door.open();
-        UpstashServer { door, shared, ca_pem, _host: host }
+        UpstashServer {
+            door,
+            shared,
+            ca_pem,
+            _host: host,
+        }
     }
 }
 
@@ -170,7 +179,11 @@ impl UpstashServer {
 
     /// Spoils so many of the next connections.
     pub(crate) fn inject_connections(&self, fault: ConnectionFault, times: usize) {
-        self.knobs(|knobs| knobs.connection_faults.extend(std::iter::repeat_n(fault, times)));
+        self.knobs(|knobs| {
+            knobs
+                .connection_faults
+                .extend(std::iter::repeat_n(fault, times))
+        });
     }
 
     /// Refuses new connections; those that stand live on.

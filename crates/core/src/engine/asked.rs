@@ -65,10 +65,18 @@ impl Hours {
     ///
     /// # Errors
     /// [`CalendarError::OutsideRange`] for a day that the calendar does not know.
-    pub fn ask(&self, from: Timestamp, to: Timestamp, asked: &mut Asked) -> Result<(), CalendarError> {
+    pub fn ask(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        asked: &mut Asked,
+    ) -> Result<(), CalendarError> {
         let date = |time: Timestamp| self.zone.to_datetime(time.to_jiff()).date();
         let (first, last) = (date(from), date(to.saturating_sub(1)));
-        for date in first.series(jiff::Span::new().days(1)).take_while(|date| *date <= last) {
+        for date in first
+            .series(jiff::Span::new().days(1))
+            .take_while(|date| *date <= last)
+        {
             match self.session(date)? {
                 Err(shut) => asked.shut.push((date, shut)),
                 Ok((open, close)) => {
@@ -92,12 +100,16 @@ impl Hours {
     /// # Errors
     /// [`CalendarError::OutsideRange`] for a day that the calendar does not know.
     pub fn cut(&self, day: &AskedDay, specs: &[BarSpec]) -> Result<Option<CutBar>, CalendarError> {
-        let Ok((open, close)) = self.session(day.date)? else { return Ok(None) };
+        let Ok((open, close)) = self.session(day.date)? else {
+            return Ok(None);
+        };
         let is_seamless = self.kind.is_none() && self.calendar.is_always_open();
         let is_cut = |spec: BarSpec, at: Timestamp| {
             let is_edge = at == open || at == close;
             match spec {
-                BarSpec::Time(interval) => (is_seamless || !is_edge) && floor(at, interval.get()) != at,
+                BarSpec::Time(interval) => {
+                    (is_seamless || !is_edge) && floor(at, interval.get()) != at
+                }
                 BarSpec::Day | BarSpec::Session => !is_edge,
                 BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => false,
             }
@@ -118,16 +130,28 @@ impl Hours {
             Some(kind) => self.calendar.hours(date, kind)?.unwrap_or(all_day),
             None => all_day,
         };
-        let close_date = if close == Time::midnight() { date.tomorrow().unwrap_or(Date::MAX) } else { date };
-        let (open, close) =
-            (self.instant(date.to_datetime(open)), self.instant(close_date.to_datetime(close)));
-        Ok(if open < close { Ok((open, close)) } else { Err(Shut::Outside) })
+        let close_date = if close == Time::midnight() {
+            date.tomorrow().unwrap_or(Date::MAX)
+        } else {
+            date
+        };
+        let (open, close) = (
+            self.instant(date.to_datetime(open)),
+            self.instant(close_date.to_datetime(close)),
+        );
+        Ok(if open < close {
+            Ok((open, close))
+        } else {
+            Err(Shut::Outside)
+        })
     }
 
     /// The instant of a wall-clock time; one that clocks skip is taken as if they had not.
     fn instant(&self, civil: DateTime) -> Timestamp {
         let instant = self.zone.to_ambiguous_timestamp(civil).compatible().ok();
-        instant.and_then(|instant| Timestamp::from_jiff(instant).ok()).unwrap_or(Timestamp::EPOCH)
+        instant
+            .and_then(|instant| Timestamp::from_jiff(instant).ok())
+            .unwrap_or(Timestamp::EPOCH)
     }
 }
 
@@ -141,7 +165,11 @@ mod tests {
 
     fn new_york(kind: Option<SessionKind>) -> Hours {
         let zone = TimeZone::get("America/New_York").unwrap();
-        Hours { calendar: Calendar::us_equities().unwrap(), kind, zone }
+        Hours {
+            calendar: Calendar::us_equities().unwrap(),
+            kind,
+            zone,
+        }
     }
 
     fn midnight(hours: &Hours, date: Date) -> Timestamp {
@@ -157,7 +185,10 @@ mod tests {
 
     fn interval(hours: &Hours, day: Date) -> String {
         let asked = ask(hours, day, day).unwrap();
-        let texts = asked.days.iter().map(|day| format!("{} {}/{}", day.date, day.from, day.to));
+        let texts = asked
+            .days
+            .iter()
+            .map(|day| format!("{} {}/{}", day.date, day.from, day.to));
         texts.collect::<Vec<_>>().join(" ")
     }
 
@@ -165,10 +196,22 @@ mod tests {
     fn session_is_exact_in_summer_in_winter_and_on_a_short_day() {
         let regular = new_york(Some(SessionKind::Regular));
         for (day, expected) in [
-            (date(2025, 7, 1), "2025-07-01 2025-07-01T13:30:00Z/2025-07-01T20:00:00Z"),
-            (date(2025, 1, 15), "2025-01-15 2025-01-15T14:30:00Z/2025-01-15T21:00:00Z"),
-            (date(2025, 11, 28), "2025-11-28 2025-11-28T14:30:00Z/2025-11-28T18:00:00Z"),
-            (date(2025, 3, 10), "2025-03-10 2025-03-10T13:30:00Z/2025-03-10T20:00:00Z"),
+            (
+                date(2025, 7, 1),
+                "2025-07-01 2025-07-01T13:30:00Z/2025-07-01T20:00:00Z",
+            ),
+            (
+                date(2025, 1, 15),
+                "2025-01-15 2025-01-15T14:30:00Z/2025-01-15T21:00:00Z",
+            ),
+            (
+                date(2025, 11, 28),
+                "2025-11-28 2025-11-28T14:30:00Z/2025-11-28T18:00:00Z",
+            ),
+            (
+                date(2025, 3, 10),
+                "2025-03-10 2025-03-10T13:30:00Z/2025-03-10T20:00:00Z",
+            ),
         ] {
             assert_eq!(interval(&regular, day), expected);
         }
@@ -177,7 +220,10 @@ mod tests {
             interval(&post, date(2025, 11, 28)),
             "2025-11-28 2025-11-28T18:00:00Z/2025-11-28T22:00:00Z"
         );
-        let custom = new_york(Some(SessionKind::Custom(time(15, 0, 0, 0), Time::midnight())));
+        let custom = new_york(Some(SessionKind::Custom(
+            time(15, 0, 0, 0),
+            Time::midnight(),
+        )));
         assert_eq!(
             interval(&custom, date(2025, 7, 1)),
             "2025-07-01 2025-07-01T19:00:00Z/2025-07-02T04:00:00Z"
@@ -197,12 +243,22 @@ mod tests {
             (date(2025, 10, 31), "13:30", "20:00"),
             (date(2025, 11, 3), "14:30", "21:00"),
         ] {
-            assert_eq!(interval(&regular, day), format!("{day} {day}T{open}:00Z/{day}T{close}:00Z"));
+            assert_eq!(
+                interval(&regular, day),
+                format!("{day} {day}T{open}:00Z/{day}T{close}:00Z")
+            );
         }
-        let open = Hours { calendar: Calendar::always_open(), ..new_york(None) };
+        let open = Hours {
+            calendar: Calendar::always_open(),
+            ..new_york(None)
+        };
         for (day, hours) in [(date(2025, 3, 9), 23), (date(2025, 11, 2), 25)] {
             let asked = ask(&open, day, day).unwrap();
-            assert_eq!(asked.days[0].to.since(asked.days[0].from), hours * 3_600_000_000_000, "{day}");
+            assert_eq!(
+                asked.days[0].to.since(asked.days[0].from),
+                hours * 3_600_000_000_000,
+                "{day}"
+            );
         }
     }
 
@@ -212,14 +268,20 @@ mod tests {
         let open: Vec<Date> = asked.days.iter().map(|day| day.date).collect();
         assert_eq!(open, [date(2025, 12, 24), date(2025, 12, 26)]);
         let shut: Vec<Shut> = asked.shut.iter().map(|(_, shut)| *shut).collect();
-        assert!(matches!(shut[..], [Shut::Holiday(_), Shut::Weekend, Shut::Weekend]), "{shut:?}");
+        assert!(
+            matches!(shut[..], [Shut::Holiday(_), Shut::Weekend, Shut::Weekend]),
+            "{shut:?}"
+        );
     }
 
     #[test]
     fn interval_between_instants_cuts_the_sessions() {
         let hours = new_york(Some(SessionKind::Regular));
         let mut asked = Asked::default();
-        let (from, to) = ("2025-07-01T19:00:00Z".parse().unwrap(), "2025-07-02T13:00:00Z".parse().unwrap());
+        let (from, to) = (
+            "2025-07-01T19:00:00Z".parse().unwrap(),
+            "2025-07-02T13:00:00Z".parse().unwrap(),
+        );
         hours.ask(from, to, &mut asked).unwrap();
         assert_eq!((asked.days.len(), asked.days[0].from), (1, from));
         assert_eq!(asked.shut, [(date(2025, 7, 2), Shut::Outside)]);
@@ -227,10 +289,18 @@ mod tests {
 
     #[test]
     fn interval_that_cuts_a_bar_is_told_and_a_session_cuts_none() {
-        let specs = |text: &str| text.split(',').map(|spec| spec.parse().unwrap()).collect::<Vec<BarSpec>>();
+        let specs = |text: &str| {
+            text.split(',')
+                .map(|spec| spec.parse().unwrap())
+                .collect::<Vec<BarSpec>>()
+        };
         let cut = |hours: &Hours, date: &str, (from, to): (&str, &str), text: &str| {
             let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
-            let day = AskedDay { date: date.parse().unwrap(), from, to };
+            let day = AskedDay {
+                date: date.parse().unwrap(),
+                from,
+                to,
+            };
             let cut = hours.cut(&day, &specs(text)).unwrap();
             cut.map_or_else(String::new, |cut| format!("{} {}", cut.spec, cut.at))
         };
@@ -241,9 +311,19 @@ mod tests {
         let part = ("2025-07-01T13:30:00Z", "2025-07-01T14:31:00Z");
         assert_eq!(cut(&regular, day, part, "1m,tick:9"), "");
         assert_eq!(cut(&regular, day, part, "1m,5m"), "5m 2025-07-01T14:31:00Z");
-        assert_eq!(cut(&regular, day, part, "session"), "session 2025-07-01T14:31:00Z");
-        let (zone, calendar) = (TimeZone::get("Asia/Kolkata").unwrap(), Calendar::always_open());
-        let crypto = Hours { calendar, kind: None, zone };
+        assert_eq!(
+            cut(&regular, day, part, "session"),
+            "session 2025-07-01T14:31:00Z"
+        );
+        let (zone, calendar) = (
+            TimeZone::get("Asia/Kolkata").unwrap(),
+            Calendar::always_open(),
+        );
+        let crypto = Hours {
+            calendar,
+            kind: None,
+            zone,
+        };
         let night = ("2025-06-30T18:30:00Z", "2025-07-01T18:30:00Z");
         assert_eq!(cut(&crypto, day, night, "1m,15m,1d"), "");
         assert_eq!(cut(&crypto, day, night, "1h"), "1h 2025-06-30T18:30:00Z");
@@ -251,7 +331,11 @@ mod tests {
 
     #[test]
     fn market_that_never_closes_asks_for_its_day_and_weekends_too() {
-        let hours = Hours { calendar: Calendar::always_open(), kind: None, zone: TimeZone::UTC };
+        let hours = Hours {
+            calendar: Calendar::always_open(),
+            kind: None,
+            zone: TimeZone::UTC,
+        };
         assert_eq!(
             interval(&hours, date(2025, 10, 18)),
             "2025-10-18 2025-10-18T00:00:00Z/2025-10-19T00:00:00Z"
@@ -264,6 +348,12 @@ mod tests {
         let error = ask(&hours, date(1999, 12, 31), date(1999, 12, 31)).unwrap_err();
         assert!(matches!(error, CalendarError::OutsideRange { .. }));
         hours.calendar = hours.calendar.assume_normal();
-        assert_eq!(ask(&hours, date(1999, 12, 31), date(1999, 12, 31)).unwrap().days.len(), 1);
+        assert_eq!(
+            ask(&hours, date(1999, 12, 31), date(1999, 12, 31))
+                .unwrap()
+                .days
+                .len(),
+            1
+        );
     }
 }

@@ -50,13 +50,19 @@ impl Specs {
     #[inline]
     fn tag(&mut self, item: &WriteItem) -> Tag {
         match item {
-            WriteItem::Bar(BarUpdate { bar, .. }) => {
-                Tag { time: bar.start.as_nanos(), symbol: bar.symbol, what: 2 * self.number(bar.spec) }
-            }
+            WriteItem::Bar(BarUpdate { bar, .. }) => Tag {
+                time: bar.start.as_nanos(),
+                symbol: bar.symbol,
+                what: 2 * self.number(bar.spec),
+            },
             WriteItem::Manifest(manifest) => {
                 let (year, date) = (i64::from(manifest.date.year()), manifest.date);
                 let time = year * 10_000 + i64::from(date.month()) * 100 + i64::from(date.day());
-                Tag { time, symbol: manifest.symbol, what: 2 * self.number(manifest.spec) + 1 }
+                Tag {
+                    time,
+                    symbol: manifest.symbol,
+                    what: 2 * self.number(manifest.spec) + 1,
+                }
             }
         }
     }
@@ -64,10 +70,14 @@ impl Specs {
     /// A run has a few specs, so that looking through them is quicker than a table.
     #[inline]
     fn number(&mut self, spec: BarSpec) -> u32 {
-        let place = self.0.iter().position(|known| *known == spec).unwrap_or_else(|| {
-            self.0.push(spec);
-            self.0.len() - 1
-        });
+        let place = self
+            .0
+            .iter()
+            .position(|known| *known == spec)
+            .unwrap_or_else(|| {
+                self.0.push(spec);
+                self.0.len() - 1
+            });
         u32::try_from(place).unwrap_or(u32::MAX / 2)
     }
 }
@@ -121,7 +131,10 @@ impl Batcher {
     /// Makes an empty queue.
     pub fn new(limits: BatchLimits) -> Batcher {
         Batcher {
-            limits: BatchLimits { len_max: limits.len_max.max(1), ..limits },
+            limits: BatchLimits {
+                len_max: limits.len_max.max(1),
+                ..limits
+            },
             queue: Places::new(),
             specs: Specs::default(),
             forming: HashMap::default(),
@@ -145,7 +158,15 @@ impl Batcher {
             self.coalesced += 1;
         }
         let is_forming = is_forming(&item);
-        let place = self.queue.push(item, Pending { tag, weight, since: now, is_forming });
+        let place = self.queue.push(
+            item,
+            Pending {
+                tag,
+                weight,
+                since: now,
+                is_forming,
+            },
+        );
         if is_forming {
             self.forming.insert(tag, place);
         }
@@ -191,7 +212,9 @@ impl Batcher {
         if self.blocked {
             return None;
         }
-        self.queue.first().map(|oldest| oldest.since.saturating_add(self.limits.linger))
+        self.queue
+            .first()
+            .map(|oldest| oldest.since.saturating_add(self.limits.linger))
     }
 
     /// Closes a batch: the oldest items that fit and whose bars are not in flight.
@@ -210,7 +233,10 @@ impl Batcher {
                 Entry::Occupied(_) | Entry::Vacant(_) if is_full => break,
                 Entry::Occupied(mut flying) => flying.get_mut().count += 1,
                 Entry::Vacant(vacant) => {
-                    vacant.insert(Flying { batch: self.batches, count: 1 });
+                    vacant.insert(Flying {
+                        batch: self.batches,
+                        count: 1,
+                    });
                 }
             }
             if pending.is_forming {
@@ -224,7 +250,10 @@ impl Batcher {
             return None;
         }
         self.bytes -= bytes;
-        Some(Batch { items: self.queue.take(&places), attempts: 0 })
+        Some(Batch {
+            items: self.queue.take(&places),
+            attempts: 0,
+        })
     }
 
     /// Takes everything that waits, whatever the limits.
@@ -266,7 +295,9 @@ impl Batcher {
 pub(super) fn key_of(item: &WriteItem) -> ItemKey {
     match item {
         WriteItem::Bar(update) => ItemKey::Bar(update.bar.key()),
-        WriteItem::Manifest(manifest) => ItemKey::Manifest(manifest.spec, manifest.date, manifest.symbol),
+        WriteItem::Manifest(manifest) => {
+            ItemKey::Manifest(manifest.spec, manifest.date, manifest.symbol)
+        }
     }
 }
 
@@ -286,8 +317,12 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Duration;
 
-    const LIMITS: BatchLimits =
-        BatchLimits { len_max: 3, bytes_max: 100, linger: Duration::from_secs(5), eager: false };
+    const LIMITS: BatchLimits = BatchLimits {
+        len_max: 3,
+        bytes_max: 100,
+        linger: Duration::from_secs(5),
+        eager: false,
+    };
 
     fn bar(minute: i64, state: BarState, revision: u32) -> WriteItem {
         WriteItem::Bar(update("AAPL", minute, state, revision))
@@ -315,12 +350,18 @@ mod tests {
         batcher.push(bar(2, Final, 0), 10, Duration::ZERO);
         assert!(batcher.is_due(Duration::ZERO, false, false), "three items");
         let heavy = self::batcher(&[bar(0, Final, 0)], 100);
-        assert!(heavy.is_due(Duration::ZERO, false, false), "a hundred bytes");
+        assert!(
+            heavy.is_due(Duration::ZERO, false, false),
+            "a hundred bytes"
+        );
     }
 
     #[test]
     fn eager_batch_goes_at_once_when_idle_and_draining_needs_no_reason() {
-        let mut batcher = Batcher::new(BatchLimits { eager: true, ..LIMITS });
+        let mut batcher = Batcher::new(BatchLimits {
+            eager: true,
+            ..LIMITS
+        });
         batcher.push(bar(0, Final, 0), 10, Duration::ZERO);
         assert!(batcher.is_due(Duration::ZERO, true, false));
         assert!(!batcher.is_due(Duration::ZERO, false, false));
@@ -338,9 +379,17 @@ mod tests {
 
     #[test]
     fn forming_bar_is_replaced_and_final_never() {
-        let updates = [bar(0, Forming, 0), bar(0, Forming, 0), bar(0, Final, 0), bar(0, Revised, 1)];
+        let updates = [
+            bar(0, Forming, 0),
+            bar(0, Forming, 0),
+            bar(0, Final, 0),
+            bar(0, Revised, 1),
+        ];
         let mut batcher = batcher(&updates, 10);
-        assert_eq!(items(batcher.take()), [bar(0, Final, 0), bar(0, Revised, 1)]);
+        assert_eq!(
+            items(batcher.take()),
+            [bar(0, Final, 0), bar(0, Revised, 1)]
+        );
         assert_eq!(batcher.coalesced(), 2);
     }
 
@@ -350,9 +399,16 @@ mod tests {
         let first = batcher.take().unwrap();
         batcher.push(bar(0, Revised, 1), 10, Duration::ZERO);
         assert_eq!(batcher.take(), None);
-        assert!(!batcher.is_due(Duration::MAX, true, true), "blocked until it lands");
+        assert!(
+            !batcher.is_due(Duration::MAX, true, true),
+            "blocked until it lands"
+        );
         batcher.push(bar(1, Final, 0), 10, Duration::ZERO);
-        assert_eq!(items(batcher.take()), [bar(1, Final, 0)], "other bars overtake");
+        assert_eq!(
+            items(batcher.take()),
+            [bar(1, Final, 0)],
+            "other bars overtake"
+        );
         batcher.landed(&first.items[0]);
         assert_eq!(items(batcher.take()), [bar(0, Revised, 1)]);
     }

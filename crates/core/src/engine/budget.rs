@@ -73,8 +73,17 @@ pub struct Budget {
 impl Budget {
     /// Goes on from the counts of an earlier run, if there are any.
     pub fn new(limits: BudgetLimits, used: Option<BudgetUse>, now: Timestamp) -> Budget {
-        let fresh = BudgetUse { day: day_of(now), day_commands: 0, month_commands: 0 };
-        Budget { limits, used: used.unwrap_or(fresh), day_warned: false, month_warned: false }
+        let fresh = BudgetUse {
+            day: day_of(now),
+            day_commands: 0,
+            month_commands: 0,
+        };
+        Budget {
+            limits,
+            used: used.unwrap_or(fresh),
+            day_warned: false,
+            month_warned: false,
+        }
     }
 
     /// What may be sent when the next send costs `commands`.
@@ -92,9 +101,13 @@ impl Budget {
         if passes(day, self.limits.per_day) {
             return BudgetVerdict::Exhausted(start_of(next_day(self.used.day)));
         }
-        let reserved =
-            passes(month, self.limits.per_month.map(share)) || passes(day, self.limits.per_day.map(share));
-        if reserved { BudgetVerdict::FinalsOnly } else { BudgetVerdict::Spend }
+        let reserved = passes(month, self.limits.per_month.map(share))
+            || passes(day, self.limits.per_day.map(share));
+        if reserved {
+            BudgetVerdict::FinalsOnly
+        } else {
+            BudgetVerdict::Spend
+        }
     }
 
     /// Counts commands that are sent, retries included; warns once per period when most of a limit is spent.
@@ -102,8 +115,16 @@ impl Budget {
         self.roll(now);
         self.used.day_commands = self.used.day_commands.saturating_add(commands);
         self.used.month_commands = self.used.month_commands.saturating_add(commands);
-        let month = warning(BudgetPeriod::Month, self.used.month_commands, self.limits.per_month);
-        let day = warning(BudgetPeriod::Day, self.used.day_commands, self.limits.per_day);
+        let month = warning(
+            BudgetPeriod::Month,
+            self.used.month_commands,
+            self.limits.per_month,
+        );
+        let day = warning(
+            BudgetPeriod::Day,
+            self.used.day_commands,
+            self.limits.per_day,
+        );
         if month.is_some() && !self.month_warned {
             self.month_warned = true;
             return month;
@@ -142,7 +163,15 @@ fn share(limit: u64) -> u64 {
 
 fn warning(period: BudgetPeriod, commands: u64, limit: Option<u64>) -> Option<BudgetWarning> {
     let limit = limit?;
-    if share(limit) <= commands { Some(BudgetWarning { period, commands, limit }) } else { None }
+    if share(limit) <= commands {
+        Some(BudgetWarning {
+            period,
+            commands,
+            limit,
+        })
+    } else {
+        None
+    }
 }
 
 fn day_of(now: Timestamp) -> Date {
@@ -159,7 +188,10 @@ fn next_month(day: Date) -> Date {
 
 fn start_of(day: Date) -> Timestamp {
     let instant = TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0));
-    instant.ok().and_then(|instant| Timestamp::from_jiff(instant).ok()).unwrap_or(Timestamp::MAX)
+    instant
+        .ok()
+        .and_then(|instant| Timestamp::from_jiff(instant).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -168,7 +200,10 @@ mod tests {
     use crate::model::Timestamp;
     use proptest::prelude::*;
 
-    const LIMITS: BudgetLimits = BudgetLimits { per_day: Some(100), per_month: Some(150) };
+    const LIMITS: BudgetLimits = BudgetLimits {
+        per_day: Some(100),
+        per_month: Some(150),
+    };
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -187,7 +222,10 @@ mod tests {
         assert_eq!(budget.verdict(1, now), BudgetVerdict::Spend);
         assert_eq!(budget.verdict(2, now), BudgetVerdict::FinalsOnly);
         assert_eq!(budget.verdict(21, now), BudgetVerdict::FinalsOnly);
-        assert_eq!(budget.verdict(22, now), BudgetVerdict::Exhausted(at("2025-10-16T00:00:00Z")));
+        assert_eq!(
+            budget.verdict(22, now),
+            BudgetVerdict::Exhausted(at("2025-10-16T00:00:00Z"))
+        );
     }
 
     #[test]
@@ -195,8 +233,15 @@ mod tests {
         let mut budget = spent(100, at("2025-10-15T23:59:59.999999999Z"));
         let next = at("2025-10-16T00:00:00Z");
         assert_eq!(budget.verdict(20, next), BudgetVerdict::Spend);
-        assert_eq!(budget.verdict(21, next), BudgetVerdict::FinalsOnly, "the month is at 120 of 150");
-        assert_eq!(budget.verdict(51, next), BudgetVerdict::Exhausted(at("2025-11-01T00:00:00Z")));
+        assert_eq!(
+            budget.verdict(21, next),
+            BudgetVerdict::FinalsOnly,
+            "the month is at 120 of 150"
+        );
+        assert_eq!(
+            budget.verdict(51, next),
+            BudgetVerdict::Exhausted(at("2025-11-01T00:00:00Z"))
+        );
         assert_eq!(budget.used().day_commands, 0);
     }
 
@@ -208,7 +253,10 @@ mod tests {
             ("2025-10-31T05:00:00Z", "2025-11-01T00:00:00Z"),
         ] {
             let mut budget = spent(150, at(now));
-            assert_eq!(budget.verdict(1, at(now)), BudgetVerdict::Exhausted(at(end)));
+            assert_eq!(
+                budget.verdict(1, at(now)),
+                BudgetVerdict::Exhausted(at(end))
+            );
             assert_eq!(budget.verdict(1, at(end)), BudgetVerdict::Spend);
         }
     }
@@ -216,7 +264,10 @@ mod tests {
     #[test]
     fn same_day_a_year_later_is_another_month() {
         let mut budget = spent(150, at("2025-10-15T12:00:00Z"));
-        assert_eq!(budget.verdict(1, at("2026-10-15T12:00:00Z")), BudgetVerdict::Spend);
+        assert_eq!(
+            budget.verdict(1, at("2026-10-15T12:00:00Z")),
+            BudgetVerdict::Spend
+        );
     }
 
     #[test]
@@ -224,11 +275,19 @@ mod tests {
         let now = at("2025-10-15T12:00:00Z");
         let mut budget = Budget::new(LIMITS, None, now);
         assert_eq!(budget.spend(79, now), None);
-        let warned = BudgetWarning { period: BudgetPeriod::Day, commands: 80, limit: 100 };
+        let warned = BudgetWarning {
+            period: BudgetPeriod::Day,
+            commands: 80,
+            limit: 100,
+        };
         assert_eq!(budget.spend(1, now), Some(warned));
         assert_eq!(budget.spend(1, now), None);
         let next = at("2025-10-16T12:00:00Z");
-        let warned = BudgetWarning { period: BudgetPeriod::Month, commands: 121, limit: 150 };
+        let warned = BudgetWarning {
+            period: BudgetPeriod::Month,
+            commands: 121,
+            limit: 150,
+        };
         assert_eq!(budget.spend(40, next), Some(warned));
         assert_eq!(budget.spend(1, next), None);
     }
@@ -239,11 +298,18 @@ mod tests {
         let used = spent(95, now).used();
         assert_eq!(
             used,
-            BudgetUse { day: "2025-10-15".parse().unwrap(), day_commands: 95, month_commands: 95 }
+            BudgetUse {
+                day: "2025-10-15".parse().unwrap(),
+                day_commands: 95,
+                month_commands: 95
+            }
         );
         let mut budget = Budget::new(LIMITS, Some(used), now);
         assert_eq!(budget.verdict(5, now), BudgetVerdict::FinalsOnly);
-        assert_eq!(budget.verdict(6, now), BudgetVerdict::Exhausted(at("2025-10-16T00:00:00Z")));
+        assert_eq!(
+            budget.verdict(6, now),
+            BudgetVerdict::Exhausted(at("2025-10-16T00:00:00Z"))
+        );
     }
 
     #[test]

@@ -93,7 +93,11 @@ pub struct Calendar {
 pub fn us_equity_hours(date: Date) -> Option<(Time, Time)> {
     static CALENDAR: LazyLock<Option<Calendar>> =
         LazyLock::new(|| Calendar::us_equities().ok().map(Calendar::assume_normal));
-    CALENDAR.as_ref()?.hours(date, SessionKind::Regular).ok().flatten()
+    CALENDAR
+        .as_ref()?
+        .hours(date, SessionKind::Regular)
+        .ok()
+        .flatten()
 }
 
 impl Calendar {
@@ -102,12 +106,18 @@ impl Calendar {
     /// # Errors
     /// [`CalendarError::Line`] when the built-in file is damaged.
     pub fn us_equities() -> Result<Calendar, CalendarError> {
-        Ok(Calendar { special: Some(parse(US_EQUITIES)?), assume_normal: false })
+        Ok(Calendar {
+            special: Some(parse(US_EQUITIES)?),
+            assume_normal: false,
+        })
     }
 
     /// A market that trades every day from midnight to midnight, such as crypto in UTC.
     pub const fn always_open() -> Calendar {
-        Calendar { special: None, assume_normal: false }
+        Calendar {
+            special: None,
+            assume_normal: false,
+        }
     }
 
     /// Whether the market never closes.
@@ -118,7 +128,10 @@ impl Calendar {
     /// Takes every weekday outside the years of the data for a normal day instead of refusing it.
     #[must_use]
     pub fn assume_normal(self) -> Calendar {
-        Calendar { assume_normal: true, ..self }
+        Calendar {
+            assume_normal: true,
+            ..self
+        }
     }
 
     /// What kind of day a date is.
@@ -147,7 +160,11 @@ impl Calendar {
     ///
     /// # Errors
     /// As [`Calendar::session`].
-    pub fn hours(&self, date: Date, kind: SessionKind) -> Result<Option<(Time, Time)>, CalendarError> {
+    pub fn hours(
+        &self,
+        date: Date,
+        kind: SessionKind,
+    ) -> Result<Option<(Time, Time)>, CalendarError> {
         let (regular_close, post_close) = match self.session(date)? {
             SessionDay::Weekend | SessionDay::Holiday(_) => return Ok(None),
             SessionDay::Normal => (REGULAR_CLOSE, POST_CLOSE),
@@ -175,8 +192,12 @@ fn parse(text: &'static str) -> Result<Vec<(Date, SessionDay)>, CalendarError> {
         if line.starts_with('#') || line.starts_with("date,") {
             continue;
         }
-        let day = parse_day(line).filter(|(date, _)| days.last().is_none_or(|(last, _)| last < date));
-        let damaged = || CalendarError::Line { line: index + 1, text: line.to_owned() };
+        let day =
+            parse_day(line).filter(|(date, _)| days.last().is_none_or(|(last, _)| last < date));
+        let damaged = || CalendarError::Line {
+            line: index + 1,
+            text: line.to_owned(),
+        };
         days.push(day.ok_or_else(damaged)?);
     }
     Ok(days)
@@ -184,7 +205,12 @@ fn parse(text: &'static str) -> Result<Vec<(Date, SessionDay)>, CalendarError> {
 
 fn parse_day(line: &'static str) -> Option<(Date, SessionDay)> {
     let mut fields = line.splitn(4, ',');
-    let (date, kind, close, name) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let (date, kind, close, name) = (
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+    );
     let day = match (kind, close) {
         ("closed", "") => SessionDay::Holiday(name),
         ("early", close) => SessionDay::EarlyClose(close.parse().ok()?),

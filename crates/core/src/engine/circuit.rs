@@ -142,8 +142,16 @@ pub struct Circuit {
 impl Circuit {
     /// Makes a circuit, draining at once when an earlier run left something in the spool.
     pub fn new(probes: ProbePolicy, seed: u64, spool_empty: bool, now: Duration) -> Circuit {
-        let state = if spool_empty { CircuitState::Closed } else { CircuitState::Draining { failures: 0 } };
-        let policy = |backoff, backoff_max| RetryPolicy { attempts_max: u32::MAX, backoff, backoff_max };
+        let state = if spool_empty {
+            CircuitState::Closed
+        } else {
+            CircuitState::Draining { failures: 0 }
+        };
+        let policy = |backoff, backoff_max| RetryPolicy {
+            attempts_max: u32::MAX,
+            backoff,
+            backoff_max,
+        };
         Circuit {
             state,
             probing: false,
@@ -163,7 +171,11 @@ impl Circuit {
         match self.state {
             CircuitState::Closed | CircuitState::Draining { .. } => Sending::Yes,
             CircuitState::Open { probe_at, .. } | CircuitState::Paused { probe_at, .. } => {
-                if !self.probing && probe_at <= now { Sending::Probe } else { Sending::No }
+                if !self.probing && probe_at <= now {
+                    Sending::Probe
+                } else {
+                    Sending::No
+                }
             }
         }
     }
@@ -193,16 +205,22 @@ impl Circuit {
     /// Takes in that something failed for good: a probe, or the last attempt of a batch.
     ///
     /// A batch that was under way when the circuit opened changes nothing any more.
-    pub fn on_failure(&mut self, sent: Sent, failure: Failure, now: Duration) -> Option<Transition> {
+    pub fn on_failure(
+        &mut self,
+        sent: Sent,
+        failure: Failure,
+        now: Duration,
+    ) -> Option<Transition> {
         let failures = match (self.state, sent) {
             (CircuitState::Closed, _) => {
                 self.since = now;
                 1
             }
             (CircuitState::Draining { failures }, _) => failures.saturating_add(1),
-            (CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. }, Sent::Probe) => {
-                failures.saturating_add(1)
-            }
+            (
+                CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. },
+                Sent::Probe,
+            ) => failures.saturating_add(1),
             (CircuitState::Open { .. } | CircuitState::Paused { .. }, Sent::Batch) => return None,
         };
         let before = self.state;
@@ -210,14 +228,22 @@ impl Circuit {
         let transition = match failure {
             Failure::Outage { after } => {
                 // A store that asks for no time at all must not turn probes into a storm.
-                let wish = after.map_or(Duration::ZERO, |after| self.outage.delay(failures, Some(after)));
+                let wish = after.map_or(Duration::ZERO, |after| {
+                    self.outage.delay(failures, Some(after))
+                });
                 let probe_in = self.outage.delay(failures, None).max(wish);
-                self.state = CircuitState::Open { probe_at: now + probe_in, failures };
+                self.state = CircuitState::Open {
+                    probe_at: now + probe_in,
+                    failures,
+                };
                 Transition::Opened { probe_in }
             }
             Failure::Quota => {
                 let probe_in = self.quota.delay(failures, None);
-                self.state = CircuitState::Paused { probe_at: now + probe_in, failures };
+                self.state = CircuitState::Paused {
+                    probe_at: now + probe_in,
+                    failures,
+                };
                 Transition::Paused { probe_in }
             }
         };
@@ -226,13 +252,22 @@ impl Circuit {
     }
 
     /// Takes in that a batch or probe reached the store.
-    pub fn on_success(&mut self, sent: Sent, spool_empty: bool, now: Duration) -> Option<Transition> {
+    pub fn on_success(
+        &mut self,
+        sent: Sent,
+        spool_empty: bool,
+        now: Duration,
+    ) -> Option<Transition> {
         match (self.state, sent) {
-            (CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. }, Sent::Probe) => {
+            (
+                CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. },
+                Sent::Probe,
+            ) => {
                 self.probing = false;
                 self.state = CircuitState::Draining { failures };
                 let outage = now.saturating_sub(self.since);
-                self.close_if(spool_empty, now).or(Some(Transition::Draining { outage }))
+                self.close_if(spool_empty, now)
+                    .or(Some(Transition::Draining { outage }))
             }
             (CircuitState::Draining { .. }, _) => self.close_if(spool_empty, now),
             (CircuitState::Closed, _)
@@ -243,7 +278,9 @@ impl Circuit {
     fn close_if(&mut self, spool_empty: bool, now: Duration) -> Option<Transition> {
         spool_empty.then(|| {
             self.state = CircuitState::Closed;
-            Transition::Closed { outage: now.saturating_sub(self.since) }
+            Transition::Closed {
+                outage: now.saturating_sub(self.since),
+            }
         })
     }
 }
@@ -265,7 +302,11 @@ mod tests {
         let now = circuit.deadline().unwrap();
         assert_eq!(circuit.may_send(now), Sending::Probe);
         circuit.probe_sent();
-        assert_eq!(circuit.on_failure(Sent::Probe, failure, now), None, "told once");
+        assert_eq!(
+            circuit.on_failure(Sent::Probe, failure, now),
+            None,
+            "told once"
+        );
         now
     }
 
@@ -274,16 +315,25 @@ mod tests {
         let mut circuit = circuit();
         let opened = circuit.on_failure(Sent::Batch, OUTAGE, Duration::from_secs(10));
         assert!(matches!(opened, Some(Transition::Opened { .. })));
-        assert_eq!(circuit.on_failure(Sent::Batch, OUTAGE, Duration::from_secs(10)), None);
+        assert_eq!(
+            circuit.on_failure(Sent::Batch, OUTAGE, Duration::from_secs(10)),
+            None
+        );
         assert_eq!(circuit.may_send(Duration::from_secs(10)), Sending::No);
         fail_probe(&mut circuit, OUTAGE);
         let now = circuit.deadline().unwrap();
         circuit.probe_sent();
         let outage = now.checked_sub(Duration::from_secs(10)).unwrap();
-        assert_eq!(circuit.on_success(Sent::Probe, false, now), Some(Transition::Draining { outage }));
+        assert_eq!(
+            circuit.on_success(Sent::Probe, false, now),
+            Some(Transition::Draining { outage })
+        );
         assert_eq!(circuit.may_send(now), Sending::Yes);
         assert_eq!(circuit.on_success(Sent::Batch, false, now), None);
-        assert_eq!(circuit.on_success(Sent::Batch, true, now), Some(Transition::Closed { outage }));
+        assert_eq!(
+            circuit.on_success(Sent::Batch, true, now),
+            Some(Transition::Closed { outage })
+        );
     }
 
     #[test]
@@ -298,7 +348,11 @@ mod tests {
     fn spool_of_an_earlier_run_drains_first() {
         let mut circuit = Circuit::new(ProbePolicy::default(), 7, false, Duration::ZERO);
         assert_eq!(circuit.state(), CircuitState::Draining { failures: 0 });
-        assert!(circuit.on_success(Sent::Batch, true, Duration::ZERO).is_some());
+        assert!(
+            circuit
+                .on_success(Sent::Batch, true, Duration::ZERO)
+                .is_some()
+        );
         assert_eq!(circuit.state(), CircuitState::Closed);
     }
 
@@ -337,10 +391,14 @@ mod tests {
     #[test]
     fn wish_for_no_time_at_all_does_not_make_a_storm() {
         let mut circuit = circuit();
-        let wish = Failure::Outage { after: Some(Duration::ZERO) };
+        let wish = Failure::Outage {
+            after: Some(Duration::ZERO),
+        };
         let _opened = circuit.on_failure(Sent::Batch, wish, Duration::ZERO);
         assert!(circuit.deadline().unwrap() >= Duration::from_millis(500));
-        let wish = Failure::Outage { after: Some(Duration::from_mins(2)) };
+        let wish = Failure::Outage {
+            after: Some(Duration::from_mins(2)),
+        };
         let probed = fail_probe(&mut circuit, wish);
         assert!(circuit.deadline().unwrap() >= probed + Duration::from_mins(2));
     }

@@ -23,7 +23,12 @@ impl Concurrency {
     /// Starts at the bound, 1 and up.
     pub fn new(max: usize) -> Concurrency {
         let max = max.max(1);
-        Concurrency { max, limit: max, quick: 0, usual: None }
+        Concurrency {
+            max,
+            limit: max,
+            quick: 0,
+            usual: None,
+        }
     }
 
     /// Requests that may be under way.

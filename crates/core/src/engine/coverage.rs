@@ -6,7 +6,9 @@
 
 use super::days::CivilDays;
 use super::fetch::fetch;
-use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Origin, Symbol, Timestamp, WriteItem};
+use crate::model::{
+    BarSpec, BarState, BarUpdate, Covered, Manifest, Origin, Symbol, Timestamp, WriteItem,
+};
 use foldhash::fast::FixedState;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -45,7 +47,10 @@ impl Tally {
     #[inline]
     fn entry(&mut self, key: Key, from: Timestamp, to: Timestamp) -> &mut Written {
         let (_, _, symbol) = key;
-        let last = self.last.get(symbol.index()).map_or(0, |last| *last as usize);
+        let last = self
+            .last
+            .get(symbol.index())
+            .map_or(0, |last| *last as usize);
         let place = match last.checked_sub(1) {
             Some(place) if self.entries[place].key == key => place,
             Some(_) | None => self.look_up(key, from, to),
@@ -57,7 +62,14 @@ impl Tally {
     fn look_up(&mut self, key: Key, from: Timestamp, to: Timestamp) -> usize {
         let place = *self.places.entry(key).or_insert(self.entries.len());
         if place == self.entries.len() {
-            let written = Written { from, to, bars: 0, trades: 0, revision: 0, refused: false };
+            let written = Written {
+                from,
+                to,
+                bars: 0,
+                trades: 0,
+                revision: 0,
+                refused: false,
+            };
             self.entries.push(Entry { key, written });
         }
         let index = key.2.index();
@@ -69,7 +81,9 @@ impl Tally {
     }
 
     fn get(&self, key: &Key) -> Option<&Written> {
-        self.places.get(key).map(|place| &self.entries[*place].written)
+        self.places
+            .get(key)
+            .map(|place| &self.entries[*place].written)
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -105,7 +119,9 @@ impl Coverage {
 
     /// Takes what earlier runs wrote; bars that start before the end of such a manifest are not counted again.
     pub fn resume(&mut self, earlier: Vec<Manifest>) {
-        let keyed = earlier.into_iter().map(|one| ((one.spec, one.date, one.symbol), one));
+        let keyed = earlier
+            .into_iter()
+            .map(|one| ((one.spec, one.date, one.symbol), one));
         self.earlier.extend(keyed);
     }
 
@@ -130,8 +146,14 @@ impl Coverage {
     /// Two intervals of one day make a whole only where they meet.
     fn vouch(&mut self, key: Key, new: Covered) {
         let joined = match self.covered.get(&key) {
-            Some(old) if old.to == new.from && old.complete => Covered { from: old.from, ..new },
-            Some(old) => Covered { complete: false, ..*old },
+            Some(old) if old.to == new.from && old.complete => Covered {
+                from: old.from,
+                ..new
+            },
+            Some(old) => Covered {
+                complete: false,
+                ..*old
+            },
             None => new,
         };
         self.covered.insert(key, joined);
@@ -142,7 +164,9 @@ impl Coverage {
         if update.state == BarState::Forming {
             return;
         }
-        let Some(entry) = self.entry(update) else { return };
+        let Some(entry) = self.entry(update) else {
+            return;
+        };
         entry.bars += u64::from(update.state == BarState::Final);
         entry.trades += update.trades_added;
         entry.revision = entry.revision.max(update.revision);
@@ -151,8 +175,15 @@ impl Coverage {
     /// Fetches what [`Coverage::record`] will need for a bar of this symbol.
     #[inline]
     pub(super) fn fetch(&self, symbol: Symbol) {
-        let last = self.written.last.get(symbol.index()).map_or(0, |last| *last as usize);
-        if let Some(entry) = last.checked_sub(1).and_then(|place| self.written.entries.get(place)) {
+        let last = self
+            .written
+            .last
+            .get(symbol.index())
+            .map_or(0, |last| *last as usize);
+        if let Some(entry) = last
+            .checked_sub(1)
+            .and_then(|place| self.written.entries.get(place))
+        {
             fetch(entry, 2);
         }
     }
@@ -170,7 +201,11 @@ impl Coverage {
     fn entry(&mut self, update: &BarUpdate) -> Option<&mut Written> {
         let bar = &update.bar;
         let key = (bar.spec, self.days.date_of(bar.start), bar.symbol);
-        if self.earlier.get(&key).is_some_and(|earlier| bar.start < earlier.to) {
+        if self
+            .earlier
+            .get(&key)
+            .is_some_and(|earlier| bar.start < earlier.to)
+        {
             return None;
         }
         let entry = self.written.entry(key, bar.start, bar.end);
@@ -185,7 +220,12 @@ impl Coverage {
     }
 
     /// The manifests as they will be when these items are acked too; `None` when they are more than `len_max`.
-    pub fn with(&self, items: &[WriteItem], complete: bool, len_max: usize) -> Option<Vec<Manifest>> {
+    pub fn with(
+        &self,
+        items: &[WriteItem],
+        complete: bool,
+        len_max: usize,
+    ) -> Option<Vec<Manifest>> {
         if len_max < self.manifest_count() {
             return None;
         }
@@ -208,8 +248,12 @@ impl Coverage {
         let earlier = std::mem::take(&mut self.earlier);
         let keys: BTreeSet<&Key> = written.keys().chain(covered.keys()).collect();
         let manifest = |key: &Key| {
-            let base =
-                Base { key: *key, zone: &self.zone, origin: self.origin.as_ref(), earlier: earlier.get(key) };
+            let base = Base {
+                key: *key,
+                zone: &self.zone,
+                origin: self.origin.as_ref(),
+                earlier: earlier.get(key),
+            };
             match (covered.get(key), written.get(key)) {
                 (Some(covered), written) => Some(base.vouched(covered, written)),
                 (None, Some(written)) => Some(base.counted(written, complete)),
@@ -234,7 +278,11 @@ impl Base<'_> {
     fn vouched(self, covered: &Covered, written: Option<&Written>) -> Manifest {
         // Bars are closed in order, so every trade before the end of the last one is in one of them.
         let closed = written.map_or(covered.from, |written| written.to.min(covered.to));
-        let end = if covered.complete { covered.to } else { closed.max(covered.from) };
+        let end = if covered.complete {
+            covered.to
+        } else {
+            closed.max(covered.from)
+        };
         let earlier = self.earlier.filter(|earlier| covered.from <= earlier.to);
         let mut manifest = self.sum(written);
         manifest.from = earlier.map_or(covered.from, |earlier| earlier.from.min(covered.from));
@@ -249,15 +297,21 @@ impl Base<'_> {
     /// The manifest of bars that nobody vouches for.
     fn counted(self, written: &Written, complete: bool) -> Manifest {
         let mut manifest = self.sum(Some(written));
-        manifest.from = self.earlier.map_or(written.from, |earlier| earlier.from.min(written.from));
-        manifest.to = self.earlier.map_or(written.to, |earlier| earlier.to.max(written.to));
+        manifest.from = self
+            .earlier
+            .map_or(written.from, |earlier| earlier.from.min(written.from));
+        manifest.to = self
+            .earlier
+            .map_or(written.to, |earlier| earlier.to.max(written.to));
         manifest.complete = complete && !written.refused;
         manifest
     }
 
     fn sum(self, written: Option<&Written>) -> Manifest {
         let (spec, date, symbol) = self.key;
-        let before = self.earlier.map(|earlier| (earlier.bars, earlier.trades, earlier.revision));
+        let before = self
+            .earlier
+            .map(|earlier| (earlier.bars, earlier.trades, earlier.revision));
         let (bars, trades, revision) = before.unwrap_or_default();
         Manifest {
             spec,
@@ -287,13 +341,21 @@ mod tests {
     #[test]
     fn manifest_counts_finals_once_and_revisions_as_added_trades() {
         let mut coverage = Coverage::new(&TimeZone::get("America/New_York").unwrap(), None);
-        for (minute, state, revision) in [(0, Forming, 0), (0, Final, 0), (2, Final, 0), (0, Revised, 1)] {
+        for (minute, state, revision) in [
+            (0, Forming, 0),
+            (0, Final, 0),
+            (2, Final, 0),
+            (0, Revised, 1),
+        ] {
             coverage.record(&update("AAPL", minute, state, revision));
         }
         let manifests = coverage.take(true);
         assert_eq!(manifests.len(), 1);
         let manifest = &manifests[0];
-        assert_eq!((manifest.bars, manifest.trades, manifest.revision), (2, 3, 1));
+        assert_eq!(
+            (manifest.bars, manifest.trades, manifest.revision),
+            (2, 3, 1)
+        );
         assert_eq!(manifest.from.to_string(), "2025-10-15T13:30:00Z");
         assert_eq!(manifest.to.to_string(), "2025-10-15T13:33:00Z");
         assert_eq!(manifest.zone, "America/New_York");
@@ -309,7 +371,12 @@ mod tests {
     }
 
     fn word(from: &str, to: &str, complete: bool) -> Covered {
-        Covered { symbol: "AAPL".parse().unwrap(), from: instant(from), to: instant(to), complete }
+        Covered {
+            symbol: "AAPL".parse().unwrap(),
+            from: instant(from),
+            to: instant(to),
+            complete,
+        }
     }
 
     fn minutes(coverage: &mut Coverage, minutes: std::ops::Range<i64>) {
@@ -325,9 +392,15 @@ mod tests {
         let specs = [BarSpec::MINUTE, "5m".parse().unwrap()];
         coverage.cover(&specs, &[word("13:30:00", "20:00:00", true)]);
         let manifests = coverage.take(false);
-        assert_eq!(manifests.iter().map(|one| one.bars).collect::<Vec<_>>(), [2, 0]);
+        assert_eq!(
+            manifests.iter().map(|one| one.bars).collect::<Vec<_>>(),
+            [2, 0]
+        );
         for manifest in manifests {
-            assert_eq!((manifest.from, manifest.to), (instant("13:30:00"), instant("20:00:00")));
+            assert_eq!(
+                (manifest.from, manifest.to),
+                (instant("13:30:00"), instant("20:00:00"))
+            );
             assert!(manifest.complete && manifest.gapless);
         }
     }
@@ -339,7 +412,10 @@ mod tests {
             minutes(&mut coverage, bars);
             coverage.cover(&[BarSpec::MINUTE], &[word("13:30:00", "13:34:30", false)]);
             let manifest = coverage.take(true).remove(0);
-            assert_eq!((manifest.to, manifest.complete, manifest.gapless), (instant(to), false, true));
+            assert_eq!(
+                (manifest.to, manifest.complete, manifest.gapless),
+                (instant(to), false, true)
+            );
         }
     }
 
@@ -354,7 +430,10 @@ mod tests {
         second.cover(&[BarSpec::MINUTE], &[word("13:32:00", "20:00:00", true)]);
         let manifest = second.take(false).remove(0);
         assert_eq!((manifest.bars, manifest.trades), (10, 10));
-        assert_eq!((manifest.from, manifest.to), (instant("13:30:00"), instant("20:00:00")));
+        assert_eq!(
+            (manifest.from, manifest.to),
+            (instant("13:30:00"), instant("20:00:00"))
+        );
         assert!(manifest.complete && manifest.gapless);
     }
 
@@ -374,9 +453,18 @@ mod tests {
     fn interval_of_several_days_is_a_manifest_for_each() {
         let mut coverage = new_york();
         let to = "2025-10-17T20:00:00Z".parse().unwrap();
-        coverage.cover(&[BarSpec::MINUTE], &[Covered { to, ..word("13:30:00", "20:00:00", true) }]);
+        coverage.cover(
+            &[BarSpec::MINUTE],
+            &[Covered {
+                to,
+                ..word("13:30:00", "20:00:00", true)
+            }],
+        );
         let manifests = coverage.take(true);
-        let days: Vec<String> = manifests.iter().map(|one| format!("{} {}", one.date, one.from)).collect();
+        let days: Vec<String> = manifests
+            .iter()
+            .map(|one| format!("{} {}", one.date, one.from))
+            .collect();
         assert_eq!(
             days,
             [
@@ -385,7 +473,11 @@ mod tests {
                 "2025-10-17 2025-10-17T04:00:00Z"
             ]
         );
-        assert!(manifests.windows(2).all(|pair| pair[0].to == pair[1].from && pair[0].complete));
+        assert!(
+            manifests
+                .windows(2)
+                .all(|pair| pair[0].to == pair[1].from && pair[0].complete)
+        );
     }
 
     #[test]
@@ -396,7 +488,10 @@ mod tests {
         coverage.record(&update("MSFT", 0, Final, 0));
         let manifests = coverage.take(true);
         assert_eq!(
-            manifests.iter().map(|one| (one.bars, one.complete)).collect::<Vec<_>>(),
+            manifests
+                .iter()
+                .map(|one| (one.bars, one.complete))
+                .collect::<Vec<_>>(),
             [(1, false), (1, true)]
         );
     }

@@ -16,7 +16,12 @@ pub struct CivilDays {
 impl CivilDays {
     /// Makes the days of a zone.
     pub fn new(zone: TimeZone) -> CivilDays {
-        CivilDays { zone, start: 0, end: 0, date: Date::ZERO }
+        CivilDays {
+            zone,
+            start: 0,
+            end: 0,
+            date: Date::ZERO,
+        }
     }
 
     /// The civil date of an instant.
@@ -64,7 +69,11 @@ mod tests {
             ("2025-11-03T04:59:59Z", "2025-11-02"),
             ("2025-11-03T05:00:00Z", "2025-11-03"),
         ] {
-            assert_eq!(days.date_of(instant.parse().unwrap()).to_string(), date, "{instant}");
+            assert_eq!(
+                days.date_of(instant.parse().unwrap()).to_string(),
+                date,
+                "{instant}"
+            );
         }
     }
 }

@@ -4,7 +4,10 @@
 //! own. One of two files of the crate with `unsafe`: the instruction is only reached by an unsafe name, and does nothing
 //! but fill a cache. On processors without it nothing happens.
 
-#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "measured: see the module's text"))]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "measured: see the module's text")
+)]
 
 /// Bytes that come together.
 const LINE_LEN: usize = 64;
@@ -15,7 +18,9 @@ pub(in crate::engine) fn fetch<T>(value: &T, lines: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..lines {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let place = std::ptr::from_ref(value).cast::<i8>().wrapping_add(line * LINE_LEN);
+        let place = std::ptr::from_ref(value)
+            .cast::<i8>()
+            .wrapping_add(line * LINE_LEN);
         // SAFETY: a prefetch reads and writes nothing that a program could see, and no address makes it fail.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(place) };
     }

@@ -30,7 +30,12 @@ struct Mark<N> {
 
 impl<T: Clone, N: Copy> Places<T, N> {
     pub(super) fn new() -> Places<T, N> {
-        Places { marks: VecDeque::new(), items: VecDeque::new(), len: 0, next: 0 }
+        Places {
+            marks: VecDeque::new(),
+            items: VecDeque::new(),
+            len: 0,
+            next: 0,
+        }
     }
 
     /// Adds an item behind the others and returns its place.
@@ -39,7 +44,11 @@ impl<T: Clone, N: Copy> Places<T, N> {
         let place = self.next;
         self.next += 1;
         self.len += 1;
-        self.marks.push_back(Mark { place, is_there: true, note });
+        self.marks.push_back(Mark {
+            place,
+            is_there: true,
+            note,
+        });
         self.items.push_back(item);
         place
     }
@@ -55,7 +64,10 @@ impl<T: Clone, N: Copy> Places<T, N> {
 
     /// Places and notes, in order.
     pub(super) fn notes(&self) -> impl Iterator<Item = (u64, &N)> {
-        self.marks.iter().filter(|mark| mark.is_there).map(|mark| (mark.place, &mark.note))
+        self.marks
+            .iter()
+            .filter(|mark| mark.is_there)
+            .map(|mark| (mark.place, &mark.note))
     }
 
     /// Lets the item of a place go, if it is there, and returns its note.
@@ -69,9 +81,14 @@ impl<T: Clone, N: Copy> Places<T, N> {
     /// Takes out the items of these places, which rise and are there.
     pub(super) fn take(&mut self, places: &[u64]) -> Vec<T> {
         let count = places.len();
-        let are_first = count.checked_sub(1).and_then(|last| self.marks.get(last)).map(|mark| mark.place);
+        let are_first = count
+            .checked_sub(1)
+            .and_then(|last| self.marks.get(last))
+            .map(|mark| mark.place);
         // So many places up to the last one: then there is none between them.
-        if are_first == places.last().copied() && self.marks.iter().take(count).all(|mark| mark.is_there) {
+        if are_first == places.last().copied()
+            && self.marks.iter().take(count).all(|mark| mark.is_there)
+        {
             self.len -= count;
             self.marks.drain(..count);
             let items = self.items.drain(..count).collect();
@@ -93,14 +110,24 @@ impl<T: Clone, N: Copy> Places<T, N> {
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<T, N> {
         self.len = 0;
         let marks = std::mem::take(&mut self.marks).into_iter();
-        marks.zip(std::mem::take(&mut self.items)).filter_map(|(mark, item)| mark.is_there.then_some(item))
+        marks
+            .zip(std::mem::take(&mut self.items))
+            .filter_map(|(mark, item)| mark.is_there.then_some(item))
     }
 
     fn index(&self, place: u64) -> Option<usize> {
         let is_first = self.marks.front().is_some_and(|first| first.place == place);
-        let index =
-            if is_first { 0 } else { self.marks.binary_search_by_key(&place, |mark| mark.place).ok()? };
-        self.marks.get(index).filter(|mark| mark.is_there).map(|_| index)
+        let index = if is_first {
+            0
+        } else {
+            self.marks
+                .binary_search_by_key(&place, |mark| mark.place)
+                .ok()?
+        };
+        self.marks
+            .get(index)
+            .filter(|mark| mark.is_there)
+            .map(|_| index)
     }
 
     fn mark_gone(&mut self, index: usize) -> Option<N> {
@@ -117,7 +144,8 @@ impl<T: Clone, N: Copy> Places<T, N> {
         }
         if self.marks.len() > 2 * self.len + GONE_MAX {
             let mut marks = self.marks.iter();
-            self.items.retain(|_| marks.next().is_some_and(|mark| mark.is_there));
+            self.items
+                .retain(|_| marks.next().is_some_and(|mark| mark.is_there));
             self.marks.retain(|mark| mark.is_there);
         }
     }
@@ -138,7 +166,8 @@ mod tests {
     }
 
     fn any_step() -> impl Strategy<Value = Step> {
-        let take = proptest::collection::vec(prop::sample::select(vec![true, true, true, false]), 0..9);
+        let take =
+            proptest::collection::vec(prop::sample::select(vec![true, true, true, false]), 0..9);
         prop_oneof![
             4 => (0u64..400).prop_map(Step::Push),
             2 => (0u64..400).prop_map(Step::Remove),

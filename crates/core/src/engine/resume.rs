@@ -54,11 +54,21 @@ pub fn resume(specs: &[BarSpec], earlier: &[Manifest], from: Timestamp, to: Time
         };
     }
     let Some(start) = start else {
-        return Resumed { rest: Rest::Nothing, earlier: kept };
+        return Resumed {
+            rest: Rest::Nothing,
+            earlier: kept,
+        };
     };
     let is_timed = specs.iter().all(|spec| spec.interval_ns().is_some());
-    let start = if is_timed { aligned(specs, start).max(from) } else { from };
-    Resumed { rest: Rest::From(start), earlier: kept }
+    let start = if is_timed {
+        aligned(specs, start).max(from)
+    } else {
+        from
+    };
+    Resumed {
+        rest: Rest::From(start),
+        earlier: kept,
+    }
 }
 
 /// The place to go on from where flat bars are made: each spec needs a bar with trades, whose close they take, before
@@ -69,15 +79,22 @@ pub fn with_close(
     traded: &[(BarSpec, Timestamp)],
 ) -> Timestamp {
     let last = |spec: &BarSpec| {
-        let own = traded.iter().filter(|(other, at)| other == spec && *at < start);
+        let own = traded
+            .iter()
+            .filter(|(other, at)| other == spec && *at < start);
         own.map(|(_, at)| *at).max().unwrap_or(from)
     };
-    specs.iter().map(last).min().map_or(start, |place| aligned(specs, place).max(from))
+    specs
+        .iter()
+        .map(last)
+        .min()
+        .map_or(start, |place| aligned(specs, place).max(from))
 }
 
 fn saved(manifest: &Manifest, from: Timestamp, to: Timestamp) -> Saved {
     let Some(interval) = manifest.spec.interval_ns() else {
-        let is_same = manifest.complete && manifest.gapless && (manifest.from, manifest.to) == (from, to);
+        let is_same =
+            manifest.complete && manifest.gapless && (manifest.from, manifest.to) == (from, to);
         return if is_same { Saved::All } else { Saved::Nothing };
     };
     let is_joined = manifest.gapless && manifest.from <= from && from <= manifest.to;
@@ -96,7 +113,9 @@ fn saved(manifest: &Manifest, from: Timestamp, to: Timestamp) -> Saved {
 fn aligned(specs: &[BarSpec], time: Timestamp) -> Timestamp {
     let mut start = time;
     loop {
-        let floors = specs.iter().filter_map(|spec| Some(floor(start, spec.interval_ns()?)));
+        let floors = specs
+            .iter()
+            .filter_map(|spec| Some(floor(start, spec.interval_ns()?)));
         let lowest = floors.min().unwrap_or(start);
         if lowest == start {
             return start;
@@ -150,7 +169,13 @@ mod tests {
         for (from, to) in [("13:30:00", "20:00:00"), ("08:00:00", "21:00:00")] {
             let covered = manifest("1m", from, to, true);
             let resumed = regular("1m", std::slice::from_ref(&covered));
-            assert_eq!(resumed, Resumed { rest: Rest::Nothing, earlier: vec![covered] });
+            assert_eq!(
+                resumed,
+                Resumed {
+                    rest: Rest::Nothing,
+                    earlier: vec![covered]
+                }
+            );
         }
     }
 
@@ -158,51 +183,94 @@ mod tests {
     fn part_of_a_day_goes_on_where_it_ended() {
         let part = manifest("1m", "13:30:00", "15:07:00", false);
         let resumed = regular("1m", std::slice::from_ref(&part));
-        assert_eq!(resumed, Resumed { rest: Rest::From(at("15:07:00")), earlier: vec![part] });
+        assert_eq!(
+            resumed,
+            Resumed {
+                rest: Rest::From(at("15:07:00")),
+                earlier: vec![part]
+            }
+        );
     }
 
     #[test]
     fn place_to_go_on_cuts_no_window_of_any_spec() {
-        let parts =
-            [manifest("1m", "13:30:00", "15:07:00", false), manifest("15m", "13:30:00", "15:00:00", false)];
+        let parts = [
+            manifest("1m", "13:30:00", "15:07:00", false),
+            manifest("15m", "13:30:00", "15:00:00", false),
+        ];
         assert_eq!(regular("1m,15m", &parts).rest, Rest::From(at("15:00:00")));
-        let mixed =
-            [manifest("1m", "13:30:00", "15:07:00", false), manifest("1h", "13:30:00", "20:00:00", true)];
+        let mixed = [
+            manifest("1m", "13:30:00", "15:07:00", false),
+            manifest("1h", "13:30:00", "20:00:00", true),
+        ];
         let resumed = regular("1m,1h", &mixed);
-        assert_eq!((resumed.rest, resumed.earlier.len()), (Rest::From(at("15:00:00")), 2));
-        let first =
-            [manifest("1m", "13:30:00", "13:45:00", false), manifest("1h", "13:30:00", "20:00:00", true)];
-        assert_eq!(regular("1m,1h", &first).rest, Rest::From(at("13:30:00")), "not before the session");
+        assert_eq!(
+            (resumed.rest, resumed.earlier.len()),
+            (Rest::From(at("15:00:00")), 2)
+        );
+        let first = [
+            manifest("1m", "13:30:00", "13:45:00", false),
+            manifest("1h", "13:30:00", "20:00:00", true),
+        ];
+        assert_eq!(
+            regular("1m,1h", &first).rest,
+            Rest::From(at("13:30:00")),
+            "not before the session"
+        );
     }
 
     #[test]
     fn flat_bars_need_a_bar_with_trades_before_them() {
         let all = specs("1m,15m");
-        let traded = [("1m", "14:58:00"), ("1m", "15:00:00"), ("15m", "14:45:00"), ("15m", "15:00:00")];
+        let traded = [
+            ("1m", "14:58:00"),
+            ("1m", "15:00:00"),
+            ("15m", "14:45:00"),
+            ("15m", "15:00:00"),
+        ];
         let traded = traded.map(|(spec, time)| (spec.parse().unwrap(), at(time)));
         let place = |start: &str| with_close(&all, (at("13:30:00"), at(start)), &traded);
         assert_eq!(place("15:00:00"), at("14:45:00"));
         assert_eq!(place("15:15:00"), at("15:00:00"));
-        assert_eq!(place("14:45:00"), at("13:30:00"), "there is none: from the first trade");
+        assert_eq!(
+            place("14:45:00"),
+            at("13:30:00"),
+            "there is none: from the first trade"
+        );
     }
 
     #[test]
     fn session_that_follows_a_whole_one_adds_to_it() {
         let pre = manifest("1m", "08:00:00", "13:30:00", true);
         let resumed = regular("1m", std::slice::from_ref(&pre));
-        assert_eq!(resumed, Resumed { rest: Rest::From(at("13:30:00")), earlier: vec![pre] });
+        assert_eq!(
+            resumed,
+            Resumed {
+                rest: Rest::From(at("13:30:00")),
+                earlier: vec![pre]
+            }
+        );
         let hour = regular("1h", &[manifest("1h", "08:00:00", "13:30:00", true)]);
         assert_eq!(
             hour,
-            Resumed { rest: Rest::From(at("13:30:00")), earlier: vec![] },
+            Resumed {
+                rest: Rest::From(at("13:30:00")),
+                earlier: vec![]
+            },
             "half an hour is no bar"
         );
     }
 
     #[test]
     fn what_nobody_vouches_for_or_what_lies_elsewhere_is_fetched_anew() {
-        let anew = Resumed { rest: Rest::From(at("13:30:00")), earlier: vec![] };
-        let counted = Manifest { gapless: false, ..manifest("1m", "13:30:00", "20:00:00", true) };
+        let anew = Resumed {
+            rest: Rest::From(at("13:30:00")),
+            earlier: vec![],
+        };
+        let counted = Manifest {
+            gapless: false,
+            ..manifest("1m", "13:30:00", "20:00:00", true)
+        };
         for earlier in [
             counted,
             manifest("1m", "14:00:00", "20:00:00", true),
@@ -218,14 +286,20 @@ mod tests {
     fn day_and_tick_bars_are_made_from_the_first_trade_or_not_at_all() {
         for spec in ["1d", "session", "tick:100"] {
             let specs_text = format!("1m,{spec}");
-            let whole =
-                [manifest("1m", "13:30:00", "20:00:00", true), manifest(spec, "13:30:00", "20:00:00", true)];
+            let whole = [
+                manifest("1m", "13:30:00", "20:00:00", true),
+                manifest(spec, "13:30:00", "20:00:00", true),
+            ];
             assert_eq!(regular(&specs_text, &whole).rest, Rest::Nothing, "{spec}");
             let part = [
                 manifest("1m", "13:30:00", "15:00:00", false),
                 manifest(spec, "13:30:00", "13:30:00", false),
             ];
-            assert_eq!(regular(&specs_text, &part).rest, Rest::From(at("13:30:00")), "{spec}");
+            assert_eq!(
+                regular(&specs_text, &part).rest,
+                Rest::From(at("13:30:00")),
+                "{spec}"
+            );
         }
     }
 }

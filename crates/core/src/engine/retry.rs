@@ -61,7 +61,10 @@ pub struct Backoff {
 impl Backoff {
     /// Makes the sequence of delays of a seed.
     pub fn new(policy: RetryPolicy, seed: u64) -> Backoff {
-        Backoff { policy, random: fastrand::Rng::with_seed(seed) }
+        Backoff {
+            policy,
+            random: fastrand::Rng::with_seed(seed),
+        }
     }
 
     /// The delay after `attempts` failed attempts (1 and up); `None` when no attempt is left.
@@ -78,7 +81,11 @@ impl Backoff {
             return after.min(AFTER_MAX);
         }
         let doublings = attempts.saturating_sub(1).min(31);
-        let ceiling = self.policy.backoff.saturating_mul(1 << doublings).min(self.policy.backoff_max);
+        let ceiling = self
+            .policy
+            .backoff
+            .saturating_mul(1 << doublings)
+            .min(self.policy.backoff_max);
         let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(nanos - self.random.u64(0..=nanos / 2))
     }
@@ -108,8 +115,14 @@ mod tests {
     #[test]
     fn wish_of_the_store_is_honoured_up_to_five_minutes() {
         let mut backoff = Backoff::new(POLICY, 1);
-        assert_eq!(backoff.next(1, Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
-        assert_eq!(backoff.next(1, Some(Duration::from_secs(1_000_000_000))), Some(AFTER_MAX));
+        assert_eq!(
+            backoff.next(1, Some(Duration::from_secs(7))),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            backoff.next(1, Some(Duration::from_secs(1_000_000_000))),
+            Some(AFTER_MAX)
+        );
     }
 
     proptest! {

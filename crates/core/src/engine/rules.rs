@@ -37,19 +37,31 @@ const ALPACA: &str = include_str!("../../data/alpaca-conditions.csv");
 /// LEAN's flag of an extended-hours tick.
 const LEAN_EXTENDED: u128 = 0x2000;
 /// LEAN's flag words, whole, of the other ticks that set prices.
-const LEAN_PRICED: [u128; 7] = [0x1, 0x2000_0002, 0x2000_0004, 0x4800, 0x10_2000, 0x10_0000, 0x200_0000];
+const LEAN_PRICED: [u128; 7] = [
+    0x1,
+    0x2000_0002,
+    0x2000_0004,
+    0x4800,
+    0x10_2000,
+    0x10_0000,
+    0x200_0000,
+];
 
 /// Why there are no such rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
     /// No profile of this name.
-    #[error("rules {name:?} are not one of massive-minute massive-daily alpaca-minute alpaca-daily all lean")]
+    #[error(
+        "rules {name:?} are not one of massive-minute massive-daily alpaca-minute alpaca-daily all lean"
+    )]
     Unknown {
         /// The refused name.
         name: String,
     },
     /// A line of a condition table is damaged.
-    #[error("condition table line {line} {text:?} is not bars,tapes,code,high_low,open_close,volume,name")]
+    #[error(
+        "condition table line {line} {text:?} is not bars,tapes,code,high_low,open_close,volume,name"
+    )]
     Line {
         /// Line number, from 1.
         line: usize,
@@ -91,7 +103,11 @@ impl Tape {
 
 /// The condition of an Alpaca code letter: its byte less 32, so 0 to 95; `None` outside ASCII and below the blank.
 pub const fn alpaca_condition(letter: u8) -> Option<u32> {
-    if letter >= b' ' && letter < 128 { Some(letter as u32 - 32) } else { None }
+    if letter >= b' ' && letter < 128 {
+        Some(letter as u32 - 32)
+    } else {
+        None
+    }
 }
 
 /// What sets a profile's rules apart from its table.
@@ -137,8 +153,14 @@ pub struct Rules {
 
 impl Rules {
     /// The names of all profiles.
-    pub const NAMES: [&str; 6] =
-        ["massive-minute", "massive-daily", "alpaca-minute", "alpaca-daily", "all", "lean"];
+    pub const NAMES: [&str; 6] = [
+        "massive-minute",
+        "massive-daily",
+        "alpaca-minute",
+        "alpaca-daily",
+        "all",
+        "lean",
+    ];
 
     /// Builds a profile.
     ///
@@ -153,13 +175,18 @@ impl Rules {
             "alpaca-daily" => pair(alpaca_daily()?, alpaca_daily()?),
             "all" => Ok(Rules::all()),
             "lean" => pair(LEAN, LEAN),
-            _ => Err(RulesError::Unknown { name: name.to_owned() }),
+            _ => Err(RulesError::Unknown {
+                name: name.to_owned(),
+            }),
         }
     }
 
     /// The profile `all`.
     pub const fn all() -> Rules {
-        Rules { own: ALL, daily: ALL }
+        Rules {
+            own: ALL,
+            daily: ALL,
+        }
     }
 
     /// The profile's name.
@@ -170,7 +197,10 @@ impl Rules {
     /// The profile for session and day bars that belongs to this one: the vendor's daily rules, else itself.
     #[must_use]
     pub fn daily(&self) -> Rules {
-        Rules { own: self.daily.clone(), daily: self.daily.clone() }
+        Rules {
+            own: self.daily.clone(),
+            daily: self.daily.clone(),
+        }
     }
 
     /// What a trade may do to a bar shorter than a day.
@@ -189,7 +219,13 @@ impl Rules {
 impl Profile {
     fn new(name: &'static str, kind: Kind, masks: &[Masks; 5]) -> Profile {
         let heeded = masks.iter().fold(0, |bits, masks| bits | masks.any());
-        Profile { name, kind, masks: *masks, heeded, plain: Eligible::ALL }
+        Profile {
+            name,
+            kind,
+            masks: *masks,
+            heeded,
+            plain: Eligible::ALL,
+        }
     }
 
     #[inline]
@@ -226,15 +262,34 @@ impl Profile {
     }
 }
 
-const NO_MASKS: Masks = Masks { no_high_low: 0, no_open_close: 0, only_if_first: 0, no_volume: 0 };
-const ALL: Profile =
-    Profile { name: "all", kind: Kind::All, masks: [NO_MASKS; 5], heeded: 0, plain: Eligible::ALL };
-const LEAN: Profile =
-    Profile { name: "lean", kind: Kind::Lean, heeded: u128::MAX, plain: LEAN_UNPRICED, ..ALL };
+const NO_MASKS: Masks = Masks {
+    no_high_low: 0,
+    no_open_close: 0,
+    only_if_first: 0,
+    no_volume: 0,
+};
+const ALL: Profile = Profile {
+    name: "all",
+    kind: Kind::All,
+    masks: [NO_MASKS; 5],
+    heeded: 0,
+    plain: Eligible::ALL,
+};
+const LEAN: Profile = Profile {
+    name: "lean",
+    kind: Kind::Lean,
+    heeded: u128::MAX,
+    plain: LEAN_UNPRICED,
+    ..ALL
+};
 const LEAN_UNPRICED: Eligible = Eligible::new(false, OpenClose::No, true, true);
 
 fn massive(name: &'static str, bars: Bars) -> Result<Profile, RulesError> {
-    Ok(Profile::new(name, Kind::Massive, &table::parse(MASSIVE, bars, massive_condition)?))
+    Ok(Profile::new(
+        name,
+        Kind::Massive,
+        &table::parse(MASSIVE, bars, massive_condition)?,
+    ))
 }
 
 fn massive_daily() -> Result<Profile, RulesError> {
@@ -242,7 +297,11 @@ fn massive_daily() -> Result<Profile, RulesError> {
 }
 
 fn alpaca(name: &'static str, bars: Bars) -> Result<Profile, RulesError> {
-    Ok(Profile::new(name, Kind::Alpaca, &table::parse(ALPACA, bars, alpaca_code)?))
+    Ok(Profile::new(
+        name,
+        Kind::Alpaca,
+        &table::parse(ALPACA, bars, alpaca_code)?,
+    ))
 }
 
 fn alpaca_daily() -> Result<Profile, RulesError> {
@@ -274,7 +333,11 @@ const fn tape_index(bits: u128) -> usize {
 
 fn lean(flags: Conditions) -> Eligible {
     let is_priced = flags.bits() & LEAN_EXTENDED != 0 || LEAN_PRICED.contains(&flags.bits());
-    if is_priced { Eligible::ALL } else { LEAN_UNPRICED }
+    if is_priced {
+        Eligible::ALL
+    } else {
+        LEAN_UNPRICED
+    }
 }
 
 #[cfg(test)]

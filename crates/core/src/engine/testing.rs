@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "fixed values of tests")]
 
 use crate::model::{
-    Bar, BarFlags, BarState, BarUpdate, Conditions, Notional, Ohlc, Price, Side, Size, Timestamp, Trade,
-    TradeId, Volume,
+    Bar, BarFlags, BarState, BarUpdate, Conditions, Notional, Ohlc, Price, Side, Size, Timestamp,
+    Trade, TradeId, Volume,
 };
 
 const MINUTE_NS: i64 = 60_000_000_000;
@@ -20,7 +20,12 @@ pub fn update(symbol: &str, minute: i64, state: BarState, revision: u32) -> BarU
         spec: "1m".parse().unwrap(),
         start,
         end: start.saturating_add(MINUTE_NS),
-        prices: Some(Ohlc { open: price, high: price, low: price, close: price }),
+        prices: Some(Ohlc {
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+        }),
         volume,
         notional: Notional::of(price, size),
         notional_volume: volume,
@@ -31,7 +36,12 @@ pub fn update(symbol: &str, minute: i64, state: BarState, revision: u32) -> BarU
         last_sequence: 1,
         flags: BarFlags::default(),
     };
-    BarUpdate { bar, state, revision, trades_added: 1 }
+    BarUpdate {
+        bar,
+        state,
+        revision,
+        trades_added: 1,
+    }
 }
 
 /// A trade of 100 at 10, `offset` nanoseconds after 2025-10-15T13:30:00Z; its sequence is its offset.

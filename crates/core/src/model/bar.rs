@@ -35,7 +35,11 @@ impl BarFlags {
 
     /// Takes back what [`BarFlags::bits`] gave; unknown bits are ignored.
     pub const fn from_bits(bits: u8) -> BarFlags {
-        BarFlags { gap: bits & 1 != 0, partial: bits & 2 != 0, filled: bits & 4 != 0 }
+        BarFlags {
+            gap: bits & 1 != 0,
+            partial: bits & 2 != 0,
+            filled: bits & 4 != 0,
+        }
     }
 }
 
@@ -86,7 +90,11 @@ pub struct Bar {
 impl Bar {
     /// What this bar is.
     pub fn key(&self) -> BarKey {
-        BarKey { symbol: self.symbol, spec: self.spec, start: self.start }
+        BarKey {
+            symbol: self.symbol,
+            spec: self.spec,
+            start: self.start,
+        }
     }
 
     /// The volume-weighted average price: notional / volume, half-even at 9 places.

@@ -24,7 +24,11 @@ impl Conditions {
     /// The set with one more condition; `None` when it is above 127.
     #[must_use]
     pub const fn with(self, condition: u32) -> Option<Conditions> {
-        if condition < 128 { Some(Conditions(self.0 | 1 << condition)) } else { None }
+        if condition < 128 {
+            Some(Conditions(self.0 | 1 << condition))
+        } else {
+            None
+        }
     }
 
     /// Whether the two sets share a condition.
@@ -35,6 +39,8 @@ impl Conditions {
 
 impl std::fmt::Debug for Conditions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries((0..128).filter(|bit| self.0 >> bit & 1 == 1)).finish()
+        f.debug_set()
+            .entries((0..128).filter(|bit| self.0 >> bit & 1 == 1))
+            .finish()
     }
 }

@@ -107,7 +107,9 @@ fn parse_general(text: &[u8], places: u32) -> Result<u128, DecimalError> {
         return Err(DecimalError::Empty);
     }
     if mantissa.last() == Some(&b'.') {
-        return Err(DecimalError::NotDecimal { offset: mantissa.len() - 1 });
+        return Err(DecimalError::NotDecimal {
+            offset: mantissa.len() - 1,
+        });
     }
     shift(value, if point { room.max(0) } else { room }, places)
 }
@@ -134,7 +136,9 @@ fn shift(value: u128, places_left: i64, places: u32) -> Result<u128, DecimalErro
             .and_then(|scale| value.checked_mul(scale))
             .ok_or(DecimalError::TooLarge);
     }
-    let drop = u32::try_from(-places_left).ok().and_then(|power| 10u128.checked_pow(power));
+    let drop = u32::try_from(-places_left)
+        .ok()
+        .and_then(|power| 10u128.checked_pow(power));
     match drop {
         Some(scale) if value.is_multiple_of(scale) => Ok(value / scale),
         Some(_) | None => Err(DecimalError::TooPrecise { places }),
@@ -154,7 +158,9 @@ fn split_exponent(text: &[u8]) -> Result<(&[u8], i64), DecimalError> {
     if digits.is_empty() || digits.len() > 4 || !digits.iter().all(u8::is_ascii_digit) {
         return Err(DecimalError::NotDecimal { offset: at });
     }
-    let exponent = digits.iter().fold(0i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let exponent = digits
+        .iter()
+        .fold(0i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     Ok((&text[..at], sign * exponent))
 }
 
@@ -204,7 +210,10 @@ fn push_wide(out: &mut Vec<u8>, value: u128, places: usize) {
     let digits = &buffer[at..];
     let (whole, fraction) = digits.split_at(digits.len() - places);
     out.extend_from_slice(whole);
-    let significant = fraction.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1);
+    let significant = fraction
+        .iter()
+        .rposition(|&digit| digit != b'0')
+        .map_or(0, |last| last + 1);
     if significant > 0 {
         out.push(b'.');
         out.extend_from_slice(&fraction[..significant]);

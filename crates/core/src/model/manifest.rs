@@ -67,10 +67,16 @@ impl Covered {
     #[must_use]
     pub fn without(self, lost: &[Trade]) -> Covered {
         let is_inside = |trade: &&Trade| {
-            trade.symbol == self.symbol && self.from <= trade.time && (trade.time < self.to || !self.complete)
+            trade.symbol == self.symbol
+                && self.from <= trade.time
+                && (trade.time < self.to || !self.complete)
         };
         match lost.iter().find(is_inside) {
-            Some(first) => Covered { to: self.to.min(first.time), complete: false, ..self },
+            Some(first) => Covered {
+                to: self.to.min(first.time),
+                complete: false,
+                ..self
+            },
             None => self,
         }
     }
@@ -107,11 +113,22 @@ mod tests {
 
     #[test]
     fn lost_trades_shorten_what_is_vouched_for() {
-        let whole = Covered { symbol: symbol("A"), from: at(10), to: at(20), complete: true };
-        assert_eq!(whole.without(&[trade("B", 15), trade("A", 20), trade("A", 5)]), whole);
+        let whole = Covered {
+            symbol: symbol("A"),
+            from: at(10),
+            to: at(20),
+            complete: true,
+        };
+        assert_eq!(
+            whole.without(&[trade("B", 15), trade("A", 20), trade("A", 5)]),
+            whole
+        );
         let short = whole.without(&[trade("A", 15), trade("A", 18)]);
         assert_eq!((short.to, short.complete), (at(15), false));
-        let part = Covered { complete: false, ..whole };
+        let part = Covered {
+            complete: false,
+            ..whole
+        };
         assert_eq!(part.without(&[trade("A", 25)]), part);
         assert_eq!(part.without(&[trade("A", 12)]).to, at(12));
     }

@@ -15,7 +15,11 @@ pub struct Notional {
 
 impl Notional {
     /// The notional of no trade.
-    pub const ZERO: Notional = Notional { high: 0, middle: 0, low: 0 };
+    pub const ZERO: Notional = Notional {
+        high: 0,
+        middle: 0,
+        low: 0,
+    };
 
     /// The notional of one trade.
     pub fn of(price: Price, size: Size) -> Notional {
@@ -31,9 +35,16 @@ impl Notional {
     }
 
     /// Takes the two parts of the 192-bit raw value, most significant first.
-    #[expect(clippy::cast_possible_truncation, reason = "takes a number apart into its halves")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "takes a number apart into its halves"
+    )]
     pub const fn from_raw(high: u64, low: u128) -> Notional {
-        Notional { high, middle: (low >> 64) as u64, low: low as u64 }
+        Notional {
+            high,
+            middle: (low >> 64) as u64,
+            low: low as u64,
+        }
     }
 
     /// The two parts of the 192-bit raw value, most significant first.
@@ -56,10 +67,16 @@ impl Notional {
             return None;
         }
         let (high, low) = self.raw();
-        let (quotient, rest) = if high == 0 { divide(low, divisor) } else { self.long_division(divisor) };
+        let (quotient, rest) = if high == 0 {
+            divide(low, divisor)
+        } else {
+            self.long_division(divisor)
+        };
         let half = rest.cmp(&(divisor - rest));
         let up = half.is_gt() || (half.is_eq() && quotient % 2 == 1);
-        Some(Price::from_raw(u64::try_from(quotient + u128::from(up)).unwrap_or(u64::MAX)))
+        Some(Price::from_raw(
+            u64::try_from(quotient + u128::from(up)).unwrap_or(u64::MAX),
+        ))
     }
 
     /// Schoolbook binary division; only sums above 2^128 come here.
@@ -67,7 +84,11 @@ impl Notional {
         let (high, low) = self.raw();
         let (mut rest, mut quotient) = (0u128, 0u128);
         for bit in (0..192).rev() {
-            let next = if bit >= 128 { u128::from(high >> (bit - 128)) } else { low >> bit } & 1;
+            let next = if bit >= 128 {
+                u128::from(high >> (bit - 128))
+            } else {
+                low >> bit
+            } & 1;
             let overflow = rest >> 127 == 1;
             rest = rest << 1 | next;
             quotient <<= 1;
@@ -112,7 +133,10 @@ mod tests {
     fn vwap_rounds_half_to_even_at_nine_places() {
         assert_eq!(vwap(&[("10", "1"), ("20", "3")]), "17.5");
         assert_eq!(vwap(&[("1", "1"), ("1.000000001", "1")]), "1");
-        assert_eq!(vwap(&[("1.000000001", "1"), ("1.000000002", "1")]), "1.000000002");
+        assert_eq!(
+            vwap(&[("1.000000001", "1"), ("1.000000002", "1")]),
+            "1.000000002"
+        );
         assert_eq!(vwap(&[("1", "1"), ("1", "1"), ("2", "1")]), "1.333333333");
         assert_eq!(Notional::ZERO.per(Volume::ZERO), None);
     }

@@ -40,7 +40,9 @@ impl Price {
     /// [`DecimalError`] when the text is no decimal, has a tenth significant place, or is too large.
     pub fn parse(text: &[u8]) -> Result<Price, DecimalError> {
         let value = parse_scaled(text, 9)?;
-        u64::try_from(value).map(Price).map_err(|_| DecimalError::TooLarge)
+        u64::try_from(value)
+            .map(Price)
+            .map_err(|_| DecimalError::TooLarge)
     }
 
     /// Appends the canonical decimal text.

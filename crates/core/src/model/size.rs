@@ -33,7 +33,11 @@ impl Size {
 
     /// Takes a count of 10^-10 units; `None` above [`Size::MAX`].
     pub const fn from_raw(raw: u128) -> Option<Size> {
-        if raw <= Self::MAX.0 { Some(Size(raw)) } else { None }
+        if raw <= Self::MAX.0 {
+            Some(Size(raw))
+        } else {
+            None
+        }
     }
 
     /// The size as a count of 10^-10 units.

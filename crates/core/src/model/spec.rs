@@ -15,7 +15,9 @@ const DAY: u64 = 86_400 * SECOND;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// No known form.
-    #[error("bar spec {spec:?} is not one of 1s 5s 1m 5m 15m 1h 4h 1d session tick:N volume:N value:N")]
+    #[error(
+        "bar spec {spec:?} is not one of 1s 5s 1m 5m 15m 1h 4h 1d session tick:N volume:N value:N"
+    )]
     Unknown {
         /// The refused text.
         spec: String,
@@ -73,9 +75,11 @@ impl BarSpec {
     pub const fn interval_ns(self) -> Option<u64> {
         match self {
             BarSpec::Time(length) => Some(length.get()),
-            BarSpec::Day | BarSpec::Session | BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => {
-                None
-            }
+            BarSpec::Day
+            | BarSpec::Session
+            | BarSpec::Tick(_)
+            | BarSpec::Volume(_)
+            | BarSpec::Value(_) => None,
         }
     }
 
@@ -85,7 +89,9 @@ impl BarSpec {
     }
 
     fn parse_time(text: &str, digits: &str, unit: u64) -> Result<BarSpec, SpecError> {
-        let unknown = || SpecError::Unknown { spec: text.to_owned() };
+        let unknown = || SpecError::Unknown {
+            spec: text.to_owned(),
+        };
         let canonical = !digits.is_empty() && digits.len() <= 5 && !digits.starts_with('0');
         if !canonical || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(unknown());
@@ -94,7 +100,9 @@ impl BarSpec {
         match NonZeroU64::new(count.saturating_mul(unit)) {
             Some(length) if length.get() == DAY => Ok(BarSpec::Day),
             Some(length) if DAY.is_multiple_of(length.get()) => Ok(BarSpec::Time(length)),
-            Some(_) | None => Err(SpecError::Uneven { spec: text.to_owned() }),
+            Some(_) | None => Err(SpecError::Uneven {
+                spec: text.to_owned(),
+            }),
         }
     }
 }
@@ -103,13 +111,19 @@ impl FromStr for BarSpec {
     type Err = SpecError;
 
     fn from_str(text: &str) -> Result<BarSpec, SpecError> {
-        let threshold = |source| SpecError::Threshold { spec: text.to_owned(), source };
+        let threshold = |source| SpecError::Threshold {
+            spec: text.to_owned(),
+            source,
+        };
         if text == "session" {
             return Ok(BarSpec::Session);
         }
         if let Some((kind, number)) = text.split_once(':') {
             return match kind {
-                "tick" => number.parse().map(BarSpec::Tick).map_err(|_| threshold(None)),
+                "tick" => number
+                    .parse()
+                    .map(BarSpec::Tick)
+                    .map_err(|_| threshold(None)),
                 "volume" => match number.parse::<Volume>() {
                     Ok(volume) if volume > Volume::ZERO => Ok(BarSpec::Volume(volume)),
                     Ok(_) => Err(threshold(None)),
@@ -120,15 +134,24 @@ impl FromStr for BarSpec {
                     Ok(_) => Err(threshold(None)),
                     Err(source) => Err(threshold(Some(source))),
                 },
-                _ => Err(SpecError::Unknown { spec: text.to_owned() }),
+                _ => Err(SpecError::Unknown {
+                    spec: text.to_owned(),
+                }),
             };
         }
-        for (suffix, unit) in [("s", SECOND), ("m", 60 * SECOND), ("h", 3_600 * SECOND), ("d", DAY)] {
+        for (suffix, unit) in [
+            ("s", SECOND),
+            ("m", 60 * SECOND),
+            ("h", 3_600 * SECOND),
+            ("d", DAY),
+        ] {
             if let Some(digits) = text.strip_suffix(suffix) {
                 return BarSpec::parse_time(text, digits, unit);
             }
         }
-        Err(SpecError::Unknown { spec: text.to_owned() })
+        Err(SpecError::Unknown {
+            spec: text.to_owned(),
+        })
     }
 }
 

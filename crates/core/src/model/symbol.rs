@@ -69,7 +69,11 @@ impl Symbol {
     /// # Errors
     /// [`SymbolError`] when the name is no symbol, or the table is full.
     pub fn intern(name: &[u8]) -> Result<Symbol, SymbolError> {
-        if let Some(symbol) = TABLE.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(symbol) = TABLE
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
             return Ok(*symbol);
         }
         let text = check(name)?;
@@ -78,9 +82,15 @@ impl Symbol {
             return Ok(*symbol);
         }
         let index = table.len();
-        let symbol = u32::try_from(index).map(Symbol).map_err(|_| SymbolError::TooMany)?;
+        let symbol = u32::try_from(index)
+            .map(Symbol)
+            .map_err(|_| SymbolError::TooMany)?;
         let block = NAMES.get(index / BLOCK_LEN).ok_or(SymbolError::TooMany)?;
-        let block = block.get_or_init(|| std::iter::repeat_with(OnceLock::new).take(BLOCK_LEN).collect());
+        let block = block.get_or_init(|| {
+            std::iter::repeat_with(OnceLock::new)
+                .take(BLOCK_LEN)
+                .collect()
+        });
         let name = block[index % BLOCK_LEN].get_or_init(|| text.into());
         table.insert(name.as_bytes(), symbol);
         Ok(symbol)
@@ -90,7 +100,9 @@ impl Symbol {
     pub fn as_str(self) -> &'static str {
         let block = NAMES[self.index() / BLOCK_LEN].get();
         // A symbol is made after its name, so it always has one.
-        block.and_then(|block| block[self.index() % BLOCK_LEN].get()).map_or("", |name| name)
+        block
+            .and_then(|block| block[self.index() % BLOCK_LEN].get())
+            .map_or("", |name| name)
     }
 
     /// The dense number of this symbol in this process, from 0 in order of first sight.
@@ -106,7 +118,9 @@ fn check(name: &[u8]) -> Result<&str, SymbolError> {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b".:/_-+=^$#".contains(byte);
     match name.iter().position(|byte| !allowed(byte)) {
         Some(offset) => Err(SymbolError::Byte { offset }),
-        None => std::str::from_utf8(name).map_err(|error| SymbolError::Byte { offset: error.valid_up_to() }),
+        None => std::str::from_utf8(name).map_err(|error| SymbolError::Byte {
+            offset: error.valid_up_to(),
+        }),
     }
 }
 
@@ -158,8 +172,17 @@ mod tests {
     #[test]
     fn names_that_could_break_a_key_are_refused() {
         assert_eq!("".parse::<Symbol>(), Err(SymbolError::Length { len: 0 }));
-        assert_eq!("A\r\nB".parse::<Symbol>(), Err(SymbolError::Byte { offset: 1 }));
-        assert_eq!("A{B}".parse::<Symbol>(), Err(SymbolError::Byte { offset: 1 }));
-        assert_eq!("X".repeat(33).parse::<Symbol>(), Err(SymbolError::Length { len: 33 }));
+        assert_eq!(
+            "A\r\nB".parse::<Symbol>(),
+            Err(SymbolError::Byte { offset: 1 })
+        );
+        assert_eq!(
+            "A{B}".parse::<Symbol>(),
+            Err(SymbolError::Byte { offset: 1 })
+        );
+        assert_eq!(
+            "X".repeat(33).parse::<Symbol>(),
+            Err(SymbolError::Length { len: 33 })
+        );
     }
 }

@@ -34,7 +34,11 @@ impl Timestamp {
 
     /// Takes nanoseconds since the Unix epoch; `None` before 1970.
     pub const fn from_nanos(nanos: i64) -> Option<Timestamp> {
-        if nanos < 0 { None } else { Some(Timestamp(nanos)) }
+        if nanos < 0 {
+            None
+        } else {
+            Some(Timestamp(nanos))
+        }
     }
 
     /// Takes microseconds since the Unix epoch; `None` before 1970 or after 2262.
@@ -44,7 +48,9 @@ impl Timestamp {
 
     /// Takes milliseconds since the Unix epoch; `None` before 1970 or after 2262.
     pub fn from_millis(millis: i64) -> Option<Timestamp> {
-        millis.checked_mul(1_000_000).and_then(Timestamp::from_nanos)
+        millis
+            .checked_mul(1_000_000)
+            .and_then(Timestamp::from_nanos)
     }
 
     /// Nanoseconds since the Unix epoch.
@@ -62,16 +68,30 @@ impl Timestamp {
         let (seconds, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil_of_days(days);
-        let pairs = [year / 100, year % 100, month, day, second / 3_600, second / 60 % 60, second % 60];
+        let pairs = [
+            year / 100,
+            year % 100,
+            month,
+            day,
+            second / 3_600,
+            second / 60 % 60,
+            second % 60,
+        ];
         let mut text = *b"0000-00-00T00:00:00";
-        for (at, pair) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(pairs.map(two_digits)) {
+        for (at, pair) in [0, 2, 5, 8, 11, 14, 17]
+            .into_iter()
+            .zip(pairs.map(two_digits))
+        {
             text[at..at + 2].copy_from_slice(&pair);
         }
         out.extend_from_slice(&text);
         if nanos > 0 {
             let mut fraction = *b".000000000";
             set_digits(&mut fraction[1..], nanos);
-            let len = fraction.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+            let len = fraction
+                .iter()
+                .rposition(|digit| *digit != b'0')
+                .map_or(0, |last| last + 1);
             out.extend_from_slice(&fraction[..len]);
         }
         out.push(b'Z');
@@ -117,10 +137,15 @@ impl Timestamp {
 fn civil_of_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * day_of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let day = day_of_year - (153 * from_march + 2) / 5 + 1;
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
@@ -169,8 +194,14 @@ mod tests {
     fn instants_outside_the_range_are_refused() {
         assert_eq!(Timestamp::from_nanos(-1), None);
         assert_eq!(Timestamp::from_millis(i64::MAX), None);
-        assert_eq!("1969-12-31T23:59:59Z".parse::<Timestamp>(), Err(TimestampError::OutOfRange));
-        assert_eq!("yesterday".parse::<Timestamp>(), Err(TimestampError::NotRfc3339));
+        assert_eq!(
+            "1969-12-31T23:59:59Z".parse::<Timestamp>(),
+            Err(TimestampError::OutOfRange)
+        );
+        assert_eq!(
+            "yesterday".parse::<Timestamp>(),
+            Err(TimestampError::NotRfc3339)
+        );
     }
 
     #[test]

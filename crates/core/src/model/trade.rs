@@ -28,16 +28,24 @@ impl TradeId {
 
     /// Takes a numeric identity below 2^63; larger ones are hashed as text is.
     pub fn from_number(number: u64) -> TradeId {
-        if number < 1 << 63 { TradeId(number) } else { TradeId::hash(&number.to_be_bytes()) }
+        if number < 1 << 63 {
+            TradeId(number)
+        } else {
+            TradeId::hash(&number.to_be_bytes())
+        }
     }
 
     /// Takes an identity as the venue writes it.
     pub fn from_text(text: &[u8]) -> TradeId {
         let canonical = text.len() == 1 || text.first() != Some(&b'0');
-        if text.is_empty() || text.len() > 18 || !canonical || !text.iter().all(u8::is_ascii_digit) {
+        if text.is_empty() || text.len() > 18 || !canonical || !text.iter().all(u8::is_ascii_digit)
+        {
             return TradeId::hash(text);
         }
-        TradeId(text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+        TradeId(
+            text.iter()
+                .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')),
+        )
     }
 
     /// Takes back what [`TradeId::raw`] gave.
@@ -128,7 +136,12 @@ impl Trade {
 
     /// The place of this trade in the order of its symbol.
     pub fn key(&self) -> TradeKey {
-        TradeKey { time: self.time, sequence: self.sequence, id: self.id, price: self.price }
+        TradeKey {
+            time: self.time,
+            sequence: self.sequence,
+            id: self.id,
+            price: self.price,
+        }
     }
 }
 
@@ -141,7 +154,10 @@ mod tests {
         assert_eq!(TradeId::from_text(b"183276").raw(), 183_276);
         assert_eq!(TradeId::from_text(b"0").raw(), 0);
         for text in ["", "0183276", "18f", "99999999999999999999", "a-b-c"] {
-            assert!(TradeId::from_text(text.as_bytes()).raw() >= 1 << 63, "{text}");
+            assert!(
+                TradeId::from_text(text.as_bytes()).raw() >= 1 << 63,
+                "{text}"
+            );
             assert_ne!(TradeId::from_text(text.as_bytes()), TradeId::NONE);
         }
     }

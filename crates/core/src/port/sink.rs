@@ -66,7 +66,10 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`SinkError`] when the fate of the whole batch is unknown or the same for all.
-    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>>;
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>>;
 
     /// Whether a batch may end with manifests behind its bars, which are then written only when every bar is.
     fn joins_manifests(&self) -> bool {
@@ -106,7 +109,10 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
 
     /// What one beat costs; the writer paces and counts it like a write.
     fn beat_cost(&self) -> Cost {
-        Cost { requests: 1, commands: 1 }
+        Cost {
+            requests: 1,
+            commands: 1,
+        }
     }
 
     /// Keeps alive what the sink holds in the store, and finds out whether the store still answers; cheap when a write has just done so.

@@ -249,14 +249,21 @@ pub trait StateStore: std::fmt::Debug + Send + Sync + 'static {
         items: Vec<WriteItem>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Committed, StateError>> {
-        self.commit(Changes { now, spool_append: items, ..Changes::default() })
+        self.commit(Changes {
+            now,
+            spool_append: items,
+            ..Changes::default()
+        })
     }
 
     /// The oldest items of the spool, at most `len_max`.
     ///
     /// # Errors
     /// As for [`StateStore::spool_read`].
-    fn spool_front(&self, len_max: usize) -> BoxFuture<'_, Result<Vec<(u64, WriteItem)>, StateError>> {
+    fn spool_front(
+        &self,
+        len_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, WriteItem)>, StateError>> {
         self.spool_read(0, len_max)
     }
 
@@ -265,8 +272,14 @@ pub trait StateStore: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As for [`StateStore::commit`].
     fn spool_remove(&self, through: u64) -> BoxFuture<'_, Result<Committed, StateError>> {
-        let spool_remove = vec![SpoolRange { first: 0, last: through }];
-        self.commit(Changes { spool_remove, ..Changes::default() })
+        let spool_remove = vec![SpoolRange {
+            first: 0,
+            last: through,
+        }];
+        self.commit(Changes {
+            spool_remove,
+            ..Changes::default()
+        })
     }
 
     /// Saves the position of each named feed.
@@ -277,7 +290,10 @@ pub trait StateStore: std::fmt::Debug + Send + Sync + 'static {
         &self,
         checkpoints: Vec<(String, Position)>,
     ) -> BoxFuture<'_, Result<Committed, StateError>> {
-        self.commit(Changes { checkpoints, ..Changes::default() })
+        self.commit(Changes {
+            checkpoints,
+            ..Changes::default()
+        })
     }
 
     /// Saves the commands counted so far.
@@ -285,6 +301,9 @@ pub trait StateStore: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As for [`StateStore::commit`].
     fn budget_save(&self, used: BudgetUse) -> BoxFuture<'_, Result<Committed, StateError>> {
-        self.commit(Changes { budget: Some(used), ..Changes::default() })
+        self.commit(Changes {
+            budget: Some(used),
+            ..Changes::default()
+        })
     }
 }

@@ -37,7 +37,15 @@ pub(super) struct Bytes {
 
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Bytes { source: _, block: _, start, end, offset, ended, failed: _ } = self;
+        let Bytes {
+            source: _,
+            block: _,
+            start,
+            end,
+            offset,
+            ended,
+            failed: _,
+        } = self;
         f.debug_struct("Bytes")
             .field("held", &(end - start))
             .field("offset", offset)
@@ -144,7 +152,10 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new() -> Block {
         // One more for the end of line that a last line may lack.
-        Block { bytes: vec![0; BLOCK_LEN + 1].into_boxed_slice(), len: 0 }
+        Block {
+            bytes: vec![0; BLOCK_LEN + 1].into_boxed_slice(),
+            len: 0,
+        }
     }
 
     /// The lines, each with its end of line; only a line that is too long may lack it.
@@ -247,13 +258,20 @@ mod tests {
 
     #[test]
     fn line_longer_than_the_bound_is_an_error() {
-        for (len, ended) in [(RECORD_LEN_MAX + 1, true), (RECORD_LEN_MAX + 1, false), (1 << 24, true)] {
+        for (len, ended) in [
+            (RECORD_LEN_MAX + 1, true),
+            (RECORD_LEN_MAX + 1, false),
+            (1 << 24, true),
+        ] {
             let mut text = vec![b'x'; len];
             text.extend_from_slice(if ended { b"\n" } else { b"" });
             let mut bytes = Bytes::new(Box::new(Cursor::new(text)));
             assert!(matches!(bytes.next_line(), Err(LineError::TooLong)));
         }
         let mut bytes = Bytes::new(Box::new(Cursor::new(vec![b'x'; RECORD_LEN_MAX])));
-        assert_eq!(bytes.next_line().unwrap().map(<[u8]>::len), Some(RECORD_LEN_MAX));
+        assert_eq!(
+            bytes.next_line().unwrap().map(<[u8]>::len),
+            Some(RECORD_LEN_MAX)
+        );
     }
 }

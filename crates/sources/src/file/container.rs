@@ -40,12 +40,20 @@ pub(super) struct Inputs {
 
 impl Inputs {
     pub(super) fn new(paths: Vec<PathBuf>) -> Inputs {
-        Inputs { paths: paths.into_iter(), reader: None, zip: None }
+        Inputs {
+            paths: paths.into_iter(),
+            reader: None,
+            zip: None,
+        }
     }
 
     /// Reads one stream in place of files.
     pub(super) fn of_reader(name: &str, source: Source) -> Inputs {
-        Inputs { paths: Vec::new().into_iter(), reader: Some((name.into(), source)), zip: None }
+        Inputs {
+            paths: Vec::new().into_iter(),
+            reader: Some((name.into(), source)),
+            zip: None,
+        }
     }
 
     /// Opens the next input.
@@ -60,20 +68,29 @@ impl Inputs {
             if let Some((file, source)) = self.reader.take() {
                 return open_stream(file, source).map(Some);
             }
-            let Some(path) = self.paths.next() else { return Ok(None) };
+            let Some(path) = self.paths.next() else {
+                return Ok(None);
+            };
             if path.as_os_str() == "-" {
                 return open_stream("standard input".into(), Box::new(io::stdin())).map(Some);
             }
             let file: Arc<str> = path.display().to_string().into();
             let opened = File::open(&path);
-            let mut source = opened.map_err(|source| FileError::Open { file: Arc::clone(&file), source })?;
+            let mut source = opened.map_err(|source| FileError::Open {
+                file: Arc::clone(&file),
+                source,
+            })?;
             let start = read_start(&file, &mut source)?;
             if is_zip(&start) {
                 self.zip = Some(Zip::open(file, path)?);
                 continue;
             }
             let source = unpack(&file, start, Box::new(source))?;
-            return Ok(Some(Opened { file, names: vec![path], source }));
+            return Ok(Some(Opened {
+                file,
+                names: vec![path],
+                source,
+            }));
         }
     }
 }
@@ -84,14 +101,22 @@ fn open_stream(file: Arc<str>, mut source: Source) -> Result<Opened, FileError> 
         return Err(FileError::ZipFromPipe { file });
     }
     let source = unpack(&file, start, source)?;
-    Ok(Opened { file, names: Vec::new(), source })
+    Ok(Opened {
+        file,
+        names: Vec::new(),
+        source,
+    })
 }
 
 fn read_start(file: &Arc<str>, source: &mut impl Read) -> Result<Vec<u8>, FileError> {
     let mut start = Vec::with_capacity(4);
     match source.take(4).read_to_end(&mut start) {
         Ok(_) => Ok(start),
-        Err(source) => Err(FileError::Read { file: Arc::clone(file), offset: 0, source }),
+        Err(source) => Err(FileError::Read {
+            file: Arc::clone(file),
+            offset: 0,
+            source,
+        }),
     }
 }
 
@@ -103,11 +128,14 @@ fn is_zip(start: &[u8]) -> bool {
 /// Puts the decompressor that the first bytes call for over the source.
 fn unpack(file: &Arc<str>, start: Vec<u8>, source: Source) -> Result<Source, FileError> {
     let gzip = start.starts_with(b"\x1f\x8b");
-    let skippable = start.len() == 4 && (0x50..=0x5f).contains(&start[0]) && start[1..] == *b"\x2a\x4d\x18";
+    let skippable =
+        start.len() == 4 && (0x50..=0x5f).contains(&start[0]) && start[1..] == *b"\x2a\x4d\x18";
     let zstd = start.starts_with(b"\x28\xb5\x2f\xfd") || skippable;
     let whole = Cursor::new(start).chain(source);
     if gzip {
-        return Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED_LEN, whole))));
+        return Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+            PACKED_LEN, whole,
+        ))));
     }
     if zstd {
         return unzstd(file, whole);
@@ -116,7 +144,11 @@ fn unpack(file: &Arc<str>, start: Vec<u8>, source: Source) -> Result<Source, Fil
 }
 
 fn unzstd(file: &Arc<str>, source: impl Read + Send + 'static) -> Result<Source, FileError> {
-    let failed = |source| FileError::Read { file: Arc::clone(file), offset: 0, source };
+    let failed = |source| FileError::Read {
+        file: Arc::clone(file),
+        offset: 0,
+        source,
+    };
     let packed = BufReader::with_capacity(PACKED_LEN, source);
     let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(failed)?;
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(failed)?;
@@ -142,16 +174,25 @@ struct Entry {
 impl Zip {
     fn open(file: Arc<str>, path: PathBuf) -> Result<Zip, FileError> {
         match entries(&path) {
-            Ok(entries) => Ok(Zip { file, path, entries: entries.into_iter() }),
+            Ok(entries) => Ok(Zip {
+                file,
+                path,
+                entries: entries.into_iter(),
+            }),
             Err(source) => Err(FileError::Zip { file, source }),
         }
     }
 
     fn next_entry(&mut self) -> Result<Option<Opened>, FileError> {
-        let Some(entry) = self.entries.next() else { return Ok(None) };
+        let Some(entry) = self.entries.next() else {
+            return Ok(None);
+        };
         let file: Arc<str> = format!("{}:{}", self.file, entry.name).into();
         if entry.encrypted {
-            return Err(FileError::ZipEntry { file, reason: "the entry is encrypted" });
+            return Err(FileError::ZipEntry {
+                file,
+                reason: "the entry is encrypted",
+            });
         }
         let packed = match open_at(&self.path, entry.data_start, entry.packed_len) {
             Ok(packed) => packed,
@@ -163,10 +204,15 @@ impl Zip {
         )]
         let inner: Source = match entry.method {
             CompressionMethod::Stored => Box::new(packed),
-            CompressionMethod::Deflated => {
-                Box::new(DeflateDecoder::new(BufReader::with_capacity(PACKED_LEN, packed)))
+            CompressionMethod::Deflated => Box::new(DeflateDecoder::new(BufReader::with_capacity(
+                PACKED_LEN, packed,
+            ))),
+            _ => {
+                return Err(FileError::ZipEntry {
+                    file,
+                    reason: "the compression method is not supported",
+                });
             }
-            _ => return Err(FileError::ZipEntry { file, reason: "the compression method is not supported" }),
         };
         let mut checked = Checked {
             inner,
@@ -177,7 +223,11 @@ impl Zip {
         };
         let start = read_start(&file, &mut checked)?;
         let source = unpack(&file, start, Box::new(checked))?;
-        Ok(Some(Opened { file, names: vec![PathBuf::from(entry.name), self.path.clone()], source }))
+        Ok(Some(Opened {
+            file,
+            names: vec![PathBuf::from(entry.name), self.path.clone()],
+            source,
+        }))
     }
 }
 

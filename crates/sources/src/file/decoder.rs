@@ -21,7 +21,10 @@ pub(super) struct SymbolCache {
 
 impl Default for SymbolCache {
     fn default() -> SymbolCache {
-        SymbolCache { last: None, seen: HashMap::with_hasher(FixedState::with_seed(0)) }
+        SymbolCache {
+            last: None,
+            seen: HashMap::with_hasher(FixedState::with_seed(0)),
+        }
     }
 }
 
@@ -36,8 +39,8 @@ impl SymbolCache {
         let symbol = if let Some(symbol) = self.seen.get(name) {
             *symbol
         } else {
-            let symbol =
-                Symbol::intern(name).map_err(|error| Fault::new(field, name, ValueError::from(error)))?;
+            let symbol = Symbol::intern(name)
+                .map_err(|error| Fault::new(field, name, ValueError::from(error)))?;
             self.seen.insert(symbol.as_str().as_bytes(), symbol);
             symbol
         };

@@ -117,7 +117,11 @@ impl Fault {
         if shown.len() == VALUE_LEN_MAX {
             value.push_str("...");
         }
-        Fault(Box::new(Refusal { field, value, reason: reason.into() }))
+        Fault(Box::new(Refusal {
+            field,
+            value,
+            reason: reason.into(),
+        }))
     }
 }
 
@@ -139,8 +143,18 @@ pub struct BadRow {
 
 impl BadRow {
     pub(super) fn new(file: &Arc<str>, place: Place, fault: Fault) -> BadRow {
-        let Refusal { field, value, reason } = *fault.0;
-        BadRow { file: Arc::clone(file), place, field, value, reason: Arc::new(reason) }
+        let Refusal {
+            field,
+            value,
+            reason,
+        } = *fault.0;
+        BadRow {
+            file: Arc::clone(file),
+            place,
+            field,
+            value,
+            reason: Arc::new(reason),
+        }
     }
 }
 
@@ -162,7 +176,9 @@ pub enum FileError {
         file: Arc<str>,
     },
     /// Reading broke off: the device, or a damaged or cut compressed file.
-    #[error("read {file} after {offset} decoded bytes; the file may be damaged or cut, fetch it again")]
+    #[error(
+        "read {file} after {offset} decoded bytes; the file may be damaged or cut, fetch it again"
+    )]
     Read {
         /// The file.
         file: Arc<str>,
@@ -188,7 +204,9 @@ pub enum FileError {
         reason: &'static str,
     },
     /// A zip needs to be read from its end.
-    #[error("read a zip from {file}: a zip needs a seekable file; pass its path, or pipe `unzip -p` instead")]
+    #[error(
+        "read a zip from {file}: a zip needs a seekable file; pass its path, or pipe `unzip -p` instead"
+    )]
     ZipFromPipe {
         /// The input.
         file: Arc<str>,
@@ -296,7 +314,9 @@ pub enum FileError {
         source: io::Error,
     },
     /// The input ends before the place to go on from.
-    #[error("go on after trade {start}: the files hold {trades} only; they are not those of the earlier run")]
+    #[error(
+        "go on after trade {start}: the files hold {trades} only; they are not those of the earlier run"
+    )]
     StartBeyondEnd {
         /// Trades to skip.
         start: u64,
@@ -308,7 +328,9 @@ pub enum FileError {
 impl FileError {
     /// The same error when so many lines of the file come before those that its place counts.
     pub(super) fn behind(mut self, lines: u64) -> FileError {
-        if let FileError::BadRow(BadRow { place, .. }) | FileError::RecordTooLong { place, .. } = &mut self {
+        if let FileError::BadRow(BadRow { place, .. }) | FileError::RecordTooLong { place, .. } =
+            &mut self
+        {
             *place = place.behind(lines);
         }
         self

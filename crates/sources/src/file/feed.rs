@@ -102,7 +102,10 @@ impl FileFeed {
         loop {
             if let Some(trades) = self.ready.pop_front() {
                 self.position += trades.len() as u64;
-                return Ok(Some(TradeBatch { trades, position: Position(self.position) }));
+                return Ok(Some(TradeBatch {
+                    trades,
+                    position: Position(self.position),
+                }));
             }
             if let Some(error) = self.failed.take() {
                 self.ended = true;
@@ -125,7 +128,9 @@ impl FileFeed {
             }
             if self.workers.is_empty() {
                 self.ended = true;
-                self.sift.check_end().map_err(|error| feed_error(error.into()))?;
+                self.sift
+                    .check_end()
+                    .map_err(|error| feed_error(error.into()))?;
                 continue;
             }
             // Nothing is lost when this future is dropped here: parts stay in the channel, workers in their set.
@@ -149,28 +154,42 @@ impl FileFeed {
 
     fn start_work(&mut self) {
         while !self.exhausted && self.workers.len() < self.workers_max {
-            let Ok(permit) = self.permits.try_acquire() else { return };
+            let Ok(permit) = self.permits.try_acquire() else {
+                return;
+            };
             permit.forget();
             let (files, permits) = (Arc::clone(&self.shelf), Arc::clone(&self.permits));
             let decoded = self.decoded.0.clone();
-            self.workers.push(tokio::task::spawn_blocking(move || work(&files, &permits, &decoded)));
+            self.workers.push(tokio::task::spawn_blocking(move || {
+                work(&files, &permits, &decoded)
+            }));
         }
     }
 
     /// Adds a part whose turn has come.
     fn on_part(&mut self, part: Part) {
-        let Part { number, mut trades, sift, lines, first, is_numbered, error } = part;
+        let Part {
+            number,
+            mut trades,
+            sift,
+            lines,
+            first,
+            is_numbered,
+            error,
+        } = part;
         self.permits.add_permits(1);
         self.next_part = number + 1;
         self.lines_before = first.unwrap_or(self.lines_before);
-        self.sift.add(sift, &mut trades, self.lines_before, is_numbered);
+        self.sift
+            .add(sift, &mut trades, self.lines_before, is_numbered);
         self.failed = error.map(|error| error.behind(self.lines_before));
         self.exhausted |= self.failed.is_some();
         self.lines_before += lines;
         if trades.len() <= self.batch_len_max {
             self.ready.extend((!trades.is_empty()).then_some(trades));
         } else {
-            self.ready.extend(trades.chunks(self.batch_len_max).map(<[Trade]>::to_vec));
+            self.ready
+                .extend(trades.chunks(self.batch_len_max).map(<[Trade]>::to_vec));
         }
     }
 }
@@ -178,7 +197,9 @@ impl FileFeed {
 /// Decodes parts, the first by a permit that was taken for it; answers whether the shelf is empty.
 fn work(shelf: &Mutex<Shelf>, permits: &Semaphore, decoded: &mpsc::Sender<Part>) -> bool {
     loop {
-        let Some(part) = next_part(shelf) else { return true };
+        let Some(part) = next_part(shelf) else {
+            return true;
+        };
         // Never waits: there is room for as many parts as permits.
         if decoded.blocking_send(part).is_err() {
             return true;
@@ -191,7 +212,10 @@ fn work(shelf: &Mutex<Shelf>, permits: &Semaphore, decoded: &mpsc::Sender<Part>)
 }
 
 fn feed_error(source: Box<dyn std::error::Error + Send + Sync>) -> FeedError {
-    FeedError { feed: NAME.to_owned(), source }
+    FeedError {
+        feed: NAME.to_owned(),
+        source,
+    }
 }
 
 impl TradeFeed for FileFeed {
@@ -204,7 +228,15 @@ impl TradeFeed for FileFeed {
     }
 
     fn stats(&self) -> FeedStats {
-        let FileStats { malformed, filtered, .. } = self.sift.stats;
-        FeedStats { malformed, filtered, requests: 0 }
+        let FileStats {
+            malformed,
+            filtered,
+            ..
+        } = self.sift.stats;
+        FeedStats {
+            malformed,
+            filtered,
+            requests: 0,
+        }
     }
 }

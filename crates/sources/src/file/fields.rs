@@ -26,7 +26,10 @@ pub(super) struct Fields {
 
 impl Default for Fields {
     fn default() -> Fields {
-        Fields { ends: [0; FIELDS_MAX + STEP], count: 0 }
+        Fields {
+            ends: [0; FIELDS_MAX + STEP],
+            count: 0,
+        }
     }
 }
 
@@ -45,7 +48,12 @@ impl Fields {
         if let (false, Some(last)) = (rest.is_empty(), line.last_chunk::<64>()) {
             // The chunk overlaps the one before; what that one has seen is shifted out.
             let seen = 64 - rest.len();
-            self.push_commas(mask(last, b',') >> seen, mask(last, b'"') >> seen, at, &mut open);
+            self.push_commas(
+                mask(last, b',') >> seen,
+                mask(last, b'"') >> seen,
+                at,
+                &mut open,
+            );
         } else if !rest.is_empty() {
             let mut chunk = [0u8; 64];
             chunk[..rest.len()].copy_from_slice(rest);
@@ -55,7 +63,10 @@ impl Fields {
             return Err(Fault::new("row", line, ValueError::Quote));
         }
         if self.count >= FIELDS_MAX {
-            let reason = ValueError::FieldCount { count: self.count + 1, expected: FIELDS_MAX };
+            let reason = ValueError::FieldCount {
+                count: self.count + 1,
+                expected: FIELDS_MAX,
+            };
             return Err(Fault::new("row", line, reason));
         }
         // A record is far shorter than 2^32 bytes.
@@ -73,7 +84,10 @@ impl Fields {
         }
         let end = self.count + commas.count_ones() as usize;
         while self.count < end {
-            let Some(step) = self.ends.get_mut(self.count..).and_then(<[u32]>::first_chunk_mut::<STEP>)
+            let Some(step) = self
+                .ends
+                .get_mut(self.count..)
+                .and_then(<[u32]>::first_chunk_mut::<STEP>)
             else {
                 break;
             };
@@ -97,7 +111,11 @@ impl Fields {
         if index >= self.count {
             return &[];
         }
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize + 1 };
+        let start = if index == 0 {
+            0
+        } else {
+            self.ends[index - 1] as usize + 1
+        };
         match &line[start..self.ends[index] as usize] {
             [b'"', inner @ .., b'"'] => inner,
             field => field,
@@ -108,7 +126,9 @@ impl Fields {
 /// Reads a whole number of 1 to 19 digits.
 #[inline]
 pub(super) fn whole(text: &[u8]) -> Option<u64> {
-    let (Some(first), 8..=19) = (text.first_chunk::<8>(), text.len()) else { return few_digits(text) };
+    let (Some(first), 8..=19) = (text.first_chunk::<8>(), text.len()) else {
+        return few_digits(text);
+    };
     // The digits before the whole words, moved behind as many zeros as make a word of them.
     let lead_bits = 8 * u32::try_from(text.len() % 8).unwrap_or(0);
     let mut value = 0;
@@ -119,7 +139,9 @@ pub(super) fn whole(text: &[u8]) -> Option<u64> {
     // Nineteen digits stay below 2^64, so nothing wraps.
     let (words, _) = text[text.len() % 8..].as_chunks::<8>();
     for &word in words {
-        value = value.wrapping_mul(100_000_000).wrapping_add(eight_digits(word)?);
+        value = value
+            .wrapping_mul(100_000_000)
+            .wrapping_add(eight_digits(word)?);
     }
     Some(value)
 }
@@ -138,7 +160,10 @@ fn few_digits(text: &[u8]) -> Option<u64> {
 }
 
 /// Eight digits at once, by pairs, quads and halves.
-#[expect(clippy::inline_always, reason = "only what is inside `on_best` is compiled for the newer processor")]
+#[expect(
+    clippy::inline_always,
+    reason = "only what is inside `on_best` is compiled for the newer processor"
+)]
 #[inline(always)]
 pub(super) fn eight_digits(word: [u8; 8]) -> Option<u64> {
     let word = u64::from_le_bytes(word);
@@ -166,8 +191,15 @@ pub(super) fn small(field: &'static str, text: &[u8]) -> Result<u8, Fault> {
     match text {
         [] => Ok(0),
         [digit @ b'0'..=b'9'] => Ok(digit - b'0'),
-        _ => u8::try_from(integer(field, text)?)
-            .map_err(|_| Fault::new(field, text, ValueError::Above { max: u64::from(u8::MAX) })),
+        _ => u8::try_from(integer(field, text)?).map_err(|_| {
+            Fault::new(
+                field,
+                text,
+                ValueError::Above {
+                    max: u64::from(u8::MAX),
+                },
+            )
+        }),
     }
 }
 
@@ -213,7 +245,11 @@ pub(super) fn nanos(field: &'static str, text: &[u8]) -> Result<Timestamp, Fault
 /// Milliseconds, microseconds or nanoseconds since the Unix epoch.
 ///
 /// From 1990 to 2262 the three units have 12 to 13, 15 to 16 and 18 to 19 digits, so the value tells its unit.
-pub(super) fn by_magnitude(field: &'static str, text: &[u8], value: u64) -> Result<Timestamp, Fault> {
+pub(super) fn by_magnitude(
+    field: &'static str,
+    text: &[u8],
+    value: u64,
+) -> Result<Timestamp, Fault> {
     let scale = match value {
         0..10_000_000_000_000 => 1_000_000,
         10_000_000_000_000..10_000_000_000_000_000 => 1_000,
@@ -231,7 +267,11 @@ mod tests {
     fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
         let mut fields = Fields::default();
         fields.split(line).ok()?;
-        Some((0..fields.count()).map(|index| fields.get(line, index).to_vec()).collect())
+        Some(
+            (0..fields.count())
+                .map(|index| fields.get(line, index).to_vec())
+                .collect(),
+        )
     }
 
     /// The plain form: one byte after another.
@@ -257,7 +297,10 @@ mod tests {
     #[test]
     fn quoted_commas_do_not_split() {
         let fields = split(br#"A,"12,37",0,"",11"#).unwrap();
-        let fields: Vec<&str> = fields.iter().map(|field| std::str::from_utf8(field).unwrap()).collect();
+        let fields: Vec<&str> = fields
+            .iter()
+            .map(|field| std::str::from_utf8(field).unwrap())
+            .collect();
         assert_eq!(fields, ["A", "12,37", "0", "", "11"]);
         assert!(split(br#"A,"12,37"#).is_none());
     }
@@ -265,7 +308,10 @@ mod tests {
     #[test]
     fn fields_beyond_the_maximum_are_refused() {
         let line = |fields: usize| vec!["7"; fields].join(",");
-        assert_eq!(split(line(64).as_bytes()).map(|fields| fields.len()), Some(64));
+        assert_eq!(
+            split(line(64).as_bytes()).map(|fields| fields.len()),
+            Some(64)
+        );
         for fields in [65, 66, 72, 73, 1000] {
             assert!(split(line(fields).as_bytes()).is_none(), "{fields}");
         }
@@ -273,10 +319,23 @@ mod tests {
 
     #[test]
     fn time_unit_follows_from_the_value() {
-        let time = |value| by_magnitude("time", b"", value).map(|time| time.to_string()).ok();
-        assert_eq!(time(1_735_689_600_123), Some("2025-01-01T00:00:00.123Z".into()));
-        assert_eq!(time(1_735_689_600_123_456), Some("2025-01-01T00:00:00.123456Z".into()));
-        assert_eq!(time(1_735_689_600_123_456_789), Some("2025-01-01T00:00:00.123456789Z".into()));
+        let time = |value| {
+            by_magnitude("time", b"", value)
+                .map(|time| time.to_string())
+                .ok()
+        };
+        assert_eq!(
+            time(1_735_689_600_123),
+            Some("2025-01-01T00:00:00.123Z".into())
+        );
+        assert_eq!(
+            time(1_735_689_600_123_456),
+            Some("2025-01-01T00:00:00.123456Z".into())
+        );
+        assert_eq!(
+            time(1_735_689_600_123_456_789),
+            Some("2025-01-01T00:00:00.123456789Z".into())
+        );
         for value in [0, 1_735_689_600, 99_999_999_999_999, u64::MAX] {
             assert_eq!(time(value), None, "{value}");
         }

@@ -96,7 +96,9 @@ impl FromStr for Format {
         Format::ALL
             .into_iter()
             .find(|format| format.name() == word)
-            .ok_or_else(|| FormatError { word: word.to_owned() })
+            .ok_or_else(|| FormatError {
+                word: word.to_owned(),
+            })
     }
 }
 

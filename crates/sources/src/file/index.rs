@@ -74,8 +74,18 @@ impl Index {
 
     /// Notes the ends in one chunk that starts at byte `at`; `open` is all ones while a quote is open.
     #[inline(always)]
-    fn take<L: Lanes>(&mut self, best: L, chunk: &[u8; CHUNK_LEN], at: u32, open: &mut u64) -> bool {
-        let Marks { commas, lines, quotes } = best.marks(chunk);
+    fn take<L: Lanes>(
+        &mut self,
+        best: L,
+        chunk: &[u8; CHUNK_LEN],
+        at: u32,
+        open: &mut u64,
+    ) -> bool {
+        let Marks {
+            commas,
+            lines,
+            quotes,
+        } = best.marks(chunk);
         // No branch for chunks without quotes: whether there are any is as good as random.
         let inside = best.running_xor(quotes) ^ *open;
         if lines & inside != 0 {
@@ -91,13 +101,19 @@ impl Index {
     fn note_rows(&mut self, ends: u64, mut lines: u64) -> bool {
         let mut left = lines.count_ones();
         loop {
-            let Some(room) = self.rows.get_mut(self.row_count..).and_then(<[u32]>::first_chunk_mut) else {
+            let Some(room) = self
+                .rows
+                .get_mut(self.row_count..)
+                .and_then(<[u32]>::first_chunk_mut)
+            else {
                 return false;
             };
             let rest = lines & lines.wrapping_sub(1);
             *room = [lines, rest].map(|lines| {
                 let up_to_lowest = lines ^ lines.wrapping_sub(1);
-                self.count.wrapping_add((ends & up_to_lowest).count_ones()).wrapping_sub(1)
+                self.count
+                    .wrapping_add((ends & up_to_lowest).count_ones())
+                    .wrapping_sub(1)
             });
             if left <= 2 {
                 self.row_count += left as usize;
@@ -113,7 +129,11 @@ impl Index {
     fn note_ends(&mut self, mut ends: u64, at: u32) -> bool {
         let before = self.count as usize;
         self.count = self.count.wrapping_add(ends.count_ones());
-        let Some(room) = self.ends.get_mut(before..).and_then(<[u32]>::first_chunk_mut::<ROOM_LEN>) else {
+        let Some(room) = self
+            .ends
+            .get_mut(before..)
+            .and_then(<[u32]>::first_chunk_mut::<ROOM_LEN>)
+        else {
             return false;
         };
         for step in room.as_chunks_mut::<STEP>().0 {
@@ -156,14 +176,22 @@ impl<'a> Iterator for Rows<'a> {
         let count = last.wrapping_sub(self.before);
         let all = self.ends.get(self.before..).unwrap_or_default();
         self.before = last;
-        Some(Found { count, ends: all.first_chunk(), all })
+        Some(Found {
+            count,
+            ends: all.first_chunk(),
+            all,
+        })
     }
 }
 
 impl Found<'_> {
     /// The bytes of the row, its end of line included.
     pub(super) fn line<'l>(&self, lines: &'l [u8]) -> &'l [u8] {
-        let behind = |place: usize| self.all.get(place).map_or(0, |end| end.wrapping_add(1) as usize);
+        let behind = |place: usize| {
+            self.all
+                .get(place)
+                .map_or(0, |end| end.wrapping_add(1) as usize)
+        };
         lines.get(behind(0)..behind(self.count)).unwrap_or_default()
     }
 }

@@ -31,10 +31,15 @@ impl<'de> Deserialize<'de> for ConditionSet {
                 f.write_str("an array of condition numbers from 0 to 127")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<ConditionSet, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut numbers: A,
+            ) -> Result<ConditionSet, A::Error> {
                 let mut set = Conditions::NONE;
                 while let Some(number) = numbers.next_element::<u32>()? {
-                    set = set.with(number).ok_or_else(|| A::Error::custom("condition is above 127"))?;
+                    set = set
+                        .with(number)
+                        .ok_or_else(|| A::Error::custom("condition is above 127"))?;
                 }
                 Ok(ConditionSet(set))
             }
@@ -114,19 +119,30 @@ impl KrakenJson {
     }
 }
 
-type KrakenRow<'a> =
-    (&'a RawValue, &'a RawValue, &'a RawValue, &'a str, IgnoredAny, IgnoredAny, Option<&'a RawValue>);
+type KrakenRow<'a> = (
+    &'a RawValue,
+    &'a RawValue,
+    &'a RawValue,
+    &'a str,
+    IgnoredAny,
+    IgnoredAny,
+    Option<&'a RawValue>,
+);
 
 impl RecordDecoder for KrakenJson {
     fn decode(&mut self, record: &[u8], _ordinal: u64) -> Result<Option<Trade>, Fault> {
         let (price_text, size_text, time, side, _, _, id): KrakenRow<'_> = parse(record)?;
-        let symbol =
-            self.symbol.ok_or_else(|| Fault::new("pair", b"", ValueError::Shape { expected: "there" }))?;
+        let symbol = self
+            .symbol
+            .ok_or_else(|| Fault::new("pair", b"", ValueError::Shape { expected: "there" }))?;
         let id_text = id.map_or(&b""[..], unquoted);
-        let id = whole(id_text).ok_or_else(|| Fault::new("trade_id", id_text, ValueError::NotInteger))?;
+        let id = whole(id_text)
+            .ok_or_else(|| Fault::new("trade_id", id_text, ValueError::NotInteger))?;
         // A price's nine places are exactly the nanoseconds of a second.
         let time = unquoted(time);
-        let nanos = Price::parse(time).map_err(|error| Fault::new("time", time, error))?.raw();
+        let nanos = Price::parse(time)
+            .map_err(|error| Fault::new("time", time, error))?
+            .raw();
         Ok(Some(Trade {
             symbol,
             time: instant("time", time, nanos)?,
@@ -141,7 +157,10 @@ impl RecordDecoder for KrakenJson {
                 "b" => Side::Buy,
                 "s" => Side::Sell,
                 other => {
-                    let reason = ValueError::Neither { first: "b", second: "s" };
+                    let reason = ValueError::Neither {
+                        first: "b",
+                        second: "s",
+                    };
                     return Err(Fault::new("side", other.as_bytes(), reason));
                 }
             },
@@ -181,7 +200,10 @@ pub(super) struct BinanceWs {
 
 impl BinanceWs {
     pub(super) fn new() -> BinanceWs {
-        BinanceWs { symbols: SymbolCache::default(), mark: Finder::new(br#""trade""#) }
+        BinanceWs {
+            symbols: SymbolCache::default(),
+            mark: Finder::new(br#""trade""#),
+        }
     }
 }
 
@@ -194,7 +216,9 @@ impl RecordDecoder for BinanceWs {
                 return Err(Fault::new(
                     "row",
                     line,
-                    ValueError::Shape { expected: "a receive time and a frame" },
+                    ValueError::Shape {
+                        expected: "a receive time and a frame",
+                    },
                 ));
             }
         };
@@ -202,7 +226,9 @@ impl RecordDecoder for BinanceWs {
         if self.mark.find(frame).is_none() {
             return Ok(None);
         }
-        let event = parse::<BinanceFrame<'_>>(frame)?.data.map_or(frame, |data| data.get().as_bytes());
+        let event = parse::<BinanceFrame<'_>>(frame)?
+            .data
+            .map_or(frame, |data| data.get().as_bytes());
         if parse::<BinanceEvent<'_>>(event)?.e != Some("trade") {
             return Ok(None);
         }
@@ -254,7 +280,10 @@ mod tests {
         let row = br#"["105433.60000","0.00027625",1762820035.982277754,"s","l","",10218208]"#;
         let trade = text(decoder.decode(row, 0)).unwrap().unwrap();
         assert_eq!(trade.time.as_nanos(), 1_762_820_035_982_277_754);
-        assert_eq!((trade.id.raw(), trade.side, trade.symbol.as_str()), (10_218_208, Side::Sell, "XBTUSDT"));
+        assert_eq!(
+            (trade.id.raw(), trade.side, trade.symbol.as_str()),
+            (10_218_208, Side::Sell, "XBTUSDT")
+        );
         assert_eq!(
             (trade.price.to_string(), trade.size.to_string()),
             ("105433.6".into(), "0.00027625".into())
@@ -270,22 +299,43 @@ mod tests {
                 r#"["1","1",1762820035.1234567891,"s","l","",1]"#,
                 "time \"1762820035.1234567891\" more than 9 decimal places",
             ),
-            (r#"["1","1",1762820035,"x","l","",1]"#, "side \"x\" is neither b nor s"),
-            (r#"["0","1",1762820035,"b","l","",1]"#, "price \"0\" price is zero"),
-            (r#"["1","1",1762820035,"b","l","",null]"#, "trade_id \"\" is no whole number of 1 to 19 digits"),
+            (
+                r#"["1","1",1762820035,"x","l","",1]"#,
+                "side \"x\" is neither b nor s",
+            ),
+            (
+                r#"["0","1",1762820035,"b","l","",1]"#,
+                "price \"0\" price is zero",
+            ),
+            (
+                r#"["1","1",1762820035,"b","l","",null]"#,
+                "trade_id \"\" is no whole number of 1 to 19 digits",
+            ),
         ] {
             assert_eq!(text(decoder.decode(row.as_bytes(), 0)), Err(want.into()));
         }
-        assert!(text(decoder.decode(b"[1]", 0)).unwrap_err().contains("is not the expected JSON"));
+        assert!(
+            text(decoder.decode(b"[1]", 0))
+                .unwrap_err()
+                .contains("is not the expected JSON")
+        );
     }
 
     #[test]
     fn massive_row_prefers_the_decimal_size() {
         let row = br#"{"conditions":[12,37],"exchange":4,"id":"71","price":156.43,"sequence_number":9,
             "participant_timestamp":1,"sip_timestamp":1651181822461979400,"size":0,"decimal_size":"0.25","trf_id":3}"#;
-        let trade = text(MassiveJson::new("AAPL".parse().unwrap()).decode(row, 0)).unwrap().unwrap();
-        assert_eq!((trade.size.to_string(), trade.price.to_string()), ("0.25".into(), "156.43".into()));
-        assert_eq!((trade.venue, trade.sequence, trade.id.raw()), (4 | 3 << 8, 9, 71));
+        let trade = text(MassiveJson::new("AAPL".parse().unwrap()).decode(row, 0))
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (trade.size.to_string(), trade.price.to_string()),
+            ("0.25".into(), "156.43".into())
+        );
+        assert_eq!(
+            (trade.venue, trade.sequence, trade.id.raw()),
+            (4 | 3 << 8, 9, 71)
+        );
         assert_eq!(
             (trade.time.as_nanos(), trade.conditions.bits()),
             (1_651_181_822_461_979_400, 1 << 12 | 1 << 37)
@@ -300,11 +350,18 @@ mod tests {
             r#"{"data":{"e":"x","a":"trade"}}"#,
             r#"{"result":null,"id":1}"#,
         ] {
-            assert_eq!(text(decoder.decode(format!("1 {frame}").as_bytes(), 0)), Ok(None), "{frame}");
+            assert_eq!(
+                text(decoder.decode(format!("1 {frame}").as_bytes(), 0)),
+                Ok(None),
+                "{frame}"
+            );
         }
         let raw = r#"7 {"e":"trade","E":1,"s":"BTCUSDT","t":5,"p":"1.5","q":"2","T":1723161255342,"m":false,"M":true}"#;
         let trade = text(decoder.decode(raw.as_bytes(), 0)).unwrap().unwrap();
-        assert_eq!((trade.id.raw(), trade.side, trade.time.as_millis()), (5, Side::Buy, 1_723_161_255_342));
+        assert_eq!(
+            (trade.id.raw(), trade.side, trade.time.as_millis()),
+            (5, Side::Buy, 1_723_161_255_342)
+        );
         assert!(text(decoder.decode(b"no frame", 0)).is_err());
     }
 }

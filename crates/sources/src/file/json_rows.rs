@@ -56,12 +56,22 @@ pub(super) struct JsonRows {
 
 impl JsonRows {
     pub(super) fn new(rows: Rows) -> JsonRows {
-        JsonRows { rows, path: Vec::new(), objects: Vec::new(), in_rows: false, found: false }
+        JsonRows {
+            rows,
+            path: Vec::new(),
+            objects: Vec::new(),
+            in_rows: false,
+            found: false,
+        }
     }
 
     /// The key of the array that holds the row.
     pub(super) fn key(&self) -> &[u8] {
-        self.path.iter().rev().find_map(|key| key.as_deref()).unwrap_or_default()
+        self.path
+            .iter()
+            .rev()
+            .find_map(|key| key.as_deref())
+            .unwrap_or_default()
     }
 
     /// Moves to the next row and tells its length: the row is the start of the window, for the caller to
@@ -69,7 +79,11 @@ impl JsonRows {
     pub(super) fn next(&mut self, bytes: &mut Bytes) -> Result<Option<usize>, RowError> {
         loop {
             let Some(first) = next_token(bytes)? else {
-                return if self.objects.is_empty() { Ok(None) } else { Err(RowError::Shape(CUT)) };
+                return if self.objects.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(RowError::Shape(CUT))
+                };
             };
             if self.in_rows && !matches!(first, b']' | b'}' | b',' | b':') {
                 return value_len(bytes).map(Some);
@@ -77,7 +91,9 @@ impl JsonRows {
             match first {
                 b'{' | b'[' => self.open(first == b'{', bytes)?,
                 b'}' | b']' => self.close(first == b'}', bytes)?,
-                _ if self.objects.is_empty() => return Err(RowError::Shape("the text is no JSON response")),
+                _ if self.objects.is_empty() => {
+                    return Err(RowError::Shape("the text is no JSON response"));
+                }
                 b',' | b':' => bytes.take(1),
                 b'"' => self.string(bytes)?,
                 _ => {
@@ -110,7 +126,9 @@ impl JsonRows {
         self.in_rows = false;
         bytes.take(1);
         if self.objects.is_empty() && !std::mem::take(&mut self.found) {
-            return Err(RowError::Shape("the response holds no trades; look for an error message in it"));
+            return Err(RowError::Shape(
+                "the response holds no trades; look for an error message in it",
+            ));
         }
         Ok(())
     }
@@ -134,7 +152,10 @@ const CUT: &str = "the text ends in the middle; the file is cut, fetch it again"
 fn next_token(bytes: &mut Bytes) -> Result<Option<u8>, RowError> {
     loop {
         let window = bytes.window();
-        let blanks = window.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let blanks = window
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
         let token = window.get(blanks).copied();
         bytes.take(blanks);
         if token.is_some() || !bytes.refill().map_err(RowError::Read)? {
@@ -155,7 +176,11 @@ fn value_len(bytes: &mut Bytes) -> Result<usize, RowError> {
         if !bytes.refill().map_err(RowError::Read)? {
             // A bare number or word may end with the text.
             let scalar = !matches!(bytes.window().first(), Some(b'{' | b'[' | b'"'));
-            return if scalar { Ok(bytes.window().len()) } else { Err(RowError::Shape(CUT)) };
+            return if scalar {
+                Ok(bytes.window().len())
+            } else {
+                Err(RowError::Shape(CUT))
+            };
         }
     }
 }
@@ -183,7 +208,9 @@ fn scan_value(text: &[u8]) -> Option<usize> {
                     return Some(at);
                 }
             }
-            b',' | b']' | b'}' | b':' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return Some(at),
+            b',' | b']' | b'}' | b':' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => {
+                return Some(at);
+            }
             _ => at += 1,
         }
     }
@@ -230,8 +257,7 @@ mod tests {
 
     #[test]
     fn massive_rows_are_found_behind_a_proxy_and_in_several_documents() {
-        let text =
-            r#"{"status":"OK","data":{"results":[{"a":"}"}]}} {"results":[]} {"results":[ {"b":1} , 5 ]}"#;
+        let text = r#"{"status":"OK","data":{"results":[{"a":"}"}]}} {"results":[]} {"results":[ {"b":1} , 5 ]}"#;
         let found = rows(Rows::MassiveResults, text).unwrap();
         let found: Vec<&str> = found.iter().map(|(_, row)| row.as_str()).collect();
         assert_eq!(found, [r#"{"a":"}"}"#, r#"{"b":1}"#, "5"]);
@@ -240,8 +266,14 @@ mod tests {
     #[test]
     fn answers_without_rows_are_errors() {
         for (shape, text) in [
-            (Rows::KrakenPairs, r#"{"error":["EGeneral:Invalid arguments"]}"#),
-            (Rows::MassiveResults, r#"{"status":"ERROR","error":"Unknown API Key"}"#),
+            (
+                Rows::KrakenPairs,
+                r#"{"error":["EGeneral:Invalid arguments"]}"#,
+            ),
+            (
+                Rows::MassiveResults,
+                r#"{"status":"ERROR","error":"Unknown API Key"}"#,
+            ),
             (Rows::MassiveResults, r#"{"results":[{"a":1},"#),
             (Rows::MassiveResults, r#"{"results":[{"a"#),
             (Rows::MassiveResults, r#"{"results":]}"#),
@@ -249,10 +281,16 @@ mod tests {
             (Rows::MassiveResults, r#""results""#),
             (Rows::MassiveResults, "12"),
         ] {
-            assert!(matches!(rows(shape, text), Err(RowError::Shape(_))), "{text}");
+            assert!(
+                matches!(rows(shape, text), Err(RowError::Shape(_))),
+                "{text}"
+            );
         }
         let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
-        assert!(matches!(rows(Rows::MassiveResults, &deep), Err(RowError::Shape(_))));
+        assert!(matches!(
+            rows(Rows::MassiveResults, &deep),
+            Err(RowError::Shape(_))
+        ));
     }
 
     proptest! {

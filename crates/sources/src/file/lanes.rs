@@ -8,7 +8,10 @@
 //! instructions (find, count and clear the lowest one) are a fifth of what a row takes. What they do in another way
 //! than the plain form is behind [`Lanes`].
 
-#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "measured: see the module's text"))]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "measured: see the module's text")
+)]
 
 /// Bytes looked at together.
 pub(super) const CHUNK_LEN: usize = 64;
@@ -63,7 +66,11 @@ pub(super) struct Plain;
 impl Lanes for Plain {
     #[inline]
     fn marks(self, chunk: &[u8; CHUNK_LEN]) -> Marks {
-        Marks { commas: mask(chunk, b','), lines: mask(chunk, b'\n'), quotes: mask(chunk, b'"') }
+        Marks {
+            commas: mask(chunk, b','),
+            lines: mask(chunk, b'\n'),
+            quotes: mask(chunk, b'"'),
+        }
     }
 
     #[inline]
@@ -84,7 +91,8 @@ fn portable_numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u3
         let word = word & kept | ZEROS & !kept;
         let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
         // Adding 6 carries out of the low half of a byte exactly when it is above 9.
-        wrong |= (word ^ ZEROS | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0;
+        wrong |=
+            (word ^ ZEROS | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0;
         let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
         let quads = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
         // Below 10^8.
@@ -165,7 +173,9 @@ impl Lanes for Newer {
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use super::CHUNK_LEN;
-    use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8,
+    };
 
     #[inline]
     #[target_feature(enable = "sse2")]
@@ -194,11 +204,12 @@ mod sse2 {
 mod avx2 {
     use super::{CHUNK_LEN, Marks, NUMBERS};
     use std::arch::x86_64::{
-        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi64x, _mm256_and_si256,
-        _mm256_andnot_si256, _mm256_cmpeq_epi8, _mm256_extract_epi32, _mm256_madd_epi16,
-        _mm256_maddubs_epi16, _mm256_max_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_packus_epi32,
-        _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x,
-        _mm256_sllv_epi64, _mm256_sub_epi8, _mm256_sub_epi64,
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi64x,
+        _mm256_and_si256, _mm256_andnot_si256, _mm256_cmpeq_epi8, _mm256_extract_epi32,
+        _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_epu8, _mm256_movemask_epi8,
+        _mm256_or_si256, _mm256_packus_epi32, _mm256_set_epi64x, _mm256_set1_epi8,
+        _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_sllv_epi64,
+        _mm256_sub_epi8, _mm256_sub_epi64,
     };
 
     #[inline]
@@ -217,7 +228,8 @@ mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2,pclmulqdq")]
     pub(super) fn running_xor(bits: u64) -> u64 {
-        let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), _mm_set1_epi64x(-1));
+        let product =
+            _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), _mm_set1_epi64x(-1));
         _mm_cvtsi128_si64(product).cast_unsigned()
     }
 
@@ -234,7 +246,8 @@ mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn load(words: &[[u8; 8]], at: usize) -> __m256i {
-        let [a, b, c, d] = [words[at], words[at + 1], words[at + 2], words[at + 3]].map(i64::from_le_bytes);
+        let [a, b, c, d] =
+            [words[at], words[at + 1], words[at + 2], words[at + 3]].map(i64::from_le_bytes);
         _mm256_set_epi64x(d, c, b, a)
     }
 
@@ -272,10 +285,17 @@ mod avx2 {
         let [a, b, c, d] = [lens[at], lens[at + 1], lens[at + 2], lens[at + 3]].map(i64::from);
         let bits = _mm256_set_epi64x(8 * d, 8 * c, 8 * b, 8 * a);
         // A shift by all 64 bits leaves nothing.
-        let kept = _mm256_sllv_epi64(_mm256_set1_epi64x(-1), _mm256_sub_epi64(_mm256_set1_epi64x(64), bits));
-        let [a, b, c, d] = [words[at], words[at + 1], words[at + 2], words[at + 3]].map(u64::cast_signed);
+        let kept = _mm256_sllv_epi64(
+            _mm256_set1_epi64x(-1),
+            _mm256_sub_epi64(_mm256_set1_epi64x(64), bits),
+        );
+        let [a, b, c, d] =
+            [words[at], words[at + 1], words[at + 2], words[at + 3]].map(u64::cast_signed);
         let text = _mm256_and_si256(kept, _mm256_set_epi64x(d, c, b, a));
-        _mm256_sub_epi8(_mm256_or_si256(text, _mm256_andnot_si256(kept, zeros)), zeros)
+        _mm256_sub_epi8(
+            _mm256_or_si256(text, _mm256_andnot_si256(kept, zeros)),
+            zeros,
+        )
     }
 
     /// Two numbers of four digits for each of eight.
@@ -296,7 +316,8 @@ fn portable(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
     }
     let (words, _) = equal.as_chunks::<8>();
     words.iter().rev().fold(0, |bits, &word| {
-        let gathered = (u64::from_le_bytes(word) & 0x8040_2010_0804_0201).wrapping_mul(0x0101_0101_0101_0101);
+        let gathered =
+            (u64::from_le_bytes(word) & 0x8040_2010_0804_0201).wrapping_mul(0x0101_0101_0101_0101);
         bits << 8 | gathered >> 56
     })
 }
@@ -327,7 +348,9 @@ mod tests {
 
     fn marks(chunk: &[u8; CHUNK_LEN]) -> Marks {
         #[cfg(target_arch = "x86_64")]
-        return each(PLAIN.marks(chunk), || Newer::of_this_processor().map(|newer| newer.marks(chunk)));
+        return each(PLAIN.marks(chunk), || {
+            Newer::of_this_processor().map(|newer| newer.marks(chunk))
+        });
         #[cfg(not(target_arch = "x86_64"))]
         PLAIN.marks(chunk)
     }

@@ -18,7 +18,11 @@ pub struct LateFile {
 impl LateFile {
     /// Names the file and the bytes beyond which nothing is added, by up to a batch; touches nothing.
     pub fn new(path: PathBuf, bytes_max: u64) -> LateFile {
-        LateFile { path, bytes_max, writer: Arc::default() }
+        LateFile {
+            path,
+            bytes_max,
+            writer: Arc::default(),
+        }
     }
 
     fn append(&self, trades: &[Trade]) -> Result<(), LateError> {
@@ -29,7 +33,10 @@ impl LateFile {
             empty => empty.insert(self.open()?),
         };
         if writer.bytes() >= self.bytes_max {
-            return Err(LateError::Full { file: self.path.display().to_string(), bytes_max: self.bytes_max });
+            return Err(LateError::Full {
+                file: self.path.display().to_string(),
+                bytes_max: self.bytes_max,
+            });
         }
         let kept = writer.write(trades).and_then(|()| writer.flush());
         kept.map_err(|error| {

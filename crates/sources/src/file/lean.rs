@@ -40,16 +40,26 @@ impl LeanTick {
         let noon = instant(&zone, date.at(12, 0, 0, 0))?;
         let even = noon - start == i64::try_from(DAY_NS / 2).ok()?;
         let even_midnight = even.then_some(start);
-        Some(LeanTick { fields: Fields::default(), symbol, midnight, zone, even_midnight })
+        Some(LeanTick {
+            fields: Fields::default(),
+            symbol,
+            midnight,
+            zone,
+            even_midnight,
+        })
     }
 
     fn time(&self, text: &[u8]) -> Result<Timestamp, Fault> {
         let fault = |reason| Fault::new("time", text, reason);
         // Milliseconds with up to six decimal places, which a price's nine hold.
-        let scaled = Price::parse(text).map_err(|error| fault(error.into()))?.raw();
+        let scaled = Price::parse(text)
+            .map_err(|error| fault(error.into()))?
+            .raw();
         let nanos = scaled / 1_000;
         if scaled % 1_000 != 0 || nanos >= DAY_NS {
-            return Err(fault(ValueError::Shape { expected: "milliseconds since midnight" }));
+            return Err(fault(ValueError::Shape {
+                expected: "milliseconds since midnight",
+            }));
         }
         let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
         let epoch = match self.even_midnight {
@@ -60,7 +70,9 @@ impl LeanTick {
                 .ok()
                 .and_then(|civil| instant(&self.zone, civil)),
         };
-        let epoch = epoch.and_then(|epoch| u64::try_from(epoch).ok()).unwrap_or(0);
+        let epoch = epoch
+            .and_then(|epoch| u64::try_from(epoch).ok())
+            .unwrap_or(0);
         super::fields::instant("time", text, epoch)
     }
 }
@@ -74,11 +86,15 @@ impl RecordDecoder for LeanTick {
     fn decode(&mut self, line: &[u8], ordinal: u64) -> Result<Option<Trade>, Fault> {
         self.fields.split(line)?;
         if self.fields.count() != FIELDS {
-            let reason = ValueError::FieldCount { count: self.fields.count(), expected: FIELDS };
+            let reason = ValueError::FieldCount {
+                count: self.fields.count(),
+                expected: FIELDS,
+            };
             return Err(Fault::new("row", line, reason));
         }
         let field = |index| self.fields.get(line, index);
-        let size = Size::parse(field(2)).map_err(|error| Fault::new("quantity", field(2), error))?;
+        let size =
+            Size::parse(field(2)).map_err(|error| Fault::new("quantity", field(2), error))?;
         Ok(Some(Trade {
             symbol: self.symbol,
             time: self.time(field(0))?,
@@ -105,7 +121,9 @@ fn price(text: &[u8]) -> Result<Price, Fault> {
         return Err(Fault::new(
             "price",
             text,
-            ValueError::Shape { expected: "ten thousandths of the price" },
+            ValueError::Shape {
+                expected: "ten thousandths of the price",
+            },
         ));
     }
     Ok(Price::from_raw(scaled / 10_000))
@@ -123,14 +141,27 @@ fn conditions(flags: &[u8], suspicious: &[u8]) -> Result<Conditions, Fault> {
         b"0" => 0,
         b"1" => 1 << SUSPICIOUS,
         other => {
-            return Err(Fault::new("suspicious", other, ValueError::Neither { first: "0", second: "1" }));
+            return Err(Fault::new(
+                "suspicious",
+                other,
+                ValueError::Neither {
+                    first: "0",
+                    second: "1",
+                },
+            ));
         }
     };
     Ok(Conditions::from_bits(u128::from(bits) | mark))
 }
 
 fn too_many(flags: &[u8]) -> Fault {
-    Fault::new("flags", flags, ValueError::Shape { expected: "a hexadecimal word of 1 to 16 digits" })
+    Fault::new(
+        "flags",
+        flags,
+        ValueError::Shape {
+            expected: "a hexadecimal word of 1 to 16 digits",
+        },
+    )
 }
 
 #[cfg(test)]
@@ -152,9 +183,15 @@ mod tests {
     fn every_field_arrives() {
         let trade = decode(date(2013, 10, 7), "14400464,1674100,100,P,20002000,0").unwrap();
         assert_eq!(trade.time.to_string(), "2013-10-07T08:00:00.464Z");
-        assert_eq!((trade.price.to_string(), trade.size.to_string()), ("167.41".into(), "100".into()));
+        assert_eq!(
+            (trade.price.to_string(), trade.size.to_string()),
+            ("167.41".into(), "100".into())
+        );
         assert_eq!(trade.conditions, Conditions::from_bits(0x2000_2000));
-        assert_eq!((trade.venue, trade.sequence, trade.sequenced), (u16::from(b'P'), 9, false));
+        assert_eq!(
+            (trade.venue, trade.sequence, trade.sequenced),
+            (u16::from(b'P'), 9, false)
+        );
         assert_eq!(trade.id, TradeId::NONE);
     }
 
@@ -171,16 +208,25 @@ mod tests {
             (date(2025, 11, 2), "2025-11-02T14:30:00Z"),
             (date(2025, 11, 3), "2025-11-03T14:30:00Z"),
         ] {
-            assert_eq!(decode(day, "34200000,1,1,P,0,0").unwrap().time.to_string(), want);
+            assert_eq!(
+                decode(day, "34200000,1,1,P,0,0").unwrap().time.to_string(),
+                want
+            );
         }
     }
 
     #[test]
     fn refused_values_name_their_field() {
         for (row, want) in [
-            ("86400000,1,1,P,0,0", "time \"86400000\" is not milliseconds since midnight"),
+            (
+                "86400000,1,1,P,0,0",
+                "time \"86400000\" is not milliseconds since midnight",
+            ),
             ("0,0,1,P,0,0", "price \"0\" price is zero"),
-            ("0,1,1,P,xyz,0", "flags \"xyz\" is not a hexadecimal word of 1 to 16 digits"),
+            (
+                "0,1,1,P,xyz,0",
+                "flags \"xyz\" is not a hexadecimal word of 1 to 16 digits",
+            ),
             ("0,1,1,P,0,2", "suspicious \"2\" is neither 0 nor 1"),
             ("0,1,1", "row \"0,1,1\" has 3 fields instead of 6"),
         ] {

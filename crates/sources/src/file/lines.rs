@@ -91,7 +91,9 @@ impl Yield {
                 self.trades.push(trade);
             }
             Ok(_) => {}
-            Err(fault) => self.sift.refuse(&self.file, Place::Line(self.lines), fault)?,
+            Err(fault) => self
+                .sift
+                .refuse(&self.file, Place::Line(self.lines), fault)?,
         }
         self.sift.ordinal += 1;
         Ok(())
@@ -99,6 +101,11 @@ impl Yield {
 
     fn too_long(&self) -> FileError {
         let (file, place) = (Arc::clone(&self.file), Place::Line(self.lines));
-        FileError::RecordTooLong { file, place, len_max: RECORD_LEN_MAX, format: self.format }
+        FileError::RecordTooLong {
+            file,
+            place,
+            len_max: RECORD_LEN_MAX,
+            format: self.format,
+        }
     }
 }

@@ -79,10 +79,14 @@ impl MassiveCsv {
         let mut fields = Fields::default();
         fields.split(header).map_err(|_| "price")?;
         let find = |name: &str| {
-            (0..fields.count()).find(|&index| fields.get(header, index).trim_ascii() == name.as_bytes())
+            (0..fields.count())
+                .find(|&index| fields.get(header, index).trim_ascii() == name.as_bytes())
         };
         let either = |first: &'static str, second: &'static str| {
-            find(first).map(|at| (at, first)).or_else(|| find(second).map(|at| (at, second))).ok_or(second)
+            find(first)
+                .map(|at| (at, first))
+                .or_else(|| find(second).map(|at| (at, second)))
+                .ok_or(second)
         };
         let optional = |name| find(name).unwrap_or(usize::MAX);
         let ticker = find("ticker");
@@ -107,7 +111,14 @@ impl MassiveCsv {
             trf_id: optional("trf_id"),
         };
         let (symbols, rows) = (SymbolCache::default(), MassiveRows::new());
-        Ok(MassiveCsv { columns, fields, symbols, symbol, rows, index: Index::default() })
+        Ok(MassiveCsv {
+            columns,
+            fields,
+            symbols,
+            symbol,
+            rows,
+            index: Index::default(),
+        })
     }
 }
 
@@ -117,14 +128,23 @@ impl RecordDecoder for MassiveCsv {
         self.fields.split(line)?;
         let columns = &self.columns;
         if self.fields.count() != columns.count {
-            let reason = ValueError::FieldCount { count: self.fields.count(), expected: columns.count };
+            let reason = ValueError::FieldCount {
+                count: self.fields.count(),
+                expected: columns.count,
+            };
             return Err(Fault::new("row", line, reason));
         }
         let field = |index| self.fields.get(line, index);
         let symbol = match (columns.ticker, self.symbol) {
             (Some(index), _) => self.symbols.get("ticker", self.fields.get(line, index))?,
             (None, Some(symbol)) => symbol,
-            (None, None) => return Err(Fault::new("ticker", b"", ValueError::Shape { expected: "there" })),
+            (None, None) => {
+                return Err(Fault::new(
+                    "ticker",
+                    b"",
+                    ValueError::Shape { expected: "there" },
+                ));
+            }
         };
         let (sequence, sequenced) = match columns.sequence {
             Some(index) => (integer("sequence_number", field(index))?, true),
@@ -150,13 +170,29 @@ impl RecordDecoder for MassiveCsv {
 
 impl MassiveCsv {
     /// Decodes many lines: those of the common shape at once, the others one by one.
-    pub(super) fn decode_lines(&mut self, lines: &[u8], yielded: &mut Yield) -> Result<(), FileError> {
+    pub(super) fn decode_lines(
+        &mut self,
+        lines: &[u8],
+        yielded: &mut Yield,
+    ) -> Result<(), FileError> {
         let mut index = std::mem::take(&mut self.index);
         let columns = self.columns;
         let decoded = if columns == FLAT_FILE {
-            on_best(Decoding::<true> { columns, decoder: self, lines, index: &mut index, yielded })
+            on_best(Decoding::<true> {
+                columns,
+                decoder: self,
+                lines,
+                index: &mut index,
+                yielded,
+            })
         } else {
-            on_best(Decoding::<false> { columns, decoder: self, lines, index: &mut index, yielded })
+            on_best(Decoding::<false> {
+                columns,
+                decoder: self,
+                lines,
+                index: &mut index,
+                yielded,
+            })
         };
         self.index = index;
         decoded
@@ -180,7 +216,9 @@ impl MassiveCsv {
         // No closures: the compiler does not take them into what it compiles for newer processors.
         for found in index.rows() {
             let row = match found.ends {
-                Some(ends) if found.count == columns.count => Row::new(lines, ends, found.count, &mut spare),
+                Some(ends) if found.count == columns.count => {
+                    Row::new(lines, ends, found.count, &mut spare)
+                }
                 Some(_) | None => None,
             };
             let Some(row) = row else {
@@ -246,18 +284,33 @@ impl<const FLAT: bool> Work for Decoding<'_, FLAT> {
 
     #[inline(always)]
     fn work<L: Lanes>(self, best: L) -> Result<(), FileError> {
-        let Decoding { columns, decoder, lines, index, yielded } = self;
+        let Decoding {
+            columns,
+            decoder,
+            lines,
+            index,
+            yielded,
+        } = self;
         let columns = if FLAT { &FLAT_FILE } else { &columns };
-        let Some(fields) = columns.row_fields() else { return yielded.take_lines(decoder, lines) };
+        let Some(fields) = columns.row_fields() else {
+            return yielded.take_lines(decoder, lines);
+        };
         let mut start = 0;
         loop {
             let rest = &lines[start..];
             let near = &rest[..rest.len().min(PIECE_LEN)];
-            let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest)) else {
+            let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest))
+            else {
                 return yielded.take_lines(decoder, rest);
             };
             let end = start + last + 1;
-            decoder.decode_piece(best, (columns, &fields), (lines, start..end), index, yielded)?;
+            decoder.decode_piece(
+                best,
+                (columns, &fields),
+                (lines, start..end),
+                index,
+                yielded,
+            )?;
             start = end;
         }
     }
@@ -291,12 +344,18 @@ pub(super) fn conditions(text: &[u8]) -> Result<Conditions, Fault> {
                 digits += 1;
             }
             b',' if digits > 0 => {
-                conditions = conditions.with(number).ok_or_else(|| fault(ValueError::Above { max: 127 }))?;
+                conditions = conditions
+                    .with(number)
+                    .ok_or_else(|| fault(ValueError::Above { max: 127 }))?;
                 (number, digits) = (0, 0);
             }
             // Some writers put a blank behind the comma.
             b' ' if digits == 0 => {}
-            _ => return Err(fault(ValueError::Shape { expected: "a list of condition numbers" })),
+            _ => {
+                return Err(fault(ValueError::Shape {
+                    expected: "a list of condition numbers",
+                }));
+            }
         }
     }
     Ok(conditions)
@@ -311,8 +370,7 @@ mod tests {
 
     const HEADER: &str = "ticker,conditions,correction,exchange,id,participant_timestamp,price,\
                           sequence_number,sip_timestamp,size,tape,trf_id,trf_timestamp";
-    const ROW: &str =
-        r#"A,"12,37",1,4,52983525035312,1712306654208705342,142.99,3807,1712306654208740096,5.5,1,201,0"#;
+    const ROW: &str = r#"A,"12,37",1,4,52983525035312,1712306654208705342,142.99,3807,1712306654208740096,5.5,1,201,0"#;
 
     fn decode(header: &str, row: &str) -> Result<Trade, String> {
         let mut decoder = MassiveCsv::new(header.as_bytes(), None).map_err(str::to_owned)?;
@@ -329,22 +387,35 @@ mod tests {
         assert_eq!(trade.time.as_nanos(), 1_712_306_654_208_740_096);
         assert_eq!((trade.sequence, trade.sequenced), (3807, true));
         assert_eq!(trade.id, TradeId::from_number(52_983_525_035_312));
-        assert_eq!((trade.price.to_string(), trade.size.to_string()), ("142.99".into(), "5.5".into()));
+        assert_eq!(
+            (trade.price.to_string(), trade.size.to_string()),
+            ("142.99".into(), "5.5".into())
+        );
         assert_eq!(trade.conditions.bits(), 1 << 12 | 1 << 37);
-        assert_eq!((trade.venue, trade.correction, trade.side), (4 | 201 << 8, 1, Side::Unknown));
+        assert_eq!(
+            (trade.venue, trade.correction, trade.side),
+            (4 | 201 << 8, 1, Side::Unknown)
+        );
     }
 
     #[test]
     fn crypto_rows_take_the_participant_time_and_their_place() {
         let header = "ticker,conditions,exchange,id,participant_timestamp,price,size";
-        let trade = decode(header, "X:BTC-USD,2,1,abc,1712306654208705342,67000.1,0.00000001").unwrap();
+        let trade = decode(
+            header,
+            "X:BTC-USD,2,1,abc,1712306654208705342,67000.1,0.00000001",
+        )
+        .unwrap();
         assert_eq!((trade.sequence, trade.sequenced), (7, false));
         assert_eq!(trade.time.as_nanos(), 1_712_306_654_208_705_342);
     }
 
     #[test]
     fn missing_columns_are_named() {
-        assert_eq!(decode("ticker,price,size", ""), Err("participant_timestamp".into()));
+        assert_eq!(
+            decode("ticker,price,size", ""),
+            Err("participant_timestamp".into())
+        );
         assert_eq!(decode("price,sip_timestamp,size", ""), Err("ticker".into()));
     }
 
@@ -353,9 +424,17 @@ mod tests {
         for (from, to, want) in [
             ("142.99", "0", "price \"0\" price is zero"),
             ("142.99", "-1", "price \"-1\" number is negative"),
-            ("3807", "x", "sequence_number \"x\" is no whole number of 1 to 19 digits"),
+            (
+                "3807",
+                "x",
+                "sequence_number \"x\" is no whole number of 1 to 19 digits",
+            ),
             ("\"12,37\"", "128", "conditions \"128\" is above 127"),
-            ("\"12,37\"", "12;37", "conditions \"12;37\" is not a list of condition numbers"),
+            (
+                "\"12,37\"",
+                "12;37",
+                "conditions \"12;37\" is not a list of condition numbers",
+            ),
             ("201", "256", "trf_id \"256\" is above 255"),
             (
                 "A,",
@@ -370,7 +449,11 @@ mod tests {
         ] {
             assert_eq!(decode(HEADER, &ROW.replacen(from, to, 1)), Err(want.into()));
         }
-        assert!(decode(HEADER, "A,1").unwrap_err().ends_with("has 2 fields instead of 13"));
+        assert!(
+            decode(HEADER, "A,1")
+                .unwrap_err()
+                .ends_with("has 2 fields instead of 13")
+        );
     }
 
     proptest! {

@@ -33,7 +33,10 @@ impl Word {
         }
         let word = u64::from_le_bytes(*bytes.get(..end)?.last_chunk::<8>()?);
         let len = u32::try_from(len).ok()?;
-        Some(Word { bytes: word & u64::MAX << (64 - 8 * len), len })
+        Some(Word {
+            bytes: word & u64::MAX << (64 - 8 * len),
+            len,
+        })
     }
 
     /// The number, if all bytes are digits.
@@ -61,7 +64,13 @@ impl Word {
         let upper = u64::MAX << (8 * place);
         let (before, behind) = (self.bytes & !upper, self.bytes & upper << 8);
         let scale = *SCALES.get(places as usize)?;
-        Some((Word { bytes: behind | before << 8, len: self.len - 1 }, scale))
+        Some((
+            Word {
+                bytes: behind | before << 8,
+                len: self.len - 1,
+            },
+            scale,
+        ))
     }
 
     #[inline(always)]
@@ -102,7 +111,9 @@ impl<'a> Row<'a> {
         if len > ROW_BYTES_MAX {
             return None;
         }
-        let window = lines.get((start as usize).wrapping_sub(BEFORE)..).and_then(<[u8]>::first_chunk);
+        let window = lines
+            .get((start as usize).wrapping_sub(BEFORE)..)
+            .and_then(<[u8]>::first_chunk);
         let window = match window {
             Some(window) => window,
             None => fill(spare, lines.get(start as usize..)?.get(..len as usize)?)?,
@@ -116,7 +127,10 @@ impl<'a> Row<'a> {
     fn place(&self, field: usize) -> (u32, u32) {
         let start = self.ends[0].wrapping_add(1);
         match self.ends.get(field..) {
-            Some([before, end, ..]) => (before.wrapping_add(1).wrapping_sub(start), end.wrapping_sub(start)),
+            Some([before, end, ..]) => (
+                before.wrapping_add(1).wrapping_sub(start),
+                end.wrapping_sub(start),
+            ),
             Some(_) | None => (0, 0),
         }
     }
@@ -153,7 +167,10 @@ impl<'a> Row<'a> {
         if len.wrapping_sub(1) >= 8 {
             return None;
         }
-        Some(Word { bytes: self.tail(field, 0) & u64::MAX << (64 - 8 * len), len })
+        Some(Word {
+            bytes: self.tail(field, 0) & u64::MAX << (64 - 8 * len),
+            len,
+        })
     }
 
     /// A whole number up to 255; zero where the field is empty.
@@ -180,21 +197,31 @@ impl<'a> Row<'a> {
         if len > 10 || !is_quoted {
             return None;
         }
-        Some(Word { bytes: self.tail(field, 1) & u64::MAX << (64 - 8 * (len - 2)), len: len - 2 })
+        Some(Word {
+            bytes: self.tail(field, 1) & u64::MAX << (64 - 8 * (len - 2)),
+            len: len - 2,
+        })
     }
 
     /// A field of any length.
     #[inline(always)]
     pub(super) fn text(&self, field: usize) -> Text<'a> {
         let (start, end) = self.place(field);
-        Text { lines: self.window, start: start as usize + BEFORE, end: end as usize + BEFORE }
+        Text {
+            lines: self.window,
+            start: start as usize + BEFORE,
+            end: end as usize + BEFORE,
+        }
     }
 }
 
 /// A copy of a row at the edge of its lines.
 #[cold]
 fn fill<'a>(spare: &'a mut [u8; WINDOW_LEN], row: &[u8]) -> Option<&'a [u8; WINDOW_LEN]> {
-    spare.get_mut(BEFORE..)?.get_mut(..row.len())?.copy_from_slice(row);
+    spare
+        .get_mut(BEFORE..)?
+        .get_mut(..row.len())?
+        .copy_from_slice(row);
     Some(spare)
 }
 
@@ -229,7 +256,11 @@ impl<'a> Text<'a> {
             return Some(self);
         }
         match self.bytes()? {
-            [b'"', .., b'"'] => Some(Text { start: self.start + 1, end: self.end - 1, ..self }),
+            [b'"', .., b'"'] => Some(Text {
+                start: self.start + 1,
+                end: self.end - 1,
+                ..self
+            }),
             _ => None,
         }
     }
@@ -244,7 +275,11 @@ impl<'a> Text<'a> {
 
     /// A whole number up to 255; zero where the field is empty.
     pub(super) fn small(self) -> Option<u8> {
-        if self.bytes()?.is_empty() { Some(0) } else { u8::try_from(self.word()?.digits()?).ok() }
+        if self.bytes()?.is_empty() {
+            Some(0)
+        } else {
+            u8::try_from(self.word()?.digits()?).ok()
+        }
     }
 
     /// An identity, mostly a number.
@@ -291,10 +326,23 @@ const POINTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// What digits with so many decimal places are multiplied by, up to the nine of a price.
-const SCALES: [u64; 8] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100];
+const SCALES: [u64; 8] = [
+    1_000_000_000,
+    100_000_000,
+    10_000_000,
+    1_000_000,
+    100_000,
+    10_000,
+    1_000,
+    100,
+];
 
 /// A price of raw units, above zero.
 #[inline(always)]
 pub(super) fn price_of(raw: u64) -> Option<Price> {
-    if raw == 0 { None } else { Some(Price::from_raw(raw)) }
+    if raw == 0 {
+        None
+    } else {
+        Some(Price::from_raw(raw))
+    }
 }

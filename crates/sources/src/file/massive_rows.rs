@@ -54,14 +54,24 @@ impl Names {
             way += 1;
         }
         let way = met.trailing_zeros() as usize;
-        if way < WAYS && u32::from(line.lens[way]) == word.len { Some(line.symbols[way]) } else { None }
+        if way < WAYS && u32::from(line.lens[way]) == word.len {
+            Some(line.symbols[way])
+        } else {
+            None
+        }
     }
 
     #[cold]
     fn keep(&mut self, word: Word, symbol: Symbol) {
         if self.lines.is_empty() {
-            self.lines =
-                vec![NameLine { bytes: [0; WAYS], symbols: [symbol; WAYS], lens: [0; WAYS] }; NAME_LINES];
+            self.lines = vec![
+                NameLine {
+                    bytes: [0; WAYS],
+                    symbols: [symbol; WAYS],
+                    lens: [0; WAYS]
+                };
+                NAME_LINES
+            ];
         }
         if let Some(line) = self.lines.get_mut(word.slot(NAME_LINES)) {
             line.bytes.rotate_right(1);
@@ -93,7 +103,11 @@ struct Lead {
 impl MassiveRows {
     pub(super) fn new() -> MassiveRows {
         let lists = vec![(Word::default(), Conditions::NONE); LISTS_LEN];
-        MassiveRows { names: Names::default(), lists, lead: Lead::default() }
+        MassiveRows {
+            names: Names::default(),
+            lists,
+            lead: Lead::default(),
+        }
     }
 
     /// The symbol of a name; `symbols` give it for one not seen lately.
@@ -158,8 +172,13 @@ impl MassiveRows {
     }
 
     fn new_lead(&mut self, first: u64, last: u64) -> Option<u64> {
-        let three = Word { bytes: last & u64::MAX << 40, len: 3 };
-        let value = eight_digits(first.to_le_bytes())?.wrapping_mul(1_000).wrapping_add(three.digits()?);
+        let three = Word {
+            bytes: last & u64::MAX << 40,
+            len: 3,
+        };
+        let value = eight_digits(first.to_le_bytes())?
+            .wrapping_mul(1_000)
+            .wrapping_add(three.digits()?);
         self.lead = Lead { first, last, value };
         Some(value)
     }
@@ -197,12 +216,32 @@ impl MassiveRows {
             row.tail(fields.exchange, 0),
             row.tail(fields.facility, 0),
         ];
-        let lens = [8, id.min(8), id.max(8) - 8, sequence, price.len, size, exchange, facility];
+        let lens = [
+            8,
+            id.min(8),
+            id.max(8) - 8,
+            sequence,
+            price.len,
+            size,
+            exchange,
+            facility,
+        ];
         let values = best.numbers(&words, &lens)?;
-        let [last, id, upper_id, sequence, price, size, exchange, facility] = values;
+        let [
+            last,
+            id,
+            upper_id,
+            sequence,
+            price,
+            size,
+            exchange,
+            facility,
+        ] = values;
         // At most 19 digits and 16, which are below 2^64.
         let time = lead.wrapping_mul(100_000_000).wrapping_add(u64::from(last));
-        let id = u64::from(upper_id).wrapping_mul(100_000_000).wrapping_add(u64::from(id));
+        let id = u64::from(upper_id)
+            .wrapping_mul(100_000_000)
+            .wrapping_add(u64::from(id));
         Some(Trade {
             symbol: self.symbol(row, fields.ticker, symbols)?,
             time: time_of(time)?,

@@ -35,7 +35,12 @@ enum Decoder {
 #[derive(Debug)]
 pub(super) enum OpenFile {
     Text(Box<Text>),
-    Recording { reader: Box<RecordingReader<Bytes>>, block: Vec<Trade>, taken: usize, file: Arc<str> },
+    Recording {
+        reader: Box<RecordingReader<Bytes>>,
+        block: Vec<Trade>,
+        taken: usize,
+        file: Arc<str>,
+    },
     Blank,
 }
 
@@ -54,9 +59,17 @@ pub(super) struct Text {
 impl OpenFile {
     /// Looks at the first block and makes the decoder.
     pub(super) fn new(opened: Opened, settings: &FileFeedSettings) -> Result<OpenFile, FileError> {
-        let Opened { file, names, source } = opened;
+        let Opened {
+            file,
+            names,
+            source,
+        } = opened;
         let mut bytes = Bytes::new(source);
-        let failed = |source| FileError::Read { file: Arc::clone(&file), offset: 0, source };
+        let failed = |source| FileError::Read {
+            file: Arc::clone(&file),
+            offset: 0,
+            source,
+        };
         let window = bytes.peek(|window| window.len() >= 3).map_err(failed)?;
         // Some Windows tools put a byte order mark in front of text.
         if window.starts_with(b"\xef\xbb\xbf") {
@@ -72,11 +85,27 @@ impl OpenFile {
         }
         if format == Format::Recording {
             let reader = Box::new(RecordingReader::new(Arc::clone(&file), bytes)?);
-            return Ok(OpenFile::Recording { reader, block: Vec::new(), taken: 0, file });
+            return Ok(OpenFile::Recording {
+                reader,
+                block: Vec::new(),
+                taken: 0,
+                file,
+            });
         }
-        let mut text = Box::new(Text { file, names, format, bytes, decoder: None, number: 0 });
+        let mut text = Box::new(Text {
+            file,
+            names,
+            format,
+            bytes,
+            decoder: None,
+            number: 0,
+        });
         text.decoder = text.make_decoder(settings)?;
-        Ok(if text.decoder.is_none() { OpenFile::Blank } else { OpenFile::Text(text) })
+        Ok(if text.decoder.is_none() {
+            OpenFile::Blank
+        } else {
+            OpenFile::Text(text)
+        })
     }
 
     /// The layout; `None` for a blank file, which has none.
@@ -110,8 +139,12 @@ impl OpenFile {
 
     /// Takes about `len` bytes of whole lines; `false` at the end of the file.
     pub(super) fn next_lines(&mut self, block: &mut Block, len: usize) -> Result<bool, FileError> {
-        let OpenFile::Text(text) = self else { return Ok(false) };
-        text.bytes.next_lines(block, len).map_err(|source| text.read_error(source))
+        let OpenFile::Text(text) = self else {
+            return Ok(false);
+        };
+        text.bytes
+            .next_lines(block, len)
+            .map_err(|source| text.read_error(source))
     }
 
     /// Lines or rows taken before the first record.
@@ -132,7 +165,12 @@ impl OpenFile {
         match self {
             OpenFile::Blank => Ok(false),
             OpenFile::Text(text) => text.fill(sift, out, len_max),
-            OpenFile::Recording { reader, block, taken, file } => {
+            OpenFile::Recording {
+                reader,
+                block,
+                taken,
+                file,
+            } => {
                 while out.len() < len_max {
                     let Some(trade) = block.get(*taken) else {
                         *taken = 0;
@@ -160,9 +198,16 @@ impl OpenFile {
 
 fn unknown(file: &Arc<str>, window: &[u8]) -> FileError {
     // The first line alone, as how much is behind it depends on how the bytes arrive.
-    let line = window.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = window
+        .trim_ascii_start()
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let start = String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
-    FileError::UnknownFormat { file: Arc::clone(file), start }
+    FileError::UnknownFormat {
+        file: Arc::clone(file),
+        start,
+    }
 }
 
 impl Text {
@@ -171,13 +216,18 @@ impl Text {
         let only = settings.only_symbol();
         let decoder = match self.format {
             Format::MassiveCsv => {
-                let Some(header) = self.first_line()? else { return Ok(None) };
-                let made = MassiveCsv::new(&header, only).map_err(|column| self.missing(column, &header))?;
+                let Some(header) = self.first_line()? else {
+                    return Ok(None);
+                };
+                let made = MassiveCsv::new(&header, only)
+                    .map_err(|column| self.missing(column, &header))?;
                 self.take_line()?;
                 Decoder::Lines(LineDecoder::MassiveCsv(Box::new(made)))
             }
             Format::BinanceTrades | Format::BinanceAggTrades => {
-                let Some(first) = self.first_line()? else { return Ok(None) };
+                let Some(first) = self.first_line()? else {
+                    return Ok(None);
+                };
                 let symbol = self.symbol(only.or_else(|| names::binance_symbol(&self.names)))?;
                 let aggregated = self.format == Format::BinanceAggTrades;
                 let made = BinanceCsv::new(&first, aggregated, symbol)
@@ -201,7 +251,9 @@ impl Text {
                 JsonRows::new(Rows::MassiveResults),
                 MassiveJson::new(self.symbol(only)?),
             ),
-            Format::KrakenJson => Decoder::KrakenJson(JsonRows::new(Rows::KrakenPairs), Box::default()),
+            Format::KrakenJson => {
+                Decoder::KrakenJson(JsonRows::new(Rows::KrakenPairs), Box::default())
+            }
             // Both are settled before a text is made.
             Format::Auto | Format::Recording => return Ok(None),
         };
@@ -209,15 +261,26 @@ impl Text {
     }
 
     fn symbol(&self, symbol: Option<Symbol>) -> Result<Symbol, FileError> {
-        symbol.ok_or_else(|| FileError::NoSymbol { file: self.file(), format: self.format })
+        symbol.ok_or_else(|| FileError::NoSymbol {
+            file: self.file(),
+            format: self.format,
+        })
     }
 
     fn missing(&self, column: &'static str, header: &[u8]) -> FileError {
         if column == "ticker" {
-            return FileError::NoSymbol { file: self.file(), format: self.format };
+            return FileError::NoSymbol {
+                file: self.file(),
+                format: self.format,
+            };
         }
         let header = String::from_utf8_lossy(&header[..header.len().min(80)]).into_owned();
-        FileError::MissingColumn { file: self.file(), format: self.format, column, header }
+        FileError::MissingColumn {
+            file: self.file(),
+            format: self.format,
+            column,
+            header,
+        }
     }
 
     fn file(&self) -> Arc<str> {
@@ -227,7 +290,9 @@ impl Text {
     /// Looks at the first line that is not blank, taking the blank ones before it.
     fn first_line(&mut self) -> Result<Option<Vec<u8>>, FileError> {
         loop {
-            let peeked = self.bytes.peek(|window| memchr::memchr(b'\n', window).is_some());
+            let peeked = self
+                .bytes
+                .peek(|window| memchr::memchr(b'\n', window).is_some());
             let window = match peeked {
                 Ok(window) => window,
                 Err(source) => return Err(self.read_error(source)),
@@ -258,29 +323,56 @@ impl Text {
     }
 
     fn read_error(&self, source: io::Error) -> FileError {
-        FileError::Read { file: self.file(), offset: self.bytes.offset(), source }
+        FileError::Read {
+            file: self.file(),
+            offset: self.bytes.offset(),
+            source,
+        }
     }
 
     fn too_long(&self, place: Place) -> FileError {
-        FileError::RecordTooLong { file: self.file(), place, len_max: RECORD_LEN_MAX, format: self.format }
+        FileError::RecordTooLong {
+            file: self.file(),
+            place,
+            len_max: RECORD_LEN_MAX,
+            format: self.format,
+        }
     }
 
-    fn fill(&mut self, sift: &mut Sift, out: &mut Vec<Trade>, len_max: usize) -> Result<bool, FileError> {
+    fn fill(
+        &mut self,
+        sift: &mut Sift,
+        out: &mut Vec<Trade>,
+        len_max: usize,
+    ) -> Result<bool, FileError> {
         // The decoder leaves its place for the loop, so that the loop may also borrow the rest.
-        let Some(mut decoder) = self.decoder.take() else { return Ok(false) };
+        let Some(mut decoder) = self.decoder.take() else {
+            return Ok(false);
+        };
         let filled = match &mut decoder {
             Decoder::Lines(lines) => match lines {
-                LineDecoder::MassiveCsv(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
-                LineDecoder::BinanceCsv(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
-                LineDecoder::BinanceWs(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
-                LineDecoder::LeanTick(decoder) => self.fill_lines(decoder.as_mut(), sift, out, len_max),
+                LineDecoder::MassiveCsv(decoder) => {
+                    self.fill_lines(decoder.as_mut(), sift, out, len_max)
+                }
+                LineDecoder::BinanceCsv(decoder) => {
+                    self.fill_lines(decoder.as_mut(), sift, out, len_max)
+                }
+                LineDecoder::BinanceWs(decoder) => {
+                    self.fill_lines(decoder.as_mut(), sift, out, len_max)
+                }
+                LineDecoder::LeanTick(decoder) => {
+                    self.fill_lines(decoder.as_mut(), sift, out, len_max)
+                }
             },
             Decoder::MassiveJson(rows, decoder) => {
                 self.fill_rows(rows, decoder, |_, _| Ok(()), (sift, out, len_max))
             }
-            Decoder::KrakenJson(rows, decoder) => {
-                self.fill_rows(rows, decoder.as_mut(), KrakenJson::set_pair, (sift, out, len_max))
-            }
+            Decoder::KrakenJson(rows, decoder) => self.fill_rows(
+                rows,
+                decoder.as_mut(),
+                KrakenJson::set_pair,
+                (sift, out, len_max),
+            ),
         };
         self.decoder = Some(decoder);
         filled
@@ -337,7 +429,10 @@ impl Text {
                 Ok(Some(trade)) if sift.accepts(&trade) => out.push(trade),
                 Ok(_) => {}
                 Err(fault) => {
-                    let place = Place::Row { number: self.number, offset: self.bytes.offset() };
+                    let place = Place::Row {
+                        number: self.number,
+                        offset: self.bytes.offset(),
+                    };
                     sift.refuse(&self.file, place, fault)?;
                 }
             }
@@ -351,10 +446,16 @@ impl Text {
         let offset = self.bytes.offset();
         match error {
             RowError::Read(source) => self.read_error(source),
-            RowError::TooLong => self.too_long(Place::Row { number: self.number + 1, offset }),
-            RowError::Shape(reason) => {
-                FileError::Json { file: self.file(), format: self.format, offset, reason }
-            }
+            RowError::TooLong => self.too_long(Place::Row {
+                number: self.number + 1,
+                offset,
+            }),
+            RowError::Shape(reason) => FileError::Json {
+                file: self.file(),
+                format: self.format,
+                offset,
+                reason,
+            },
         }
     }
 }

@@ -59,7 +59,14 @@ impl TradeReader {
 
     fn of_inputs(inputs: Inputs, settings: FileFeedSettings) -> TradeReader {
         let sift = Sift::new(&settings);
-        TradeReader { settings, inputs, current: None, sift, failed: None, ended: false }
+        TradeReader {
+            settings,
+            inputs,
+            current: None,
+            sift,
+            failed: None,
+            ended: false,
+        }
     }
 
     /// Adds trades to `out` until it holds `batch_len_max`; `false` once there are no more.
@@ -134,7 +141,13 @@ impl TradeReader {
 
     /// The files from here on, to be read in parts, and the sift to add the parts to.
     pub(super) fn into_shelf(self) -> (Shelf, Sift) {
-        let TradeReader { settings, inputs, current, sift, .. } = self;
+        let TradeReader {
+            settings,
+            inputs,
+            current,
+            sift,
+            ..
+        } = self;
         (Shelf::new(settings, inputs, current, sift.part()), sift)
     }
 

@@ -41,7 +41,9 @@ impl FromStr for OnBadRow {
         match word {
             "stop" => Ok(OnBadRow::Stop),
             "skip" => Ok(OnBadRow::Skip),
-            other => Err(OnBadRowError { word: other.to_owned() }),
+            other => Err(OnBadRowError {
+                word: other.to_owned(),
+            }),
         }
     }
 }

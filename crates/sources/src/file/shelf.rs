@@ -62,7 +62,13 @@ impl fmt::Debug for Shelf {
 /// What a worker takes off the shelf.
 enum Taken {
     Part(Part),
-    Lines { part: Part, file: Arc<str>, format: Format, block: Block, decoder: LineDecoder },
+    Lines {
+        part: Part,
+        file: Arc<str>,
+        format: Format,
+        block: Block,
+        decoder: LineDecoder,
+    },
 }
 
 impl Shelf {
@@ -94,7 +100,10 @@ impl Shelf {
         }
         let taken = match self.try_take() {
             Ok(taken) => taken,
-            Err(error) => Some(Taken::Part(Part { error: Some(error), ..self.part() })),
+            Err(error) => Some(Taken::Part(Part {
+                error: Some(error),
+                ..self.part()
+            })),
         };
         self.ended = match &taken {
             Some(Taken::Part(part)) => part.error.is_some(),
@@ -127,10 +136,15 @@ impl Shelf {
             self.file_from = self.number;
         }
         let first = self.is_new.then(|| file.lines_before());
-        let (Some(decoder), Some(name), Some(format)) = (file.line_decoder(), file.name(), file.format())
+        let (Some(decoder), Some(name), Some(format)) =
+            (file.line_decoder(), file.name(), file.format())
         else {
             let mut part = self.part();
-            match file.fill(&mut part.sift, &mut part.trades, self.settings.batch_len_max.max(1)) {
+            match file.fill(
+                &mut part.sift,
+                &mut part.trades,
+                self.settings.batch_len_max.max(1),
+            ) {
                 Ok(true) => self.current = Some(file),
                 Ok(false) => {}
                 Err(error) => part.error = Some(error),
@@ -138,14 +152,26 @@ impl Shelf {
             return Ok(Some(Taken::Part(part)));
         };
         let decoder = self.decoders.pop().unwrap_or_else(|| decoder.clone());
-        let (name, mut block) = (Arc::clone(name), self.blocks.pop().unwrap_or_else(Block::new));
+        let (name, mut block) = (
+            Arc::clone(name),
+            self.blocks.pop().unwrap_or_else(Block::new),
+        );
         if !file.next_lines(&mut block, self.settings.part_len())? {
             self.blocks.push(block);
             return Ok(None);
         }
         self.current = Some(file);
-        let part = Part { first, ..self.part() };
-        Ok(Some(Taken::Lines { part, file: name, format, block, decoder }))
+        let part = Part {
+            first,
+            ..self.part()
+        };
+        Ok(Some(Taken::Lines {
+            part,
+            file: name,
+            format,
+            block,
+            decoder,
+        }))
     }
 
     /// The next part, empty; the first one of a file, without lines before it.
@@ -178,12 +204,30 @@ pub(super) fn next_part(shelf: &Mutex<Shelf>) -> Option<Part> {
     let taken = lock(shelf).take()?;
     let (mut part, file, format, block, mut decoder) = match taken {
         Taken::Part(part) => return Some(part),
-        Taken::Lines { part, file, format, block, decoder } => (part, file, format, block, decoder),
+        Taken::Lines {
+            part,
+            file,
+            format,
+            block,
+            decoder,
+        } => (part, file, format, block, decoder),
     };
-    let mut yielded =
-        Yield { file, format, trades: part.trades, sift: part.sift, lines: 0, is_numbered: false };
+    let mut yielded = Yield {
+        file,
+        format,
+        trades: part.trades,
+        sift: part.sift,
+        lines: 0,
+        is_numbered: false,
+    };
     part.error = decoder.decode(block.lines(), &mut yielded).err();
-    let Yield { trades, sift, lines, is_numbered, .. } = yielded;
+    let Yield {
+        trades,
+        sift,
+        lines,
+        is_numbered,
+        ..
+    } = yielded;
     part.is_numbered = is_numbered;
     (part.trades, part.sift, part.lines) = (trades, sift, lines);
     lock(shelf).give_back(part.number, block, decoder);

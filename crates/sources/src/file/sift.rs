@@ -39,7 +39,11 @@ pub(super) struct Sift {
 impl Sift {
     pub(super) fn new(settings: &FileFeedSettings) -> Sift {
         let wanted = settings.symbols.as_ref().map(|symbols| {
-            let len = symbols.iter().map(|symbol| symbol.index() + 1).max().unwrap_or(0);
+            let len = symbols
+                .iter()
+                .map(|symbol| symbol.index() + 1)
+                .max()
+                .unwrap_or(0);
             let mut wanted = vec![false; len];
             for symbol in symbols {
                 wanted[symbol.index()] = true;
@@ -74,7 +78,13 @@ impl Sift {
     ///
     /// Places and ordinals of the part count from its own start; `is_numbered` says that ordinals are the sequences
     /// of its trades where the venue gives none. Leaves in `trades` those to be delivered.
-    pub(super) fn add(&mut self, part: Sift, trades: &mut Vec<Trade>, lines_before: u64, is_numbered: bool) {
+    pub(super) fn add(
+        &mut self,
+        part: Sift,
+        trades: &mut Vec<Trade>,
+        lines_before: u64,
+        is_numbered: bool,
+    ) {
         if is_numbered && self.ordinal > 0 {
             for trade in trades.iter_mut().filter(|trade| !trade.sequenced) {
                 trade.sequence += self.ordinal;
@@ -87,9 +97,16 @@ impl Sift {
             self.note(row);
         }
         self.stats.malformed += unlisted;
-        let left_out = self.start.saturating_sub(self.stats.trades).min(part.stats.trades);
+        let left_out = self
+            .start
+            .saturating_sub(self.stats.trades)
+            .min(part.stats.trades);
         if left_out > 0 {
-            trades.drain(..usize::try_from(left_out).unwrap_or(usize::MAX).min(trades.len()));
+            trades.drain(
+                ..usize::try_from(left_out)
+                    .unwrap_or(usize::MAX)
+                    .min(trades.len()),
+            );
         }
         self.stats.trades += part.stats.trades;
         self.stats.filtered += part.stats.filtered;
@@ -100,7 +117,9 @@ impl Sift {
     #[inline]
     pub(super) fn accepts(&mut self, trade: &Trade) -> bool {
         if let Some(wanted) = &self.wanted
-            && !wanted.get(trade.symbol.index()).is_some_and(|wanted| *wanted)
+            && !wanted
+                .get(trade.symbol.index())
+                .is_some_and(|wanted| *wanted)
         {
             self.stats.filtered += 1;
             return false;
@@ -110,7 +129,12 @@ impl Sift {
     }
 
     /// Notes a bad row, or ends the input by it.
-    pub(super) fn refuse(&mut self, file: &Arc<str>, place: Place, fault: Fault) -> Result<(), FileError> {
+    pub(super) fn refuse(
+        &mut self,
+        file: &Arc<str>,
+        place: Place,
+        fault: Fault,
+    ) -> Result<(), FileError> {
         let row = BadRow::new(file, place, fault);
         match self.on_bad_row {
             OnBadRow::Stop => Err(FileError::BadRow(row)),
@@ -142,9 +166,14 @@ impl Sift {
 
     /// Looks back at the end of the input: compares it with the start, and warns when nothing was asked for.
     pub(super) fn check_end(&self) -> Result<(), FileError> {
-        let FileStats { trades, filtered, .. } = self.stats;
+        let FileStats {
+            trades, filtered, ..
+        } = self.stats;
         if trades < self.start {
-            return Err(FileError::StartBeyondEnd { start: self.start, trades });
+            return Err(FileError::StartBeyondEnd {
+                start: self.start,
+                trades,
+            });
         }
         if trades == 0 && filtered > 0 {
             tracing::warn!(filtered, "no trade has a symbol that was asked for");

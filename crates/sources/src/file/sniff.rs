@@ -28,8 +28,14 @@ pub(super) fn tell(window: &[u8]) -> Option<Format> {
     }
     let mut fields = Fields::default();
     fields.split(line).ok()?;
-    let fields: Vec<&[u8]> = (0..fields.count()).map(|index| fields.get(line, index).trim_ascii()).collect();
-    if digits == 0 { tell_header(&fields) } else { tell_row(&fields) }
+    let fields: Vec<&[u8]> = (0..fields.count())
+        .map(|index| fields.get(line, index).trim_ascii())
+        .collect();
+    if digits == 0 {
+        tell_header(&fields)
+    } else {
+        tell_row(&fields)
+    }
 }
 
 fn tell_json(text: &[u8]) -> Option<Format> {
@@ -44,7 +50,11 @@ fn tell_json(text: &[u8]) -> Option<Format> {
 }
 
 fn tell_header(names: &[&[u8]]) -> Option<Format> {
-    let has = |wanted: &[&str]| wanted.iter().any(|wanted| names.contains(&wanted.as_bytes()));
+    let has = |wanted: &[&str]| {
+        wanted
+            .iter()
+            .any(|wanted| names.contains(&wanted.as_bytes()))
+    };
     if has(&["sip_timestamp", "participant_timestamp"]) {
         Some(Format::MassiveCsv)
     } else if has(&["agg_trade_id", "first_trade_id"]) {
@@ -58,9 +68,9 @@ fn tell_header(names: &[&[u8]]) -> Option<Format> {
 
 fn tell_row(fields: &[&[u8]]) -> Option<Format> {
     let is_word = |index: usize| {
-        fields
-            .get(index)
-            .is_some_and(|field| field.eq_ignore_ascii_case(b"true") || field.eq_ignore_ascii_case(b"false"))
+        fields.get(index).is_some_and(|field| {
+            field.eq_ignore_ascii_case(b"true") || field.eq_ignore_ascii_case(b"false")
+        })
     };
     if is_word(5) {
         Some(Format::BinanceTrades)
@@ -83,16 +93,40 @@ mod tests {
         for (text, want) in [
             ("BMREC\r\n\u{1a}\u{1}", Some(Format::Recording)),
             ("BMR", Some(Format::Recording)),
-            ("size,price,sip_timestamp,ticker\r\n", Some(Format::MassiveCsv)),
-            ("ticker,price,size,participant_timestamp", Some(Format::MassiveCsv)),
-            (r#"{"status":"OK","data":{"results":["#, Some(Format::MassiveJson)),
+            (
+                "size,price,sip_timestamp,ticker\r\n",
+                Some(Format::MassiveCsv),
+            ),
+            (
+                "ticker,price,size,participant_timestamp",
+                Some(Format::MassiveCsv),
+            ),
+            (
+                r#"{"status":"OK","data":{"results":["#,
+                Some(Format::MassiveJson),
+            ),
             (r#" {"error":[],"result":{"#, Some(Format::KrakenJson)),
             (r#"1723161253937085768 {"stream":"#, Some(Format::BinanceWs)),
-            ("1,2.5,3,7.5,1735689600012345,True,True\n", Some(Format::BinanceTrades)),
-            ("id,price,qty,quote_qty,time,is_buyer_maker\n", Some(Format::BinanceTrades)),
-            ("26129,0.01633102,4.7,27781,27781,1498793709153,true,true\n", Some(Format::BinanceAggTrades)),
-            ("agg_trade_id,price,quantity,first_trade_id,last_trade_id", Some(Format::BinanceAggTrades)),
-            ("14400464,1674100,100,P,20002000,0\r\n", Some(Format::LeanTick)),
+            (
+                "1,2.5,3,7.5,1735689600012345,True,True\n",
+                Some(Format::BinanceTrades),
+            ),
+            (
+                "id,price,qty,quote_qty,time,is_buyer_maker\n",
+                Some(Format::BinanceTrades),
+            ),
+            (
+                "26129,0.01633102,4.7,27781,27781,1498793709153,true,true\n",
+                Some(Format::BinanceAggTrades),
+            ),
+            (
+                "agg_trade_id,price,quantity,first_trade_id,last_trade_id",
+                Some(Format::BinanceAggTrades),
+            ),
+            (
+                "14400464,1674100,100,P,20002000,0\r\n",
+                Some(Format::LeanTick),
+            ),
             ("date,open,high,low,close\n", None),
             ("{}", None),
             ("[1,2]", None),

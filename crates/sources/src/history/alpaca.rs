@@ -5,7 +5,9 @@
 //! `engine/rules.rs` numbers them.
 
 use super::error::{HistoryFault, RowFault};
-use super::json::{Rows, message, parse, parse_row, price, refused, rfc3339, shorten, size, text_of};
+use super::json::{
+    Rows, message, parse, parse_row, price, refused, rfc3339, shorten, size, text_of,
+};
 use super::link::join;
 use super::page::{Habits, Next, Reply, Request, Venue};
 use super::progress::SymbolRange;
@@ -53,14 +55,26 @@ impl Alpaca {
         let mut headers = HeaderMap::new();
         let keys = [
             ("alpaca.key_id", "apca-api-key-id", &settings.key_id),
-            ("alpaca.secret_key", "apca-api-secret-key", &settings.secret_key),
+            (
+                "alpaca.secret_key",
+                "apca-api-secret-key",
+                &settings.secret_key,
+            ),
         ];
         for (key, name, secret) in keys {
             if let Some(secret) = secret {
-                headers.insert(HeaderName::from_static(name), secret_header(key, secret.expose_secret())?);
+                headers.insert(
+                    HeaderName::from_static(name),
+                    secret_header(key, secret.expose_secret())?,
+                );
             }
         }
-        Ok(Alpaca { base: base.clone(), feed: settings.feed.clone(), page_len: settings.page_len, headers })
+        Ok(Alpaca {
+            base: base.clone(),
+            feed: settings.feed.clone(),
+            page_len: settings.page_len,
+            headers,
+        })
     }
 }
 
@@ -82,7 +96,11 @@ impl Venue for Alpaca {
         None
     }
 
-    fn request(&self, range: &SymbolRange, place: &Option<String>) -> Result<Request, HistoryFault> {
+    fn request(
+        &self,
+        range: &SymbolRange,
+        place: &Option<String>,
+    ) -> Result<Request, HistoryFault> {
         let mut url = join(&self.base, "/v2/stocks/trades", range.symbol)?;
         url.query_pairs_mut()
             .append_pair("symbols", range.symbol.as_str())
@@ -95,7 +113,10 @@ impl Venue for Alpaca {
         if let Some(token) = place {
             url.query_pairs_mut().append_pair("page_token", token);
         }
-        Ok(Request { url, weight: NonZeroU32::MIN })
+        Ok(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        })
     }
 
     fn decode(
@@ -105,25 +126,38 @@ impl Venue for Alpaca {
         reply: &Reply,
         rows: &mut Rows,
     ) -> Result<Next<Option<String>>, HistoryFault> {
-        let mut envelope: BTreeMap<String, &RawValue> = parse(&reply.body, "a reply of trades by symbol")?;
+        let mut envelope: BTreeMap<String, &RawValue> =
+            parse(&reply.body, "a reply of trades by symbol")?;
         // A reply without the name says something else, and never that there are no trades.
-        let trades =
-            envelope.remove("trades").ok_or_else(|| HistoryFault::Busy { message: message(&reply.body) })?;
+        let trades = envelope
+            .remove("trades")
+            .ok_or_else(|| HistoryFault::Busy {
+                message: message(&reply.body),
+            })?;
         let trades: Option<Trades<'_>> = parse(trades.get().as_bytes(), "trades by symbol")?;
         let token: Option<String> = match envelope.remove("next_page_token") {
             Some(token) => parse(token.get().as_bytes(), "a page token")?,
             None => None,
         };
         let mut trades = trades.unwrap_or_default();
-        let own = trades.remove(range.symbol.as_str()).flatten().unwrap_or_default();
+        let own = trades
+            .remove(range.symbol.as_str())
+            .flatten()
+            .unwrap_or_default();
         if let Some((found, _)) = trades.into_iter().find(|(_, rows)| rows.is_some()) {
-            return Err(HistoryFault::WrongSymbol { found: shorten(&found) });
+            return Err(HistoryFault::WrongSymbol {
+                found: shorten(&found),
+            });
         }
         rows.read(&own, |row| decode_row(range.symbol, row))?;
         Ok(match token.filter(|token| !token.is_empty()) {
             Some(token) => {
                 let is_full = self.page_len <= rows.read;
-                Next::Cursor { cursor: token.clone(), place: Some(token), is_full }
+                Next::Cursor {
+                    cursor: token.clone(),
+                    place: Some(token),
+                    is_full,
+                }
             }
             None => Next::Done,
         })
@@ -141,11 +175,17 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
         time: rfc3339("t", row.t)?,
         // The venue has no sequence: the sieve numbers the trades of each instant.
         sequence: 0,
-        id: row.i.map_or(TradeId::NONE, |id| TradeId::from_text(text_of(id).as_bytes())),
+        id: row.i.map_or(TradeId::NONE, |id| {
+            TradeId::from_text(text_of(id).as_bytes())
+        }),
         price: price("p", text_of(row.p))?,
         size: size("s", text_of(row.s))?,
         conditions: conditions(&row.c.unwrap_or_default(), row.z.as_deref())?,
-        venue: row.x.as_deref().and_then(|code| code.bytes().next()).map_or(0, u16::from),
+        venue: row
+            .x
+            .as_deref()
+            .and_then(|code| code.bytes().next())
+            .map_or(0, u16::from),
         correction: correction(row.u.as_deref())?,
         side: Side::Unknown,
         sequenced: false,
@@ -157,15 +197,25 @@ fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowF
     for letter in letters {
         let condition = match letter.as_bytes() {
             [byte @ 32..=126] => alpaca_condition(*byte),
-            _ => return Err(refused("c", letter, "condition is not one printable letter")),
+            _ => {
+                return Err(refused(
+                    "c",
+                    letter,
+                    "condition is not one printable letter",
+                ));
+            }
         };
-        conditions = condition.and_then(|bit| conditions.with(bit)).unwrap_or(conditions);
+        conditions = condition
+            .and_then(|bit| conditions.with(bit))
+            .unwrap_or(conditions);
     }
     let tape = match tape.map(str::as_bytes) {
         Some([letter]) => Tape::from_letter(*letter),
         Some(_) | None => None,
     };
-    Ok(tape.and_then(|tape| conditions.with(tape.condition())).unwrap_or(conditions))
+    Ok(tape
+        .and_then(|tape| conditions.with(tape.condition()))
+        .unwrap_or(conditions))
 }
 
 /// The NYSE code of an update: `corrected` is the correction of an earlier trade, which then is `incorrect`.
@@ -175,6 +225,10 @@ fn correction(update: Option<&str>) -> Result<u8, RowFault> {
         Some("corrected") => Ok(12),
         Some("incorrect") => Ok(7),
         Some("canceled") => Ok(8),
-        Some(other) => Err(refused("u", other, "update is not canceled, corrected or incorrect")),
+        Some(other) => Err(refused(
+            "u",
+            other,
+            "update is not canceled, corrected or incorrect",
+        )),
     }
 }

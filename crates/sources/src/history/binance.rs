@@ -75,18 +75,30 @@ impl Binance {
     pub(super) fn new(base: &Url, settings: &BinanceSettings) -> Result<Binance, SettingsFault> {
         in_range("binance.page_len", settings.page_len, 2, 1_000)?;
         let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static("x-mbx-time-unit"), HeaderValue::from_static("MICROSECOND"));
+        headers.insert(
+            HeaderName::from_static("x-mbx-time-unit"),
+            HeaderValue::from_static("MICROSECOND"),
+        );
         if let Some(key) = &settings.key {
             let value = secret_header("binance.key", key.expose_secret())?;
             headers.insert(HeaderName::from_static("x-mbx-apikey"), value);
         }
-        let BinanceSettings { trades, page_len, .. } = settings;
-        Ok(Binance { base: base.clone(), trades: *trades, page_len: *page_len, headers })
+        let BinanceSettings {
+            trades, page_len, ..
+        } = settings;
+        Ok(Binance {
+            base: base.clone(),
+            trades: *trades,
+            page_len: *page_len,
+            headers,
+        })
     }
 
     /// The number at which the first page begins, from the reply to the question for the first trade.
     fn first(&self, wire: &[&RawValue]) -> Result<Option<Place>, HistoryFault> {
-        let Some(first) = wire.first() else { return Ok(None) };
+        let Some(first) = wire.first() else {
+            return Ok(None);
+        };
         let first: Aggregate<'_> = parse(first.get().as_bytes(), "an aggregate trade")?;
         let number = match self.trades {
             BinanceTrades::Aggregate => first.a,
@@ -96,7 +108,12 @@ impl Binance {
         Ok(Some(Place::Before(number.saturating_sub(back))))
     }
 
-    fn read(&self, symbol: Symbol, wire: &[&RawValue], rows: &mut Rows) -> Result<(), HistoryFault> {
+    fn read(
+        &self,
+        symbol: Symbol,
+        wire: &[&RawValue],
+        rows: &mut Rows,
+    ) -> Result<(), HistoryFault> {
         match self.trades {
             BinanceTrades::Aggregate => rows.read(wire, |row| decode_aggregate(symbol, row)),
             BinanceTrades::Single => rows.read(wire, |row| decode_single(symbol, row)),
@@ -112,7 +129,13 @@ impl Venue for Binance {
             BinanceTrades::Aggregate => AGGREGATE_WEIGHT,
             BinanceTrades::Single => SINGLE_WEIGHT,
         };
-        Habits { name: "binance", is_open_ended: true, is_numbered: true, lead_ns: 0, weight_max }
+        Habits {
+            name: "binance",
+            is_open_ended: true,
+            is_numbered: true,
+            lead_ns: 0,
+            weight_max,
+        }
     }
 
     fn start(&self) -> Place {
@@ -123,14 +146,28 @@ impl Venue for Binance {
         let (path, weight, name, value, limit) = match (place, self.trades) {
             (Place::Start, _) => {
                 let millis = range.from.as_millis().to_string();
-                ("/api/v3/aggTrades", AGGREGATE_WEIGHT, "startTime", millis, 1)
+                (
+                    "/api/v3/aggTrades",
+                    AGGREGATE_WEIGHT,
+                    "startTime",
+                    millis,
+                    1,
+                )
             }
-            (Place::Before(number) | Place::At(number), BinanceTrades::Aggregate) => {
-                ("/api/v3/aggTrades", AGGREGATE_WEIGHT, "fromId", number.to_string(), self.page_len)
-            }
-            (Place::Before(number) | Place::At(number), BinanceTrades::Single) => {
-                ("/api/v3/historicalTrades", SINGLE_WEIGHT, "fromId", number.to_string(), self.page_len)
-            }
+            (Place::Before(number) | Place::At(number), BinanceTrades::Aggregate) => (
+                "/api/v3/aggTrades",
+                AGGREGATE_WEIGHT,
+                "fromId",
+                number.to_string(),
+                self.page_len,
+            ),
+            (Place::Before(number) | Place::At(number), BinanceTrades::Single) => (
+                "/api/v3/historicalTrades",
+                SINGLE_WEIGHT,
+                "fromId",
+                number.to_string(),
+                self.page_len,
+            ),
         };
         let mut url = join(&self.base, path, range.symbol)?;
         url.query_pairs_mut()
@@ -164,9 +201,10 @@ impl Venue for Binance {
             return Ok(Next::Look(Place::Before(early)));
         }
         Ok(match rows.trades.last() {
-            Some(last) => {
-                Next::Restart { place: Place::At(last.sequence), is_full: self.page_len <= rows.read }
-            }
+            Some(last) => Next::Restart {
+                place: Place::At(last.sequence),
+                is_full: self.page_len <= rows.read,
+            },
             None => Next::Done,
         })
     }
@@ -178,18 +216,38 @@ impl Venue for Binance {
 
 /// Leaves out the trades before the interval and gives the number of the last of them; there is one, unless
 /// the venue has no earlier trade and so begins later than asked.
-fn cut_early(range: &SymbolRange, asked: u64, rows: &mut Rows) -> Result<Option<u64>, HistoryFault> {
-    let count = rows.trades.iter().take_while(|trade| trade.time < range.from).count();
+fn cut_early(
+    range: &SymbolRange,
+    asked: u64,
+    rows: &mut Rows,
+) -> Result<Option<u64>, HistoryFault> {
+    let count = rows
+        .trades
+        .iter()
+        .take_while(|trade| trade.time < range.from)
+        .count();
     let first = rows.trades.first();
     if count == 0 && first.is_none_or(|first| first.sequence == asked && asked > 0) {
         let got = first.map_or_else(|| "nothing".into(), |first| first.time.to_string());
-        return Err(HistoryFault::Ignored { parameter: "startTime", asked: range.from.to_string(), got });
+        return Err(HistoryFault::Ignored {
+            parameter: "startTime",
+            asked: range.from.to_string(),
+            got,
+        });
     }
-    Ok(rows.trades.drain(..count).next_back().map(|trade| trade.sequence))
+    Ok(rows
+        .trades
+        .drain(..count)
+        .next_back()
+        .map(|trade| trade.sequence))
 }
 
 fn ignored(parameter: &'static str, asked: u64, got: u64) -> HistoryFault {
-    HistoryFault::Ignored { parameter, asked: asked.to_string(), got: got.to_string() }
+    HistoryFault::Ignored {
+        parameter,
+        asked: asked.to_string(),
+        got: got.to_string(),
+    }
 }
 
 fn decode_aggregate(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
@@ -224,7 +282,11 @@ fn blank(symbol: Symbol, number: u64, is_buyer_maker: bool) -> Trade {
         conditions: Conditions::NONE,
         venue: 0,
         correction: 0,
-        side: if is_buyer_maker { Side::Sell } else { Side::Buy },
+        side: if is_buyer_maker {
+            Side::Sell
+        } else {
+            Side::Buy
+        },
         sequenced: true,
     }
 }
@@ -237,5 +299,11 @@ fn time(field: &'static str, value: i64) -> Result<Timestamp, RowFault> {
     } else {
         Timestamp::from_micros(value)
     };
-    time.ok_or_else(|| refused(field, &value.to_string(), "time is before 1970 or after 2262"))
+    time.ok_or_else(|| {
+        refused(
+            field,
+            &value.to_string(),
+            "time is before 1970 or after 2262",
+        )
+    })
 }

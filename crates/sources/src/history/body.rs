@@ -33,13 +33,17 @@ impl Body {
         bytes_max: usize,
     ) -> Result<Body, HistoryFault> {
         bytes.clear();
-        let bounded = Bounded { bytes, bytes_max, is_over: false };
+        let bounded = Bounded {
+            bytes,
+            bytes_max,
+            is_over: false,
+        };
         match encoding {
             None | Some(b"" | b"identity") => Ok(Body::Plain(bounded)),
             Some(b"gzip" | b"x-gzip") => Ok(Body::Gzip(Box::new(MultiGzDecoder::new(bounded)))),
-            Some(other) => {
-                Err(HistoryFault::Encoding { encoding: String::from_utf8_lossy(other).into_owned() })
-            }
+            Some(other) => Err(HistoryFault::Encoding {
+                encoding: String::from_utf8_lossy(other).into_owned(),
+            }),
         }
     }
 
@@ -79,7 +83,9 @@ impl Body {
             Body::Gzip(decoder) => decoder.get_ref(),
         };
         if bounded.is_over {
-            HistoryFault::TooLarge { bytes_max: bounded.bytes_max }
+            HistoryFault::TooLarge {
+                bytes_max: bounded.bytes_max,
+            }
         } else {
             HistoryFault::Gzip(error)
         }
@@ -126,7 +132,12 @@ mod tests {
     fn bomb_is_refused_at_the_bound() {
         let wire = gzip(&vec![0; 4 << 20]);
         assert!(wire.len() < 8 << 10);
-        assert!(matches!(expand(&wire, 1 << 20), Err(HistoryFault::TooLarge { bytes_max: 1_048_576 })));
+        assert!(matches!(
+            expand(&wire, 1 << 20),
+            Err(HistoryFault::TooLarge {
+                bytes_max: 1_048_576
+            })
+        ));
         assert_eq!(expand(&wire, 4 << 20).unwrap().len(), 4 << 20);
     }
 
@@ -135,7 +146,10 @@ mod tests {
         let wire = gzip(b"{\"results\":[]}");
         assert_eq!(expand(&wire, 100).unwrap(), b"{\"results\":[]}");
         for len in [1, 9, wire.len() / 2, wire.len() - 1] {
-            assert!(matches!(expand(&wire[..len], 100), Err(HistoryFault::Gzip(_))), "{len} bytes");
+            assert!(
+                matches!(expand(&wire[..len], 100), Err(HistoryFault::Gzip(_))),
+                "{len} bytes"
+            );
         }
         let mut damaged = wire.clone();
         damaged[14] ^= 0xff;
@@ -144,6 +158,9 @@ mod tests {
 
     #[test]
     fn other_encodings_are_named() {
-        assert!(matches!(Body::new(Some(b"br"), 1), Err(HistoryFault::Encoding { .. })));
+        assert!(matches!(
+            Body::new(Some(b"br"), 1),
+            Err(HistoryFault::Encoding { .. })
+        ));
     }
 }

@@ -10,7 +10,9 @@ use super::json::{message, shorten};
 use super::link::is_loopback;
 use super::page::Reply;
 use super::settings::HistorySettings;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode, Url, redirect};
 use rustls::crypto::{CryptoProvider, ring};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,7 +40,11 @@ impl Client {
         mut headers: HeaderMap,
     ) -> Result<Client, reqwest::Error> {
         install_tls_provider();
-        let secrets = headers.values().filter(|value| value.is_sensitive()).cloned().collect();
+        let secrets = headers
+            .values()
+            .filter(|value| value.is_sensitive())
+            .cloned()
+            .collect();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("barmill/", env!("CARGO_PKG_VERSION")))
@@ -57,18 +63,32 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(reqwest::Error::without_url)?;
-        Ok(Client { http, page_bytes_max: settings.page_bytes_max, spare: Mutex::default(), secrets })
+        Ok(Client {
+            http,
+            page_bytes_max: settings.page_bytes_max,
+            spare: Mutex::default(),
+            secrets,
+        })
     }
 
     /// Sends one request and collects its page; `early` reads it meanwhile.
-    pub(super) async fn get(&self, url: Url, mut early: Option<Early>) -> Result<Reply, HistoryFault> {
+    pub(super) async fn get(
+        &self,
+        url: Url,
+        mut early: Option<Early>,
+    ) -> Result<Reply, HistoryFault> {
         let response = self.http.get(url).send().await.map_err(transport)?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response).await);
         }
-        let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+        let encoding = response
+            .headers()
+            .get(CONTENT_ENCODING)
+            .map(HeaderValue::as_bytes);
         let mut bytes = std::mem::take(&mut *self.spare());
-        let announced = response.content_length().and_then(|len| usize::try_from(len).ok());
+        let announced = response
+            .content_length()
+            .and_then(|len| usize::try_from(len).ok());
         bytes.clear();
         bytes.reserve_exact(announced.unwrap_or(0).min(self.page_bytes_max));
         let body = Body::reusing(bytes, encoding, self.page_bytes_max)?;
@@ -103,7 +123,10 @@ impl Client {
     async fn refusal(&self, response: Response) -> HistoryFault {
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
-        let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+        let encoding = response
+            .headers()
+            .get(CONTENT_ENCODING)
+            .map(HeaderValue::as_bytes);
         // A refusal whose text cannot be read is a refusal all the same.
         let text = match Body::new(encoding, REFUSAL_LEN_MAX) {
             Ok(body) => collect(response, body, None).await.unwrap_or_default(),
@@ -112,7 +135,11 @@ impl Client {
         let message = shorten(&self.redact(&message(&text)));
         match status {
             401 | 403 => HistoryFault::Denied { status, message },
-            _ => HistoryFault::Status { status, message, retry_after },
+            _ => HistoryFault::Status {
+                status,
+                message,
+                retry_after,
+            },
         }
     }
 }
@@ -145,13 +172,19 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
+    let date = |text: &str| {
+        jiff::fmt::rfc2822::parse(text)
+            .ok()
+            .map(|zoned| zoned.timestamp())
+    };
     let now = date(headers.get(DATE)?.to_str().ok()?)?;
     Duration::try_from(date(text)?.duration_since(now)).ok()
 }
 
 fn install_tls_provider() {
-    if CryptoProvider::get_default().is_none() && ring::default_provider().install_default().is_err() {
+    if CryptoProvider::get_default().is_none()
+        && ring::default_provider().install_default().is_err()
+    {
         tracing::debug!("another client has installed the TLS provider meanwhile");
     }
 }

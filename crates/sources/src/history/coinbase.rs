@@ -57,7 +57,10 @@ struct Row<'a> {
 impl Coinbase {
     pub(super) fn new(base: &Url, settings: &CoinbaseSettings) -> Result<Coinbase, SettingsFault> {
         in_range("coinbase.page_len", settings.page_len, 3, 1_000)?;
-        Ok(Coinbase { base: base.clone(), page_len: u64::try_from(settings.page_len).unwrap_or(1_000) })
+        Ok(Coinbase {
+            base: base.clone(),
+            page_len: u64::try_from(settings.page_len).unwrap_or(1_000),
+        })
     }
 
     /// The parameter `after` of a page.
@@ -80,20 +83,36 @@ impl Coinbase {
         let SymbolRange { from, to, .. } = *range;
         let is_early = |(_, trade): &(usize, &Trade)| trade.sequence > covered && trade.time < from;
         if let Some((row, trade)) = rows.trades.iter().enumerate().find(is_early) {
-            return Err(HistoryFault::Outside { row, time: trade.time, from, to });
+            return Err(HistoryFault::Outside {
+                row,
+                time: trade.time,
+                from,
+                to,
+            });
         }
         let oldest = rows.trades.first().map(|trade| trade.sequence);
         if oldest.is_none_or(|oldest| oldest > covered.saturating_add(1)) {
             let (asked, got) = (self.page_len.to_string(), rows.read.to_string());
-            return Err(HistoryFault::Ignored { parameter: "limit", asked, got });
+            return Err(HistoryFault::Ignored {
+                parameter: "limit",
+                asked,
+                got,
+            });
         }
         match rows.trades.last() {
             Some(last) if newest <= last.sequence => Ok(Next::Done),
-            Some(last) if covered < last.sequence => {
-                Ok(Next::Step(Place::Above { covered: last.sequence, newest }))
-            }
-            Some(last) => Err(HistoryFault::Stuck { rows: rows.read, time: last.time }),
-            None => Err(HistoryFault::Stuck { rows: rows.read, time: from }),
+            Some(last) if covered < last.sequence => Ok(Next::Step(Place::Above {
+                covered: last.sequence,
+                newest,
+            })),
+            Some(last) => Err(HistoryFault::Stuck {
+                rows: rows.read,
+                time: last.time,
+            }),
+            None => Err(HistoryFault::Stuck {
+                rows: rows.read,
+                time: from,
+            }),
         }
     }
 }
@@ -105,24 +124,44 @@ impl Bounds {
     }
 
     /// Narrows the bounds by the trades right before number `after`, or by there being none.
-    fn narrow(self, range: &SymbolRange, after: u64, trades: &[Trade]) -> Result<Next<Place>, HistoryFault> {
+    fn narrow(
+        self,
+        range: &SymbolRange,
+        after: u64,
+        trades: &[Trade],
+    ) -> Result<Next<Place>, HistoryFault> {
         let Bounds { low, high, newest } = self;
         let below = || trades.iter().filter(|trade| trade.sequence < after);
-        let early = below().filter(|trade| trade.time < range.from).map(|trade| trade.sequence).max();
-        let late = below().filter(|trade| trade.time >= range.from).map(|trade| trade.sequence).min();
+        let early = below()
+            .filter(|trade| trade.time < range.from)
+            .map(|trade| trade.sequence)
+            .max();
+        let late = below()
+            .filter(|trade| trade.time >= range.from)
+            .map(|trade| trade.sequence)
+            .min();
         let (low, high) = match (early, late) {
             (Some(early), Some(_)) => (early, early.saturating_add(1)),
             (None, Some(late)) => (low, high.min(late)),
             (Some(early), None) => (low.max(early), high),
             (None, None) => (low.max(after - 1), high),
         };
-        if let Some(last) = trades.last().filter(|_| (low, high) == (self.low, self.high)) {
-            return Err(HistoryFault::Stuck { rows: trades.len(), time: last.time });
+        if let Some(last) = trades
+            .last()
+            .filter(|_| (low, high) == (self.low, self.high))
+        {
+            return Err(HistoryFault::Stuck {
+                rows: trades.len(),
+                time: last.time,
+            });
         }
         Ok(if newest <= low {
             Next::Done
         } else if high <= low.saturating_add(1) {
-            Next::Look(Place::Above { covered: low, newest })
+            Next::Look(Place::Above {
+                covered: low,
+                newest,
+            })
         } else {
             Next::Look(Place::Between(Bounds { low, high, newest }))
         })
@@ -149,11 +188,16 @@ impl Venue for Coinbase {
 
     fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, HistoryFault> {
         let mut url = join(&self.base, "/products/{ticker}/trades", range.symbol)?;
-        url.query_pairs_mut().append_pair("limit", &self.page_len.to_string());
+        url.query_pairs_mut()
+            .append_pair("limit", &self.page_len.to_string());
         if let Some(after) = self.after(place) {
-            url.query_pairs_mut().append_pair("after", &after.to_string());
+            url.query_pairs_mut()
+                .append_pair("after", &after.to_string());
         }
-        Ok(Request { url, weight: NonZeroU32::MIN })
+        Ok(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        })
     }
 
     fn decode(
@@ -169,16 +213,29 @@ impl Venue for Coinbase {
         let after = self.after(place).unwrap_or(u64::MAX);
         if let Some(newest) = rows.trades.last().filter(|trade| trade.sequence > after) {
             let (asked, got) = (after.to_string(), newest.sequence.to_string());
-            return Err(HistoryFault::Ignored { parameter: "after", asked, got });
+            return Err(HistoryFault::Ignored {
+                parameter: "after",
+                asked,
+                got,
+            });
         }
         match *place {
             Place::Start => {
                 let trades = std::mem::take(&mut rows.trades);
-                let Some(newest) = trades.last().map(|trade| trade.sequence) else { return Ok(Next::Done) };
+                let Some(newest) = trades.last().map(|trade| trade.sequence) else {
+                    return Ok(Next::Done);
+                };
                 let high = newest.saturating_add(1);
-                Bounds { low: 0, high, newest }.narrow(range, high, &trades)
+                Bounds {
+                    low: 0,
+                    high,
+                    newest,
+                }
+                .narrow(range, high, &trades)
             }
-            Place::Between(bounds) => bounds.narrow(range, after, &std::mem::take(&mut rows.trades)),
+            Place::Between(bounds) => {
+                bounds.narrow(range, after, &std::mem::take(&mut rows.trades))
+            }
             Place::Above { covered, newest } => self.step(range, (covered, newest), rows),
         }
     }

@@ -53,7 +53,13 @@ impl Early {
     /// Starts a page of one symbol's trades, usually at most so many, in the array of this name.
     pub(super) fn new(symbol: Symbol, name: &str, page_len: usize) -> Early {
         let name = format!("\"{name}\"").into_bytes();
-        Early { symbol, name, stage: Stage::Head, rows: 0..0, trades: Vec::with_capacity(page_len) }
+        Early {
+            symbol,
+            name,
+            stage: Stage::Head,
+            rows: 0..0,
+            trades: Vec::with_capacity(page_len),
+        }
     }
 
     /// Reads on; `text` is the page from its start, as far as it is there.
@@ -79,13 +85,21 @@ impl Early {
         }
         let Range { start, end } = self.rows;
         let frame = [text.get(..start)?, text.get(end..)?].concat();
-        Some(Whole { trades: self.trades, frame, array: start - 1..start + 1 })
+        Some(Whole {
+            trades: self.trades,
+            frame,
+            array: start - 1..start + 1,
+        })
     }
 
     /// Finds the array by its name; whether it is the one that counts, the frame tells later.
     fn find(&mut self, text: &[u8]) -> Result<(), Stop> {
         let head = text.get(..HEAD_LEN_MAX).unwrap_or(text);
-        let stop = if head.len() == HEAD_LEN_MAX { Stop::Odd } else { Stop::Short };
+        let stop = if head.len() == HEAD_LEN_MAX {
+            Stop::Odd
+        } else {
+            Stop::Short
+        };
         let name = memchr::memmem::find(head, &self.name).ok_or(stop)?;
         let mut walk = Walk::new(text, name + self.name.len());
         walk.expect(b':')?;

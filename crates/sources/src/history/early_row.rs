@@ -99,7 +99,9 @@ impl<'a> Row<'a> {
 
     /// The trade, as `massive::decode_row` makes it; `None` where that one would refuse the row.
     pub(super) fn trade(&self, symbol: Symbol) -> Option<Trade> {
-        let price = Price::parse(self.price?).ok().filter(|price| *price != Price::ZERO)?;
+        let price = Price::parse(self.price?)
+            .ok()
+            .filter(|price| *price != Price::ZERO)?;
         let exchange = u8::try_from(self.exchange?).ok()?;
         let facility = u8::try_from(self.trf_id.unwrap_or(0)).ok()?;
         Some(Trade {
@@ -120,7 +122,11 @@ impl<'a> Row<'a> {
 
 /// Sets a field that must not come twice.
 fn set<T>(field: &mut Option<T>, value: T) -> Result<(), Stop> {
-    if field.replace(value).is_some() { Err(Stop::Odd) } else { Ok(()) }
+    if field.replace(value).is_some() {
+        Err(Stop::Odd)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -130,11 +136,12 @@ mod tests {
 
     /// A row in the vendor's order, with some members left out and a byte here and there that is not his.
     fn row() -> impl Strategy<Value = String> {
-        let number =
-            || prop_oneof![0u64..20, 10_000_000u64..99_999_999, any::<u64>()].prop_map(|one| one.to_string());
+        let number = || {
+            prop_oneof![0u64..20, 10_000_000u64..99_999_999, any::<u64>()]
+                .prop_map(|one| one.to_string())
+        };
         let decimal = (number(), "[0-9]{0,9}").prop_map(|(whole, part)| format!("{whole}.{part}"));
-        let value =
-            prop_oneof![6 => number(), 2 => decimal, 1 => "\"[a-z0-9.]{0,20}\"", 1 => r"\[[0-9, ]{0,9}\]"];
+        let value = prop_oneof![6 => number(), 2 => decimal, 1 => "\"[a-z0-9.]{0,20}\"", 1 => r"\[[0-9, ]{0,9}\]"];
         let names = [
             "conditions",
             "correction",
@@ -151,8 +158,13 @@ mod tests {
             "trf_timestamp",
         ];
         let chosen = prop::sample::subsequence(names.to_vec(), 8..=13);
-        (chosen, prop::collection::vec(value, 13), any::<prop::sample::Index>(), "[ ,}\"a]?").prop_map(
-            |(names, values, place, more)| {
+        (
+            chosen,
+            prop::collection::vec(value, 13),
+            any::<prop::sample::Index>(),
+            "[ ,}\"a]?",
+        )
+            .prop_map(|(names, values, place, more)| {
                 let members = names.iter().zip(values).map(|(name, value)| match *name {
                     "conditions" => format!("\"{name}\":[{},37]", value.len()),
                     _ => format!("\"{name}\":{value}"),
@@ -160,8 +172,7 @@ mod tests {
                 let mut text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
                 text.insert_str(place.index(text.len()), &more);
                 text
-            },
-        )
+            })
     }
 
     proptest! {
@@ -180,8 +191,11 @@ mod tests {
 
     #[test]
     fn a_row_as_the_vendor_writes_it_is_a_usual_one() {
-        let more =
-            [r#""conditions":[14,37,41],"#, r#""conditions":[1],"correction":1,"decimal_size":"0.5","#, ""];
+        let more = [
+            r#""conditions":[14,37,41],"#,
+            r#""conditions":[1],"correction":1,"decimal_size":"0.5","#,
+            "",
+        ];
         let end = [r#","trf_id":202,"trf_timestamp":1760557480241302390}"#, "}"];
         for (more, end) in more.iter().flat_map(|more| end.map(|end| (more, end))) {
             let text = format!(

@@ -24,14 +24,25 @@ fn massive(wrap: &str) -> Massive {
 }
 
 fn range() -> SymbolRange {
-    SymbolRange { symbol: "EARLY".parse().unwrap(), from: Timestamp::EPOCH, to: Timestamp::MAX }
+    SymbolRange {
+        symbol: "EARLY".parse().unwrap(),
+        from: Timestamp::EPOCH,
+        to: Timestamp::MAX,
+    }
 }
 
 type Decoded = (Result<Next<Place>, String>, Vec<Trade>, usize, u64);
 
 fn decode(venue: &Massive, text: &[u8], skip_malformed: bool, early: Option<Early>) -> Decoded {
-    let mut rows = Rows { skip_malformed, early, ..Rows::default() };
-    let reply = Reply { body: text.to_vec(), early: None };
+    let mut rows = Rows {
+        skip_malformed,
+        early,
+        ..Rows::default()
+    };
+    let reply = Reply {
+        body: text.to_vec(),
+        early: None,
+    };
     let next = venue.decode(&range(), &Place::From(None), &reply, &mut rows);
     let next = next.map_err(|fault: HistoryFault| format!("{fault:?}"));
     (next, rows.trades, rows.read, rows.malformed)
@@ -51,7 +62,11 @@ fn assert_same(wrap: &str, text: &[u8], piece_len: usize) {
     for skip in [false, true] {
         let read = early(&venue, text, piece_len);
         let same = decode(&venue, text, skip, Some(read)) == decode(&venue, text, skip, None);
-        assert!(same, "wrap {wrap:?}, skip {skip}: {}", String::from_utf8_lossy(text));
+        assert!(
+            same,
+            "wrap {wrap:?}, skip {skip}: {}",
+            String::from_utf8_lossy(text)
+        );
     }
 }
 
@@ -90,7 +105,11 @@ fn row() -> impl Strategy<Value = String> {
         )
     });
     let more = prop::collection::vec(member(), 0..3).prop_map(|members| {
-        let more = [String::new()].into_iter().chain(members).collect::<Vec<_>>().join(", ");
+        let more = [String::new()]
+            .into_iter()
+            .chain(members)
+            .collect::<Vec<_>>()
+            .join(", ");
         format!("{{\"exchange\":4,\"sequence_number\":7,\"sip_timestamp\": 9{more}}}")
     });
     prop_oneof![6 => needed, 2 => more]
@@ -116,7 +135,11 @@ fn page() -> impl Strategy<Value = String> {
         "{\"x\":[\"\\\"results\\\":[\"],\"results\":",
     ];
     let rows = prop::collection::vec(row(), 0..6);
-    (prop::sample::select(heads), rows, prop::sample::select(tails))
+    (
+        prop::sample::select(heads),
+        rows,
+        prop::sample::select(tails),
+    )
         .prop_map(|(head, rows, tail)| format!("{head}[{}]{tail}", rows.join(",")))
 }
 
@@ -152,9 +175,14 @@ fn a_page_as_the_vendor_writes_it_is_read_early() {
     let venue = massive("results");
     let row = r#"{"conditions":[14],"exchange":11,"id":"5","participant_timestamp":3,"price":1.5,"sequence_number":2,"sip_timestamp":4,"size":9,"tape":3,"trf_id":201,"trf_timestamp":3}"#;
     let text = format!(r#"{{"results":[{row},{row}],"status":"OK","request_id":"a"}}"#);
-    let whole = early(&venue, text.as_bytes(), 10).finish(text.as_bytes()).expect("the subset");
+    let whole = early(&venue, text.as_bytes(), 10)
+        .finish(text.as_bytes())
+        .expect("the subset");
     assert_eq!(whole.trades.len(), 2);
-    assert_eq!(whole.frame, br#"{"results":[],"status":"OK","request_id":"a"}"#);
+    assert_eq!(
+        whole.frame,
+        br#"{"results":[],"status":"OK","request_id":"a"}"#
+    );
     assert_same("results", text.as_bytes(), 7);
 }
 

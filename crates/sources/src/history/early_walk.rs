@@ -40,7 +40,11 @@ impl<'a> Walk<'a> {
     /// Passes these bytes if they come next.
     #[inline]
     pub(super) fn passes<const LEN: usize>(&mut self, bytes: &[u8; LEN]) -> bool {
-        let comes = self.text.get(self.at..).and_then(<[u8]>::first_chunk::<LEN>) == Some(bytes);
+        let comes = self
+            .text
+            .get(self.at..)
+            .and_then(<[u8]>::first_chunk::<LEN>)
+            == Some(bytes);
         self.at += if comes { LEN } else { 0 };
         comes
     }
@@ -54,7 +58,10 @@ impl<'a> Walk<'a> {
     /// The next eight bytes, the first one lowest; `None` near the end of the text.
     #[inline]
     fn word(&self) -> Option<u64> {
-        self.text.get(self.at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+        self.text
+            .get(self.at..)?
+            .first_chunk()
+            .map(|bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The next byte that is no white space, which stays unread.
@@ -78,7 +85,11 @@ impl<'a> Walk<'a> {
 
     #[inline]
     pub(super) fn expect(&mut self, wanted: u8) -> Result<(), Stop> {
-        if self.next()? == wanted { Ok(()) } else { Err(Stop::Odd) }
+        if self.next()? == wanted {
+            Ok(())
+        } else {
+            Err(Stop::Odd)
+        }
     }
 
     /// The text of a string, which has neither escapes nor anything but printable ASCII.
@@ -101,7 +112,11 @@ impl<'a> Walk<'a> {
 
     /// The text of a string, or of a number.
     pub(super) fn scalar(&mut self) -> Result<&'a [u8], Stop> {
-        if self.peek()? == b'"' { self.string() } else { self.number() }
+        if self.peek()? == b'"' {
+            self.string()
+        } else {
+            self.number()
+        }
     }
 
     /// The text of a number: digits without a leading zero, and perhaps a point and more digits.
@@ -197,17 +212,20 @@ fn no_digit(word: u64) -> u64 {
 /// The value of digits, if 64 bits hold it.
 fn value(digits: &[u8]) -> Option<u64> {
     if digits.len() > 19 {
-        let push = |value: u64, digit: &u8| value.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+        let push =
+            |value: u64, digit: &u8| value.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
         return digits.iter().try_fold(0, push);
     }
     // Nineteen digits stay below 2^64, so nothing wraps.
     let (lead, words) = digits.as_rchunks::<8>();
-    let lead = lead.iter().fold(0, |value: u64, digit| value * 10 + u64::from(digit - b'0'));
-    Some(
-        words
-            .iter()
-            .fold(lead, |value, word| value.wrapping_mul(100_000_000).wrapping_add(eight_digits(*word))),
-    )
+    let lead = lead
+        .iter()
+        .fold(0, |value: u64, digit| value * 10 + u64::from(digit - b'0'));
+    Some(words.iter().fold(lead, |value, word| {
+        value
+            .wrapping_mul(100_000_000)
+            .wrapping_add(eight_digits(*word))
+    }))
 }
 
 /// The value of eight digits, by pairs, quads and halves.

@@ -208,8 +208,14 @@ impl HistoryFault {
             | HistoryFault::Busy { .. }
             | HistoryFault::Gzip(_)
             | HistoryFault::Json(_) => Remedy::Retry { after: None },
-            HistoryFault::Status { status, retry_after, .. } => match status {
-                408 | 418 | 425 | 429 | 500..=599 => Remedy::Retry { after: *retry_after },
+            HistoryFault::Status {
+                status,
+                retry_after,
+                ..
+            } => match status {
+                408 | 418 | 425 | 429 | 500..=599 => Remedy::Retry {
+                    after: *retry_after,
+                },
                 _ => Remedy::Refuse,
             },
             HistoryFault::Denied { .. } | HistoryFault::Banned { .. } => Remedy::Fatal,
@@ -232,7 +238,18 @@ impl HistoryFault {
 
     /// Whether the venue asks the whole source to slow down, not this request alone.
     pub(super) fn is_throttle(&self) -> bool {
-        matches!(self, HistoryFault::Status { status: 418 | 429, .. })
-            || matches!(self, HistoryFault::Status { retry_after: Some(_), .. })
+        matches!(
+            self,
+            HistoryFault::Status {
+                status: 418 | 429,
+                ..
+            }
+        ) || matches!(
+            self,
+            HistoryFault::Status {
+                retry_after: Some(_),
+                ..
+            }
+        )
     }
 }

@@ -144,7 +144,11 @@ impl HistoryFeed {
         }
         if !leaf.trades.is_empty() {
             let trades = leaf.trades.into_iter();
-            self.ready.push_back(Ready { index, trades, is_last: leaf.is_last });
+            self.ready.push_back(Ready {
+                index,
+                trades,
+                is_last: leaf.is_last,
+            });
         } else if leaf.is_last {
             self.on_range_end(index);
         }
@@ -152,7 +156,12 @@ impl HistoryFeed {
 
     /// The range is whole once its last trades, which may still be on their way out, are delivered.
     fn on_range_end(&mut self, index: usize) {
-        match self.ready.iter_mut().rev().find(|ready| ready.index == index) {
+        match self
+            .ready
+            .iter_mut()
+            .rev()
+            .find(|ready| ready.index == index)
+        {
             Some(ready) => ready.is_last = true,
             None => self.progress.on_complete(index),
         }
@@ -168,7 +177,8 @@ impl HistoryFeed {
         } else {
             // Behind a hole, the trades of a later day would close bars that are not whole.
             let symbol = error.symbol;
-            self.waiting.retain(|index| self.ranges[*index].symbol != symbol);
+            self.waiting
+                .retain(|index| self.ranges[*index].symbol != symbol);
             self.busy.remove(&symbol);
             self.failed.get_or_insert(error);
         }
@@ -176,7 +186,11 @@ impl HistoryFeed {
 
     fn take_ready(&mut self) -> Option<TradeBatch> {
         let ready = self.ready.front_mut()?;
-        let trades: Vec<Trade> = ready.trades.by_ref().take(self.source.batch_len_max).collect();
+        let trades: Vec<Trade> = ready
+            .trades
+            .by_ref()
+            .take(self.source.batch_len_max)
+            .collect();
         let (index, is_last, is_drained) = (ready.index, ready.is_last, ready.trades.len() == 0);
         if is_drained {
             self.ready.pop_front();
@@ -186,18 +200,28 @@ impl HistoryFeed {
         if is_drained && is_last {
             self.progress.on_complete(index);
         }
-        Some(TradeBatch { trades, position: self.progress.position() })
+        Some(TradeBatch {
+            trades,
+            position: self.progress.position(),
+        })
     }
 
     fn end(&mut self) -> Result<Option<TradeBatch>, FeedError> {
         match self.failed.take() {
-            Some(error) => Err(FeedError { feed: self.name.clone(), source: Box::new(error) }),
+            Some(error) => Err(FeedError {
+                feed: self.name.clone(),
+                source: Box::new(error),
+            }),
             None => Ok(None),
         }
     }
 
     fn note_stall(&mut self) {
-        if self.left_at.take().is_some_and(|left_at| left_at.elapsed() > self.source.read_timeout / 2) {
+        if self
+            .left_at
+            .take()
+            .is_some_and(|left_at| left_at.elapsed() > self.source.read_timeout / 2)
+        {
             self.tally.stalls.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -233,7 +257,12 @@ impl TradeFeed for HistoryFeed {
     }
 
     fn coverage(&self) -> Vec<Covered> {
-        let covered = |Coverage { range, covered_to, is_complete, .. }: Coverage| Covered {
+        let covered = |Coverage {
+                           range,
+                           covered_to,
+                           is_complete,
+                           ..
+                       }: Coverage| Covered {
             symbol: range.symbol,
             from: range.from,
             to: covered_to,

@@ -68,8 +68,8 @@ impl Gate {
                 Err(fault) => self.redact(fault),
             };
             // A reply that timed out while nobody was waiting for trades says nothing of the venue.
-            let is_own =
-                matches!(fault, HistoryFault::Transport(_)) && stalls != tally.stalls.load(Ordering::Relaxed);
+            let is_own = matches!(fault, HistoryFault::Transport(_))
+                && stalls != tally.stalls.load(Ordering::Relaxed);
             attempts += u32::from(!is_own);
             let Some(pause) = self.patience.pause(&fault, attempts, rng) else {
                 return Err((attempts, self.patience.ban(fault)));
@@ -113,16 +113,28 @@ impl Patience {
     }
 
     /// The wait before the next attempt; `None` when there is none.
-    fn pause(&self, fault: &HistoryFault, attempts: u32, rng: &mut fastrand::Rng) -> Option<Duration> {
-        let Remedy::Retry { after } = fault.remedy() else { return None };
+    fn pause(
+        &self,
+        fault: &HistoryFault,
+        attempts: u32,
+        rng: &mut fastrand::Rng,
+    ) -> Option<Duration> {
+        let Remedy::Retry { after } = fault.remedy() else {
+            return None;
+        };
         if attempts >= self.attempts_max || self.is_ban(fault) {
             return None;
         }
-        let factor = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-        let backoff = self.backoff_base.saturating_mul(factor).min(self.backoff_max);
+        let factor = 1u32
+            .checked_shl(attempts.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        let backoff = self
+            .backoff_base
+            .saturating_mul(factor)
+            .min(self.backoff_max);
         let half = backoff / 2;
-        let jittered =
-            half + Duration::from_nanos(rng.u64(0..=u64::try_from(half.as_nanos()).unwrap_or(u64::MAX)));
+        let jittered = half
+            + Duration::from_nanos(rng.u64(0..=u64::try_from(half.as_nanos()).unwrap_or(u64::MAX)));
         Some(after.map_or(jittered, |after| after.min(self.retry_after_max)))
     }
 
@@ -132,10 +144,17 @@ impl Patience {
     }
 
     fn ban(&self, fault: HistoryFault) -> HistoryFault {
-        if let HistoryFault::Status { message, retry_after: Some(retry_after), .. } = &fault
+        if let HistoryFault::Status {
+            message,
+            retry_after: Some(retry_after),
+            ..
+        } = &fault
             && self.is_ban(&fault)
         {
-            return HistoryFault::Banned { retry_after: *retry_after, message: message.clone() };
+            return HistoryFault::Banned {
+                retry_after: *retry_after,
+                message: message.clone(),
+            };
         }
         fault
     }
@@ -159,7 +178,11 @@ mod tests {
     }
 
     fn pause(fault: &HistoryFault, attempts: u32) -> Option<Duration> {
-        Patience::new(&HistorySettings::kraken()).pause(fault, attempts, &mut fastrand::Rng::with_seed(7))
+        Patience::new(&HistorySettings::kraken()).pause(
+            fault,
+            attempts,
+            &mut fastrand::Rng::with_seed(7),
+        )
     }
 
     #[test]
@@ -167,15 +190,28 @@ mod tests {
         for (attempts, full_ms) in [(1, 500), (2, 1_000), (5, 8_000), (7, 32_000)] {
             let pause = pause(&status(502, None), attempts).unwrap();
             let full = Duration::from_millis(full_ms);
-            assert!(full / 2 <= pause && pause <= full, "attempt {attempts}: {pause:?}");
+            assert!(
+                full / 2 <= pause && pause <= full,
+                "attempt {attempts}: {pause:?}"
+            );
         }
-        assert_eq!(pause(&status(502, None), 8), None, "the attempts are used up");
+        assert_eq!(
+            pause(&status(502, None), 8),
+            None,
+            "the attempts are used up"
+        );
     }
 
     #[test]
     fn wish_of_the_venue_is_granted_up_to_its_bound() {
-        assert_eq!(pause(&status(429, Some(7)), 1), Some(Duration::from_secs(7)));
-        assert_eq!(pause(&status(429, Some(1_000_000_000)), 1), Some(Duration::from_mins(5)));
+        assert_eq!(
+            pause(&status(429, Some(7)), 1),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            pause(&status(429, Some(1_000_000_000)), 1),
+            Some(Duration::from_mins(5))
+        );
         assert_eq!(pause(&status(503, Some(0)), 1), Some(Duration::ZERO));
     }
 
@@ -184,7 +220,10 @@ mod tests {
         assert!(pause(&status(418, Some(60)), 1).is_some());
         assert_eq!(pause(&status(418, Some(86_400)), 1), None);
         let patience = Patience::new(&HistorySettings::kraken());
-        assert!(matches!(patience.ban(status(418, Some(86_400))), HistoryFault::Banned { .. }));
+        assert!(matches!(
+            patience.ban(status(418, Some(86_400))),
+            HistoryFault::Banned { .. }
+        ));
     }
 
     #[test]
@@ -202,14 +241,23 @@ mod tests {
         (settings.attempts_max, settings.backoff_base) = (2, Duration::from_millis(1));
         let client = Client::new(&settings, &base, HeaderMap::new()).unwrap();
         let pace = Pace::new(NonZeroU32::MAX, NonZeroU32::MIN);
-        let gate = Gate { client, pace, patience: Patience::new(&settings) };
-        let request = Request { url: base, weight: NonZeroU32::MIN };
+        let gate = Gate {
+            client,
+            pace,
+            patience: Patience::new(&settings),
+        };
+        let request = Request {
+            url: base,
+            weight: NonZeroU32::MIN,
+        };
         let (tally, mut rng) = (Tally::default(), fastrand::Rng::with_seed(1));
         let hang_up = async {
             for connection in 0.. {
                 // The feed is left alone during the first three requests.
                 let stream = listener.accept().await;
-                tally.stalls.fetch_add(u64::from(connection < 3), Ordering::Relaxed);
+                tally
+                    .stalls
+                    .fetch_add(u64::from(connection < 3), Ordering::Relaxed);
                 drop(stream);
             }
         };

@@ -40,7 +40,9 @@ pub fn pages(
     count: usize,
     piece_len: Option<usize>,
 ) -> (Vec<Page>, Result<(), HistoryFault>) {
-    let Ok(base) = parse_base(&settings.base_url) else { return (Vec::new(), Ok(())) };
+    let Ok(base) = parse_base(&settings.base_url) else {
+        return (Vec::new(), Ok(()));
+    };
     let skip = settings.skip_malformed;
     let walk = (range, body, count, skip, piece_len);
     match &settings.venue {
@@ -55,17 +57,33 @@ pub fn pages(
 
 fn of<V: Venue>(
     venue: &V,
-    (range, body, count, skip_malformed, piece_len): (SymbolRange, &[u8], usize, bool, Option<usize>),
+    (range, body, count, skip_malformed, piece_len): (
+        SymbolRange,
+        &[u8],
+        usize,
+        bool,
+        Option<usize>,
+    ),
 ) -> (Vec<Page>, Result<(), HistoryFault>) {
     let mut pages = Vec::new();
     let mut place = venue.start();
-    let reply = Reply { body: body.to_vec(), early: None };
+    let reply = Reply {
+        body: body.to_vec(),
+        early: None,
+    };
     for _ in 0..count {
         let mut early = venue.early(&range).filter(|_| piece_len.is_some());
         if let (Some(early), Some(len)) = (&mut early, piece_len) {
-            (0..body.len()).step_by(len.max(1)).chain([body.len()]).for_each(|end| early.read(&body[..end]));
+            (0..body.len())
+                .step_by(len.max(1))
+                .chain([body.len()])
+                .for_each(|end| early.read(&body[..end]));
         }
-        let mut rows = Rows { skip_malformed, early, ..Rows::default() };
+        let mut rows = Rows {
+            skip_malformed,
+            early,
+            ..Rows::default()
+        };
         let next = match venue.decode(&range, &place, &reply, &mut rows) {
             Ok(Next::Done) => None,
             Ok(
@@ -76,12 +94,26 @@ fn of<V: Venue>(
             ) => Some(place),
             Err(fault) => return (pages, Err(fault)),
         };
-        let address = match next.as_ref().map(|place| venue.request(&range, place)).transpose() {
+        let address = match next
+            .as_ref()
+            .map(|place| venue.request(&range, place))
+            .transpose()
+        {
             Ok(request) => request.map(|request| request.url.to_string()),
             Err(fault) => return (pages, Err(fault)),
         };
-        let Rows { trades, read, malformed, .. } = rows;
-        pages.push(Page { trades, read, malformed, next: address });
+        let Rows {
+            trades,
+            read,
+            malformed,
+            ..
+        } = rows;
+        pages.push(Page {
+            trades,
+            read,
+            malformed,
+            next: address,
+        });
         match next {
             Some(next) => place = next,
             None => break,
@@ -94,7 +126,11 @@ fn of<V: Venue>(
 ///
 /// # Errors
 /// [`HistoryFault`] when it is too long, or does not unpack.
-pub fn expand(encoding: Option<&[u8]>, chunks: &[&[u8]], bytes_max: usize) -> Result<Vec<u8>, HistoryFault> {
+pub fn expand(
+    encoding: Option<&[u8]>,
+    chunks: &[&[u8]],
+    bytes_max: usize,
+) -> Result<Vec<u8>, HistoryFault> {
     let mut body = Body::new(encoding, bytes_max)?;
     for chunk in chunks {
         body.push(chunk)?;

@@ -18,7 +18,11 @@ impl GapSource for HistorySource {
 impl HistorySource {
     /// Walks the pages of a hole up to its end, or to the most trades that one answer may hold.
     async fn read(&self, gap: &Gap) -> Result<GapFill, HistoryError> {
-        let range = SymbolRange { symbol: gap.symbol, from: gap.from, to: gap.to };
+        let range = SymbolRange {
+            symbol: gap.symbol,
+            from: gap.from,
+            to: gap.to,
+        };
         let mut pages = self.walk(range, &Arc::new(Tally::default()), gap.symbol.index());
         let mut fill = GapFill::default();
         while !fill.is_whole && fill.trades.len() < gap.len_max {
@@ -33,5 +37,10 @@ impl HistorySource {
 }
 
 fn refuse(gap: &Gap, error: HistoryError) -> GapError {
-    GapError { symbol: gap.symbol, from: gap.from, remedy: error.remedy(), source: Box::new(error) }
+    GapError {
+        symbol: gap.symbol,
+        from: gap.from,
+        remedy: error.remedy(),
+        source: Box::new(error),
+    }
 }

@@ -30,7 +30,9 @@ pub(super) fn parse_row<'a, T: Deserialize<'a>>(row: &'a str) -> Result<T, RowFa
 /// The text of a JSON string without its quotes, or of any other value as it is.
 pub(super) fn text_of(raw: &RawValue) -> &str {
     let text = raw.get();
-    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+    text.strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text)
 }
 
 /// A price above zero.
@@ -54,12 +56,17 @@ pub(super) fn rfc3339(field: &'static str, text: &str) -> Result<Timestamp, RowF
 
 /// An instant in integer nanoseconds.
 pub(super) fn nanos(field: &'static str, nanos: i64) -> Result<Timestamp, RowFault> {
-    Timestamp::from_nanos(nanos).ok_or_else(|| refused(field, &nanos.to_string(), "time is before 1970"))
+    Timestamp::from_nanos(nanos)
+        .ok_or_else(|| refused(field, &nanos.to_string(), "time is before 1970"))
 }
 
 /// The fault of one field.
 pub(super) fn refused(field: &'static str, value: &str, reason: impl Display) -> RowFault {
-    RowFault::Field { field, value: shorten(value), reason: reason.to_string() }
+    RowFault::Field {
+        field,
+        value: shorten(value),
+        reason: reason.to_string(),
+    }
 }
 
 /// The rows of one page, decoded one by one.
@@ -117,7 +124,10 @@ pub(super) fn message(body: &[u8]) -> String {
 
 /// At most 200 characters on one line.
 pub(super) fn shorten(text: &str) -> String {
-    let line = text.trim().chars().map(|char| if char.is_control() { ' ' } else { char });
+    let line = text
+        .trim()
+        .chars()
+        .map(|char| if char.is_control() { ' ' } else { char });
     line.take(TEXT_LEN_MAX).collect()
 }
 
@@ -129,10 +139,22 @@ mod tests {
     #[test]
     fn messages_are_found_where_the_venues_put_them() {
         for (body, want) in [
-            (r#"{"status":"ERROR","error":"Unknown API Key"}"#, "Unknown API Key"),
-            (r#"{"status":"NOT_AUTHORIZED","message":"You are not entitled"}"#, "You are not entitled"),
-            (r#"{"code":-1121,"msg":"Invalid symbol."}"#, "Invalid symbol."),
-            (r#"{"error":["EQuery:Unknown asset pair"]}"#, r#"["EQuery:Unknown asset pair"]"#),
+            (
+                r#"{"status":"ERROR","error":"Unknown API Key"}"#,
+                "Unknown API Key",
+            ),
+            (
+                r#"{"status":"NOT_AUTHORIZED","message":"You are not entitled"}"#,
+                "You are not entitled",
+            ),
+            (
+                r#"{"code":-1121,"msg":"Invalid symbol."}"#,
+                "Invalid symbol.",
+            ),
+            (
+                r#"{"error":["EQuery:Unknown asset pair"]}"#,
+                r#"["EQuery:Unknown asset pair"]"#,
+            ),
             ("<html>\n<h1>502</h1>", "<html> <h1>502</h1>"),
             ("", "nothing"),
         ] {
@@ -144,9 +166,18 @@ mod tests {
     #[test]
     fn cut_off_json_may_be_whole_next_time_and_another_shape_may_not() {
         type Map = HashMap<String, u32>;
-        assert!(matches!(parse::<Map>(b"{\"a\":1", "x"), Err(HistoryFault::Json(_))));
-        assert!(matches!(parse::<Map>(b"<html>", "x"), Err(HistoryFault::Json(_))));
-        assert!(matches!(parse::<Map>(b"{\"a\":\"b\"}", "x"), Err(HistoryFault::Shape { .. })));
+        assert!(matches!(
+            parse::<Map>(b"{\"a\":1", "x"),
+            Err(HistoryFault::Json(_))
+        ));
+        assert!(matches!(
+            parse::<Map>(b"<html>", "x"),
+            Err(HistoryFault::Json(_))
+        ));
+        assert!(matches!(
+            parse::<Map>(b"{\"a\":\"b\"}", "x"),
+            Err(HistoryFault::Shape { .. })
+        ));
     }
 
     #[test]

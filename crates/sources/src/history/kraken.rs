@@ -53,7 +53,10 @@ struct Envelope<'a> {
 impl Kraken {
     pub(super) fn new(base: &Url, settings: &KrakenSettings) -> Result<Kraken, SettingsFault> {
         in_range("kraken.page_len", settings.page_len, 2, 1_000)?;
-        Ok(Kraken { base: base.clone(), page_len: settings.page_len })
+        Ok(Kraken {
+            base: base.clone(),
+            page_len: settings.page_len,
+        })
     }
 }
 
@@ -85,7 +88,10 @@ impl Venue for Kraken {
             .append_pair("pair", range.symbol.as_str())
             .append_pair("since", &since.as_nanos().to_string())
             .append_pair("count", &self.page_len.to_string());
-        Ok(Request { url, weight: NonZeroU32::MIN })
+        Ok(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        })
     }
 
     fn decode(
@@ -97,15 +103,19 @@ impl Venue for Kraken {
     ) -> Result<Next<Place>, HistoryFault> {
         let envelope: Envelope<'_> = parse(&reply.body, "an object of error and result")?;
         check_errors(&envelope.error, &reply.body)?;
-        let mut result =
-            envelope.result.ok_or_else(|| HistoryFault::Busy { message: message(&reply.body) })?;
+        let mut result = envelope.result.ok_or_else(|| HistoryFault::Busy {
+            message: message(&reply.body),
+        })?;
         let last = result.remove("last");
         // The venue may answer with its own name of the pair, but with one pair only.
         let mut pairs = result.into_iter();
-        let (pair, trades) =
-            pairs.next().ok_or_else(|| HistoryFault::Busy { message: message(&reply.body) })?;
+        let (pair, trades) = pairs.next().ok_or_else(|| HistoryFault::Busy {
+            message: message(&reply.body),
+        })?;
         if let Some((found, _)) = pairs.next() {
-            return Err(HistoryFault::WrongSymbol { found: shorten(&format!("{pair} and {found}")) });
+            return Err(HistoryFault::WrongSymbol {
+                found: shorten(&format!("{pair} and {found}")),
+            });
         }
         let trades: Vec<&RawValue> = parse(trades.get().as_bytes(), "an array of trades")?;
         rows.read(&trades, |row| decode_row(range.symbol, row))?;
@@ -127,7 +137,9 @@ fn next(
     last: Option<&RawValue>,
     (rows, page_len): (&Rows, usize),
 ) -> Result<Next<Place>, HistoryFault> {
-    let (Some(first), Some(row)) = (rows.trades.first(), rows.trades.last()) else { return Ok(Next::Done) };
+    let (Some(first), Some(row)) = (rows.trades.first(), rows.trades.last()) else {
+        return Ok(Next::Done);
+    };
     let text = last.map_or("", text_of);
     let last = text.parse().ok().and_then(Timestamp::from_nanos);
     let Some(last) = last.filter(|last| last.since(row.time).abs() <= CUT_NS) else {
@@ -147,11 +159,18 @@ fn next(
     if is_lead && is_moving {
         return Ok(Next::Look(Place::At(last)));
     }
-    Ok(Next::Restart { place: Place::At(last), is_full: page_len <= rows.read })
+    Ok(Next::Restart {
+        place: Place::At(last),
+        is_full: page_len <= rows.read,
+    })
 }
 
 /// An interval without trades is believed if the venue, asked for its first trades, gives earlier ones.
-fn prove(range: &SymbolRange, first: &Trade, oldest: &[Trade]) -> Result<Next<Place>, HistoryFault> {
+fn prove(
+    range: &SymbolRange,
+    first: &Trade,
+    oldest: &[Trade],
+) -> Result<Next<Place>, HistoryFault> {
     match oldest.first() {
         Some(oldest) if oldest.time < range.from || oldest.sequence <= 1 => Ok(Next::Done),
         _ => Err(HistoryFault::Ignored {
@@ -163,13 +182,20 @@ fn prove(range: &SymbolRange, first: &Trade, oldest: &[Trade]) -> Result<Next<Pl
 }
 
 fn check_errors(errors: &[String], body: &[u8]) -> Result<(), HistoryFault> {
-    let Some(first) = errors.first() else { return Ok(()) };
+    let Some(first) = errors.first() else {
+        return Ok(());
+    };
     let message = message(body);
-    let is_busy = first.starts_with("EService") || first.contains("Too many") || first.contains("Rate limit");
+    let is_busy =
+        first.starts_with("EService") || first.contains("Too many") || first.contains("Rate limit");
     Err(if is_busy {
         HistoryFault::Busy { message }
     } else {
-        HistoryFault::Status { status: 200, message, retry_after: None }
+        HistoryFault::Status {
+            status: 200,
+            message,
+            retry_after: None,
+        }
     })
 }
 
@@ -178,9 +204,14 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
     let fields: Vec<&RawValue> = parse_row(row)?;
     let text = |index: usize| fields.get(index).map_or("", |raw| text_of(raw));
     // Seconds with nine places are a decimal of the same scale as a price.
-    let seconds = Price::parse(text(2).as_bytes()).map_err(|error| refused("time", text(2), error))?;
-    let time = i64::try_from(seconds.raw()).ok().and_then(Timestamp::from_nanos);
-    let number = text(6).parse().map_err(|_| refused("trade_id", text(6), "trade_id is no number"))?;
+    let seconds =
+        Price::parse(text(2).as_bytes()).map_err(|error| refused("time", text(2), error))?;
+    let time = i64::try_from(seconds.raw())
+        .ok()
+        .and_then(Timestamp::from_nanos);
+    let number = text(6)
+        .parse()
+        .map_err(|_| refused("trade_id", text(6), "trade_id is no number"))?;
     Ok(Trade {
         symbol,
         time: time.ok_or_else(|| refused("time", text(2), "time is after 2262"))?,
@@ -217,13 +248,24 @@ mod tests {
             to: "2025-10-16T00:00:00Z".parse().unwrap(),
         };
         let escape = "\u{7f}\\u001b[2J".repeat(1_000);
-        for (last, more) in [(escape.clone(), String::new()), (String::new(), format!(r#","{escape}":[]"#))] {
+        for (last, more) in [
+            (escape.clone(), String::new()),
+            (String::new(), format!(r#","{escape}":[]"#)),
+        ] {
             let rows = r#"[["1","1",1760535000.5,"s","l","",7]]"#;
             let text = format!(r#"{{"error":[],"result":{{"A":{rows},"last":"{last}"{more}}}}}"#);
-            let reply = Reply { body: text.into_bytes(), early: None };
-            let fault = venue.decode(&range, &venue.start(), &reply, &mut Rows::default()).unwrap_err();
+            let reply = Reply {
+                body: text.into_bytes(),
+                early: None,
+            };
+            let fault = venue
+                .decode(&range, &venue.start(), &reply, &mut Rows::default())
+                .unwrap_err();
             let said = fault.to_string();
-            assert!(said.len() < 500 && !said.chars().any(char::is_control), "{said:?}");
+            assert!(
+                said.len() < 500 && !said.chars().any(char::is_control),
+                "{said:?}"
+            );
         }
     }
 }

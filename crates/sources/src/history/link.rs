@@ -45,7 +45,10 @@ pub(super) fn parse_base(text: &str) -> Result<Url, BaseUrlFault> {
 /// Whether the host is this machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
@@ -69,9 +72,13 @@ pub(super) fn join(base: &Url, path: &str, symbol: Symbol) -> Result<Url, Histor
 /// Takes a link from a reply, relative or absolute, if it stays on `asked`; key parameters are left out.
 pub(super) fn follow(asked: &Url, link: &str) -> Result<Url, HistoryFault> {
     if link.len() > LINK_LEN_MAX {
-        return Err(HistoryFault::Link { reason: "is longer than 8 KiB" });
+        return Err(HistoryFault::Link {
+            reason: "is longer than 8 KiB",
+        });
     }
-    let mut url = asked.join(link).map_err(|_| HistoryFault::Link { reason: "is no URL" })?;
+    let mut url = asked.join(link).map_err(|_| HistoryFault::Link {
+        reason: "is no URL",
+    })?;
     let leaves = |reason| Err(HistoryFault::Link { reason });
     if !url.username().is_empty() || url.password().is_some() {
         return leaves("carries a user or password");
@@ -91,9 +98,14 @@ pub(super) fn follow(asked: &Url, link: &str) -> Result<Url, HistoryFault> {
     url.set_fragment(None);
     let is_key = |name: &str| name.eq_ignore_ascii_case("apikey");
     if url.query_pairs().any(|(name, _)| is_key(&name)) {
-        let kept: Vec<_> = url.query_pairs().filter(|(name, _)| !is_key(name)).collect();
-        let pairs: Vec<(String, String)> =
-            kept.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let kept: Vec<_> = url
+            .query_pairs()
+            .filter(|(name, _)| !is_key(name))
+            .collect();
+        let pairs: Vec<(String, String)> = kept
+            .into_iter()
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
         url.query_pairs_mut().clear().extend_pairs(pairs);
     }
     Ok(url)
@@ -105,7 +117,12 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback_only() {
-        for good in ["https://a.example/x", "http://127.0.0.1:80", "http://[::1]:9", "http://localhost:1/p"] {
+        for good in [
+            "https://a.example/x",
+            "http://127.0.0.1:80",
+            "http://[::1]:9",
+            "http://localhost:1/p",
+        ] {
             assert!(parse_base(good).is_ok(), "{good}");
         }
         for (bad, want) in [
@@ -123,15 +140,39 @@ mod tests {
     #[test]
     fn link_that_leaves_is_refused_and_one_that_stays_loses_its_key() {
         let asked = parse_base("https://a.example/v3/trades/AAPL").unwrap();
-        let long = format!("https://a.example/v3/trades/AAPL?cursor={}", "x".repeat(8 << 10));
+        let long = format!(
+            "https://a.example/v3/trades/AAPL?cursor={}",
+            "x".repeat(8 << 10)
+        );
         for (link, want) in [
-            ("https://b.example/v3/trades/AAPL?cursor=1", "leaves the configured host"),
-            ("//b.example/v3/trades/AAPL?cursor=1", "leaves the configured host"),
-            ("http://a.example/v3/trades/AAPL?cursor=1", "leaves the configured scheme"),
-            ("https://a.example:8443/v3/trades/AAPL?cursor=1", "leaves the configured port"),
-            ("https://a.example@b.example/v3/trades/AAPL", "carries a user or password"),
-            ("https://a.example/v3/trades/MSFT?cursor=1", "leaves the path that was asked"),
-            ("https://a.example/v3/trades/AAPL/../../../admin", "leaves the path that was asked"),
+            (
+                "https://b.example/v3/trades/AAPL?cursor=1",
+                "leaves the configured host",
+            ),
+            (
+                "//b.example/v3/trades/AAPL?cursor=1",
+                "leaves the configured host",
+            ),
+            (
+                "http://a.example/v3/trades/AAPL?cursor=1",
+                "leaves the configured scheme",
+            ),
+            (
+                "https://a.example:8443/v3/trades/AAPL?cursor=1",
+                "leaves the configured port",
+            ),
+            (
+                "https://a.example@b.example/v3/trades/AAPL",
+                "carries a user or password",
+            ),
+            (
+                "https://a.example/v3/trades/MSFT?cursor=1",
+                "leaves the path that was asked",
+            ),
+            (
+                "https://a.example/v3/trades/AAPL/../../../admin",
+                "leaves the path that was asked",
+            ),
             (long.as_str(), "is longer than 8 KiB"),
         ] {
             match follow(&asked, link) {
@@ -139,9 +180,19 @@ mod tests {
                 other => panic!("{link}: {other:?}"),
             }
         }
-        let kept = follow(&asked, "https://a.example:443/v3/trades/AAPL?cursor=a%2Bb&apiKey=secret").unwrap();
-        assert_eq!(kept.as_str(), "https://a.example/v3/trades/AAPL?cursor=a%2Bb");
-        assert_eq!(follow(&asked, "?cursor=1").unwrap().query(), Some("cursor=1"));
+        let kept = follow(
+            &asked,
+            "https://a.example:443/v3/trades/AAPL?cursor=a%2Bb&apiKey=secret",
+        )
+        .unwrap();
+        assert_eq!(
+            kept.as_str(),
+            "https://a.example/v3/trades/AAPL?cursor=a%2Bb"
+        );
+        assert_eq!(
+            follow(&asked, "?cursor=1").unwrap().query(),
+            Some("cursor=1")
+        );
     }
 
     #[test]

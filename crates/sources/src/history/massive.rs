@@ -67,16 +67,25 @@ impl Massive {
     pub(super) fn new(base: &Url, settings: &MassiveSettings) -> Result<Massive, SettingsFault> {
         in_range("massive.page_len", settings.page_len, 2, 50_000)?;
         if !settings.path.contains("{ticker}") {
-            return Err(SettingsFault::Path { path: settings.path.clone() });
+            return Err(SettingsFault::Path {
+                path: settings.path.clone(),
+            });
         }
         let mut wrap: Vec<String> = settings.wrap.split('.').map(str::to_owned).collect();
         let results = wrap.pop().unwrap_or_default();
         let mut headers = HeaderMap::new();
         if let Some(key) = &settings.key {
-            let name = HeaderName::from_bytes(settings.key_header.as_bytes())
-                .map_err(|_| SettingsFault::Header { key: "massive.key_header" })?;
+            let name = HeaderName::from_bytes(settings.key_header.as_bytes()).map_err(|_| {
+                SettingsFault::Header {
+                    key: "massive.key_header",
+                }
+            })?;
             let key = key.expose_secret();
-            let value = if name == AUTHORIZATION { format!("Bearer {key}") } else { key.to_owned() };
+            let value = if name == AUTHORIZATION {
+                format!("Bearer {key}")
+            } else {
+                key.to_owned()
+            };
             headers.insert(name, secret_header("massive.key", &value)?);
         }
         Ok(Massive {
@@ -103,7 +112,9 @@ impl Massive {
 
     /// The object that holds the rows.
     fn open<'a>(&self, body: &'a [u8]) -> Result<Level<'a>, HistoryFault> {
-        let busy = || HistoryFault::Busy { message: message(body) };
+        let busy = || HistoryFault::Busy {
+            message: message(body),
+        };
         let mut level: Level<'a> = parse(body, "a reply of trades")?;
         for name in &self.wrap {
             let inner = level.remove(name.as_str()).ok_or_else(busy)?;
@@ -127,14 +138,28 @@ impl Massive {
         reply: &Reply,
         rows: &mut Rows,
     ) -> Option<Next<Place>> {
-        let Whole { trades, frame, array } = rows.early.take()?.finish(&reply.body)?;
+        let Whole {
+            trades,
+            frame,
+            array,
+        } = rows.early.take()?.finish(&reply.body)?;
         let level = self.open(&frame).ok()?;
         // The emptied array must be the one that counts, and not one of the same name elsewhere.
-        let is_array = ptr::eq(level.get(&self.results)?.get().as_bytes(), frame.get(array)?);
+        let is_array = ptr::eq(
+            level.get(&self.results)?.get().as_bytes(),
+            frame.get(array)?,
+        );
         let link = link_of(&level).ok().filter(|_| is_array)?;
-        let early = Rows { read: trades.len(), trades, ..Rows::default() };
+        let early = Rows {
+            read: trades.len(),
+            trades,
+            ..Rows::default()
+        };
         let next = self.next(range, place, link, &early).ok()?;
-        *rows = Rows { skip_malformed: rows.skip_malformed, ..early };
+        *rows = Rows {
+            skip_malformed: rows.skip_malformed,
+            ..early
+        };
         Some(next)
     }
 
@@ -150,17 +175,27 @@ impl Massive {
         match (self.paging, link) {
             (MassivePaging::Cursor, Some(link)) => {
                 let url = follow(&join(&self.base, &self.path, range.symbol)?, &link)?;
-                Ok(Next::Cursor { cursor: link, place: Place::Link(url), is_full })
+                Ok(Next::Cursor {
+                    cursor: link,
+                    place: Place::Link(url),
+                    is_full,
+                })
             }
             // A full page without a cursor may be the work of a proxy: one more page proves the end.
             (MassivePaging::Cursor, None) if !is_full => Ok(Next::Done),
-            (MassivePaging::Cursor, None) => Ok(Next::Restart { place: Place::From(last), is_full }),
+            (MassivePaging::Cursor, None) => Ok(Next::Restart {
+                place: Place::From(last),
+                is_full,
+            }),
             (MassivePaging::Restart, link) => {
                 let from = last.or(match place {
                     Place::From(from) => *from,
                     Place::Link(_) => None,
                 });
-                Ok(Next::Restart { place: Place::From(from), is_full: is_full || link.is_some() })
+                Ok(Next::Restart {
+                    place: Place::From(from),
+                    is_full: is_full || link.is_some(),
+                })
             }
         }
     }
@@ -188,7 +223,10 @@ impl Venue for Massive {
             Place::From(from) => self.page_url(range, from.unwrap_or(range.from))?,
             Place::Link(url) => url.clone(),
         };
-        Ok(Request { url, weight: NonZeroU32::MIN })
+        Ok(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        })
     }
 
     fn decode(
@@ -206,7 +244,9 @@ impl Venue for Massive {
             Some(results) => parse(results.get().as_bytes(), "an array of trades")?,
             None => None,
         };
-        rows.read(&results.unwrap_or_default(), |row| decode_row(range.symbol, row))?;
+        rows.read(&results.unwrap_or_default(), |row| {
+            decode_row(range.symbol, row)
+        })?;
         self.next(range, place, link_of(&level)?, rows)
     }
 
@@ -232,9 +272,13 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
     let row: Row<'_> = parse_row(row)?;
     let mut conditions = Conditions::NONE;
     for condition in row.conditions.unwrap_or_default() {
-        conditions = conditions
-            .with(condition)
-            .ok_or_else(|| refused("conditions", &condition.to_string(), "condition is above 127"))?;
+        conditions = conditions.with(condition).ok_or_else(|| {
+            refused(
+                "conditions",
+                &condition.to_string(),
+                "condition is above 127",
+            )
+        })?;
     }
     // Since 2026-02 fractional shares are in the decimal text only.
     let size_text = row.decimal_size.or(row.size).map_or("", text_of);
@@ -242,7 +286,9 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
         symbol,
         time: nanos("sip_timestamp", row.sip_timestamp)?,
         sequence: row.sequence_number,
-        id: row.id.map_or(TradeId::NONE, |id| TradeId::from_text(text_of(id).as_bytes())),
+        id: row.id.map_or(TradeId::NONE, |id| {
+            TradeId::from_text(text_of(id).as_bytes())
+        }),
         price: price("price", text_of(row.price))?,
         size: size("size", size_text)?,
         conditions,

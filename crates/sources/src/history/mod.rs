@@ -40,7 +40,7 @@ pub use feed::HistoryFeed;
 pub use link::BaseUrlFault;
 pub use progress::{Coverage, Progress, SymbolRange};
 pub use settings::{
-    AlpacaSettings, BinanceSettings, BinanceTrades, CoinbaseSettings, HistorySettings, KrakenSettings,
-    MassivePaging, MassiveSettings, VenueSettings,
+    AlpacaSettings, BinanceSettings, BinanceTrades, CoinbaseSettings, HistorySettings,
+    KrakenSettings, MassivePaging, MassiveSettings, VenueSettings,
 };
 pub use source::{HistorySource, SettingsFault};

@@ -17,9 +17,14 @@ pub(super) struct Pace {
 impl Pace {
     /// Allows `rate_per_min` units a minute, and at once a twentieth of them or one request of `weight_max`.
     pub(super) fn new(rate_per_min: NonZeroU32, weight_max: NonZeroU32) -> Pace {
-        let burst = NonZeroU32::new(rate_per_min.get() / 20).map_or(weight_max, |part| part.max(weight_max));
+        let burst = NonZeroU32::new(rate_per_min.get() / 20)
+            .map_or(weight_max, |part| part.max(weight_max));
         let quota = Quota::per_minute(rate_per_min).allow_burst(burst);
-        Pace { limiter: RateLimiter::direct(quota), burst, held_until: Mutex::new(None) }
+        Pace {
+            limiter: RateLimiter::direct(quota),
+            burst,
+            held_until: Mutex::new(None),
+        }
     }
 
     /// Waits until a request of `weight` may go.
@@ -29,8 +34,16 @@ impl Pace {
     pub(super) async fn ready(&self, weight: NonZeroU32) {
         self.wait_held().await;
         // The burst is no smaller than the weight asked for, so there is capacity.
-        if self.limiter.until_n_ready(weight.min(self.burst)).await.is_err() {
-            tracing::warn!(weight = weight.get(), "request is heavier than the pace allows");
+        if self
+            .limiter
+            .until_n_ready(weight.min(self.burst))
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                weight = weight.get(),
+                "request is heavier than the pace allows"
+            );
         }
         self.wait_held().await;
     }
@@ -38,13 +51,19 @@ impl Pace {
     /// Stops every request of the source for `pause` from now.
     pub(super) fn hold(&self, pause: Duration) {
         let until = Instant::now() + pause;
-        let mut held_until = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held_until = self
+            .held_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *held_until = Some(held_until.map_or(until, |earlier| earlier.max(until)));
     }
 
     async fn wait_held(&self) {
         loop {
-            let until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let until = *self
+                .held_until
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             match until {
                 Some(until) if Instant::now() < until => tokio::time::sleep_until(until).await,
                 Some(_) | None => return,
@@ -83,6 +102,11 @@ mod tests {
     #[tokio::test]
     async fn heavy_request_passes_a_narrow_plan() {
         let heavy = NonZeroU32::new(25).unwrap();
-        assert!(Pace::new(heavy, heavy).ready(heavy).now_or_never().is_some());
+        assert!(
+            Pace::new(heavy, heavy)
+                .ready(heavy)
+                .now_or_never()
+                .is_some()
+        );
     }
 }

@@ -68,21 +68,51 @@ impl<V: Venue> Walk<V> {
         let sieve = Sieve::new(venue.habits(), range);
         let rng = fastrand::Rng::with_seed(trail.seed);
         let cursors = HashSet::with_hasher(FixedState::with_seed(0));
-        Walk { venue, trail, range, place, must_join: false, sieve, cursors, pages: 0, idle_pages: 0, rng }
+        Walk {
+            venue,
+            trail,
+            range,
+            place,
+            must_join: false,
+            sieve,
+            cursors,
+            pages: 0,
+            idle_pages: 0,
+            rng,
+        }
     }
 
     async fn page(&mut self) -> Result<Leaf, Given> {
-        let request = self.venue.request(&self.range, &self.place).map_err(|fault| (0, fault))?;
-        let Walk { venue, trail, range, place, rng, .. } = self;
+        let request = self
+            .venue
+            .request(&self.range, &self.place)
+            .map_err(|fault| (0, fault))?;
+        let Walk {
+            venue,
+            trail,
+            range,
+            place,
+            rng,
+            ..
+        } = self;
         let decode = |reply: &mut Reply| {
             let (skip_malformed, early) = (trail.skip_malformed, reply.early.take());
-            let mut rows = Rows { skip_malformed, early, ..Rows::default() };
+            let mut rows = Rows {
+                skip_malformed,
+                early,
+                ..Rows::default()
+            };
             let next = venue.decode(range, place, reply, &mut rows)?;
             Ok((rows, next))
         };
-        let (rows, next) =
-            trail.gate.page(&request, &trail.tally, rng, || venue.early(range), decode).await?;
-        trail.tally.malformed.fetch_add(rows.malformed, Ordering::Relaxed);
+        let (rows, next) = trail
+            .gate
+            .page(&request, &trail.tally, rng, || venue.early(range), decode)
+            .await?;
+        trail
+            .tally
+            .malformed
+            .fetch_add(rows.malformed, Ordering::Relaxed);
         self.pages += 1;
         self.advance(rows, next).map_err(|fault| (1, fault))
     }
@@ -90,19 +120,37 @@ impl<V: Venue> Walk<V> {
     fn advance(&mut self, mut rows: Rows, next: Next<V::Place>) -> Result<Leaf, HistoryFault> {
         if let Next::Look(place) = next {
             self.place = place;
-            return Ok(Leaf { trades: Vec::new(), duplicates: 0, is_last: false });
+            return Ok(Leaf {
+                trades: Vec::new(),
+                duplicates: 0,
+                is_last: false,
+            });
         }
         if let Next::Cursor { cursor, .. } = &next {
             self.note_cursor(cursor)?;
         }
-        let sifted = self.sieve.sift(std::mem::take(&mut rows.trades), self.must_join)?;
+        let sifted = self
+            .sieve
+            .sift(std::mem::take(&mut rows.trades), self.must_join)?;
         let is_last = sifted.is_past_end || self.is_last(rows.read, &sifted, next)?;
-        Ok(Leaf { trades: sifted.trades, duplicates: sifted.duplicates, is_last })
+        Ok(Leaf {
+            trades: sifted.trades,
+            duplicates: sifted.duplicates,
+            is_last,
+        })
     }
 
-    fn is_last(&mut self, rows: usize, sifted: &Sifted, next: Next<V::Place>) -> Result<bool, HistoryFault> {
+    fn is_last(
+        &mut self,
+        rows: usize,
+        sifted: &Sifted,
+        next: Next<V::Place>,
+    ) -> Result<bool, HistoryFault> {
         let is_new = !sifted.trades.is_empty();
-        let stuck = || HistoryFault::Stuck { rows, time: self.sieve.position() };
+        let stuck = || HistoryFault::Stuck {
+            rows,
+            time: self.sieve.position(),
+        };
         match next {
             Next::Done => return Ok(true),
             Next::Cursor { is_full: true, .. } | Next::Restart { is_full: true, .. } if !is_new => {
@@ -110,21 +158,30 @@ impl<V: Venue> Walk<V> {
             }
             Next::Restart { .. } if !is_new => return Ok(true),
             Next::Cursor { place, .. } => (self.place, self.must_join) = (place, false),
-            Next::Restart { place, .. } | Next::Step(place) => (self.place, self.must_join) = (place, true),
+            Next::Restart { place, .. } | Next::Step(place) => {
+                (self.place, self.must_join) = (place, true)
+            }
             Next::Look(place) => self.place = place,
         }
         self.idle_pages = if is_new { 0 } else { self.idle_pages + 1 };
         if self.idle_pages >= IDLE_PAGES_MAX {
-            return Err(HistoryFault::Idle { pages: self.idle_pages });
+            return Err(HistoryFault::Idle {
+                pages: self.idle_pages,
+            });
         }
         Ok(false)
     }
 
     fn note_cursor(&mut self, cursor: &str) -> Result<(), HistoryFault> {
-        if self.cursors.insert(FixedState::with_seed(0).hash_one(cursor)) {
+        if self
+            .cursors
+            .insert(FixedState::with_seed(0).hash_one(cursor))
+        {
             return Ok(());
         }
-        Err(HistoryFault::CursorRepeated { cursor: cursor.chars().take(CURSOR_LEN_MAX).collect() })
+        Err(HistoryFault::CursorRepeated {
+            cursor: cursor.chars().take(CURSOR_LEN_MAX).collect(),
+        })
     }
 }
 
@@ -134,14 +191,17 @@ impl<V: Venue> Pages for Walk<V> {
             let position = self.sieve.position();
             let page = self.pages + 1;
             let span = tracing::info_span!("page", symbol = %self.range.symbol, page);
-            self.page().instrument(span).await.map_err(|(attempts, fault)| HistoryError {
-                venue: self.venue.habits().name,
-                symbol: self.range.symbol,
-                page,
-                position,
-                attempts,
-                fault,
-            })
+            self.page()
+                .instrument(span)
+                .await
+                .map_err(|(attempts, fault)| HistoryError {
+                    venue: self.venue.habits().name,
+                    symbol: self.range.symbol,
+                    page,
+                    position,
+                    attempts,
+                    fault,
+                })
         })
     }
 }

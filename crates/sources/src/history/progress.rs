@@ -19,8 +19,14 @@ impl SymbolRange {
     /// What is left of the interval after a restart from `position` of a feed of these ranges.
     #[must_use]
     pub fn resumed(self, position: Position) -> SymbolRange {
-        let start = i64::try_from(position.0).ok().and_then(Timestamp::from_nanos).unwrap_or(Timestamp::MAX);
-        SymbolRange { from: self.from.max(start), ..self }
+        let start = i64::try_from(position.0)
+            .ok()
+            .and_then(Timestamp::from_nanos)
+            .unwrap_or(Timestamp::MAX);
+        SymbolRange {
+            from: self.from.max(start),
+            ..self
+        }
     }
 }
 
@@ -59,12 +65,18 @@ impl Progress {
             trades: 0,
             duplicates: 0,
         };
-        Progress { ranges: Arc::new(Mutex::new(ranges.iter().map(coverage).collect())), now }
+        Progress {
+            ranges: Arc::new(Mutex::new(ranges.iter().map(coverage).collect())),
+            now,
+        }
     }
 
     /// The state of every range now.
     pub fn coverage(&self) -> Vec<Coverage> {
-        self.ranges.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ranges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The instant before which every range is delivered, in nanoseconds.
@@ -72,7 +84,13 @@ impl Progress {
         let ranges = self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
         let unfinished = ranges.iter().filter(|coverage| !coverage.is_complete);
         let first = unfinished.map(|coverage| coverage.covered_to).min();
-        let end = || ranges.iter().map(|coverage| coverage.range.to).max().unwrap_or_default();
+        let end = || {
+            ranges
+                .iter()
+                .map(|coverage| coverage.range.to)
+                .max()
+                .unwrap_or_default()
+        };
         Position(u64::try_from(first.unwrap_or_else(end).as_nanos()).unwrap_or(0))
     }
 

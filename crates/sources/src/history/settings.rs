@@ -140,25 +140,53 @@ impl HistorySettings {
             paging: MassivePaging::Cursor,
             page_len: 50_000,
         };
-        HistorySettings::of("https://api.massive.com", 1_200, VenueSettings::Massive(venue))
+        HistorySettings::of(
+            "https://api.massive.com",
+            1_200,
+            VenueSettings::Massive(venue),
+        )
     }
 
     /// Alpaca's SIP feed.
-    pub fn alpaca(key_id: Option<SecretString>, secret_key: Option<SecretString>) -> HistorySettings {
-        let venue = AlpacaSettings { key_id, secret_key, feed: "sip".into(), page_len: 10_000 };
-        HistorySettings::of("https://data.alpaca.markets", 200, VenueSettings::Alpaca(venue))
+    pub fn alpaca(
+        key_id: Option<SecretString>,
+        secret_key: Option<SecretString>,
+    ) -> HistorySettings {
+        let venue = AlpacaSettings {
+            key_id,
+            secret_key,
+            feed: "sip".into(),
+            page_len: 10_000,
+        };
+        HistorySettings::of(
+            "https://data.alpaca.markets",
+            200,
+            VenueSettings::Alpaca(venue),
+        )
     }
 
     /// Binance spot.
     pub fn binance(trades: BinanceTrades) -> HistorySettings {
-        let venue = BinanceSettings { key: None, trades, page_len: 1_000 };
-        HistorySettings::of("https://api.binance.com", 4_800, VenueSettings::Binance(venue))
+        let venue = BinanceSettings {
+            key: None,
+            trades,
+            page_len: 1_000,
+        };
+        HistorySettings::of(
+            "https://api.binance.com",
+            4_800,
+            VenueSettings::Binance(venue),
+        )
     }
 
     /// Coinbase Exchange.
     pub fn coinbase() -> HistorySettings {
         let venue = CoinbaseSettings { page_len: 1_000 };
-        HistorySettings::of("https://api.exchange.coinbase.com", 480, VenueSettings::Coinbase(venue))
+        HistorySettings::of(
+            "https://api.exchange.coinbase.com",
+            480,
+            VenueSettings::Coinbase(venue),
+        )
     }
 
     /// Kraken spot.

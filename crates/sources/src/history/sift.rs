@@ -41,7 +41,12 @@ pub(super) struct Sieve {
 impl Sieve {
     pub(super) fn new(habits: Habits, range: SymbolRange) -> Sieve {
         let at_last = HashSet::with_hasher(FixedState::with_seed(0));
-        Sieve { habits, range, last: None, at_last }
+        Sieve {
+            habits,
+            range,
+            last: None,
+            at_last,
+        }
     }
 
     /// Event time of the last trade, or the start of the interval.
@@ -50,7 +55,11 @@ impl Sieve {
     }
 
     /// Takes the rows of a page; `must_join` when it was asked for from the last trade on.
-    pub(super) fn sift(&mut self, mut rows: Vec<Trade>, must_join: bool) -> Result<Sifted, HistoryFault> {
+    pub(super) fn sift(
+        &mut self,
+        mut rows: Vec<Trade>,
+        must_join: bool,
+    ) -> Result<Sifted, HistoryFault> {
         self.check_moves(&rows, must_join)?;
         let joint = self.last;
         let mut is_joined = !must_join || joint.is_none();
@@ -90,19 +99,31 @@ impl Sieve {
     fn check_moves(&self, rows: &[Trade], must_join: bool) -> Result<(), HistoryFault> {
         match (rows.last(), &self.last) {
             (Some(row), Some(last)) if !must_join && row.time < last.time => {
-                Err(HistoryFault::Stuck { rows: rows.len(), time: row.time })
+                Err(HistoryFault::Stuck {
+                    rows: rows.len(),
+                    time: row.time,
+                })
             }
             _ => Ok(()),
         }
     }
 
-    fn check_order(&self, row: usize, trade: &Trade, previous: Option<&Trade>) -> Result<(), HistoryFault> {
+    fn check_order(
+        &self,
+        row: usize,
+        trade: &Trade,
+        previous: Option<&Trade>,
+    ) -> Result<(), HistoryFault> {
         match previous {
             Some(previous)
                 if trade.time < previous.time
                     || self.habits.is_numbered && trade.sequence < previous.sequence =>
             {
-                Err(HistoryFault::Order { row, time: trade.time, previous: previous.time })
+                Err(HistoryFault::Order {
+                    row,
+                    time: trade.time,
+                    previous: previous.time,
+                })
             }
             Some(_) | None => Ok(()),
         }
@@ -116,7 +137,12 @@ impl Sieve {
         if trade.time < from && from.saturating_sub(self.habits.lead_ns) <= trade.time {
             return Ok(false);
         }
-        Err(HistoryFault::Outside { row, time: trade.time, from, to })
+        Err(HistoryFault::Outside {
+            row,
+            time: trade.time,
+            from,
+            to,
+        })
     }
 
     fn is_seen(&self, trade: &Trade) -> bool {
@@ -131,9 +157,11 @@ impl Sieve {
 
     fn check_after_last(&self, row: usize, trade: &Trade) -> Result<(), HistoryFault> {
         match &self.last {
-            Some(last) if trade.time < last.time => {
-                Err(HistoryFault::Order { row, time: trade.time, previous: last.time })
-            }
+            Some(last) if trade.time < last.time => Err(HistoryFault::Order {
+                row,
+                time: trade.time,
+                previous: last.time,
+            }),
             Some(_) | None => Ok(()),
         }
     }
@@ -192,12 +220,28 @@ mod tests {
     }
 
     fn sieve(is_numbered: bool, is_open_ended: bool) -> Sieve {
-        let habits =
-            Habits { name: "test", is_open_ended, is_numbered, lead_ns: 5, weight_max: NonZeroU32::MIN };
-        Sieve::new(habits, SymbolRange { symbol: symbol(), from: at(100), to: at(1_000) })
+        let habits = Habits {
+            name: "test",
+            is_open_ended,
+            is_numbered,
+            lead_ns: 5,
+            weight_max: NonZeroU32::MIN,
+        };
+        Sieve::new(
+            habits,
+            SymbolRange {
+                symbol: symbol(),
+                from: at(100),
+                to: at(1_000),
+            },
+        )
     }
 
-    fn sift(sieve: &mut Sieve, rows: &[(i64, u64)], must_join: bool) -> Result<Sifted, HistoryFault> {
+    fn sift(
+        sieve: &mut Sieve,
+        rows: &[(i64, u64)],
+        must_join: bool,
+    ) -> Result<Sifted, HistoryFault> {
         let rows: Vec<Trade> = rows.iter().map(|&(nanos, id)| trade(nanos, id)).collect();
         sieve.sift(rows, must_join)
     }
@@ -206,9 +250,17 @@ mod tests {
     fn row_outside_the_interval_is_an_error() {
         for nanos in [94, 1_000] {
             let fault = sift(&mut sieve(false, false), &[(nanos, 1)], false).unwrap_err();
-            assert!(matches!(fault, HistoryFault::Outside { row: 0, .. }), "{nanos}");
+            assert!(
+                matches!(fault, HistoryFault::Outside { row: 0, .. }),
+                "{nanos}"
+            );
         }
-        assert!(sift(&mut sieve(false, false), &[(99, 1)], false).unwrap().trades.is_empty());
+        assert!(
+            sift(&mut sieve(false, false), &[(99, 1)], false)
+                .unwrap()
+                .trades
+                .is_empty()
+        );
     }
 
     #[test]
@@ -241,8 +293,14 @@ mod tests {
             let mut sieve = sieve(numbered, true);
             sift(&mut sieve, &[(200, 1), (300, 2)], false).unwrap();
             let fault = sift(&mut sieve, &[(400, 4)], true).unwrap_err();
-            assert!(matches!(fault, HistoryFault::Torn { .. }), "numbered: {numbered}");
-            assert!(matches!(sift(&mut sieve, &[], true), Err(HistoryFault::Torn { .. })));
+            assert!(
+                matches!(fault, HistoryFault::Torn { .. }),
+                "numbered: {numbered}"
+            );
+            assert!(matches!(
+                sift(&mut sieve, &[], true),
+                Err(HistoryFault::Torn { .. })
+            ));
         }
     }
 

@@ -84,18 +84,27 @@ impl HistorySource {
         let base = parse_base(&settings.base_url).map_err(SettingsFault::BaseUrl)?;
         check_counts(settings)?;
         match &settings.venue {
-            VenueSettings::Massive(massive) => {
-                HistorySource::of(settings, &base, Massive::new(&base, massive)?, Kind::Massive)
-            }
+            VenueSettings::Massive(massive) => HistorySource::of(
+                settings,
+                &base,
+                Massive::new(&base, massive)?,
+                Kind::Massive,
+            ),
             VenueSettings::Alpaca(alpaca) => {
                 HistorySource::of(settings, &base, Alpaca::new(&base, alpaca)?, Kind::Alpaca)
             }
-            VenueSettings::Binance(binance) => {
-                HistorySource::of(settings, &base, Binance::new(&base, binance)?, Kind::Binance)
-            }
-            VenueSettings::Coinbase(coinbase) => {
-                HistorySource::of(settings, &base, Coinbase::new(&base, coinbase)?, Kind::Coinbase)
-            }
+            VenueSettings::Binance(binance) => HistorySource::of(
+                settings,
+                &base,
+                Binance::new(&base, binance)?,
+                Kind::Binance,
+            ),
+            VenueSettings::Coinbase(coinbase) => HistorySource::of(
+                settings,
+                &base,
+                Coinbase::new(&base, coinbase)?,
+                Kind::Coinbase,
+            ),
             VenueSettings::Kraken(kraken) => {
                 HistorySource::of(settings, &base, Kraken::new(&base, kraken)?, Kind::Kraken)
             }
@@ -108,10 +117,20 @@ impl HistorySource {
     }
 
     /// Starts the walk over one range; the number tells the seeds of a feed's walks apart.
-    pub(super) fn walk(&self, range: SymbolRange, tally: &Arc<Tally>, number: usize) -> Box<dyn Pages> {
+    pub(super) fn walk(
+        &self,
+        range: SymbolRange,
+        tally: &Arc<Tally>,
+        number: usize,
+    ) -> Box<dyn Pages> {
         let seed = self.seed.wrapping_add(u64::try_from(number).unwrap_or(0));
         let (gate, tally) = (Arc::clone(&self.gate), Arc::clone(tally));
-        let trail = Trail { gate, tally, skip_malformed: self.skip_malformed, seed };
+        let trail = Trail {
+            gate,
+            tally,
+            skip_malformed: self.skip_malformed,
+            seed,
+        };
         match &self.kind {
             Kind::Massive(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
             Kind::Alpaca(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
@@ -129,11 +148,20 @@ impl HistorySource {
     ) -> Result<HistorySource, SettingsFault> {
         let habits = venue.habits();
         let weight_max = count(habits.weight_max.get());
-        in_range("rate_per_min", count(settings.rate_per_min), weight_max, count(u32::MAX))?;
+        in_range(
+            "rate_per_min",
+            count(settings.rate_per_min),
+            weight_max,
+            count(u32::MAX),
+        )?;
         let rate_per_min = NonZeroU32::new(settings.rate_per_min).unwrap_or(habits.weight_max);
         let client = Client::new(settings, base, venue.headers()).map_err(SettingsFault::Client)?;
         let pace = Pace::new(rate_per_min, habits.weight_max);
-        let gate = Gate { client, pace, patience: Patience::new(settings) };
+        let gate = Gate {
+            client,
+            pace,
+            patience: Patience::new(settings),
+        };
         Ok(HistorySource {
             name: habits.name,
             gate: Arc::new(gate),
@@ -159,8 +187,22 @@ fn count(number: u32) -> usize {
 }
 
 /// Refuses a setting outside `min..=max`.
-pub(super) fn in_range(key: &'static str, value: usize, min: usize, max: usize) -> Result<(), SettingsFault> {
-    if min <= value && value <= max { Ok(()) } else { Err(SettingsFault::Range { key, value, min, max }) }
+pub(super) fn in_range(
+    key: &'static str,
+    value: usize,
+    min: usize,
+    max: usize,
+) -> Result<(), SettingsFault> {
+    if min <= value && value <= max {
+        Ok(())
+    } else {
+        Err(SettingsFault::Range {
+            key,
+            value,
+            min,
+            max,
+        })
+    }
 }
 
 /// A header value that no log shows.

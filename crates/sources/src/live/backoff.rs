@@ -15,14 +15,25 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(base: Duration, max: Duration, seed: u64) -> Backoff {
-        Backoff { base, max, attempts: 0, random: fastrand::Rng::with_seed(seed) }
+        Backoff {
+            base,
+            max,
+            attempts: 0,
+            random: fastrand::Rng::with_seed(seed),
+        }
     }
 
     /// Draws the next wait, evenly from zero to `base * 2^n`, capped.
     pub(super) fn next(&mut self) -> Duration {
-        let bound = self.base.saturating_mul(1 << self.attempts.min(20)).min(self.max);
+        let bound = self
+            .base
+            .saturating_mul(1 << self.attempts.min(20))
+            .min(self.max);
         self.attempts = self.attempts.saturating_add(1);
-        Duration::from_nanos(self.random.u64(0..=u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX)))
+        Duration::from_nanos(
+            self.random
+                .u64(0..=u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// The number of waits since the last good connection.
@@ -46,8 +57,15 @@ mod tests {
         let mut backoff = Backoff::new(base, max, 7);
         let waits: Vec<Duration> = (0..40).map(|_| backoff.next()).collect();
         let bound = |attempt: u32| base.saturating_mul(1 << attempt.min(20)).min(max);
-        assert!((0u32..).zip(&waits).all(|(attempt, wait)| *wait <= bound(attempt)));
-        assert!(waits.iter().any(|wait| *wait > max / 2) && waits[10..].iter().any(|wait| *wait < max / 2));
+        assert!(
+            (0u32..)
+                .zip(&waits)
+                .all(|(attempt, wait)| *wait <= bound(attempt))
+        );
+        assert!(
+            waits.iter().any(|wait| *wait > max / 2)
+                && waits[10..].iter().any(|wait| *wait < max / 2)
+        );
         backoff.reset();
         assert!(backoff.next() <= base);
     }

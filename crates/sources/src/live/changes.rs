@@ -44,8 +44,14 @@ impl Changes {
 
     fn push(&mut self, place: usize, original: &Trade, replacement: Option<Trade>) {
         if let Some(named) = Original::of(original) {
-            self.0
-                .push_back((place, Aside::Change { symbol: original.symbol, original: named, replacement }));
+            self.0.push_back((
+                place,
+                Aside::Change {
+                    symbol: original.symbol,
+                    original: named,
+                    replacement,
+                },
+            ));
         }
     }
 }

@@ -86,7 +86,10 @@ impl Connection {
         symbols: Option<watch::Receiver<Vec<Symbol>>>,
     ) -> BoxStream<'static, (usize, Report)> {
         let times = &shared.settings.times;
-        let seed = shared.settings.seed.wrapping_add(u64::try_from(index).unwrap_or(0));
+        let seed = shared
+            .settings
+            .seed
+            .wrapping_add(u64::try_from(index).unwrap_or(0));
         let connection = Connection {
             backoff: Backoff::new(times.backoff_base, times.backoff_max, seed),
             stall_after: times.stall_after,
@@ -139,19 +142,31 @@ impl Connection {
     async fn open(&mut self) -> Result<(), LiveFault> {
         sleep_until(self.open_at).await;
         // A dropped sender means that nobody holds.
-        let _is_told = self.shared.door.wait_for(|door| *door == Door::Open).await.is_ok();
+        let _is_told = self
+            .shared
+            .door
+            .wait_for(|door| *door == Door::Open)
+            .await
+            .is_ok();
         let symbols = match &mut self.symbols {
             Some(symbols) => {
                 // Without symbols there is nothing to connect for.
-                let _is_told = symbols.wait_for(|symbols| !symbols.is_empty()).await.is_ok();
+                let _is_told = symbols
+                    .wait_for(|symbols| !symbols.is_empty())
+                    .await
+                    .is_ok();
                 Some(symbols.borrow_and_update().clone())
             }
             None => None,
         };
         let socket = self.shared.dialer.open().await?;
         let script = Script::new(&self.shared.settings, symbols.as_deref());
-        let session =
-            Session::new(script, &self.shared.settings, self.stall_after, self.shared.epoch.elapsed());
+        let session = Session::new(
+            script,
+            &self.shared.settings,
+            self.stall_after,
+            self.shared.epoch.elapsed(),
+        );
         self.link = Some((socket, session));
         self.is_announced = false;
         Ok(())
@@ -160,12 +175,16 @@ impl Connection {
     /// Converses until there are events, or the conversation has just become live and there are none.
     async fn converse(&mut self, events: &mut Vec<Event>) -> Result<(), LiveFault> {
         loop {
-            let Some((_, session)) = &self.link else { return Ok(()) };
+            let Some((_, session)) = &self.link else {
+                return Ok(());
+            };
             if !events.is_empty() || (session.is_live() && !self.is_announced) {
                 return Ok(());
             }
             match self.next_turn().await {
-                Turn::Closed if *self.shared.door.borrow() == Door::Shut => return Err(LiveFault::Left),
+                Turn::Closed if *self.shared.door.borrow() == Door::Shut => {
+                    return Err(LiveFault::Left);
+                }
                 Turn::Closed => return Err(LiveFault::Held),
                 Turn::Time => {
                     // What waits in the socket was not late; we were.
@@ -180,7 +199,9 @@ impl Connection {
     }
 
     async fn next_turn(&mut self) -> Turn {
-        let Some((socket, session)) = &mut self.link else { return Turn::Time };
+        let Some((socket, session)) = &mut self.link else {
+            return Turn::Time;
+        };
         let deadline = self.shared.epoch + session.deadline();
         let (door, symbols) = (&mut self.shared.door, &mut self.symbols);
         tokio::select! {
@@ -193,7 +214,9 @@ impl Connection {
     }
 
     async fn on_time(&mut self) -> Result<(), LiveFault> {
-        let Some((socket, session)) = &mut self.link else { return Ok(()) };
+        let Some((socket, session)) = &mut self.link else {
+            return Ok(());
+        };
         match session.on_time(self.shared.epoch.elapsed())? {
             Some(outbound) => socket.send(outbound).await,
             None => Ok(()),
@@ -202,7 +225,9 @@ impl Connection {
 
     fn on_received(&mut self, inbound: Inbound, events: &mut Vec<Event>) -> Result<(), LiveFault> {
         let now = self.shared.epoch.elapsed();
-        let Some((_, session)) = &mut self.link else { return Ok(()) };
+        let Some((_, session)) = &mut self.link else {
+            return Ok(());
+        };
         match inbound {
             Inbound::SignOfLife => session.on_sign_of_life(now),
             Inbound::Frame(frame) => {
@@ -266,15 +291,19 @@ impl Connection {
         if session.has_data() {
             self.stall_after = times.stall_after;
         } else if matches!(fault, LiveFault::Stalled { .. }) {
-            self.stall_after = self.stall_after.saturating_mul(2).min(times.stall_after_max);
+            self.stall_after = self
+                .stall_after
+                .saturating_mul(2)
+                .min(times.stall_after_max);
         }
     }
 
     /// Whether the connection that is one too many may be our own, of which the venue has not noticed the end.
     fn is_ghost(&self, fault: &LiveFault) -> bool {
-        let is_limit =
-            matches!(fault, LiveFault::Refused(refusal) if refusal.kind == RefusalKind::ConnectionLimit);
-        is_limit && self.was_good && self.backoff.attempts() < self.shared.settings.times.limit_attempts_max
+        let is_limit = matches!(fault, LiveFault::Refused(refusal) if refusal.kind == RefusalKind::ConnectionLimit);
+        is_limit
+            && self.was_good
+            && self.backoff.attempts() < self.shared.settings.times.limit_attempts_max
     }
 }
 

@@ -32,7 +32,12 @@ impl Continuity {
     pub(super) fn new(gaps: &GapSettings, is_contiguous: bool, resolution_ns: i64) -> Continuity {
         let overlap_ns = i64::try_from(gaps.overlap.as_nanos()).unwrap_or(i64::MAX / 2);
         Continuity {
-            rules: Rules { gaps: gaps.clone(), is_contiguous, overlap_ns, resolution_ns },
+            rules: Rules {
+                gaps: gaps.clone(),
+                is_contiguous,
+                overlap_ns,
+                resolution_ns,
+            },
             tracks: Vec::new(),
             places: Vec::new(),
             left: BTreeMap::new(),
@@ -102,15 +107,21 @@ impl Continuity {
     }
 
     pub(super) fn on_newest(&mut self, place: usize, sequence: u64, now: Duration) {
-        self.change(place, |track, rules, _| track.on_newest(rules, sequence, now));
+        self.change(place, |track, rules, _| {
+            track.on_newest(rules, sequence, now)
+        });
     }
 
     pub(super) fn on_trade(&mut self, place: usize, trade: &Trade, now: Duration) {
-        self.change(place, |track, rules, output| track.on_trade(rules, trade, now, output));
+        self.change(place, |track, rules, output| {
+            track.on_trade(rules, trade, now, output)
+        });
     }
 
     pub(super) fn on_snapshot(&mut self, place: usize, trade: &Trade, now: Duration) {
-        self.change(place, |track, rules, output| track.on_snapshot(rules, trade, now, output));
+        self.change(place, |track, rules, output| {
+            track.on_snapshot(rules, trade, now, output)
+        });
     }
 
     /// The next question that is due.
@@ -141,8 +152,16 @@ impl Continuity {
         now: Duration,
         wall: Timestamp,
     ) {
-        let Some(place) = self.place(symbol) else { return };
-        let is_final = matches!(fill, Err(GapError { remedy: Remedy::Refuse | Remedy::Fatal, .. }));
+        let Some(place) = self.place(symbol) else {
+            return;
+        };
+        let is_final = matches!(
+            fill,
+            Err(GapError {
+                remedy: Remedy::Refuse | Remedy::Fatal,
+                ..
+            })
+        );
         self.change(place, |track, rules, output| {
             track.on_fill(rules, fill.as_ref().ok(), now, output);
             if is_final || track.is_exhausted(rules) {
@@ -200,9 +219,14 @@ impl Continuity {
 
     /// Lets one track act, and keeps the order of the questions and the counts of all tracks true.
     fn change(&mut self, place: usize, act: impl FnOnce(&mut Track, &Rules, &mut Output<'_>)) {
-        let Some(track) = self.tracks.get_mut(place) else { return };
-        let (asked_at, was_open, others_held) =
-            (track.ask_at(), track.is_open(), self.held - track.held_len());
+        let Some(track) = self.tracks.get_mut(place) else {
+            return;
+        };
+        let (asked_at, was_open, others_held) = (
+            track.ask_at(),
+            track.is_open(),
+            self.held - track.held_len(),
+        );
         let mut output = Output {
             trades: &mut self.ready,
             unfilled: &mut self.unfilled,

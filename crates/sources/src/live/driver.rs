@@ -77,12 +77,19 @@ impl LiveDriver {
         door: watch::Sender<Door>,
         symbols: &LiveSymbols,
         archive: Arc<dyn GapSource>,
-        (outlet, reload): (mpsc::Sender<Result<Delivery, FeedError>>, mpsc::Receiver<Reload>),
+        (outlet, reload): (
+            mpsc::Sender<Result<Delivery, FeedError>>,
+            mpsc::Receiver<Reload>,
+        ),
     ) -> LiveDriver {
         let settings = Arc::clone(&shared.settings);
         let now = shared.clock.now();
         let mut driver = LiveDriver {
-            continuity: Continuity::new(&settings.gaps, settings.is_contiguous(), settings.resolution_ns()),
+            continuity: Continuity::new(
+                &settings.gaps,
+                settings.is_contiguous(),
+                settings.resolution_ns(),
+            ),
             shared,
             door,
             carried: Vec::new(),
@@ -121,7 +128,9 @@ impl LiveDriver {
                 Turn::Answer((symbol, answer)) => self.on_answer(symbol, &answer),
                 Turn::Due => self.on_due(),
                 Turn::Reload(reload) => self.on_reload(&reload),
-                Turn::Report(index, Report::Ended(fault)) => return self.on_ended(index, fault).await,
+                Turn::Report(index, Report::Ended(fault)) => {
+                    return self.on_ended(index, fault).await;
+                }
                 Turn::Report(index, report) => self.on_report(index, report),
             }
             self.settle();
@@ -132,7 +141,10 @@ impl LiveDriver {
         let now = self.shared.epoch.elapsed();
         let asking = self.continuity.ask_at().filter(|_| self.can_ask());
         let looking = (!self.quiet.is_off()).then_some(self.quiet_at);
-        let due = [asking, looking].into_iter().flatten().fold(now + IDLE, Duration::min);
+        let due = [asking, looking]
+            .into_iter()
+            .flatten()
+            .fold(now + IDLE, Duration::min);
         let has_news = !self.backlog.is_empty() || self.continuity.has_unfilled();
         tokio::select! {
             biased;
@@ -154,16 +166,26 @@ impl LiveDriver {
     fn on_room(&mut self) {
         let (trades, asides) = self.backlog.take(self.settings.batch_len_max);
         let count = trades.len();
-        let newest = trades.iter().map(|trade| trade.time).max().unwrap_or_default();
+        let newest = trades
+            .iter()
+            .map(|trade| trade.time)
+            .max()
+            .unwrap_or_default();
         self.newest = self.newest.max(newest);
         self.embargo = self.embargo.saturating_sub(count);
         // While something is missed the position stays before it.
         if self.was_whole && self.embargo == 0 {
-            self.position = self.position.max(self.newest.saturating_sub(POSITION_SLACK_NS));
+            self.position = self
+                .position
+                .max(self.newest.saturating_sub(POSITION_SLACK_NS));
         }
         let position = Position(u64::try_from(self.position.as_nanos()).unwrap_or(0));
         let gaps = self.continuity.take_unfilled();
-        let delivery = Delivery { batch: TradeBatch { trades, position }, gaps, asides };
+        let delivery = Delivery {
+            batch: TradeBatch { trades, position },
+            gaps,
+            asides,
+        };
         if let Err(refused) = self.outlet.try_send(Ok(delivery)) {
             // The only sender had room a moment ago, so that the feed is gone.
             drop(refused);
@@ -192,7 +214,8 @@ impl LiveDriver {
             }
             self.note(|stats| stats.requests += 1);
             let fetch = self.archive.fetch(gap);
-            self.answers.push(Box::pin(async move { (gap.symbol, fetch.await) }));
+            self.answers
+                .push(Box::pin(async move { (gap.symbol, fetch.await) }));
         }
     }
 
@@ -202,7 +225,8 @@ impl LiveDriver {
             Report::Opened => self.note(|stats| stats.connections += 1),
             Report::Live => {
                 let places = self.places(index);
-                self.continuity.on_live(&places, now, self.shared.clock.now());
+                self.continuity
+                    .on_live(&places, now, self.shared.clock.now());
             }
             Report::Events(events) => {
                 self.note_delay(&events, now);
@@ -244,12 +268,18 @@ impl LiveDriver {
             Event::Lost { messages } => {
                 let places = self.places(index);
                 self.continuity.on_down(&places);
-                self.continuity.on_live(&places, now, self.shared.clock.now());
+                self.continuity
+                    .on_live(&places, now, self.shared.clock.now());
                 self.note(|stats| stats.lost_messages += messages);
             }
             Event::Malformed(fault) => {
                 let cause: &dyn std::error::Error = &fault;
-                tracing::warn!(venue = self.settings.name(), connection = index, cause, "record is no trade");
+                tracing::warn!(
+                    venue = self.settings.name(),
+                    connection = index,
+                    cause,
+                    "record is no trade"
+                );
                 self.note(|stats| stats.malformed += 1);
             }
             Event::Greeting
@@ -281,7 +311,10 @@ impl LiveDriver {
         while !self.backlog.is_empty() && self.outlet.reserve().await.is_ok() {
             self.on_room();
         }
-        let error = FeedError { feed, source: Box::new(fault) };
+        let error = FeedError {
+            feed,
+            source: Box::new(fault),
+        };
         // A feed that is gone wants no fault.
         let _unheard = self.outlet.send(Err(error)).await;
     }
@@ -289,6 +322,8 @@ impl LiveDriver {
 
 impl std::fmt::Debug for LiveDriver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveDriver").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("LiveDriver")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -104,7 +104,9 @@ impl RefusalKind {
             | RefusalKind::ConnectionLimit
             | RefusalKind::SymbolLimit
             | RefusalKind::Symbol => Remedy::Fatal,
-            RefusalKind::SlowClient | RefusalKind::Shutdown | RefusalKind::Other => Remedy::Reconnect,
+            RefusalKind::SlowClient | RefusalKind::Shutdown | RefusalKind::Other => {
+                Remedy::Reconnect
+            }
         }
     }
 

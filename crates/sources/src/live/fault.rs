@@ -73,7 +73,10 @@ impl LiveFault {
     pub fn remedy(&self) -> Remedy {
         match self {
             LiveFault::Refused(refusal) => refusal.kind.remedy(),
-            LiveFault::Http { status: 400 | 401 | 403 | 404 | 451 } | LiveFault::Gone => Remedy::Fatal,
+            LiveFault::Http {
+                status: 400 | 401 | 403 | 404 | 451,
+            }
+            | LiveFault::Gone => Remedy::Fatal,
             LiveFault::Http { .. }
             | LiveFault::Socket(_)
             | LiveFault::Closed { .. }
@@ -91,7 +94,9 @@ impl LiveFault {
 impl From<tungstenite::Error> for LiveFault {
     fn from(error: tungstenite::Error) -> LiveFault {
         if let tungstenite::Error::Http(response) = &error {
-            return LiveFault::Http { status: response.status().as_u16() };
+            return LiveFault::Http {
+                status: response.status().as_u16(),
+            };
         }
         LiveFault::Socket(Box::new(error))
     }

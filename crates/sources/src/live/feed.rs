@@ -52,7 +52,10 @@ pub struct LiveStats {
 impl LiveStats {
     pub(super) fn count_down(&mut self, fault: &LiveFault) {
         self.disconnects += 1;
-        self.stalls += u64::from(matches!(fault, LiveFault::Stalled { .. } | LiveFault::Silent { .. }));
+        self.stalls += u64::from(matches!(
+            fault,
+            LiveFault::Stalled { .. } | LiveFault::Silent { .. }
+        ));
     }
 }
 
@@ -74,7 +77,12 @@ impl Reloader {
     pub async fn reload(&self, symbols: Vec<LiveSymbol>, is_partway: bool) {
         if let Some(sender) = self.0.upgrade() {
             // A feed that is gone wants no symbols.
-            let _unheard = sender.send(Reload { symbols, is_partway }).await;
+            let _unheard = sender
+                .send(Reload {
+                    symbols,
+                    is_partway,
+                })
+                .await;
         }
     }
 }
@@ -83,8 +91,18 @@ impl Reloader {
 pub(super) fn partway(one: &LiveSymbol) -> Option<Gap> {
     let start = one.after?;
     let from = start.time.saturating_sub(DAY_NS);
-    let after = TradeKey { time: from, ..start };
-    Some(Gap { symbol: one.symbol, after, before: None, from, to: start.time, len_max: 1 })
+    let after = TradeKey {
+        time: from,
+        ..start
+    };
+    Some(Gap {
+        symbol: one.symbol,
+        after,
+        before: None,
+        from,
+        to: start.time,
+        len_max: 1,
+    })
 }
 
 /// One batch and the holes told with it.
@@ -219,7 +237,10 @@ impl TradeFeed for LiveFeed {
             let delivery = self.receive().await;
             self.is_ended = !matches!(delivery, Some(Ok(_)));
             // A live feed has no end of its own: that its driver is gone is no end of the input.
-            let gone = || FeedError { feed: self.name.clone(), source: Box::new(LiveFault::Gone) };
+            let gone = || FeedError {
+                feed: self.name.clone(),
+                source: Box::new(LiveFault::Gone),
+            };
             let delivery = delivery.ok_or_else(gone)??;
             self.gaps.extend(delivery.gaps);
             self.asides.extend(delivery.asides);
@@ -229,7 +250,11 @@ impl TradeFeed for LiveFeed {
 
     fn stats(&self) -> FeedStats {
         let stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        FeedStats { malformed: stats.malformed, filtered: stats.filtered, requests: stats.requests }
+        FeedStats {
+            malformed: stats.malformed,
+            filtered: stats.filtered,
+            requests: stats.requests,
+        }
     }
 
     fn take_gaps(&mut self) -> Vec<Gap> {
@@ -248,13 +273,22 @@ impl TradeFeed for LiveFeed {
 
 impl std::fmt::Debug for LiveFeed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveFeed").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("LiveFeed")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for LiveParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let LiveParts { clock: _, archive, tap } = self;
-        f.debug_struct("LiveParts").field("archive", archive).field("tap", tap).finish_non_exhaustive()
+        let LiveParts {
+            clock: _,
+            archive,
+            tap,
+        } = self;
+        f.debug_struct("LiveParts")
+            .field("archive", archive)
+            .field("tap", tap)
+            .finish_non_exhaustive()
     }
 }

@@ -26,7 +26,12 @@ impl Identity {
             (TradeId::NONE, false) => (trade.price.raw(), trade.time.as_nanos()),
             (id, _) => (id.raw(), -2),
         };
-        Identity { venue: trade.venue, correction: trade.correction, number, time }
+        Identity {
+            venue: trade.venue,
+            correction: trade.correction,
+            number,
+            time,
+        }
     }
 }
 

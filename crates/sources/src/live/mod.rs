@@ -32,7 +32,7 @@ pub use feed::{LiveFeed, LiveParts, LiveStats, Reloader};
 pub use ledger::GapStats;
 pub use scan::ScanFault;
 pub use settings::{
-    BinanceStream, CoinbaseApi, GapSettings, LiveSettings, LiveSettingsFault, LiveSymbol, LiveSymbols,
-    LiveTimes, LiveVenue, QuietEnd, QuietSettings,
+    BinanceStream, CoinbaseApi, GapSettings, LiveSettings, LiveSettingsFault, LiveSymbol,
+    LiveSymbols, LiveTimes, LiveVenue, QuietEnd, QuietSettings,
 };
 pub use value::{DecodeFault, ValueFault};

@@ -40,7 +40,10 @@ impl Outbox {
         self.given_out += trades.len() as u64;
         let is_due = |(before, _): &(u64, Aside)| *before <= self.given_out;
         let due = self.asides.iter().take_while(|aside| is_due(aside)).count();
-        (trades, self.asides.drain(..due).map(|(_, aside)| aside).collect())
+        (
+            trades,
+            self.asides.drain(..due).map(|(_, aside)| aside).collect(),
+        )
     }
 }
 
@@ -65,6 +68,9 @@ mod tests {
         assert_eq!(outbox.take(1).1, [quiet(0)]);
         assert_eq!(outbox.take(1).1, [quiet(2)]);
         let (trades, asides) = outbox.take(9);
-        assert_eq!((trades.len(), asides.len(), outbox.is_empty()), (1, 0, true));
+        assert_eq!(
+            (trades.len(), asides.len(), outbox.is_empty()),
+            (1, 0, true)
+        );
     }
 }

@@ -80,7 +80,9 @@ impl Quiet {
 
     /// The archive is asked for everything up to the present.
     pub(super) fn on_asked(&mut self, place: usize, settle: Duration, now: Duration) {
-        let at = self.venue_time(now).map(|time| time.saturating_sub(nanos(settle)));
+        let at = self
+            .venue_time(now)
+            .map(|time| time.saturating_sub(nanos(settle)));
         *slot(&mut self.asked, place) = at;
     }
 
@@ -101,7 +103,9 @@ impl Quiet {
         let answered = slot(&mut self.asked, place).take();
         let told = *slot(&mut self.told, place);
         let ends = self.ends_after(last, told);
-        let Some(end) = ends.any else { return Verdict::Wait };
+        let Some(end) = ends.any else {
+            return Verdict::Wait;
+        };
         let shown = self.lines.get(line).copied().flatten();
         let shown = shown.map(|time| time.saturating_sub(self.slack_ns));
         let known = shown.max(answered);
@@ -112,7 +116,9 @@ impl Quiet {
         if now < *slot(&mut self.ask_from, place) {
             return Verdict::Wait;
         }
-        let present = self.venue_time(now).map(|time| time.saturating_sub(nanos(settle)));
+        let present = self
+            .venue_time(now)
+            .map(|time| time.saturating_sub(nanos(settle)));
         let is_over = ends.asked.is_some_and(|end| Some(end) <= present);
         if is_over { Verdict::Ask } else { Verdict::Wait }
     }
@@ -129,11 +135,14 @@ impl Quiet {
         for index in 0..self.ends.len() {
             let (end, is_asked) = match &self.ends[index] {
                 QuietEnd::Window(length) => (window_end(last, nanos(*length)), true),
-                QuietEnd::Steady(length) => {
-                    (window_end(told.max(Some(last)).unwrap_or(last), nanos(*length)), false)
-                }
+                QuietEnd::Steady(length) => (
+                    window_end(told.max(Some(last)).unwrap_or(last), nanos(*length)),
+                    false,
+                ),
                 QuietEnd::Day(zone) => {
-                    let day = self.day.filter(|(start, end)| *start <= last && last < *end);
+                    let day = self
+                        .day
+                        .filter(|(start, end)| *start <= last && last < *end);
                     self.day = day.or_else(|| day_of(last, zone));
                     (self.day.map(|(_, end)| end), true)
                 }
@@ -159,7 +168,10 @@ struct Ends {
 
 fn window_end(last: Timestamp, length_ns: i64) -> Option<Timestamp> {
     let length_ns = length_ns.max(1);
-    let start = last.as_nanos().div_euclid(length_ns).checked_mul(length_ns)?;
+    let start = last
+        .as_nanos()
+        .div_euclid(length_ns)
+        .checked_mul(length_ns)?;
     Timestamp::from_nanos(start.checked_add(length_ns)?)
 }
 
@@ -208,8 +220,15 @@ mod tests {
         quiet.on_trade(0, at(61), 61 * S);
         assert_eq!(quiet.judge((0, 5), at(30), 5 * S, 61 * S), Verdict::Wait);
         quiet.on_trade(0, at(62), 62 * S);
-        assert_eq!(quiet.judge((0, 5), at(30), 5 * S, 62 * S), Verdict::Quiet(at(60)));
-        assert_eq!(quiet.judge((0, 5), at(30), 5 * S, 62 * S), Verdict::Wait, "once");
+        assert_eq!(
+            quiet.judge((0, 5), at(30), 5 * S, 62 * S),
+            Verdict::Quiet(at(60))
+        );
+        assert_eq!(
+            quiet.judge((0, 5), at(30), 5 * S, 62 * S),
+            Verdict::Wait,
+            "once"
+        );
         quiet.on_trade(0, at(302), 302 * S);
         assert_eq!(
             quiet.judge((0, 5), at(30), 5 * S, 302 * S),
@@ -217,7 +236,11 @@ mod tests {
             "and the five minutes"
         );
         quiet.on_trade(0, at(900), 900 * S);
-        assert_eq!(quiet.judge((0, 5), at(30), 5 * S, 900 * S), Verdict::Wait, "no bar is open");
+        assert_eq!(
+            quiet.judge((0, 5), at(30), 5 * S, 900 * S),
+            Verdict::Wait,
+            "no bar is open"
+        );
     }
 
     #[test]
@@ -227,7 +250,10 @@ mod tests {
         assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 1_034 * S), Verdict::Wait);
         assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 1_035 * S), Verdict::Ask);
         quiet.on_asked(0, 5 * S, 1_035 * S);
-        assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 1_036 * S), Verdict::Quiet(at(60)));
+        assert_eq!(
+            quiet.judge((0, 0), at(30), 5 * S, 1_036 * S),
+            Verdict::Quiet(at(60))
+        );
         assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 1_100 * S), Verdict::Wait);
     }
 
@@ -236,28 +262,46 @@ mod tests {
         let mut quiet = quiet();
         quiet.on_trade(1, at(64), 64 * S);
         assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 64 * S), Verdict::Wait);
-        assert_eq!(quiet.judge((1, 1), at(30), 5 * S, 64 * S), Verdict::Quiet(at(62)));
+        assert_eq!(
+            quiet.judge((1, 1), at(30), 5 * S, 64 * S),
+            Verdict::Quiet(at(62))
+        );
     }
 
     #[test]
     fn day_ends_with_the_civil_day_of_its_zone() {
         let zone = TimeZone::get("America/New_York").unwrap();
-        let mut quiet = Quiet::new(&QuietSettings { ends: vec![QuietEnd::Day(zone)], slack: S });
+        let mut quiet = Quiet::new(&QuietSettings {
+            ends: vec![QuietEnd::Day(zone)],
+            slack: S,
+        });
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         let last = at("2026-03-07T20:00:00Z");
         quiet.on_trade(0, at("2026-03-08T05:00:00Z"), S);
         assert_eq!(quiet.judge((0, 0), last, S, S), Verdict::Wait);
         quiet.on_trade(0, at("2026-03-08T05:00:01Z"), S);
-        assert_eq!(quiet.judge((0, 0), last, S, S), Verdict::Quiet(at("2026-03-08T05:00:00Z")));
+        assert_eq!(
+            quiet.judge((0, 0), last, S, S),
+            Verdict::Quiet(at("2026-03-08T05:00:00Z"))
+        );
     }
 
     #[test]
     fn steady_ends_follow_other_symbols_and_ask_nothing() {
-        let mut quiet = Quiet::new(&QuietSettings { ends: vec![QuietEnd::Steady(60 * S)], slack: S });
+        let mut quiet = Quiet::new(&QuietSettings {
+            ends: vec![QuietEnd::Steady(60 * S)],
+            slack: S,
+        });
         quiet.on_trade(0, at(61), 61 * S);
-        assert_eq!(quiet.judge((0, 0), at(30), S, 61 * S), Verdict::Quiet(at(60)));
+        assert_eq!(
+            quiet.judge((0, 0), at(30), S, 61 * S),
+            Verdict::Quiet(at(60))
+        );
         quiet.on_trade(0, at(121), 121 * S);
-        assert_eq!(quiet.judge((0, 0), at(30), S, 121 * S), Verdict::Quiet(at(120)));
+        assert_eq!(
+            quiet.judge((0, 0), at(30), S, 121 * S),
+            Verdict::Quiet(at(120))
+        );
         assert_eq!(quiet.judge((0, 0), at(30), S, 10_000 * S), Verdict::Wait);
     }
 }

@@ -82,7 +82,9 @@ impl<'a> Cursor<'a> {
     pub(super) fn scalar(&mut self) -> Result<&'a [u8], ScanFault> {
         match self.peek() {
             Some(b'"') => self.string(),
-            Some(b'{' | b'[' | b'}' | b']' | b',' | b':') | None => Err(self.fault("a string or a number")),
+            Some(b'{' | b'[' | b'}' | b']' | b',' | b':') | None => {
+                Err(self.fault("a string or a number"))
+            }
             Some(_) => Ok(self.word()),
         }
     }
@@ -116,7 +118,11 @@ impl<'a> Cursor<'a> {
 
     /// Claims that nothing follows.
     pub(super) fn end(&mut self) -> Result<(), ScanFault> {
-        if self.peek().is_none() { Ok(()) } else { Err(self.fault("the end")) }
+        if self.peek().is_none() {
+            Ok(())
+        } else {
+            Err(self.fault("the end"))
+        }
     }
 
     fn string(&mut self) -> Result<&'a [u8], ScanFault> {
@@ -138,7 +144,10 @@ impl<'a> Cursor<'a> {
     fn word(&mut self) -> &'a [u8] {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let is_end = |byte: &u8| {
-            matches!(byte, b',' | b'}' | b']' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r' | b'{' | b'[')
+            matches!(
+                byte,
+                b',' | b'}' | b']' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r' | b'{' | b'['
+            )
         };
         let len = rest.iter().position(is_end).unwrap_or(rest.len());
         self.at += len;
@@ -152,11 +161,18 @@ impl<'a> Cursor<'a> {
     }
 
     fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), ScanFault> {
-        if self.take(byte) { Ok(()) } else { Err(self.fault(expected)) }
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(self.fault(expected))
+        }
     }
 
     fn fault(&self, expected: &'static str) -> ScanFault {
-        ScanFault { offset: self.at.min(self.text.len()), expected }
+        ScanFault {
+            offset: self.at.min(self.text.len()),
+            expected,
+        }
     }
 }
 
@@ -170,7 +186,10 @@ mod tests {
         let mut cursor = Cursor::new(text.as_bytes());
         cursor.object(|key, cursor| {
             let value = cursor.skip()?;
-            pairs.push((String::from_utf8_lossy(key).into(), String::from_utf8_lossy(value).into()));
+            pairs.push((
+                String::from_utf8_lossy(key).into(),
+                String::from_utf8_lossy(value).into(),
+            ));
             Ok::<(), ScanFault>(())
         })?;
         cursor.end()?;
@@ -179,14 +198,27 @@ mod tests {
 
     #[test]
     fn values_are_passed_whole_whatever_they_hold() {
-        let found = pairs(r#" {"a" : 1.50, "b":"x\"},{", "c":[{"d":[1,2]},null] ,"e":true} "#).unwrap();
+        let found =
+            pairs(r#" {"a" : 1.50, "b":"x\"},{", "c":[{"d":[1,2]},null] ,"e":true} "#).unwrap();
         let values: Vec<&str> = found.iter().map(|(_, value)| value.as_str()).collect();
-        assert_eq!(values, ["1.50", r#""x\"},{""#, r#"[{"d":[1,2]},null]"#, "true"]);
+        assert_eq!(
+            values,
+            ["1.50", r#""x\"},{""#, r#"[{"d":[1,2]},null]"#, "true"]
+        );
     }
 
     #[test]
     fn text_that_is_cut_off_or_goes_on_is_refused() {
-        for text in ["", "{", r#"{"a"#, r#"{"a":"#, r#"{"a":1"#, r#"{"a":1}x"#, r#"{"a":"b\"#, r#"{"a":}"#] {
+        for text in [
+            "",
+            "{",
+            r#"{"a"#,
+            r#"{"a":"#,
+            r#"{"a":1"#,
+            r#"{"a":1}x"#,
+            r#"{"a":"b\"#,
+            r#"{"a":}"#,
+        ] {
             assert!(pairs(text).is_err(), "{text}");
         }
     }

@@ -205,15 +205,24 @@ pub enum LiveSettingsFault {
 impl LiveSettings {
     /// Massive's real-time stocks cluster: one connection, whatever the number of symbols.
     pub fn massive(key: SecretString) -> LiveSettings {
-        let settings = LiveSettings::of("wss://socket.massive.com/stocks", LiveVenue::Massive { key });
-        LiveSettings { symbols_per_connection_max: usize::MAX, ..settings }
+        let settings = LiveSettings::of(
+            "wss://socket.massive.com/stocks",
+            LiveVenue::Massive { key },
+        );
+        LiveSettings {
+            symbols_per_connection_max: usize::MAX,
+            ..settings
+        }
     }
 
     /// Alpaca's SIP feed: one connection, whatever the number of symbols.
     pub fn alpaca(key_id: SecretString, secret_key: SecretString) -> LiveSettings {
         let venue = LiveVenue::Alpaca { key_id, secret_key };
         let settings = LiveSettings::of("wss://stream.data.alpaca.markets/v2/sip", venue);
-        LiveSettings { symbols_per_connection_max: usize::MAX, ..settings }
+        LiveSettings {
+            symbols_per_connection_max: usize::MAX,
+            ..settings
+        }
     }
 
     /// Binance spot, in microseconds; 1,024 streams per connection and five messages a second are allowed, pongs
@@ -273,7 +282,11 @@ impl LiveSettings {
     /// Refuses settings that cannot work.
     pub(super) fn check(&self, symbols: &LiveSymbols) -> Result<(), LiveSettingsFault> {
         let least = [
-            ("symbols_per_connection_max", self.symbols_per_connection_max, 1),
+            (
+                "symbols_per_connection_max",
+                self.symbols_per_connection_max,
+                1,
+            ),
             ("symbols_per_message_max", self.symbols_per_message_max, 1),
             ("message_bytes_max", self.message_bytes_max, 1 << 10),
             ("batch_len_max", self.batch_len_max, 1),
@@ -290,7 +303,11 @@ impl LiveSettings {
             LiveSymbols::All => !self.is_contiguous(),
             LiveSymbols::Named(symbols) => !symbols.is_empty(),
         };
-        if is_possible { Ok(()) } else { Err(LiveSettingsFault::Symbols) }
+        if is_possible {
+            Ok(())
+        } else {
+            Err(LiveSettingsFault::Symbols)
+        }
     }
 
     fn of(url: &str, venue: LiveVenue) -> LiveSettings {
@@ -347,9 +364,18 @@ mod tests {
     #[test]
     fn settings_that_cannot_work_are_refused() {
         let settings = LiveSettings::binance(BinanceStream::Single);
-        assert_eq!(settings.check(&LiveSymbols::All), Err(LiveSettingsFault::Symbols));
-        let settings = LiveSettings { batch_len_max: 0, ..LiveSettings::massive("key".into()) };
+        assert_eq!(
+            settings.check(&LiveSymbols::All),
+            Err(LiveSettingsFault::Symbols)
+        );
+        let settings = LiveSettings {
+            batch_len_max: 0,
+            ..LiveSettings::massive("key".into())
+        };
         let fault = settings.check(&LiveSymbols::All).unwrap_err();
-        assert_eq!(fault.to_string(), "batch_len_max is 0, at least 1 is needed");
+        assert_eq!(
+            fault.to_string(),
+            "batch_len_max is 0, at least 1 is needed"
+        );
     }
 }

@@ -15,7 +15,9 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 /// How connections are opened; clones share the trusted roots.
 #[derive(Clone)]
@@ -45,7 +47,11 @@ pub(super) enum Inbound {
 impl Dialer {
     /// Checks the address and reads the trusted roots; connects to nothing.
     pub(super) fn new(settings: &LiveSettings) -> Result<Dialer, LiveSettingsFault> {
-        let request = settings.url.as_str().into_client_request().map_err(|_| LiveSettingsFault::Url)?;
+        let request = settings
+            .url
+            .as_str()
+            .into_client_request()
+            .map_err(|_| LiveSettingsFault::Url)?;
         let tls = match (request.uri().scheme_str(), request.uri().host()) {
             (Some("wss"), Some(_)) => Some(tls()?),
             (Some("ws"), Some(_)) => None,
@@ -54,18 +60,33 @@ impl Dialer {
         let config = WebSocketConfig::default()
             .max_message_size(Some(settings.message_bytes_max))
             .max_frame_size(Some(settings.message_bytes_max));
-        Ok(Dialer { url: settings.url.clone(), tls, config, connect_timeout: settings.times.connect_timeout })
+        Ok(Dialer {
+            url: settings.url.clone(),
+            tls,
+            config,
+            connect_timeout: settings.times.connect_timeout,
+        })
     }
 
     /// Connects, shakes hands and upgrades.
     pub(super) async fn open(&self) -> Result<Socket, LiveFault> {
         let connector = self.tls.clone().map_or(Connector::Plain, Connector::Rustls);
-        let attempt =
-            connect_async_tls_with_config(self.url.as_str(), Some(self.config), true, Some(connector));
+        let attempt = connect_async_tls_with_config(
+            self.url.as_str(),
+            Some(self.config),
+            true,
+            Some(connector),
+        );
         let limit = self.connect_timeout;
         match timeout(limit, attempt).await {
-            Ok(opened) => Ok(Socket { stream: opened?.0, send_timeout: limit }),
-            Err(_) => Err(LiveFault::Timeout { step: "connecting", limit }),
+            Ok(opened) => Ok(Socket {
+                stream: opened?.0,
+                send_timeout: limit,
+            }),
+            Err(_) => Err(LiveFault::Timeout {
+                step: "connecting",
+                limit,
+            }),
         }
     }
 }
@@ -91,14 +112,21 @@ impl Socket {
         };
         match timeout(self.send_timeout, self.stream.send(message)).await {
             Ok(sent) => Ok(sent?),
-            Err(_) => Err(LiveFault::Timeout { step: "sending", limit: self.send_timeout }),
+            Err(_) => Err(LiveFault::Timeout {
+                step: "sending",
+                limit: self.send_timeout,
+            }),
         }
     }
 
     /// Says goodbye, so that the venue counts one connection less.
     pub(super) async fn close(mut self) {
         // Whether the venue takes the goodbye changes nothing.
-        let _unheard = timeout(self.send_timeout.min(Duration::from_secs(1)), self.stream.close(None)).await;
+        let _unheard = timeout(
+            self.send_timeout.min(Duration::from_secs(1)),
+            self.stream.close(None),
+        )
+        .await;
     }
 }
 
@@ -106,21 +134,34 @@ fn read(received: Option<Result<Message, Error>>) -> Result<Inbound, LiveFault> 
     match received {
         Some(Ok(Message::Text(text))) => Ok(Inbound::Frame(text.into())),
         Some(Ok(Message::Binary(bytes))) => Ok(Inbound::Frame(bytes)),
-        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Inbound::SignOfLife),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+            Ok(Inbound::SignOfLife)
+        }
         Some(Ok(Message::Close(frame))) => Err(match frame {
             Some(frame) => {
                 let reason = frame.reason.as_str().chars().take(200).collect();
-                LiveFault::Closed { code: frame.code.into(), reason }
+                LiveFault::Closed {
+                    code: frame.code.into(),
+                    reason,
+                }
             }
-            None => LiveFault::Closed { code: 1005, reason: String::new() },
+            None => LiveFault::Closed {
+                code: 1005,
+                reason: String::new(),
+            },
         }),
         Some(Err(error)) => Err(error.into()),
-        None => Err(LiveFault::Closed { code: 1006, reason: String::new() }),
+        None => Err(LiveFault::Closed {
+            code: 1006,
+            reason: String::new(),
+        }),
     }
 }
 
 fn tls() -> Result<Arc<ClientConfig>, LiveSettingsFault> {
-    let fault = |error: rustls::Error| LiveSettingsFault::Tls { reason: error.to_string() };
+    let fault = |error: rustls::Error| LiveSettingsFault::Tls {
+        reason: error.to_string(),
+    };
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(BuilderVerifierExt::with_platform_verifier)
@@ -131,6 +172,8 @@ fn tls() -> Result<Arc<ClientConfig>, LiveSettingsFault> {
 
 impl std::fmt::Debug for Dialer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dialer").field("is_tls", &self.tls.is_some()).finish_non_exhaustive()
+        f.debug_struct("Dialer")
+            .field("is_tls", &self.tls.is_some())
+            .finish_non_exhaustive()
     }
 }

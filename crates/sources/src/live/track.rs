@@ -33,7 +33,10 @@ enum State {
 
 /// One symbol.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each changes without the others")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each changes without the others"
+)]
 pub(super) struct Track {
     symbol: Symbol,
     /// The newest trade delivered, or the place to start from.
@@ -90,7 +93,11 @@ impl Track {
     /// Stops, or goes on as after a broken connection; what was held behind a hole is fetched again.
     pub(super) fn set_followed(&mut self, is_followed: bool) {
         (self.is_up, self.is_asking, self.is_check) = (false, false, false);
-        self.state = if is_followed { State::Unsure } else { State::Left };
+        self.state = if is_followed {
+            State::Unsure
+        } else {
+            State::Left
+        };
         (self.ask_at, self.read_to) = (None, None);
         self.held.clear();
     }
@@ -124,7 +131,9 @@ impl Track {
             State::Unsure => self.ask_at = None,
             State::Live => self.state = State::Unsure,
             State::Left => {}
-            State::Holding { is_full, is_broken, .. } => {
+            State::Holding {
+                is_full, is_broken, ..
+            } => {
                 *is_broken = true;
                 // Without identities to tell, later trades must not join those before the break.
                 *is_full |= !rules.is_contiguous;
@@ -141,7 +150,12 @@ impl Track {
         if self.last.is_some() {
             self.ask_at = Some(now + rules.gaps.settle);
         } else {
-            self.last = Some(TradeKey { time: wall, sequence: 0, id: TradeId::NONE, price: Price::ZERO });
+            self.last = Some(TradeKey {
+                time: wall,
+                sequence: 0,
+                id: TradeId::NONE,
+                price: Price::ZERO,
+            });
             self.start = self.last;
             self.state = State::Live;
         }
@@ -149,7 +163,8 @@ impl Track {
 
     /// The venue tells its newest identity.
     pub(super) fn on_newest(&mut self, rules: &Rules, sequence: u64, now: Duration) {
-        if self.state == State::Live && self.expected().is_some_and(|expected| expected <= sequence) {
+        if self.state == State::Live && self.expected().is_some_and(|expected| expected <= sequence)
+        {
             self.state = State::Unsure;
             self.ask_at = Some(now + rules.gaps.wait);
         }
@@ -168,10 +183,19 @@ impl Track {
         }
     }
 
-    pub(super) fn on_trade(&mut self, rules: &Rules, trade: &Trade, now: Duration, output: &mut Output<'_>) {
+    pub(super) fn on_trade(
+        &mut self,
+        rules: &Rules,
+        trade: &Trade,
+        now: Duration,
+        output: &mut Output<'_>,
+    ) {
         // The archive may be ahead of the socket, and it is read again from before a hole: both are waited for.
-        let passed = self.last.map_or(trade.time, |last| last.time.min(trade.time));
-        self.recent.forget_before(passed.saturating_sub(rules.overlap_ns + RESOLUTION_NS));
+        let passed = self
+            .last
+            .map_or(trade.time, |last| last.time.min(trade.time));
+        self.recent
+            .forget_before(passed.saturating_sub(rules.overlap_ns + RESOLUTION_NS));
         if self.is_seen(rules, trade) {
             output.stats.duplicates += 1;
             return;
@@ -198,12 +222,16 @@ impl Track {
 
     /// The identity that must come next, where it is known.
     fn expected(&self) -> Option<u64> {
-        self.last.filter(|last| last.id != TradeId::NONE).map(|last| last.sequence + 1)
+        self.last
+            .filter(|last| last.id != TradeId::NONE)
+            .map(|last| last.sequence + 1)
     }
 
     fn is_seen(&self, rules: &Rules, trade: &Trade) -> bool {
         if rules.is_contiguous {
-            let is_before = self.expected().is_some_and(|expected| trade.sequence < expected);
+            let is_before = self
+                .expected()
+                .is_some_and(|expected| trade.sequence < expected);
             return is_before || self.held.contains_key(&Identity::of(trade));
         }
         let identity = Identity::of(trade);
@@ -215,7 +243,11 @@ impl Track {
             self.recent.insert(trade.time, Identity::of(&trade));
         }
         // The order of contiguous identities rules, whatever the venue's clock says.
-        self.last = if rules.is_contiguous { Some(trade.key()) } else { self.last.max(Some(trade.key())) };
+        self.last = if rules.is_contiguous {
+            Some(trade.key())
+        } else {
+            self.last.max(Some(trade.key()))
+        };
         output.trades.push(trade);
     }
 
@@ -225,7 +257,9 @@ impl Track {
             self.state = holding(Some(trade.key()));
             self.ask_at = Some(now + rules.gaps.wait);
         }
-        let State::Holding { is_full, .. } = &mut self.state else { return };
+        let State::Holding { is_full, .. } = &mut self.state else {
+            return;
+        };
         *is_full |= rules.gaps.held_len_max <= self.held.len() || output.room == 0;
         if *is_full {
             output.stats.dropped += 1;
@@ -240,7 +274,11 @@ impl Track {
             (self.expected(), self.last, self.held.first_key_value())
         {
             let sequence = first.sequence.saturating_sub(1);
-            self.last = Some(TradeKey { sequence, id: TradeId::from_number(sequence), ..last });
+            self.last = Some(TradeKey {
+                sequence,
+                id: TradeId::from_number(sequence),
+                ..last
+            });
         }
     }
 
@@ -260,7 +298,12 @@ impl Track {
             // An open end is settled by the archive's answer alone.
             (State::Holding { before: None, .. }, None) => {}
             (State::Holding { .. }, None) => self.settle(rules, now),
-            (State::Holding { before, attempts, .. }, Some(key)) => {
+            (
+                State::Holding {
+                    before, attempts, ..
+                },
+                Some(key),
+            ) => {
                 *before = Some(key);
                 if is_moved {
                     *attempts = 0;
@@ -281,7 +324,12 @@ impl Track {
 
     /// The hole is closed; what was dropped, or missed since, is the next one.
     fn settle(&mut self, rules: &Rules, now: Duration) {
-        let State::Holding { is_full, is_broken, .. } = self.state else { return };
+        let State::Holding {
+            is_full, is_broken, ..
+        } = self.state
+        else {
+            return;
+        };
         (self.read_to, self.is_check) = (None, false);
         let is_sure = self.is_up && !is_full && !is_broken;
         self.state = if is_sure { State::Live } else { State::Unsure };
@@ -290,5 +338,10 @@ impl Track {
 }
 
 fn holding(before: Option<TradeKey>) -> State {
-    State::Holding { before, attempts: 0, is_full: false, is_broken: false }
+    State::Holding {
+        before,
+        attempts: 0,
+        is_full: false,
+        is_broken: false,
+    }
 }

@@ -133,8 +133,11 @@ impl<'a> Field<'a> {
     /// Milliseconds since the epoch, or microseconds, told apart by their magnitude.
     pub(super) fn epoch(self, field: &'static str) -> Result<Timestamp, DecodeFault> {
         let number = i64::try_from(self.whole(field)?).unwrap_or(i64::MAX);
-        let time =
-            if number < MICROS_MIN { Timestamp::from_millis(number) } else { Timestamp::from_micros(number) };
+        let time = if number < MICROS_MIN {
+            Timestamp::from_millis(number)
+        } else {
+            Timestamp::from_micros(number)
+        };
         time.ok_or_else(|| refused(field, self.bytes(), ValueFault::Time))
     }
 
@@ -144,7 +147,9 @@ impl<'a> Field<'a> {
         if let Some(time) = plain_utc(text) {
             return Ok(time);
         }
-        let general = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        let general = std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.parse().ok());
         general.ok_or_else(|| refused(field, text, ValueFault::Time))
     }
 
@@ -161,12 +166,19 @@ impl fmt::Debug for Field<'_> {
 }
 
 fn refused(field: &'static str, text: &[u8], source: impl Into<ValueFault>) -> DecodeFault {
-    DecodeFault::Field { field, text: shorten(text), source: source.into() }
+    DecodeFault::Field {
+        field,
+        text: shorten(text),
+        source: source.into(),
+    }
 }
 
 fn shorten(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    text.chars().take(TEXT_LEN_MAX).map(|char| if char.is_control() { ' ' } else { char }).collect()
+    text.chars()
+        .take(TEXT_LEN_MAX)
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
 }
 
 /// A number of 1 to 18 digits.
@@ -176,7 +188,11 @@ pub(super) fn whole(text: &[u8]) -> Option<u64> {
     }
     text.iter().try_fold(0u64, |sum, byte| {
         let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 { Some(sum * 10 + u64::from(digit)) } else { None }
+        if digit <= 9 {
+            Some(sum * 10 + u64::from(digit))
+        } else {
+            None
+        }
     })
 }
 
@@ -242,26 +258,46 @@ mod tests {
     fn epochs_are_told_apart_by_magnitude() {
         let millis = field("1723161255342").epoch("T").unwrap();
         assert_eq!(millis.as_nanos(), 1_723_161_255_342_000_000);
-        assert_eq!(field("1723161255342001").epoch("T").unwrap().as_nanos(), 1_723_161_255_342_001_000);
+        assert_eq!(
+            field("1723161255342001").epoch("T").unwrap().as_nanos(),
+            1_723_161_255_342_001_000
+        );
     }
 
     #[test]
     fn faults_name_the_field_and_its_text() {
         let fault = field("0.000").price("p").unwrap_err();
         assert_eq!(fault.to_string(), r#"field p is "0.000""#);
-        assert!(matches!(fault, DecodeFault::Field { source: ValueFault::ZeroPrice, .. }));
-        assert_eq!(Field::default().size("q").unwrap_err().to_string(), "field q is missing");
+        assert!(matches!(
+            fault,
+            DecodeFault::Field {
+                source: ValueFault::ZeroPrice,
+                ..
+            }
+        ));
+        assert_eq!(
+            Field::default().size("q").unwrap_err().to_string(),
+            "field q is missing"
+        );
     }
 
     #[test]
     fn escaped_slashes_of_a_name_are_read() {
-        assert_eq!(field("BTC\\/USD").symbol("symbol").unwrap().as_str(), "BTC/USD");
+        assert_eq!(
+            field("BTC\\/USD").symbol("symbol").unwrap().as_str(),
+            "BTC/USD"
+        );
     }
 
     #[test]
     fn instants_that_are_none_are_refused() {
-        for text in ["2023-02-29T00:00:00Z", "2023-01-01T24:00:00Z", "2023-01-01", "1969-12-31T23:59:59Z", ""]
-        {
+        for text in [
+            "2023-02-29T00:00:00Z",
+            "2023-01-01T24:00:00Z",
+            "2023-01-01",
+            "1969-12-31T23:59:59Z",
+            "",
+        ] {
             assert!(field(text).rfc3339("t").is_err(), "{text}");
         }
     }

@@ -41,11 +41,15 @@ pub(super) async fn serve(hub: Arc<Hub>, stream: TcpStream) {
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
-    let upgraded = granted.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let upgraded = granted
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     if let (Ok(()), Some((upgraded, call))) = (served, upgraded)
         && let Ok(upgraded) = upgraded.await
     {
-        let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+        let stream =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
         Visit::new(hub, stream, &call).serve().await;
     }
 }
@@ -64,7 +68,11 @@ async fn respond(hub: &Hub, mut request: Request<Incoming>, granted: &Granted) -
             Some((hyper::upgrade::on(&mut request), call));
         return switch(&key);
     }
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     let base = format!("http://{host}");
     let headers = request.headers().clone();
     let number = count(&hub.counters.requests);
@@ -75,7 +83,15 @@ async fn respond(hub: &Hub, mut request: Request<Incoming>, granted: &Granted) -
         count(&hub.counters.spoiled);
         return answer(reply, false);
     }
-    let ask = Ask { tape: &hub.tape, visible: hub.visible(), number, base, path, query, headers };
+    let ask = Ask {
+        tape: &hub.tape,
+        visible: hub.visible(),
+        number,
+        base,
+        path,
+        query,
+        headers,
+    };
     let is_cut = hub.plan.hits(FaultKind::Cut, number);
     if is_cut {
         count(&hub.counters.spoiled);
@@ -89,8 +105,8 @@ fn spoiled(hub: &Hub, number: u64) -> Option<Reply> {
         return Some(rest::too_many(hub.tape.venue()));
     }
     if hub.plan.hits(FaultKind::Error, number) {
-        let status =
-            [500, 502, 503][usize::try_from(hub.plan.draw(FaultKind::Error, number) % 3).unwrap_or(0)];
+        let status = [500, 502, 503]
+            [usize::try_from(hub.plan.draw(FaultKind::Error, number) % 3).unwrap_or(0)];
         return Some(Reply::status(status, "<html>something went wrong</html>"));
     }
     None
@@ -117,7 +133,8 @@ fn answer(reply: Reply, is_cut: bool) -> Response<Body> {
         whole(reply.body.into())
     };
     let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CONTENT_LENGTH, len.into());
@@ -135,6 +152,8 @@ fn whole(bytes: Bytes) -> Body {
 
 /// The pairs of a query, decoded; of a name given twice the last counts.
 fn query(text: &str) -> HashMap<String, String> {
-    let Ok(url) = reqwest::Url::parse(&format!("http://venue/?{text}")) else { return HashMap::new() };
+    let Ok(url) = reqwest::Url::parse(&format!("http://venue/?{text}")) else {
+        return HashMap::new();
+    };
     url.query_pairs().into_owned().collect()
 }

@@ -165,7 +165,11 @@ impl Fault {
     /// [`FaultError`], as for [`str::parse`].
     pub fn or_seed(text: &str, seed: u64) -> Result<Fault, FaultError> {
         let fault: Fault = text.parse()?;
-        Ok(if text.contains('@') { fault } else { Fault { seed, ..fault } })
+        Ok(if text.contains('@') {
+            fault
+        } else {
+            Fault { seed, ..fault }
+        })
     }
 
     /// Whether the fault strikes the thing with this number.
@@ -178,7 +182,11 @@ impl Fault {
 
     /// Chance from the seed, the kind and a number.
     pub(super) fn draw(&self, number: u64) -> u64 {
-        let kind = self.kind.name().bytes().fold(0u64, |sum, byte| sum << 8 | u64::from(byte));
+        let kind = self
+            .kind
+            .name()
+            .bytes()
+            .fold(0u64, |sum, byte| sum << 8 | u64::from(byte));
         let seed = mix(mix(self.seed) ^ kind);
         mix(seed ^ number)
     }
@@ -196,7 +204,9 @@ impl FromStr for Fault {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Fault, FaultError> {
-        let form = || FaultError::Form { text: text.to_owned() };
+        let form = || FaultError::Form {
+            text: text.to_owned(),
+        };
         let (name, rest) = text.split_once('=').ok_or_else(form)?;
         let (value, seed) = match rest.split_once('@') {
             Some((value, seed)) => (value, seed.parse().map_err(|_| form())?),
@@ -205,9 +215,15 @@ impl FromStr for Fault {
         let kind = FaultKind::ALL
             .into_iter()
             .find(|kind| kind.name() == name)
-            .ok_or_else(|| FaultError::Kind { kind: name.to_owned() })?;
+            .ok_or_else(|| FaultError::Kind {
+                kind: name.to_owned(),
+            })?;
         let (takes_count, takes_time) = kind.takes();
-        let count = value.parse().ok().filter(|count| takes_count && 0 < *count).map(Amount::Count);
+        let count = value
+            .parse()
+            .ok()
+            .filter(|count| takes_count && 0 < *count)
+            .map(Amount::Count);
         let time = || time(value).filter(|_| takes_time).map(Amount::Time);
         let amount = count.or_else(time).ok_or_else(|| FaultError::Value {
             kind,
@@ -232,7 +248,11 @@ fn time(text: &str) -> Option<i64> {
         "h" => 3_600_000_000_000,
         _ => return None,
     };
-    digits.parse::<i64>().ok()?.checked_mul(unit).filter(|nanos| 0 < *nanos)
+    digits
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(unit)
+        .filter(|nanos| 0 < *nanos)
 }
 
 impl fmt::Display for FaultKind {
@@ -259,11 +279,22 @@ mod tests {
         let fault: Fault = "disconnect=5s@7".parse().unwrap();
         assert_eq!(fault.to_string(), "disconnect=5000ms@7");
         assert_eq!(Fault::or_seed("429=10", 3).unwrap().to_string(), "429=10@3");
-        assert_eq!(Fault::or_seed("429=10@0", 3).unwrap().to_string(), "429=10@0");
+        assert_eq!(
+            Fault::or_seed("429=10@0", 3).unwrap().to_string(),
+            "429=10@0"
+        );
         for kind in FaultKind::ALL {
             let (takes_count, takes_time) = kind.takes();
-            assert_eq!(format!("{kind}=9").parse::<Fault>().is_ok(), takes_count, "{kind}");
-            assert_eq!(format!("{kind}=9m").parse::<Fault>().is_ok(), takes_time, "{kind}");
+            assert_eq!(
+                format!("{kind}=9").parse::<Fault>().is_ok(),
+                takes_count,
+                "{kind}"
+            );
+            assert_eq!(
+                format!("{kind}=9m").parse::<Fault>().is_ok(),
+                takes_time,
+                "{kind}"
+            );
             assert!(format!("{kind}=0").parse::<Fault>().is_err(), "{kind}");
         }
     }
@@ -281,7 +312,11 @@ mod tests {
     #[test]
     fn one_in_n_strikes_the_same_n_th_part_every_time() {
         let fault: Fault = "drop=20@11".parse().unwrap();
-        let hit = |fault: &Fault| (0..20_000).filter(|number| fault.hits(*number)).collect::<Vec<_>>();
+        let hit = |fault: &Fault| {
+            (0..20_000)
+                .filter(|number| fault.hits(*number))
+                .collect::<Vec<_>>()
+        };
         let hits = hit(&fault);
         assert_eq!(hits, hit(&"drop=20@11".parse().unwrap()));
         assert_ne!(hits, hit(&"drop=20@12".parse().unwrap()));

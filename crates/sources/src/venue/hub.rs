@@ -151,7 +151,10 @@ impl Hub {
 
     /// Enters a reader of the tape from its place on.
     pub(super) fn enter(&self, place: &Arc<AtomicUsize>) {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(place));
+        self.readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::downgrade(place));
         self.news.notify_one();
     }
 
@@ -192,7 +195,9 @@ impl Hub {
         loop {
             let due = self.tape.count_until(self.now());
             self.published.send_replace(due);
-            let Some(next) = self.tape.trades().get(due) else { return };
+            let Some(next) = self.tape.trades().get(due) else {
+                return;
+            };
             let wait = i128::from(next.time.since(first)) * 1_000 / i128::from(speed.get());
             let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX));
             sleep_until((origin + wait).max(Instant::now() + TICK)).await;
@@ -224,7 +229,11 @@ impl Hub {
     fn slowest(&self) -> Option<usize> {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         readers.retain(|reader| reader.strong_count() > 0);
-        readers.iter().filter_map(Weak::upgrade).map(|place| place.load(Ordering::Relaxed)).min()
+        readers
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|place| place.load(Ordering::Relaxed))
+            .min()
     }
 
     /// Waits until nobody reads, or the patience is over.

@@ -33,21 +33,31 @@ impl Plan {
                 Amount::Time(nanos) => by_time(fault, nanos, tape),
             };
             breaks.extend(
-                (0u64..).zip(places).filter_map(|(number, place)| Some((place, kind(fault, number)?))),
+                (0u64..)
+                    .zip(places)
+                    .filter_map(|(number, place)| Some((place, kind(fault, number)?))),
             );
         }
         breaks.sort_by_key(|(place, _)| *place);
-        Plan { faults: faults.to_vec(), breaks }
+        Plan {
+            faults: faults.to_vec(),
+            breaks,
+        }
     }
 
     /// Whether a fault of this kind strikes the thing with this number.
     pub(super) fn hits(&self, kind: FaultKind, number: u64) -> bool {
-        self.faults.iter().any(|fault| fault.kind == kind && fault.hits(number))
+        self.faults
+            .iter()
+            .any(|fault| fault.kind == kind && fault.hits(number))
     }
 
     /// Chance for a fault of this kind, from its own seed.
     pub(super) fn draw(&self, kind: FaultKind, number: u64) -> u64 {
-        self.faults.iter().find(|fault| fault.kind == kind).map_or(0, |fault| fault.draw(!number))
+        self.faults
+            .iter()
+            .find(|fault| fault.kind == kind)
+            .map_or(0, |fault| fault.draw(!number))
     }
 
     /// The smallest count given for a kind.
@@ -70,24 +80,38 @@ impl Plan {
 
     /// The first break after a place.
     pub(super) fn next_break(&self, place: usize) -> Option<(usize, Break)> {
-        self.breaks.get(self.breaks.partition_point(|(at, _)| *at <= place)).copied()
+        self.breaks
+            .get(self.breaks.partition_point(|(at, _)| *at <= place))
+            .copied()
     }
 }
 
 /// How the connection breaks at the n-th place of a fault; `None` for faults that break none.
 fn kind(fault: &Fault, number: u64) -> Option<Break> {
     if fault.kind == FaultKind::Disconnect {
-        return Some(if fault.draw(!number).is_multiple_of(2) { Break::Goodbye } else { Break::Abrupt });
+        return Some(if fault.draw(!number).is_multiple_of(2) {
+            Break::Goodbye
+        } else {
+            Break::Abrupt
+        });
     }
-    let quiet = [(FaultKind::Stall, Break::Stall), (FaultKind::Silence, Break::Silence)];
-    quiet.into_iter().find(|(kind, _)| *kind == fault.kind).map(|(_, kind)| kind)
+    let quiet = [
+        (FaultKind::Stall, Break::Stall),
+        (FaultKind::Silence, Break::Silence),
+    ];
+    quiet
+        .into_iter()
+        .find(|(kind, _)| *kind == fault.kind)
+        .map(|(_, kind)| kind)
 }
 
 /// One place in each stretch of so many trades.
 fn by_count(fault: &Fault, count: u64, len: usize) -> Vec<usize> {
     let len = u64::try_from(len).unwrap_or(u64::MAX);
     let place = |stretch: u64| stretch * count + fault.draw(stretch) % count;
-    (0..len.div_ceil(count)).filter_map(|stretch| usize::try_from(place(stretch)).ok()).collect()
+    (0..len.div_ceil(count))
+        .filter_map(|stretch| usize::try_from(place(stretch)).ok())
+        .collect()
 }
 
 /// One place in each stretch of time that holds a trade after the moment drawn.

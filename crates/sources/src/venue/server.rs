@@ -55,7 +55,11 @@ impl Simulator {
         let fault = |source| SimulatorFault::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        Ok(Simulator { listener, address, hub: Arc::new(Hub::new(tape, settings)) })
+        Ok(Simulator {
+            listener,
+            address,
+            hub: Arc::new(Hub::new(tape, settings)),
+        })
     }
 
     /// Where it listens.

@@ -99,7 +99,10 @@ impl Tape {
             return Err(TapeFault::Empty);
         }
         if Tape::LEN_MAX < trades.len() {
-            return Err(TapeFault::TooLong { len: trades.len(), max: Tape::LEN_MAX });
+            return Err(TapeFault::TooLong {
+                len: trades.len(),
+                max: Tape::LEN_MAX,
+            });
         }
         trades.sort_by_key(Trade::key);
         let mut tape = Tape {
@@ -112,7 +115,9 @@ impl Tape {
         };
         let mut lanes: HashMap<Symbol, usize> = HashMap::new();
         for (place, trade) in (0u32..).zip(&trades) {
-            let lane = *lanes.entry(trade.symbol).or_insert_with(|| tape.open_lane(trade.symbol));
+            let lane = *lanes
+                .entry(trade.symbol)
+                .or_insert_with(|| tape.open_lane(trade.symbol));
             tape.lanes[lane].places.push(place);
             tape.lane_of.push(u32::try_from(lane).unwrap_or(u32::MAX));
         }
@@ -174,7 +179,9 @@ impl Tape {
 
     /// The lane of a trade.
     pub(super) fn lane_of(&self, place: usize) -> usize {
-        self.lane_of.get(place).map_or(usize::MAX, |lane| *lane as usize)
+        self.lane_of
+            .get(place)
+            .map_or(usize::MAX, |lane| *lane as usize)
     }
 
     pub(super) fn lanes_len(&self) -> usize {
@@ -201,8 +208,12 @@ impl Tape {
     }
 
     fn open_lane(&mut self, symbol: Symbol) -> usize {
-        self.lanes.push(Lane { symbol, places: Vec::new() });
-        self.by_name.insert(plain(symbol.as_str()), self.lanes.len() - 1);
+        self.lanes.push(Lane {
+            symbol,
+            places: Vec::new(),
+        });
+        self.by_name
+            .insert(plain(symbol.as_str()), self.lanes.len() - 1);
         self.lanes.len() - 1
     }
 
@@ -216,7 +227,9 @@ impl Tape {
             trade.id.raw() < 1 << 63 && (!venue.is_contiguous() || trade.id.raw() == trade.sequence)
         });
         let is_ordered = places.windows(2).all(|pair| match venue {
-            Venue::Binance | Venue::Coinbase | Venue::Kraken => number(pair[0]) + 1 == number(pair[1]),
+            Venue::Binance | Venue::Coinbase | Venue::Kraken => {
+                number(pair[0]) + 1 == number(pair[1])
+            }
             Venue::Massive => number(pair[0]) < number(pair[1]),
             Venue::Alpaca => true,
         });
@@ -236,7 +249,9 @@ impl Tape {
     fn restate(&mut self) {
         let (venue, resolution) = (self.venue, self.venue.resolution_ns());
         for trade in &mut self.trades {
-            trade.time = trade.time.saturating_sub(trade.time.as_nanos() % resolution);
+            trade.time = trade
+                .time
+                .saturating_sub(trade.time.as_nanos() % resolution);
             trade.sequenced = venue != Venue::Alpaca;
             if venue.is_contiguous() {
                 trade.venue = 0;
@@ -248,7 +263,11 @@ impl Tape {
             if venue == Venue::Alpaca {
                 trade.sequence = 0;
                 let is_letter = (0x20..0x7f).contains(&trade.venue);
-                trade.venue = if is_letter { trade.venue } else { u16::from(b'V') };
+                trade.venue = if is_letter {
+                    trade.venue
+                } else {
+                    u16::from(b'V')
+                };
             }
         }
     }
@@ -256,5 +275,8 @@ impl Tape {
 
 /// A name without case and separators.
 fn plain(name: &str) -> String {
-    name.chars().filter(|letter| !matches!(letter, '/' | '-' | '_')).flat_map(char::to_uppercase).collect()
+    name.chars()
+        .filter(|letter| !matches!(letter, '/' | '-' | '_'))
+        .flat_map(char::to_uppercase)
+        .collect()
 }

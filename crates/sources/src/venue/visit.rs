@@ -78,9 +78,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
     pub(super) async fn serve(mut self) {
         count(&self.hub.counters.connections);
         let others = count(&self.hub.counters.open);
-        let is_refused = self.hub.plan.count(FaultKind::Limit).is_some_and(|limit| limit <= others);
+        let is_refused = self
+            .hub
+            .plan
+            .count(FaultKind::Limit)
+            .is_some_and(|limit| limit <= others);
         // A client that leaves ends its visit; there is nobody to tell.
-        let _left = if is_refused { self.refuse(Refusal::Limit).await } else { self.converse().await };
+        let _left = if is_refused {
+            self.refuse(Refusal::Limit).await
+        } else {
+            self.converse().await
+        };
         self.hub.counters.open.fetch_sub(1, Ordering::Relaxed);
         drop(self.place.take());
         self.hub.tell();
@@ -88,7 +96,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
 
     async fn converse(&mut self) -> Option<()> {
         let start = Instant::now();
-        let (mut beat_at, mut ping_at) = (start + BEAT, self.dialect.ping_every().map(|every| start + every));
+        let (mut beat_at, mut ping_at) = (
+            start + BEAT,
+            self.dialect.ping_every().map(|every| start + every),
+        );
         self.dialect.at(self.hub.now());
         let acts = self.dialect.greeting(&self.hub.tape);
         self.act(acts).await?;
@@ -103,17 +114,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
                     self.on_beat().await?;
                 }
                 Turn::Ping => {
-                    ping_at = self.dialect.ping_every().map(|every| Instant::now() + every);
+                    ping_at = self
+                        .dialect
+                        .ping_every()
+                        .map(|every| Instant::now() + every);
                     let payload = self.hub.now().as_millis().to_string();
-                    self.stream.send(Message::Ping(Bytes::from(payload))).await.ok()?;
+                    self.stream
+                        .send(Message::Ping(Bytes::from(payload)))
+                        .await
+                        .ok()?;
                 }
                 Turn::Impatient => return self.refuse(Refusal::Idle).await,
             }
         }
     }
 
-    async fn next_turn(&mut self, start: Instant, beat_at: Instant, ping_at: Option<Instant>) -> Turn {
-        let is_behind = self.place().is_some_and(|place| place < *self.published.borrow_and_update());
+    async fn next_turn(
+        &mut self,
+        start: Instant,
+        beat_at: Instant,
+        ping_at: Option<Instant>,
+    ) -> Turn {
+        let is_behind = self
+            .place()
+            .is_some_and(|place| place < *self.published.borrow_and_update());
         let patience = if self.is_known || self.place.is_some() {
             Duration::from_hours(24)
         } else {
@@ -132,7 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
     }
 
     fn place(&self) -> Option<usize> {
-        self.place.as_ref().map(|place| place.load(Ordering::Relaxed))
+        self.place
+            .as_ref()
+            .map(|place| place.load(Ordering::Relaxed))
     }
 
     async fn on_message(&mut self, message: Message) -> Option<()> {
@@ -146,7 +172,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
                 while self.stream.next().await.is_some() {}
                 None
             }
-            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Some(()),
+            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {
+                Some(())
+            }
         }
     }
 
@@ -167,7 +195,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
                     return self.refuse(Refusal::Auth).await;
                 }
                 Act::Subscribe(lanes) => self.want(&lanes, true),
-                Act::SubscribeAll => self.want(&(0..self.hub.tape.lanes_len()).collect::<Vec<_>>(), true),
+                Act::SubscribeAll => {
+                    self.want(&(0..self.hub.tape.lanes_len()).collect::<Vec<_>>(), true)
+                }
                 Act::Unsubscribe(lanes) => self.want(&lanes, false),
                 Act::Snapshot(lanes) => self.snapshot(&lanes).await?,
                 Act::Leave => return self.leave(CloseCode::Policy).await,
@@ -178,7 +208,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
 
     /// Whether a fault refuses this proof of who the client is.
     fn is_doubted(&self) -> bool {
-        self.hub.plan.count(FaultKind::Auth).is_some_and(|first| count(&self.hub.counters.proofs) < first)
+        self.hub
+            .plan
+            .count(FaultKind::Auth)
+            .is_some_and(|first| count(&self.hub.counters.proofs) < first)
     }
 
     fn want(&mut self, lanes: &[usize], is_wanted: bool) {
@@ -204,7 +237,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
         let mut texts = Vec::new();
         for &lane in lanes {
             let places = self.hub.tape.places(lane, published);
-            let newest = places.get(places.len().saturating_sub(SNAPSHOT_LEN)..).unwrap_or_default();
+            let newest = places
+                .get(places.len().saturating_sub(SNAPSHOT_LEN)..)
+                .unwrap_or_default();
             if !newest.is_empty() {
                 self.dialect.snapshot(&self.hub.tape, newest, &mut texts);
             }
@@ -217,12 +252,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
 
     /// Sends what has happened since, up to a turn's worth, or breaks.
     async fn on_trades(&mut self) -> Option<()> {
-        let (Some(from), published) = (self.place(), self.hub.published()) else { return Some(()) };
-        if self.hub.plan.count(FaultKind::Slow).is_some_and(|max| max < number(published - from)) {
+        let (Some(from), published) = (self.place(), self.hub.published()) else {
+            return Some(());
+        };
+        if self
+            .hub
+            .plan
+            .count(FaultKind::Slow)
+            .is_some_and(|max| max < number(published - from))
+        {
             count(&self.hub.counters.broken);
             return self.refuse(Refusal::Slow).await;
         }
-        let end = published.min(from + TURN).min(self.broken_at.map_or(usize::MAX, |(at, _)| at));
+        let end = published
+            .min(from + TURN)
+            .min(self.broken_at.map_or(usize::MAX, |(at, _)| at));
         let places = self.twist(from, end, published == self.hub.tape.len());
         let sent = number(places.len());
         let mut texts = Vec::new();
@@ -249,7 +293,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
         let mut out = Vec::with_capacity(end - from);
         let mut twisted = 0;
         for place in from..end {
-            while self.held.first_key_value().is_some_and(|((at, _), _)| *at <= place) {
+            while self
+                .held
+                .first_key_value()
+                .is_some_and(|((at, _), _)| *at <= place)
+            {
                 out.extend(self.held.pop_first().map(|(_, held)| held));
             }
             let lane = hub.tape.lane_of(place);
@@ -257,17 +305,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
                 continue;
             }
             let (index, key) = (number(place), u32::try_from(place).unwrap_or(u32::MAX));
-            let later =
-                |kind: FaultKind| place + 1 + usize::try_from(plan.draw(kind, index) % 8).unwrap_or(0);
-            let (is_dropped, is_late) =
-                (plan.hits(FaultKind::Drop, index), plan.hits(FaultKind::Late, index));
+            let later = |kind: FaultKind| {
+                place + 1 + usize::try_from(plan.draw(kind, index) % 8).unwrap_or(0)
+            };
+            let (is_dropped, is_late) = (
+                plan.hits(FaultKind::Drop, index),
+                plan.hits(FaultKind::Late, index),
+            );
             let is_reordered = plan.hits(FaultKind::Reorder, index);
             twisted += u64::from(is_dropped || is_late || is_reordered);
             if is_dropped {
                 continue;
             }
             if is_late {
-                self.late.insert((hub.tape.at(key).time.saturating_add(LATE_NS), key), key);
+                self.late
+                    .insert((hub.tape.at(key).time.saturating_add(LATE_NS), key), key);
             } else if is_reordered {
                 self.held.insert((later(FaultKind::Reorder), key), key);
             } else {
@@ -275,10 +327,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
             }
             if plan.hits(FaultKind::Duplicate, index) {
                 twisted += 1;
-                self.held.insert((later(FaultKind::Duplicate) + 1, key), key);
+                self.held
+                    .insert((later(FaultKind::Duplicate) + 1, key), key);
             }
         }
-        while self.late.first_key_value().is_some_and(|((at, _), _)| *at <= now || is_last) {
+        while self
+            .late
+            .first_key_value()
+            .is_some_and(|((at, _), _)| *at <= now || is_last)
+        {
             out.extend(self.late.pop_first().map(|(_, late)| late));
         }
         hub.counters.twisted.fetch_add(twisted, Ordering::Relaxed);
@@ -295,7 +352,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
         if self.is_stalled {
             return Some(());
         }
-        let held = std::mem::take(&mut self.held).into_values().collect::<Vec<_>>();
+        let held = std::mem::take(&mut self.held)
+            .into_values()
+            .collect::<Vec<_>>();
         let mut texts = Vec::new();
         self.dialect.trades(&hub.tape, &held, &mut texts);
         for text in texts {
@@ -334,10 +393,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
 
     /// Says goodbye and waits a little for the answer; the visit is over.
     async fn leave(&mut self, code: CloseCode) -> Option<()> {
-        let frame = CloseFrame { code, reason: "".into() };
+        let frame = CloseFrame {
+            code,
+            reason: "".into(),
+        };
         let goodbye = async {
             self.stream.close(Some(frame)).await.ok()?;
-            while self.stream.next().await.is_some_and(|message| message.is_ok()) {}
+            while self
+                .stream
+                .next()
+                .await
+                .is_some_and(|message| message.is_ok())
+            {}
             Some(())
         };
         let _late = timeout(Duration::from_secs(1), goodbye).await;
@@ -352,7 +419,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
     async fn feed(&mut self, text: String) -> Option<()> {
         self.messages += 1;
         if self.hub.plan.hits(FaultKind::Garbage, self.messages) {
-            self.stream.feed(Message::text("<html>502 Bad Gateway</html>")).await.ok()?;
+            self.stream
+                .feed(Message::text("<html>502 Bad Gateway</html>"))
+                .await
+                .ok()?;
         }
         self.stream.feed(Message::text(text)).await.ok()
     }

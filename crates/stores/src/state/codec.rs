@@ -5,8 +5,8 @@
 //! was encoded. It does not checksum; the row around it does.
 
 use barmill_core::model::{
-    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Symbol, Timestamp,
-    Volume, WriteItem,
+    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Symbol,
+    Timestamp, Volume, WriteItem,
 };
 use std::num::NonZeroU64;
 
@@ -160,7 +160,10 @@ impl<'a> Reader<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
-        let (front, rest) = self.bytes.split_first_chunk::<N>().ok_or(CodecError::Short)?;
+        let (front, rest) = self
+            .bytes
+            .split_first_chunk::<N>()
+            .ok_or(CodecError::Short)?;
         self.bytes = rest;
         Ok(*front)
     }
@@ -223,8 +226,14 @@ impl<'a> Reader<'a> {
             1 => self.manifest().map(WriteItem::Manifest),
             2 => {
                 let manifest = self.manifest()?;
-                let (source, rules) = (self.text("source")?.to_owned(), self.text("rules")?.to_owned());
-                Ok(WriteItem::Manifest(Manifest { origin: Some(Origin { source, rules }), ..manifest }))
+                let (source, rules) = (
+                    self.text("source")?.to_owned(),
+                    self.text("rules")?.to_owned(),
+                );
+                Ok(WriteItem::Manifest(Manifest {
+                    origin: Some(Origin { source, rules }),
+                    ..manifest
+                }))
             }
             _ => Err(CodecError::Field { field: "kind" }),
         }
@@ -236,7 +245,11 @@ impl<'a> Reader<'a> {
             spec: self.spec()?,
             start: self.time("start")?,
             end: self.time("end")?,
-            prices: if self.flag("prices")? { Some(self.prices()?) } else { None },
+            prices: if self.flag("prices")? {
+                Some(self.prices()?)
+            } else {
+                None
+            },
             volume: self.volume()?,
             notional: Notional::from_raw(self.u64()?, self.u128()?),
             notional_volume: self.volume()?,
@@ -253,12 +266,22 @@ impl<'a> Reader<'a> {
             2 => BarState::Revised,
             _ => return Err(CodecError::Field { field: "state" }),
         };
-        Ok(BarUpdate { bar, state, revision: self.u32()?, trades_added: self.u64()? })
+        Ok(BarUpdate {
+            bar,
+            state,
+            revision: self.u32()?,
+            trades_added: self.u64()?,
+        })
     }
 
     fn prices(&mut self) -> Result<Ohlc, CodecError> {
         let mut price = || self.u64().map(Price::from_raw);
-        Ok(Ohlc { open: price()?, high: price()?, low: price()?, close: price()? })
+        Ok(Ohlc {
+            open: price()?,
+            high: price()?,
+            low: price()?,
+            close: price()?,
+        })
     }
 
     fn volume(&mut self) -> Result<Volume, CodecError> {
@@ -268,7 +291,11 @@ impl<'a> Reader<'a> {
     fn flags(&mut self) -> Result<BarFlags, CodecError> {
         let bits = self.byte()?;
         let flags = BarFlags::from_bits(bits);
-        if flags.bits() == bits { Ok(flags) } else { Err(CodecError::Field { field: "flags" }) }
+        if flags.bits() == bits {
+            Ok(flags)
+        } else {
+            Err(CodecError::Field { field: "flags" })
+        }
     }
 
     fn symbol(&mut self) -> Result<Symbol, CodecError> {
@@ -288,7 +315,9 @@ impl<'a> Reader<'a> {
             (2, 0) => Ok(BarSpec::Session),
             (3, _) => count.map(BarSpec::Tick).ok_or(wrong),
             (4, _) => Ok(BarSpec::Volume(Volume::from_raw(number))),
-            (5, _) => short.map(|raw| BarSpec::Value(Price::from_raw(raw))).map_err(|_| wrong),
+            (5, _) => short
+                .map(|raw| BarSpec::Value(Price::from_raw(raw)))
+                .map_err(|_| wrong),
             _ => Err(wrong),
         }
     }
@@ -327,7 +356,10 @@ mod tests {
     fn unknown_format_and_kind_are_refused() {
         let mut bytes = bytes_of(&bar_item(1));
         bytes[1] = 9;
-        assert_eq!(decode_item(&bytes), Err(CodecError::Field { field: "kind" }));
+        assert_eq!(
+            decode_item(&bytes),
+            Err(CodecError::Field { field: "kind" })
+        );
         bytes[0] = 2;
         assert_eq!(decode_item(&bytes), Err(CodecError::Format { found: 2 }));
     }
@@ -336,7 +368,11 @@ mod tests {
     fn cut_and_padded_bytes_are_refused() {
         let mut bytes = bytes_of(&bar_item(1));
         for len in 0..bytes.len() {
-            assert_eq!(decode_item(&bytes[..len]), Err(CodecError::Short), "{len} bytes");
+            assert_eq!(
+                decode_item(&bytes[..len]),
+                Err(CodecError::Short),
+                "{len} bytes"
+            );
         }
         bytes.push(0);
         assert_eq!(decode_item(&bytes), Err(CodecError::Long { count: 1 }));

@@ -77,7 +77,10 @@ impl StateDb {
         };
         folder.sync()?;
         store.compact(fs::metadata(&file).map_or(0, |metadata| metadata.len()))?;
-        let state = StateDb::spawn(Owner { store, folder: Some(folder) })?;
+        let state = StateDb::spawn(Owner {
+            store,
+            folder: Some(folder),
+        })?;
         Ok(Opened { state, set_aside })
     }
 
@@ -86,9 +89,13 @@ impl StateDb {
     /// # Errors
     /// [`StateError::Io`] when no thread can be started.
     pub fn in_memory(bounds: Bounds) -> Result<StateDb, StateError> {
-        let opener: Opener = Box::new(|_| Builder::new().create_with_backend(InMemoryBackend::new()));
+        let opener: Opener =
+            Box::new(|_| Builder::new().create_with_backend(InMemoryBackend::new()));
         let store = Store::open(PathBuf::from("(memory)"), opener, bounds)?;
-        StateDb::spawn(Owner { store, folder: None })
+        StateDb::spawn(Owner {
+            store,
+            folder: None,
+        })
     }
 
     fn spawn(owner: Owner) -> Result<StateDb, StateError> {
@@ -98,7 +105,10 @@ impl StateDb {
             .name("barmill-state".to_owned())
             .spawn(move || serve(owner, inbox))
             .map_err(|source| from_io(&file, source))?;
-        Ok(StateDb { calls: Some(calls), thread: Mutex::new(Some(thread)) })
+        Ok(StateDb {
+            calls: Some(calls),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     async fn send(&self, call: Call) -> Result<(), StateError> {
@@ -123,7 +133,11 @@ impl StateDb {
     }
 
     fn join(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // Its panic, if any, was answered to every caller as a closed store.
         let _ended = thread.map(JoinHandle::join);
     }
@@ -182,7 +196,9 @@ impl StateStore for StateDb {
     ) -> BoxFuture<'_, Result<Vec<RecentBar>, StateError>> {
         self.ask(move |owner| {
             let held = owner.store.held().recent;
-            owner.store.read(|snapshot| snapshot.recent(since, from, len_max, held))
+            owner
+                .store
+                .read(|snapshot| snapshot.recent(since, from, len_max, held))
         })
     }
 
@@ -190,7 +206,11 @@ impl StateStore for StateDb {
         self.ask(move |owner| {
             let Owner { store, folder } = owner;
             let file = store.file().clone();
-            store.replace(|| folder.as_ref().map_or(Ok(file), |folder| folder.set_aside(now)))
+            store.replace(|| {
+                folder
+                    .as_ref()
+                    .map_or(Ok(file), |folder| folder.set_aside(now))
+            })
         })
     }
 
@@ -247,7 +267,9 @@ pub(super) fn file_opener(file: &Path, settings: &StateSettings) -> Opener {
     Box::new(move |wanted| {
         let len = fs::metadata(&file).map_or(0, |metadata| metadata.len());
         let mut builder = Builder::new();
-        builder.set_cache_size(cache_bytes).set_check_integrity_on_open(wanted && check.applies(len));
+        builder
+            .set_cache_size(cache_bytes)
+            .set_check_integrity_on_open(wanted && check.applies(len));
         builder.create(&file)
     })
 }

@@ -24,13 +24,20 @@ fn open(settings: &StateSettings) -> StateDb {
 }
 
 fn letter(number: u64) -> DeadLetter {
-    DeadLetter { item: bar_item(number), reason: "WRONGTYPE".to_owned(), time: second(9) }
+    DeadLetter {
+        item: bar_item(number),
+        reason: "WRONGTYPE".to_owned(),
+        time: second(9),
+    }
 }
 
 /// A closed file with twenty items in the spool, and its bytes.
 async fn filled(settings: &StateSettings) -> Vec<u8> {
     let state = open(settings);
-    state.spool_append(bar_items(0..20), second(2)).await.unwrap();
+    state
+        .spool_append(bar_items(0..20), second(2))
+        .await
+        .unwrap();
     state.close().await.unwrap();
     fs::read(settings.folder.join(STATE_FILE)).unwrap()
 }
@@ -38,7 +45,11 @@ async fn filled(settings: &StateSettings) -> Vec<u8> {
 #[tokio::test]
 async fn everything_committed_is_there_after_reopening() {
     let folder = TempDir::new().unwrap();
-    let used = BudgetUse { day: "2025-10-15".parse().unwrap(), day_commands: 3, month_commands: 70 };
+    let used = BudgetUse {
+        day: "2025-10-15".parse().unwrap(),
+        day_commands: 3,
+        month_commands: 70,
+    };
     let state = open(&settings(&folder));
     let committed = state
         .commit(Changes {
@@ -58,39 +69,76 @@ async fn everything_committed_is_there_after_reopening() {
     let spooled = state.spool_front(10).await.unwrap();
     assert_eq!(spooled, (0..).zip(bar_items(0..3)).collect::<Vec<_>>());
     let spool = state.spool_stats().await.unwrap();
-    assert_eq!((spool.items, spool.oldest, spool.dead_letters), (3, Some(second(5)), 1));
+    assert_eq!(
+        (spool.items, spool.oldest, spool.dead_letters),
+        (3, Some(second(5)), 1)
+    );
     assert_eq!(state.dead_letters(0, 10).await.unwrap(), [(0, letter(7))]);
-    assert_eq!(state.checkpoint_load("massive").await.unwrap(), Some(Position(42)));
+    assert_eq!(
+        state.checkpoint_load("massive").await.unwrap(),
+        Some(Position(42))
+    );
     assert_eq!(state.checkpoint_load("alpaca").await.unwrap(), None);
     assert_eq!(state.budget_load().await.unwrap(), Some(used));
-    assert_eq!(state.recent_read(second(0), 0, 10).await.unwrap()[0].update, update(8));
+    assert_eq!(
+        state.recent_read(second(0), 0, 10).await.unwrap()[0].update,
+        update(8)
+    );
 }
 
 #[tokio::test]
 async fn places_are_not_used_twice_after_a_drain() {
     let folder = TempDir::new().unwrap();
     let state = open(&settings(&folder));
-    state.spool_append(bar_items(0..3), second(1)).await.unwrap();
+    state
+        .spool_append(bar_items(0..3), second(1))
+        .await
+        .unwrap();
     state.spool_remove(1).await.unwrap();
     assert_eq!(state.spool_front(10).await.unwrap(), [(2, bar_item(2))]);
     state.spool_remove(2).await.unwrap();
     drop(state);
     let state = open(&settings(&folder));
-    let committed = state.spool_append(bar_items(3..4), second(1)).await.unwrap();
+    let committed = state
+        .spool_append(bar_items(3..4), second(1))
+        .await
+        .unwrap();
     assert_eq!(committed.spooled, Some(SpoolRange { first: 3, last: 3 }));
 }
 
 #[tokio::test]
 async fn batch_that_passes_the_bound_is_refused_whole_and_draining_is_not() {
-    let bounds = Bounds { spool_bytes_max: 3_000, ..Bounds::default() };
+    let bounds = Bounds {
+        spool_bytes_max: 3_000,
+        ..Bounds::default()
+    };
     let state = StateDb::in_memory(bounds).unwrap();
-    state.spool_append(bar_items(0..10), second(1)).await.unwrap();
+    state
+        .spool_append(bar_items(0..10), second(1))
+        .await
+        .unwrap();
     let before = state.spool_stats().await.unwrap();
-    let refused = state.spool_append(bar_items(10..20), second(1)).await.unwrap_err();
-    assert!(matches!(refused, StateError::Full { bytes_max: 3_000, .. }), "{refused}");
+    let refused = state
+        .spool_append(bar_items(10..20), second(1))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            StateError::Full {
+                bytes_max: 3_000,
+                ..
+            }
+        ),
+        "{refused}"
+    );
     assert_eq!(state.spool_stats().await.unwrap(), before);
     let spool_remove = vec![SpoolRange { first: 0, last: 0 }];
-    let moved = Changes { spool_remove, dead_letters: vec![letter(0)], ..Changes::default() };
+    let moved = Changes {
+        spool_remove,
+        dead_letters: vec![letter(0)],
+        ..Changes::default()
+    };
     state.commit(moved).await.unwrap();
     let after = state.spool_stats().await.unwrap();
     assert_eq!((after.items, after.dead_letters), (9, 1));
@@ -98,22 +146,40 @@ async fn batch_that_passes_the_bound_is_refused_whole_and_draining_is_not() {
 
 #[tokio::test]
 async fn refused_call_does_not_touch_the_others_of_its_commit() {
-    let bounds = Bounds { spool_bytes_max: 3_000, ..Bounds::default() };
+    let bounds = Bounds {
+        spool_bytes_max: 3_000,
+        ..Bounds::default()
+    };
     let state = StateDb::in_memory(bounds).unwrap();
-    let calls = [0..4u64, 4..40, 40..44].map(|range| state.spool_append(bar_items(range), second(1)));
+    let calls =
+        [0..4u64, 4..40, 40..44].map(|range| state.spool_append(bar_items(range), second(1)));
     let results = futures::future::join_all(calls).await;
-    assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
-    let places: Vec<u64> =
-        state.spool_front(100).await.unwrap().into_iter().map(|(place, _)| place).collect();
+    assert_eq!(
+        results.iter().map(Result::is_ok).collect::<Vec<_>>(),
+        [true, false, true]
+    );
+    let places: Vec<u64> = state
+        .spool_front(100)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(place, _)| place)
+        .collect();
     assert_eq!(places, (0..8).collect::<Vec<_>>());
 }
 
 #[tokio::test]
 async fn recent_bars_are_closed_ones_within_their_age() {
-    let bounds = Bounds { recent_age_max: Duration::from_secs(10), ..Bounds::default() };
+    let bounds = Bounds {
+        recent_age_max: Duration::from_secs(10),
+        ..Bounds::default()
+    };
     let state = StateDb::in_memory(bounds).unwrap();
     let put = |now: i64, number: u64| {
-        let forming = BarUpdate { state: BarState::Forming, ..update(number) };
+        let forming = BarUpdate {
+            state: BarState::Forming,
+            ..update(number)
+        };
         state.commit(Changes {
             now: second(now),
             recent: vec![update(number), forming],
@@ -124,9 +190,20 @@ async fn recent_bars_are_closed_ones_within_their_age() {
         put(now, number).await.unwrap();
     }
     let bars = state.recent_read(second(0), 0, 10).await.unwrap();
-    let found: Vec<(u64, u64)> = bars.iter().map(|bar| (bar.place, bar.update.trades_added)).collect();
-    assert_eq!(found, [(1, 2), (2, 3), (3, 4), (4, 5)], "the first is older than ten seconds");
-    assert_eq!(bars[2].time, second(8), "a clock that steps back does not disorder them");
+    let found: Vec<(u64, u64)> = bars
+        .iter()
+        .map(|bar| (bar.place, bar.update.trades_added))
+        .collect();
+    assert_eq!(
+        found,
+        [(1, 2), (2, 3), (3, 4), (4, 5)],
+        "the first is older than ten seconds"
+    );
+    assert_eq!(
+        bars[2].time,
+        second(8),
+        "a clock that steps back does not disorder them"
+    );
 }
 
 #[tokio::test]
@@ -135,13 +212,28 @@ async fn recent_bars_are_found_by_time_and_place() {
     for now in 0..50u64 {
         let recent = vec![update(now)];
         let now = second(i64::try_from(now).unwrap());
-        state.commit(Changes { now, recent, ..Changes::default() }).await.unwrap();
+        state
+            .commit(Changes {
+                now,
+                recent,
+                ..Changes::default()
+            })
+            .await
+            .unwrap();
     }
-    for (since, from, want) in
-        [(0, 0, Some(0)), (20, 0, Some(20)), (20, 30, Some(30)), (49, 0, Some(49)), (50, 0, None)]
-    {
+    for (since, from, want) in [
+        (0, 0, Some(0)),
+        (20, 0, Some(20)),
+        (20, 30, Some(30)),
+        (49, 0, Some(49)),
+        (50, 0, None),
+    ] {
         let found = state.recent_read(second(since), from, 1).await.unwrap();
-        assert_eq!(found.first().map(|bar| bar.place), want, "since {since} from {from}");
+        assert_eq!(
+            found.first().map(|bar| bar.place),
+            want,
+            "since {since} from {from}"
+        );
     }
 }
 
@@ -157,9 +249,15 @@ async fn second_owner_is_refused_with_the_folder() {
             folder.path().display()
         )
     );
-    assert!(matches!(Inspector::open(&settings(&folder), None), Err(StateError::Locked { .. })));
+    assert!(matches!(
+        Inspector::open(&settings(&folder), None),
+        Err(StateError::Locked { .. })
+    ));
     state.close().await.unwrap();
-    assert!(matches!(state.spool_front(1).await, Err(StateError::Closed)));
+    assert!(matches!(
+        state.spool_front(1).await,
+        Err(StateError::Closed)
+    ));
     open(&settings(&folder));
 }
 
@@ -185,10 +283,22 @@ async fn damaged_file_is_set_aside_and_never_served() {
             Some(path) => {
                 aside += 1;
                 assert_eq!(found, []);
-                assert_eq!(fs::read(&path).unwrap().len(), damaged.len(), "the damaged file is kept");
-                assert!(path.ends_with(format!("{STATE_FILE}.corrupt-{round}")), "{}", path.display());
+                assert_eq!(
+                    fs::read(&path).unwrap().len(),
+                    damaged.len(),
+                    "the damaged file is kept"
+                );
+                assert!(
+                    path.ends_with(format!("{STATE_FILE}.corrupt-{round}")),
+                    "{}",
+                    path.display()
+                );
             }
-            None => assert_eq!(found, (0..).zip(bar_items(0..20)).collect::<Vec<_>>(), "round {round}"),
+            None => assert_eq!(
+                found,
+                (0..).zip(bar_items(0..20)).collect::<Vec<_>>(),
+                "round {round}"
+            ),
         }
         state.close().await.unwrap();
     }
@@ -198,20 +308,32 @@ async fn damaged_file_is_set_aside_and_never_served() {
 #[tokio::test]
 async fn damaged_value_is_an_error_with_its_place_until_it_is_set_aside() {
     let folder = TempDir::new().unwrap();
-    let settings = StateSettings { check: OpenCheck::Never, ..settings(&folder) };
+    let settings = StateSettings {
+        check: OpenCheck::Never,
+        ..settings(&folder)
+    };
     let mut bytes = filled(&settings).await;
     let needle = update(3).bar.start.as_nanos().to_le_bytes();
-    let at = bytes.windows(8).rposition(|window| window == needle).unwrap();
+    let at = bytes
+        .windows(8)
+        .rposition(|window| window == needle)
+        .unwrap();
     bytes[at] ^= 1;
     fs::write(settings.folder.join(STATE_FILE), &bytes).unwrap();
     let state = open(&settings);
     let error = state.spool_front(100).await.unwrap_err().to_string();
-    assert!(error.ends_with("spool place 3: checksum does not match"), "{error}");
+    assert!(
+        error.ends_with("spool place 3: checksum does not match"),
+        "{error}"
+    );
     assert_eq!(state.spool_front(3).await.unwrap().len(), 3);
     let aside = state.set_aside(second(77)).await.unwrap();
     assert!(aside.ends_with("barmill.redb.corrupt-77"));
     assert_eq!(state.spool_front(100).await.unwrap(), []);
-    state.spool_append(bar_items(0..1), second(1)).await.unwrap();
+    state
+        .spool_append(bar_items(0..1), second(1))
+        .await
+        .unwrap();
     state.close().await.unwrap();
 
     let mut inspector = Inspector::open(&settings, Some(&aside)).unwrap();
@@ -219,7 +341,11 @@ async fn damaged_value_is_an_error_with_its_place_until_it_is_set_aside() {
     assert_eq!((check.intact, check.faults), (19, 1));
     assert_eq!(check.shown, ["spool place 3: checksum does not match"]);
     let mut out = Vec::new();
-    assert_eq!(inspector.export(StateTable::Spool, &mut out).unwrap(), 19, "what is whole can be saved");
+    assert_eq!(
+        inspector.export(StateTable::Spool, &mut out).unwrap(),
+        19,
+        "what is whole can be saved"
+    );
 }
 
 #[tokio::test]
@@ -238,14 +364,25 @@ async fn file_of_a_newer_barmill_is_refused_and_left_alone() {
         )
     );
     assert!(file.exists());
-    assert!(!settings.folder.join(format!("{STATE_FILE}.corrupt-1")).exists());
+    assert!(
+        !settings
+            .folder
+            .join(format!("{STATE_FILE}.corrupt-1"))
+            .exists()
+    );
 }
 
 fn write_schema(file: &Path, schema: u32) {
     let database = Database::open(file).unwrap();
     let transaction = database.begin_write().unwrap();
-    let value = seal(META.name(), b"schema", |out| out.extend_from_slice(&schema.to_le_bytes()));
-    transaction.open_table(META).unwrap().insert("schema", value.as_slice()).unwrap();
+    let value = seal(META.name(), b"schema", |out| {
+        out.extend_from_slice(&schema.to_le_bytes())
+    });
+    transaction
+        .open_table(META)
+        .unwrap()
+        .insert("schema", value.as_slice())
+        .unwrap();
     transaction.commit().unwrap();
 }
 
@@ -256,7 +393,12 @@ async fn inspector_lists_exports_and_redelivers() {
     let state = open(&settings);
     let checkpoints = vec![("massive".to_owned(), Position(42))];
     let dead_letters = (10..13).map(letter).collect();
-    let changes = Changes { spool_append: bar_items(0..2), dead_letters, checkpoints, ..Changes::default() };
+    let changes = Changes {
+        spool_append: bar_items(0..2),
+        dead_letters,
+        checkpoints,
+        ..Changes::default()
+    };
     state.commit(changes).await.unwrap();
     drop(state);
 
@@ -266,9 +408,14 @@ async fn inspector_lists_exports_and_redelivers() {
     assert_eq!(summary.checkpoints, [("massive".to_owned(), Position(42))]);
     assert_eq!(inspector.check().unwrap().faults, 0);
     let mut out = Vec::new();
-    assert_eq!(inspector.export(StateTable::DeadLetters, &mut out).unwrap(), 3);
-    let lines: Vec<serde_json::Value> =
-        out.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    assert_eq!(
+        inspector.export(StateTable::DeadLetters, &mut out).unwrap(),
+        3
+    );
+    let lines: Vec<serde_json::Value> = out
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0]["reason"], "WRONGTYPE");
     assert_eq!(lines[0]["open"], "10.00000001");
@@ -277,15 +424,26 @@ async fn inspector_lists_exports_and_redelivers() {
     assert_eq!(inspector.redeliver(second(50)).unwrap(), 0);
     drop(inspector);
 
-    let spooled: Vec<WriteItem> =
-        open(&settings).spool_front(10).await.unwrap().into_iter().map(|(_, item)| item).collect();
+    let spooled: Vec<WriteItem> = open(&settings)
+        .spool_front(10)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(_, item)| item)
+        .collect();
     assert_eq!(spooled, [0, 1, 10, 11, 12].map(bar_item));
 }
 
 #[test]
 fn inspector_makes_no_file() {
     let folder = TempDir::new().unwrap();
-    assert!(matches!(Inspector::open(&settings(&folder), None), Err(StateError::Io { .. })));
+    assert!(matches!(
+        Inspector::open(&settings(&folder), None),
+        Err(StateError::Io { .. })
+    ));
     assert!(!folder.path().join(STATE_FILE).exists());
-    assert!(Folder::lock(folder.path()).is_ok(), "the folder is free again");
+    assert!(
+        Folder::lock(folder.path()).is_ok(),
+        "the folder is free again"
+    );
 }

@@ -33,8 +33,13 @@ impl Folder {
             .open(&lock_path)
             .map_err(|source| from_io(&lock_path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Folder { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StateError::Locked { folder: path.to_owned() }),
+            Ok(()) => Ok(Folder {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(StateError::Locked {
+                folder: path.to_owned(),
+            }),
             Err(TryLockError::Error(source)) => Err(from_io(&lock_path, source)),
         }
     }
@@ -54,7 +59,10 @@ impl Folder {
     /// Renames the state file, which must be closed, to a name that says when it was found damaged.
     pub(super) fn set_aside(&self, now: Timestamp) -> Result<PathBuf, StateError> {
         let seconds = now.as_millis() / 1_000;
-        let name = |suffix: &str| self.path.join(format!("{STATE_FILE}.corrupt-{seconds}{suffix}"));
+        let name = |suffix: &str| {
+            self.path
+                .join(format!("{STATE_FILE}.corrupt-{seconds}{suffix}"))
+        };
         let mut target = name("");
         let mut copies = 1;
         while target.exists() {

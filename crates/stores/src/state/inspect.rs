@@ -88,7 +88,9 @@ pub struct Inspector {
 
 impl std::fmt::Debug for Inspector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inspector").field("file", self.store.file()).finish_non_exhaustive()
+        f.debug_struct("Inspector")
+            .field("file", self.store.file())
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,14 +106,29 @@ impl Inspector {
     pub fn open(settings: &StateSettings, file: Option<&Path>) -> Result<Inspector, StateError> {
         let folder = Folder::lock(&settings.folder)?;
         let file = file.map_or_else(|| folder.file(), Path::to_owned);
-        let len = std::fs::metadata(&file).map_err(|source| from_io(&file, source))?.len();
+        let len = std::fs::metadata(&file)
+            .map_err(|source| from_io(&file, source))?
+            .len();
         if len == 0 {
             return Err(from_io(&file, io::ErrorKind::UnexpectedEof.into()));
         }
-        let check = if file == folder.file() { settings.check } else { OpenCheck::Never };
-        let opener = file_opener(&file, &StateSettings { check, ..settings.clone() });
+        let check = if file == folder.file() {
+            settings.check
+        } else {
+            OpenCheck::Never
+        };
+        let opener = file_opener(
+            &file,
+            &StateSettings {
+                check,
+                ..settings.clone()
+            },
+        );
         let store = Store::open(file, opener, settings.bounds)?;
-        Ok(Inspector { store, _folder: folder })
+        Ok(Inspector {
+            store,
+            _folder: folder,
+        })
     }
 
     /// Counts what is there.
@@ -175,9 +192,17 @@ impl Inspector {
         ] {
             self.check_table(table, held, &mut check)?;
         }
-        let named = self.store.read(|snapshot| Ok((snapshot.checkpoints(), snapshot.budget())))?;
-        check.tell_named(named.0.map(|checkpoints| checkpoints.len()), self.store.file());
-        check.tell_named(named.1.map(|budget| usize::from(budget.is_some())), self.store.file());
+        let named = self
+            .store
+            .read(|snapshot| Ok((snapshot.checkpoints(), snapshot.budget())))?;
+        check.tell_named(
+            named.0.map(|checkpoints| checkpoints.len()),
+            self.store.file(),
+        );
+        check.tell_named(
+            named.1.map(|budget| usize::from(budget.is_some())),
+            self.store.file(),
+        );
         Ok(check)
     }
 
@@ -202,7 +227,10 @@ impl Inspector {
             Err(ExportError::State(error)) => return Err(error),
         }
         if rows != held.items {
-            check.tell(format!("{name}: {rows} rows where {} were counted", held.items));
+            check.tell(format!(
+                "{name}: {rows} rows where {} were counted",
+                held.items
+            ));
         }
         Ok(())
     }
@@ -226,7 +254,11 @@ impl Inspector {
     ///
     /// # Errors
     /// [`StateError`] when the table cannot be read at all.
-    pub fn first(&mut self, table: StateTable, len_max: usize) -> Result<Vec<serde_json::Value>, StateError> {
+    pub fn first(
+        &mut self,
+        table: StateTable,
+        len_max: usize,
+    ) -> Result<Vec<serde_json::Value>, StateError> {
         let mut lines = Vec::new();
         let visited = self.visit(table, |place, row| {
             if lines.len() == len_max {
@@ -251,12 +283,22 @@ impl Inspector {
     pub fn redeliver(&mut self, now: Timestamp) -> Result<u64, StateError> {
         let mut moved = 0;
         loop {
-            let letters = self.store.read(|snapshot| snapshot.dead(0, REDELIVER_LEN_MAX))?;
-            let Some((last, _)) = letters.last() else { return Ok(moved) };
+            let letters = self
+                .store
+                .read(|snapshot| snapshot.dead(0, REDELIVER_LEN_MAX))?;
+            let Some((last, _)) = letters.last() else {
+                return Ok(moved);
+            };
             let dead_letters_remove = Some(*last);
-            let spool_append: Vec<WriteItem> = letters.into_iter().map(|(_, letter)| letter.item).collect();
+            let spool_append: Vec<WriteItem> =
+                letters.into_iter().map(|(_, letter)| letter.item).collect();
             let len = u64::try_from(spool_append.len()).unwrap_or(u64::MAX);
-            let changes = Changes { now, spool_append, dead_letters_remove, ..Changes::default() };
+            let changes = Changes {
+                now,
+                spool_append,
+                dead_letters_remove,
+                ..Changes::default()
+            };
             for result in self.store.commit(&[changes]) {
                 result?;
             }
@@ -267,11 +309,21 @@ impl Inspector {
 
 impl StateRow {
     fn plain(place: u64, row: Timed) -> StateRow {
-        StateRow { place, time: row.time, item: row.item, reason: None }
+        StateRow {
+            place,
+            time: row.time,
+            item: row.item,
+            reason: None,
+        }
     }
 
     fn dead(place: u64, letter: DeadLetter) -> StateRow {
-        StateRow { place, time: letter.time, item: letter.item, reason: Some(letter.reason) }
+        StateRow {
+            place,
+            time: letter.time,
+            item: letter.item,
+            reason: Some(letter.reason),
+        }
     }
 }
 
@@ -306,7 +358,9 @@ impl StateCheck {
 fn line_of(table: StateTable, place: u64, row: Result<StateRow, String>) -> serde_json::Value {
     match row {
         Ok(row) => json_of(table, &row),
-        Err(fault) => serde_json::json!({ "table": table.as_str(), "place": place, "fault": fault }),
+        Err(fault) => {
+            serde_json::json!({ "table": table.as_str(), "place": place, "fault": fault })
+        }
     }
 }
 

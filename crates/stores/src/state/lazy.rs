@@ -37,7 +37,11 @@ pub struct LazyState {
 impl LazyState {
     /// Makes the store; touches no file.
     pub fn new(settings: StateSettings, clock: Arc<dyn Clock>) -> LazyState {
-        LazyState { settings, clock, opening: Mutex::new(None) }
+        LazyState {
+            settings,
+            clock,
+            opening: Mutex::new(None),
+        }
     }
 
     fn file(&self) -> PathBuf {
@@ -60,9 +64,12 @@ impl LazyState {
             let mut tries = 1;
             loop {
                 let settings = settings.clone();
-                let opened = tokio::task::spawn_blocking(move || StateDb::open(&settings, now)).await;
-                let lost =
-                    |error| StateError::Io { file: file.clone(), source: Arc::new(io::Error::other(error)) };
+                let opened =
+                    tokio::task::spawn_blocking(move || StateDb::open(&settings, now)).await;
+                let lost = |error| StateError::Io {
+                    file: file.clone(),
+                    source: Arc::new(io::Error::other(error)),
+                };
                 match opened.map_err(lost)? {
                     Err(StateError::Locked { .. }) if tries < LOCK_TRIES => {
                         tries += 1;
@@ -176,7 +183,14 @@ impl StateStore for LazyState {
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StateError>> {
-        async move { if self.is_begun() { self.open().await?.close().await } else { Ok(()) } }.boxed()
+        async move {
+            if self.is_begun() {
+                self.open().await?.close().await
+            } else {
+                Ok(())
+            }
+        }
+        .boxed()
     }
 }
 
@@ -202,12 +216,23 @@ mod tests {
     #[tokio::test]
     async fn file_is_made_by_the_first_commit_and_seen_by_the_next_run() {
         let folder = tempfile::tempdir().unwrap();
-        let state = || LazyState::new(StateSettings::new(folder.path().join("state")), Arc::new(Epoch));
+        let state = || {
+            LazyState::new(
+                StateSettings::new(folder.path().join("state")),
+                Arc::new(Epoch),
+            )
+        };
         let first = state();
         assert_eq!(first.spool_stats().await.unwrap().items, 0);
-        assert!(!folder.path().join("state").exists(), "nothing was needed yet");
+        assert!(
+            !folder.path().join("state").exists(),
+            "nothing was needed yet"
+        );
         let item = WriteItem::Bar(update("AAPL", 0, BarState::Final, 0));
-        first.spool_append(vec![item.clone()], Timestamp::EPOCH).await.unwrap();
+        first
+            .spool_append(vec![item.clone()], Timestamp::EPOCH)
+            .await
+            .unwrap();
         first.close().await.unwrap();
         let second = state();
         assert_eq!(second.spool_front(10).await.unwrap(), [(0, item)]);
@@ -217,10 +242,17 @@ mod tests {
     #[tokio::test]
     async fn a_caller_that_is_not_polled_holds_up_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        let state = LazyState::new(StateSettings::new(folder.path().to_owned()), Arc::new(Epoch));
+        let state = LazyState::new(
+            StateSettings::new(folder.path().to_owned()),
+            Arc::new(Epoch),
+        );
         let mut first = state.commit(Changes::default());
-        assert!(futures::poll!(&mut first).is_pending(), "the file is being opened");
-        let second = tokio::time::timeout(Duration::from_mins(1), state.commit(Changes::default())).await;
+        assert!(
+            futures::poll!(&mut first).is_pending(),
+            "the file is being opened"
+        );
+        let second =
+            tokio::time::timeout(Duration::from_mins(1), state.commit(Changes::default())).await;
         second.expect("the second is served").unwrap();
         first.await.unwrap();
         state.close().await.unwrap();
@@ -229,10 +261,18 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_could_not_be_had_is_tried_again() {
         let folder = tempfile::tempdir().unwrap();
-        let state = || LazyState::new(StateSettings::new(folder.path().to_owned()), Arc::new(Epoch));
+        let state = || {
+            LazyState::new(
+                StateSettings::new(folder.path().to_owned()),
+                Arc::new(Epoch),
+            )
+        };
         let (holder, waiter) = (state(), state());
         holder.commit(Changes::default()).await.unwrap();
-        assert!(waiter.commit(Changes::default()).await.is_err(), "another has the folder");
+        assert!(
+            waiter.commit(Changes::default()).await.is_err(),
+            "another has the folder"
+        );
         holder.close().await.unwrap();
         waiter.commit(Changes::default()).await.unwrap();
         waiter.close().await.unwrap();

@@ -12,14 +12,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const BOUNDS: Bounds =
-    Bounds { spool_bytes_max: 40_000, recent_age_max: Duration::from_mins(1), recent_bytes_max: 1 << 20 };
+const BOUNDS: Bounds = Bounds {
+    spool_bytes_max: 40_000,
+    recent_age_max: Duration::from_mins(1),
+    recent_bytes_max: 1 << 20,
+};
 
 fn open(disk: &SimDisk, check: bool) -> Result<Store, StateError> {
     let disk = disk.clone();
     let opener = Box::new(move |wanted: bool| {
         let mut builder = Builder::new();
-        builder.set_cache_size(1 << 20).set_check_integrity_on_open(wanted && check);
+        builder
+            .set_cache_size(1 << 20)
+            .set_check_integrity_on_open(wanted && check);
         builder.create_with_backend(disk.clone())
     });
     Store::open(PathBuf::from("sim.redb"), opener, BOUNDS)
@@ -38,7 +43,8 @@ struct Model {
 impl Model {
     fn apply(&mut self, changes: &Changes) {
         for range in &changes.spool_remove {
-            self.spool.retain(|place, _| *place < range.first || range.last < *place);
+            self.spool
+                .retain(|place, _| *place < range.first || range.last < *place);
         }
         if let Some(through) = changes.dead_letters_remove {
             self.dead.retain(|place, _| through < *place);
@@ -63,7 +69,13 @@ impl Model {
 
 fn read(store: &mut Store) -> Model {
     let (spool, dead, checkpoints) = store
-        .read(|snapshot| Ok((snapshot.spool(0, 10_000)?, snapshot.dead(0, 10_000)?, snapshot.checkpoints()?)))
+        .read(|snapshot| {
+            Ok((
+                snapshot.spool(0, 10_000)?,
+                snapshot.dead(0, 10_000)?,
+                snapshot.checkpoints()?,
+            ))
+        })
         .unwrap();
     let held = store.held();
     assert_eq!(held.spool.items, u64::try_from(spool.len()).unwrap());
@@ -82,14 +94,34 @@ fn changes_of(kind: u8, number: u64, model: &Model) -> Changes {
     let now = second(i64::try_from(number).unwrap());
     let base = number * 100;
     let first = model.spool.keys().next().copied().unwrap_or(0);
-    let front = vec![SpoolRange { first, last: first + number % 9 }];
+    let front = vec![SpoolRange {
+        first,
+        last: first + number % 9,
+    }];
     let checkpoints = vec![(format!("feed-{}", number % 2), Position(number))];
-    let letter =
-        || DeadLetter { item: WriteItem::Bar(update(base)), reason: "WRONGTYPE".to_owned(), time: now };
+    let letter = || DeadLetter {
+        item: WriteItem::Bar(update(base)),
+        reason: "WRONGTYPE".to_owned(),
+        time: now,
+    };
     match kind % 6 {
-        0 | 1 => Changes { now, spool_append: bar_items(base..base + 1 + number % 20), ..Changes::default() },
-        2 => Changes { now, spool_remove: front, checkpoints, ..Changes::default() },
-        3 => Changes { now, spool_remove: front, dead_letters: vec![letter()], ..Changes::default() },
+        0 | 1 => Changes {
+            now,
+            spool_append: bar_items(base..base + 1 + number % 20),
+            ..Changes::default()
+        },
+        2 => Changes {
+            now,
+            spool_remove: front,
+            checkpoints,
+            ..Changes::default()
+        },
+        3 => Changes {
+            now,
+            spool_remove: front,
+            dead_letters: vec![letter()],
+            ..Changes::default()
+        },
         4 => Changes {
             now,
             spool_append: bar_items(base..base + number % 3),
@@ -97,7 +129,11 @@ fn changes_of(kind: u8, number: u64, model: &Model) -> Changes {
             checkpoints,
             ..Changes::default()
         },
-        _ => Changes { now, dead_letters_remove: model.dead.keys().next().copied(), ..Changes::default() },
+        _ => Changes {
+            now,
+            dead_letters_remove: model.dead.keys().next().copied(),
+            ..Changes::default()
+        },
     }
 }
 
@@ -111,17 +147,24 @@ fn crash_run(seed: u64) -> (u64, bool) {
     let mut acked = 0;
     let mut in_flight = None;
     for number in 0..40 {
-        let group: Vec<Changes> =
-            (0..random.usize(1..3)).map(|_| changes_of(random.u8(..), number, &model)).collect();
+        let group: Vec<Changes> = (0..random.usize(1..3))
+            .map(|_| changes_of(random.u8(..), number, &model))
+            .collect();
         let results = store.commit(&group);
-        if results.iter().any(|result| matches!(result, Err(StateError::Io { .. }))) {
+        if results
+            .iter()
+            .any(|result| matches!(result, Err(StateError::Io { .. })))
+        {
             in_flight = Some(group);
             break;
         }
         for (changes, result) in group.iter().zip(&results) {
             match result {
                 Ok(_) => model.apply(changes),
-                Err(error) => assert!(matches!(error, StateError::Full { .. }), "seed {seed}: {error}"),
+                Err(error) => assert!(
+                    matches!(error, StateError::Full { .. }),
+                    "seed {seed}: {error}"
+                ),
             }
         }
         acked += 1;
@@ -134,23 +177,38 @@ fn crash_run(seed: u64) -> (u64, bool) {
         drop(open(&disk, random.bool()));
         disk = disk.after_power_cut(&mut random);
     }
-    let mut store = open(&disk, random.bool()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    let mut store =
+        open(&disk, random.bool()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     let found = read(&mut store);
     let whole = in_flight.is_some_and(|group| {
-        let next = group.iter().fold(model.clone(), |model, changes| model.with(changes));
+        let next = group
+            .iter()
+            .fold(model.clone(), |model, changes| model.with(changes));
         next != model && found == next
     });
-    assert!(whole || found == model, "seed {seed}: neither before nor after the last commit");
+    assert!(
+        whole || found == model,
+        "seed {seed}: neither before nor after the last commit"
+    );
     let next = changes_of(0, 1_000, &found);
-    assert!(store.commit(&[next]).iter().all(Result::is_ok), "seed {seed}: no commit after the crash");
+    assert!(
+        store.commit(&[next]).iter().all(Result::is_ok),
+        "seed {seed}: no commit after the crash"
+    );
     (acked, whole)
 }
 
 #[test]
 fn power_cut_at_any_operation_loses_no_ack_and_halves_no_commit() {
     let runs: Vec<(u64, bool)> = (0..1_000).map(crash_run).collect();
-    assert!(runs.iter().map(|(acked, _)| acked).sum::<u64>() > 1_000, "the runs commit something");
-    assert!(runs.iter().any(|(_, whole)| *whole), "some power cut comes after the last sync");
+    assert!(
+        runs.iter().map(|(acked, _)| acked).sum::<u64>() > 1_000,
+        "the runs commit something"
+    );
+    assert!(
+        runs.iter().any(|(_, whole)| *whole),
+        "some power cut comes after the last sync"
+    );
 }
 
 #[test]
@@ -161,9 +219,15 @@ fn full_disk_is_told_and_costs_nothing_that_was_acked() {
     let mut model = Model::default();
     let mut number = 0;
     let refused = loop {
-        let changes =
-            Changes { checkpoints: vec![(format!("feed-{number}"), Position(1))], ..Changes::default() };
-        let filler = Changes { recent: (0..100).map(update).collect(), now: second(1), ..changes };
+        let changes = Changes {
+            checkpoints: vec![(format!("feed-{number}"), Position(1))],
+            ..Changes::default()
+        };
+        let filler = Changes {
+            recent: (0..100).map(update).collect(),
+            now: second(1),
+            ..changes
+        };
         match store.commit(std::slice::from_ref(&filler)).remove(0) {
             Ok(_) => model.apply(&filler),
             Err(error) => break error,
@@ -175,7 +239,10 @@ fn full_disk_is_told_and_costs_nothing_that_was_acked() {
     assert_eq!(read(&mut store), model, "readable while full");
     disk.bound(None);
     let changes = changes_of(0, 1, &model);
-    assert!(store.commit(std::slice::from_ref(&changes))[0].is_ok(), "works again without a restart");
+    assert!(
+        store.commit(std::slice::from_ref(&changes))[0].is_ok(),
+        "works again without a restart"
+    );
     model.apply(&changes);
     assert_eq!(read(&mut store), model);
     drop(store);
@@ -186,8 +253,16 @@ fn full_disk_is_told_and_costs_nothing_that_was_acked() {
 fn drained_file_is_compacted_and_keeps_the_rest() {
     let disk = SimDisk::default();
     let mut store = open(&disk, false).unwrap();
-    let filler = Changes { recent: (0..2_000).map(update).collect(), now: second(1), ..Changes::default() };
-    let later = Changes { recent: vec![update(1)], now: second(1_000), ..Changes::default() };
+    let filler = Changes {
+        recent: (0..2_000).map(update).collect(),
+        now: second(1),
+        ..Changes::default()
+    };
+    let later = Changes {
+        recent: vec![update(1)],
+        now: second(1_000),
+        ..Changes::default()
+    };
     let kept = changes_of(0, 1, &Model::default());
     assert!(store.commit(&[filler, kept]).iter().all(Result::is_ok));
     assert!(store.commit(&[later]).iter().all(Result::is_ok));

@@ -3,8 +3,9 @@
 use super::codec::{CodecError, Reader};
 use super::fault::{Fault, engine};
 use super::row::{
-    CHECKPOINTS, DEAD, META, Names, Places, RECENT, RowError, SCHEMA, SPOOL, Timed, Totals, decode_budget,
-    decode_dead, decode_position, decode_recent, decode_schema, decode_timed, unseal,
+    CHECKPOINTS, DEAD, META, Names, Places, RECENT, RowError, SCHEMA, SPOOL, Timed, Totals,
+    decode_budget, decode_dead, decode_position, decode_recent, decode_schema, decode_timed,
+    unseal,
 };
 use super::session::Held;
 use barmill_core::engine::budget::BudgetUse;
@@ -28,7 +29,10 @@ impl Snapshot {
     /// The items at or after `from`.
     pub(super) fn spool(&self, from: u64, len_max: usize) -> Result<Vec<(u64, WriteItem)>, Fault> {
         let rows = self.places(SPOOL, from, len_max, decode_timed)?;
-        Ok(rows.into_iter().map(|(place, row)| (place, row.item)).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(place, row)| (place, row.item))
+            .collect())
     }
 
     /// When the oldest item was appended.
@@ -52,7 +56,14 @@ impl Snapshot {
     ) -> Result<Vec<RecentBar>, Fault> {
         let first = self.recent_since(since, held)?;
         let rows = self.places(RECENT, from.max(first), len_max, decode_recent)?;
-        Ok(rows.into_iter().map(|(place, (time, update))| RecentBar { place, time, update }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(place, (time, update))| RecentBar {
+                place,
+                time,
+                update,
+            })
+            .collect())
     }
 
     /// The first place at or after `since`, by halving: rows are in order of time and only the oldest leave.
@@ -104,7 +115,10 @@ impl Snapshot {
         for row in rows.iter().map_err(engine)? {
             let (place, value) = row.map_err(engine)?;
             let place = place.value();
-            if !visit(place, unseal(table.name(), &place.to_le_bytes(), value.value(), decode)) {
+            if !visit(
+                place,
+                unseal(table.name(), &place.to_le_bytes(), value.value(), decode),
+            ) {
                 break;
             }
         }
@@ -123,8 +137,12 @@ impl Snapshot {
         for row in rows.range(from..).map_err(engine)?.take(len_max) {
             let (place, value) = row.map_err(engine)?;
             let place = place.value();
-            let row = unseal(table.name(), &place.to_le_bytes(), value.value(), decode)
-                .map_err(|source| Fault::Row { place: format!("{} place {place}", table.name()), source })?;
+            let row = unseal(table.name(), &place.to_le_bytes(), value.value(), decode).map_err(
+                |source| Fault::Row {
+                    place: format!("{} place {place}", table.name()),
+                    source,
+                },
+            )?;
             found.push((place, row));
         }
         Ok(found)
@@ -133,18 +151,25 @@ impl Snapshot {
     fn named<T>(&self, table: Names, name: &str, decode: Decode<T>) -> Result<Option<T>, Fault> {
         let rows = self.transaction.open_table(table).map_err(engine)?;
         let value = rows.get(name).map_err(engine)?;
-        value.map(|value| self::named(table, name, value.value(), decode)).transpose()
+        value
+            .map(|value| self::named(table, name, value.value(), decode))
+            .transpose()
     }
 
     fn required<T>(&self, name: &str, decode: Decode<T>) -> Result<T, Fault> {
-        let missing = || Fault::Row { place: format!("meta {name}"), source: RowError::Missing };
+        let missing = || Fault::Row {
+            place: format!("meta {name}"),
+            source: RowError::Missing,
+        };
         self.named(META, name, decode)?.ok_or_else(missing)
     }
 }
 
 fn named<T>(table: Names, name: &str, value: &[u8], decode: Decode<T>) -> Result<T, Fault> {
-    unseal(table.name(), name.as_bytes(), value, decode)
-        .map_err(|source| Fault::Row { place: format!("{} {name}", table.name()), source })
+    unseal(table.name(), name.as_bytes(), value, decode).map_err(|source| Fault::Row {
+        place: format!("{} {name}", table.name()),
+        source,
+    })
 }
 
 /// What the tables hold; `None` for a file without tables.

@@ -65,7 +65,10 @@ pub(super) fn unseal<T>(
 }
 
 fn checksum(table: &str, key: &[u8], body: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(table.as_bytes()), key), body)
+    crc32c::crc32c_append(
+        crc32c::crc32c_append(crc32c::crc32c(table.as_bytes()), key),
+        body,
+    )
 }
 
 /// An item of the spool, or a bar of the recent table, with the time of its row.
@@ -81,7 +84,10 @@ pub(super) fn encode_timed(time: Timestamp, item: &WriteItem, out: &mut Vec<u8>)
 }
 
 pub(super) fn decode_timed(reader: &mut Reader<'_>) -> Result<Timed, CodecError> {
-    Ok(Timed { time: reader.time("time")?, item: reader.item()? })
+    Ok(Timed {
+        time: reader.time("time")?,
+        item: reader.item()?,
+    })
 }
 
 /// A recent row holds bars only.
@@ -102,7 +108,11 @@ pub(super) fn encode_dead(letter: &DeadLetter, out: &mut Vec<u8>) {
 pub(super) fn decode_dead(reader: &mut Reader<'_>) -> Result<DeadLetter, CodecError> {
     let reason = reader.text("reason")?.to_owned();
     let row = decode_timed(reader)?;
-    Ok(DeadLetter { item: row.item, reason, time: row.time })
+    Ok(DeadLetter {
+        item: row.item,
+        reason,
+        time: row.time,
+    })
 }
 
 pub(super) fn encode_position(position: Position, out: &mut Vec<u8>) {
@@ -124,7 +134,11 @@ pub(super) fn encode_budget(used: BudgetUse, out: &mut Vec<u8>) {
 }
 
 pub(super) fn decode_budget(reader: &mut Reader<'_>) -> Result<BudgetUse, CodecError> {
-    Ok(BudgetUse { day: reader.date()?, day_commands: reader.u64()?, month_commands: reader.u64()? })
+    Ok(BudgetUse {
+        day: reader.date()?,
+        day_commands: reader.u64()?,
+        month_commands: reader.u64()?,
+    })
 }
 
 /// What a table of places holds; kept beside it, as counting would read the whole file.
@@ -183,7 +197,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn sealed() -> Vec<u8> {
-        seal("spool", &[1], |out| encode_timed(second(5), &bar_item(1), out))
+        seal("spool", &[1], |out| {
+            encode_timed(second(5), &bar_item(1), out)
+        })
     }
 
     #[test]
@@ -192,20 +208,34 @@ mod tests {
         for bit in 0..value.len() * 8 {
             let mut damaged = value.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(unseal("spool", &[1], &damaged, decode_timed), Err(RowError::Checksum), "bit {bit}");
+            assert_eq!(
+                unseal("spool", &[1], &damaged, decode_timed),
+                Err(RowError::Checksum),
+                "bit {bit}"
+            );
         }
     }
 
     #[test]
     fn value_under_another_key_or_table_is_damaged() {
         assert!(unseal("spool", &[1], &sealed(), decode_timed).is_ok());
-        assert_eq!(unseal("spool", &[2], &sealed(), decode_timed), Err(RowError::Checksum));
-        assert_eq!(unseal("recent", &[1], &sealed(), decode_timed), Err(RowError::Checksum));
+        assert_eq!(
+            unseal("spool", &[2], &sealed(), decode_timed),
+            Err(RowError::Checksum)
+        );
+        assert_eq!(
+            unseal("recent", &[1], &sealed(), decode_timed),
+            Err(RowError::Checksum)
+        );
     }
 
     #[test]
     fn long_reason_is_cut_at_a_character() {
-        let letter = DeadLetter { item: bar_item(1), reason: "é".repeat(600) + "x", time: second(1) };
+        let letter = DeadLetter {
+            item: bar_item(1),
+            reason: "é".repeat(600) + "x",
+            time: second(1),
+        };
         let value = seal("dead_letters", &[], |out| encode_dead(&letter, out));
         let read = unseal("dead_letters", &[], &value, decode_dead).unwrap();
         assert_eq!(read.reason, "é".repeat(512));

@@ -5,8 +5,8 @@
 
 use super::fault::{Fault, engine};
 use super::row::{
-    CHECKPOINTS, DEAD, META, Names, Places, RECENT, SCHEMA, SPOOL, Totals, decode_recent, encode_budget,
-    encode_dead, encode_position, encode_timed, row_bytes, seal, unseal,
+    CHECKPOINTS, DEAD, META, Names, Places, RECENT, SCHEMA, SPOOL, Totals, decode_recent,
+    encode_budget, encode_dead, encode_position, encode_timed, row_bytes, seal, unseal,
 };
 use super::settings::Bounds;
 use barmill_core::model::{BarState, BarUpdate, Timestamp, WriteItem};
@@ -59,36 +59,53 @@ impl<'t> Session<'t> {
         let letters = self.sealed_letters(changes);
         self.check_room(changes, append.iter().chain(&letters))?;
         for range in &changes.spool_remove {
-            remove(&mut self.spool, &mut self.held.spool, range.first..=range.last)?;
+            remove(
+                &mut self.spool,
+                &mut self.held.spool,
+                range.first..=range.last,
+            )?;
         }
         if let Some(through) = changes.dead_letters_remove {
             remove(&mut self.dead, &mut self.held.dead, 0..=through)?;
         }
         let spooled = match u64::try_from(append.len()) {
-            Ok(len @ 1..) => {
-                Some(SpoolRange { first: self.held.spool.next, last: self.held.spool.next + (len - 1) })
-            }
+            Ok(len @ 1..) => Some(SpoolRange {
+                first: self.held.spool.next,
+                last: self.held.spool.next + (len - 1),
+            }),
             Ok(0) | Err(_) => None,
         };
         insert(&mut self.spool, &mut self.held.spool, &append)?;
         insert(&mut self.dead, &mut self.held.dead, &letters)?;
         for (feed, position) in &changes.checkpoints {
-            let value = seal(CHECKPOINTS.name(), feed.as_bytes(), |out| encode_position(*position, out));
-            self.checkpoints.insert(feed.as_str(), value.as_slice()).map_err(engine)?;
+            let value = seal(CHECKPOINTS.name(), feed.as_bytes(), |out| {
+                encode_position(*position, out)
+            });
+            self.checkpoints
+                .insert(feed.as_str(), value.as_slice())
+                .map_err(engine)?;
         }
         if let Some(used) = changes.budget {
             self.put_meta("budget", |out| encode_budget(used, out))?;
         }
         self.add_recent(&changes.recent, changes.now)?;
         let Held { spool, dead, .. } = self.held;
-        Ok(Committed { spooled, spool_items: spool.items, spool_bytes: spool.bytes + dead.bytes })
+        Ok(Committed {
+            spooled,
+            spool_items: spool.items,
+            spool_bytes: spool.bytes + dead.bytes,
+        })
     }
 
     /// Writes the totals; the last step before the commit.
     pub(super) fn finish(mut self) -> Result<Held, Fault> {
         let held = self.held;
         self.put_meta("schema", |out| out.extend_from_slice(&SCHEMA.to_le_bytes()))?;
-        for (name, totals) in [("spool", held.spool), ("dead_letters", held.dead), ("recent", held.recent)] {
+        for (name, totals) in [
+            ("spool", held.spool),
+            ("dead_letters", held.dead),
+            ("recent", held.recent),
+        ] {
             self.put_meta(name, |out| totals.encode(out))?;
         }
         Ok(held)
@@ -104,7 +121,11 @@ impl<'t> Session<'t> {
     fn sealed_letters(&self, changes: &Changes) -> Vec<Vec<u8>> {
         (self.held.dead.next..)
             .zip(&changes.dead_letters)
-            .map(|(place, letter)| seal(DEAD.name(), &place.to_le_bytes(), |out| encode_dead(letter, out)))
+            .map(|(place, letter)| {
+                seal(DEAD.name(), &place.to_le_bytes(), |out| {
+                    encode_dead(letter, out)
+                })
+            })
             .collect()
     }
 
@@ -121,7 +142,11 @@ impl<'t> Session<'t> {
         if drains || needed == 0 || bytes + needed <= self.bounds.spool_bytes_max {
             return Ok(());
         }
-        Err(Fault::Full { bytes, needed, bytes_max: self.bounds.spool_bytes_max })
+        Err(Fault::Full {
+            bytes,
+            needed,
+            bytes_max: self.bounds.spool_bytes_max,
+        })
     }
 
     fn add_recent(&mut self, updates: &[BarUpdate], now: Timestamp) -> Result<(), Fault> {
@@ -130,7 +155,9 @@ impl<'t> Session<'t> {
         }
         let now = now.max(self.held.recent.last);
         self.held.recent.last = now;
-        let closed = updates.iter().filter(|update| update.state != BarState::Forming);
+        let closed = updates
+            .iter()
+            .filter(|update| update.state != BarState::Forming);
         let values: Vec<Vec<u8>> = (self.held.recent.next..)
             .zip(closed)
             .map(|(place, update)| seal_item(RECENT, place, now, &WriteItem::Bar(*update)))
@@ -172,12 +199,20 @@ impl<'t> Session<'t> {
 }
 
 fn seal_item(table: Places, place: u64, time: Timestamp, item: &WriteItem) -> Vec<u8> {
-    seal(table.name(), &place.to_le_bytes(), |out| encode_timed(time, item, out))
+    seal(table.name(), &place.to_le_bytes(), |out| {
+        encode_timed(time, item, out)
+    })
 }
 
-fn insert(table: &mut Table<'_, u64, &[u8]>, totals: &mut Totals, values: &[Vec<u8>]) -> Result<(), Fault> {
+fn insert(
+    table: &mut Table<'_, u64, &[u8]>,
+    totals: &mut Totals,
+    values: &[Vec<u8>],
+) -> Result<(), Fault> {
     for value in values {
-        table.insert(totals.next, value.as_slice()).map_err(engine)?;
+        table
+            .insert(totals.next, value.as_slice())
+            .map_err(engine)?;
         totals.add(value.len());
     }
     Ok(())

@@ -2,7 +2,11 @@
 //!
 //! Writes reach the platter at a sync. A power cut at a counted operation leaves, of everything since the last
 //! sync, any sectors in any order: lost, kept, older over newer.
-#![expect(clippy::unwrap_used, clippy::return_self_not_must_use, reason = "a fixture of tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::return_self_not_must_use,
+    reason = "a fixture of tests"
+)]
 
 use redb::StorageBackend;
 use std::io::{self, ErrorKind};
@@ -82,7 +86,11 @@ impl SimDisk {
     }
 
     fn holding(image: Vec<u8>) -> SimDisk {
-        SimDisk(Arc::new(Mutex::new(Platter { cache: image.clone(), durable: image, ..Platter::default() })))
+        SimDisk(Arc::new(Mutex::new(Platter {
+            cache: image.clone(),
+            durable: image,
+            ..Platter::default()
+        })))
     }
 }
 
@@ -103,7 +111,11 @@ impl Platter {
             self.dead |= *left == 0;
             *left = left.saturating_sub(1);
         }
-        if self.dead { Err(ErrorKind::Other.into()) } else { Ok(()) }
+        if self.dead {
+            Err(ErrorKind::Other.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -119,7 +131,10 @@ impl StorageBackend for SimDisk {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let platter = self.lock();
         let start = narrow(offset);
-        let data = platter.cache.get(start..start + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
+        let data = platter
+            .cache
+            .get(start..start + out.len())
+            .ok_or(ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(data);
         Ok(())
     }

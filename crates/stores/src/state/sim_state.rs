@@ -1,7 +1,11 @@
 //! The real state store on a simulated disk, as a port.
 //!
 //! Every call is answered at once on the caller's thread, so that paused time and one seed decide everything.
-#![expect(clippy::unwrap_used, clippy::missing_errors_doc, reason = "a fixture of tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_errors_doc,
+    reason = "a fixture of tests"
+)]
 
 use super::reads::Snapshot;
 use super::settings::Bounds;
@@ -32,7 +36,9 @@ impl SimState {
         let disk = disk.clone();
         let opener = Box::new(move |check: bool| {
             let mut builder = Builder::new();
-            builder.set_cache_size(1 << 18).set_check_integrity_on_open(check);
+            builder
+                .set_cache_size(1 << 18)
+                .set_check_integrity_on_open(check);
             builder.create_with_backend(disk.clone())
         });
         let store = Store::open(PathBuf::from("sim.redb"), opener, bounds)?;
@@ -102,7 +108,13 @@ impl StateStore for SimState {
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StateError>> {
-        let closed = self.0.lock().unwrap().take().map(drop).ok_or(StateError::Closed);
+        let closed = self
+            .0
+            .lock()
+            .unwrap()
+            .take()
+            .map(drop)
+            .ok_or(StateError::Closed);
         Box::pin(std::future::ready(closed))
     }
 }

@@ -33,7 +33,14 @@ pub(super) struct Store {
 impl Store {
     /// Opens the file with the check of all of it, if the settings ask for one, and makes its tables.
     pub(super) fn open(file: PathBuf, opener: Opener, bounds: Bounds) -> Result<Store, StateError> {
-        let mut store = Store { file, opener, bounds, database: None, held: Held::default(), broken: None };
+        let mut store = Store {
+            file,
+            opener,
+            bounds,
+            database: None,
+            held: Held::default(),
+            broken: None,
+        };
         store.reopen(true)?;
         Ok(store)
     }
@@ -44,7 +51,10 @@ impl Store {
         match self.guarded(|database| commit(database, held, bounds, group)) {
             Ok((results, held)) => {
                 self.held = held;
-                results.into_iter().map(|result| result.map_err(|fault| fault.at(&self.file))).collect()
+                results
+                    .into_iter()
+                    .map(|result| result.map_err(|fault| fault.at(&self.file)))
+                    .collect()
             }
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -83,11 +93,17 @@ impl Store {
 
     /// Gives the space of drained items back, if most of the file is such space.
     pub(super) fn compact(&mut self, file_len: u64) -> Result<(), StateError> {
-        let Held { spool, dead, recent } = self.held;
+        let Held {
+            spool,
+            dead,
+            recent,
+        } = self.held;
         if !is_mostly_free(file_len, spool.bytes + dead.bytes + recent.bytes) {
             return Ok(());
         }
-        let Some(database) = &mut self.database else { return Ok(()) };
+        let Some(database) = &mut self.database else {
+            return Ok(());
+        };
         match catch_unwind(AssertUnwindSafe(|| database.compact())) {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(self.fail(engine(error).at(&self.file))),
@@ -114,17 +130,24 @@ impl Store {
         let _closed = catch_unwind(AssertUnwindSafe(|| drop(database)));
     }
 
-    fn guarded<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T, StateError> {
+    fn guarded<T>(
+        &mut self,
+        work: impl FnOnce(&Database) -> Result<T, Fault>,
+    ) -> Result<T, StateError> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
         }
         if self.database.is_none() {
             self.reopen(false)?;
         }
-        let Some(database) = &self.database else { return Err(StateError::Closed) };
+        let Some(database) = &self.database else {
+            return Err(StateError::Closed);
+        };
         match catch_unwind(AssertUnwindSafe(|| work(database))) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(Fault::Row { place, source })) => Err(Fault::Row { place, source }.at(&self.file)),
+            Ok(Err(Fault::Row { place, source })) => {
+                Err(Fault::Row { place, source }.at(&self.file))
+            }
             Ok(Err(fault)) => Err(self.fail(fault.at(&self.file))),
             Err(_) => Err(self.fail(self.panicked())),
         }
@@ -189,7 +212,9 @@ fn commit(
     group: &[Changes],
 ) -> Result<(Results, Held), Fault> {
     let mut transaction = database.begin_write().map_err(engine)?;
-    transaction.set_durability(Durability::Immediate).map_err(engine)?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(engine)?;
     transaction.set_quick_repair(true);
     let mut session = Session::open(&transaction, held, bounds)?;
     let mut results = Vec::with_capacity(group.len());

@@ -1,8 +1,8 @@
 //! Values that several tests of the state store build.
 
 use barmill_core::model::{
-    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Timestamp, Volume,
-    WriteItem,
+    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price,
+    Timestamp, Volume, WriteItem,
 };
 use proptest::prelude::*;
 use std::num::NonZeroU64;
@@ -17,7 +17,12 @@ pub(super) fn update(number: u64) -> BarUpdate {
         spec: BarSpec::MINUTE,
         start,
         end: start.saturating_add(60_000_000_000),
-        prices: Some(Ohlc { open: price, high: price, low: price, close: price }),
+        prices: Some(Ohlc {
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+        }),
         volume,
         notional: Notional::from_raw(0, 7),
         notional_volume: volume,
@@ -28,7 +33,12 @@ pub(super) fn update(number: u64) -> BarUpdate {
         last_sequence: 2,
         flags: BarFlags::default(),
     };
-    BarUpdate { bar, state: BarState::Final, revision: 0, trades_added: number }
+    BarUpdate {
+        bar,
+        state: BarState::Final,
+        revision: 0,
+        trades_added: number,
+    }
 }
 
 /// The bar of minute `number` as an item.
@@ -59,8 +69,13 @@ fn specs() -> impl Strategy<Value = BarSpec> {
 }
 
 fn symbols() -> impl Strategy<Value = barmill_core::model::Symbol> {
-    prop_oneof![Just("A"), Just("BRK.B"), Just("BTC/USD"), Just("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345")]
-        .prop_map(|name| name.parse().unwrap())
+    prop_oneof![
+        Just("A"),
+        Just("BRK.B"),
+        Just("BTC/USD"),
+        Just("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345")
+    ]
+    .prop_map(|name| name.parse().unwrap())
 }
 
 fn times() -> impl Strategy<Value = Timestamp> {
@@ -69,12 +84,13 @@ fn times() -> impl Strategy<Value = Timestamp> {
 
 fn bars() -> impl Strategy<Value = Bar> {
     let prices = proptest::option::of(any::<[u64; 4]>()).prop_map(|raw| {
-        raw.map(|raw| raw.map(Price::from_raw)).map(|[open, high, low, close]| Ohlc {
-            open,
-            high,
-            low,
-            close,
-        })
+        raw.map(|raw| raw.map(Price::from_raw))
+            .map(|[open, high, low, close]| Ohlc {
+                open,
+                high,
+                low,
+                close,
+            })
     });
     let sums = (any::<[u128; 5]>(), any::<[u64; 4]>());
     (symbols(), specs(), times(), times(), prices, sums, 0u8..8).prop_map(
@@ -104,19 +120,61 @@ fn manifests() -> impl Strategy<Value = Manifest> {
     let origin = proptest::option::of(("[a-z ]{0,20}", "[a-z ,-]{0,20}"))
         .prop_map(|parts| parts.map(|(source, rules)| Origin { source, rules }));
     let counts = (any::<[bool; 2]>(), any::<[u64; 2]>(), any::<u32>());
-    (specs(), date, symbols(), zone, times(), times(), counts, origin).prop_map(
-        |(spec, date, symbol, zone, from, to, ([complete, gapless], [bars, trades], revision), origin)| {
-            Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision, origin }
-        },
+    (
+        specs(),
+        date,
+        symbols(),
+        zone,
+        times(),
+        times(),
+        counts,
+        origin,
     )
+        .prop_map(
+            |(
+                spec,
+                date,
+                symbol,
+                zone,
+                from,
+                to,
+                ([complete, gapless], [bars, trades], revision),
+                origin,
+            )| {
+                Manifest {
+                    spec,
+                    date,
+                    symbol,
+                    zone,
+                    from,
+                    to,
+                    complete,
+                    gapless,
+                    bars,
+                    trades,
+                    revision,
+                    origin,
+                }
+            },
+        )
 }
 
 /// Any item at all.
 pub(super) fn items() -> impl Strategy<Value = WriteItem> {
-    let states = prop_oneof![Just(BarState::Forming), Just(BarState::Final), Just(BarState::Revised)];
-    let updates =
-        (bars(), states, any::<u32>(), any::<u64>()).prop_map(|(bar, state, revision, trades_added)| {
-            WriteItem::Bar(BarUpdate { bar, state, revision, trades_added })
-        });
+    let states = prop_oneof![
+        Just(BarState::Forming),
+        Just(BarState::Final),
+        Just(BarState::Revised)
+    ];
+    let updates = (bars(), states, any::<u32>(), any::<u64>()).prop_map(
+        |(bar, state, revision, trades_added)| {
+            WriteItem::Bar(BarUpdate {
+                bar,
+                state,
+                revision,
+                trades_added,
+            })
+        },
+    );
     prop_oneof![updates, manifests().prop_map(WriteItem::Manifest)]
 }

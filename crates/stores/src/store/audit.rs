@@ -45,9 +45,14 @@ pub(super) async fn lacking(
         }
     };
     let is_lacking = |update: &BarUpdate| {
-        held.get(&update.bar.key()).is_none_or(|stored| is_older(stored, update, view.settings().value))
+        held.get(&update.bar.key())
+            .is_none_or(|stored| is_older(stored, update, view.settings().value))
     };
-    Ok(Some((0..updates.len()).filter(|&place| is_lacking(&updates[place])).collect()))
+    Ok(Some(
+        (0..updates.len())
+            .filter(|&place| is_lacking(&updates[place]))
+            .collect(),
+    ))
 }
 
 /// Whether the store's bar is to be replaced by ours.
@@ -59,13 +64,19 @@ fn is_older(stored: &StoredBar, ours: &BarUpdate, form: ValueForm) -> bool {
                 (revision, state != BarState::Forming, trades, last)
             };
             let bar = &ours.bar;
-            let theirs = version(detail.revision, detail.state, detail.trades, detail.last_sequence);
+            let theirs = version(
+                detail.revision,
+                detail.state,
+                detail.trades,
+                detail.last_sequence,
+            );
             theirs < version(ours.revision, ours.state, bar.trades, bar.last_sequence)
         }
         // These tell no version. Trades add to a bar's volume, so what differs and has no more of it is older; only a
         // cancel makes a newer bar smaller, and then the older one stays rather than that a newer one is lost.
         (ValueForm::JsonFull | ValueForm::JsonSix | ValueForm::Csv, _) => {
-            stored.volume <= own.volume && (stored.prices, stored.volume) != (own.prices, own.volume)
+            stored.volume <= own.volume
+                && (stored.prices, stored.volume) != (own.prices, own.volume)
         }
     }
 }
@@ -73,13 +84,21 @@ fn is_older(stored: &StoredBar, ours: &BarUpdate, form: ValueForm) -> bool {
 type Held = HashMap<BarKey, StoredBar>;
 
 /// Reads the exact places.
-async fn of_places(store: &dyn KeyStore, view: &View, updates: &[BarUpdate]) -> Result<Held, SinkError> {
+async fn of_places(
+    store: &dyn KeyStore,
+    view: &View,
+    updates: &[BarUpdate],
+) -> Result<Held, SinkError> {
     let is_hash = view.settings().kind != ViewKind::KeyPerBar;
     let mut by_key: BTreeMap<Bytes, Vec<Place>> = BTreeMap::new();
     let bars: HashSet<BarKey> = updates.iter().map(|update| update.bar.key()).collect();
     for bar in bars {
         let place = Place::of(view, bar);
-        let group = if is_hash { place.key.clone() } else { Bytes::new() };
+        let group = if is_hash {
+            place.key.clone()
+        } else {
+            Bytes::new()
+        };
         by_key.entry(group).or_default().push(place);
     }
     let mut questions: Vec<(Command, Vec<BarKey>)> = Vec::new();
@@ -91,7 +110,9 @@ async fn of_places(store: &dyn KeyStore, view: &View, updates: &[BarUpdate]) -> 
                     fields: part.iter().map(|one| one.field.clone()).collect(),
                 }
             } else {
-                Command::Get { keys: part.iter().map(|one| one.key.clone()).collect() }
+                Command::Get {
+                    keys: part.iter().map(|one| one.key.clone()).collect(),
+                }
             };
             questions.push((command, part.iter().map(|one| one.bar).collect()));
         }
@@ -107,7 +128,9 @@ async fn of_places(store: &dyn KeyStore, view: &View, updates: &[BarUpdate]) -> 
                 Err(error) if error.remedy == Remedy::Refuse => continue,
                 Err(error) => return Err(failed("read bars back", error.remedy, error)),
             };
-            let Reply::Array(values) = reply else { continue };
+            let Reply::Array(values) = reply else {
+                continue;
+            };
             for (bar, value) in bars.iter().zip(values) {
                 let Reply::Text(value) = value else { continue };
                 if let Ok(stored) = decode_bar(&value, bar.symbol, bar.spec, Some(bar.start)) {
@@ -120,17 +143,38 @@ async fn of_places(store: &dyn KeyStore, view: &View, updates: &[BarUpdate]) -> 
 }
 
 /// Reads the streams of the bars' days.
-async fn of_streams(reader: &BarReader, view: &View, updates: &[BarUpdate]) -> Result<Held, SinkError> {
+async fn of_streams(
+    reader: &BarReader,
+    view: &View,
+    updates: &[BarUpdate],
+) -> Result<Held, SinkError> {
     let mut days: BTreeMap<(BarSpec, Date), HashSet<Symbol>> = BTreeMap::new();
     for update in updates {
-        let date = view.settings().zone.to_datetime(update.bar.start.to_jiff()).date();
-        days.entry((update.bar.spec, date)).or_default().insert(update.bar.symbol);
+        let date = view
+            .settings()
+            .zone
+            .to_datetime(update.bar.start.to_jiff())
+            .date();
+        days.entry((update.bar.spec, date))
+            .or_default()
+            .insert(update.bar.symbol);
     }
     let mut held = Held::new();
     for ((spec, date), symbols) in days {
         let symbols: Vec<Symbol> = symbols.into_iter().collect();
-        for stored in reader.days(&symbols, spec, date).await.map_err(read_error)? {
-            held.insert(BarKey { symbol: stored.symbol, spec, start: stored.start }, stored);
+        for stored in reader
+            .days(&symbols, spec, date)
+            .await
+            .map_err(read_error)?
+        {
+            held.insert(
+                BarKey {
+                    symbol: stored.symbol,
+                    spec,
+                    start: stored.start,
+                },
+                stored,
+            );
         }
     }
     Ok(held)

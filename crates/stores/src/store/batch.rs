@@ -120,7 +120,11 @@ pub(super) fn encode(view: &View, items: &[WriteItem], now: Timestamp, is_guarde
 fn newest(items: &[WriteItem]) -> Vec<bool> {
     let mut seen: HashSet<Place, FixedState> =
         HashSet::with_capacity_and_hasher(items.len(), FixedState::with_seed(0));
-    let mut newest: Vec<bool> = items.iter().rev().map(|item| seen.insert(Place::of(item))).collect();
+    let mut newest: Vec<bool> = items
+        .iter()
+        .rev()
+        .map(|item| seen.insert(Place::of(item)))
+        .collect();
     newest.reverse();
     newest
 }
@@ -205,7 +209,11 @@ impl<'a> Builder<'a> {
         let bar = update.bar.key();
         let stamp = self.stamps.of(bar.start, bar.spec);
         let base = self.push_base(update, &stamp, is_newest);
-        Home { base, stream: self.push_stream(update, &stamp), notice: self.push_notice(update, &stamp) }
+        Home {
+            base,
+            stream: self.push_stream(update, &stamp),
+            notice: self.push_notice(update, &stamp),
+        }
     }
 
     fn push_base(&mut self, update: &BarUpdate, stamp: &Stamp, is_newest: bool) -> Option<usize> {
@@ -231,7 +239,12 @@ impl<'a> Builder<'a> {
                     view.push_field(&mut self.text, &bar, stamp);
                 }
             }
-            self.push_draft(index, update, start, StreamId::of(bar.start, update.revision));
+            self.push_draft(
+                index,
+                update,
+                start,
+                StreamId::of(bar.start, update.revision),
+            );
         }
         Some(index)
     }
@@ -245,7 +258,10 @@ impl<'a> Builder<'a> {
         let share = if template.has(Placeholder::Date) {
             Share::Day(bar.symbol, bar.spec, stamp.date())
         } else {
-            Share::Symbol(bar.symbol, template.has(Placeholder::Spec).then_some(bar.spec))
+            Share::Symbol(
+                bar.symbol,
+                template.has(Placeholder::Spec).then_some(bar.spec),
+            )
         };
         let index = self.group(1, share, Layout::Stream, |group| {
             view.push_template(&mut group.key, template, &bar, stamp);
@@ -256,7 +272,12 @@ impl<'a> Builder<'a> {
         }
         let start = self.text.len();
         bar.start.push_text(&mut self.text);
-        self.push_draft(index, update, start, StreamId::of(bar.start, update.revision));
+        self.push_draft(
+            index,
+            update,
+            start,
+            StreamId::of(bar.start, update.revision),
+        );
         Some(index)
     }
 
@@ -264,12 +285,14 @@ impl<'a> Builder<'a> {
         let template = self.view.channel()?;
         let bar = update.bar.key();
         let share = Share::Channel(template.has(Placeholder::Spec).then_some(bar.spec));
-        let index = self.known[2].index(share, self.notices.len()).unwrap_or_else(|| {
-            let mut channel = Vec::new();
-            self.view.push_template(&mut channel, template, &bar, stamp);
-            self.notices.push((Bytes::from(channel), Notice::default()));
-            self.notices.len() - 1
-        });
+        let index = self.known[2]
+            .index(share, self.notices.len())
+            .unwrap_or_else(|| {
+                let mut channel = Vec::new();
+                self.view.push_template(&mut channel, template, &bar, stamp);
+                self.notices.push((Bytes::from(channel), Notice::default()));
+                self.notices.len() - 1
+            });
         self.notices[index].1.add(update, stamp);
         Some(index)
     }
@@ -281,14 +304,26 @@ impl<'a> Builder<'a> {
         });
         if is_newest {
             let start = self.text.len();
-            self.text.extend_from_slice(manifest.symbol.as_str().as_bytes());
+            self.text
+                .extend_from_slice(manifest.symbol.as_str().as_bytes());
             let middle = self.text.len();
             push_manifest(&mut self.text, manifest, now);
             let (field, version, value) = (start..middle, middle..middle, middle..self.text.len());
             let id = StreamId::of(Timestamp::EPOCH, 0);
-            self.add(index, Draft { field, version, value, id });
+            self.add(
+                index,
+                Draft {
+                    field,
+                    version,
+                    value,
+                    id,
+                },
+            );
         }
-        Home { base: Some(index), ..Home::default() }
+        Home {
+            base: Some(index),
+            ..Home::default()
+        }
     }
 
     /// The group of a share; `name` gives a new one its keys, where those are needed.
@@ -303,8 +338,13 @@ impl<'a> Builder<'a> {
         if let Some(index) = self.known[kind].index(share, next) {
             return index;
         }
-        let mut group =
-            DraftGroup { layout, key: Vec::new(), versions: Vec::new(), entries: Vec::new(), len: 0 };
+        let mut group = DraftGroup {
+            layout,
+            key: Vec::new(),
+            versions: Vec::new(),
+            entries: Vec::new(),
+            len: 0,
+        };
         if !self.has_counts_only || self.is_guarded {
             name(&mut group);
         }
@@ -324,7 +364,15 @@ impl<'a> Builder<'a> {
         let version = field.end..self.text.len();
         push_value(&mut self.text, update, self.view.settings().value);
         let value = version.end..self.text.len();
-        self.add(group, Draft { field, version, value, id });
+        self.add(
+            group,
+            Draft {
+                field,
+                version,
+                value,
+                id,
+            },
+        );
     }
 
     fn finish(self) -> Batch {
@@ -335,7 +383,13 @@ impl<'a> Builder<'a> {
             value: text.slice(draft.value),
             id: draft.id,
         };
-        let group = |DraftGroup { layout, key, versions, entries, .. }: DraftGroup| Group {
+        let group = |DraftGroup {
+                         layout,
+                         key,
+                         versions,
+                         entries,
+                         ..
+                     }: DraftGroup| Group {
             layout,
             key: Bytes::from(key),
             versions: Bytes::from(versions),
@@ -380,7 +434,10 @@ fn versions(view: &View, key: &[u8], layout: Layout, bar: &BarKey, stamp: &Stamp
         return [key, b":version"].concat();
     }
     let mut key = Vec::with_capacity(64);
-    push_display(&mut key, format_args!("version:{}:{}:", view.settings().namespace, bar.spec));
+    push_display(
+        &mut key,
+        format_args!("version:{}:{}:", view.settings().namespace, bar.spec),
+    );
     stamp.push_date(&mut key);
     push_display(&mut key, format_args!(":{}", bar.symbol.as_str()));
     key

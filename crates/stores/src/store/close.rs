@@ -33,14 +33,27 @@ pub(super) fn call(plan: &Plan, first: usize) -> Option<Command> {
     let mut arguments = vec![number(must)];
     for command in &plan.commands {
         let (key, rest) = match command {
-            Command::HashSet { key, fields } => {
-                (key, fields.iter().flat_map(|(field, value)| [field.clone(), value.clone()]).collect())
-            }
+            Command::HashSet { key, fields } => (
+                key,
+                fields
+                    .iter()
+                    .flat_map(|(field, value)| [field.clone(), value.clone()])
+                    .collect(),
+            ),
             Command::Expire { key, seconds } => (key, vec![number(*seconds)]),
-            Command::Set { key, value, seconds: None } => (key, vec![value.clone()]),
-            Command::Set { key, value, seconds: Some(seconds) } => {
-                (key, vec![value.clone(), Bytes::from_static(b"EX"), number(*seconds)])
-            }
+            Command::Set {
+                key,
+                value,
+                seconds: None,
+            } => (key, vec![value.clone()]),
+            Command::Set {
+                key,
+                value,
+                seconds: Some(seconds),
+            } => (
+                key,
+                vec![value.clone(), Bytes::from_static(b"EX"), number(*seconds)],
+            ),
             Command::HashGetAll { .. }
             | Command::HashGet { .. }
             | Command::Get { .. }
@@ -52,11 +65,19 @@ pub(super) fn call(plan: &Plan, first: usize) -> Option<Command> {
             | Command::Ping => return None,
         };
         keys.push(key.clone());
-        arguments.extend([Bytes::from_static(command.name().as_bytes()), number(rest.len())]);
+        arguments.extend([
+            Bytes::from_static(command.name().as_bytes()),
+            number(rest.len()),
+        ]);
         arguments.extend::<Vec<Bytes>>(rest);
     }
     // With its text, since asking whether the store knows it would be another request.
-    Some(Command::Script { script: &CLOSE, has_text: true, keys, arguments })
+    Some(Command::Script {
+        script: &CLOSE,
+        has_text: true,
+        keys,
+        arguments,
+    })
 }
 
 fn number(number: impl itoa::Integer) -> Bytes {
@@ -67,12 +88,17 @@ fn number(number: impl itoa::Integer) -> Bytes {
 ///
 /// # Errors
 /// When the script itself was refused, or answers something else.
-pub(super) fn results(answer: CommandResult, count: usize) -> Result<Vec<CommandResult>, ItemError> {
+pub(super) fn results(
+    answer: CommandResult,
+    count: usize,
+) -> Result<Vec<CommandResult>, ItemError> {
     match answer? {
-        Reply::Array(answers) if answers.len() == count => Ok(answers.into_iter().map(result).collect()),
-        Reply::Array(_) | Reply::Nil | Reply::Integer(_) | Reply::Text(_) => {
-            Err(item_error("answer of the script is no list of the commands"))
+        Reply::Array(answers) if answers.len() == count => {
+            Ok(answers.into_iter().map(result).collect())
         }
+        Reply::Array(_) | Reply::Nil | Reply::Integer(_) | Reply::Text(_) => Err(item_error(
+            "answer of the script is no list of the commands",
+        )),
     }
 }
 
@@ -85,5 +111,8 @@ fn result(answer: Reply) -> CommandResult {
 
 /// The fate of a manifest whose turn did not come.
 pub(super) fn unwritten() -> ItemError {
-    ItemError { remedy: Remedy::Retry { after: None }, reason: "the manifest follows its bars".to_owned() }
+    ItemError {
+        remedy: Remedy::Retry { after: None },
+        reason: "the manifest follows its bars".to_owned(),
+    }
 }

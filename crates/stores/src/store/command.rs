@@ -111,8 +111,15 @@ impl Command {
             Command::Delete { .. } => "DEL",
             Command::StreamRange { .. } => "XRANGE",
             Command::Publish { .. } => "PUBLISH",
-            Command::Script { has_text: false, .. } | Command::StreamAdd { has_text: false, .. } => "EVALSHA",
-            Command::Script { has_text: true, .. } | Command::StreamAdd { has_text: true, .. } => "EVAL",
+            Command::Script {
+                has_text: false, ..
+            }
+            | Command::StreamAdd {
+                has_text: false, ..
+            } => "EVALSHA",
+            Command::Script { has_text: true, .. } | Command::StreamAdd { has_text: true, .. } => {
+                "EVAL"
+            }
             Command::Ping => "PING",
         }
     }
@@ -132,7 +139,11 @@ impl Command {
                 take(key);
                 take(number.format(*seconds).as_bytes());
             }
-            Command::Set { key, value, seconds } => {
+            Command::Set {
+                key,
+                value,
+                seconds,
+            } => {
                 take(key);
                 take(value);
                 if let Some(seconds) = seconds {
@@ -152,7 +163,13 @@ impl Command {
                     take(key);
                 }
             }
-            Command::StreamAdd { key, entries, len_max, seconds, has_text } => {
+            Command::StreamAdd {
+                key,
+                entries,
+                len_max,
+                seconds,
+                has_text,
+            } => {
                 take(APPEND.name_or_text(*has_text));
                 take(b"1");
                 take(key);
@@ -168,10 +185,17 @@ impl Command {
                 take(channel);
                 take(message);
             }
-            Command::Script { script, has_text, keys, arguments } => {
+            Command::Script {
+                script,
+                has_text,
+                keys,
+                arguments,
+            } => {
                 take(script.name_or_text(*has_text));
                 take(number.format(keys.len()).as_bytes());
-                keys.iter().chain(arguments).for_each(|argument| take(argument));
+                keys.iter()
+                    .chain(arguments)
+                    .for_each(|argument| take(argument));
             }
             Command::Ping => {}
         }
@@ -231,7 +255,10 @@ pub(super) fn digits(value: usize) -> usize {
 pub(super) fn push_json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(index) = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20) {
+    while let Some(index) = rest
+        .iter()
+        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
+    {
         out.extend_from_slice(&rest[..index]);
         match rest[index] {
             byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
@@ -254,7 +281,10 @@ mod tests {
     use crate::store::stream::{StreamEntry, StreamId};
     use bytes::Bytes;
 
-    static TINY: Script = Script { text: "return 1", sha: "abc" };
+    static TINY: Script = Script {
+        text: "return 1",
+        sha: "abc",
+    };
 
     fn commands() -> Vec<(Command, &'static str)> {
         let text = Bytes::from_static;
@@ -273,28 +303,74 @@ mod tests {
         };
         let script = |has_text| {
             let (keys, arguments) = (vec![text(b"k")], vec![text(b"7")]);
-            Command::Script { script: &TINY, has_text, keys, arguments }
+            Command::Script {
+                script: &TINY,
+                has_text,
+                keys,
+                arguments,
+            }
         };
-        let hash = Command::HashSet { key: text(b"h"), fields: vec![(text(b"09:30"), text(b"{\"a\":1}"))] };
-        let set = |seconds| Command::Set { key: text(b"k"), value: text(b"a\\\n"), seconds };
+        let hash = Command::HashSet {
+            key: text(b"h"),
+            fields: vec![(text(b"09:30"), text(b"{\"a\":1}"))],
+        };
+        let set = |seconds| Command::Set {
+            key: text(b"k"),
+            value: text(b"a\\\n"),
+            seconds,
+        };
         vec![
             (hash, r#"["HSET","h","09:30","{\"a\":1}"]"#),
-            (Command::Expire { key: text(b"h"), seconds: 7200 }, r#"["EXPIRE","h","7200"]"#),
+            (
+                Command::Expire {
+                    key: text(b"h"),
+                    seconds: 7200,
+                },
+                r#"["EXPIRE","h","7200"]"#,
+            ),
             (set(Some(60)), r#"["SET","k","a\\\u000a","EX","60"]"#),
             (set(None), r#"["SET","k","a\\\u000a"]"#),
-            (Command::HashGetAll { key: text(b"h") }, r#"["HGETALL","h"]"#),
             (
-                Command::HashGet { key: text(b"h"), fields: vec![text(b"a"), text(b"b")] },
+                Command::HashGetAll { key: text(b"h") },
+                r#"["HGETALL","h"]"#,
+            ),
+            (
+                Command::HashGet {
+                    key: text(b"h"),
+                    fields: vec![text(b"a"), text(b"b")],
+                },
                 r#"["HMGET","h","a","b"]"#,
             ),
-            (Command::Get { keys: vec![text(b"a"), text(b"b")] }, r#"["MGET","a","b"]"#),
-            (Command::Delete { keys: vec![text(b"a")] }, r#"["DEL","a"]"#),
+            (
+                Command::Get {
+                    keys: vec![text(b"a"), text(b"b")],
+                },
+                r#"["MGET","a","b"]"#,
+            ),
+            (
+                Command::Delete {
+                    keys: vec![text(b"a")],
+                },
+                r#"["DEL","a"]"#,
+            ),
             (
                 stream,
                 r#"["EVALSHA","578e6df86da6f8a4fd2ffcb5d182945c165f1f9a","1","x","0","9","5-7","5-7","s","001","1,2"]"#,
             ),
-            (Command::StreamRange { key: text(b"x"), from_ms: 12 }, r#"["XRANGE","x","12","+"]"#),
-            (Command::Publish { channel: text(b"c"), message: text(b"m") }, r#"["PUBLISH","c","m"]"#),
+            (
+                Command::StreamRange {
+                    key: text(b"x"),
+                    from_ms: 12,
+                },
+                r#"["XRANGE","x","12","+"]"#,
+            ),
+            (
+                Command::Publish {
+                    channel: text(b"c"),
+                    message: text(b"m"),
+                },
+                r#"["PUBLISH","c","m"]"#,
+            ),
             (script(false), r#"["EVALSHA","abc","1","k","7"]"#),
             (script(true), r#"["EVAL","return 1","1","k","7"]"#),
             (Command::Ping, r#"["PING"]"#),
@@ -314,13 +390,19 @@ mod tests {
     #[test]
     fn resp_length_is_that_of_the_packed_command() {
         for (command, _) in commands() {
-            assert_eq!(command.to_resp().get_packed_command().len(), command.resp_len(), "{command:?}");
+            assert_eq!(
+                command.to_resp().get_packed_command().len(),
+                command.resp_len(),
+                "{command:?}"
+            );
         }
     }
 
     #[test]
     fn bytes_that_are_no_text_are_refused_over_json() {
-        let command = Command::HashGetAll { key: Bytes::from_static(b"\xff") };
+        let command = Command::HashGetAll {
+            key: Bytes::from_static(b"\xff"),
+        };
         assert!(command.push_json(&mut Vec::new()).is_err());
     }
 }

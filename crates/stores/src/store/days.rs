@@ -45,7 +45,10 @@ struct Place<'a> {
 
 /// A batch as commands of hashes, in the order in which their keys first occur.
 #[derive(Debug)]
-#[expect(clippy::struct_field_names, reason = "they are the days, and it is made of them")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "they are the days, and it is made of them"
+)]
 pub struct Days<'a> {
     view: &'a View,
     places: Vec<Place<'a>>,
@@ -57,7 +60,10 @@ impl<'a> Days<'a> {
     pub(super) fn of(view: &'a View, items: &'a [WriteItem]) -> Option<Days<'a>> {
         let settings = view.settings();
         let is_usual = settings.kind == ViewKind::SymbolDay
-            && settings.field.as_ref().is_some_and(|field| field.is(Placeholder::Time))
+            && settings
+                .field
+                .as_ref()
+                .is_some_and(|field| field.is(Placeholder::Time))
             && view.stream().is_none()
             && view.channel().is_none();
         if !is_usual {
@@ -65,14 +71,24 @@ impl<'a> Days<'a> {
         }
         let mut stamps = Stamps::new(&settings.zone);
         let mut known: HashMap<(Symbol, BarSpec, i64), usize, FixedState> = HashMap::default();
-        let mut days = Days { view, places: Vec::with_capacity(items.len()), days: Vec::new() };
+        let mut days = Days {
+            view,
+            places: Vec::with_capacity(items.len()),
+            days: Vec::new(),
+        };
         for (index, item) in items.iter().enumerate() {
-            let WriteItem::Bar(update) = item else { return None };
+            let WriteItem::Bar(update) = item else {
+                return None;
+            };
             let (date, minute) = stamps.minute(update.bar.start, update.bar.spec)?;
             let next = days.days.len();
             let day = match known.entry((update.bar.symbol, update.bar.spec, date)) {
                 Entry::Vacant(entry) => {
-                    days.days.push(Day { first: index, last: index, count: 1 });
+                    days.days.push(Day {
+                        first: index,
+                        last: index,
+                        count: 1,
+                    });
                     *entry.insert(next)
                 }
                 Entry::Occupied(entry) => {
@@ -80,7 +96,12 @@ impl<'a> Days<'a> {
                     *entry.get()
                 }
             };
-            days.places.push(Place { update, day, minute, next: 0 });
+            days.places.push(Place {
+                update,
+                day,
+                minute,
+                next: 0,
+            });
         }
         Some(days)
     }
@@ -90,7 +111,11 @@ impl<'a> Days<'a> {
         let day = self.days.get_mut(day)?;
         let last = self.places.get_mut(day.last)?;
         last.next = index;
-        *day = Day { first: day.first, last: index, count: day.count + 1 };
+        *day = Day {
+            first: day.first,
+            last: index,
+            count: day.count + 1,
+        };
         (last.update.bar.start < start).then_some(())
     }
 
@@ -112,12 +137,18 @@ impl<'a> Days<'a> {
         for day in &self.days {
             let first = self.places[day.first].update.bar.key();
             key.clear();
-            self.view.push_key(&mut key, &first, &stamps.of(first.start, first.spec));
+            self.view
+                .push_key(&mut key, &first, &stamps.of(first.start, first.spec));
             out.begin("HSET", 1 + 2 * day.count, key.len() + day.count * VALUE_LEN);
             out.argument(&key);
             let mut index = day.first;
             for _ in 0..day.count {
-                let Place { update, minute, next, .. } = self.places[index];
+                let Place {
+                    update,
+                    minute,
+                    next,
+                    ..
+                } = self.places[index];
                 out.argument(&civil(minute));
                 value.clear();
                 push_value(&mut value, update, settings.value);
@@ -158,7 +189,13 @@ impl<'a> Days<'a> {
 /// `HH:MM`.
 fn civil(minute: u16) -> [u8; 5] {
     let [hour, minute] = [minute / 60, minute % 60].map(|part| u8::try_from(part).unwrap_or(0));
-    [b'0' + hour / 10, b'0' + hour % 10, b':', b'0' + minute / 10, b'0' + minute % 10]
+    [
+        b'0' + hour / 10,
+        b'0' + hour % 10,
+        b':',
+        b'0' + minute / 10,
+        b'0' + minute % 10,
+    ]
 }
 
 /// The commands of a batch the plain way.
@@ -185,7 +222,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn view(zone: &str, form: ValueForm, ttl_s: Option<u64>) -> View {
-        let mut settings = ViewSettings::new(ViewKind::SymbolDay, TimeZone::get(zone).unwrap()).unwrap();
+        let mut settings =
+            ViewSettings::new(ViewKind::SymbolDay, TimeZone::get(zone).unwrap()).unwrap();
         (settings.value, settings.ttl_s) = (form, ttl_s);
         View::new(settings, &[]).unwrap()
     }
@@ -207,7 +245,9 @@ mod tests {
     }
 
     fn assert_as_plain(view: &View, items: &[WriteItem]) {
-        let Some(days) = Days::of(view, items) else { return };
+        let Some(days) = Days::of(view, items) else {
+            return;
+        };
         let plan = plan(view, items, Timestamp::EPOCH);
         assert_eq!(days.commands(), plan.commands);
         assert_eq!(days.command_count(), plan.commands.len());
@@ -221,13 +261,24 @@ mod tests {
         for command in &plan.commands {
             expected.add_command(command.to_resp());
         }
-        assert_eq!(pipeline.finish().get_packed_pipeline(), expected.get_packed_pipeline());
+        assert_eq!(
+            pipeline.finish().get_packed_pipeline(),
+            expected.get_packed_pipeline()
+        );
         for failed in 0..plan.commands.len() {
             let result = |index| {
-                if index == failed { Err(item_error("WRONGTYPE")) } else { Ok(Reply::Integer(1)) }
+                if index == failed {
+                    Err(item_error("WRONGTYPE"))
+                } else {
+                    Ok(Reply::Integer(1))
+                }
             };
             let results: Vec<_> = (0..plan.commands.len()).map(result).collect();
-            let fates: Vec<_> = plan.carriers.iter().map(|carriers| fate(&results, carriers)).collect();
+            let fates: Vec<_> = plan
+                .carriers
+                .iter()
+                .map(|carriers| fate(&results, carriers))
+                .collect();
             assert_eq!(days.fates(&results), fates);
         }
     }
@@ -252,15 +303,22 @@ mod tests {
     #[test]
     fn minutes_of_many_symbols_are_days_and_the_rest_is_left() {
         let view = view("America/New_York", ValueForm::JsonSix, Some(7_200));
-        let minutes: Vec<(usize, i64, u64)> =
-            (-600..-200).flat_map(|minute| [(0, minute, 2), (1, minute, 4)]).collect();
+        let minutes: Vec<(usize, i64, u64)> = (-600..-200)
+            .flat_map(|minute| [(0, minute, 2), (1, minute, 4)])
+            .collect();
         let days = Days::of(&view, &bars(&minutes)).map(|days| days.commands());
         let names: Vec<&str> = days.iter().flatten().map(Command::name).collect();
         assert_eq!(names, ["HSET", "EXPIRE", "HSET", "EXPIRE"]);
         assert_as_plain(&view, &bars(&minutes));
         let is_left = |items: &[WriteItem]| Days::of(&view, items).is_none();
-        assert!(is_left(&bars(&[(0, -300, 2), (0, -300, 3)])), "a revision beside its bar");
-        assert!(is_left(&bars(&[(0, -299, 2), (0, -300, 3)])), "an older bar");
+        assert!(
+            is_left(&bars(&[(0, -300, 2), (0, -300, 3)])),
+            "a revision beside its bar"
+        );
+        assert!(
+            is_left(&bars(&[(0, -299, 2), (0, -300, 3)])),
+            "an older bar"
+        );
         assert!(is_left(&bars(&[(3, -300, 2)])), "seconds");
         assert!(is_left(&bars(&[(0, 130, 2)])), "an hour that comes twice");
         assert!(is_left(&[WriteItem::Manifest(manifest("A", "1m"))]));
@@ -270,7 +328,12 @@ mod tests {
     fn other_views_are_left_to_the_plain_way() {
         let items = bars(&[(0, -300, 2)]);
         let zone = TimeZone::get("America/New_York").unwrap();
-        for kind in [ViewKind::Minute, ViewKind::KeyPerBar, ViewKind::Stream, ViewKind::Publish] {
+        for kind in [
+            ViewKind::Minute,
+            ViewKind::KeyPerBar,
+            ViewKind::Stream,
+            ViewKind::Publish,
+        ] {
             let view = View::new(ViewSettings::new(kind, zone.clone()).unwrap(), &[]).unwrap();
             assert!(Days::of(&view, &items).is_none(), "{kind}");
         }

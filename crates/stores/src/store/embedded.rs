@@ -12,7 +12,8 @@ use super::key_store::{CommandResult, KeyStore, failed};
 use barmill_core::port::{Clock, Remedy, SinkError, SinkStats};
 use futures::future::BoxFuture;
 use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition,
 };
 use std::fmt;
 use std::io;
@@ -37,7 +38,11 @@ pub struct EmbeddedSettings {
 
 impl Default for EmbeddedSettings {
     fn default() -> EmbeddedSettings {
-        EmbeddedSettings { cache_bytes: 64 << 20, check_on_open: true, create: true }
+        EmbeddedSettings {
+            cache_bytes: 64 << 20,
+            check_on_open: true,
+            create: true,
+        }
     }
 }
 
@@ -104,7 +109,9 @@ pub struct EmbeddedStore {
 
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmbeddedStore").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("EmbeddedStore")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,8 +127,10 @@ impl EmbeddedStore {
     ) -> Result<EmbeddedStore, EmbeddedError> {
         let path = folder.join(FILE_NAME);
         if settings.create {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| EmbeddedError::Folder { path: folder.to_owned(), source })?;
+            std::fs::create_dir_all(folder).map_err(|source| EmbeddedError::Folder {
+                path: folder.to_owned(),
+                source,
+            })?;
         } else if !path.exists() {
             return Err(EmbeddedError::Missing { path });
         }
@@ -148,7 +157,9 @@ impl EmbeddedStore {
             State::Broken => {}
         }
         let (path, settings) = (self.path.clone(), self.settings.clone());
-        let opened = tokio::task::spawn_blocking(move || open_file(&path, &settings).map_err(Box::new)).await;
+        let opened =
+            tokio::task::spawn_blocking(move || open_file(&path, &settings).map_err(Box::new))
+                .await;
         let operation = || format!("open {} again", self.name);
         let opened = opened.map_err(|error| failed(operation(), Remedy::Fatal, error))?;
         let retry = Remedy::Retry { after: None };
@@ -162,7 +173,8 @@ impl EmbeddedStore {
         let Some(database) = self.database().await? else {
             return Err(failed(operation(), Remedy::Fatal, "the store is closed"));
         };
-        self.counters.add_request(commands.len(), resp_len(commands));
+        self.counters
+            .add_request(commands.len(), resp_len(commands));
         let now_ms = self.clock.now().as_millis();
         let owned = commands.to_vec();
         let done = tokio::task::spawn_blocking(move || transact(&database, &owned, now_ms)).await;
@@ -179,8 +191,13 @@ impl EmbeddedStore {
 
 /// A full disk may get room again; after any other failure a person must look at the file.
 fn remedy_of(error: &redb::Error) -> Remedy {
-    let is_full = matches!(error, redb::Error::Io(cause) if cause.kind() == io::ErrorKind::StorageFull);
-    if is_full { Remedy::Retry { after: None } } else { Remedy::Fatal }
+    let is_full =
+        matches!(error, redb::Error::Io(cause) if cause.kind() == io::ErrorKind::StorageFull);
+    if is_full {
+        Remedy::Retry { after: None }
+    } else {
+        Remedy::Fatal
+    }
 }
 
 fn transact(
@@ -189,11 +206,19 @@ fn transact(
     now_ms: i64,
 ) -> Result<Vec<CommandResult>, Box<redb::Error>> {
     let has_writes = commands.iter().any(is_write);
-    let done = if has_writes { change(database, commands, now_ms) } else { look(database, commands, now_ms) };
+    let done = if has_writes {
+        change(database, commands, now_ms)
+    } else {
+        look(database, commands, now_ms)
+    };
     done.map_err(Box::new)
 }
 
-fn change(database: &Database, commands: &[Command], now_ms: i64) -> Result<Vec<CommandResult>, redb::Error> {
+fn change(
+    database: &Database,
+    commands: &[Command],
+    now_ms: i64,
+) -> Result<Vec<CommandResult>, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     transaction.set_quick_repair(true);
@@ -207,9 +232,16 @@ fn change(database: &Database, commands: &[Command], now_ms: i64) -> Result<Vec<
     Ok(results)
 }
 
-fn look(database: &Database, commands: &[Command], now_ms: i64) -> Result<Vec<CommandResult>, redb::Error> {
+fn look(
+    database: &Database,
+    commands: &[Command],
+    now_ms: i64,
+) -> Result<Vec<CommandResult>, redb::Error> {
     let transaction = database.begin_read()?;
-    let (keys, fields) = (transaction.open_table(KEYS)?, transaction.open_table(FIELDS)?);
+    let (keys, fields) = (
+        transaction.open_table(KEYS)?,
+        transaction.open_table(FIELDS)?,
+    );
     let mut results = Vec::with_capacity(commands.len());
     for command in commands {
         results.extend(read(&keys, &fields, command, now_ms)?);
@@ -219,7 +251,9 @@ fn look(database: &Database, commands: &[Command], now_ms: i64) -> Result<Vec<Co
 
 fn open_file(path: &Path, settings: &EmbeddedSettings) -> Result<Database, DatabaseError> {
     let mut builder = Database::builder();
-    builder.set_cache_size(settings.cache_bytes).set_check_integrity_on_open(settings.check_on_open);
+    builder
+        .set_cache_size(settings.cache_bytes)
+        .set_check_integrity_on_open(settings.check_on_open);
     builder.create(path)
 }
 
@@ -242,10 +276,16 @@ fn open_or_begin(
 }
 
 fn is_damage(error: &DatabaseError) -> bool {
-    let is_short =
-        |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
-    matches!(error, DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::RepairAborted)
-        || matches!(error, DatabaseError::Storage(StorageError::Io(cause)) if is_short(cause))
+    let is_short = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+        )
+    };
+    matches!(
+        error,
+        DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::RepairAborted
+    ) || matches!(error, DatabaseError::Storage(StorageError::Io(cause)) if is_short(cause))
 }
 
 /// Renames a damaged file to `bars.redb.corrupt-<unix seconds>`.
@@ -256,8 +296,10 @@ fn set_aside(path: &Path, damage: &DatabaseError, clock: &dyn Clock) -> Result<(
         seconds += 1;
         aside = path.with_extension(format!("redb.corrupt-{seconds}"));
     }
-    std::fs::rename(path, &aside)
-        .map_err(|source| EmbeddedError::Folder { path: path.to_owned(), source })?;
+    std::fs::rename(path, &aside).map_err(|source| EmbeddedError::Folder {
+        path: path.to_owned(),
+        source,
+    })?;
     tracing::error!(
         store = %path.display(), aside = %aside.display(), %damage,
         "the store is damaged: it was set aside and an empty one begun; write its bars again from their source"
@@ -267,17 +309,32 @@ fn set_aside(path: &Path, damage: &DatabaseError, clock: &dyn Clock) -> Result<(
 
 fn explain(path: &Path, error: DatabaseError) -> EmbeddedError {
     let path = path.to_owned();
-    if matches!(error, DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) {
+    if matches!(
+        error,
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch
+    ) {
         return EmbeddedError::Held { path };
     }
-    EmbeddedError::Open { path, source: Box::new(error.into()) }
+    EmbeddedError::Open {
+        path,
+        source: Box::new(error.into()),
+    }
 }
 
 /// Makes the tables of a new file and checks the layout of an old one.
 fn prepare(database: &Database, path: &Path) -> Result<(), EmbeddedError> {
-    let found = layout(database)
-        .map_err(|error| EmbeddedError::Open { path: path.to_owned(), source: Box::new(error) })?;
-    if SCHEMA < found { Err(EmbeddedError::Newer { path: path.to_owned(), found }) } else { Ok(()) }
+    let found = layout(database).map_err(|error| EmbeddedError::Open {
+        path: path.to_owned(),
+        source: Box::new(error),
+    })?;
+    if SCHEMA < found {
+        Err(EmbeddedError::Newer {
+            path: path.to_owned(),
+            found,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 fn layout(database: &Database) -> Result<u64, redb::Error> {
@@ -304,7 +361,10 @@ impl KeyStore for EmbeddedStore {
         &self.name
     }
 
-    fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+    fn run<'a>(
+        &'a self,
+        commands: &'a [Command],
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
         Box::pin(self.execute(commands))
     }
 

@@ -29,12 +29,21 @@ impl Summary {
         let (len, rest) = header.value.split_first_chunk::<8>()?;
         let (ms, rest) = rest.split_first_chunk::<8>()?;
         let (sequence, _) = rest.split_first_chunk::<8>()?;
-        let newest = StreamId { ms: u64::from_le_bytes(*ms), sequence: u64::from_le_bytes(*sequence) };
-        Some(Summary { len: u64::from_le_bytes(*len), newest })
+        let newest = StreamId {
+            ms: u64::from_le_bytes(*ms),
+            sequence: u64::from_le_bytes(*sequence),
+        };
+        Some(Summary {
+            len: u64::from_le_bytes(*len),
+            newest,
+        })
     }
 
     fn encode(self) -> Vec<u8> {
-        [self.len, self.newest.ms, self.newest.sequence].into_iter().flat_map(u64::to_le_bytes).collect()
+        [self.len, self.newest.ms, self.newest.sequence]
+            .into_iter()
+            .flat_map(u64::to_le_bytes)
+            .collect()
     }
 }
 
@@ -45,7 +54,10 @@ fn id_bytes(id: StreamId) -> [u8; 16] {
 fn parse_id(field: &[u8]) -> Option<StreamId> {
     let (ms, sequence) = field.split_first_chunk::<8>()?;
     let sequence = sequence.first_chunk::<8>()?;
-    Some(StreamId { ms: u64::from_be_bytes(*ms), sequence: u64::from_be_bytes(*sequence) })
+    Some(StreamId {
+        ms: u64::from_be_bytes(*ms),
+        sequence: u64::from_be_bytes(*sequence),
+    })
 }
 
 fn encode(entry: &StreamEntry) -> Option<Vec<u8>> {
@@ -81,11 +93,20 @@ pub(super) fn range(
         Some(header) if header.kind != STREAM => return Ok(Err(item_error(WRONG_TYPE))),
         Some(_) => {}
     }
-    let from = StreamId { ms: from_ms, sequence: 0 };
+    let from = StreamId {
+        ms: from_ms,
+        sequence: 0,
+    };
     let damage = each(fields, key, from, |id, parts| {
         let text = |text: &[u8]| Reply::Text(Bytes::copy_from_slice(text));
-        let pairs = FIELDS.into_iter().zip(parts).flat_map(|(field, value)| [text(field), text(value)]);
-        entries.push(Reply::Array(vec![text(id.to_string().as_bytes()), Reply::Array(pairs.collect())]));
+        let pairs = FIELDS
+            .into_iter()
+            .zip(parts)
+            .flat_map(|(field, value)| [text(field), text(value)]);
+        entries.push(Reply::Array(vec![
+            text(id.to_string().as_bytes()),
+            Reply::Array(pairs.collect()),
+        ]));
         true
     })?;
     Ok(damage.map_or_else(|| Ok(Reply::Array(entries)), Err))
@@ -146,7 +167,13 @@ impl Tables<'_> {
         let (summary, expiry_ms) = match &found {
             None => {
                 self.purge(key)?;
-                (Summary { len: 0, newest: StreamId { ms: 0, sequence: 0 } }, 0)
+                (
+                    Summary {
+                        len: 0,
+                        newest: StreamId { ms: 0, sequence: 0 },
+                    },
+                    0,
+                )
             }
             Some(header) if header.kind != STREAM => return Ok(Err(item_error(WRONG_TYPE))),
             Some(header) => match Summary::of(header) {
@@ -156,17 +183,36 @@ impl Tables<'_> {
         };
         let mut id = entry.id;
         if id <= summary.newest && summary.len > 0 {
-            match self.is_known(key, entry, len_max.is_some_and(|len_max| len_max <= summary.len))? {
+            match self.is_known(
+                key,
+                entry,
+                len_max.is_some_and(|len_max| len_max <= summary.len),
+            )? {
                 Ok(true) => return Ok(Ok(false)),
-                Ok(false) => id = StreamId { sequence: summary.newest.sequence + 1, ..summary.newest },
+                Ok(false) => {
+                    id = StreamId {
+                        sequence: summary.newest.sequence + 1,
+                        ..summary.newest
+                    }
+                }
                 Err(damage) => return Ok(Err(damage)),
             }
         }
-        let Some(content) = encode(entry) else { return Ok(Err(item_error("ERR entry is too long"))) };
+        let Some(content) = encode(entry) else {
+            return Ok(Err(item_error("ERR entry is too long")));
+        };
         let field = id_bytes(id);
-        self.fields.insert((key, field.as_slice()), seal(key, &field, &content).as_slice())?;
+        self.fields.insert(
+            (key, field.as_slice()),
+            seal(key, &field, &content).as_slice(),
+        )?;
         let len = self.trim(key, summary.len + 1, len_max)?;
-        self.put_header(key, STREAM, expiry_ms, &Summary { len, newest: id }.encode())?;
+        self.put_header(
+            key,
+            STREAM,
+            expiry_ms,
+            &Summary { len, newest: id }.encode(),
+        )?;
         Ok(Ok(true))
     }
 
@@ -183,20 +229,29 @@ impl Tables<'_> {
             !is_known
         })?;
         if is_full && !is_known && damage.is_none() {
-            damage = each(&self.fields, key, StreamId { ms: 0, sequence: 0 }, |oldest, _| {
-                is_known = entry.id < oldest;
-                false
-            })?;
+            damage = each(
+                &self.fields,
+                key,
+                StreamId { ms: 0, sequence: 0 },
+                |oldest, _| {
+                    is_known = entry.id < oldest;
+                    false
+                },
+            )?;
         }
         Ok(damage.map_or(Ok(is_known), Err))
     }
 
     /// Removes the oldest entries beyond the length to keep; returns how many are left.
     fn trim(&mut self, key: &[u8], len: u64, len_max: Option<u64>) -> Result<u64, Error> {
-        let Some(len_max) = len_max.filter(|len_max| *len_max < len) else { return Ok(len) };
+        let Some(len_max) = len_max.filter(|len_max| *len_max < len) else {
+            return Ok(len);
+        };
         let mut over = Vec::new();
-        for found in
-            self.fields.range((key, b"".as_slice())..)?.take(usize::try_from(len - len_max).unwrap_or(0))
+        for found in self
+            .fields
+            .range((key, b"".as_slice())..)?
+            .take(usize::try_from(len - len_max).unwrap_or(0))
         {
             let (place, _) = found?;
             over.push(place.value().1.to_vec());

@@ -28,7 +28,8 @@ pub(super) const EXPIRIES: TableDefinition<'static, (i64, &'static [u8]), ()> =
 
 /// Expired keys removed by one write at most, so that its time stays bounded.
 const SWEEP_KEYS_MAX: usize = 32;
-pub(super) const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+pub(super) const WRONG_TYPE: &str =
+    "WRONGTYPE Operation against a key holding the wrong kind of value";
 const HASH: u8 = 1;
 const STRING: u8 = 2;
 pub(super) const STREAM: u8 = 3;
@@ -70,7 +71,9 @@ pub(super) fn is_write(command: &Command) -> bool {
 
 pub(super) fn damaged(key: &[u8], field: Option<&[u8]>) -> ItemError {
     let key = String::from_utf8_lossy(key);
-    let field = field.map(|field| format!(" field {}", String::from_utf8_lossy(field))).unwrap_or_default();
+    let field = field
+        .map(|field| format!(" field {}", String::from_utf8_lossy(field)))
+        .unwrap_or_default();
     ItemError {
         remedy: Remedy::Fatal,
         reason: format!("stored value of key {key}{field} fails its checksum"),
@@ -100,12 +103,18 @@ pub(super) fn header(
     key: &[u8],
     now_ms: i64,
 ) -> Result<Result<Option<Header>, ItemError>, Error> {
-    let Some(record) = keys.get(key)? else { return Ok(Ok(None)) };
+    let Some(record) = keys.get(key)? else {
+        return Ok(Ok(None));
+    };
     let parsed = open(key, b"", record.value()).and_then(|content| {
         let (kind, rest) = content.split_first()?;
         let (expiry, value) = rest.split_first_chunk::<8>()?;
         let expiry_ms = i64::from_le_bytes(*expiry);
-        Some(Header { kind: *kind, expiry_ms, value: Bytes::copy_from_slice(value) })
+        Some(Header {
+            kind: *kind,
+            expiry_ms,
+            value: Bytes::copy_from_slice(value),
+        })
     });
     let found = parsed.ok_or_else(|| damaged(key, None));
     Ok(found.map(|header| Some(header).filter(|header| header.is_alive(now_ms))))
@@ -133,7 +142,9 @@ pub(super) fn read(
     match command {
         Command::Ping => Ok(Some(Ok(Reply::Text(Bytes::from_static(b"PONG"))))),
         Command::HashGetAll { key } => hash_all(keys, fields, key, now_ms).map(Some),
-        Command::HashGet { key, fields: names } => hash_get(keys, fields, key, names, now_ms).map(Some),
+        Command::HashGet { key, fields: names } => {
+            hash_get(keys, fields, key, names, now_ms).map(Some)
+        }
         Command::Get { keys: names } => get(keys, names, now_ms).map(Some),
         Command::StreamRange { key, from_ms } => {
             embedded_stream::range(keys, fields, key, *from_ms, now_ms).map(Some)
@@ -202,7 +213,11 @@ fn hash_get(
     Ok(Ok(Reply::Array(replies)))
 }
 
-fn get(keys: &impl ReadableTable<&'static [u8], &'static [u8]>, names: &[Bytes], now_ms: i64) -> Outcome {
+fn get(
+    keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    names: &[Bytes],
+    now_ms: i64,
+) -> Outcome {
     let mut replies = Vec::with_capacity(names.len());
     for key in names {
         // As in Redis, MGET answers nil for a key of another type.
@@ -221,7 +236,10 @@ pub(super) struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    pub(super) fn open(transaction: &'a WriteTransaction, now_ms: i64) -> Result<Tables<'a>, Error> {
+    pub(super) fn open(
+        transaction: &'a WriteTransaction,
+        now_ms: i64,
+    ) -> Result<Tables<'a>, Error> {
         Ok(Tables {
             keys: transaction.open_table(KEYS)?,
             fields: transaction.open_table(FIELDS)?,
@@ -234,10 +252,18 @@ impl<'a> Tables<'a> {
         match command {
             Command::HashSet { key, fields } => self.hash_set(key, fields),
             Command::Expire { key, seconds } => self.expire(key, *seconds),
-            Command::Set { key, value, seconds } => self.set(key, value, *seconds),
-            Command::StreamAdd { key, entries, len_max, seconds, .. } => {
-                self.stream_add_all(key, entries, *len_max, *seconds)
-            }
+            Command::Set {
+                key,
+                value,
+                seconds,
+            } => self.set(key, value, *seconds),
+            Command::StreamAdd {
+                key,
+                entries,
+                len_max,
+                seconds,
+                ..
+            } => self.stream_add_all(key, entries, *len_max, *seconds),
             Command::Delete { keys } => self.delete(keys),
             Command::HashGetAll { .. }
             | Command::HashGet { .. }
@@ -264,7 +290,11 @@ impl<'a> Tables<'a> {
         let mut new = 0;
         for (field, value) in fields {
             let record = seal(key, field, value);
-            if self.fields.insert((key, field.as_ref()), record.as_slice())?.is_none() {
+            if self
+                .fields
+                .insert((key, field.as_ref()), record.as_slice())?
+                .is_none()
+            {
                 new += 1;
             }
         }
@@ -298,7 +328,9 @@ impl<'a> Tables<'a> {
     }
 
     fn expiry_ms(&self, seconds: u64) -> i64 {
-        let life_ms = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+        let life_ms = i64::try_from(seconds)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000);
         self.now_ms.saturating_add(life_ms)
     }
 

@@ -89,7 +89,12 @@ pub(super) struct Fence {
 impl Fence {
     pub(super) fn new(settings: FenceSettings, namespace: &str) -> Fence {
         let key = Bytes::from(format!("fence:{namespace}"));
-        Fence { settings, key, number: OnceCell::new(), renewed_at: AtomicI64::new(i64::MIN) }
+        Fence {
+            settings,
+            key,
+            number: OnceCell::new(),
+            renewed_at: AtomicI64::new(i64::MIN),
+        }
     }
 
     fn ttl_ms(&self) -> u64 {
@@ -102,7 +107,9 @@ impl Fence {
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
-        let age = now.as_nanos().saturating_sub(self.renewed_at.load(Ordering::Relaxed));
+        let age = now
+            .as_nanos()
+            .saturating_sub(self.renewed_at.load(Ordering::Relaxed));
         // A clock that was set back counts as a long time.
         u128::from(age.unsigned_abs()) >= self.renewal().as_nanos()
     }
@@ -116,11 +123,19 @@ impl Fence {
         remedy: Remedy,
         error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> SinkError {
-        failed(format!("hold {}", String::from_utf8_lossy(&self.key)), remedy, error)
+        failed(
+            format!("hold {}", String::from_utf8_lossy(&self.key)),
+            remedy,
+            error,
+        )
     }
 
     /// The fencing number; takes the lease when there is none yet.
-    pub(super) async fn number(&self, store: &dyn KeyStore, clock: &dyn Clock) -> Result<u64, SinkError> {
+    pub(super) async fn number(
+        &self,
+        store: &dyn KeyStore,
+        clock: &dyn Clock,
+    ) -> Result<u64, SinkError> {
         let number = self.number.get_or_try_init(|| async {
             let now = clock.now();
             let number = self.acquired(self.call(store, "acquire", 0).await?)?;
@@ -144,8 +159,16 @@ impl Fence {
                 Err(_) => FenceError::Answer { key },
             },
             [_, holder, until] => {
-                let until = until.parse().ok().and_then(Timestamp::from_millis).unwrap_or(Timestamp::MAX);
-                FenceError::Held { key, holder: holder.clone(), until }
+                let until = until
+                    .parse()
+                    .ok()
+                    .and_then(Timestamp::from_millis)
+                    .unwrap_or(Timestamp::MAX);
+                FenceError::Held {
+                    key,
+                    holder: holder.clone(),
+                    until,
+                }
             }
             _ => FenceError::Answer { key },
         };
@@ -167,14 +190,23 @@ impl Fence {
             Bytes::from_static(take_over.as_bytes()),
         ];
         let keys = vec![self.key.clone()];
-        let command = Command::Script { script: &LEASE, has_text: false, keys, arguments };
+        let command = Command::Script {
+            script: &LEASE,
+            has_text: false,
+            keys,
+            arguments,
+        };
         let mut results = script::run(store, &[command]).await?;
         assert!(results.len() == 1, "a key store answers every command");
         Ok(results.swap_remove(0))
     }
 
     /// Renews the lease if it is due; answers whether the store was asked.
-    pub(super) async fn renew(&self, store: &dyn KeyStore, clock: &dyn Clock) -> Result<bool, SinkError> {
+    pub(super) async fn renew(
+        &self,
+        store: &dyn KeyStore,
+        clock: &dyn Clock,
+    ) -> Result<bool, SinkError> {
         let number = self.number(store, clock).await?;
         let now = clock.now();
         let is_due = self.is_due(now);
@@ -187,7 +219,9 @@ impl Fence {
 
     /// Ends the lease, so that the next writer need not wait.
     pub(super) async fn release(&self, store: &dyn KeyStore) {
-        let Some(&number) = self.number.get() else { return };
+        let Some(&number) = self.number.get() else {
+            return;
+        };
         match self.call(store, "release", number).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "fence not released"),
@@ -196,7 +230,13 @@ impl Fence {
     }
 
     /// The script call of a batch.
-    pub(super) fn call_of(&self, number: u64, is_renewal: bool, view: &View, batch: &Batch) -> GuardedCall {
+    pub(super) fn call_of(
+        &self,
+        number: u64,
+        is_renewal: bool,
+        view: &View,
+        batch: &Batch,
+    ) -> GuardedCall {
         let mut call = GuardedCall::new(self.key.clone());
         call.head(number, &self.settings.holder, self.ttl_ms(), is_renewal);
         call.body(view, batch);

@@ -28,16 +28,24 @@ pub(super) struct GuardedCall {
 
 impl GuardedCall {
     pub(super) fn new(fence: Bytes) -> GuardedCall {
-        GuardedCall { keys: vec![fence], arguments: Vec::new(), answers: Vec::new(), first_notice: 0 }
+        GuardedCall {
+            keys: vec![fence],
+            arguments: Vec::new(),
+            answers: Vec::new(),
+            first_notice: 0,
+        }
     }
 
     fn number(&mut self, number: impl itoa::Integer) {
-        self.arguments.push(Bytes::copy_from_slice(itoa::Buffer::new().format(number).as_bytes()));
+        self.arguments.push(Bytes::copy_from_slice(
+            itoa::Buffer::new().format(number).as_bytes(),
+        ));
     }
 
     pub(super) fn head(&mut self, number: u64, holder: &str, ttl_ms: u64, is_renewal: bool) {
         self.number(number);
-        self.arguments.push(Bytes::copy_from_slice(holder.as_bytes()));
+        self.arguments
+            .push(Bytes::copy_from_slice(holder.as_bytes()));
         self.number(ttl_ms);
         self.number(u8::from(is_renewal));
     }
@@ -49,7 +57,8 @@ impl GuardedCall {
         let mut next = 0;
         while let Some(first) = rest.first() {
             // Strings that share a hash of versions are one group of the script.
-            let shares = |group: &&Group| group.layout == Layout::Text && group.versions == first.versions;
+            let shares =
+                |group: &&Group| group.layout == Layout::Text && group.versions == first.versions;
             let len = rest.iter().take_while(shares).count().max(1);
             let (together, after) = rest.split_at(len);
             self.group(together);
@@ -58,7 +67,8 @@ impl GuardedCall {
         }
         self.first_notice = next;
         for (channel, message) in &batch.notices {
-            self.arguments.extend([Bytes::from_static(b"publish"), Bytes::from_static(b"1")]);
+            self.arguments
+                .extend([Bytes::from_static(b"publish"), Bytes::from_static(b"1")]);
             self.arguments.extend([channel.clone(), message.clone()]);
         }
     }
@@ -72,17 +82,26 @@ impl GuardedCall {
             Layout::Manifest => b"manifest",
         };
         self.arguments.push(Bytes::from_static(layout));
-        self.number(groups.iter().map(|group| group.entries.len()).sum::<usize>());
+        self.number(
+            groups
+                .iter()
+                .map(|group| group.entries.len())
+                .sum::<usize>(),
+        );
         match group.layout {
-            Layout::Hash => self.keys.extend([group.key.clone(), group.versions.clone()]),
+            Layout::Hash => self
+                .keys
+                .extend([group.key.clone(), group.versions.clone()]),
             Layout::Text => {
                 self.keys.push(group.versions.clone());
-                self.keys.extend(groups.iter().map(|group| group.key.clone()));
+                self.keys
+                    .extend(groups.iter().map(|group| group.key.clone()));
             }
             Layout::Manifest => self.keys.push(group.key.clone()),
             Layout::Stream => {
                 self.keys.push(group.key.clone());
-                let entries: Vec<StreamEntry> = group.entries.iter().map(StreamEntry::from).collect();
+                let entries: Vec<StreamEntry> =
+                    group.entries.iter().map(StreamEntry::from).collect();
                 // The length is told once for all streams.
                 let mut is_first = true;
                 each_of_stream(&entries, None, |argument| {
@@ -94,14 +113,23 @@ impl GuardedCall {
             }
         }
         for entry in groups.iter().flat_map(|group| &group.entries) {
-            self.arguments.extend([&entry.field, &entry.version, &entry.value].map(Bytes::clone));
+            self.arguments
+                .extend([&entry.field, &entry.version, &entry.value].map(Bytes::clone));
         }
     }
 
     /// The command; once.
     pub(super) fn take_command(&mut self) -> Command {
-        let (keys, arguments) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.arguments));
-        Command::Script { script: &GUARD, has_text: false, keys, arguments }
+        let (keys, arguments) = (
+            std::mem::take(&mut self.keys),
+            std::mem::take(&mut self.arguments),
+        );
+        Command::Script {
+            script: &GUARD,
+            has_text: false,
+            keys,
+            arguments,
+        }
     }
 
     /// The fate of an item, from the answers of the script.
@@ -120,7 +148,9 @@ impl GuardedCall {
         for index in wanted.into_iter().flatten() {
             match answers.get(index) {
                 Some(Reply::Integer(_)) => {}
-                Some(Reply::Text(words)) => return Err(item_error(&String::from_utf8_lossy(words))),
+                Some(Reply::Text(words)) => {
+                    return Err(item_error(&String::from_utf8_lossy(words)));
+                }
                 Some(Reply::Nil | Reply::Array(_)) | None => {
                     return Err(item_error("answer of the guard is too short"));
                 }

@@ -36,13 +36,19 @@ pub trait KeyStore: Send + Sync + 'static {
     /// # Errors
     /// [`SinkError`] when the fate of all commands is unknown or the same. With [`Remedy::Refuse`] the store
     /// takes no request with these commands: a part of them may still succeed.
-    fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>>;
+    fn run<'a>(
+        &'a self,
+        commands: &'a [Command],
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>>;
 
     /// Runs the commands of a batch as [`KeyStore::run`] does, where the store can without making each of them.
     ///
     /// # Errors
     /// As [`KeyStore::run`].
-    fn run_days<'a>(&'a self, days: &'a Days<'a>) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+    fn run_days<'a>(
+        &'a self,
+        days: &'a Days<'a>,
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
         Box::pin(async move { self.run(&days.commands()).await })
     }
 
@@ -78,5 +84,9 @@ pub(super) fn failed(
     remedy: Remedy,
     source: impl Into<Box<dyn Error + Send + Sync>>,
 ) -> SinkError {
-    SinkError { operation: operation.into(), remedy, source: source.into() }
+    SinkError {
+        operation: operation.into(),
+        remedy,
+        source: source.into(),
+    }
 }

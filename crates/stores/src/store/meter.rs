@@ -40,7 +40,13 @@ impl Meter {
     pub fn new(view: Arc<View>, guard: Guard, form: WireForm, idle_max: Option<Duration>) -> Meter {
         let fence = guard.fence(&view.settings().namespace);
         let scales = Scales::new(Arc::clone(&view));
-        Meter { view, scales, fence, form, idle_max: idle_max.filter(|_| form == WireForm::Resp) }
+        Meter {
+            view,
+            scales,
+            fence,
+            form,
+            idle_max: idle_max.filter(|_| form == WireForm::Resp),
+        }
     }
 
     /// Requests and commands of a batch.
@@ -63,7 +69,11 @@ impl Meter {
         let is_guarded = self.fence.is_some();
         let batch = encode(&self.view, items, Timestamp::EPOCH, is_guarded);
         let commands = if let Some(fence) = &self.fence {
-            vec![fence.call_of(u64::MAX, false, &self.view, &batch).take_command()]
+            vec![
+                fence
+                    .call_of(u64::MAX, false, &self.view, &batch)
+                    .take_command(),
+            ]
         } else {
             let plan = plain::plan(&self.view, batch);
             let call = close::manifests(items).and_then(|first| close::call(&plan, first));
@@ -86,12 +96,19 @@ impl Meter {
 
 /// Requests and commands of the items.
 pub(super) fn cost(view: &View, items: &[WriteItem], is_guarded: bool) -> Cost {
-    let days = if is_guarded { None } else { Days::of(view, items) };
+    let days = if is_guarded {
+        None
+    } else {
+        Days::of(view, items)
+    };
     let script = usize::from(!is_guarded && close::manifests(items).is_some());
     let plainly = || count_commands(view, items, is_guarded);
     let commands = script + days.map_or_else(plainly, |days| days.command_count());
     let commands = u32::try_from(commands).unwrap_or(u32::MAX);
-    Cost { requests: u32::from(commands > 0), commands }
+    Cost {
+        requests: u32::from(commands > 0),
+        commands,
+    }
 }
 
 /// Commands of one sign of life.

@@ -28,7 +28,11 @@ impl Notice {
     /// Adds a bar.
     pub(super) fn add(&mut self, update: &BarUpdate, stamp: &Stamp) {
         let bar = &update.bar;
-        if self.newest.as_ref().is_none_or(|(start, _)| *start < bar.start) {
+        if self
+            .newest
+            .as_ref()
+            .is_none_or(|(start, _)| *start < bar.start)
+        {
             self.newest = Some((bar.start, *stamp));
         }
         self.bars += 1;
@@ -81,13 +85,23 @@ mod tests {
     fn a_notice_tells_the_newest_time_and_names_no_more_symbols_than_it_may() {
         let mut notice = Notice::default();
         for index in 0..100 {
-            let start = if index == 50 { "2025-10-15T13:31:00Z" } else { "2025-10-15T13:30:00Z" };
+            let start = if index == 50 {
+                "2025-10-15T13:31:00Z"
+            } else {
+                "2025-10-15T13:30:00Z"
+            };
             let update = update(&format!("S{}", index % 40), "1m", start);
-            notice.add(&update, &Stamp::of(update.bar.start, update.bar.spec, &TimeZone::UTC));
+            notice.add(
+                &update,
+                &Stamp::of(update.bar.start, update.bar.spec, &TimeZone::UTC),
+            );
         }
         let text = String::from_utf8(notice.text()).unwrap();
         let head = r#"{"date":"2025-10-15","time":"13:31","bars":100,"specs":["1m"],"symbols":["S0","S1","#;
-        assert!(text.starts_with(head) && text.ends_with(r#""S31"],"more":8}"#), "{text}");
+        assert!(
+            text.starts_with(head) && text.ends_with(r#""S31"],"more":8}"#),
+            "{text}"
+        );
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
     }
 }

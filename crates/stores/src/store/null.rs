@@ -15,13 +15,19 @@ impl BarSink for NullSink {
         "null:"
     }
 
-    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
         self.counters.add_request(items.len(), 0);
         Box::pin(async { Ok(vec![Ok(()); items.len()]) })
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        Cost { requests: 1, commands: u32::try_from(items.len()).unwrap_or(u32::MAX) }
+        Cost {
+            requests: 1,
+            commands: u32::try_from(items.len()).unwrap_or(u32::MAX),
+        }
     }
 
     fn weight(&self, _item: &WriteItem) -> usize {

@@ -61,7 +61,10 @@ pub struct Opened {
 
 impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened").field("sink", &self.sink.name()).field("reader", &self.reader).finish()
+        f.debug_struct("Opened")
+            .field("sink", &self.sink.name())
+            .field("reader", &self.reader)
+            .finish()
     }
 }
 
@@ -79,20 +82,50 @@ pub async fn connect(
         SinkUrl::Redis(url) => Arc::new(RespStore::new(url, &settings.resp)?),
         SinkUrl::Rest(url) => {
             let token = settings.token.as_ref().ok_or(RestError::NoToken)?;
-            Arc::new(RestStore::new(url, token, &settings.rest, Arc::clone(&clock))?)
+            Arc::new(RestStore::new(
+                url,
+                token,
+                &settings.rest,
+                Arc::clone(&clock),
+            )?)
         }
         SinkUrl::Embedded(folder) => {
-            let (folder, settings, clock) = (folder.clone(), settings.embedded.clone(), Arc::clone(&clock));
+            let (folder, settings, clock) = (
+                folder.clone(),
+                settings.embedded.clone(),
+                Arc::clone(&clock),
+            );
             let opening = move || EmbeddedStore::open(&folder, &settings, clock);
-            Arc::new(tokio::task::spawn_blocking(opening).await.map_err(OpenError::Task)??)
+            Arc::new(
+                tokio::task::spawn_blocking(opening)
+                    .await
+                    .map_err(OpenError::Task)??,
+            )
         }
-        SinkUrl::Stdout => return Ok(Opened { sink: Arc::new(LinesSink::default()), reader: None }),
-        SinkUrl::Null => return Ok(Opened { sink: Arc::new(NullSink::default()), reader: None }),
+        SinkUrl::Stdout => {
+            return Ok(Opened {
+                sink: Arc::new(LinesSink::default()),
+                reader: None,
+            });
+        }
+        SinkUrl::Null => {
+            return Ok(Opened {
+                sink: Arc::new(NullSink::default()),
+                reader: None,
+            });
+        }
     };
     let view = Arc::new(view);
     let keeps_bars = view.settings().kind != ViewKind::Publish;
-    let reader =
-        keeps_bars.then(|| BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock)));
-    let guard = if matches!(url, SinkUrl::Embedded(_)) { Guard::Off } else { settings.guard.clone() };
-    Ok(Opened { sink: Arc::new(ViewSink::new(store, view, clock).guarded(guard)), reader })
+    let reader = keeps_bars
+        .then(|| BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock)));
+    let guard = if matches!(url, SinkUrl::Embedded(_)) {
+        Guard::Off
+    } else {
+        settings.guard.clone()
+    };
+    Ok(Opened {
+        sink: Arc::new(ViewSink::new(store, view, clock).guarded(guard)),
+        reader,
+    })
 }

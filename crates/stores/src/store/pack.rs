@@ -74,7 +74,11 @@ impl Pack for JsonBody {
     fn begin(&mut self, name: &'static str, _arguments: usize, bytes: usize) {
         // Some quotes are escaped.
         self.body.reserve(bytes + bytes / 8);
-        self.body.extend_from_slice(if self.body.is_empty() { b"[[\"" } else { b",[\"" });
+        self.body.extend_from_slice(if self.body.is_empty() {
+            b"[[\""
+        } else {
+            b",[\""
+        });
         self.body.extend_from_slice(name.as_bytes());
         self.body.push(b'"');
     }
@@ -121,8 +125,13 @@ impl Pack for Listed {
             }
             self.commands.push(Command::HashSet { key, fields });
         } else {
-            let seconds = arguments.next().and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
-            self.commands.push(Command::Expire { key, seconds: seconds.unwrap_or(1) });
+            let seconds = arguments
+                .next()
+                .and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
+            self.commands.push(Command::Expire {
+                key,
+                seconds: seconds.unwrap_or(1),
+            });
         }
     }
 }

@@ -34,28 +34,53 @@ pub(super) fn plan(view: &View, batch: Batch) -> Plan {
     commands.extend(notices.map(|(channel, message)| Command::Publish { channel, message }));
     let carriers = batch.homes.into_iter().map(|home| {
         let of_group = |group: Option<usize>| group.map_or(NONE, |group| ranges[group].clone());
-        let notice = home.notice.map_or(NONE, |index| first_notice + index..first_notice + index + 1);
+        let notice = home
+            .notice
+            .map_or(NONE, |index| first_notice + index..first_notice + index + 1);
         [of_group(home.base), of_group(home.stream), notice]
     });
-    Plan { carriers: carriers.collect(), commands }
+    Plan {
+        carriers: carriers.collect(),
+        commands,
+    }
 }
 
 fn push_group(commands: &mut Vec<Command>, group: Group, ttl_s: Option<u64>, len_max: Option<u64>) {
-    let Group { layout, key, entries, .. } = group;
+    let Group {
+        layout,
+        key,
+        entries,
+        ..
+    } = group;
     match layout {
         Layout::Text => {
-            let set = |entry: Entry| Command::Set { key: key.clone(), value: entry.value, seconds: ttl_s };
+            let set = |entry: Entry| Command::Set {
+                key: key.clone(),
+                value: entry.value,
+                seconds: ttl_s,
+            };
             commands.extend(entries.into_iter().map(set));
             return;
         }
         Layout::Hash | Layout::Manifest => {
-            let fields: Vec<(Bytes, Bytes)> =
-                entries.into_iter().map(|entry| (entry.field, entry.value)).collect();
-            commands.push(Command::HashSet { key: key.clone(), fields });
+            let fields: Vec<(Bytes, Bytes)> = entries
+                .into_iter()
+                .map(|entry| (entry.field, entry.value))
+                .collect();
+            commands.push(Command::HashSet {
+                key: key.clone(),
+                fields,
+            });
         }
         Layout::Stream => {
             let entries = entries.iter().map(StreamEntry::from).collect();
-            commands.push(Command::StreamAdd { key, entries, len_max, seconds: ttl_s, has_text: false });
+            commands.push(Command::StreamAdd {
+                key,
+                entries,
+                len_max,
+                seconds: ttl_s,
+                has_text: false,
+            });
             return;
         }
     }
@@ -66,8 +91,18 @@ fn push_group(commands: &mut Vec<Command>, group: Group, ttl_s: Option<u64>, len
 
 impl From<&Entry> for StreamEntry {
     fn from(entry: &Entry) -> StreamEntry {
-        let Entry { field, version, value, id } = entry;
-        StreamEntry { id: *id, start: field.clone(), version: version.clone(), bar: value.clone() }
+        let Entry {
+            field,
+            version,
+            value,
+            id,
+        } = entry;
+        StreamEntry {
+            id: *id,
+            start: field.clone(),
+            version: version.clone(),
+            bar: value.clone(),
+        }
     }
 }
 
@@ -90,11 +125,17 @@ mod tests {
     use barmill_core::port::WriteItem;
     use jiff::tz::TimeZone;
 
-    const EVERY: [ViewKind; 5] =
-        [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar, ViewKind::Stream, ViewKind::Publish];
+    const EVERY: [ViewKind; 5] = [
+        ViewKind::SymbolDay,
+        ViewKind::Minute,
+        ViewKind::KeyPerBar,
+        ViewKind::Stream,
+        ViewKind::Publish,
+    ];
 
     fn settings(kind: ViewKind) -> ViewSettings {
-        let mut settings = ViewSettings::new(kind, TimeZone::get("America/New_York").unwrap()).unwrap();
+        let mut settings =
+            ViewSettings::new(kind, TimeZone::get("America/New_York").unwrap()).unwrap();
         settings.namespace = "model_7".to_owned();
         settings.value = ValueForm::Csv;
         settings
@@ -113,17 +154,26 @@ mod tests {
         let plan = plan(view, encode(view, items, Timestamp::EPOCH, false));
         let expire = usize::from(view.settings().ttl_s.is_some());
         let inside = |command: &Command| {
-            if let Command::StreamAdd { entries, .. } = command { entries.len() + expire } else { 0 }
+            if let Command::StreamAdd { entries, .. } = command {
+                entries.len() + expire
+            } else {
+                0
+            }
         };
         let inside: usize = plan.commands.iter().map(inside).sum();
-        assert_eq!(count_commands(view, items, false), plan.commands.len() + inside);
+        assert_eq!(
+            count_commands(view, items, false),
+            plan.commands.len() + inside
+        );
         plan
     }
 
     fn lines(plan: &Plan) -> Vec<String> {
         let line = |command: &Command| {
             let mut words = vec![command.name().to_owned()];
-            command.each_argument(|argument| words.push(String::from_utf8(argument.to_vec()).unwrap()));
+            command.each_argument(|argument| {
+                words.push(String::from_utf8(argument.to_vec()).unwrap())
+            });
             words.join(" ")
         };
         plan.commands.iter().map(line).collect()
@@ -148,24 +198,44 @@ mod tests {
                 "EXPIRE bars:1m:2025-10-15:B 7200".to_owned(),
             ]
         );
-        let [first, second, third] = plan.carriers.as_slice() else { panic!("three items") };
-        assert_eq!((&first[0], &second[0], &third[0]), (&(0..2), &(2..4), &(0..2)));
+        let [first, second, third] = plan.carriers.as_slice() else {
+            panic!("three items")
+        };
+        assert_eq!(
+            (&first[0], &second[0], &third[0]),
+            (&(0..2), &(2..4), &(0..2))
+        );
     }
 
     #[test]
     fn a_minute_of_many_symbols_is_one_hset() {
-        let items = [item("A", "2025-10-15T13:30:00Z"), item("B", "2025-10-15T13:30:00Z")];
+        let items = [
+            item("A", "2025-10-15T13:30:00Z"),
+            item("B", "2025-10-15T13:30:00Z"),
+        ];
         let plan = planned(&view(ViewKind::Minute), &items);
-        assert_eq!(lines(&plan)[0], format!("HSET bars:1m:2025-10-15:09:30 A {CSV} B {CSV}"));
+        assert_eq!(
+            lines(&plan)[0],
+            format!("HSET bars:1m:2025-10-15:09:30 A {CSV} B {CSV}")
+        );
         assert_eq!(plan.commands.len(), 2);
     }
 
     #[test]
     fn key_per_bar_has_the_keys_of_the_original() {
-        let items = [item("AAPL", "2025-10-15T13:30:00Z"), item("AAPL", "2025-01-15T14:30:00Z")];
+        let items = [
+            item("AAPL", "2025-10-15T13:30:00Z"),
+            item("AAPL", "2025-01-15T14:30:00Z"),
+        ];
         let lines = lines(&planned(&view(ViewKind::KeyPerBar), &items));
-        assert_eq!(lines[0], format!("SET intraday:model_7:2025-10-15:AAPL:09:30 {CSV} EX 7200"));
-        assert_eq!(lines[1], format!("SET intraday:model_7:2025-01-15:AAPL:09:30 {CSV} EX 7200"));
+        assert_eq!(
+            lines[0],
+            format!("SET intraday:model_7:2025-10-15:AAPL:09:30 {CSV} EX 7200")
+        );
+        assert_eq!(
+            lines[1],
+            format!("SET intraday:model_7:2025-01-15:AAPL:09:30 {CSV} EX 7200")
+        );
     }
 
     #[test]
@@ -179,8 +249,9 @@ mod tests {
         let plan = planned(&view(ViewKind::Stream), &updates.map(WriteItem::Bar));
         let [line] = lines(&plan).try_into().unwrap();
         let (_, arguments) = line.split_once(" 1 bars:1m:A 7200 10000 ").unwrap();
-        let entry =
-            |n: &str, version: &str| format!("1760535000000-{n} 2025-10-15T13:30:00Z {version} {CSV}");
+        let entry = |n: &str, version: &str| {
+            format!("1760535000000-{n} 2025-10-15T13:30:00Z {version} {CSV}")
+        };
         let (first, second) = (entry("0", "001013019"), entry("1", "0112013019"));
         assert_eq!(arguments, format!("1760535000000-0 {first} {second}"));
         assert!(plan.carriers[0].iter().all(std::ops::Range::is_empty));
@@ -194,14 +265,16 @@ mod tests {
         settings.also_stream = Some("s:{symbol}".parse().unwrap());
         settings.also_publish = Some("news:{namespace}".parse().unwrap());
         let view = View::new(settings, &["1m".parse().unwrap()]).unwrap();
-        let items = [item("A", "2025-10-15T13:30:00Z"), WriteItem::Manifest(manifest("A", "1m"))];
+        let items = [
+            item("A", "2025-10-15T13:30:00Z"),
+            WriteItem::Manifest(manifest("A", "1m")),
+        ];
         let plan = planned(&view, &items);
         let names: Vec<&str> = plan.commands.iter().map(Command::name).collect();
         assert_eq!(names, ["HSET", "EVALSHA", "HSET", "PUBLISH"]);
-        assert!(
-            lines(&plan)[3]
-                .starts_with("PUBLISH news:model_7 {\"date\":\"2025-10-15\",\"time\":\"09:30\",\"bars\":1,")
-        );
+        assert!(lines(&plan)[3].starts_with(
+            "PUBLISH news:model_7 {\"date\":\"2025-10-15\",\"time\":\"09:30\",\"bars\":1,"
+        ));
         assert_eq!(plan.carriers, [[0..1, 1..2, 3..4], [2..3, 0..0, 0..0]]);
     }
 

@@ -65,7 +65,9 @@ pub struct BarReader {
 
 impl fmt::Debug for BarReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BarReader").field("store", &self.store.name()).finish_non_exhaustive()
+        f.debug_struct("BarReader")
+            .field("store", &self.store.name())
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,7 +81,12 @@ impl BarReader {
     ///
     /// # Errors
     /// [`ReadError`] names the key and field of what cannot be read.
-    pub async fn day(&self, symbol: Symbol, spec: BarSpec, date: Date) -> Result<Vec<StoredBar>, ReadError> {
+    pub async fn day(
+        &self,
+        symbol: Symbol,
+        spec: BarSpec,
+        date: Date,
+    ) -> Result<Vec<StoredBar>, ReadError> {
         self.days(&[symbol], spec, date).await
     }
 
@@ -113,7 +120,8 @@ impl BarReader {
             bars.retain(|bar| starts.contains(&bar.start));
             return Ok(bars);
         }
-        self.read(Lookup::exact(&self.view, symbols, spec, &starts)).await
+        self.read(Lookup::exact(&self.view, symbols, spec, &starts))
+            .await
     }
 
     /// Reads the newest bar of a symbol that started today or in the six days before.
@@ -123,8 +131,17 @@ impl BarReader {
     ///
     /// # Errors
     /// As for [`BarReader::day`].
-    pub async fn latest(&self, symbol: Symbol, spec: BarSpec) -> Result<Option<StoredBar>, ReadError> {
-        self.latest_since(symbol, spec, self.clock.now().saturating_sub(LATEST_REACH_NS)).await
+    pub async fn latest(
+        &self,
+        symbol: Symbol,
+        spec: BarSpec,
+    ) -> Result<Option<StoredBar>, ReadError> {
+        self.latest_since(
+            symbol,
+            spec,
+            self.clock.now().saturating_sub(LATEST_REACH_NS),
+        )
+        .await
     }
 
     /// Reads the newest bar of a symbol that started at `since` or later, in one round trip.
@@ -139,20 +156,34 @@ impl BarReader {
     ) -> Result<Option<StoredBar>, ReadError> {
         let date = |time: Timestamp| self.view.settings().zone.to_datetime(time.to_jiff()).date();
         let now = self.clock.now();
-        let days = date(since).series(jiff::Span::new().days(1)).take_while(|day| *day <= date(now));
-        let lookups = self.plan(&[symbol], spec, days, |start| since <= start && start <= now)?;
-        Ok(self.read(lookups).await?.pop().filter(|bar| since <= bar.start))
+        let days = date(since)
+            .series(jiff::Span::new().days(1))
+            .take_while(|day| *day <= date(now));
+        let lookups = self.plan(&[symbol], spec, days, |start| {
+            since <= start && start <= now
+        })?;
+        Ok(self
+            .read(lookups)
+            .await?
+            .pop()
+            .filter(|bar| since <= bar.start))
     }
 
     /// Reads what is covered on a date, by symbol.
     ///
     /// # Errors
     /// As for [`BarReader::day`].
-    pub async fn manifests(&self, spec: BarSpec, date: Date) -> Result<Vec<StoredManifest>, ReadError> {
+    pub async fn manifests(
+        &self,
+        spec: BarSpec,
+        date: Date,
+    ) -> Result<Vec<StoredManifest>, ReadError> {
         let mut key = Vec::new();
         self.view.push_manifest_key(&mut key, spec, date);
         let key = Bytes::from(key);
-        let replies = self.replies(&[Command::HashGetAll { key: key.clone() }]).await?;
+        let replies = self
+            .replies(&[Command::HashGetAll { key: key.clone() }])
+            .await?;
         let mut found = Vec::new();
         for (field, value) in pairs(replies.into_iter().next().unwrap_or(Reply::Nil)) {
             let symbol = Symbol::intern(&field).map_err(|_| ValueError::Part { name: "symbol" });
@@ -176,9 +207,13 @@ impl BarReader {
         for date in dates {
             match self.view.settings().kind {
                 ViewKind::SymbolDay => lookups.extend(self.of_day(symbols, spec, date)),
-                ViewKind::Stream if lookups.is_empty() => lookups.extend(self.of_day(symbols, spec, date)),
+                ViewKind::Stream if lookups.is_empty() => {
+                    lookups.extend(self.of_day(symbols, spec, date))
+                }
                 // One range reaches over all days.
-                ViewKind::Stream => lookups.iter_mut().for_each(|lookup| lookup.reach(&self.view, date)),
+                ViewKind::Stream => lookups
+                    .iter_mut()
+                    .for_each(|lookup| lookup.reach(&self.view, date)),
                 // Nothing is kept.
                 ViewKind::Publish => {}
                 ViewKind::Minute | ViewKind::KeyPerBar => {
@@ -194,11 +229,21 @@ impl BarReader {
     /// One `HGETALL` or `XRANGE` per symbol.
     fn of_day(&self, symbols: &[Symbol], spec: BarSpec, date: Date) -> Vec<Lookup> {
         let settings = self.view.settings();
-        let Some((start, to)) = day_edges(date, &settings.zone) else { return Vec::new() };
+        let Some((start, to)) = day_edges(date, &settings.zone) else {
+            return Vec::new();
+        };
         let lookup = |&symbol: &Symbol| {
-            let bar = BarKey { symbol, spec, start };
+            let bar = BarKey {
+                symbol,
+                spec,
+                start,
+            };
             let mut key = Vec::new();
-            self.view.push_key(&mut key, &bar, &Stamp::of(start, BarSpec::Day, &settings.zone));
+            self.view.push_key(
+                &mut key,
+                &bar,
+                &Stamp::of(start, BarSpec::Day, &settings.zone),
+            );
             let key = Bytes::from(key);
             if settings.kind == ViewKind::Stream {
                 Lookup::Stream { bar, key, to }
@@ -215,15 +260,25 @@ impl BarReader {
         let mut bars = Vec::new();
         for (lookup, reply) in lookups.into_iter().zip(replies) {
             match lookup {
-                Lookup::All { bar, key, date } => self.take_hash(&mut bars, &bar, &key, date, reply)?,
+                Lookup::All { bar, key, date } => {
+                    self.take_hash(&mut bars, &bar, &key, date, reply)?
+                }
                 Lookup::Stream { bar, key, to } => take_stream(&mut bars, &bar, &key, to, reply)?,
                 Lookup::Exact { places, .. } => {
-                    let Reply::Array(values) = reply else { continue };
+                    let Reply::Array(values) = reply else {
+                        continue;
+                    };
                     for (place, value) in places.into_iter().zip(values) {
                         let Reply::Text(value) = value else { continue };
-                        let BarKey { symbol, spec, start } = place.bar;
+                        let BarKey {
+                            symbol,
+                            spec,
+                            start,
+                        } = place.bar;
                         let bar = decode_bar(&value, symbol, spec, Some(start));
-                        bars.push(bar.map_err(|source| value_error(&place.key, &place.field, source))?);
+                        bars.push(
+                            bar.map_err(|source| value_error(&place.key, &place.field, source))?,
+                        );
                     }
                 }
             }
@@ -254,7 +309,8 @@ impl BarReader {
 
     fn is_at(&self, field: &[u8], bar: BarKey) -> bool {
         let mut expected = Vec::new();
-        self.view.push_field(&mut expected, &bar, &self.view.stamp(&bar));
+        self.view
+            .push_field(&mut expected, &bar, &self.view.stamp(&bar));
         expected == field
     }
 
@@ -274,7 +330,10 @@ impl BarReader {
         }
         let results = self.store.run(commands).await?;
         let refused = |(result, command): (Result<Reply, ItemError>, &Command)| {
-            result.map_err(|source| ReadError::Refused { key: first_key(command), source })
+            result.map_err(|source| ReadError::Refused {
+                key: first_key(command),
+                source,
+            })
         };
         results.into_iter().zip(commands).map(refused).collect()
     }
@@ -291,7 +350,9 @@ fn take_stream(
 ) -> Result<(), ReadError> {
     let mut newest: BTreeMap<Timestamp, (Bytes, Bytes)> = BTreeMap::new();
     for (start, version, value) in stream::parse(reply) {
-        let time = std::str::from_utf8(&start).ok().and_then(|text| text.parse::<Timestamp>().ok());
+        let time = std::str::from_utf8(&start)
+            .ok()
+            .and_then(|text| text.parse::<Timestamp>().ok());
         let time = time.ok_or(ValueError::Part { name: "start" });
         let time = time.map_err(|source| value_error(key, &start, source))?;
         let is_newer = newest.get(&time).is_none_or(|(known, _)| *known < version);
@@ -316,7 +377,9 @@ fn first_key(command: &Command) -> String {
 
 /// The fields and values of a flat hash reply.
 fn pairs(reply: Reply) -> Vec<(Bytes, Bytes)> {
-    let Reply::Array(parts) = reply else { return Vec::new() };
+    let Reply::Array(parts) = reply else {
+        return Vec::new();
+    };
     let mut found = Vec::with_capacity(parts.len() / 2);
     let mut parts = parts.into_iter();
     while let (Some(Reply::Text(field)), Some(Reply::Text(value))) = (parts.next(), parts.next()) {
@@ -327,7 +390,11 @@ fn pairs(reply: Reply) -> Vec<(Bytes, Bytes)> {
 
 fn value_error(key: &[u8], field: &[u8], source: ValueError) -> ReadError {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    ReadError::Value { key: text(key), field: text(field), source }
+    ReadError::Value {
+        key: text(key),
+        field: text(field),
+        source,
+    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,11 @@ impl Place {
         let (mut key, mut field) = (Vec::new(), Vec::new());
         view.push_key(&mut key, &bar, &stamp);
         view.push_field(&mut field, &bar, &stamp);
-        Place { bar, key: Bytes::from(key), field: Bytes::from(field) }
+        Place {
+            bar,
+            key: Bytes::from(key),
+            field: Bytes::from(field),
+        }
     }
 }
 
@@ -50,7 +54,11 @@ pub(super) enum Lookup {
     /// The whole hash of a date; `bar` tells symbol and spec.
     All { bar: BarKey, key: Bytes, date: Date },
     /// A stream from the start of a day on; `bar` tells symbol and spec, `to` where the wanted days end.
-    Stream { bar: BarKey, key: Bytes, to: Timestamp },
+    Stream {
+        bar: BarKey,
+        key: Bytes,
+        to: Timestamp,
+    },
     /// Places in the order of the reply: fields of one hash, or strings.
     Exact { places: Vec<Place>, is_hash: bool },
 }
@@ -63,11 +71,20 @@ impl Lookup {
                 key: key.clone(),
                 from_ms: u64::try_from(bar.start.as_millis()).unwrap_or(0),
             },
-            Lookup::Exact { places, is_hash: false } => {
-                Command::Get { keys: places.iter().map(|place| place.key.clone()).collect() }
-            }
-            Lookup::Exact { places, is_hash: true } => Command::HashGet {
-                key: places.first().map(|place| place.key.clone()).unwrap_or_default(),
+            Lookup::Exact {
+                places,
+                is_hash: false,
+            } => Command::Get {
+                keys: places.iter().map(|place| place.key.clone()).collect(),
+            },
+            Lookup::Exact {
+                places,
+                is_hash: true,
+            } => Command::HashGet {
+                key: places
+                    .first()
+                    .map(|place| place.key.clone())
+                    .unwrap_or_default(),
                 fields: places.iter().map(|place| place.field.clone()).collect(),
             },
         }
@@ -75,19 +92,31 @@ impl Lookup {
 
     /// Takes one more day into a range of a stream.
     pub(super) fn reach(&mut self, view: &View, date: Date) {
-        if let (Lookup::Stream { to, .. }, Some((_, end))) = (self, day_edges(date, &view.settings().zone)) {
+        if let (Lookup::Stream { to, .. }, Some((_, end))) =
+            (self, day_edges(date, &view.settings().zone))
+        {
             *to = end;
         }
     }
 
     /// The lookups of bars whose starts are known: strings in chunks, fields by their hash.
-    pub(super) fn exact(view: &View, symbols: &[Symbol], spec: BarSpec, starts: &[Timestamp]) -> Vec<Lookup> {
+    pub(super) fn exact(
+        view: &View,
+        symbols: &[Symbol],
+        spec: BarSpec,
+        starts: &[Timestamp],
+    ) -> Vec<Lookup> {
         let is_hash = view.settings().kind != ViewKind::KeyPerBar;
         let mut lookups: Vec<Lookup> = Vec::new();
         for place in places(view, symbols, spec, starts) {
             match lookups.last_mut() {
-                Some(Lookup::Exact { places, .. }) if fits(places, &place, is_hash) => places.push(place),
-                Some(_) | None => lookups.push(Lookup::Exact { places: vec![place], is_hash }),
+                Some(Lookup::Exact { places, .. }) if fits(places, &place, is_hash) => {
+                    places.push(place)
+                }
+                Some(_) | None => lookups.push(Lookup::Exact {
+                    places: vec![place],
+                    is_hash,
+                }),
             }
         }
         lookups
@@ -104,20 +133,35 @@ fn fits(places: &[Place], place: &Place, is_hash: bool) -> bool {
 
 /// The places in an order that keeps those of one hash together.
 fn places(view: &View, symbols: &[Symbol], spec: BarSpec, starts: &[Timestamp]) -> Vec<Place> {
-    let place = |symbol: Symbol, start: Timestamp| Place::of(view, BarKey { symbol, spec, start });
+    let place = |symbol: Symbol, start: Timestamp| {
+        Place::of(
+            view,
+            BarKey {
+                symbol,
+                spec,
+                start,
+            },
+        )
+    };
     match view.settings().kind {
-        ViewKind::Minute => {
-            starts.iter().flat_map(|&start| symbols.iter().map(move |&symbol| place(symbol, start))).collect()
-        }
-        ViewKind::SymbolDay | ViewKind::KeyPerBar | ViewKind::Stream | ViewKind::Publish => {
-            symbols.iter().flat_map(|&symbol| starts.iter().map(move |&start| place(symbol, start))).collect()
-        }
+        ViewKind::Minute => starts
+            .iter()
+            .flat_map(|&start| symbols.iter().map(move |&symbol| place(symbol, start)))
+            .collect(),
+        ViewKind::SymbolDay | ViewKind::KeyPerBar | ViewKind::Stream | ViewKind::Publish => symbols
+            .iter()
+            .flat_map(|&symbol| starts.iter().map(move |&start| place(symbol, start)))
+            .collect(),
     }
 }
 
 /// The first instant of a civil date and that of the next; `None` outside representable time.
 pub(super) fn day_edges(date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
-    let midnight = |date: Date| date.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp());
+    let midnight = |date: Date| {
+        date.to_zoned(zone.clone())
+            .ok()
+            .map(|zoned| zoned.timestamp())
+    };
     let edge = |date: Date| midnight(date).and_then(|time| Timestamp::from_jiff(time).ok());
     Some((edge(date)?, edge(date.saturating_add(1.day()))?))
 }
@@ -128,18 +172,30 @@ pub(super) fn day_starts(
     date: Date,
     settings: &ViewSettings,
 ) -> Result<Vec<Timestamp>, Unlisted> {
-    let Some((from, to)) = day_edges(date, &settings.zone) else { return Ok(Vec::new()) };
+    let Some((from, to)) = day_edges(date, &settings.zone) else {
+        return Ok(Vec::new());
+    };
     let step = match spec {
         BarSpec::Day => return Ok(vec![from]),
         BarSpec::Time(length) => i64::try_from(length.get()).unwrap_or(i64::MAX),
         // A session begins on a whole minute.
         BarSpec::Session => MINUTE_NS,
         BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => {
-            return Err(Unlisted { spec, date, kind: settings.kind });
+            return Err(Unlisted {
+                spec,
+                date,
+                kind: settings.kind,
+            });
         }
     };
     let late = from.as_nanos().rem_euclid(step);
-    let first = if late == 0 { from } else { from.saturating_add(step - late) };
+    let first = if late == 0 {
+        from
+    } else {
+        from.saturating_add(step - late)
+    };
     let next = |start: &Timestamp| Some(start.saturating_add(step));
-    Ok(std::iter::successors(Some(first), next).take_while(|start| *start < to).collect())
+    Ok(std::iter::successors(Some(first), next)
+        .take_while(|start| *start < to)
+        .collect())
 }

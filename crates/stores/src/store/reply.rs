@@ -73,29 +73,46 @@ const PHRASES: [(&str, Remedy); 19] = [
 /// What the store's words call for; `None` when they are not known.
 fn known(text: &str) -> Option<Remedy> {
     let code = text.split([' ', ':', '\'']).next().unwrap_or_default();
-    if let Some((_, remedy)) = CODES.iter().find(|(name, _)| name.eq_ignore_ascii_case(code)) {
+    if let Some((_, remedy)) = CODES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(code))
+    {
         return Some(*remedy);
     }
     let lower = text.to_ascii_lowercase();
-    PHRASES.iter().find(|(phrase, _)| lower.contains(phrase)).map(|(_, remedy)| *remedy)
+    PHRASES
+        .iter()
+        .find(|(phrase, _)| lower.contains(phrase))
+        .map(|(_, remedy)| *remedy)
 }
 
 /// What the error of one command calls for.
 ///
 /// An unknown `ERR` is about the command, so it is set aside; any other unknown word is retried.
 pub fn remedy_of_text(text: &str) -> Remedy {
-    let refused = || if text.starts_with("ERR") { Remedy::Refuse } else { AGAIN };
+    let refused = || {
+        if text.starts_with("ERR") {
+            Remedy::Refuse
+        } else {
+            AGAIN
+        }
+    };
     known(text).unwrap_or_else(refused)
 }
 
 /// The error of one command.
 pub(super) fn item_error(text: &str) -> ItemError {
-    ItemError { remedy: remedy_of_text(text), reason: shorten(text) }
+    ItemError {
+        remedy: remedy_of_text(text),
+        reason: shorten(text),
+    }
 }
 
 /// What an HTTP answer with a status other than 200 calls for; `error` is the `error` of its JSON body.
 pub fn remedy_of_http(status: u16, error: Option<&str>, retry_after: Option<Duration>) -> Remedy {
-    let remedy = error.and_then(known).unwrap_or_else(|| remedy_of_status(status, error.is_some()));
+    let remedy = error
+        .and_then(known)
+        .unwrap_or_else(|| remedy_of_status(status, error.is_some()));
     match remedy {
         Remedy::Retry { .. } => Remedy::Retry { after: retry_after },
         Remedy::Reconnect | Remedy::Pause | Remedy::Refuse | Remedy::Fatal => remedy,
@@ -130,7 +147,10 @@ pub(super) fn shorten(text: &str) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+    text[..end]
+        .chars()
+        .map(|one| if one.is_control() { ' ' } else { one })
+        .collect()
 }
 
 #[cfg(test)]
@@ -143,35 +163,80 @@ mod tests {
     fn every_known_error_text_has_its_remedy() {
         for (text, remedy) in [
             ("NOAUTH Authentication required.", Remedy::Fatal),
-            ("WRONGPASS invalid username-password pair or user is disabled.", Remedy::Fatal),
+            (
+                "WRONGPASS invalid username-password pair or user is disabled.",
+                Remedy::Fatal,
+            ),
             ("WRONGPASS invalid or missing auth token", Remedy::Fatal),
             ("Unauthorized", Remedy::Fatal),
-            ("NOPERM this user has no permissions to run the 'set' command", Remedy::Fatal),
-            ("ERR unknown command 'HSET', with args beginning with: ", Remedy::Fatal),
+            (
+                "NOPERM this user has no permissions to run the 'set' command",
+                Remedy::Fatal,
+            ),
+            (
+                "ERR unknown command 'HSET', with args beginning with: ",
+                Remedy::Fatal,
+            ),
             ("ERR Command is not available: HSET", Remedy::Fatal),
             ("ERR invalid password", Remedy::Fatal),
-            ("FENCED number 1 of a is stale, b has number 2", Remedy::Fatal),
+            (
+                "FENCED number 1 of a is stale, b has number 2",
+                Remedy::Fatal,
+            ),
             ("MOVED 3999 127.0.0.1:6381", Remedy::Fatal),
-            ("WRONGTYPE Operation against a key holding the wrong kind of value", Remedy::Refuse),
-            ("ERR max request size exceeded. Limit: 10485760, Actual: 60000028", Remedy::Refuse),
+            (
+                "WRONGTYPE Operation against a key holding the wrong kind of value",
+                Remedy::Refuse,
+            ),
+            (
+                "ERR max request size exceeded. Limit: 10485760, Actual: 60000028",
+                Remedy::Refuse,
+            ),
             ("ERR max single record size exceeded", Remedy::Refuse),
-            ("ERR max key size exceeded. Limit: 32768 bytes, Actual: 40000 bytes", Remedy::Refuse),
+            (
+                "ERR max key size exceeded. Limit: 32768 bytes, Actual: 40000 bytes",
+                Remedy::Refuse,
+            ),
             ("ERR Protocol error: invalid bulk length", Remedy::Refuse),
-            ("ERR wrong number of arguments for 'hset' command", Remedy::Refuse),
+            (
+                "ERR wrong number of arguments for 'hset' command",
+                Remedy::Refuse,
+            ),
             (
                 "ERR max requests limit exceeded. Limit: 500000, Usage: 500000. See https://upstash.com",
                 Remedy::Pause,
             ),
-            ("ERR max daily request limit exceeded. Limit: 10000, Usage: 10001.", Remedy::Pause),
-            ("READONLY You can't write against a read only replica.", Remedy::Reconnect),
+            (
+                "ERR max daily request limit exceeded. Limit: 10000, Usage: 10001.",
+                Remedy::Pause,
+            ),
+            (
+                "READONLY You can't write against a read only replica.",
+                Remedy::Reconnect,
+            ),
             ("LOADING Redis is loading the dataset in memory", AGAIN),
-            ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", AGAIN),
-            ("OOM command not allowed when used memory > 'maxmemory'.", AGAIN),
-            ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", AGAIN),
+            (
+                "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+                AGAIN,
+            ),
+            (
+                "OOM command not allowed when used memory > 'maxmemory'.",
+                AGAIN,
+            ),
+            (
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+                AGAIN,
+            ),
             ("CLUSTERDOWN Hash slot not served", AGAIN),
-            ("TRYAGAIN Multiple keys request during rehashing of slot", AGAIN),
+            (
+                "TRYAGAIN Multiple keys request during rehashing of slot",
+                AGAIN,
+            ),
             ("NOREPLICAS Not enough good replicas to write.", AGAIN),
-            ("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to", AGAIN),
+            (
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to",
+                AGAIN,
+            ),
             ("ERR max concurrent connections exceeded", AGAIN),
             ("ERR max number of clients reached", AGAIN),
             ("ERR DB capacity quota exceeded", AGAIN),
@@ -191,7 +256,11 @@ mod tests {
             (429, quota, Remedy::Pause),
             (413, size, Remedy::Refuse),
             (413, None, Remedy::Refuse),
-            (400, Some("ERR failed to parse pipeline request"), Remedy::Refuse),
+            (
+                400,
+                Some("ERR failed to parse pipeline request"),
+                Remedy::Refuse,
+            ),
             (400, None, AGAIN),
             (401, Some("Unauthorized"), Remedy::Fatal),
             (401, None, Remedy::Fatal),
@@ -209,7 +278,11 @@ mod tests {
             (529, None, AGAIN),
             (200, None, AGAIN),
         ] {
-            assert_eq!(remedy_of_http(status, error, None), remedy, "{status} {error:?}");
+            assert_eq!(
+                remedy_of_http(status, error, None),
+                remedy,
+                "{status} {error:?}"
+            );
         }
     }
 
@@ -227,7 +300,10 @@ mod tests {
         assert_eq!(seconds("7"), Some(7));
         assert_eq!(seconds(" 0 "), Some(0));
         assert_eq!(seconds("1000000000"), Some(RETRY_AFTER_MAX.as_secs()));
-        assert_eq!(seconds("99999999999999999999999"), Some(RETRY_AFTER_MAX.as_secs()));
+        assert_eq!(
+            seconds("99999999999999999999999"),
+            Some(RETRY_AFTER_MAX.as_secs())
+        );
         assert_eq!(seconds("Wed, 21 Oct 2015 07:28:00 GMT"), Some(60));
         assert_eq!(seconds("Wed, 21 Oct 2015 07:20:00 GMT"), Some(0));
         assert_eq!(seconds("Wed, 21 Oct 2099 07:28:00 GMT"), Some(300));

@@ -94,7 +94,9 @@ pub struct RespStore {
 
 impl fmt::Debug for RespStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RespStore").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("RespStore")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,11 +146,20 @@ impl RespStore {
         let client = match settings.ca_file.as_ref().filter(|_| is_tls) {
             Some(path) => {
                 let root_cert = Some(read_ca_file(path)?);
-                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
+                Client::build_with_tls(
+                    info,
+                    TlsCertificates {
+                        client_tls: None,
+                        root_cert,
+                    },
+                )
             }
             None => Client::open(info),
         };
-        let client = client.map_err(|source| RespError::Client { url: url.to_string(), source })?;
+        let client = client.map_err(|source| RespError::Client {
+            url: url.to_string(),
+            source,
+        })?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(settings.connect_timeout))
             .set_response_timeout(Some(settings.response_timeout));
@@ -166,7 +177,10 @@ impl RespStore {
     }
 
     fn current(&self) -> Option<Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set(&self, live: Option<Live>) {
@@ -196,17 +210,27 @@ impl RespStore {
             Ok(Err(DialError::Client(error))) => {
                 return Err(failed(operation(), remedy_of_error(&error), error));
             }
-            Ok(Err(DialError::Login(error))) => return Err(failed(operation(), error.remedy, error)),
-            Err(elapsed) => return Err(failed(operation(), Remedy::Retry { after: None }, elapsed)),
+            Ok(Err(DialError::Login(error))) => {
+                return Err(failed(operation(), error.remedy, error));
+            }
+            Err(elapsed) => {
+                return Err(failed(operation(), Remedy::Retry { after: None }, elapsed));
+            }
         };
-        let live = Live { number: self.counters.stats().connections, connection };
+        let live = Live {
+            number: self.counters.stats().connections,
+            connection,
+        };
         self.set(Some(live.clone()));
         drop(permit);
         Ok(live)
     }
 
     async fn dial(&self) -> Result<MultiplexedConnection, DialError> {
-        let mut connection = self.client.get_multiplexed_async_connection_with_config(&self.config).await?;
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&self.config)
+            .await?;
         self.counters.add_connection();
         if !self.login.is_empty() {
             let values: Vec<Value> = self.login.query_async(&mut connection).await?;
@@ -243,7 +267,10 @@ impl RespStore {
         let mut live = self.connection().await?;
         self.counters.add_request(count, bytes);
         let operation = || format!("send {count} commands to {}", self.name);
-        match pipeline.query_async::<Vec<Value>>(&mut live.connection).await {
+        match pipeline
+            .query_async::<Vec<Value>>(&mut live.connection)
+            .await
+        {
             Ok(values) if values.len() == count => Ok(values.into_iter().map(convert).collect()),
             Ok(values) => {
                 self.drop_connection(live.number);
@@ -266,7 +293,11 @@ fn remedy_of_error(error: &RedisError) -> Remedy {
         let detail = error.detail().unwrap_or_default();
         return remedy_of_text(&format!("{} {detail}", error.code().unwrap_or("ERR")));
     }
-    if kind == ErrorKind::InvalidClientConfig { Remedy::Fatal } else { Remedy::Retry { after: None } }
+    if kind == ErrorKind::InvalidClientConfig {
+        Remedy::Fatal
+    } else {
+        Remedy::Retry { after: None }
+    }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the client's enum may grow")]
@@ -285,7 +316,11 @@ fn convert(value: Value) -> CommandResult {
             Reply::Array(flat.map(convert).collect::<Result<_, _>>()?)
         }
         Value::ServerError(error) => {
-            return Err(item_error(&format!("{} {}", error.code(), error.details().unwrap_or_default())));
+            return Err(item_error(&format!(
+                "{} {}",
+                error.code(),
+                error.details().unwrap_or_default()
+            )));
         }
         other => return Err(item_error(&shorten(&format!("unexpected reply {other:?}")))),
     })
@@ -296,11 +331,17 @@ impl KeyStore for RespStore {
         &self.name
     }
 
-    fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+    fn run<'a>(
+        &'a self,
+        commands: &'a [Command],
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
         Box::pin(self.send(commands))
     }
 
-    fn run_days<'a>(&'a self, days: &'a Days<'a>) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+    fn run_days<'a>(
+        &'a self,
+        days: &'a Days<'a>,
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
         Box::pin(self.send_days(days))
     }
 

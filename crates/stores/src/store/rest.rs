@@ -45,7 +45,9 @@ pub struct RestStore {
 
 impl fmt::Debug for RestStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RestStore").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("RestStore")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,14 +88,18 @@ impl RestStore {
     async fn send_days(&self, days: &Days<'_>) -> Result<Vec<CommandResult>, SinkError> {
         let mut body = JsonBody::default();
         days.write(&mut body);
-        let body = body.finish().map_err(|error| failed(self.operation(), Remedy::Refuse, error))?;
+        let body = body
+            .finish()
+            .map_err(|error| failed(self.operation(), Remedy::Refuse, error))?;
         let count = days.command_count();
         if self.request_bytes_max < body.len() {
             return self.send(&days.commands()).await;
         }
         match self.post(body, count).await {
             Err(refused) if refused.remedy == Remedy::Refuse => {
-                let halves = [0..count / 2, count / 2..count].into_iter().filter(|half| !half.is_empty());
+                let halves = [0..count / 2, count / 2..count]
+                    .into_iter()
+                    .filter(|half| !half.is_empty());
                 self.send_parts(&days.commands(), halves.collect()).await
             }
             answered => answered,
@@ -111,7 +117,8 @@ impl RestStore {
         waiting.reverse();
         while let Some(range) = waiting.pop() {
             let part = &commands[range.clone()];
-            let body = encode(part).map_err(|error| failed(self.operation(), Remedy::Refuse, error));
+            let body =
+                encode(part).map_err(|error| failed(self.operation(), Remedy::Refuse, error));
             let answered = match body {
                 Ok(body) => self.post(body, part.len()).await,
                 Err(error) => Err(error),
@@ -140,7 +147,9 @@ impl RestStore {
         for (index, command) in commands.iter().enumerate() {
             // Each quote or backslash takes a byte more in JSON; the framing of JSON is shorter than RESP's.
             let mut len = command.resp_len();
-            command.each_argument(|text| len += text.iter().filter(|byte| b"\"\\".contains(byte)).count());
+            command.each_argument(|text| {
+                len += text.iter().filter(|byte| b"\"\\".contains(byte)).count()
+            });
             if bytes + len > self.request_bytes_max && index > start {
                 ranges.push(start..index);
                 (start, bytes) = (index, 0);
@@ -155,7 +164,11 @@ impl RestStore {
 
     async fn post(&self, body: Bytes, count: usize) -> Result<Vec<CommandResult>, SinkError> {
         let permit = self.first_turn().await;
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let client = self
+            .client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         self.counters.add_request(count, body.len());
         let sent = client.post(self.url.clone()).body(body).send().await;
         let response = sent.map_err(|error| self.transport(error))?;
@@ -202,10 +215,20 @@ impl RestStore {
     /// Reads the body as it comes and stops at the bound.
     async fn read(&self, mut response: Response) -> Result<Vec<u8>, SinkError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.transport(error))?
+        {
             if body.len() + chunk.len() > self.response_bytes_max {
-                let error = AnswerError::TooLong { bytes_max: self.response_bytes_max };
-                return Err(failed(self.operation(), Remedy::Retry { after: None }, error));
+                let error = AnswerError::TooLong {
+                    bytes_max: self.response_bytes_max,
+                };
+                return Err(failed(
+                    self.operation(),
+                    Remedy::Retry { after: None },
+                    error,
+                ));
             }
             body.extend_from_slice(&chunk);
         }
@@ -218,7 +241,10 @@ impl RestStore {
         if error.is_builder() {
             remedy = Remedy::Fatal;
         } else if error.is_timeout() {
-            let in_a_row = self.timeouts.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            let in_a_row = self
+                .timeouts
+                .fetch_add(1, Ordering::Relaxed)
+                .saturating_add(1);
             if self.timeouts_max <= in_a_row {
                 remedy = Remedy::Reconnect;
             }
@@ -247,11 +273,17 @@ impl KeyStore for RestStore {
         &self.name
     }
 
-    fn run<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+    fn run<'a>(
+        &'a self,
+        commands: &'a [Command],
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
         Box::pin(self.send(commands))
     }
 
-    fn run_days<'a>(&'a self, days: &'a Days<'a>) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+    fn run_days<'a>(
+        &'a self,
+        days: &'a Days<'a>,
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
         Box::pin(self.send_days(days))
     }
 

@@ -101,7 +101,8 @@ impl ClientPlan {
         counters: Arc<Counters>,
     ) -> Result<ClientPlan, RestError> {
         let bearer = SecretString::from(format!("Bearer {}", token.expose_secret()));
-        let mut bearer = HeaderValue::from_str(bearer.expose_secret()).map_err(|_| RestError::Token)?;
+        let mut bearer =
+            HeaderValue::from_str(bearer.expose_secret()).map_err(|_| RestError::Token)?;
         bearer.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, bearer);
@@ -113,7 +114,13 @@ impl ClientPlan {
             }
             None => None,
         };
-        Ok(ClientPlan { settings: settings.clone(), headers, certificates, is_plain, counters })
+        Ok(ClientPlan {
+            settings: settings.clone(),
+            headers,
+            certificates,
+            is_plain,
+            counters,
+        })
     }
 
     pub(super) fn build(&self) -> Result<Client, RestError> {
@@ -140,7 +147,9 @@ impl ClientPlan {
         if let Some(certificates) = &self.certificates {
             builder = builder.tls_certs_only(certificates.iter().cloned());
         }
-        builder.build().map_err(|error| RestError::Client(error.without_url()))
+        builder
+            .build()
+            .map_err(|error| RestError::Client(error.without_url()))
     }
 }
 
@@ -152,7 +161,10 @@ impl<S> Layer<S> for CountLayer {
     type Service = Counted<S>;
 
     fn layer(&self, inner: S) -> Counted<S> {
-        Counted { inner, counters: Arc::clone(&self.0) }
+        Counted {
+            inner,
+            counters: Arc::clone(&self.0),
+        }
     }
 }
 

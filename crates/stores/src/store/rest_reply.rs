@@ -45,20 +45,32 @@ impl AnswerError {
 ///
 /// # Errors
 /// [`AnswerError`] when the fate of the commands cannot be told from it.
-pub(super) fn decode(status: u16, body: &[u8], expected: usize) -> Result<Vec<CommandResult>, AnswerError> {
+pub(super) fn decode(
+    status: u16,
+    body: &[u8],
+    expected: usize,
+) -> Result<Vec<CommandResult>, AnswerError> {
     let not_json = || AnswerError::NotJson {
         status,
         snippet: shorten(&String::from_utf8_lossy(&body[..body.len().min(200)])),
     };
     let answer: Value = serde_json::from_slice(body).map_err(|_| not_json())?;
     if let Some(reason) = answer.get("error").and_then(Value::as_str) {
-        return Err(AnswerError::Refused { status, reason: shorten(reason) });
+        return Err(AnswerError::Refused {
+            status,
+            reason: shorten(reason),
+        });
     }
     match answer {
-        Value::Array(replies) if status == 200 && replies.len() == expected => {
-            replies.into_iter().enumerate().map(|(index, reply)| one(index, reply)).collect()
-        }
-        Value::Array(replies) if status == 200 => Err(AnswerError::Count { found: replies.len(), expected }),
+        Value::Array(replies) if status == 200 && replies.len() == expected => replies
+            .into_iter()
+            .enumerate()
+            .map(|(index, reply)| one(index, reply))
+            .collect(),
+        Value::Array(replies) if status == 200 => Err(AnswerError::Count {
+            found: replies.len(),
+            expected,
+        }),
         Value::Array(_)
         | Value::Object(_)
         | Value::Null
@@ -70,7 +82,9 @@ pub(super) fn decode(status: u16, body: &[u8], expected: usize) -> Result<Vec<Co
 
 fn one(index: usize, reply: Value) -> Result<CommandResult, AnswerError> {
     let shape = || AnswerError::Shape { index };
-    let Value::Object(mut members) = reply else { return Err(shape()) };
+    let Value::Object(mut members) = reply else {
+        return Err(shape());
+    };
     match (members.remove("result"), members.remove("error")) {
         (_, Some(Value::String(reason))) => Ok(Err(item_error(&reason))),
         (Some(result), None) => convert(result).map(Ok).ok_or_else(shape),
@@ -86,7 +100,9 @@ fn convert(value: Value) -> Option<Reply> {
             Some(number) => Reply::Integer(number),
             None => Reply::Text(Bytes::from(number.to_string())),
         },
-        Value::Array(values) => Reply::Array(values.into_iter().map(convert).collect::<Option<_>>()?),
+        Value::Array(values) => {
+            Reply::Array(values.into_iter().map(convert).collect::<Option<_>>()?)
+        }
         Value::Bool(_) | Value::Object(_) => return None,
     })
 }
@@ -109,13 +125,34 @@ mod tests {
 
     #[test]
     fn an_answer_that_does_not_fit_is_never_a_success() {
-        let count = AnswerError::Count { found: 1, expected: 2 };
+        let count = AnswerError::Count {
+            found: 1,
+            expected: 2,
+        };
         assert_eq!(decode(200, br#"[{"result":1}]"#, 2), Err(count));
-        assert_eq!(decode(200, br#"[{"result":1},{}]"#, 2), Err(AnswerError::Shape { index: 1 }));
-        assert_eq!(decode(200, br#"[{"result":1},{"result"#, 2).unwrap_err().error_text(), None);
-        assert!(matches!(decode(502, b"<html>bad gateway", 1), Err(AnswerError::NotJson { .. })));
-        assert!(matches!(decode(500, br#"[{"result":1}]"#, 1), Err(AnswerError::NotJson { .. })));
-        let refused = decode(200, br#"{"error":"ERR max requests limit exceeded."}"#, 1).unwrap_err();
-        assert_eq!(refused.error_text(), Some("ERR max requests limit exceeded."));
+        assert_eq!(
+            decode(200, br#"[{"result":1},{}]"#, 2),
+            Err(AnswerError::Shape { index: 1 })
+        );
+        assert_eq!(
+            decode(200, br#"[{"result":1},{"result"#, 2)
+                .unwrap_err()
+                .error_text(),
+            None
+        );
+        assert!(matches!(
+            decode(502, b"<html>bad gateway", 1),
+            Err(AnswerError::NotJson { .. })
+        ));
+        assert!(matches!(
+            decode(500, br#"[{"result":1}]"#, 1),
+            Err(AnswerError::NotJson { .. })
+        ));
+        let refused =
+            decode(200, br#"{"error":"ERR max requests limit exceeded."}"#, 1).unwrap_err();
+        assert_eq!(
+            refused.error_text(),
+            Some("ERR max requests limit exceeded.")
+        );
     }
 }

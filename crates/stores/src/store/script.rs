@@ -21,19 +21,28 @@ pub struct Script {
 impl Script {
     /// The first argument of `EVAL` or `EVALSHA`.
     pub(super) const fn name_or_text(&self, has_text: bool) -> &'static [u8] {
-        if has_text { self.text.as_bytes() } else { self.sha.as_bytes() }
+        if has_text {
+            self.text.as_bytes()
+        } else {
+            self.sha.as_bytes()
+        }
     }
 }
 
 /// Appends to a stream what is not in it yet.
 pub(super) static APPEND: Script = Script {
-    text: concat!(include_str!("lua/stream.lua"), include_str!("lua/append.lua")),
+    text: concat!(
+        include_str!("lua/stream.lua"),
+        include_str!("lua/append.lua")
+    ),
     sha: "578e6df86da6f8a4fd2ffcb5d182945c165f1f9a",
 };
 
 /// Writes bars, and manifests behind them when all are written.
-pub(super) static CLOSE: Script =
-    Script { text: include_str!("lua/close.lua"), sha: "7692df74fdce805bad0517cbf6d43c671e1bd2e5" };
+pub(super) static CLOSE: Script = Script {
+    text: include_str!("lua/close.lua"),
+    sha: "7692df74fdce805bad0517cbf6d43c671e1bd2e5",
+};
 
 /// Takes, renews and releases the lease of a writer.
 pub(super) static LEASE: Script = Script {
@@ -53,11 +62,15 @@ pub(super) static GUARD: Script = Script {
 
 /// Runs commands and answers one result each, in the same order; a script the store does not know goes again, after
 /// the others, with its text.
-pub(super) async fn run(store: &dyn KeyStore, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
+pub(super) async fn run(
+    store: &dyn KeyStore,
+    commands: &[Command],
+) -> Result<Vec<CommandResult>, SinkError> {
     let mut results = store.run(commands).await?;
-    let is_lost =
-        |result: &CommandResult| matches!(result, Err(error) if error.reason.starts_with("NOSCRIPT"));
-    let lost: Vec<usize> = (0..results.len()).filter(|&index| is_lost(&results[index])).collect();
+    let is_lost = |result: &CommandResult| matches!(result, Err(error) if error.reason.starts_with("NOSCRIPT"));
+    let lost: Vec<usize> = (0..results.len())
+        .filter(|&index| is_lost(&results[index]))
+        .collect();
     if lost.is_empty() {
         return Ok(results);
     }
@@ -73,7 +86,9 @@ fn with_text(mut commands: Vec<Command>) -> Vec<Command> {
     let mut told = HashSet::new();
     for command in &mut commands {
         match command {
-            Command::Script { script, has_text, .. } => *has_text = told.insert(script.sha),
+            Command::Script {
+                script, has_text, ..
+            } => *has_text = told.insert(script.sha),
             Command::StreamAdd { has_text, .. } => *has_text = told.insert(APPEND.sha),
             Command::HashSet { .. }
             | Command::Expire { .. }

@@ -26,12 +26,16 @@ fn view(kind: ViewKind) -> View {
 }
 
 fn resp(url: &str, settings: &RespSettings) -> RespStore {
-    let SinkUrl::Redis(url) = url.parse().unwrap() else { panic!("a redis URL") };
+    let SinkUrl::Redis(url) = url.parse().unwrap() else {
+        panic!("a redis URL")
+    };
     RespStore::new(&url, settings).unwrap()
 }
 
 fn rest(url: &str, token: &str, settings: &RestSettings) -> RestStore {
-    let SinkUrl::Rest(url) = url.parse().unwrap() else { panic!("a REST URL") };
+    let SinkUrl::Rest(url) = url.parse().unwrap() else {
+        panic!("a REST URL")
+    };
     RestStore::new(&url, &SecretString::from(token), settings, clock()).unwrap()
 }
 
@@ -39,38 +43,64 @@ async fn rest_pair() -> (RedisServer, RestServer, RestStore) {
     let redis = RedisServer::start(&[]);
     let server = RestServer::start(&redis, false).await;
     let url = format!("http://127.0.0.1:{}", server.port);
-    (redis, server, rest(&url, "canary", &RestSettings::default()))
+    (
+        redis,
+        server,
+        rest(&url, "canary", &RestSettings::default()),
+    )
 }
 
 fn set(key: &str, value: &str) -> Command {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    Command::Set { key: bytes(key), value: bytes(value), seconds: None }
+    Command::Set {
+        key: bytes(key),
+        value: bytes(value),
+        seconds: None,
+    }
 }
 
 fn day() -> Vec<WriteItem> {
     let first: barmill_core::model::Timestamp = "2025-10-15T13:30:00Z".parse().unwrap();
     let start = |index: i64| first.saturating_add(index * 60_000_000_000).to_string();
-    (0..390).map(|index| WriteItem::Bar(update("AAPL", "1m", &start(index)))).collect()
+    (0..390)
+        .map(|index| WriteItem::Bar(update("AAPL", "1m", &start(index))))
+        .collect()
 }
 
 #[tokio::test]
 async fn a_day_over_resp_and_rest_is_one_connection_one_request_and_two_commands() {
     let redis = RedisServer::start(&[]);
     let server = RestServer::start(&redis, false).await;
-    let settings = StoreSettings { token: Some(SecretString::from("canary")), ..StoreSettings::default() };
+    let settings = StoreSettings {
+        token: Some(SecretString::from("canary")),
+        ..StoreSettings::default()
+    };
     for url in [redis.url(), format!("http://127.0.0.1:{}", server.port)] {
-        let opened =
-            connect(&url.parse().unwrap(), view(ViewKind::SymbolDay), &settings, clock()).await.unwrap();
+        let opened = connect(
+            &url.parse().unwrap(),
+            view(ViewKind::SymbolDay),
+            &settings,
+            clock(),
+        )
+        .await
+        .unwrap();
         let results = opened.sink.write(&day()).await.unwrap();
         assert!(results.len() == 390 && results.iter().all(Result::is_ok));
         let stats = opened.sink.stats();
-        assert_eq!((stats.connections, stats.requests, stats.commands), (1, 1, 2), "{url}");
+        assert_eq!(
+            (stats.connections, stats.requests, stats.commands),
+            (1, 1, 2),
+            "{url}"
+        );
         let mut redis = redis.connection().await;
         let ttl: i64 = redis.ttl("bars:1m:2025-10-15:AAPL").await.unwrap();
         assert!((7_190..=7_200).contains(&ttl), "{ttl}");
         let reader = opened.reader.unwrap();
         let date = "2025-10-15".parse().unwrap();
-        let bars = reader.day("AAPL".parse().unwrap(), "1m".parse().unwrap(), date).await.unwrap();
+        let bars = reader
+            .day("AAPL".parse().unwrap(), "1m".parse().unwrap(), date)
+            .await
+            .unwrap();
         assert_eq!(bars.len(), 390, "{url}");
         let _deleted: () = redis.del("bars:1m:2025-10-15:AAPL").await.unwrap();
     }
@@ -80,9 +110,21 @@ async fn a_day_over_resp_and_rest_is_one_connection_one_request_and_two_commands
 async fn key_per_bar_writes_what_the_original_wrote() {
     let redis = RedisServer::start(&[]);
     let url = redis.url().parse().unwrap();
-    let opened = connect(&url, view(ViewKind::KeyPerBar), &StoreSettings::default(), clock()).await.unwrap();
+    let opened = connect(
+        &url,
+        view(ViewKind::KeyPerBar),
+        &StoreSettings::default(),
+        clock(),
+    )
+    .await
+    .unwrap();
     opened.sink.write(&day()).await.unwrap();
-    let value: String = redis.connection().await.get("intraday:model_7:2025-10-15:AAPL:09:30").await.unwrap();
+    let value: String = redis
+        .connection()
+        .await
+        .get("intraday:model_7:2025-10-15:AAPL:09:30")
+        .await
+        .unwrap();
     let six = r#"{"timestamp":1760535000000,"open":255.1,"high":256.25,"low":254.000000001,"close":255,"volume":1200.5}"#;
     assert_eq!(value, six);
 }
@@ -91,12 +133,27 @@ async fn key_per_bar_writes_what_the_original_wrote() {
 async fn one_wrong_type_is_refused_and_the_rest_goes_on() {
     let redis = RedisServer::start(&[]);
     let server = RestServer::start(&redis, false).await;
-    let _set: () = redis.connection().await.set("bars:1m:2025-10-15:BAD", "a string").await.unwrap();
-    let settings = StoreSettings { token: Some(SecretString::from("canary")), ..StoreSettings::default() };
-    let items = ["A", "BAD", "B"].map(|name| WriteItem::Bar(update(name, "1m", "2025-10-15T13:30:00Z")));
+    let _set: () = redis
+        .connection()
+        .await
+        .set("bars:1m:2025-10-15:BAD", "a string")
+        .await
+        .unwrap();
+    let settings = StoreSettings {
+        token: Some(SecretString::from("canary")),
+        ..StoreSettings::default()
+    };
+    let items =
+        ["A", "BAD", "B"].map(|name| WriteItem::Bar(update(name, "1m", "2025-10-15T13:30:00Z")));
     for url in [redis.url(), format!("http://127.0.0.1:{}", server.port)] {
-        let opened =
-            connect(&url.parse().unwrap(), view(ViewKind::SymbolDay), &settings, clock()).await.unwrap();
+        let opened = connect(
+            &url.parse().unwrap(),
+            view(ViewKind::SymbolDay),
+            &settings,
+            clock(),
+        )
+        .await
+        .unwrap();
         let results = opened.sink.write(&items).await.unwrap();
         assert_eq!((&results[0], &results[2]), (&Ok(()), &Ok(())), "{url}");
         let error = results[1].as_ref().unwrap_err();
@@ -108,21 +165,34 @@ async fn one_wrong_type_is_refused_and_the_rest_goes_on() {
 #[tokio::test]
 async fn a_login_tells_the_words_of_the_server_and_hides_the_password() {
     let redis = RedisServer::start(&["--requirepass", "canary"]);
-    let open =
-        |user: &str| resp(&format!("redis://{user}127.0.0.1:{}/2", redis.port), &RespSettings::default());
+    let open = |user: &str| {
+        resp(
+            &format!("redis://{user}127.0.0.1:{}/2", redis.port),
+            &RespSettings::default(),
+        )
+    };
     for user in ["", ":wrongcanary@", "nobody:wrongcanary@"] {
         let failure = open(user).run(&[set("k", "v")]).await;
         let (remedy, text) = match failure {
-            Ok(results) => (results[0].as_ref().unwrap_err().remedy, format!("{results:?}")),
+            Ok(results) => (
+                results[0].as_ref().unwrap_err().remedy,
+                format!("{results:?}"),
+            ),
             Err(error) => (error.remedy, format!("{error:?}")),
         };
         assert_eq!(remedy, Remedy::Fatal, "{text}");
-        assert!(text.contains("NOAUTH") || text.contains("WRONGPASS"), "{text}");
+        assert!(
+            text.contains("NOAUTH") || text.contains("WRONGPASS"),
+            "{text}"
+        );
         assert!(!text.contains("canary"), "{text}");
     }
     for user in [":canary@", "default:canary@"] {
         let store = open(user);
-        assert_eq!(store.run(&[Command::Ping]).await.unwrap(), [Ok(Reply::Text("PONG".into()))]);
+        assert_eq!(
+            store.run(&[Command::Ping]).await.unwrap(),
+            [Ok(Reply::Text("PONG".into()))]
+        );
         assert!(!format!("{store:?} {}", store.name()).contains("canary"));
     }
 }
@@ -146,26 +216,47 @@ async fn a_dropped_connection_is_dialled_again_at_the_next_command() {
 #[tokio::test]
 async fn a_silent_server_costs_the_response_timeout_and_its_connection() {
     let redis = RedisServer::start(&[]);
-    let settings = RespSettings { response_timeout: Duration::from_millis(100), ..RespSettings::default() };
+    let settings = RespSettings {
+        response_timeout: Duration::from_millis(100),
+        ..RespSettings::default()
+    };
     let store = resp(&redis.url(), &settings);
     store.run(&[Command::Ping]).await.unwrap();
-    let pause = redis::cmd("CLIENT").arg(&["PAUSE", "300", "ALL"]).to_owned();
-    let _paused: () = pause.query_async(&mut redis.connection().await).await.unwrap();
+    let pause = redis::cmd("CLIENT")
+        .arg(&["PAUSE", "300", "ALL"])
+        .to_owned();
+    let _paused: () = pause
+        .query_async(&mut redis.connection().await)
+        .await
+        .unwrap();
     let error = store.run(&[set("k", "1")]).await.unwrap_err();
     assert_eq!(error.remedy, Remedy::Retry { after: None });
-    assert!(store.run(&[Command::Get { keys: vec![Bytes::from_static(b"none")] }]).await.is_err());
+    assert!(
+        store
+            .run(&[Command::Get {
+                keys: vec![Bytes::from_static(b"none")]
+            }])
+            .await
+            .is_err()
+    );
     assert_eq!(store.stats().connections, 2);
 }
 
 #[tokio::test]
 async fn a_refused_connection_is_retried_and_named_without_its_password() {
     let port = RedisServer::start(&[]).port;
-    let error = resp(&format!("redis://:canary@127.0.0.1:{port}"), &RespSettings::default())
-        .run(&[Command::Ping])
-        .await
-        .unwrap_err();
+    let error = resp(
+        &format!("redis://:canary@127.0.0.1:{port}"),
+        &RespSettings::default(),
+    )
+    .run(&[Command::Ping])
+    .await
+    .unwrap_err();
     assert_eq!(error.remedy, Remedy::Retry { after: None });
-    assert_eq!(error.operation, format!("connect to redis://***@127.0.0.1:{port}/0"));
+    assert_eq!(
+        error.operation,
+        format!("connect to redis://***@127.0.0.1:{port}/0")
+    );
 }
 
 #[tokio::test]
@@ -175,8 +266,15 @@ async fn concurrent_first_requests_share_one_http2_connection_under_a_private_ca
     let folder = tempfile::tempdir().unwrap();
     let ca_file = folder.path().join("ca.pem");
     std::fs::write(&ca_file, server.ca.as_ref().unwrap()).unwrap();
-    let settings = RestSettings { ca_file: Some(ca_file), ..RestSettings::default() };
-    let store = rest(&format!("https://localhost:{}", server.port), "canary", &settings);
+    let settings = RestSettings {
+        ca_file: Some(ca_file),
+        ..RestSettings::default()
+    };
+    let store = rest(
+        &format!("https://localhost:{}", server.port),
+        "canary",
+        &settings,
+    );
     let commands = [set("k", "v")];
     let sent = futures::future::join_all((0..8).map(|_| store.run(&commands))).await;
     assert!(sent.iter().all(Result::is_ok), "{sent:?}");
@@ -191,7 +289,11 @@ async fn concurrent_first_requests_share_one_http2_connection_under_a_private_ca
 async fn a_certificate_of_nobody_is_refused() {
     let redis = RedisServer::start(&[]);
     let server = RestServer::start(&redis, true).await;
-    let store = rest(&format!("https://localhost:{}", server.port), "canary", &RestSettings::default());
+    let store = rest(
+        &format!("https://localhost:{}", server.port),
+        "canary",
+        &RestSettings::default(),
+    );
     store.run(&[Command::Ping]).await.unwrap_err();
     assert_eq!(store.stats().connections, 0);
 }
@@ -199,24 +301,44 @@ async fn a_certificate_of_nobody_is_refused() {
 #[tokio::test]
 async fn every_failure_of_a_whole_request_has_its_remedy() {
     let (_redis, server, store) = rest_pair().await;
-    let retry = |seconds| Remedy::Retry { after: Some(Duration::from_secs(seconds)) };
+    let retry = |seconds| Remedy::Retry {
+        after: Some(Duration::from_secs(seconds)),
+    };
     let quota = r#"{"error":"ERR max requests limit exceeded. Limit: 500000, Usage: 500000."}"#;
     for (canned, remedy) in [
         ((429, Some("7"), ""), retry(7)),
         ((503, Some("1000000000"), "<html>busy</html>"), retry(300)),
-        ((502, None, "<html>bad gateway</html>"), Remedy::Retry { after: None }),
-        ((200, None, "<html>welcome</html>"), Remedy::Retry { after: None }),
-        ((200, None, r#"[{"result":"OK"}"#), Remedy::Retry { after: None }),
-        ((200, None, r#"[{"result":"OK"}]"#), Remedy::Retry { after: None }),
+        (
+            (502, None, "<html>bad gateway</html>"),
+            Remedy::Retry { after: None },
+        ),
+        (
+            (200, None, "<html>welcome</html>"),
+            Remedy::Retry { after: None },
+        ),
+        (
+            (200, None, r#"[{"result":"OK"}"#),
+            Remedy::Retry { after: None },
+        ),
+        (
+            (200, None, r#"[{"result":"OK"}]"#),
+            Remedy::Retry { after: None },
+        ),
         ((400, None, quota), Remedy::Pause),
         ((401, None, r#"{"error":"Unauthorized"}"#), Remedy::Fatal),
         ((302, None, ""), Remedy::Fatal),
     ] {
         server.answer(canned);
-        let error = store.run(&[set("a", "1"), set("b", "2")]).await.unwrap_err();
+        let error = store
+            .run(&[set("a", "1"), set("b", "2")])
+            .await
+            .unwrap_err();
         assert_eq!(error.remedy, remedy, "{canned:?}");
     }
-    assert_eq!(store.run(&[set("a", "1")]).await.unwrap(), [Ok(Reply::Text("OK".into()))]);
+    assert_eq!(
+        store.run(&[set("a", "1")]).await.unwrap(),
+        [Ok(Reply::Text("OK".into()))]
+    );
 }
 
 #[tokio::test]
@@ -241,24 +363,47 @@ async fn a_pipeline_refused_as_a_whole_is_halved_down_to_the_refused_command() {
     let results = store.run(&commands).await.unwrap();
     assert_eq!(results[0].as_ref().unwrap_err().remedy, Remedy::Refuse);
     assert!(results[1..].iter().all(Result::is_ok));
-    let found: Vec<Option<String>> = redis.connection().await.mget(&["a", "b", "c", "d"]).await.unwrap();
-    assert_eq!(found, [None, Some("2".to_owned()), Some("3".to_owned()), Some("4".to_owned())]);
+    let found: Vec<Option<String>> = redis
+        .connection()
+        .await
+        .mget(&["a", "b", "c", "d"])
+        .await
+        .unwrap();
+    assert_eq!(
+        found,
+        [
+            None,
+            Some("2".to_owned()),
+            Some("3".to_owned()),
+            Some("4".to_owned())
+        ]
+    );
 }
 
 #[tokio::test]
 async fn bodies_stay_within_their_bound_and_answers_too() {
     let (_redis, server, _) = rest_pair().await;
     let url = format!("http://127.0.0.1:{}", server.port);
-    let settings =
-        RestSettings { request_bytes_max: 400, response_bytes_max: 400, ..RestSettings::default() };
+    let settings = RestSettings {
+        request_bytes_max: 400,
+        response_bytes_max: 400,
+        ..RestSettings::default()
+    };
     let store = rest(&url, "canary", &settings);
-    let commands: Vec<Command> = (0..9).map(|index| set(&format!("k{index}"), &"\"".repeat(60))).collect();
+    let commands: Vec<Command> = (0..9)
+        .map(|index| set(&format!("k{index}"), &"\"".repeat(60)))
+        .collect();
     assert_eq!(store.run(&commands).await.unwrap().len(), 9);
     assert_eq!(store.stats().requests, 5);
     assert!(store.stats().bytes < 5 * 400);
-    let keys = (0..9).map(|index| Bytes::from(format!("k{index}"))).collect();
+    let keys = (0..9)
+        .map(|index| Bytes::from(format!("k{index}")))
+        .collect();
     let error = store.run(&[Command::Get { keys }]).await.unwrap_err();
-    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "answer is longer than 400 bytes");
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "answer is longer than 400 bytes"
+    );
 }
 
 #[tokio::test]
@@ -266,7 +411,11 @@ async fn time_outs_in_a_row_ask_for_a_fresh_client() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let timeout = Duration::from_millis(30);
-    let settings = RestSettings { timeout, timeouts_max: 3, ..RestSettings::default() };
+    let settings = RestSettings {
+        timeout,
+        timeouts_max: 3,
+        ..RestSettings::default()
+    };
     let store = rest(&url, "canary", &settings);
     let mut remedies = Vec::new();
     for _ in 0..3 {

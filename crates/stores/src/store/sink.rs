@@ -13,7 +13,9 @@ use super::script;
 use super::view::View;
 use super::weight::Scales;
 use barmill_core::model::BarUpdate;
-use barmill_core::port::{BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem};
+use barmill_core::port::{
+    BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem,
+};
 use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
@@ -32,20 +34,32 @@ pub struct ViewSink {
 impl ViewSink {
     /// Joins a store and a view; the clock stamps `updated_at` of manifests.
     pub fn new(store: Arc<dyn KeyStore>, view: Arc<View>, clock: Arc<dyn Clock>) -> ViewSink {
-        ViewSink { store, scales: Scales::new(Arc::clone(&view)), view, clock, fence: None }
+        ViewSink {
+            store,
+            scales: Scales::new(Arc::clone(&view)),
+            view,
+            clock,
+            fence: None,
+        }
     }
 
     /// Keeps a second writer of the view's namespace out, in a store that runs scripts.
     #[must_use]
     pub fn guarded(self, guard: Guard) -> ViewSink {
         let fence = guard.fence(&self.view.settings().namespace);
-        ViewSink { fence: fence.map(Arc::new), ..self }
+        ViewSink {
+            fence: fence.map(Arc::new),
+            ..self
+        }
     }
 
     async fn write_plain(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
         if let Some(days) = Days::of(&self.view, items) {
             let results = self.store.run_days(&days).await?;
-            assert!(results.len() == days.command_count(), "a key store answers every command");
+            assert!(
+                results.len() == days.command_count(),
+                "a key store answers every command"
+            );
             return Ok(days.fates(&results));
         }
         let plan = days::plan(&self.view, items, self.clock.now());
@@ -67,14 +81,20 @@ impl ViewSink {
         let answer = self.store.run(&[call]).await?.pop();
         let answer = answer.unwrap_or_else(|| Err(close::unwritten()));
         match close::results(answer, plan.commands.len()) {
-            Ok(results) => Ok(plan.carriers.iter().map(|carriers| plain::fate(&results, carriers)).collect()),
+            Ok(results) => Ok(plan
+                .carriers
+                .iter()
+                .map(|carriers| plain::fate(&results, carriers))
+                .collect()),
             // Another attempt has the script again, if there is one.
             Err(error) if !matches!(error.remedy, Remedy::Refuse | Remedy::Fatal) => {
                 Ok(vec![Err(error); plan.carriers.len()])
             }
             Err(error) => {
                 tracing::debug!(%error, "the last bars and their manifests go one after the other");
-                let mut fates = self.write_plan(&days::plan(&self.view, bars, self.clock.now())).await?;
+                let mut fates = self
+                    .write_plan(&days::plan(&self.view, bars, self.clock.now()))
+                    .await?;
                 fates.extend(manifests.iter().map(|_| Err(close::unwritten())));
                 Ok(fates)
             }
@@ -86,18 +106,30 @@ impl ViewSink {
             return Ok(vec![Ok(()); plan.carriers.len()]);
         }
         let results = script::run(self.store.as_ref(), &plan.commands).await?;
-        assert!(results.len() == plan.commands.len(), "a key store answers every command");
-        Ok(plan.carriers.iter().map(|carriers| plain::fate(&results, carriers)).collect())
+        assert!(
+            results.len() == plan.commands.len(),
+            "a key store answers every command"
+        );
+        Ok(plan
+            .carriers
+            .iter()
+            .map(|carriers| plain::fate(&results, carriers))
+            .collect())
     }
 
-    async fn write_guarded(&self, fence: &Fence, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
+    async fn write_guarded(
+        &self,
+        fence: &Fence,
+        items: &[WriteItem],
+    ) -> Result<Vec<ItemResult>, SinkError> {
         let mut results = Vec::with_capacity(items.len());
         // The next part is the last one. A script that is refused as a whole, for its size, is halved.
         let mut waiting = vec![items];
         while let Some(part) = waiting.pop() {
             let batch = batch::encode(&self.view, part, self.clock.now(), true);
-            let (result, call) =
-                fence.send(self.store.as_ref(), self.clock.as_ref(), &self.view, &batch).await?;
+            let (result, call) = fence
+                .send(self.store.as_ref(), self.clock.as_ref(), &self.view, &batch)
+                .await?;
             if part.len() > 1 && matches!(&result, Err(error) if error.remedy == Remedy::Refuse) {
                 let (first, second) = part.split_at(part.len() / 2);
                 waiting.extend([second, first]);
@@ -123,7 +155,10 @@ impl BarSink for ViewSink {
         self.store.name()
     }
 
-    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
         Box::pin(async move {
             if items.is_empty() {
                 return Ok(Vec::new());
@@ -150,7 +185,9 @@ impl BarSink for ViewSink {
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             for result in self.store.run(&[Command::Ping]).await? {
-                result.map_err(|error| failed(format!("PING {}", self.name()), error.remedy, error))?;
+                result.map_err(|error| {
+                    failed(format!("PING {}", self.name()), error.remedy, error)
+                })?;
             }
             Ok(())
         })
@@ -160,7 +197,12 @@ impl BarSink for ViewSink {
         &'a self,
         updates: &'a [BarUpdate],
     ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
-        Box::pin(audit::lacking(&self.store, &self.view, &self.clock, updates))
+        Box::pin(audit::lacking(
+            &self.store,
+            &self.view,
+            &self.clock,
+            updates,
+        ))
     }
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {
@@ -170,7 +212,10 @@ impl BarSink for ViewSink {
     fn open(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             match &self.fence {
-                Some(fence) => fence.number(self.store.as_ref(), self.clock.as_ref()).await.map(drop),
+                Some(fence) => fence
+                    .number(self.store.as_ref(), self.clock.as_ref())
+                    .await
+                    .map(drop),
                 None => Ok(()),
             }
         })
@@ -182,16 +227,27 @@ impl BarSink for ViewSink {
     }
 
     fn beat_cost(&self) -> Cost {
-        Cost { requests: 1, commands: meter::beat_commands(self.fence.is_some()) }
+        Cost {
+            requests: 1,
+            commands: meter::beat_commands(self.fence.is_some()),
+        }
     }
 
     fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             let has_asked = match &self.fence {
-                Some(fence) => fence.renew(self.store.as_ref(), self.clock.as_ref()).await?,
+                Some(fence) => {
+                    fence
+                        .renew(self.store.as_ref(), self.clock.as_ref())
+                        .await?
+                }
                 None => false,
             };
-            if has_asked || self.store.idle_max().is_none() { Ok(()) } else { self.ping().await }
+            if has_asked || self.store.idle_max().is_none() {
+                Ok(())
+            } else {
+                self.ping().await
+            }
         })
     }
 

@@ -58,7 +58,11 @@ impl Stamp {
             AmbiguousOffset::Fold { before, .. } => before != offset,
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Gap { .. } => false,
         };
-        Stamp { civil, precision: Precision::of(spec, civil.time()), offset: repeated.then_some(offset) }
+        Stamp {
+            civil,
+            precision: Precision::of(spec, civil.time()),
+            offset: repeated.then_some(offset),
+        }
     }
 
     pub(super) fn date(&self) -> Date {
@@ -98,7 +102,11 @@ pub(super) struct Stamps<'a> {
 
 impl<'a> Stamps<'a> {
     pub(super) fn new(zone: &'a TimeZone) -> Stamps<'a> {
-        Stamps { zone, steady: 0..0, offset: Offset::UTC }
+        Stamps {
+            zone,
+            steady: 0..0,
+            offset: Offset::UTC,
+        }
     }
 
     pub(super) fn of(&mut self, start: Timestamp, spec: BarSpec) -> Stamp {
@@ -110,7 +118,11 @@ impl<'a> Stamps<'a> {
             return Stamp::of(start, spec, self.zone);
         }
         let civil = self.offset.to_datetime(start.to_jiff());
-        Stamp { civil, precision: Precision::of(spec, civil.time()), offset: None }
+        Stamp {
+            civil,
+            precision: Precision::of(spec, civil.time()),
+            offset: None,
+        }
     }
 
     /// Civil day, counted from the epoch, and minute since midnight of a bar of whole minutes; `None` where the stamp
@@ -120,7 +132,9 @@ impl<'a> Stamps<'a> {
         if !self.steady.contains(&nanos) {
             self.load(start);
         }
-        let BarSpec::Time(length) = spec else { return None };
+        let BarSpec::Time(length) = spec else {
+            return None;
+        };
         let local = nanos.checked_add(i64::from(self.offset.seconds()) * SECOND_NS)?;
         let (day, inside) = (local.div_euclid(DAY_NS), local.rem_euclid(DAY_NS));
         let is_usual = length.get().is_multiple_of(MINUTE_NS) && inside % (60 * SECOND_NS) == 0;
@@ -129,12 +143,22 @@ impl<'a> Stamps<'a> {
     }
 
     fn load(&mut self, start: Timestamp) {
-        let switch = |time: jiff::Timestamp| Timestamp::from_jiff(time).map_or(0, Timestamp::as_nanos);
+        let switch =
+            |time: jiff::Timestamp| Timestamp::from_jiff(time).map_or(0, Timestamp::as_nanos);
         // What comes before the next nanosecond came at the start or before it.
         let next = start.saturating_add(1).to_jiff();
-        let before = self.zone.preceding(next).next().map(|last| switch(last.timestamp()));
-        let after = self.zone.following(start.to_jiff()).next().map(|next| switch(next.timestamp()));
-        self.steady = before.map_or(0, |at| at.saturating_add(REPEAT_NS))..after.unwrap_or(i64::MAX);
+        let before = self
+            .zone
+            .preceding(next)
+            .next()
+            .map(|last| switch(last.timestamp()));
+        let after = self
+            .zone
+            .following(start.to_jiff())
+            .next()
+            .map(|next| switch(next.timestamp()));
+        self.steady =
+            before.map_or(0, |at| at.saturating_add(REPEAT_NS))..after.unwrap_or(i64::MAX);
         self.offset = self.zone.to_offset(start.to_jiff());
     }
 }
@@ -192,7 +216,11 @@ fn parse_offset(text: &str) -> Option<Offset> {
     };
     let mut seconds = 0;
     for (part, unit) in digits.split(':').zip([3_600, 60, 1]) {
-        seconds += part.parse::<i32>().ok().filter(|value| (0..60).contains(value))? * unit;
+        seconds += part
+            .parse::<i32>()
+            .ok()
+            .filter(|value| (0..60).contains(value))?
+            * unit;
     }
     Offset::from_seconds(sign * seconds).ok()
 }
@@ -227,8 +255,15 @@ mod tests {
         let (mut day, mut time) = (Vec::new(), Vec::new());
         stamp.push_date(&mut day);
         stamp.push_time(&mut time);
-        let (day, time) = (String::from_utf8(day).unwrap(), String::from_utf8(time).unwrap());
-        assert_eq!(instant(day.parse().unwrap(), &time, &zone), Some(start), "{day} {time}");
+        let (day, time) = (
+            String::from_utf8(day).unwrap(),
+            String::from_utf8(time).unwrap(),
+        );
+        assert_eq!(
+            instant(day.parse().unwrap(), &time, &zone),
+            Some(start),
+            "{day} {time}"
+        );
         (day, time)
     }
 
@@ -236,18 +271,36 @@ mod tests {
     fn the_form_of_time_follows_the_spec() {
         let ny = "America/New_York";
         let day = "2025-10-15".to_owned();
-        assert_eq!(texts("2025-10-15T13:30:00Z", "5m", ny), (day.clone(), "09:30".to_owned()));
-        assert_eq!(texts("2025-10-15T13:30:00Z", "session", ny), (day.clone(), "09:30".to_owned()));
-        assert_eq!(texts("2025-10-15T13:30:05Z", "5s", ny), (day.clone(), "09:30:05".to_owned()));
+        assert_eq!(
+            texts("2025-10-15T13:30:00Z", "5m", ny),
+            (day.clone(), "09:30".to_owned())
+        );
+        assert_eq!(
+            texts("2025-10-15T13:30:00Z", "session", ny),
+            (day.clone(), "09:30".to_owned())
+        );
+        assert_eq!(
+            texts("2025-10-15T13:30:05Z", "5s", ny),
+            (day.clone(), "09:30:05".to_owned())
+        );
         let tick = texts("2025-10-15T13:30:05.000000012Z", "tick:10", ny);
         assert_eq!(tick, (day, "09:30:05.000000012".to_owned()));
     }
 
     #[test]
     fn winter_and_summer_follow_the_zone() {
-        assert_eq!(texts("2025-01-15T14:30:00Z", "1m", "America/New_York").1, "09:30");
-        assert_eq!(texts("2025-07-15T13:30:00Z", "1m", "America/New_York").1, "09:30");
-        assert_eq!(texts("2025-10-16T03:59:00Z", "1m", "America/New_York").0, "2025-10-15");
+        assert_eq!(
+            texts("2025-01-15T14:30:00Z", "1m", "America/New_York").1,
+            "09:30"
+        );
+        assert_eq!(
+            texts("2025-07-15T13:30:00Z", "1m", "America/New_York").1,
+            "09:30"
+        );
+        assert_eq!(
+            texts("2025-10-16T03:59:00Z", "1m", "America/New_York").0,
+            "2025-10-15"
+        );
     }
 
     #[test]
@@ -256,7 +309,10 @@ mod tests {
         assert_eq!(texts("2025-11-02T05:30:00Z", "1m", ny).1, "01:30");
         assert_eq!(texts("2025-11-02T06:30:00Z", "1m", ny).1, "01:30-05:00");
         assert_eq!(texts("2025-11-02T07:30:00Z", "1m", ny).1, "02:30");
-        assert_eq!(texts("2025-10-26T01:30:00Z", "1m", "Europe/Berlin").1, "02:30+01:00");
+        assert_eq!(
+            texts("2025-10-26T01:30:00Z", "1m", "Europe/Berlin").1,
+            "02:30+01:00"
+        );
     }
 
     #[test]

@@ -30,19 +30,26 @@ impl Default for LinesSink {
 
 impl<W> fmt::Debug for LinesSink<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LinesSink").field("counters", &self.counters).finish_non_exhaustive()
+        f.debug_struct("LinesSink")
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
     }
 }
 
 impl<W> LinesSink<W> {
     /// Makes a sink that writes to `writer`, in whole lines.
     pub fn new(writer: W) -> LinesSink<W> {
-        LinesSink { writer: Mutex::new(writer), counters: Counters::default() }
+        LinesSink {
+            writer: Mutex::new(writer),
+            counters: Counters::default(),
+        }
     }
 
     /// Gives the writer back.
     pub fn into_inner(self) -> W {
-        self.writer.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.writer
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,7 +68,11 @@ fn push_line(out: &mut Vec<u8>, update: &BarUpdate) {
 /// Standard output that nobody reads any more will not come back.
 fn remedy(error: &io::Error) -> Remedy {
     let is_full = error.kind() == io::ErrorKind::StorageFull;
-    if is_full { Remedy::Retry { after: None } } else { Remedy::Fatal }
+    if is_full {
+        Remedy::Retry { after: None }
+    } else {
+        Remedy::Fatal
+    }
 }
 
 impl<W: Write + Send + 'static> BarSink for LinesSink<W> {
@@ -69,7 +80,10 @@ impl<W: Write + Send + 'static> BarSink for LinesSink<W> {
         "stdout:"
     }
 
-    fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
         Box::pin(async move {
             let mut lines = Vec::new();
             for item in items {
@@ -87,7 +101,10 @@ impl<W: Write + Send + 'static> BarSink for LinesSink<W> {
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        Cost { requests: 1, commands: u32::try_from(items.len()).unwrap_or(u32::MAX) }
+        Cost {
+            requests: 1,
+            commands: u32::try_from(items.len()).unwrap_or(u32::MAX),
+        }
     }
 
     fn weight(&self, item: &WriteItem) -> usize {
@@ -105,7 +122,11 @@ impl<W: Write + Send + 'static> BarSink for LinesSink<W> {
 
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async {
-            let flushed = self.writer.lock().unwrap_or_else(PoisonError::into_inner).flush();
+            let flushed = self
+                .writer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .flush();
             flushed.map_err(|error| failed("flush stdout", remedy(&error), error))
         })
     }
@@ -125,7 +146,10 @@ mod tests {
     async fn a_bar_is_one_line_and_a_manifest_none() {
         let sink = LinesSink::new(Vec::new());
         let bar = WriteItem::Bar(update("AAPL", "tick:3", "2025-10-15T13:30:00.5Z"));
-        let results = sink.write(&[bar.clone(), WriteItem::Manifest(manifest("AAPL", "1m"))]).await.unwrap();
+        let results = sink
+            .write(&[bar.clone(), WriteItem::Manifest(manifest("AAPL", "1m"))])
+            .await
+            .unwrap();
         assert_eq!(results, [Ok(()), Ok(())]);
         let weight = sink.weight(&bar);
         let text = String::from_utf8(sink.into_inner()).unwrap();

@@ -4,8 +4,8 @@
 
 use super::value::FLAG_NAMES;
 use barmill_core::model::{
-    Bar, BarFlags, BarKey, BarSpec, BarState, DecimalError, Manifest, Ohlc, Origin, Price, Symbol, Timestamp,
-    Volume,
+    Bar, BarFlags, BarKey, BarSpec, BarState, DecimalError, Manifest, Ohlc, Origin, Price, Symbol,
+    Timestamp, Volume,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -64,8 +64,14 @@ pub struct StoredManifest {
 impl StoredBar {
     /// End of the window as far as it is known: stored, or start and length of the spec, else the start itself.
     pub fn window_end(&self) -> Timestamp {
-        let length = self.spec.interval_ns().and_then(|length| i64::try_from(length).ok());
-        self.detail.map_or_else(|| self.start.saturating_add(length.unwrap_or(0)), |detail| detail.end)
+        let length = self
+            .spec
+            .interval_ns()
+            .and_then(|length| i64::try_from(length).ok());
+        self.detail.map_or_else(
+            || self.start.saturating_add(length.unwrap_or(0)),
+            |detail| detail.end,
+        )
     }
 
     /// Takes everything of an update that the full form carries.
@@ -82,8 +88,22 @@ impl StoredBar {
             revision,
             flags: bar.flags,
         };
-        let Bar { symbol, spec, start, prices, volume, .. } = *bar;
-        StoredBar { symbol, spec, start, prices, volume, detail: Some(detail) }
+        let Bar {
+            symbol,
+            spec,
+            start,
+            prices,
+            volume,
+            ..
+        } = *bar;
+        StoredBar {
+            symbol,
+            spec,
+            start,
+            prices,
+            volume,
+            detail: Some(detail),
+        }
     }
 }
 
@@ -156,12 +176,20 @@ pub(super) fn decode_bar(
     start: Option<Timestamp>,
 ) -> Result<StoredBar, ValueError> {
     if value.first() != Some(&b'{') {
-        let key = BarKey { symbol, spec, start: start.ok_or(ValueError::Part { name: "start" })? };
+        let key = BarKey {
+            symbol,
+            spec,
+            start: start.ok_or(ValueError::Part { name: "start" })?,
+        };
         return decode_csv(value, &key);
     }
     let json: JsonBar<'_> = from_json(value)?;
-    let at_ms = Timestamp::from_millis(json.timestamp).ok_or(ValueError::Part { name: "timestamp" })?;
-    let exact = json.start.map(|text| time("start", Some(text))).transpose()?;
+    let at_ms =
+        Timestamp::from_millis(json.timestamp).ok_or(ValueError::Part { name: "timestamp" })?;
+    let exact = json
+        .start
+        .map(|text| time("start", Some(text)))
+        .transpose()?;
     let found = exact.or(start).unwrap_or(at_ms);
     if found.as_millis() != json.timestamp {
         return Err(ValueError::Part { name: "timestamp" });
@@ -169,17 +197,28 @@ pub(super) fn decode_bar(
     if start.is_some_and(|start| start != found) {
         return Err(ValueError::Part { name: "start" });
     }
-    let prices = prices([json.open, json.high, json.low, json.close].map(|raw| raw.map(RawValue::get)))?;
+    let prices =
+        prices([json.open, json.high, json.low, json.close].map(|raw| raw.map(RawValue::get)))?;
     let volume = volume("volume", Some(json.volume))?;
     let detail = json.state.is_some().then(|| detail(&json)).transpose()?;
-    Ok(StoredBar { symbol, spec, start: found, prices, volume, detail })
+    Ok(StoredBar {
+        symbol,
+        spec,
+        start: found,
+        prices,
+        volume,
+        detail,
+    })
 }
 
 fn detail(json: &JsonBar<'_>) -> Result<BarDetail, ValueError> {
     let missing = |name| ValueError::Part { name };
     let mut bits = 0;
     for name in json.flags.as_ref().ok_or(missing("flags"))? {
-        let bit = FLAG_NAMES.iter().position(|flag| flag == name).ok_or(missing("flags"))?;
+        let bit = FLAG_NAMES
+            .iter()
+            .position(|flag| flag == name)
+            .ok_or(missing("flags"))?;
         bits |= 1 << bit;
     }
     Ok(BarDetail {
@@ -190,15 +229,19 @@ fn detail(json: &JsonBar<'_>) -> Result<BarDetail, ValueError> {
         sell_volume: volume("sell_volume", json.sell_volume)?,
         first_sequence: json.first_sequence.ok_or(missing("first_sequence"))?,
         last_sequence: json.last_sequence.ok_or(missing("last_sequence"))?,
-        state: json.state.and_then(BarState::from_name).ok_or(missing("state"))?,
+        state: json
+            .state
+            .and_then(BarState::from_name)
+            .ok_or(missing("state"))?,
         revision: json.revision.ok_or(missing("revision"))?,
         flags: BarFlags::from_bits(bits),
     })
 }
 
 fn decode_csv(value: &[u8], key: &BarKey) -> Result<StoredBar, ValueError> {
-    let shape =
-        || ValueError::Shape { reason: "neither a JSON object nor five values with commas".to_owned() };
+    let shape = || ValueError::Shape {
+        reason: "neither a JSON object nor five values with commas".to_owned(),
+    };
     let text = std::str::from_utf8(value).map_err(|_| shape())?;
     let mut parts = text.split(',');
     let mut next = || parts.next().ok_or_else(shape);
@@ -209,8 +252,19 @@ fn decode_csv(value: &[u8], key: &BarKey) -> Result<StoredBar, ValueError> {
     }
     let volume = Volume::parse(last.as_bytes()).map_err(|source| number("volume", last, source))?;
     let prices = prices(four.map(|text| Some(text).filter(|text| !text.is_empty())))?;
-    let BarKey { symbol, spec, start } = *key;
-    Ok(StoredBar { symbol, spec, start, prices, volume, detail: None })
+    let BarKey {
+        symbol,
+        spec,
+        start,
+    } = *key;
+    Ok(StoredBar {
+        symbol,
+        spec,
+        start,
+        prices,
+        volume,
+        detail: None,
+    })
 }
 
 /// All four prices or none.
@@ -223,7 +277,9 @@ fn prices(texts: [Option<&str>; 4]) -> Result<Option<Ohlc>, ValueError> {
             low: price("low", low)?,
             close: price("close", close)?,
         })),
-        _ => Err(ValueError::Part { name: "open, high, low or close" }),
+        _ => Err(ValueError::Part {
+            name: "open, high, low or close",
+        }),
     }
 }
 
@@ -255,19 +311,48 @@ pub(super) fn decode_manifest(
 ) -> Result<StoredManifest, ValueError> {
     let json: JsonManifest<'_> = from_json(value)?;
     let (from, to) = (time("from", Some(json.from))?, time("to", Some(json.to))?);
-    let JsonManifest { zone, complete, gapless, bars, trades, revision, .. } = json;
-    let origin = json.source.zip(json.rules).map(|(source, rules)| Origin { source, rules });
-    let manifest =
-        Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision, origin };
-    Ok(StoredManifest { manifest, updated_at: time("updated_at", Some(json.updated_at))? })
+    let JsonManifest {
+        zone,
+        complete,
+        gapless,
+        bars,
+        trades,
+        revision,
+        ..
+    } = json;
+    let origin = json
+        .source
+        .zip(json.rules)
+        .map(|(source, rules)| Origin { source, rules });
+    let manifest = Manifest {
+        spec,
+        date,
+        symbol,
+        zone,
+        from,
+        to,
+        complete,
+        gapless,
+        bars,
+        trades,
+        revision,
+        origin,
+    };
+    Ok(StoredManifest {
+        manifest,
+        updated_at: time("updated_at", Some(json.updated_at))?,
+    })
 }
 
 fn from_json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, ValueError> {
-    serde_json::from_slice(value).map_err(|error| ValueError::Shape { reason: error.to_string() })
+    serde_json::from_slice(value).map_err(|error| ValueError::Shape {
+        reason: error.to_string(),
+    })
 }
 
 fn time(name: &'static str, text: Option<&str>) -> Result<Timestamp, ValueError> {
-    text.and_then(|text| text.parse().ok()).ok_or(ValueError::Part { name })
+    text.and_then(|text| text.parse().ok())
+        .ok_or(ValueError::Part { name })
 }
 
 fn price(name: &'static str, text: &str) -> Result<Price, ValueError> {
@@ -280,7 +365,11 @@ fn volume(name: &'static str, raw: Option<&RawValue>) -> Result<Volume, ValueErr
 }
 
 fn number(name: &'static str, text: &str, source: DecimalError) -> ValueError {
-    ValueError::Number { name, text: text.chars().take(40).collect(), source }
+    ValueError::Number {
+        name,
+        text: text.chars().take(40).collect(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -293,13 +382,20 @@ mod tests {
 
     fn text(form: ValueForm) -> String {
         let mut out = Vec::new();
-        push_value(&mut out, &update("AAPL", "1m", "2025-10-15T13:30:00Z"), form);
+        push_value(
+            &mut out,
+            &update("AAPL", "1m", "2025-10-15T13:30:00Z"),
+            form,
+        );
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn the_three_forms_read_as_documented() {
-        assert_eq!(text(ValueForm::Csv), "255.1,256.25,254.000000001,255,1200.5");
+        assert_eq!(
+            text(ValueForm::Csv),
+            "255.1,256.25,254.000000001,255,1200.5"
+        );
         assert_eq!(
             text(ValueForm::JsonSix),
             r#"{"timestamp":1760535000000,"open":255.1,"high":256.25,"low":254.000000001,"close":255,"volume":1200.5}"#
@@ -317,7 +413,11 @@ mod tests {
     #[test]
     fn every_form_round_trips_as_far_as_it_carries() {
         let mut update = update("AAPL", "tick:10", "2025-10-15T13:30:00.000000001Z");
-        update.bar.flags = BarFlags { gap: true, partial: false, filled: true };
+        update.bar.flags = BarFlags {
+            gap: true,
+            partial: false,
+            filled: true,
+        };
         update.state = BarState::Revised;
         for prices in [update.bar.prices, None] {
             update.bar.prices = prices;
@@ -335,11 +435,15 @@ mod tests {
     #[test]
     fn a_value_that_contradicts_its_place_is_refused() {
         let bar = bar("AAPL", "1m", "2025-10-15T13:31:00Z");
-        let decode = |value: &str| decode_bar(value.as_bytes(), bar.symbol, bar.spec, Some(bar.start));
+        let decode =
+            |value: &str| decode_bar(value.as_bytes(), bar.symbol, bar.spec, Some(bar.start));
         for (value, part) in [
             (text(ValueForm::JsonFull), "start"),
             (text(ValueForm::JsonSix), "timestamp"),
-            (text(ValueForm::JsonFull).replace("1760535000000", "1760535000001"), "timestamp"),
+            (
+                text(ValueForm::JsonFull).replace("1760535000000", "1760535000001"),
+                "timestamp",
+            ),
             ("1,2,3,4".to_owned(), "five values"),
             ("1,2,3,,5".to_owned(), "open, high, low or close"),
             ("1,2,3,x,5".to_owned(), "close is \"x\""),
@@ -355,11 +459,15 @@ mod tests {
     fn a_manifest_round_trips() {
         // Manifests of earlier versions do not tell the origin.
         for origin in [manifest("AAPL", "1m").origin, None] {
-            let manifest = Manifest { origin, ..manifest("AAPL", "1m") };
+            let manifest = Manifest {
+                origin,
+                ..manifest("AAPL", "1m")
+            };
             let at = "2025-10-16T00:00:00.25Z".parse().unwrap();
             let mut out = Vec::new();
             push_manifest(&mut out, &manifest, at);
-            let back = decode_manifest(&out, manifest.symbol, manifest.spec, manifest.date).unwrap();
+            let back =
+                decode_manifest(&out, manifest.symbol, manifest.spec, manifest.date).unwrap();
             assert_eq!((back.manifest, back.updated_at), (manifest, at));
         }
     }

@@ -41,7 +41,10 @@ impl StreamId {
         let nanos = start.as_nanos().max(0);
         let inside = u64::try_from(nanos % MS_NS).unwrap_or(0);
         let ms = u64::try_from(nanos / MS_NS).unwrap_or(0);
-        StreamId { ms, sequence: (inside << 32) | u64::from(revision) }
+        StreamId {
+            ms,
+            sequence: (inside << 32) | u64::from(revision),
+        }
     }
 }
 
@@ -66,11 +69,25 @@ pub struct StreamEntry {
 
 /// Calls `take` with the arguments that the scripts' `append` reads: length to keep, smallest id, then id, start,
 /// version and value of each entry.
-pub(super) fn each_of_stream(entries: &[StreamEntry], len_max: Option<u64>, mut take: impl FnMut(&[u8])) {
+pub(super) fn each_of_stream(
+    entries: &[StreamEntry],
+    len_max: Option<u64>,
+    mut take: impl FnMut(&[u8]),
+) {
     take(itoa::Buffer::new().format(len_max.unwrap_or(0)).as_bytes());
-    let from = entries.iter().map(|entry| entry.id).min().unwrap_or(StreamId { ms: 0, sequence: 0 });
+    let from = entries
+        .iter()
+        .map(|entry| entry.id)
+        .min()
+        .unwrap_or(StreamId { ms: 0, sequence: 0 });
     take(from.to_string().as_bytes());
-    for StreamEntry { id, start, version, bar } in entries {
+    for StreamEntry {
+        id,
+        start,
+        version,
+        bar,
+    } in entries
+    {
         take(id.to_string().as_bytes());
         take(start);
         take(version);
@@ -80,13 +97,19 @@ pub(super) fn each_of_stream(entries: &[StreamEntry], len_max: Option<u64>, mut 
 
 /// The start, version and value of each entry of an `XRANGE` reply; entries of others are left out.
 pub(super) fn parse(reply: Reply) -> Vec<(Bytes, Bytes, Bytes)> {
-    let Reply::Array(entries) = reply else { return Vec::new() };
+    let Reply::Array(entries) = reply else {
+        return Vec::new();
+    };
     entries.into_iter().filter_map(parse_entry).collect()
 }
 
 fn parse_entry(entry: Reply) -> Option<(Bytes, Bytes, Bytes)> {
-    let Reply::Array(parts) = entry else { return None };
-    let Some(Reply::Array(fields)) = parts.into_iter().nth(1) else { return None };
+    let Reply::Array(parts) = entry else {
+        return None;
+    };
+    let Some(Reply::Array(fields)) = parts.into_iter().nth(1) else {
+        return None;
+    };
     let value = |name: &[u8]| {
         let mut pairs = fields.chunks_exact(2);
         pairs.find_map(|pair| match pair {
@@ -113,6 +136,9 @@ mod tests {
             id("2025-10-15T13:30:00.000999999Z", u32::MAX),
             id("2025-10-15T13:30:00.001Z", 0),
         ];
-        assert!(ids.is_sorted() && ids.iter().all(|id| id.sequence < 1 << 53), "{ids:?}");
+        assert!(
+            ids.is_sorted() && ids.iter().all(|id| id.sequence < 1 << 53),
+            "{ids:?}"
+        );
     }
 }

@@ -48,14 +48,20 @@ impl Placeholder {
     }
 
     fn from_name(name: &str) -> Result<Placeholder, TemplateError> {
-        if let Some(found) = Placeholder::ALL.into_iter().find(|one| one.as_str() == name) {
+        if let Some(found) = Placeholder::ALL
+            .into_iter()
+            .find(|one| one.as_str() == name)
+        {
             return Ok(found);
         }
         let nearest = Placeholder::ALL
             .into_iter()
             .min_by_key(|one| strsim::levenshtein(one.as_str(), name))
             .map_or("symbol", Placeholder::as_str);
-        Err(TemplateError::Unknown { name: name.to_owned(), nearest })
+        Err(TemplateError::Unknown {
+            name: name.to_owned(),
+            nearest,
+        })
     }
 }
 
@@ -74,7 +80,9 @@ pub enum TemplateError {
         nearest: &'static str,
     },
     /// A brace without its partner, `offset` bytes from the start.
-    #[error("template has an unpaired brace at byte {offset}; write {{{{ or }}}} for a brace itself")]
+    #[error(
+        "template has an unpaired brace at byte {offset}; write {{{{ or }}}} for a brace itself"
+    )]
     Brace {
         /// Bytes before the brace.
         offset: usize,
@@ -161,13 +169,21 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Place(Placeholder::Namespace) => out.extend_from_slice(filling.namespace.as_bytes()),
+                Part::Place(Placeholder::Namespace) => {
+                    out.extend_from_slice(filling.namespace.as_bytes())
+                }
                 Part::Place(Placeholder::Spec) => push_display(out, filling.spec),
                 Part::Place(Placeholder::Date) => filling.stamp.push_date(out),
-                Part::Place(Placeholder::Symbol) => out.extend_from_slice(filling.symbol.as_str().as_bytes()),
+                Part::Place(Placeholder::Symbol) => {
+                    out.extend_from_slice(filling.symbol.as_str().as_bytes())
+                }
                 Part::Place(Placeholder::Time) => filling.stamp.push_time(out),
                 Part::Place(Placeholder::Start) => {
-                    out.extend_from_slice(itoa::Buffer::new().format(filling.start.as_millis()).as_bytes());
+                    out.extend_from_slice(
+                        itoa::Buffer::new()
+                            .format(filling.start.as_millis())
+                            .as_bytes(),
+                    );
                 }
             }
         }
@@ -229,7 +245,9 @@ impl FromStr for Template {
                 literal.push(next);
                 rest = after;
             } else if let Some(after) = rest.strip_prefix('{') {
-                let (name, after) = after.split_once('}').ok_or(TemplateError::Brace { offset })?;
+                let (name, after) = after
+                    .split_once('}')
+                    .ok_or(TemplateError::Brace { offset })?;
                 push_place(&mut parts, &mut literal, Placeholder::from_name(name)?)?;
                 rest = after;
             } else if next == '}' {
@@ -242,15 +260,26 @@ impl FromStr for Template {
         if !literal.is_empty() {
             parts.push(Part::Literal(literal));
         }
-        if parts.is_empty() { Err(TemplateError::Empty) } else { Ok(Template { parts }) }
+        if parts.is_empty() {
+            Err(TemplateError::Empty)
+        } else {
+            Ok(Template { parts })
+        }
     }
 }
 
-fn push_place(parts: &mut Vec<Part>, literal: &mut String, place: Placeholder) -> Result<(), TemplateError> {
+fn push_place(
+    parts: &mut Vec<Part>,
+    literal: &mut String,
+    place: Placeholder,
+) -> Result<(), TemplateError> {
     if !literal.is_empty() {
         parts.push(Part::Literal(std::mem::take(literal)));
     } else if let Some(Part::Place(first)) = parts.last() {
-        return Err(TemplateError::Adjacent { first: first.as_str(), second: place.as_str() });
+        return Err(TemplateError::Adjacent {
+            first: first.as_str(),
+            second: place.as_str(),
+        });
     }
     parts.push(Part::Place(place));
     Ok(())
@@ -274,7 +303,12 @@ mod tests {
 
     #[test]
     fn a_template_prints_as_it_was_written() {
-        for text in ["{time}", "bars:{spec}:{date}:{symbol}", "{{{symbol}}}:{date}", "é{start}"] {
+        for text in [
+            "{time}",
+            "bars:{spec}:{date}:{symbol}",
+            "{{{symbol}}}:{date}",
+            "é{start}",
+        ] {
             assert_eq!(text.parse::<Template>().unwrap().to_string(), text);
         }
     }
@@ -290,7 +324,13 @@ mod tests {
         assert!(error("{da\u{1b}te}").to_string().contains(r"{da\u{1b}te}"));
         assert_eq!(error("a:{date"), TemplateError::Brace { offset: 2 });
         assert_eq!(error("a}"), TemplateError::Brace { offset: 1 });
-        assert_eq!(error("{date}{time}"), TemplateError::Adjacent { first: "date", second: "time" });
+        assert_eq!(
+            error("{date}{time}"),
+            TemplateError::Adjacent {
+                first: "date",
+                second: "time"
+            }
+        );
     }
 
     #[test]
@@ -298,7 +338,10 @@ mod tests {
         let template: Template = "x:{symbol}|{date} {time}".parse().unwrap();
         let text = "x:BRK.B|2025-11-02 01:30-05:00";
         assert_eq!(template.capture(text, Placeholder::Symbol), Some("BRK.B"));
-        assert_eq!(template.capture(text, Placeholder::Time), Some("01:30-05:00"));
+        assert_eq!(
+            template.capture(text, Placeholder::Time),
+            Some("01:30-05:00")
+        );
         assert_eq!(template.capture(text, Placeholder::Spec), None);
         assert_eq!(template.capture("y:BRK.B|a b", Placeholder::Symbol), None);
     }

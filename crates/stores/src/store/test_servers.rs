@@ -26,18 +26,36 @@ pub(super) struct RedisServer {
 impl RedisServer {
     pub(super) fn start(arguments: &[&str]) -> RedisServer {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let mut child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--port", &port.to_string(), "--dir"])
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--port",
+                &port.to_string(),
+                "--dir",
+            ])
             .arg(folder.path())
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = lines.map_while(Result::ok).any(|line| line.contains("eady to accept connections"));
+        let ready = lines
+            .map_while(Result::ok)
+            .any(|line| line.contains("eady to accept connections"));
         assert!(ready, "redis-server did not start");
-        RedisServer { child, port, _folder: folder }
+        RedisServer {
+            child,
+            port,
+            _folder: folder,
+        }
     }
 
     pub(super) fn url(&self) -> String {
@@ -45,7 +63,11 @@ impl RedisServer {
     }
 
     pub(super) async fn connection(&self) -> redis::aio::MultiplexedConnection {
-        redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+        redis::Client::open(self.url())
+            .unwrap()
+            .get_multiplexed_async_connection()
+            .await
+            .unwrap()
     }
 }
 
@@ -75,12 +97,18 @@ struct Front {
 }
 
 impl RestServer {
-    #[expect(clippy::disallowed_methods, reason = "a test server lives beside the test")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test server lives beside the test"
+    )]
     pub(super) async fn start(redis: &RedisServer, has_tls: bool) -> RestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (connections, canned) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::default()));
-        let front = Front { redis: redis.connection().await, canned: Arc::clone(&canned) };
+        let front = Front {
+            redis: redis.connection().await,
+            canned: Arc::clone(&canned),
+        };
         let (acceptor, ca) = if has_tls { certificate() } else { (None, None) };
         let count = Arc::clone(&connections);
         tokio::spawn(async move {
@@ -100,7 +128,12 @@ impl RestServer {
                 });
             }
         });
-        RestServer { port, connections, canned, ca }
+        RestServer {
+            port,
+            connections,
+            canned,
+            ca,
+        }
     }
 
     pub(super) fn answer(&self, canned: Canned) {
@@ -111,7 +144,8 @@ impl RestServer {
 fn certificate() -> (Option<TlsAcceptor>, Option<String>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key =
-        tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
+            .unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let mut config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -120,25 +154,41 @@ fn certificate() -> (Option<TlsAcceptor>, Option<String>) {
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (Some(TlsAcceptor::from(Arc::new(config))), Some(made.cert.pem()))
+    (
+        Some(TlsAcceptor::from(Arc::new(config))),
+        Some(made.cert.pem()),
+    )
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, front: Front) {
     let service = hyper::service::service_fn(move |request| handle(request, front.clone()));
     // A client may leave in the middle.
-    let _ended = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    let _ended = Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
-async fn handle(request: Request<Incoming>, mut front: Front) -> Result<Response<Full<Bytes>>, Infallible> {
-    let authorized = request.headers().get("authorization").is_some_and(|value| value == "Bearer canary");
-    assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/pipeline"));
+async fn handle(
+    request: Request<Incoming>,
+    mut front: Front,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let authorized = request
+        .headers()
+        .get("authorization")
+        .is_some_and(|value| value == "Bearer canary");
+    assert_eq!(
+        (request.method().as_str(), request.uri().path()),
+        ("POST", "/pipeline")
+    );
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let canned = front.canned.lock().unwrap().pop_front();
     let (status, retry_after, text) = match canned {
         Some((status, retry_after, text)) => (status, retry_after, text.to_owned()),
-        None if !authorized => {
-            (401, None, r#"{"error":"WRONGPASS invalid or missing auth token"}"#.to_owned())
-        }
+        None if !authorized => (
+            401,
+            None,
+            r#"{"error":"WRONGPASS invalid or missing auth token"}"#.to_owned(),
+        ),
         None => (200, None, forward(&body, &mut front.redis).await),
     };
     let mut response = Response::builder().status(status);

@@ -1,8 +1,8 @@
 //! Fixtures of the store tests: bars, a clock that is set, a real redis-server.
 
 use barmill_core::model::{
-    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Size, Timestamp,
-    Volume,
+    Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Size,
+    Timestamp, Volume,
 };
 use barmill_core::port::Clock;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,7 +13,9 @@ pub(super) struct FakeClock(AtomicI64);
 
 impl FakeClock {
     pub(super) fn at(text: &str) -> FakeClock {
-        FakeClock(AtomicI64::new(text.parse::<Timestamp>().unwrap().as_nanos()))
+        FakeClock(AtomicI64::new(
+            text.parse::<Timestamp>().unwrap().as_nanos(),
+        ))
     }
 
     pub(super) fn advance_s(&self, seconds: i64) {
@@ -58,7 +60,12 @@ pub(super) fn bar(symbol: &str, spec: &str, start: &str) -> Bar {
 }
 
 pub(super) fn update(symbol: &str, spec: &str, start: &str) -> BarUpdate {
-    BarUpdate { bar: bar(symbol, spec, start), state: BarState::Final, revision: 0, trades_added: 3 }
+    BarUpdate {
+        bar: bar(symbol, spec, start),
+        state: BarState::Final,
+        revision: 0,
+        trades_added: 3,
+    }
 }
 
 pub(super) fn manifest(symbol: &str, spec: &str) -> Manifest {
@@ -74,6 +81,9 @@ pub(super) fn manifest(symbol: &str, spec: &str) -> Manifest {
         bars: 390,
         trades: 500_000,
         revision: 0,
-        origin: Some(Origin { source: "massive".to_owned(), rules: "massive-minute".to_owned() }),
+        origin: Some(Origin {
+            source: "massive".to_owned(),
+            rules: "massive-minute".to_owned(),
+        }),
     }
 }

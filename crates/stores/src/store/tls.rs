@@ -15,7 +15,9 @@ pub struct CaFileError {
 
 /// Makes ring the process's TLS provider, unless the program around this library has chosen one.
 pub(super) fn choose_provider() {
-    let chosen_before = rustls::crypto::ring::default_provider().install_default().is_err();
+    let chosen_before = rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err();
     if chosen_before {
         tracing::trace!("the TLS provider was chosen before");
     }
@@ -23,5 +25,8 @@ pub(super) fn choose_provider() {
 
 /// Reads certificates in PEM, which are then trusted instead of the system's.
 pub(super) fn read_ca_file(path: &Path) -> Result<Vec<u8>, CaFileError> {
-    std::fs::read(path).map_err(|source| CaFileError { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| CaFileError {
+        path: path.to_owned(),
+        source,
+    })
 }

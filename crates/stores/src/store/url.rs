@@ -103,7 +103,9 @@ impl FromStr for SinkUrl {
     type Err = SinkUrlError;
 
     fn from_str(text: &str) -> Result<SinkUrl, SinkUrlError> {
-        let unknown = |scheme: &str| SinkUrlError::Scheme { scheme: scheme.chars().take(16).collect() };
+        let unknown = |scheme: &str| SinkUrlError::Scheme {
+            scheme: scheme.chars().take(16).collect(),
+        };
         let (scheme, rest) = text.split_once(':').ok_or_else(|| unknown(text))?;
         match scheme {
             "redis" | "rediss" => parse_redis(text).map(SinkUrl::Redis),
@@ -120,12 +122,21 @@ impl FromStr for SinkUrl {
 }
 
 fn parse_redis(text: &str) -> Result<RedisUrl, SinkUrlError> {
-    let info = text.into_connection_info().map_err(|_| SinkUrlError::Redis)?;
-    let is_tcp = matches!(info.addr(), ConnectionAddr::Tcp(_, _) | ConnectionAddr::TcpTls { .. });
+    let info = text
+        .into_connection_info()
+        .map_err(|_| SinkUrlError::Redis)?;
+    let is_tcp = matches!(
+        info.addr(),
+        ConnectionAddr::Tcp(_, _) | ConnectionAddr::TcpTls { .. }
+    );
     if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
         return Err(SinkUrlError::Insecure);
     }
-    if is_tcp { Ok(RedisUrl(info)) } else { Err(SinkUrlError::Redis) }
+    if is_tcp {
+        Ok(RedisUrl(info))
+    } else {
+        Err(SinkUrlError::Redis)
+    }
 }
 
 fn parse_rest(text: &str) -> Result<RestUrl, SinkUrlError> {
@@ -139,13 +150,18 @@ fn parse_rest(text: &str) -> Result<RestUrl, SinkUrlError> {
         return Err(SinkUrlError::Rest);
     }
     if url.scheme() == "http" && !is_loopback(host) {
-        return Err(SinkUrlError::Plain { host: host.to_owned() });
+        return Err(SinkUrlError::Plain {
+            host: host.to_owned(),
+        });
     }
     Ok(RestUrl(url))
 }
 
 fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
@@ -164,11 +180,19 @@ impl fmt::Display for SinkUrl {
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settings = self.0.redis_settings();
-        let scheme = if matches!(self.0.addr(), ConnectionAddr::TcpTls { .. }) { "rediss" } else { "redis" };
-        let hidden = if settings.password().is_some() || settings.username().is_some() { "***@" } else { "" };
+        let scheme = if matches!(self.0.addr(), ConnectionAddr::TcpTls { .. }) {
+            "rediss"
+        } else {
+            "redis"
+        };
+        let hidden = if settings.password().is_some() || settings.username().is_some() {
+            "***@"
+        } else {
+            ""
+        };
         // The own colons of an IPv6 address would hide where the port begins.
-        let address = if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } =
-            self.0.addr()
+        let address = if let ConnectionAddr::Tcp(host, port)
+        | ConnectionAddr::TcpTls { host, port, .. } = self.0.addr()
             && host.contains(':')
         {
             format!("[{host}]:{port}")
@@ -211,11 +235,17 @@ mod tests {
     fn every_scheme_prints_without_its_credentials() {
         for (text, printed) in [
             ("redis://localhost", "redis://localhost:6379/0"),
-            ("redis://:canary@127.0.0.1:7000/3", "redis://***@127.0.0.1:7000/3"),
+            (
+                "redis://:canary@127.0.0.1:7000/3",
+                "redis://***@127.0.0.1:7000/3",
+            ),
             ("redis://[::1]:7000/1", "redis://[::1]:7000/1"),
             ("rediss://user:can%40ary@host", "rediss://***@host:6379/0"),
             ("https://name.upstash.io", "https://name.upstash.io"),
-            ("https://proxy.example/redis/", "https://proxy.example/redis"),
+            (
+                "https://proxy.example/redis/",
+                "https://proxy.example/redis",
+            ),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://[::1]:8080", "http://[::1]:8080"),
             ("embedded:./bars", "embedded:./bars"),
@@ -223,7 +253,10 @@ mod tests {
             ("null:", "null:"),
         ] {
             let url: SinkUrl = text.parse().unwrap();
-            assert_eq!((url.to_string(), format!("{url:?}")), (printed.to_owned(), printed.to_owned()));
+            assert_eq!(
+                (url.to_string(), format!("{url:?}")),
+                (printed.to_owned(), printed.to_owned())
+            );
         }
     }
 
@@ -234,10 +267,22 @@ mod tests {
         assert!(matches!(error("bars"), SinkUrlError::Scheme { .. }));
         assert_eq!(error("embedded:"), SinkUrlError::Folder);
         assert_eq!(error("null:x"), SinkUrlError::Extra { scheme: "null" });
-        assert_eq!(error("rediss://host:6379/#insecure"), SinkUrlError::Insecure);
-        assert_eq!(error("http://example.com"), SinkUrlError::Plain { host: "example.com".to_owned() });
-        for text in ["https://canary@host", "https://h?_token=canary", "https://", "redis://:canary@:99999/"]
-        {
+        assert_eq!(
+            error("rediss://host:6379/#insecure"),
+            SinkUrlError::Insecure
+        );
+        assert_eq!(
+            error("http://example.com"),
+            SinkUrlError::Plain {
+                host: "example.com".to_owned()
+            }
+        );
+        for text in [
+            "https://canary@host",
+            "https://h?_token=canary",
+            "https://",
+            "redis://:canary@:99999/",
+        ] {
             assert!(!error(text).to_string().contains("canary"), "{text}");
         }
     }

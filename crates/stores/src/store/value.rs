@@ -77,7 +77,10 @@ pub(super) fn push_rest(out: &mut Vec<u8>, update: &BarUpdate) {
 
 fn push_flags(out: &mut Vec<u8>, flags: BarFlags) {
     out.extend_from_slice(b",\"flags\":[");
-    let set = FLAG_NAMES.iter().enumerate().filter(|(bit, _)| flags.bits() >> bit & 1 == 1);
+    let set = FLAG_NAMES
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| flags.bits() >> bit & 1 == 1);
     for (index, (_, name)) in set.enumerate() {
         out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
         out.extend_from_slice(name.as_bytes());
@@ -92,7 +95,11 @@ pub(super) fn push_manifest(out: &mut Vec<u8>, manifest: &Manifest, updated_at: 
     super::command::push_json_string(out, &manifest.zone);
     push_time(out, b",\"from\":\"", manifest.from);
     push_time(out, b",\"to\":\"", manifest.to);
-    out.extend_from_slice(if manifest.complete { b",\"complete\":true" } else { b",\"complete\":false" });
+    out.extend_from_slice(if manifest.complete {
+        b",\"complete\":true"
+    } else {
+        b",\"complete\":false"
+    });
     if manifest.gapless {
         out.extend_from_slice(b",\"gapless\":true");
     }
@@ -109,7 +116,12 @@ pub(super) fn push_manifest(out: &mut Vec<u8>, manifest: &Manifest, updated_at: 
 
 fn prices(update: &BarUpdate) -> [Option<Price>; 4] {
     let part = |of: fn(&barmill_core::model::Ohlc) -> Price| update.bar.prices.as_ref().map(of);
-    [part(|ohlc| ohlc.open), part(|ohlc| ohlc.high), part(|ohlc| ohlc.low), part(|ohlc| ohlc.close)]
+    [
+        part(|ohlc| ohlc.open),
+        part(|ohlc| ohlc.high),
+        part(|ohlc| ohlc.low),
+        part(|ohlc| ohlc.close),
+    ]
 }
 
 fn push_price(out: &mut Vec<u8>, price: Option<Price>) {

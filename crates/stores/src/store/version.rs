@@ -20,7 +20,11 @@ pub(super) fn push_version(out: &mut Vec<u8>, update: &BarUpdate) {
 
 fn push_number(out: &mut Vec<u8>, number: u64) {
     let mut buffer = itoa::Buffer::new();
-    let digits = if number == 0 { "" } else { buffer.format(number) };
+    let digits = if number == 0 {
+        ""
+    } else {
+        buffer.format(number)
+    };
     if digits.len() < 10 {
         out.push(b'0');
     }

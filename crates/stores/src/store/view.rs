@@ -25,7 +25,10 @@ impl View {
         let view = View { settings };
         view.check_followed(specs.len() > 1)?;
         let settings = &view.settings;
-        if specs.len() > 1 && settings.kind != ViewKind::Publish && !holds(settings, Placeholder::Spec) {
+        if specs.len() > 1
+            && settings.kind != ViewKind::Publish
+            && !holds(settings, Placeholder::Spec)
+        {
             return Err(missing(settings, "key or field", Placeholder::Spec));
         }
         Ok(view)
@@ -34,36 +37,61 @@ impl View {
     /// Checks the stream and the channel, whether they are the view itself or beside it.
     fn check_followed(&self, has_specs: bool) -> Result<(), ViewError> {
         let View { settings } = self;
-        for (kind, also) in
-            [(ViewKind::Stream, &settings.also_stream), (ViewKind::Publish, &settings.also_publish)]
-        {
+        for (kind, also) in [
+            (ViewKind::Stream, &settings.also_stream),
+            (ViewKind::Publish, &settings.also_publish),
+        ] {
             if settings.kind == kind && also.is_some() {
                 return Err(ViewError::Twice { kind });
             }
         }
         if let Some(stream) = self.stream() {
-            check_scattered(ViewKind::Stream, stream, &[Placeholder::Time, Placeholder::Start])?;
+            check_scattered(
+                ViewKind::Stream,
+                stream,
+                &[Placeholder::Time, Placeholder::Start],
+            )?;
             for place in [Placeholder::Symbol, Placeholder::Spec] {
                 if !stream.has(place) && (place == Placeholder::Symbol || has_specs) {
                     let (kind, template) = (ViewKind::Stream, stream.to_string());
-                    return Err(ViewError::Missing { part: "key", kind, template, place: place.as_str() });
+                    return Err(ViewError::Missing {
+                        part: "key",
+                        kind,
+                        template,
+                        place: place.as_str(),
+                    });
                 }
             }
         }
-        let perishable = [Placeholder::Symbol, Placeholder::Date, Placeholder::Time, Placeholder::Start];
-        self.channel().map_or(Ok(()), |channel| check_scattered(ViewKind::Publish, channel, &perishable))
+        let perishable = [
+            Placeholder::Symbol,
+            Placeholder::Date,
+            Placeholder::Time,
+            Placeholder::Start,
+        ];
+        self.channel().map_or(Ok(()), |channel| {
+            check_scattered(ViewKind::Publish, channel, &perishable)
+        })
     }
 
     /// Key template of the stream that is written, if any.
     pub(super) fn stream(&self) -> Option<&Template> {
         let View { settings } = self;
-        if settings.kind == ViewKind::Stream { Some(&settings.key) } else { settings.also_stream.as_ref() }
+        if settings.kind == ViewKind::Stream {
+            Some(&settings.key)
+        } else {
+            settings.also_stream.as_ref()
+        }
     }
 
     /// Channel template of the notices that are published, if any.
     pub(super) fn channel(&self) -> Option<&Template> {
         let View { settings } = self;
-        if settings.kind == ViewKind::Publish { Some(&settings.key) } else { settings.also_publish.as_ref() }
+        if settings.kind == ViewKind::Publish {
+            Some(&settings.key)
+        } else {
+            settings.also_publish.as_ref()
+        }
     }
 
     /// The settings this view was made of.
@@ -77,7 +105,10 @@ impl View {
         let (stamp, mut key, mut field) = (self.stamp(bar), Vec::new(), Vec::new());
         self.push_key(&mut key, bar, &stamp);
         self.push_field(&mut field, bar, &stamp);
-        (text(key), self.settings.field.is_some().then(|| text(field)))
+        (
+            text(key),
+            self.settings.field.is_some().then(|| text(field)),
+        )
     }
 
     pub(super) fn stamp(&self, bar: &BarKey) -> Stamp {
@@ -88,7 +119,13 @@ impl View {
         self.settings.key.push(out, &self.filling(bar, stamp));
     }
 
-    pub(super) fn push_template(&self, out: &mut Vec<u8>, template: &Template, bar: &BarKey, stamp: &Stamp) {
+    pub(super) fn push_template(
+        &self,
+        out: &mut Vec<u8>,
+        template: &Template,
+        bar: &BarKey,
+        stamp: &Stamp,
+    ) {
         template.push(out, &self.filling(bar, stamp));
     }
 
@@ -108,8 +145,18 @@ impl View {
     }
 
     fn filling<'a>(&'a self, bar: &BarKey, stamp: &'a Stamp) -> Filling<'a> {
-        let BarKey { symbol, spec, start } = *bar;
-        Filling { namespace: &self.settings.namespace, spec, symbol, start, stamp }
+        let BarKey {
+            symbol,
+            spec,
+            start,
+        } = *bar;
+        Filling {
+            namespace: &self.settings.namespace,
+            spec,
+            symbol,
+            start,
+            stamp,
+        }
     }
 }
 
@@ -117,7 +164,9 @@ fn check_plain(settings: &ViewSettings) -> Result<(), ViewError> {
     let namespace = &settings.namespace;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if !(1..=NAMESPACE_LEN_MAX).contains(&namespace.len()) || !namespace.bytes().all(allowed) {
-        return Err(ViewError::Namespace { namespace: namespace.clone() });
+        return Err(ViewError::Namespace {
+            namespace: namespace.clone(),
+        });
     }
     if let Some(seconds) = settings.ttl_s
         && !(1..=TTL_S_MAX).contains(&seconds)
@@ -126,7 +175,10 @@ fn check_plain(settings: &ViewSettings) -> Result<(), ViewError> {
     }
     let wanted = matches!(settings.kind, ViewKind::SymbolDay | ViewKind::Minute);
     if wanted != settings.field.is_some() {
-        return Err(ViewError::Field { kind: settings.kind, wanted });
+        return Err(ViewError::Field {
+            kind: settings.kind,
+            wanted,
+        });
     }
     Ok(())
 }
@@ -139,9 +191,18 @@ fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
         place: place.as_str(),
     };
     let (in_key, in_field): (&[Placeholder], &[Placeholder]) = match kind {
-        ViewKind::SymbolDay => (&[Placeholder::Symbol, Placeholder::Date], &[Placeholder::Time]),
-        ViewKind::Minute => (&[Placeholder::Date, Placeholder::Time], &[Placeholder::Symbol]),
-        ViewKind::KeyPerBar => (&[Placeholder::Symbol, Placeholder::Date, Placeholder::Time], &[]),
+        ViewKind::SymbolDay => (
+            &[Placeholder::Symbol, Placeholder::Date],
+            &[Placeholder::Time],
+        ),
+        ViewKind::Minute => (
+            &[Placeholder::Date, Placeholder::Time],
+            &[Placeholder::Symbol],
+        ),
+        ViewKind::KeyPerBar => (
+            &[Placeholder::Symbol, Placeholder::Date, Placeholder::Time],
+            &[],
+        ),
         // Checked where a stream or channel beside another view is checked too.
         ViewKind::Stream | ViewKind::Publish => (&[], &[]),
     };
@@ -149,7 +210,11 @@ fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
         if says(&settings.key, *place) {
             return Err(misplaced(*place));
         }
-        if !settings.field.as_ref().is_some_and(|field| says(field, *place)) {
+        if !settings
+            .field
+            .as_ref()
+            .is_some_and(|field| says(field, *place))
+        {
             return Err(missing(settings, "field", *place));
         }
     }
@@ -159,11 +224,17 @@ fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
     }
 }
 
-fn check_scattered(kind: ViewKind, template: &Template, places: &[Placeholder]) -> Result<(), ViewError> {
+fn check_scattered(
+    kind: ViewKind,
+    template: &Template,
+    places: &[Placeholder],
+) -> Result<(), ViewError> {
     match places.iter().find(|place| template.has(**place)) {
-        Some(place) => {
-            Err(ViewError::Scattered { kind, template: template.to_string(), place: place.as_str() })
-        }
+        Some(place) => Err(ViewError::Scattered {
+            kind,
+            template: template.to_string(),
+            place: place.as_str(),
+        }),
         None => Ok(()),
     }
 }
@@ -172,23 +243,38 @@ fn check_scattered(kind: ViewKind, template: &Template, places: &[Placeholder]) 
 fn says(template: &Template, place: Placeholder) -> bool {
     let by_start = match place {
         Placeholder::Date | Placeholder::Time => template.has(Placeholder::Start),
-        Placeholder::Namespace | Placeholder::Spec | Placeholder::Symbol | Placeholder::Start => false,
+        Placeholder::Namespace | Placeholder::Spec | Placeholder::Symbol | Placeholder::Start => {
+            false
+        }
     };
     by_start || template.has(place)
 }
 
 fn holds(settings: &ViewSettings, place: Placeholder) -> bool {
-    says(&settings.key, place) || settings.field.as_ref().is_some_and(|field| says(field, place))
+    says(&settings.key, place)
+        || settings
+            .field
+            .as_ref()
+            .is_some_and(|field| says(field, place))
 }
 
 fn missing(settings: &ViewSettings, part: &'static str, place: Placeholder) -> ViewError {
-    let field = settings.field.as_ref().map(ToString::to_string).unwrap_or_default();
+    let field = settings
+        .field
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let template = match part {
         "key" => settings.key.to_string(),
         "field" => field,
         _ => format!("{} {field}", settings.key).trim_end().to_owned(),
     };
-    ViewError::Missing { part, kind: settings.kind, template, place: place.as_str() }
+    ViewError::Missing {
+        part,
+        kind: settings.kind,
+        template,
+        place: place.as_str(),
+    }
 }
 
 #[cfg(test)]
@@ -205,25 +291,82 @@ mod tests {
 
     fn error(kind: ViewKind, key: &str, field: Option<&str>) -> String {
         let specs = ["1m".parse().unwrap(), "5m".parse().unwrap()];
-        View::new(settings(kind, key, field), &specs).unwrap_err().to_string()
+        View::new(settings(kind, key, field), &specs)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn a_template_that_lets_bars_overwrite_each_other_is_refused_by_name() {
         for (kind, key, field, part) in [
-            (ViewKind::SymbolDay, "b:{spec}:{symbol}", Some("{time}"), "needs {date}"),
-            (ViewKind::SymbolDay, "b:{spec}:{symbol}:{date}", Some("x"), "needs {time}"),
-            (ViewKind::SymbolDay, "b:{symbol}:{date}", Some("{time}"), "needs {spec}"),
-            (ViewKind::SymbolDay, "b:{spec}:{symbol}:{date}:{time}", Some("{time}"), "must not have {time}"),
-            (ViewKind::SymbolDay, "b:{spec}:{symbol}:{date}", None, "needs a field template"),
-            (ViewKind::Minute, "b:{spec}:{time}", Some("{symbol}"), "needs {date}"),
-            (ViewKind::Minute, "b:{spec}:{date}:{time}", Some("{spec}"), "needs {symbol}"),
-            (ViewKind::KeyPerBar, "b:{spec}:{symbol}:{date}", None, "needs {time}"),
+            (
+                ViewKind::SymbolDay,
+                "b:{spec}:{symbol}",
+                Some("{time}"),
+                "needs {date}",
+            ),
+            (
+                ViewKind::SymbolDay,
+                "b:{spec}:{symbol}:{date}",
+                Some("x"),
+                "needs {time}",
+            ),
+            (
+                ViewKind::SymbolDay,
+                "b:{symbol}:{date}",
+                Some("{time}"),
+                "needs {spec}",
+            ),
+            (
+                ViewKind::SymbolDay,
+                "b:{spec}:{symbol}:{date}:{time}",
+                Some("{time}"),
+                "must not have {time}",
+            ),
+            (
+                ViewKind::SymbolDay,
+                "b:{spec}:{symbol}:{date}",
+                None,
+                "needs a field template",
+            ),
+            (
+                ViewKind::Minute,
+                "b:{spec}:{time}",
+                Some("{symbol}"),
+                "needs {date}",
+            ),
+            (
+                ViewKind::Minute,
+                "b:{spec}:{date}:{time}",
+                Some("{spec}"),
+                "needs {symbol}",
+            ),
+            (
+                ViewKind::KeyPerBar,
+                "b:{spec}:{symbol}:{date}",
+                None,
+                "needs {time}",
+            ),
             (ViewKind::Stream, "b:{spec}", None, "needs {symbol}"),
             (ViewKind::Stream, "b:{symbol}", None, "needs {spec}"),
-            (ViewKind::Stream, "b:{spec}:{symbol}:{time}", None, "must not have {time}"),
-            (ViewKind::Publish, "b:{symbol}", None, "must not have {symbol}"),
-            (ViewKind::Publish, "b", Some("{time}"), "has no field template"),
+            (
+                ViewKind::Stream,
+                "b:{spec}:{symbol}:{time}",
+                None,
+                "must not have {time}",
+            ),
+            (
+                ViewKind::Publish,
+                "b:{symbol}",
+                None,
+                "must not have {symbol}",
+            ),
+            (
+                ViewKind::Publish,
+                "b",
+                Some("{time}"),
+                "has no field template",
+            ),
         ] {
             let error = error(kind, key, field);
             assert!(error.contains(part), "{error}");
@@ -240,9 +383,15 @@ mod tests {
     fn namespace_and_ttl_are_checked() {
         let mut made = settings(ViewKind::KeyPerBar, "b:{symbol}:{start}", None);
         made.ttl_s = Some(0);
-        assert_eq!(View::new(made.clone(), &[]), Err(ViewError::Ttl { seconds: 0 }));
+        assert_eq!(
+            View::new(made.clone(), &[]),
+            Err(ViewError::Ttl { seconds: 0 })
+        );
         made.ttl_s = None;
         made.namespace = "a:b".to_owned();
-        assert!(matches!(View::new(made, &[]), Err(ViewError::Namespace { .. })));
+        assert!(matches!(
+            View::new(made, &[]),
+            Err(ViewError::Namespace { .. })
+        ));
     }
 }

@@ -40,8 +40,13 @@ pub enum ViewKind {
 }
 
 impl ViewKind {
-    const ALL: [ViewKind; 5] =
-        [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar, ViewKind::Stream, ViewKind::Publish];
+    const ALL: [ViewKind; 5] = [
+        ViewKind::SymbolDay,
+        ViewKind::Minute,
+        ViewKind::KeyPerBar,
+        ViewKind::Stream,
+        ViewKind::Publish,
+    ];
 
     /// The kind's name in the configuration.
     pub const fn as_str(self) -> &'static str {
@@ -76,7 +81,9 @@ impl FromStr for ViewKind {
 
     fn from_str(text: &str) -> Result<ViewKind, ViewError> {
         let found = ViewKind::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| ViewError::Kind { kind: text.to_owned() })
+        found.ok_or_else(|| ViewError::Kind {
+            kind: text.to_owned(),
+        })
     }
 }
 
@@ -162,7 +169,9 @@ pub enum ViewError {
         wanted: bool,
     },
     /// A namespace that could break a key.
-    #[error("namespace {namespace:?} is not 1 to {NAMESPACE_LEN_MAX} letters, digits or one of _-.")]
+    #[error(
+        "namespace {namespace:?} is not 1 to {NAMESPACE_LEN_MAX} letters, digits or one of _-."
+    )]
     Namespace {
         /// The refused text.
         namespace: String,
@@ -208,7 +217,8 @@ impl ViewSettings {
     pub fn new(kind: ViewKind, zone: TimeZone) -> Result<ViewSettings, ViewError> {
         let (key, field) = kind.templates();
         let parse = |part, text: &str| {
-            text.parse::<Template>().map_err(|source| ViewError::Template { part, kind, source })
+            text.parse::<Template>()
+                .map_err(|source| ViewError::Template { part, kind, source })
         };
         let value = match kind {
             ViewKind::SymbolDay | ViewKind::Minute | ViewKind::Stream | ViewKind::Publish => {

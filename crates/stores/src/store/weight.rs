@@ -59,7 +59,8 @@ impl Scales {
         match item {
             WriteItem::Bar(update) => {
                 let bar = &update.bar;
-                let names = self.symbols * bar.symbol.as_str().len() + self.specs * spec_len(bar.spec);
+                let names =
+                    self.symbols * bar.symbol.as_str().len() + self.specs * spec_len(bar.spec);
                 self.frame + names + self.values * value_len(update, self.view.settings().value)
             }
             WriteItem::Manifest(_) => weigh_encoded(&self.view, item),
@@ -77,7 +78,14 @@ fn has_base(view: &View) -> bool {
 /// Bytes of everything but the values, for names of these lengths.
 fn frame_len(view: &View, spec: usize, symbol: usize) -> usize {
     let (settings, namespace) = (view.settings(), view.settings().namespace.len());
-    let lengths = Lengths { namespace, spec, date: DATE_LEN, symbol, time: TIME_LEN, start: 13 };
+    let lengths = Lengths {
+        namespace,
+        spec,
+        date: DATE_LEN,
+        symbol,
+        time: TIME_LEN,
+        start: 13,
+    };
     let len = |template: &Template| template.len_max(&lengths);
     let mut sum = match settings.kind {
         ViewKind::SymbolDay | ViewKind::Minute => {
@@ -112,8 +120,9 @@ fn spec_len(spec: BarSpec) -> usize {
 
 fn value_len(update: &BarUpdate, form: ValueForm) -> usize {
     let bar = &update.bar;
-    let prices =
-        bar.prices.map_or([0; 4], |ohlc| [ohlc.open, ohlc.high, ohlc.low, ohlc.close].map(Price::raw));
+    let prices = bar.prices.map_or([0; 4], |ohlc| {
+        [ohlc.open, ohlc.high, ohlc.low, ohlc.close].map(Price::raw)
+    });
     let six = prices.into_iter().map(price_len).sum::<usize>() + volume_len(bar.volume.raw());
     match form {
         ValueForm::Csv => six + 4,
@@ -121,7 +130,12 @@ fn value_len(update: &BarUpdate, form: ValueForm) -> usize {
         ValueForm::JsonSix => six + 13 + SIX_LEN,
         ValueForm::JsonFull => {
             let volumes = volume_len(bar.buy_volume.raw()) + volume_len(bar.sell_volume.raw());
-            let counts = [bar.trades, bar.first_sequence, bar.last_sequence, u64::from(update.revision)];
+            let counts = [
+                bar.trades,
+                bar.first_sequence,
+                bar.last_sequence,
+                u64::from(update.revision),
+            ];
             let counts: usize = counts.into_iter().map(digits).sum();
             // The vwap is at most the largest price, and it has all its places.
             let vwap = price_len(u64::MAX);
@@ -141,19 +155,24 @@ fn volume_len(raw: u128) -> usize {
 }
 
 fn digits(number: u64) -> usize {
-    number.checked_ilog10().map_or(1, |power| power as usize + 1)
+    number
+        .checked_ilog10()
+        .map_or(1, |power| power as usize + 1)
 }
 
 /// The weight of an item as it is encoded.
 fn weigh_encoded(view: &View, item: &WriteItem) -> usize {
     let batch = encode(view, std::slice::from_ref(item), Timestamp::MAX, true);
-    let escaped = |text: &[u8]| text.len() + text.iter().filter(|byte| b"\"\\".contains(byte)).count();
+    let escaped =
+        |text: &[u8]| text.len() + text.iter().filter(|byte| b"\"\\".contains(byte)).count();
     let mut len = 0;
     for group in &batch.groups {
         len += 2 * escaped(&group.key) + group.versions.len() + FRAMING_LEN;
         for entry in &group.entries {
-            len +=
-                [&entry.field, &entry.version, &entry.value].map(|text| escaped(text)).iter().sum::<usize>();
+            len += [&entry.field, &entry.version, &entry.value]
+                .map(|text| escaped(text))
+                .iter()
+                .sum::<usize>();
         }
     }
     for (channel, message) in &batch.notices {
@@ -177,14 +196,23 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::Arc;
 
-    const KINDS: [ViewKind; 5] =
-        [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar, ViewKind::Stream, ViewKind::Publish];
+    const KINDS: [ViewKind; 5] = [
+        ViewKind::SymbolDay,
+        ViewKind::Minute,
+        ViewKind::KeyPerBar,
+        ViewKind::Stream,
+        ViewKind::Publish,
+    ];
     const FORMS: [ValueForm; 3] = [ValueForm::Csv, ValueForm::JsonSix, ValueForm::JsonFull];
 
     fn view(kind: ViewKind, value: ValueForm, has_also: bool) -> View {
-        let mut settings = ViewSettings::new(kind, TimeZone::get("America/New_York").unwrap()).unwrap();
+        let mut settings =
+            ViewSettings::new(kind, TimeZone::get("America/New_York").unwrap()).unwrap();
         settings.value = value;
-        let is_kept = matches!(kind, ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar);
+        let is_kept = matches!(
+            kind,
+            ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar
+        );
         let also = |text: &str| (has_also && is_kept).then(|| text.parse().unwrap());
         settings.also_stream = also("s\"\u{1}:{spec}:{symbol}:{date}");
         settings.also_publish = also("news:{namespace}");
@@ -196,35 +224,68 @@ mod tests {
     }
 
     fn sent(view: &View, item: &WriteItem) -> usize {
-        let plan = plan(view, encode(view, std::slice::from_ref(item), Timestamp::MAX, false));
+        let plan = plan(
+            view,
+            encode(view, std::slice::from_ref(item), Timestamp::MAX, false),
+        );
         let mut json = Vec::new();
         for command in &plan.commands {
             command.push_json(&mut json).unwrap();
         }
-        json.len().max(plan.commands.iter().map(Command::resp_len).sum())
+        json.len()
+            .max(plan.commands.iter().map(Command::resp_len).sum())
     }
 
     fn any_update() -> impl Strategy<Value = BarUpdate> {
-        let specs =
-            prop::sample::select(vec!["1s", "1m", "4h", "tick:18446744073709551615", "volume:0.0000000001"]);
-        let start = prop_oneof![Just(i64::MAX), 0i64..i64::MAX, Just(1_762_065_000_000_000_000)];
+        let specs = prop::sample::select(vec![
+            "1s",
+            "1m",
+            "4h",
+            "tick:18446744073709551615",
+            "volume:0.0000000001",
+        ]);
+        let start = prop_oneof![
+            Just(i64::MAX),
+            0i64..i64::MAX,
+            Just(1_762_065_000_000_000_000)
+        ];
         let prices = prop_oneof![Just(u64::MAX), any::<u64>(), 1u64..1_000_000_000_000];
         let volumes = prop_oneof![any::<u128>(), 0u128..10_000_000_000_000];
-        let states = prop::sample::select(vec![BarState::Forming, BarState::Final, BarState::Revised]);
-        (specs, start, prices, volumes, any::<[u64; 2]>(), any::<u32>(), states, 0u8..8).prop_map(
-            |(spec, start, price, volume, [count, sequence], revision, state, flags)| {
-                let mut update = update("BRK.B", spec, "2025-10-15T13:30:00Z");
-                let (price, volume) = (Price::from_raw(price), Volume::from_raw(volume));
-                update.bar.start = Timestamp::from_nanos(start).unwrap();
-                update.bar.end = update.bar.start.saturating_add(60_000_000_000);
-                update.bar.prices = Some(Ohlc { open: price, high: price, low: price, close: price });
-                (update.bar.volume, update.bar.buy_volume, update.bar.sell_volume) = (volume, volume, volume);
-                (update.bar.trades, update.bar.last_sequence) = (count, sequence);
-                update.bar.flags = BarFlags::from_bits(flags);
-                (update.revision, update.state) = (revision, state);
-                update
-            },
+        let states =
+            prop::sample::select(vec![BarState::Forming, BarState::Final, BarState::Revised]);
+        (
+            specs,
+            start,
+            prices,
+            volumes,
+            any::<[u64; 2]>(),
+            any::<u32>(),
+            states,
+            0u8..8,
         )
+            .prop_map(
+                |(spec, start, price, volume, [count, sequence], revision, state, flags)| {
+                    let mut update = update("BRK.B", spec, "2025-10-15T13:30:00Z");
+                    let (price, volume) = (Price::from_raw(price), Volume::from_raw(volume));
+                    update.bar.start = Timestamp::from_nanos(start).unwrap();
+                    update.bar.end = update.bar.start.saturating_add(60_000_000_000);
+                    update.bar.prices = Some(Ohlc {
+                        open: price,
+                        high: price,
+                        low: price,
+                        close: price,
+                    });
+                    (
+                        update.bar.volume,
+                        update.bar.buy_volume,
+                        update.bar.sell_volume,
+                    ) = (volume, volume, volume);
+                    (update.bar.trades, update.bar.last_sequence) = (count, sequence);
+                    update.bar.flags = BarFlags::from_bits(flags);
+                    (update.revision, update.state) = (revision, state);
+                    update
+                },
+            )
     }
 
     proptest! {

@@ -33,8 +33,9 @@ pub(super) async fn run(mut keeper: Keeper, shared: Arc<Shared>, tls: Option<Tls
         let stream = keeper.accept().await;
         while connections.try_join_next().is_some() {}
         bump(&shared.counts.connections);
-        let fault = shared
-            .knobs(|knobs| (!knobs.connection_faults.is_empty()).then(|| knobs.connection_faults.remove(0)));
+        let fault = shared.knobs(|knobs| {
+            (!knobs.connection_faults.is_empty()).then(|| knobs.connection_faults.remove(0))
+        });
         let (shared, tls) = (Arc::clone(&shared), tls.clone());
         connections.spawn(async move {
             match fault {
@@ -72,15 +73,24 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, tls: Option<TlsAcceptor>)
         },
     };
     let link = Arc::new(Link::default());
-    shared.valves.lock().expect("no panic under the lock").push(Arc::clone(&link.valve));
-    let stream = FlowStream::new(wire, Arc::clone(&link.valve), Arc::clone(&shared.counts.bytes));
+    shared
+        .valves
+        .lock()
+        .expect("no panic under the lock")
+        .push(Arc::clone(&link.valve));
+    let stream = FlowStream::new(
+        wire,
+        Arc::clone(&link.valve),
+        Arc::clone(&shared.counts.bytes),
+    );
     let builder = auto::Builder::new(TokioExecutor::new());
     let builder = match shared.protocols {
         Protocols::Http1AndHttp2 => builder,
         Protocols::Http1 => builder.http1_only(),
         Protocols::Http2 => builder.http2_only(),
     };
-    let answer = service_fn(|request| service::answer(Arc::clone(&shared), Arc::clone(&link), request));
+    let answer =
+        service_fn(|request| service::answer(Arc::clone(&shared), Arc::clone(&link), request));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
     let ended = tokio::select! {
         biased;
@@ -92,5 +102,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, tls: Option<TlsAcceptor>)
         // How a connection ends is the client's to judge.
         drop(connection.await);
     }
-    shared.valves.lock().expect("no panic under the lock").retain(|valve| !Arc::ptr_eq(valve, &link.valve));
+    shared
+        .valves
+        .lock()
+        .expect("no panic under the lock")
+        .retain(|valve| !Arc::ptr_eq(valve, &link.valve));
 }

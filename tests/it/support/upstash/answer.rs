@@ -22,8 +22,13 @@ pub(super) struct Answer {
 impl Answer {
     /// The answer to a request that was refused as a whole.
     pub(super) fn refusal(refusal: Refusal) -> Self {
-        let body = refusal.error.map(|error| json!({ "error": error }).to_string());
-        Self { status: refusal.status, body: body.unwrap_or_default().into() }
+        let body = refusal
+            .error
+            .map(|error| json!({ "error": error }).to_string());
+        Self {
+            status: refusal.status,
+            body: body.unwrap_or_default().into(),
+        }
     }
 
     /// The answer with these outcomes, one for each command of the call.
@@ -40,12 +45,20 @@ impl Answer {
         }
         match call.kind {
             Kind::Single => {
-                let status = if is_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-                Self { status, body: items.remove(0).to_string().into() }
+                let status = if is_refused {
+                    StatusCode::BAD_REQUEST
+                } else {
+                    StatusCode::OK
+                };
+                Self {
+                    status,
+                    body: items.remove(0).to_string().into(),
+                }
             }
-            Kind::Pipeline | Kind::Transaction => {
-                Self { status: StatusCode::OK, body: Value::Array(items).to_string().into() }
-            }
+            Kind::Pipeline | Kind::Transaction => Self {
+                status: StatusCode::OK,
+                body: Value::Array(items).to_string().into(),
+            },
         }
     }
 }
@@ -58,7 +71,11 @@ pub(super) fn size_error(limit: usize, actual: usize) -> String {
 /// A result past the limit is an error, and the status stays 200.
 fn limited(result: &Value, limit: usize) -> Value {
     let actual = result.to_string().len();
-    if actual <= limit { json!({ "result": result }) } else { json!({ "error": size_error(limit, actual) }) }
+    if actual <= limit {
+        json!({ "result": result })
+    } else {
+        json!({ "error": size_error(limit, actual) })
+    }
 }
 
 fn to_json(reply: Reply, is_base64: bool) -> Value {
@@ -68,6 +85,9 @@ fn to_json(reply: Reply, is_base64: bool) -> Value {
         Reply::Text(bytes) if is_base64 && bytes != b"OK" => STANDARD.encode(bytes).into(),
         Reply::Text(bytes) => String::from_utf8_lossy(&bytes).into(),
         Reply::Error(text) => text.into(),
-        Reply::Array(items) => items.into_iter().map(|item| to_json(item, is_base64)).collect(),
+        Reply::Array(items) => items
+            .into_iter()
+            .map(|item| to_json(item, is_base64))
+            .collect(),
     }
 }

@@ -14,7 +14,9 @@ pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// The whole body at once.
 pub(super) fn whole(bytes: Bytes) -> Body {
-    Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
+    Full::new(bytes)
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync()
 }
 
 /// One byte, a pause, one byte.

@@ -36,9 +36,10 @@ pub(super) async fn answer(
         Fault::Truncated { is_length_declared } => {
             truncated(shared, truth(shared, call, stage).await, is_length_declared)
         }
-        Fault::ShortArray => {
-            respond(shared, edited(truth(shared, call, stage).await, |items| drop(items.pop())))
-        }
+        Fault::ShortArray => respond(
+            shared,
+            edited(truth(shared, call, stage).await, |items| drop(items.pop())),
+        ),
         Fault::LongArray => {
             let one_more = |items: &mut Vec<Value>| items.push(json!({ "result": "OK" }));
             respond(shared, edited(truth(shared, call, stage).await, one_more))
@@ -47,13 +48,19 @@ pub(super) async fn answer(
             link.retire.notify_one();
             respond(shared, truth(shared, call, Stage::AfterApply).await)
         }
-        Fault::CommandErrors { choice, error } => command_errors(shared, call, &choice, error, stage).await,
+        Fault::CommandErrors { choice, error } => {
+            command_errors(shared, call, &choice, error, stage).await
+        }
         Fault::RefusedStream => return Err(h2::Error::from(Reason::REFUSED_STREAM).into()),
         Fault::Reset => lost(shared, link, call, stage, Flow::Reset).await,
         Fault::GoAwayAbrupt { code } => lost(shared, link, call, stage, Flow::GoAway(code)).await,
         Fault::BlackHole => lost(shared, link, call, stage, Flow::BlackHole).await,
         Fault::ResetThen(fault, times) => {
-            shared.knobs(|knobs| knobs.connection_faults.extend(std::iter::repeat_n(fault, times)));
+            shared.knobs(|knobs| {
+                knobs
+                    .connection_faults
+                    .extend(std::iter::repeat_n(fault, times))
+            });
             lost(shared, link, call, stage, Flow::Reset).await
         }
         Fault::ResetAndRefuse => {
@@ -71,7 +78,9 @@ pub(super) async fn answer(
         }
         Fault::Quota => {
             apply(shared, call, stage).await;
-            let limit = shared.knobs(|knobs| knobs.commands_max).unwrap_or(COMMANDS_PER_MONTH);
+            let limit = shared
+                .knobs(|knobs| knobs.commands_max)
+                .unwrap_or(COMMANDS_PER_MONTH);
             refuse(shared, quota(limit))
         }
         Fault::Unauthorized => {
@@ -94,7 +103,9 @@ async fn truth(shared: &Shared, call: &Call, stage: Stage) -> Answer {
         return perform(shared, call, |_, _| true).await;
     }
     let answer = perform(shared, call, |index, _| index < applied).await;
-    edited(answer, |items| items.resize_with(count, || json!({ "result": "OK" })))
+    edited(answer, |items| {
+        items.resize_with(count, || json!({ "result": "OK" }))
+    })
 }
 
 /// Applies as many commands as the stage says, and forgets what they answered. A transaction has no middle.
@@ -106,7 +117,13 @@ async fn apply(shared: &Shared, call: &Call, stage: Stage) {
 }
 
 /// No answer ever: the flow says what becomes of the connection.
-async fn lost(shared: &Shared, link: &Link, call: &Call, stage: Stage, flow: Flow) -> Response<Body> {
+async fn lost(
+    shared: &Shared,
+    link: &Link,
+    call: &Call,
+    stage: Stage,
+    flow: Flow,
+) -> Response<Body> {
     apply(shared, call, stage).await;
     link.valve.turn(flow);
     std::future::pending().await
@@ -124,7 +141,9 @@ fn truncated(shared: &Shared, mut answer: Answer, is_length_declared: bool) -> R
     let half = answer.body.split_to(whole_len / 2);
     let mut response = respond(shared, answer);
     if is_length_declared {
-        response.headers_mut().insert(CONTENT_LENGTH, whole_len.into());
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, whole_len.into());
         *response.body_mut() = broken_off(half);
     } else {
         // HTTP/1.0 answers end with the connection; on HTTP/2 the stream ends early.
@@ -156,18 +175,41 @@ async fn command_errors(
     let mut applied = run.unwrap_or_default().into_iter();
     let count = u64::try_from(applied.len()).unwrap_or(u64::MAX);
     shared.counts.applied.fetch_add(count, Ordering::Relaxed);
-    let outcomes = call.commands.iter().enumerate().map(|(index, command)| -> Outcome {
-        let refused = || Err(error.text().to_owned());
-        let outcome = if is_run(index, command) { applied.next() } else { None };
-        if choice.picks(index, command) { refused() } else { outcome.unwrap_or_else(refused) }
-    });
+    let outcomes = call
+        .commands
+        .iter()
+        .enumerate()
+        .map(|(index, command)| -> Outcome {
+            let refused = || Err(error.text().to_owned());
+            let outcome = if is_run(index, command) {
+                applied.next()
+            } else {
+                None
+            };
+            if choice.picks(index, command) {
+                refused()
+            } else {
+                outcome.unwrap_or_else(refused)
+            }
+        });
     let outcomes = outcomes.collect();
-    respond(shared, Answer::new(call, outcomes, shared.request_bytes_max))
+    respond(
+        shared,
+        Answer::new(call, outcomes, shared.request_bytes_max),
+    )
 }
 
 fn html_bad_gateway(shared: &Shared) -> Response<Body> {
-    let mut response = refuse(shared, Refusal { status: StatusCode::BAD_GATEWAY, error: None });
-    response.headers_mut().insert(CONTENT_TYPE, "text/html".parse().expect("a header"));
+    let mut response = refuse(
+        shared,
+        Refusal {
+            status: StatusCode::BAD_GATEWAY,
+            error: None,
+        },
+    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, "text/html".parse().expect("a header"));
     *response.body_mut() = whole(Bytes::from_static(HTML.as_bytes()));
     response
 }
@@ -176,7 +218,9 @@ fn too_many_requests(shared: &Shared, retry_after: &RetryAfter) -> Response<Body
     let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "ERR too many requests");
     let mut response = refuse(shared, refusal);
     if let Some(text) = retry_after.header() {
-        response.headers_mut().insert(RETRY_AFTER, text.parse().expect("a header"));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, text.parse().expect("a header"));
     }
     response
 }

@@ -49,8 +49,16 @@ fn admit(shared: &Shared, call: Call) -> Result<Call, Refusal> {
     let limit = shared.request_bytes_max;
     // The wire form of the command stands for what Upstash measures: its figure is larger than the
     // arguments by a few bytes, how many is not documented.
-    if let Some(actual) = call.commands.iter().map(encoded_len).find(|bytes| *bytes > limit) {
-        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, size_error(limit, actual)));
+    if let Some(actual) = call
+        .commands
+        .iter()
+        .map(encoded_len)
+        .find(|bytes| *bytes > limit)
+    {
+        return Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            size_error(limit, actual),
+        ));
     }
     shared.bill(call.commands.len()).map_err(quota)?;
     shared.knobs(|knobs| {
@@ -84,8 +92,11 @@ pub(super) async fn perform(
         }
         Err(error) => {
             let is_discarded = call.kind == Kind::Transaction && !error.starts_with("DB ");
-            let status =
-                if is_discarded { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
+            let status = if is_discarded {
+                StatusCode::BAD_REQUEST
+            } else {
+                StatusCode::INTERNAL_SERVER_ERROR
+            };
             Answer::refusal(Refusal::new(status, error))
         }
     }
@@ -95,10 +106,14 @@ pub(super) async fn perform(
 pub(super) fn respond(shared: &Shared, answer: Answer) -> Response<Body> {
     let mut response = Response::new(whole(Bytes::new()));
     *response.status_mut() = answer.status;
-    response.headers_mut().insert(CONTENT_TYPE, "application/json".parse().expect("a header"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, "application/json".parse().expect("a header"));
     // Opaque to clients; it only has to change with the writes.
     let token = format!("bm{}", shared.counts.applied.load(Ordering::Relaxed));
-    response.headers_mut().insert("upstash-sync-token", token.parse().expect("a header"));
+    response
+        .headers_mut()
+        .insert("upstash-sync-token", token.parse().expect("a header"));
     *response.body_mut() = whole(answer.body);
     response
 }

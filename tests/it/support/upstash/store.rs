@@ -40,7 +40,11 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new(redis: &RedisServer) -> Self {
-        Self { port: redis.port(), password: redis.password().map(str::to_owned), idle: Mutex::default() }
+        Self {
+            port: redis.port(),
+            password: redis.password().map(str::to_owned),
+            idle: Mutex::default(),
+        }
     }
 
     /// Runs the commands of a call for which `is_run` says so, and answers for those, in order.
@@ -54,8 +58,11 @@ impl Store {
     ) -> Result<Vec<Outcome>, String> {
         let mut outcomes = Vec::new();
         let mut sent = Vec::new();
-        for (index, command) in
-            call.commands.iter().enumerate().filter(|(index, words)| is_run(*index, words))
+        for (index, command) in call
+            .commands
+            .iter()
+            .enumerate()
+            .filter(|(index, words)| is_run(*index, words))
         {
             match refused_here(command) {
                 Some(error) if call.kind == Kind::Transaction => return Err(error),
@@ -75,9 +82,16 @@ impl Store {
             return Ok(Vec::new());
         }
         let replies = match call.kind {
-            Kind::Single | Kind::Pipeline => self.send(call.access, &commands).await.map_err(away)?,
+            Kind::Single | Kind::Pipeline => {
+                self.send(call.access, &commands).await.map_err(away)?
+            }
             Kind::Transaction => {
-                let framed = [vec![command(&["MULTI"])], commands, vec![command(&["EXEC"])]].concat();
+                let framed = [
+                    vec![command(&["MULTI"])],
+                    commands,
+                    vec![command(&["EXEC"])],
+                ]
+                .concat();
                 match self.send(call.access, &framed).await.map_err(away)?.pop() {
                     Some(Reply::Array(replies)) => replies,
                     Some(Reply::Error(error)) => return Err(error),
@@ -94,7 +108,10 @@ impl Store {
             None => self.open(access).await?,
         };
         let replies = connection.call(commands).await?;
-        self.idle.lock().expect("no panic under the lock").push((access, connection));
+        self.idle
+            .lock()
+            .expect("no panic under the lock")
+            .push((access, connection));
         Ok(replies)
     }
 
@@ -112,8 +129,9 @@ impl Store {
             greeting.push(command(&["AUTH", password]));
         }
         if access == Access::ReadOnly {
-            let rights =
-                ["ACL", "SETUSER", READER, "on", "nopass", "~*", "+@read", "+ping", "-scan", "-keys"];
+            let rights = [
+                "ACL", "SETUSER", READER, "on", "nopass", "~*", "+@read", "+ping", "-scan", "-keys",
+            ];
             greeting.push(command(&rights));
             greeting.push(command(&["AUTH", READER, "any"]));
         }
@@ -133,10 +151,14 @@ fn away(_: io::Error) -> String {
 }
 
 fn refused_here(command: &Command) -> Option<String> {
-    let Some(name) = command.first() else { return Some("ERR empty pipeline command".to_owned()) };
+    let Some(name) = command.first() else {
+        return Some("ERR empty pipeline command".to_owned());
+    };
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     // Upstash says more after the name; what, is not recorded.
-    UNAVAILABLE.contains(&name.as_str()).then(|| format!("ERR Command is not available: '{name}'"))
+    UNAVAILABLE
+        .contains(&name.as_str())
+        .then(|| format!("ERR Command is not available: '{name}'"))
 }
 
 fn outcome(reply: Reply) -> Outcome {

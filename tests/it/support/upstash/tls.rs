@@ -13,10 +13,12 @@ use super::Protocols;
 pub(super) fn identity(protocols: Protocols) -> (TlsAcceptor, String) {
     let mut authority = CertificateParams::new(Vec::new()).expect("no names are no bad names");
     // Verifiers take a certificate for self-signed when its subject is its issuer.
-    authority.distinguished_name.push(DnType::CommonName, "barmill test authority");
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "barmill test authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority =
-        CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("an authority");
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key"))
+        .expect("an authority");
     let key = KeyPair::generate().expect("a key");
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let certificate = CertificateParams::new(names)

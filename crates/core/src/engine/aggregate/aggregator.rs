@@ -39,7 +39,10 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) const NONE: Standing = Standing { short: Eligible::NONE, daily: Eligible::NONE };
+    pub(super) const NONE: Standing = Standing {
+        short: Eligible::NONE,
+        daily: Eligible::NONE,
+    };
 
     #[inline]
     pub(super) const fn is_none(self) -> bool {
@@ -99,14 +102,18 @@ impl Aggregator {
     pub fn new(settings: AggregatorSettings) -> Aggregator {
         let cadence = |spec: &BarSpec| Cadence::of(*spec).map(|cadence| (*spec, cadence));
         let threshold = |spec: &BarSpec| Threshold::of(*spec).map(|threshold| (*spec, threshold));
-        let mut time_specs: Vec<(BarSpec, Cadence)> = settings.specs.iter().filter_map(cadence).collect();
+        let mut time_specs: Vec<(BarSpec, Cadence)> =
+            settings.specs.iter().filter_map(cadence).collect();
         time_specs.sort_by_key(|(_, cadence)| cadence.is_daily());
         Aggregator {
             daily_from: time_specs.partition_point(|(_, cadence)| !cadence.is_daily()),
             time_specs,
             cut_specs: settings.specs.iter().filter_map(threshold).collect(),
             windows: Windows::new(settings.zone.clone(), settings.session.clone()),
-            reach: settings.lateness_ns.saturating_add(settings.revise_within_ns).min(REACH_MAX),
+            reach: settings
+                .lateness_ns
+                .saturating_add(settings.revise_within_ns)
+                .min(REACH_MAX),
             settings,
             advanced: 0,
             newest: Timestamp::EPOCH,
@@ -177,11 +184,17 @@ impl Aggregator {
     pub fn oldest_open(&self) -> Option<Timestamp> {
         let series = self.tracks.iter().enumerate().flat_map(|(place, track)| {
             let settled = self.settled(track.seen);
-            self.series[self.series_of(place)].iter().filter_map(move |series| series.oldest_start(settled))
+            self.series[self.series_of(place)]
+                .iter()
+                .filter_map(move |series| series.oldest_start(settled))
         });
         let cuts = self.cuts.iter().filter_map(Cut::oldest_start);
         let waiting = self.queues.iter().filter_map(Reorder::oldest_time);
-        series.chain(cuts).chain(waiting).min().and_then(Timestamp::from_nanos)
+        series
+            .chain(cuts)
+            .chain(waiting)
+            .min()
+            .and_then(Timestamp::from_nanos)
     }
 
     /// Finds the places of some trades, and fetches what each of them needs.
@@ -263,7 +276,11 @@ impl Aggregator {
     /// What a trade may set in the bars of one time spec.
     #[inline]
     pub(super) fn eligible(&self, spec: usize, standing: Standing) -> Eligible {
-        if spec < self.daily_from { standing.short } else { standing.daily }
+        if spec < self.daily_from {
+            standing.short
+        } else {
+            standing.daily
+        }
     }
 
     #[inline]
@@ -284,7 +301,10 @@ impl Aggregator {
         }
         if !self.queues.is_empty()
             && !standing.short.is_none()
-            && !self.queues[place].insert(Queued { trade: *trade, eligible: standing.short })
+            && !self.queues[place].insert(Queued {
+                trade: *trade,
+                eligible: standing.short,
+            })
         {
             if self.time_specs.is_empty() {
                 self.refuse_late(trade);
@@ -336,7 +356,10 @@ impl Aggregator {
 
     #[inline]
     pub(super) fn known(&self, symbol: Symbol) -> Option<usize> {
-        let place = self.places.get(symbol.index()).filter(|place| **place != UNKNOWN);
+        let place = self
+            .places
+            .get(symbol.index())
+            .filter(|place| **place != UNKNOWN);
         place.map(|place| *place as usize)
     }
 
@@ -348,8 +371,15 @@ impl Aggregator {
         }
         self.places[symbol.index()] = u32::try_from(place).unwrap_or(UNKNOWN);
         let (seen, identities) = (self.advanced, Identities::new());
-        self.tracks.push(Track { symbol, seen, wake: i64::MAX, changed: false, identities });
-        self.series.extend(self.time_specs.iter().map(|_| Series::new()));
+        self.tracks.push(Track {
+            symbol,
+            seen,
+            wake: i64::MAX,
+            changed: false,
+            identities,
+        });
+        self.series
+            .extend(self.time_specs.iter().map(|_| Series::new()));
         self.cuts.extend(self.cut_specs.iter().map(|_| Cut::EMPTY));
         if !self.cut_specs.is_empty() {
             self.queues.push(Reorder::new());

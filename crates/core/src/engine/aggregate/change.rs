@@ -34,8 +34,9 @@ impl Aggregator {
             return;
         };
         let before = self.stand(&old);
-        let is_cut =
-            !self.cut_specs.is_empty() && !before.short.is_none() && !self.queues[place].remove(&old);
+        let is_cut = !self.cut_specs.is_empty()
+            && !before.short.is_none()
+            && !self.queues[place].remove(&old);
         if is_cut && self.time_specs.is_empty() {
             self.tapes[place].keep(&old);
             self.counts.uncorrected += 1;
@@ -43,16 +44,26 @@ impl Aggregator {
         }
         self.counts.behind_cut += u64::from(is_cut);
         let identities = &mut self.tracks[place].identities;
-        let new = new.filter(|new| identities.admit(new, horizon) || Original::of(new) == Some(original));
+        let new =
+            new.filter(|new| identities.admit(new, horizon) || Original::of(new) == Some(original));
         self.count_change(&old, new.as_ref());
         let after = new.as_ref().map_or(Standing::NONE, |new| self.stand(new));
         if let Some(new) = &new {
             self.tapes[place].keep(new);
         }
         self.tracks[place].changed = true;
-        self.refold(place, (&old, before), new.as_ref().map(|new| (new, after)), out);
-        if let Some(trade) = new.filter(|_| !is_cut && !self.cut_specs.is_empty() && !after.short.is_none())
-            && !self.queues[place].insert(Queued { trade, eligible: after.short })
+        self.refold(
+            place,
+            (&old, before),
+            new.as_ref().map(|new| (new, after)),
+            out,
+        );
+        if let Some(trade) =
+            new.filter(|_| !is_cut && !self.cut_specs.is_empty() && !after.short.is_none())
+            && !self.queues[place].insert(Queued {
+                trade,
+                eligible: after.short,
+            })
         {
             self.counts.behind_cut += 1;
         }
@@ -62,8 +73,17 @@ impl Aggregator {
 
     /// Marks the bars of a symbol that overlap `[from, to)` as gapped, now and when they are made later, and
     /// appends the published ones that this revises.
-    pub fn mark_gap(&mut self, symbol: Symbol, from: Timestamp, to: Timestamp, out: &mut Vec<BarUpdate>) {
-        let gap = Span { start: from.as_nanos(), end: to.as_nanos() };
+    pub fn mark_gap(
+        &mut self,
+        symbol: Symbol,
+        from: Timestamp,
+        to: Timestamp,
+        out: &mut Vec<BarUpdate>,
+    ) {
+        let gap = Span {
+            start: from.as_nanos(),
+            end: to.as_nanos(),
+        };
         if gap.end <= gap.start {
             return;
         }
@@ -74,7 +94,9 @@ impl Aggregator {
             series.mark_gap(gap, &mut desk);
         }
         let count = self.cut_specs.len();
-        self.cuts[place * count..(place + 1) * count].iter_mut().for_each(|cut| cut.mark_gap(gap));
+        self.cuts[place * count..(place + 1) * count]
+            .iter_mut()
+            .for_each(|cut| cut.mark_gap(gap));
         self.gaps.mark(place, gap);
         self.publish_revisions(out);
     }
@@ -107,7 +129,11 @@ impl Aggregator {
 
     /// What a trade may set, nothing outside the session.
     fn stand(&mut self, trade: &Trade) -> Standing {
-        if self.windows.is_open(trade.time.as_nanos()) { self.weigh(trade) } else { Standing::NONE }
+        if self.windows.is_open(trade.time.as_nanos()) {
+            self.weigh(trade)
+        } else {
+            Standing::NONE
+        }
     }
 
     /// Gives each window of the old trade and of the new one the fold of its trades.
@@ -163,7 +189,9 @@ impl Aggregator {
             for spec in 0..self.time_specs.len() {
                 let eligible = self.eligible(spec, standing);
                 if !eligible.is_none() {
-                    let span = self.windows.span(self.time_specs[spec].1, trade.time.as_nanos());
+                    let span = self
+                        .windows
+                        .span(self.time_specs[spec].1, trade.time.as_nanos());
                     self.tapes[place].put_behind(spec, span.start, &trade, eligible);
                 }
             }

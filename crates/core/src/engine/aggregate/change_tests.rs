@@ -18,11 +18,17 @@ fn correctable(texts: &[&str]) -> AggregatorSettings {
 }
 
 fn tick(id: u64, nanos: i64, price: &str) -> Trade {
-    Trade { id: TradeId::from_number(id), ..trade("CH.A", nanos, price, "1") }
+    Trade {
+        id: TradeId::from_number(id),
+        ..trade("CH.A", nanos, price, "1")
+    }
 }
 
 fn named(id: u64) -> Original {
-    Original::Id { venue: 0, id: TradeId::from_number(id) }
+    Original::Id {
+        venue: 0,
+        id: TradeId::from_number(id),
+    }
 }
 
 fn symbol() -> Symbol {
@@ -33,12 +39,21 @@ fn symbol() -> Symbol {
 fn brief(updates: &[BarUpdate]) -> Vec<String> {
     let line = |update: &BarUpdate| {
         let bar = update.bar;
-        let close = bar.prices.map_or("-".to_owned(), |prices| prices.close.to_string());
+        let close = bar
+            .prices
+            .map_or("-".to_owned(), |prices| prices.close.to_string());
         let flags = [(bar.flags.gap, " gap"), (bar.flags.filled, " flat")];
-        let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
+        let flags: String = flags
+            .iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, name)| *name)
+            .collect();
         let minute = bar.start.as_nanos() / MINUTE;
         let state = update.state.as_str();
-        format!("{state} {} {minute} {close} v{} r{}{flags}", bar.spec, bar.volume, update.revision)
+        format!(
+            "{state} {} {minute} {close} v{} r{}{flags}",
+            bar.spec, bar.volume, update.revision
+        )
     };
     updates.iter().map(line).collect()
 }
@@ -58,12 +73,29 @@ fn correct(aggregator: &mut Aggregator, id: u64, replacement: Option<Trade>) -> 
 #[test]
 fn correction_revises_the_published_bars_of_its_trade() {
     let mut aggregator = Aggregator::new(correctable(&["1m", "1d"]));
-    push(&mut aggregator, &[tick(1, 0, "1"), tick(2, 1, "9"), tick(3, MINUTE, "2")]);
-    assert_eq!(correct(&mut aggregator, 2, Some(tick(2, 1, "3"))), ["revised 1m 0 3 v2 r1"]);
+    push(
+        &mut aggregator,
+        &[tick(1, 0, "1"), tick(2, 1, "9"), tick(3, MINUTE, "2")],
+    );
+    assert_eq!(
+        correct(&mut aggregator, 2, Some(tick(2, 1, "3"))),
+        ["revised 1m 0 3 v2 r1"]
+    );
     assert_eq!(correct(&mut aggregator, 2, None), ["revised 1m 0 1 v1 r2"]);
-    assert_eq!(correct(&mut aggregator, 1, Some(tick(7, MINUTE + 1, "4"))), ["revised 1m 0 - v0 r3"]);
+    assert_eq!(
+        correct(&mut aggregator, 1, Some(tick(7, MINUTE + 1, "4"))),
+        ["revised 1m 0 - v0 r3"]
+    );
     let counts = aggregator.counts();
-    assert_eq!((counts.corrected, counts.cancelled, counts.uncorrected, counts.revised), (2, 1, 0, 3));
+    assert_eq!(
+        (
+            counts.corrected,
+            counts.cancelled,
+            counts.uncorrected,
+            counts.revised
+        ),
+        (2, 1, 0, 3)
+    );
     let mut out = Vec::new();
     aggregator.finish(&mut out);
     assert_eq!(brief(&out), ["final 1m 1 4 v2 r0", "final 1d 0 4 v2 r0"]);
@@ -72,14 +104,32 @@ fn correction_revises_the_published_bars_of_its_trade() {
 #[test]
 fn correction_of_an_unknown_or_settled_trade_is_counted_and_changes_nothing() {
     let mut aggregator = Aggregator::new(correctable(&["1m"]));
-    push(&mut aggregator, &[tick(1, 0, "1"), tick(2, 10 * MINUTE + 1, "2")]);
+    push(
+        &mut aggregator,
+        &[tick(1, 0, "1"), tick(2, 10 * MINUTE + 1, "2")],
+    );
     assert!(correct(&mut aggregator, 9, None).is_empty());
-    assert!(correct(&mut aggregator, 1, None).is_empty(), "before the horizon");
-    assert!(correct(&mut aggregator, 2, Some(tick(2, 0, "2"))).is_empty(), "to before the horizon");
-    let mut without = Aggregator::new(AggregatorSettings { corrections: false, ..correctable(&["1m"]) });
+    assert!(
+        correct(&mut aggregator, 1, None).is_empty(),
+        "before the horizon"
+    );
+    assert!(
+        correct(&mut aggregator, 2, Some(tick(2, 0, "2"))).is_empty(),
+        "to before the horizon"
+    );
+    let mut without = Aggregator::new(AggregatorSettings {
+        corrections: false,
+        ..correctable(&["1m"])
+    });
     push(&mut without, &[tick(1, 0, "1")]);
     assert!(correct(&mut without, 1, None).is_empty(), "not kept");
-    assert_eq!((aggregator.counts().uncorrected, without.counts().uncorrected), (3, 1));
+    assert_eq!(
+        (
+            aggregator.counts().uncorrected,
+            without.counts().uncorrected
+        ),
+        (3, 1)
+    );
 }
 
 #[test]
@@ -88,7 +138,13 @@ fn cancelled_trade_stays_a_duplicate_and_a_replacement_becomes_one() {
     push(&mut aggregator, &[tick(1, 0, "1"), tick(2, 1, "2")]);
     correct(&mut aggregator, 1, None);
     correct(&mut aggregator, 2, Some(tick(3, 2, "4")));
-    assert!(push(&mut aggregator, &[tick(1, 0, "1"), tick(2, 1, "2"), tick(3, 2, "4")]).is_empty());
+    assert!(
+        push(
+            &mut aggregator,
+            &[tick(1, 0, "1"), tick(2, 1, "2"), tick(3, 2, "4")]
+        )
+        .is_empty()
+    );
     assert_eq!(aggregator.counts().duplicates, 3);
     let mut out = Vec::new();
     aggregator.finish(&mut out);
@@ -97,9 +153,19 @@ fn cancelled_trade_stays_a_duplicate_and_a_replacement_becomes_one() {
 
 #[test]
 fn bar_emptied_by_a_cancel_is_flat_where_windows_are_filled() {
-    let filling = AggregatorSettings { fill: Fill::PreviousClose, ..correctable(&["1m"]) };
+    let filling = AggregatorSettings {
+        fill: Fill::PreviousClose,
+        ..correctable(&["1m"])
+    };
     let mut aggregator = Aggregator::new(filling);
-    push(&mut aggregator, &[tick(1, 0, "1"), tick(2, MINUTE, "2"), tick(3, 3 * MINUTE, "3")]);
+    push(
+        &mut aggregator,
+        &[
+            tick(1, 0, "1"),
+            tick(2, MINUTE, "2"),
+            tick(3, 3 * MINUTE, "3"),
+        ],
+    );
     push(&mut aggregator, &[tick(4, 4 * MINUTE, "4")]);
     let expected = ["revised 1m 1 1 v0 r1 flat", "revised 1m 2 1 v0 r1 flat"];
     assert_eq!(correct(&mut aggregator, 2, None), expected);
@@ -116,14 +182,26 @@ fn trade_that_is_cut_already_is_corrected_in_time_bars_only() {
     assert!(correct(&mut cut, 1, None).is_empty());
     assert_eq!((cut.counts().uncorrected, cut.counts().cancelled), (1, 0));
     assert_eq!(correct(&mut cut, 2, Some(tick(2, 1, "3"))), [""; 0]);
-    assert_eq!(push(&mut cut, &[tick(3, 2, "4")]), ["final tick:1 0 3 v1 r0"]);
+    assert_eq!(
+        push(&mut cut, &[tick(3, 2, "4")]),
+        ["final tick:1 0 3 v1 r0"]
+    );
 }
 
 #[test]
 fn gap_marks_published_open_and_later_bars() {
-    let mut aggregator =
-        Aggregator::new(AggregatorSettings { forming: true, ..correctable(&["1m", "tick:9"]) });
-    push(&mut aggregator, &[tick(1, 0, "1"), tick(2, MINUTE, "2"), tick(3, 2 * MINUTE, "3")]);
+    let mut aggregator = Aggregator::new(AggregatorSettings {
+        forming: true,
+        ..correctable(&["1m", "tick:9"])
+    });
+    push(
+        &mut aggregator,
+        &[
+            tick(1, 0, "1"),
+            tick(2, MINUTE, "2"),
+            tick(3, 2 * MINUTE, "3"),
+        ],
+    );
     let mut out = Vec::new();
     aggregator.forming(&mut out);
     out.clear();
@@ -132,11 +210,20 @@ fn gap_marks_published_open_and_later_bars() {
     out.clear();
     aggregator.mark_gap(symbol(), at(MINUTE), at(2 * MINUTE), &mut out);
     aggregator.mark_gap(symbol(), at(MINUTE), at(MINUTE), &mut out);
-    assert!(out.is_empty(), "a bar is marked once, and an empty gap marks none");
+    assert!(
+        out.is_empty(),
+        "a bar is marked once, and an empty gap marks none"
+    );
     aggregator.forming(&mut out);
-    assert_eq!(brief(&out), ["forming 1m 2 3 v1 r0 gap", "forming tick:9 0 2 v2 r0 gap"]);
+    assert_eq!(
+        brief(&out),
+        ["forming 1m 2 3 v1 r0 gap", "forming tick:9 0 2 v2 r0 gap"]
+    );
     out.clear();
-    aggregator.push(&[tick(4, 3 * MINUTE, "4"), tick(5, 4 * MINUTE, "5")], &mut out);
+    aggregator.push(
+        &[tick(4, 3 * MINUTE, "4"), tick(5, 4 * MINUTE, "5")],
+        &mut out,
+    );
     aggregator.finish(&mut out);
     assert_eq!(
         brief(&out),
@@ -156,13 +243,18 @@ fn gap_of_one_symbol_is_not_that_of_another() {
     aggregator.mark_gap("CH.B".parse().unwrap(), at(0), at(MINUTE), &mut out);
     aggregator.push(&[tick(1, 0, "1"), trade("CH.B", 0, "1", "1")], &mut out);
     aggregator.finish(&mut out);
-    assert_eq!(brief(&out), ["final 1m 0 1 v1 r0", "final 1m 0 1 v1 r0 gap"]);
+    assert_eq!(
+        brief(&out),
+        ["final 1m 0 1 v1 r0", "final 1m 0 1 v1 r0 gap"]
+    );
 }
 
 /// The last content of every bar that has trades.
 fn content(updates: &[BarUpdate]) -> BTreeMap<BarKey, Bar> {
-    let mut bars: BTreeMap<BarKey, Bar> =
-        updates.iter().map(|update| (update.bar.key(), update.bar)).collect();
+    let mut bars: BTreeMap<BarKey, Bar> = updates
+        .iter()
+        .map(|update| (update.bar.key(), update.bar))
+        .collect();
     bars.retain(|_, bar| bar.prices.is_some() || bar.trades > 0 || bar.last_sequence > 0);
     bars
 }
@@ -199,7 +291,11 @@ impl Change {
         (!self.cancels).then(|| Trade {
             time: old.time.saturating_add(self.shift),
             price: Price::from_raw(self.price),
-            id: if self.renames { TradeId::from_number(id) } else { old.id },
+            id: if self.renames {
+                TradeId::from_number(id)
+            } else {
+                old.id
+            },
             conditions: Conditions::NONE.with(self.condition).unwrap(),
             ..*old
         })
@@ -217,14 +313,21 @@ fn run_changed(
     for (count, one) in (1..).zip(tape) {
         aggregator.push(std::slice::from_ref(one), &mut out);
         corrected.push(*one);
-        for (id, change) in (1_000 * count..)
-            .zip(changes.iter().filter(|change| u64::try_from(change.after) == Ok(one.id.raw())))
-        {
+        for (id, change) in (1_000 * count..).zip(
+            changes
+                .iter()
+                .filter(|change| u64::try_from(change.after) == Ok(one.id.raw())),
+        ) {
             let which = change.which % corrected.len();
             let old = corrected[which];
             let replacement = change.replacement(&old, id);
             let before = aggregator.counts().uncorrected;
-            aggregator.correct(old.symbol, Original::of(&old).unwrap(), replacement, &mut out);
+            aggregator.correct(
+                old.symbol,
+                Original::of(&old).unwrap(),
+                replacement,
+                &mut out,
+            );
             if aggregator.counts().uncorrected == before {
                 match replacement {
                     Some(new) => corrected[which] = new,
@@ -243,7 +346,10 @@ fn run_changed(
 /// Each trade once.
 fn unique(tape: &[Trade]) -> Vec<Trade> {
     let mut known = HashSet::new();
-    tape.iter().filter(|one| known.insert(one.id)).copied().collect()
+    tape.iter()
+        .filter(|one| known.insert(one.id))
+        .copied()
+        .collect()
 }
 
 proptest! {

@@ -20,7 +20,10 @@ pub(super) struct Span {
 
 impl Span {
     /// Holds no instant.
-    pub(super) const NOWHERE: Span = Span { start: i64::MIN, end: i64::MIN };
+    pub(super) const NOWHERE: Span = Span {
+        start: i64::MIN,
+        end: i64::MIN,
+    };
 
     #[inline]
     pub(super) fn contains(self, time: i64) -> bool {
@@ -49,7 +52,13 @@ pub(super) struct Pieces {
 
 impl Pieces {
     pub(super) fn new() -> Pieces {
-        Pieces { recent: Piece { span: Span::NOWHERE, inside: false }, sorted: Vec::new() }
+        Pieces {
+            recent: Piece {
+                span: Span::NOWHERE,
+                inside: false,
+            },
+            sorted: Vec::new(),
+        }
     }
 
     /// The piece that holds `time`, when it is the one asked for last.
@@ -74,7 +83,9 @@ impl Pieces {
             self.sorted.clear();
         }
         let Some(first) = pieces.first() else { return };
-        let index = self.sorted.partition_point(|piece| piece.span.start < first.span.start);
+        let index = self
+            .sorted
+            .partition_point(|piece| piece.span.start < first.span.start);
         self.sorted.splice(index..index, pieces.iter().copied());
     }
 }
@@ -87,8 +98,13 @@ pub(super) fn date_of(zone: &TimeZone, time: i64) -> Date {
 
 /// The instants of a civil day, from its first to the first of the next one.
 pub(super) fn day_span(zone: &TimeZone, date: Date) -> Span {
-    let end = date.tomorrow().map_or(i64::MAX, |next| day_start(zone, next));
-    Span { start: day_start(zone, date), end }
+    let end = date
+        .tomorrow()
+        .map_or(i64::MAX, |next| day_start(zone, next));
+    Span {
+        start: day_start(zone, date),
+        end,
+    }
 }
 
 /// The instant of a wall clock, in minutes after midnight from 0 to 1440, on a civil day.
@@ -102,7 +118,8 @@ pub(super) fn wall_instant(zone: &TimeZone, date: Date, minutes: i16) -> i64 {
     if hour >= 24 {
         return day_span(zone, date).end;
     }
-    zone.to_timestamp(date.at(hour, minute, 0, 0)).map_or(i64::MAX, to_nanos)
+    zone.to_timestamp(date.at(hour, minute, 0, 0))
+        .map_or(i64::MAX, to_nanos)
 }
 
 fn day_start(zone: &TimeZone, date: Date) -> i64 {

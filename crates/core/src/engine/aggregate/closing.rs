@@ -39,7 +39,8 @@ impl Aggregator {
             self.finish_place(place, out);
         }
         let rank = |spec: BarSpec| self.settings.specs.iter().position(|other| *other == spec);
-        out[from..].sort_by_key(|update| (update.bar.symbol, rank(update.bar.spec), update.bar.start));
+        out[from..]
+            .sort_by_key(|update| (update.bar.symbol, rank(update.bar.spec), update.bar.start));
     }
 
     /// Ends the input of one symbol, as [`Aggregator::finish`] does for all.
@@ -52,7 +53,11 @@ impl Aggregator {
     /// Declares that no trade of one symbol before `time` is still to come: closes its bars that end by then.
     pub fn close_before(&mut self, symbol: Symbol, time: Timestamp, out: &mut Vec<BarUpdate>) {
         if let Some(place) = self.known(symbol) {
-            self.raise(place, time.as_nanos().saturating_add(self.settings.lateness_ns), out);
+            self.raise(
+                place,
+                time.as_nanos().saturating_add(self.settings.lateness_ns),
+                out,
+            );
         }
     }
 
@@ -91,7 +96,11 @@ impl Aggregator {
     /// Cuts the trades of one symbol that the watermark has passed.
     pub(super) fn release(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
         let watermark = self.watermark(self.tracks[place].seen);
-        while let Some(queued) = self.queues.get_mut(place).and_then(|queue| queue.release(watermark)) {
+        while let Some(queued) = self
+            .queues
+            .get_mut(place)
+            .and_then(|queue| queue.release(watermark))
+        {
             self.cut(place, &queued, out);
         }
     }
@@ -152,7 +161,14 @@ impl Aggregator {
         let symbol = self.tracks[place].symbol;
         let cut = &mut self.cuts[place * self.cut_specs.len() + index];
         let (volume_only, gaps) = (self.settings.volume_only, self.gaps.of(place));
-        let desk = CutDesk { symbol, spec, volume_only, gaps, counts: &mut self.counts, out };
+        let desk = CutDesk {
+            symbol,
+            spec,
+            volume_only,
+            gaps,
+            counts: &mut self.counts,
+            out,
+        };
         (cut, threshold, desk)
     }
 }

@@ -77,7 +77,11 @@ impl CutDesk<'_> {
 }
 
 impl Cut {
-    pub(super) const EMPTY: Cut = Cut { fold: Fold::EMPTY, start_last: -1, changed: false };
+    pub(super) const EMPTY: Cut = Cut {
+        fold: Fold::EMPTY,
+        start_last: -1,
+        changed: false,
+    };
 
     /// Takes the next trade in key order.
     pub(super) fn add(&mut self, queued: &Queued, threshold: Threshold, desk: &mut CutDesk<'_>) {
@@ -103,7 +107,12 @@ impl Cut {
                 return;
             }
             let trades_added = bar.trades;
-            desk.out.push(BarUpdate { bar, state: BarState::Forming, revision: 0, trades_added });
+            desk.out.push(BarUpdate {
+                bar,
+                state: BarState::Forming,
+                revision: 0,
+                trades_added,
+            });
         }
     }
 
@@ -120,7 +129,10 @@ impl Cut {
     fn publish(&mut self, partial: bool, desk: &mut CutDesk<'_>) {
         let mut bar = self.bar(desk);
         bar.flags.partial = partial;
-        *self = Cut { start_last: self.span().start, ..Cut::EMPTY };
+        *self = Cut {
+            start_last: self.span().start,
+            ..Cut::EMPTY
+        };
         if desk.leaves_out(&bar) {
             desk.counts.volume_only += 1;
         } else {
@@ -159,7 +171,10 @@ pub(super) struct Reorder {
 
 impl Reorder {
     pub(super) fn new() -> Reorder {
-        Reorder { waiting: VecDeque::new(), released: None }
+        Reorder {
+            waiting: VecDeque::new(),
+            released: None,
+        }
     }
 
     /// Takes a trade; false when one with a larger key was released already.
@@ -170,7 +185,9 @@ impl Reorder {
         }
         match self.waiting.back() {
             Some(last) if key < last.trade.key() => {
-                let index = self.waiting.partition_point(|other| other.trade.key() <= key);
+                let index = self
+                    .waiting
+                    .partition_point(|other| other.trade.key() <= key);
                 self.waiting.insert(index, queued);
             }
             Some(_) | None => self.waiting.push_back(queued),
@@ -180,15 +197,25 @@ impl Reorder {
 
     /// Gives the next trade before `watermark`.
     pub(super) fn release(&mut self, watermark: i64) -> Option<Queued> {
-        let is_due = self.waiting.front().is_some_and(|queued| queued.trade.time.as_nanos() < watermark);
-        let queued = if is_due { self.waiting.pop_front()? } else { return None };
+        let is_due = self
+            .waiting
+            .front()
+            .is_some_and(|queued| queued.trade.time.as_nanos() < watermark);
+        let queued = if is_due {
+            self.waiting.pop_front()?
+        } else {
+            return None;
+        };
         self.released = Some(queued.trade.key());
         Some(queued)
     }
 
     /// Takes a trade out; false when it does not wait.
     pub(super) fn remove(&mut self, trade: &Trade) -> bool {
-        let index = self.waiting.iter().position(|queued| queued.trade == *trade);
+        let index = self
+            .waiting
+            .iter()
+            .position(|queued| queued.trade == *trade);
         index.and_then(|index| self.waiting.remove(index)).is_some()
     }
 
@@ -199,6 +226,8 @@ impl Reorder {
 
     /// Time of the first trade that waits.
     pub(super) fn oldest_time(&self) -> Option<i64> {
-        self.waiting.front().map(|queued| queued.trade.time.as_nanos())
+        self.waiting
+            .front()
+            .map(|queued| queued.trade.time.as_nanos())
     }
 }

@@ -73,7 +73,11 @@ pub(super) struct Identities {
 
 impl Identities {
     pub(super) fn new() -> Identities {
-        let nothing = Identity { time: 0, number: 0, scope: u32::MAX };
+        let nothing = Identity {
+            time: 0,
+            number: 0,
+            scope: u32::MAX,
+        };
         Identities {
             // Before any event time, and far from the smallest number, so that sums do not overflow.
             newest: -DAY_NS,
@@ -88,7 +92,9 @@ impl Identities {
     /// `horizon` may be forgotten.
     #[inline]
     pub(super) fn admit(&mut self, trade: &Trade, horizon: i64) -> bool {
-        let Some((number, scope)) = Identity::name(trade) else { return true };
+        let Some((number, scope)) = Identity::name(trade) else {
+            return true;
+        };
         let time = trade.time.as_nanos();
         let is_alone = time - self.newest > TOLERANCE_NS;
         if !is_alone && self.number_max >= number && self.is_known(time, number, scope) {
@@ -98,7 +104,14 @@ impl Identities {
         let oldest = horizon - TOLERANCE_NS;
         if time < self.newest {
             self.spill(oldest);
-            self.older.insert(Identity { time, number, scope }, oldest);
+            self.older.insert(
+                Identity {
+                    time,
+                    number,
+                    scope,
+                },
+                oldest,
+            );
             return true;
         }
         if self.recent_len as usize == RECENT_LEN {
@@ -127,7 +140,10 @@ impl Identities {
 
     /// Moves the recent ones to the others, apart from those that may be forgotten.
     fn spill(&mut self, oldest: i64) {
-        let recent = self.recent.get(..self.recent_len as usize).unwrap_or_default();
+        let recent = self
+            .recent
+            .get(..self.recent_len as usize)
+            .unwrap_or_default();
         let kept = recent.partition_point(|kept| kept.time < oldest);
         self.older.append(&recent[kept..], oldest);
         self.recent_len = 0;
@@ -135,13 +151,25 @@ impl Identities {
 
     #[inline(never)]
     fn is_known(&self, time: i64, number: u64, scope: u32) -> bool {
-        let identity = Identity { time, number, scope };
-        let recent = self.recent.get(..self.recent_len as usize).unwrap_or_default();
+        let identity = Identity {
+            time,
+            number,
+            scope,
+        };
+        let recent = self
+            .recent
+            .get(..self.recent_len as usize)
+            .unwrap_or_default();
         let is_near = |kept: &Identity| (kept.time - time).abs() <= TOLERANCE_NS;
-        if recent.iter().any(|kept| is_near(kept) && identity.is_copy_of(*kept)) {
+        if recent
+            .iter()
+            .any(|kept| is_near(kept) && identity.is_copy_of(*kept))
+        {
             return true;
         }
-        let are_all_near = recent.first().is_none_or(|first| time.saturating_sub(TOLERANCE_NS) <= first.time);
+        let are_all_near = recent
+            .first()
+            .is_none_or(|first| time.saturating_sub(TOLERANCE_NS) <= first.time);
         are_all_near && self.older.is_known(identity)
     }
 }
@@ -172,8 +200,16 @@ impl Older {
         let newest = identity.time.saturating_add(TOLERANCE_NS);
         let oldest = identity.time.saturating_sub(TOLERANCE_NS);
         let is_last = self.0.back().is_none_or(|last| last.time <= newest);
-        let end = if is_last { self.0.len() } else { self.0.partition_point(|kept| kept.time <= newest) };
-        let near = self.0.range(..end).rev().take_while(|kept| oldest <= kept.time);
+        let end = if is_last {
+            self.0.len()
+        } else {
+            self.0.partition_point(|kept| kept.time <= newest)
+        };
+        let near = self
+            .0
+            .range(..end)
+            .rev()
+            .take_while(|kept| oldest <= kept.time);
         { near }.any(|kept| identity.is_copy_of(*kept))
     }
 
@@ -219,27 +255,44 @@ mod tests {
 
     fn verdicts(trades: &[Trade]) -> Vec<bool> {
         let mut identities = Identities::new();
-        trades.iter().map(|trade| identities.admit(trade, 0)).collect()
+        trades
+            .iter()
+            .map(|trade| identities.admit(trade, 0))
+            .collect()
     }
 
     #[test]
     fn copies_within_a_millisecond_are_duplicates() {
         let first = with_id(10 * MS, 7, 1);
-        for (time, fresh) in
-            [(10 * MS, false), (11 * MS, false), (9 * MS, false), (11 * MS + 1, true), (9 * MS - 1, true)]
-        {
-            assert_eq!(verdicts(&[first, with_id(time, 7, 1)]), [true, fresh], "at {time}");
+        for (time, fresh) in [
+            (10 * MS, false),
+            (11 * MS, false),
+            (9 * MS, false),
+            (11 * MS + 1, true),
+            (9 * MS - 1, true),
+        ] {
+            assert_eq!(
+                verdicts(&[first, with_id(time, 7, 1)]),
+                [true, fresh],
+                "at {time}"
+            );
         }
     }
 
     #[test]
     fn identities_of_two_venues_are_two_trades() {
-        assert_eq!(verdicts(&[with_id(0, 7, 1), with_id(0, 7, 2), with_id(0, 7, 2)]), [true, true, false]);
+        assert_eq!(
+            verdicts(&[with_id(0, 7, 1), with_id(0, 7, 2), with_id(0, 7, 2)]),
+            [true, true, false]
+        );
     }
 
     #[test]
     fn correction_under_the_identity_of_what_it_corrects_is_no_copy_of_it() {
-        let with = |correction| Trade { correction, ..with_id(0, 7, 1) };
+        let with = |correction| Trade {
+            correction,
+            ..with_id(0, 7, 1)
+        };
         assert_eq!(
             verdicts(&[with(1), with(12), with(12), with(11), with(0)]),
             [true, true, false, false, false]
@@ -249,9 +302,16 @@ mod tests {
 
     #[test]
     fn sequences_identify_only_at_the_same_time() {
-        let trades = [with_sequence(MS, 7), with_sequence(MS + 1, 7), with_sequence(MS, 7)];
+        let trades = [
+            with_sequence(MS, 7),
+            with_sequence(MS + 1, 7),
+            with_sequence(MS, 7),
+        ];
         assert_eq!(verdicts(&trades), [true, true, false]);
-        assert_eq!(verdicts(&[with_sequence(MS, 7), with_id(MS, 7, 0)]), [true, true]);
+        assert_eq!(
+            verdicts(&[with_sequence(MS, 7), with_id(MS, 7, 0)]),
+            [true, true]
+        );
     }
 
     #[test]
@@ -269,7 +329,11 @@ mod tests {
             assert!(identities.admit(&with_id(time, 5, 1), time - 100 * MS));
         }
         assert!(!identities.admit(&with_id(9_900 * MS, 5, 1), 9_890 * MS));
-        assert!(identities.older.0.len() < 64, "{}", identities.older.0.len());
+        assert!(
+            identities.older.0.len() < 64,
+            "{}",
+            identities.older.0.len()
+        );
         assert_eq!(TOLERANCE_NS, MS);
     }
 }

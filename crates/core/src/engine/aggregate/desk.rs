@@ -69,9 +69,20 @@ impl Desk<'_> {
 
 /// The bar of a fold; `flat` is the price of a window without trades.
 #[inline]
-pub(super) fn bar(symbol: Symbol, spec: BarSpec, span: Span, fold: &Fold, flat: Option<Price>) -> Bar {
+pub(super) fn bar(
+    symbol: Symbol,
+    spec: BarSpec,
+    span: Span,
+    fold: &Fold,
+    flat: Option<Price>,
+) -> Bar {
     let instant = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::EPOCH);
-    let level = |price| Ohlc { open: price, high: price, low: price, close: price };
+    let level = |price| Ohlc {
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+    };
     Bar {
         symbol,
         spec,
@@ -86,12 +97,21 @@ pub(super) fn bar(symbol: Symbol, spec: BarSpec, span: Span, fold: &Fold, flat: 
         sell_volume: fold.sell_volume(),
         first_sequence: fold.first().map_or(0, |(_, sequence)| sequence),
         last_sequence: fold.last().map_or(0, |(_, sequence)| sequence),
-        flags: BarFlags { gap: false, partial: false, filled: flat.is_some() },
+        flags: BarFlags {
+            gap: false,
+            partial: false,
+            filled: flat.is_some(),
+        },
     }
 }
 
 /// The first publication of a closed bar.
 #[inline]
 pub(super) fn first_final(bar: Bar) -> BarUpdate {
-    BarUpdate { bar, state: BarState::Final, revision: 0, trades_added: bar.trades }
+    BarUpdate {
+        bar,
+        state: BarState::Final,
+        revision: 0,
+        trades_added: bar.trades,
+    }
 }

@@ -31,8 +31,15 @@ fn push(aggregator: &mut Aggregator, trades: &[Trade]) -> Vec<String> {
 
 fn brief(update: &BarUpdate) -> String {
     let flat = if update.bar.flags.filled { "*" } else { "" };
-    let (minute, close) = (update.bar.start.as_nanos() / MINUTE, update.bar.prices.unwrap().close);
-    format!("{} {minute} {close}{flat} r{}", update.state.as_str(), update.revision)
+    let (minute, close) = (
+        update.bar.start.as_nanos() / MINUTE,
+        update.bar.prices.unwrap().close,
+    );
+    format!(
+        "{} {minute} {close}{flat} r{}",
+        update.state.as_str(),
+        update.revision
+    )
 }
 
 #[test]
@@ -48,11 +55,27 @@ fn windows_without_trades_are_flat_before_the_next_bar() {
 fn late_trade_revises_the_flat_bar_and_those_after_it() {
     let mut aggregator = Aggregator::new(filling("1m", 60 * MINUTE));
     push(&mut aggregator, &[tick(0, "1"), tick(4, "2"), tick(5, "3")]);
-    assert_eq!(push(&mut aggregator, &[tick(2, "7")]), ["revised 2 7 r1", "revised 3 7* r1"]);
-    let same = Trade { sequence: 1, ..tick(0, "1") };
-    assert_eq!(push(&mut aggregator, &[same]), ["revised 0 1 r1"], "flat bars keep an equal price");
     assert_eq!(
-        push(&mut aggregator, &[Trade { sequence: 2, ..tick(0, "9") }]),
+        push(&mut aggregator, &[tick(2, "7")]),
+        ["revised 2 7 r1", "revised 3 7* r1"]
+    );
+    let same = Trade {
+        sequence: 1,
+        ..tick(0, "1")
+    };
+    assert_eq!(
+        push(&mut aggregator, &[same]),
+        ["revised 0 1 r1"],
+        "flat bars keep an equal price"
+    );
+    assert_eq!(
+        push(
+            &mut aggregator,
+            &[Trade {
+                sequence: 2,
+                ..tick(0, "9")
+            }]
+        ),
         ["revised 0 9 r2", "revised 1 9* r1"]
     );
 }
@@ -67,7 +90,10 @@ fn late_first_bar_is_followed_by_flat_ones() {
 #[test]
 fn one_run_of_flat_bars_is_at_most_a_day_long() {
     let mut aggregator = Aggregator::new(filling("1h", 0));
-    let updates = push(&mut aggregator, &[tick(0, "1"), tick(3 * 1_440, "2"), tick(4 * 1_440, "2")]);
+    let updates = push(
+        &mut aggregator,
+        &[tick(0, "1"), tick(3 * 1_440, "2"), tick(4 * 1_440, "2")],
+    );
     assert_eq!(updates.len(), 1 + 24 + 1);
     assert_eq!(updates[24], "final 1440 1* r0");
 }
@@ -76,14 +102,30 @@ fn one_run_of_flat_bars_is_at_most_a_day_long() {
 fn nights_between_sessions_are_not_filled() {
     let zone = TimeZone::get("America/New_York").unwrap();
     let session = Some(SessionWindows::new(SessionKind::Regular, zone));
-    let mut aggregator = Aggregator::new(AggregatorSettings { session, ..filling("5m", 0) });
-    let one = |text: &str| Trade { time: text.parse().unwrap(), ..tick(0, "1") };
+    let mut aggregator = Aggregator::new(AggregatorSettings {
+        session,
+        ..filling("5m", 0)
+    });
+    let one = |text: &str| Trade {
+        time: text.parse().unwrap(),
+        ..tick(0, "1")
+    };
     let mut out = Vec::new();
-    aggregator.push(&[one("2025-07-01T19:50:00Z"), one("2025-07-02T13:35:00Z")], &mut out);
+    aggregator.push(
+        &[one("2025-07-01T19:50:00Z"), one("2025-07-02T13:35:00Z")],
+        &mut out,
+    );
     aggregator.finish(&mut out);
-    let starts: Vec<String> = out.iter().map(|update| update.bar.start.to_string()).collect();
-    let expected =
-        ["2025-07-01T19:50:00Z", "2025-07-01T19:55:00Z", "2025-07-02T13:30:00Z", "2025-07-02T13:35:00Z"];
+    let starts: Vec<String> = out
+        .iter()
+        .map(|update| update.bar.start.to_string())
+        .collect();
+    let expected = [
+        "2025-07-01T19:50:00Z",
+        "2025-07-01T19:55:00Z",
+        "2025-07-02T13:30:00Z",
+        "2025-07-02T13:35:00Z",
+    ];
     assert_eq!(starts, expected);
 }
 
@@ -92,10 +134,13 @@ fn plain_closes(tape: &[Trade]) -> BTreeMap<Timestamp, (Price, u64)> {
     sorted.sort_by_key(Trade::key);
     let mut bars: BTreeMap<i64, (Price, u64)> = BTreeMap::new();
     for one in sorted {
-        let bar = bars.entry(one.time.as_nanos() / SECOND).or_insert((one.price, 0));
+        let bar = bars
+            .entry(one.time.as_nanos() / SECOND)
+            .or_insert((one.price, 0));
         *bar = (one.price, bar.1 + 1);
     }
-    let (Some(first), Some(last)) = (bars.keys().next().copied(), bars.keys().last().copied()) else {
+    let (Some(first), Some(last)) = (bars.keys().next().copied(), bars.keys().last().copied())
+    else {
         return BTreeMap::new();
     };
     let mut filled = BTreeMap::new();

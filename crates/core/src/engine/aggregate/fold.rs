@@ -7,10 +7,18 @@
 use crate::engine::rules::Eligible;
 use crate::model::{Notional, Ohlc, Price, Side, Timestamp, Trade, TradeId, TradeKey, Volume};
 
-const KEY_MIN: TradeKey =
-    TradeKey { time: Timestamp::EPOCH, sequence: 0, id: TradeId::from_raw(0), price: Price::ZERO };
-const KEY_MAX: TradeKey =
-    TradeKey { time: Timestamp::MAX, sequence: u64::MAX, id: TradeId::NONE, price: Price::MAX };
+const KEY_MIN: TradeKey = TradeKey {
+    time: Timestamp::EPOCH,
+    sequence: 0,
+    id: TradeId::from_raw(0),
+    price: Price::ZERO,
+};
+const KEY_MAX: TradeKey = TradeKey {
+    time: Timestamp::MAX,
+    sequence: u64::MAX,
+    id: TradeId::NONE,
+    price: Price::MAX,
+};
 
 /// The fold of any number of trades of one symbol.
 ///
@@ -236,7 +244,8 @@ mod tests {
     #[test]
     fn prices_need_all_four() {
         let one = trade("A", 5, "10", "1");
-        let of = |high_low, open_close| fold(&[(one, Eligible::new(high_low, open_close, true, true))]);
+        let of =
+            |high_low, open_close| fold(&[(one, Eligible::new(high_low, open_close, true, true))]);
         assert!(of(true, OpenClose::Yes).prices().is_some());
         assert!(of(true, OpenClose::OnlyIfFirst).prices().is_some());
         assert_eq!(of(true, OpenClose::No).prices(), None);
@@ -247,8 +256,14 @@ mod tests {
 
     #[test]
     fn open_and_close_follow_the_key_and_not_the_arrival() {
-        let trades = [trade("A", 5, "12", "1"), trade("A", 3, "11", "1"), trade("A", 9, "10", "1")];
-        let prices = fold(&trades.map(|trade| (trade, Eligible::ALL))).prices().unwrap();
+        let trades = [
+            trade("A", 5, "12", "1"),
+            trade("A", 3, "11", "1"),
+            trade("A", 9, "10", "1"),
+        ];
+        let prices = fold(&trades.map(|trade| (trade, Eligible::ALL)))
+            .prices()
+            .unwrap();
         assert_eq!((prices.open, prices.close), (price("11"), price("10")));
         assert_eq!((prices.high, prices.low), (price("12"), price("10")));
     }
@@ -265,27 +280,59 @@ mod tests {
             (prices.open.to_string(), prices.close.to_string())
         };
         let of = |open: &str, close: &str| (open.to_owned(), close.to_owned());
-        assert_eq!(ends(&[(1, "5", if_first), (2, "6", if_first)]), of("5", "5"));
-        assert_eq!(ends(&[(2, "6", if_first), (1, "5", if_first)]), of("5", "5"));
-        assert_eq!(ends(&[(1, "5", if_first), (2, "6", Eligible::ALL), (3, "7", if_first)]), of("5", "6"));
-        assert_eq!(ends(&[(1, "5", Eligible::ALL), (2, "6", if_first)]), of("5", "5"));
+        assert_eq!(
+            ends(&[(1, "5", if_first), (2, "6", if_first)]),
+            of("5", "5")
+        );
+        assert_eq!(
+            ends(&[(2, "6", if_first), (1, "5", if_first)]),
+            of("5", "5")
+        );
+        assert_eq!(
+            ends(&[
+                (1, "5", if_first),
+                (2, "6", Eligible::ALL),
+                (3, "7", if_first)
+            ]),
+            of("5", "6")
+        );
+        assert_eq!(
+            ends(&[(1, "5", Eligible::ALL), (2, "6", if_first)]),
+            of("5", "5")
+        );
     }
 
     #[test]
     fn vwap_has_a_volume_of_its_own() {
         let odd = Eligible::new(false, OpenClose::No, true, false);
-        let fold = fold(&[(trade("A", 1, "10", "4"), Eligible::ALL), (trade("A", 2, "20", "3"), odd)]);
-        assert_eq!((fold.volume().to_string(), fold.notional_volume().to_string()), ("7".into(), "4".into()));
-        assert_eq!(fold.notional().per(fold.notional_volume()), Some(price("10")));
+        let fold = fold(&[
+            (trade("A", 1, "10", "4"), Eligible::ALL),
+            (trade("A", 2, "20", "3"), odd),
+        ]);
+        assert_eq!(
+            (
+                fold.volume().to_string(),
+                fold.notional_volume().to_string()
+            ),
+            ("7".into(), "4".into())
+        );
+        assert_eq!(
+            fold.notional().per(fold.notional_volume()),
+            Some(price("10"))
+        );
     }
 
     /// The close as the rule words it.
     fn plain_close(trades: &[(Trade, Eligible)]) -> Option<Price> {
         let of = |wanted| {
-            trades.iter().filter(move |(_, eligible)| eligible.open_close() == wanted).map(|(trade, _)| trade)
+            trades
+                .iter()
+                .filter(move |(_, eligible)| eligible.open_close() == wanted)
+                .map(|(trade, _)| trade)
         };
         let last = of(OpenClose::Yes).max_by_key(|trade| trade.key());
-        last.or_else(|| of(OpenClose::OnlyIfFirst).min_by_key(|trade| trade.key())).map(|trade| trade.price)
+        last.or_else(|| of(OpenClose::OnlyIfFirst).min_by_key(|trade| trade.key()))
+            .map(|trade| trade.price)
     }
 
     proptest! {

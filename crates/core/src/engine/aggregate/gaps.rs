@@ -65,7 +65,12 @@ mod tests {
     #[test]
     fn ends_are_excluded() {
         let gaps = [span(10, 20)];
-        for (start, end, expected) in [(0, 10, false), (0, 11, true), (19, 30, true), (20, 30, false)] {
+        for (start, end, expected) in [
+            (0, 10, false),
+            (0, 11, true),
+            (19, 30, true),
+            (20, 30, false),
+        ] {
             assert_eq!(meets(&gaps, span(start, end)), expected, "{start}-{end}");
         }
     }

@@ -5,7 +5,8 @@ use super::testing::trade;
 use super::{AggregateCounts, Aggregator, AggregatorSettings, VolumeOnly};
 use crate::engine::rules::{OpenClose, Rules};
 use crate::model::{
-    Bar, BarKey, BarSpec, BarState, BarUpdate, Conditions, Price, Side, Size, Timestamp, Trade, TradeId,
+    Bar, BarKey, BarSpec, BarState, BarUpdate, Conditions, Price, Side, Size, Timestamp, Trade,
+    TradeId,
 };
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -41,21 +42,42 @@ pub(super) fn settings(
 }
 
 pub(super) fn any_rules() -> impl Strategy<Value = Rules> {
-    proptest::sample::select(Rules::NAMES.map(|name| Rules::by_name(name).unwrap()).to_vec())
+    proptest::sample::select(
+        Rules::NAMES
+            .map(|name| Rules::by_name(name).unwrap())
+            .to_vec(),
+    )
 }
 
 /// Trades around the hour that daylight saving skips or repeats, and around the days' ends.
 fn any_trade() -> impl Strategy<Value = Trade> {
-    let starts = ["2025-03-09T04:59:50Z", "2025-03-09T06:59:50Z", "2025-11-03T04:59:50Z"];
-    let start = proptest::sample::select(starts.map(|text| text.parse::<Timestamp>().unwrap()).to_vec());
+    let starts = [
+        "2025-03-09T04:59:50Z",
+        "2025-03-09T06:59:50Z",
+        "2025-11-03T04:59:50Z",
+    ];
+    let start = proptest::sample::select(
+        starts
+            .map(|text| text.parse::<Timestamp>().unwrap())
+            .to_vec(),
+    );
     let place = (0usize..3, start, 0i64..40, 0i64..4, 0u64..3);
-    let values = (1u64..20, 1u128..1000, 0u8..3, (0usize..22, 0usize..22), 0u8..12);
+    let values = (
+        1u64..20,
+        1u128..1000,
+        0u8..3,
+        (0usize..22, 0usize..22),
+        0u8..12,
+    );
     (place, values).prop_map(
         |((symbol, start, halves, nanos, sequence), (price, size, side, codes, correction))| {
             let mut one = trade(["NV.A", "NV.B", "NV.C"][symbol], 0, "1", "1");
             one.time = start.saturating_add(halves * SECOND / 2 + nanos);
-            (one.sequence, one.price, one.size) =
-                (sequence, Price::from_raw(price), Size::from_raw(size).unwrap());
+            (one.sequence, one.price, one.size) = (
+                sequence,
+                Price::from_raw(price),
+                Size::from_raw(size).unwrap(),
+            );
             one.side = [Side::Unknown, Side::Buy, Side::Sell][usize::from(side)];
             let bits = |code: usize| CODES.get(code).map_or(0, |code| 1 << code);
             one.conditions = Conditions::from_bits(bits(codes.0) | bits(codes.1));
@@ -89,8 +111,10 @@ fn shuffled(tape: &[Trade], seed: u64) -> Vec<Trade> {
 /// Sorts by time with each trade delayed by less than `lateness_ns`.
 pub(super) fn delayed(tape: &[Trade], lateness_ns: i64, seed: u64) -> Vec<Trade> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut tape: Vec<(i64, Trade)> =
-        tape.iter().map(|one| (one.time.as_nanos() + random.i64(0..=lateness_ns), *one)).collect();
+    let mut tape: Vec<(i64, Trade)> = tape
+        .iter()
+        .map(|one| (one.time.as_nanos() + random.i64(0..=lateness_ns), *one))
+        .collect();
     tape.sort_by_key(|(arrival, _)| *arrival);
     tape.into_iter().map(|(_, one)| one).collect()
 }
@@ -118,7 +142,9 @@ fn settled(updates: &[BarUpdate]) -> BTreeMap<BarKey, (Bar, u32)> {
         let before = bars.insert(update.bar.key(), (update.bar, update.revision));
         match before {
             None => assert_eq!((update.state, update.revision), (BarState::Final, 0)),
-            Some((_, revision)) => assert!(update.state == BarState::Revised && revision < update.revision),
+            Some((_, revision)) => {
+                assert!(update.state == BarState::Revised && revision < update.revision)
+            }
         }
         *trades.entry(update.bar.key()).or_insert(0) += update.trades_added;
     }

@@ -20,7 +20,10 @@ impl Aggregator {
         let oldest = self.oldest_open().unwrap_or(position);
         let mut at = oldest.min(position).as_nanos();
         for _ in 0..ROUNDS_MAX {
-            let starts = self.time_specs.iter().map(|(_, cadence)| self.windows.span(*cadence, at).start);
+            let starts = self
+                .time_specs
+                .iter()
+                .map(|(_, cadence)| self.windows.span(*cadence, at).start);
             let start = starts.min().unwrap_or(at).min(at);
             if start == at {
                 return Timestamp::from_nanos(at);
@@ -32,8 +35,17 @@ impl Aggregator {
 
     /// Bars with trades that are not yet published.
     pub fn open_len(&self) -> usize {
-        let windows: usize = self.series.iter().map(super::series::Series::open_len).sum();
-        windows + self.cuts.iter().filter(|cut| cut.oldest_start().is_some()).count()
+        let windows: usize = self
+            .series
+            .iter()
+            .map(super::series::Series::open_len)
+            .sum();
+        windows
+            + self
+                .cuts
+                .iter()
+                .filter(|cut| cut.oldest_start().is_some())
+                .count()
     }
 }
 
@@ -52,7 +64,9 @@ mod tests {
             ..AggregatorSettings::new(specs)
         };
         let mut aggregator = Aggregator::new(settings);
-        let trades: Vec<_> = (0..60).map(|minute| trade("RS.A", minute * MINUTE + 1, "1", "1")).collect();
+        let trades: Vec<_> = (0..60)
+            .map(|minute| trade("RS.A", minute * MINUTE + 1, "1", "1"))
+            .collect();
         aggregator.push(&trades, &mut Vec::new());
         aggregator.restart_at(at(position))
     }
@@ -60,8 +74,15 @@ mod tests {
     #[test]
     fn no_window_lies_across_the_restart() {
         assert_eq!(restart(&["1m"], 0, 59 * MINUTE + 30), Some(at(59 * MINUTE)));
-        assert_eq!(restart(&["1m"], 0, 30 * MINUTE + 30), Some(at(30 * MINUTE)), "position is behind");
-        assert_eq!(restart(&["1m", "5m"], 0, 59 * MINUTE), Some(at(55 * MINUTE)));
+        assert_eq!(
+            restart(&["1m"], 0, 30 * MINUTE + 30),
+            Some(at(30 * MINUTE)),
+            "position is behind"
+        );
+        assert_eq!(
+            restart(&["1m", "5m"], 0, 59 * MINUTE),
+            Some(at(55 * MINUTE))
+        );
         assert_eq!(
             restart(&["1m"], 10, 59 * MINUTE),
             Some(at(49 * MINUTE)),
@@ -73,7 +94,9 @@ mod tests {
 
     #[test]
     fn open_bars_are_those_not_yet_published() {
-        let specs = ["1m", "5m", "tick:9"].map(|spec| spec.parse().unwrap()).to_vec();
+        let specs = ["1m", "5m", "tick:9"]
+            .map(|spec| spec.parse().unwrap())
+            .to_vec();
         let mut aggregator = Aggregator::new(AggregatorSettings::new(specs));
         assert_eq!(aggregator.open_len(), 0);
         aggregator.push(&[trade("RS.B", 1, "1", "1")], &mut Vec::new());

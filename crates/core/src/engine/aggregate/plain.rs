@@ -7,7 +7,9 @@ use super::naive::{specs, zone};
 use super::testing::at;
 use super::{AggregateCounts, VolumeOnly};
 use crate::engine::rules::{Eligible, OpenClose, Rules};
-use crate::model::{Bar, BarKey, BarSpec, Notional, Ohlc, Price, Side, Symbol, Timestamp, Trade, Volume};
+use crate::model::{
+    Bar, BarKey, BarSpec, Notional, Ohlc, Price, Side, Symbol, Timestamp, Trade, Volume,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) fn eligible(rules: &Rules, spec: BarSpec, one: &Trade) -> Eligible {
@@ -55,15 +57,27 @@ pub(super) fn plain_bar(
         notional.add(Notional::of(one.price, one.size));
         notional_volume += one.size;
     }
-    let open = trades.iter().find(|one| of(one).open_close() != OpenClose::No);
-    let close = trades.iter().rfind(|one| of(one).open_close() == OpenClose::Yes).or(open);
-    let range: Vec<Price> = trades.iter().filter(|one| of(one).high_low()).map(|one| one.price).collect();
-    let prices = open.zip(close).filter(|_| !range.is_empty()).map(|(open, close)| Ohlc {
-        open: open.price,
-        high: *range.iter().max().unwrap(),
-        low: *range.iter().min().unwrap(),
-        close: close.price,
-    });
+    let open = trades
+        .iter()
+        .find(|one| of(one).open_close() != OpenClose::No);
+    let close = trades
+        .iter()
+        .rfind(|one| of(one).open_close() == OpenClose::Yes)
+        .or(open);
+    let range: Vec<Price> = trades
+        .iter()
+        .filter(|one| of(one).high_low())
+        .map(|one| one.price)
+        .collect();
+    let prices = open
+        .zip(close)
+        .filter(|_| !range.is_empty())
+        .map(|(open, close)| Ohlc {
+            open: open.price,
+            high: *range.iter().max().unwrap(),
+            low: *range.iter().min().unwrap(),
+            close: close.price,
+        });
     Bar {
         symbol,
         spec,
@@ -106,10 +120,16 @@ pub(super) fn keep(
             counts.late += 1;
         } else if !known.insert((one.symbol, one.venue, one.id, one.is_void())) {
             counts.duplicates += 1;
-        } else if specs.iter().all(|spec| eligible(rules, *spec, &one).is_none()) {
+        } else if specs
+            .iter()
+            .all(|spec| eligible(rules, *spec, &one).is_none())
+        {
             counts.ineligible += 1;
         } else {
-            kept.push(Kept { trade: one, watermark });
+            kept.push(Kept {
+                trade: one,
+                watermark,
+            });
         }
     }
     (kept, counts)
@@ -123,8 +143,14 @@ pub(super) fn plain_bars(
     volume_only: VolumeOnly,
 ) -> (BTreeMap<BarKey, (Bar, u32)>, u64) {
     let mut groups: BTreeMap<(Symbol, Timestamp), Vec<&Kept>> = BTreeMap::new();
-    for one in kept.iter().filter(|one| !eligible(rules, spec, &one.trade).is_none()) {
-        groups.entry((one.trade.symbol, window(spec, one.trade.time).0)).or_default().push(one);
+    for one in kept
+        .iter()
+        .filter(|one| !eligible(rules, spec, &one.trade).is_none())
+    {
+        groups
+            .entry((one.trade.symbol, window(spec, one.trade.time).0))
+            .or_default()
+            .push(one);
     }
     let (mut bars, mut left_out) = (BTreeMap::new(), 0);
     for ((symbol, start), kept) in groups {
@@ -133,15 +159,23 @@ pub(super) fn plain_bars(
         let bar = |count: usize| plain_bar(rules, (symbol, spec), span, &trades[..count]);
         // Trades behind the watermark revise, once there is a bar to revise.
         let is_behind = |one: &Kept| one.watermark >= span.1.as_nanos();
-        let mut behind = kept.iter().position(|one| is_behind(one)).unwrap_or(kept.len()).max(1);
-        while behind < kept.len() && volume_only == VolumeOnly::Skip && bar(behind).prices.is_none() {
+        let mut behind = kept
+            .iter()
+            .position(|one| is_behind(one))
+            .unwrap_or(kept.len())
+            .max(1);
+        while behind < kept.len() && volume_only == VolumeOnly::Skip && bar(behind).prices.is_none()
+        {
             behind += 1;
         }
         if volume_only == VolumeOnly::Skip && bar(behind).prices.is_none() {
             left_out += 1;
         } else {
             let bar = bar(kept.len());
-            bars.insert(bar.key(), (bar, u32::try_from(kept.len() - behind).unwrap()));
+            bars.insert(
+                bar.key(),
+                (bar, u32::try_from(kept.len() - behind).unwrap()),
+            );
         }
     }
     (bars, left_out)
@@ -149,7 +183,10 @@ pub(super) fn plain_bars(
 
 pub(super) fn plain_cuts(kept: &[Kept], spec: BarSpec, rules: &Rules) -> Vec<Bar> {
     let mut tapes: BTreeMap<Symbol, Vec<Trade>> = BTreeMap::new();
-    for one in kept.iter().filter(|one| !rules.eligibility(&one.trade).is_none()) {
+    for one in kept
+        .iter()
+        .filter(|one| !rules.eligibility(&one.trade).is_none())
+    {
         tapes.entry(one.trade.symbol).or_default().push(one.trade);
     }
     let mut bars = Vec::new();
@@ -179,7 +216,12 @@ pub(super) fn plain_cuts(kept: &[Kept], spec: BarSpec, rules: &Rules) -> Vec<Bar
 
 /// The merge of consecutive bars into one with the name of `long`; those without prices add their sums only.
 pub(super) fn merged(parts: &[&Bar], long: &Bar) -> Bar {
-    let mut bar = Bar { spec: long.spec, start: long.start, end: long.end, ..*parts[0] };
+    let mut bar = Bar {
+        spec: long.spec,
+        start: long.start,
+        end: long.end,
+        ..*parts[0]
+    };
     for part in &parts[1..] {
         let joined = bar.prices.zip(part.prices).map(|(first, second)| Ohlc {
             open: first.open,

@@ -20,9 +20,11 @@ fn day(symbol: &str, step: i64) -> Vec<Trade> {
 fn windows_kept_follow_the_time_for_revisions_and_not_the_tape() {
     // A window is closed before the next one opens, or after it, as the trades are further apart than the lateness or
     // not; in the last tape one or the other.
-    for (symbol, steps) in
-        [("ROOM.A", [SECOND; 2]), ("ROOM.B", [7 * SECOND; 2]), ("ROOM.C", [SECOND, 7 * SECOND])]
-    {
+    for (symbol, steps) in [
+        ("ROOM.A", [SECOND; 2]),
+        ("ROOM.B", [7 * SECOND; 2]),
+        ("ROOM.C", [SECOND, 7 * SECOND]),
+    ] {
         let mut aggregator = Aggregator::new(AggregatorSettings {
             lateness_ns: 2 * SECOND,
             revise_within_ns: 15 * MINUTE,
@@ -36,7 +38,11 @@ fn windows_kept_follow_the_time_for_revisions_and_not_the_tape() {
         }
         aggregator.finish(&mut out);
         assert_eq!(out.len(), 24 * 60, "{symbol}");
-        let room: Vec<usize> = aggregator.series.iter().map(|series| series.older.capacity()).collect();
+        let room: Vec<usize> = aggregator
+            .series
+            .iter()
+            .map(|series| series.older.capacity())
+            .collect();
         // Sixteen windows of the time for revisions, the open one, and the growth by half.
         assert!(room.iter().all(|room| *room <= 27), "{symbol}: {room:?}");
     }

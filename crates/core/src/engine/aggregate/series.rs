@@ -50,7 +50,10 @@ impl Window {
     };
 
     fn open(span: Span) -> Window {
-        Window { span, ..Window::NOWHERE }
+        Window {
+            span,
+            ..Window::NOWHERE
+        }
     }
 
     fn is_nowhere(&self) -> bool {
@@ -89,7 +92,10 @@ impl Window {
         desk.counts.revised += 1;
         if !self.changed {
             self.changed = true;
-            desk.revisions.push(Revision { slot: desk.slot, start: self.span.start });
+            desk.revisions.push(Revision {
+                slot: desk.slot,
+                start: self.span.start,
+            });
         }
     }
 
@@ -99,7 +105,12 @@ impl Window {
             let trades_added = bar.trades.saturating_sub(self.trades_published);
             self.changed = false;
             self.trades_published = bar.trades;
-            desk.out.push(BarUpdate { bar, state: BarState::Revised, revision: self.revision, trades_added });
+            desk.out.push(BarUpdate {
+                bar,
+                state: BarState::Revised,
+                revision: self.revision,
+                trades_added,
+            });
         }
     }
 }
@@ -117,7 +128,12 @@ pub(super) struct Series {
 
 impl Series {
     pub(super) fn new() -> Series {
-        Series { current: Window::NOWHERE, older: VecDeque::new(), published: 0, gone: None }
+        Series {
+            current: Window::NOWHERE,
+            older: VecDeque::new(),
+            published: 0,
+            gone: None,
+        }
     }
 
     /// Fetches what a trade in order needs.
@@ -171,8 +187,13 @@ impl Series {
             return;
         }
         self.make_room(desk);
-        let index = self.older.partition_point(|window| window.span.start < span.start);
-        let known = self.older.get(index).is_some_and(|window| window.span.start == span.start);
+        let index = self
+            .older
+            .partition_point(|window| window.span.start < span.start);
+        let known = self
+            .older
+            .get(index)
+            .is_some_and(|window| window.span.start == span.start);
         if !known {
             self.older.insert(index, Window::open(span));
         }
@@ -202,9 +223,15 @@ impl Series {
             }
             return;
         }
-        let index = self.older.partition_point(|window| window.span.start < start);
+        let index = self
+            .older
+            .partition_point(|window| window.span.start < start);
         let before = self.before(index).and_then(|(_, close)| close);
-        let Some(window) = self.older.get_mut(index).filter(|window| window.span.start == start) else {
+        let Some(window) = self
+            .older
+            .get_mut(index)
+            .filter(|window| window.span.start == start)
+        else {
             return;
         };
         if !window.published {
@@ -214,8 +241,13 @@ impl Series {
             }
         } else if window.fold != fold {
             window.fold = fold;
-            let is_filled = desk.fill == Fill::PreviousClose && matches!(desk.cadence, Cadence::Every(_));
-            window.flat = if fold.is_empty() && is_filled { before } else { None };
+            let is_filled =
+                desk.fill == Fill::PreviousClose && matches!(desk.cadence, Cadence::Every(_));
+            window.flat = if fold.is_empty() && is_filled {
+                before
+            } else {
+                None
+            };
             window.revise(desk);
             self.reprice(index, desk);
         }
@@ -241,7 +273,11 @@ impl Series {
     /// window still open.
     pub(super) fn settle(&mut self, desk: &mut Desk<'_>) -> i64 {
         let mut index = self.published;
-        while self.older.get(index).is_some_and(|window| window.span.end <= desk.watermark) {
+        while self
+            .older
+            .get(index)
+            .is_some_and(|window| window.span.end <= desk.watermark)
+        {
             index = self.publish_at(index, desk) + 1;
         }
         if !self.current.is_nowhere() && self.current.span.end <= desk.watermark {
@@ -290,7 +326,9 @@ impl Series {
     }
 
     fn let_go_first(&mut self, desk: &mut Desk<'_>) -> bool {
-        let Some(window) = self.older.front_mut() else { return false };
+        let Some(window) = self.older.front_mut() else {
+            return false;
+        };
         if !window.published || window.span.end > desk.settled {
             return false;
         }
@@ -304,15 +342,24 @@ impl Series {
 
     /// Publishes the update of a revised window, if it still has one.
     pub(super) fn publish_revision(&mut self, start: i64, desk: &mut Desk<'_>) {
-        let index = self.older.partition_point(|window| window.span.start < start);
-        if let Some(window) = self.older.get_mut(index).filter(|window| window.span.start == start) {
+        let index = self
+            .older
+            .partition_point(|window| window.span.start < start);
+        if let Some(window) = self
+            .older
+            .get_mut(index)
+            .filter(|window| window.span.start == start)
+        {
             window.publish_revision(desk);
         }
     }
 
     /// Publishes the open windows that changed since they were last published.
     pub(super) fn publish_forming(&mut self, desk: &mut Desk<'_>) {
-        let open = self.older.range_mut(self.published..).chain([&mut self.current]);
+        let open = self
+            .older
+            .range_mut(self.published..)
+            .chain([&mut self.current]);
         for window in open.filter(|window| window.changed && !window.published) {
             window.changed = false;
             let bar = desk.bar(window.span, &window.fold, None);
@@ -320,7 +367,12 @@ impl Series {
                 continue;
             }
             let trades_added = bar.trades;
-            desk.out.push(BarUpdate { bar, state: BarState::Forming, revision: 0, trades_added });
+            desk.out.push(BarUpdate {
+                bar,
+                state: BarState::Forming,
+                revision: 0,
+                trades_added,
+            });
         }
     }
 
@@ -328,7 +380,9 @@ impl Series {
     pub(super) fn oldest_start(&self, settled: i64) -> Option<i64> {
         let current = (!self.current.is_nowhere()).then_some(&self.current);
         let mut windows = self.older.iter().chain(current);
-        windows.find(|window| !window.published || window.span.end > settled).map(|window| window.span.start)
+        windows
+            .find(|window| !window.published || window.span.end > settled)
+            .map(|window| window.span.start)
     }
 
     /// Windows with trades that are not yet published.
@@ -380,15 +434,26 @@ impl Series {
     /// The close that the window at `index` or the nearest before it leaves.
     fn close_at(&self, index: usize) -> Option<Price> {
         let gone = self.gone.and_then(|(_, close)| close);
-        self.older.range(..=index).rev().find_map(Window::close).or(gone)
+        self.older
+            .range(..=index)
+            .rev()
+            .find_map(Window::close)
+            .or(gone)
     }
 
     /// Inserts and publishes flat windows from `from` to the start of the window at `index`; returns how many.
     fn fill(&mut self, index: usize, from: i64, price: Price, desk: &mut Desk<'_>) -> usize {
-        let (Fill::PreviousClose, Cadence::Every(length)) = (desk.fill, desk.cadence) else { return 0 };
-        let spans = desk.windows.between(length, from, self.older[index].span.start);
+        let (Fill::PreviousClose, Cadence::Every(length)) = (desk.fill, desk.cadence) else {
+            return 0;
+        };
+        let spans = desk
+            .windows
+            .between(length, from, self.older[index].span.start);
         for (offset, span) in spans.iter().enumerate() {
-            let mut window = Window { flat: Some(price), ..Window::open(*span) };
+            let mut window = Window {
+                flat: Some(price),
+                ..Window::open(*span)
+            };
             window.publish(desk);
             self.older.insert(index + offset, window);
         }
@@ -401,8 +466,14 @@ impl Series {
         if desk.fill == Fill::None {
             return;
         }
-        let Some(price) = self.close_at(index) else { return };
-        for window in self.older.range_mut(index + 1..).take_while(|window| window.published) {
+        let Some(price) = self.close_at(index) else {
+            return;
+        };
+        for window in self
+            .older
+            .range_mut(index + 1..)
+            .take_while(|window| window.published)
+        {
             match window.flat {
                 Some(flat) if flat != price => {
                     window.flat = Some(price);

@@ -73,7 +73,9 @@ impl FromStr for SessionKind {
             "regular" => Ok(SessionKind::Regular),
             "post" => Ok(SessionKind::Post),
             "all" => Ok(SessionKind::All),
-            _ => parse_custom(text).ok_or_else(|| SessionError { text: text.to_owned() }),
+            _ => parse_custom(text).ok_or_else(|| SessionError {
+                text: text.to_owned(),
+            }),
         }
     }
 }
@@ -111,14 +113,21 @@ impl SessionWindows {
 
     /// Sessions on the days that `hours` knows, with its opens and closes.
     pub fn with_hours(kind: SessionKind, zone: TimeZone, hours: RegularHours) -> SessionWindows {
-        SessionWindows { kind, zone, hours, pieces: Pieces::new() }
+        SessionWindows {
+            kind,
+            zone,
+            hours,
+            pieces: Pieces::new(),
+        }
     }
 
     /// The session that contains `time`, as start (included) and end (excluded).
     pub fn session_at(&mut self, time: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let piece = self.piece(time.as_nanos());
         let bound = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::EPOCH);
-        piece.inside.then(|| (bound(piece.span.start), bound(piece.span.end)))
+        piece
+            .inside
+            .then(|| (bound(piece.span.start), bound(piece.span.end)))
     }
 
     /// The part of the civil day that holds `time`, inside or outside the session.
@@ -138,13 +147,22 @@ impl SessionWindows {
         let pieces = self.cut_day(date_of(&self.zone, time));
         self.pieces.keep(&pieces);
         // The end of representable time belongs to no piece; it is outside of every session.
-        let nowhere = Piece { span: Span { start: time, end: time.saturating_add(1) }, inside: false };
+        let nowhere = Piece {
+            span: Span {
+                start: time,
+                end: time.saturating_add(1),
+            },
+            inside: false,
+        };
         self.pieces.find(time).unwrap_or(nowhere)
     }
 
     fn cut_day(&self, date: Date) -> Vec<Piece> {
         let day = day_span(&self.zone, date);
-        let outside = |start, end| Piece { span: Span { start, end }, inside: false };
+        let outside = |start, end| Piece {
+            span: Span { start, end },
+            inside: false,
+        };
         let Some((open, close)) = self.minutes_on(date).filter(|(open, close)| open < close) else {
             return vec![outside(day.start, day.end)];
         };
@@ -152,7 +170,10 @@ impl SessionWindows {
         let end = wall_instant(&self.zone, date, close).clamp(start, day.end);
         let mut pieces = vec![
             outside(day.start, start),
-            Piece { span: Span { start, end }, inside: true },
+            Piece {
+                span: Span { start, end },
+                inside: true,
+            },
             outside(end, day.end),
         ];
         pieces.retain(|piece| piece.span.start < piece.span.end);
@@ -162,7 +183,11 @@ impl SessionWindows {
     fn minutes_on(&self, date: Date) -> Option<(i16, i16)> {
         let (open, close) = (self.hours)(date)?;
         let minutes = |time: Time| i16::from(time.hour()) * 60 + i16::from(time.minute());
-        let post_close = if minutes(close) < REGULAR_CLOSE { POST_CLOSE_EARLY } else { POST_CLOSE };
+        let post_close = if minutes(close) < REGULAR_CLOSE {
+            POST_CLOSE_EARLY
+        } else {
+            POST_CLOSE
+        };
         Some(match self.kind {
             SessionKind::Pre => (PRE_OPEN, minutes(open)),
             SessionKind::Regular => (minutes(open), minutes(close)),
@@ -193,14 +218,29 @@ mod tests {
     fn regular_session_moves_with_daylight_saving() {
         let mut regular = windows(SessionKind::Regular);
         for (time, expected) in [
-            ("2025-03-07T15:00:00Z", "2025-03-07T14:30:00Z/2025-03-07T21:00:00Z"),
-            ("2025-03-10T15:00:00Z", "2025-03-10T13:30:00Z/2025-03-10T20:00:00Z"),
-            ("2025-10-31T13:30:00Z", "2025-10-31T13:30:00Z/2025-10-31T20:00:00Z"),
-            ("2025-11-03T14:30:00Z", "2025-11-03T14:30:00Z/2025-11-03T21:00:00Z"),
+            (
+                "2025-03-07T15:00:00Z",
+                "2025-03-07T14:30:00Z/2025-03-07T21:00:00Z",
+            ),
+            (
+                "2025-03-10T15:00:00Z",
+                "2025-03-10T13:30:00Z/2025-03-10T20:00:00Z",
+            ),
+            (
+                "2025-10-31T13:30:00Z",
+                "2025-10-31T13:30:00Z/2025-10-31T20:00:00Z",
+            ),
+            (
+                "2025-11-03T14:30:00Z",
+                "2025-11-03T14:30:00Z/2025-11-03T21:00:00Z",
+            ),
         ] {
             assert_eq!(session(&mut regular, time).as_deref(), Some(expected));
         }
-        assert_eq!(session(&mut regular, "2025-11-03T14:29:59.999999999Z"), None);
+        assert_eq!(
+            session(&mut regular, "2025-11-03T14:29:59.999999999Z"),
+            None
+        );
         assert_eq!(session(&mut regular, "2025-11-03T21:00:00Z"), None);
     }
 
@@ -208,15 +248,46 @@ mod tests {
     fn the_parts_of_a_day_meet_and_do_not_overlap() {
         let instant = |text: &str| text.parse::<Timestamp>().unwrap();
         for (kind, from, to) in [
-            (SessionKind::Pre, "2025-07-01T08:00:00Z", "2025-07-01T13:30:00Z"),
-            (SessionKind::Regular, "2025-07-01T13:30:00Z", "2025-07-01T20:00:00Z"),
-            (SessionKind::Post, "2025-07-01T20:00:00Z", "2025-07-02T00:00:00Z"),
-            (SessionKind::All, "2025-07-01T08:00:00Z", "2025-07-02T00:00:00Z"),
-            (SessionKind::Custom { open: 0, close: 1_440 }, "2025-07-01T04:00:00Z", "2025-07-02T04:00:00Z"),
+            (
+                SessionKind::Pre,
+                "2025-07-01T08:00:00Z",
+                "2025-07-01T13:30:00Z",
+            ),
+            (
+                SessionKind::Regular,
+                "2025-07-01T13:30:00Z",
+                "2025-07-01T20:00:00Z",
+            ),
+            (
+                SessionKind::Post,
+                "2025-07-01T20:00:00Z",
+                "2025-07-02T00:00:00Z",
+            ),
+            (
+                SessionKind::All,
+                "2025-07-01T08:00:00Z",
+                "2025-07-02T00:00:00Z",
+            ),
+            (
+                SessionKind::Custom {
+                    open: 0,
+                    close: 1_440,
+                },
+                "2025-07-01T04:00:00Z",
+                "2025-07-02T04:00:00Z",
+            ),
         ] {
             let mut windows = windows(kind);
-            assert_eq!(windows.session_at(instant(from)), Some((instant(from), instant(to))), "{kind:?}");
-            assert_ne!(windows.session_at(instant(to)), Some((instant(from), instant(to))), "{kind:?}");
+            assert_eq!(
+                windows.session_at(instant(from)),
+                Some((instant(from), instant(to))),
+                "{kind:?}"
+            );
+            assert_ne!(
+                windows.session_at(instant(to)),
+                Some((instant(from), instant(to))),
+                "{kind:?}"
+            );
         }
     }
 
@@ -229,15 +300,27 @@ mod tests {
         let zone = TimeZone::get("America/New_York").unwrap();
         let mut regular = SessionWindows::with_hours(SessionKind::Regular, zone.clone(), half_day);
         let expected = "2025-12-24T14:30:00Z/2025-12-24T18:00:00Z";
-        assert_eq!(session(&mut regular, "2025-12-24T15:00:00Z").as_deref(), Some(expected));
+        assert_eq!(
+            session(&mut regular, "2025-12-24T15:00:00Z").as_deref(),
+            Some(expected)
+        );
         assert_eq!(session(&mut regular, "2025-12-24T18:00:00Z"), None);
         assert_eq!(session(&mut regular, "2025-12-25T15:00:00Z"), None);
         for (kind, expected) in [
-            (SessionKind::Post, "2025-12-24T18:00:00Z/2025-12-24T22:00:00Z"),
-            (SessionKind::All, "2025-12-24T09:00:00Z/2025-12-24T22:00:00Z"),
+            (
+                SessionKind::Post,
+                "2025-12-24T18:00:00Z/2025-12-24T22:00:00Z",
+            ),
+            (
+                SessionKind::All,
+                "2025-12-24T09:00:00Z/2025-12-24T22:00:00Z",
+            ),
         ] {
             let mut late = SessionWindows::with_hours(kind, zone.clone(), half_day);
-            assert_eq!(session(&mut late, "2025-12-24T18:00:00Z").as_deref(), Some(expected));
+            assert_eq!(
+                session(&mut late, "2025-12-24T18:00:00Z").as_deref(),
+                Some(expected)
+            );
             assert_eq!(session(&mut late, "2025-12-24T22:00:00Z"), None);
         }
         let mut custom = SessionWindows::with_hours("00:00-24:00".parse().unwrap(), zone, half_day);
@@ -246,11 +329,24 @@ mod tests {
 
     #[test]
     fn sessions_that_are_none_are_refused() {
-        for text in
-            ["", "open", "9:30-16:00", "09:30", "09:30-09:30", "16:00-09:30", "09:60-10:00", "09:30-24:01"]
-        {
+        for text in [
+            "",
+            "open",
+            "9:30-16:00",
+            "09:30",
+            "09:30-09:30",
+            "16:00-09:30",
+            "09:60-10:00",
+            "09:30-24:01",
+        ] {
             assert!(text.parse::<SessionKind>().is_err(), "{text}");
         }
-        assert_eq!("09:30-24:00".parse::<SessionKind>(), Ok(SessionKind::Custom { open: 570, close: 1_440 }));
+        assert_eq!(
+            "09:30-24:00".parse::<SessionKind>(),
+            Ok(SessionKind::Custom {
+                open: 570,
+                close: 1_440
+            })
+        );
     }
 }

@@ -36,9 +36,16 @@ impl Original {
     pub fn of(trade: &Trade) -> Option<Original> {
         let (venue, time, sequence) = (trade.venue, trade.time, trade.sequence);
         if trade.id == TradeId::NONE {
-            trade.sequenced.then_some(Original::Sequence { venue, time, sequence })
+            trade.sequenced.then_some(Original::Sequence {
+                venue,
+                time,
+                sequence,
+            })
         } else {
-            Some(Original::Id { venue, id: trade.id })
+            Some(Original::Id {
+                venue,
+                id: trade.id,
+            })
         }
     }
 
@@ -58,15 +65,22 @@ pub(super) struct Tape {
 
 impl Tape {
     pub(super) fn new(spec_count: usize) -> Tape {
-        Tape { recent: VecDeque::new(), behind: vec![(i64::MIN, Fold::EMPTY); spec_count] }
+        Tape {
+            recent: VecDeque::new(),
+            behind: vec![(i64::MIN, Fold::EMPTY); spec_count],
+        }
     }
 
     pub(super) fn keep(&mut self, trade: &Trade) {
-        let is_last = self.recent.back().is_none_or(|last| last.time <= trade.time);
+        let is_last = self
+            .recent
+            .back()
+            .is_none_or(|last| last.time <= trade.time);
         let index = if is_last {
             self.recent.len()
         } else {
-            self.recent.partition_point(|other| other.time <= trade.time)
+            self.recent
+                .partition_point(|other| other.time <= trade.time)
         };
         self.recent.insert(index, *trade);
     }
@@ -75,19 +89,37 @@ impl Tape {
     pub(super) fn take(&mut self, original: Original, horizon: i64) -> Option<Trade> {
         let stands = |trade: &Trade| !trade.is_void() && original.names(trade);
         let standing = self.recent.iter().rposition(stands);
-        let index = standing.or_else(|| self.recent.iter().rposition(|trade| original.names(trade)))?;
+        let index =
+            standing.or_else(|| self.recent.iter().rposition(|trade| original.names(trade)))?;
         let is_within = horizon <= self.recent.get(index)?.time.as_nanos();
-        if is_within { self.recent.remove(index) } else { None }
+        if is_within {
+            self.recent.remove(index)
+        } else {
+            None
+        }
     }
 
     /// Lets go the oldest trade if it is before `horizon`.
     pub(super) fn let_go(&mut self, horizon: i64) -> Option<Trade> {
-        let is_due = self.recent.front().is_some_and(|trade| trade.time.as_nanos() < horizon);
-        if is_due { self.recent.pop_front() } else { None }
+        let is_due = self
+            .recent
+            .front()
+            .is_some_and(|trade| trade.time.as_nanos() < horizon);
+        if is_due {
+            self.recent.pop_front()
+        } else {
+            None
+        }
     }
 
     /// Adds a trade let go to its window of the spec at `index`.
-    pub(super) fn put_behind(&mut self, index: usize, start: i64, trade: &Trade, eligible: Eligible) {
+    pub(super) fn put_behind(
+        &mut self,
+        index: usize,
+        start: i64,
+        trade: &Trade,
+        eligible: Eligible,
+    ) {
         let behind = &mut self.behind[index];
         if behind.0 != start {
             *behind = (start, Fold::EMPTY);
@@ -98,9 +130,17 @@ impl Tape {
     /// The trades of a window that are kept, and the fold of those that are not.
     pub(super) fn window(&self, index: usize, span: Span) -> (Fold, impl Iterator<Item = &Trade>) {
         let (start, fold) = self.behind[index];
-        let fold = if start == span.start { fold } else { Fold::EMPTY };
-        let from = self.recent.partition_point(|trade| trade.time.as_nanos() < span.start);
-        let to = self.recent.partition_point(|trade| trade.time.as_nanos() < span.end);
+        let fold = if start == span.start {
+            fold
+        } else {
+            Fold::EMPTY
+        };
+        let from = self
+            .recent
+            .partition_point(|trade| trade.time.as_nanos() < span.start);
+        let to = self
+            .recent
+            .partition_point(|trade| trade.time.as_nanos() < span.end);
         (fold, self.recent.range(from..to))
     }
 }

@@ -33,9 +33,11 @@ pub(super) fn trade(symbol: &str, nanos: i64, price: &str, size: &str) -> Trade 
 
 /// Any answer of the rules.
 pub(super) fn any_eligible() -> impl Strategy<Value = Eligible> {
-    let open_close = proptest::sample::select(vec![OpenClose::No, OpenClose::OnlyIfFirst, OpenClose::Yes]);
-    (any::<bool>(), open_close, any::<bool>(), any::<bool>())
-        .prop_map(|(high_low, open_close, volume, vwap)| Eligible::new(high_low, open_close, volume, vwap))
+    let open_close =
+        proptest::sample::select(vec![OpenClose::No, OpenClose::OnlyIfFirst, OpenClose::Yes]);
+    (any::<bool>(), open_close, any::<bool>(), any::<bool>()).prop_map(
+        |(high_low, open_close, volume, vwap)| Eligible::new(high_low, open_close, volume, vwap),
+    )
 }
 
 /// A trade of one symbol, close to others in every field, so that ties happen.

@@ -26,7 +26,9 @@ impl Cadence {
     /// The cadence of a spec the clock cuts; `None` for the others.
     pub(super) fn of(spec: BarSpec) -> Option<Cadence> {
         match spec {
-            BarSpec::Time(length) => Some(Cadence::Every(i64::try_from(length.get()).unwrap_or(DAY_NS))),
+            BarSpec::Time(length) => Some(Cadence::Every(
+                i64::try_from(length.get()).unwrap_or(DAY_NS),
+            )),
             BarSpec::Day => Some(Cadence::Day),
             BarSpec::Session => Some(Cadence::Session),
             BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => None,
@@ -52,7 +54,11 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn new(zone: TimeZone, session: Option<SessionWindows>) -> Windows {
-        Windows { zone, days: Pieces::new(), session }
+        Windows {
+            zone,
+            days: Pieces::new(),
+            session,
+        }
     }
 
     /// Whether `time` lies in a session; always, when the run has none.
@@ -69,7 +75,10 @@ impl Windows {
         match (cadence, &mut self.session) {
             (Cadence::Every(length), _) => {
                 let start = time - time % length;
-                Span { start, end: start.saturating_add(length) }
+                Span {
+                    start,
+                    end: start.saturating_add(length),
+                }
             }
             (Cadence::Session, Some(session)) => session.piece(time).span,
             (Cadence::Session, None) | (Cadence::Day, _) => self.day(time),
@@ -82,7 +91,10 @@ impl Windows {
         let mut spans = Vec::new();
         let mut start = from;
         while start < to && spans.len() < count_max {
-            let span = Span { start, end: start.saturating_add(length) };
+            let span = Span {
+                start,
+                end: start.saturating_add(length),
+            };
             start = match self.closed_until(span) {
                 None => {
                     spans.push(span);
@@ -147,7 +159,11 @@ mod tests {
             ("2025-03-09T12:00:00Z", "2025-03-09T05:00:00Z", 23),
         ] {
             let span = windows.span(Cadence::Day, nanos(time));
-            assert_eq!((span.start, span.end - span.start), (nanos(start), hours * 60 * MINUTE), "{time}");
+            assert_eq!(
+                (span.start, span.end - span.start),
+                (nanos(start), hours * 60 * MINUTE),
+                "{time}"
+            );
         }
     }
 
@@ -157,7 +173,10 @@ mod tests {
         let mut start = |time| windows.span(Cadence::Every(5 * MINUTE), time).start;
         assert_eq!(start(5 * MINUTE - 1), 0);
         assert_eq!(start(5 * MINUTE), 5 * MINUTE);
-        assert_eq!(start(nanos("2025-11-02T05:59:59Z")), nanos("2025-11-02T05:55:00Z"));
+        assert_eq!(
+            start(nanos("2025-11-02T05:59:59Z")),
+            nanos("2025-11-02T05:55:00Z")
+        );
     }
 
     #[test]
@@ -170,19 +189,36 @@ mod tests {
             .iter()
             .map(|span| Timestamp::from_nanos(span.start).unwrap().to_string())
             .collect();
-        assert_eq!(starts, ["2025-07-01T19:58:00Z", "2025-07-01T19:59:00Z", "2025-07-02T13:30:00Z"]);
+        assert_eq!(
+            starts,
+            [
+                "2025-07-01T19:58:00Z",
+                "2025-07-01T19:59:00Z",
+                "2025-07-02T13:30:00Z"
+            ]
+        );
         let mut open = Windows::new(TimeZone::UTC, None);
-        assert_eq!(open.between(60 * MINUTE, from - from % (60 * MINUTE), i64::MAX).len(), 24);
+        assert_eq!(
+            open.between(60 * MINUTE, from - from % (60 * MINUTE), i64::MAX)
+                .len(),
+            24
+        );
     }
 
     #[test]
     fn session_windows_without_sessions_are_civil_days() {
         let mut windows = Windows::new(new_york(), None);
         let time = nanos("2025-07-01T12:00:00Z");
-        assert_eq!(windows.span(Cadence::Session, time), windows.span(Cadence::Day, time));
+        assert_eq!(
+            windows.span(Cadence::Session, time),
+            windows.span(Cadence::Day, time)
+        );
         let session = SessionWindows::new(SessionKind::Regular, new_york());
         let mut windows = Windows::new(new_york(), Some(session));
         let span = windows.span(Cadence::Session, nanos("2025-07-01T14:00:00Z"));
-        assert_eq!((span.start, span.end), (nanos("2025-07-01T13:30:00Z"), nanos("2025-07-01T20:00:00Z")));
+        assert_eq!(
+            (span.start, span.end),
+            (nanos("2025-07-01T13:30:00Z"), nanos("2025-07-01T20:00:00Z"))
+        );
     }
 }

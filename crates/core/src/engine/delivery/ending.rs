@@ -13,7 +13,10 @@ impl Delivery {
     /// Whether everything pushed so far is in the store, the spool or the dead letters, for good.
     pub fn is_settled(&self) -> bool {
         let from_queue = self.flights.values().any(|flight| flight.places.is_empty());
-        let spooling = self.spool.as_ref().is_some_and(|spool| spool.is_appending() || spool.is_burying());
+        let spooling = self
+            .spool
+            .as_ref()
+            .is_some_and(|spool| spool.is_appending() || spool.is_burying());
         self.batcher.is_empty() && !from_queue && self.waiting.is_empty() && !spooling
     }
 
@@ -29,7 +32,11 @@ impl Delivery {
 
     /// Says that no more bars come; `complete` when every trade of the input is in them.
     pub fn close(&mut self, complete: bool) {
-        self.closing = Some(Closing { complete, manifests_queued: false, written: Vec::new() });
+        self.closing = Some(Closing {
+            complete,
+            manifests_queued: false,
+            written: Vec::new(),
+        });
     }
 
     /// Says whether the store writes manifests behind the bars of a batch only when every bar is written.
@@ -43,8 +50,14 @@ impl Delivery {
         match &mut self.closing {
             Some(closing) if settled && !self.halted && !closing.manifests_queued => {
                 closing.manifests_queued = true;
-                let manifests = self.coverage.take(closing.complete).into_iter().map(WriteItem::Manifest);
-                manifests.filter(|manifest| !closing.written.contains(manifest)).collect()
+                let manifests = self
+                    .coverage
+                    .take(closing.complete)
+                    .into_iter()
+                    .map(WriteItem::Manifest);
+                manifests
+                    .filter(|manifest| !closing.written.contains(manifest))
+                    .collect()
             }
             Some(_) | None => Vec::new(),
         }
@@ -53,8 +66,14 @@ impl Delivery {
     /// Whether what is left of the queue is the last batch, which waits for those before it to take the manifests along:
     /// by themselves they would wait as long.
     pub(super) fn may_join(&self) -> bool {
-        let is_empty = self.spool.as_ref().is_none_or(|spool| spool.is_empty() && !spool.is_burying());
-        let is_last = self.closing.as_ref().is_some_and(|closing| !closing.manifests_queued)
+        let is_empty = self
+            .spool
+            .as_ref()
+            .is_none_or(|spool| spool.is_empty() && !spool.is_burying());
+        let is_last = self
+            .closing
+            .as_ref()
+            .is_some_and(|closing| !closing.manifests_queued)
             && self.batcher.len() < self.settings.batch.len_max
             && self.batcher.bytes() < self.settings.batch.bytes_max;
         is_last && is_empty && self.joins && self.coverage.manifest_count() <= JOINED_MAX
@@ -65,18 +84,33 @@ impl Delivery {
     /// They speak of its bars as written, which they are before the manifests, or neither is. Whatever else comes of the
     /// batch, [`Delivery::manifests`] has the last word.
     pub(super) fn closing_manifests(&self, items: &[WriteItem], bytes: usize) -> Vec<WriteItem> {
-        let Some(closing) = self.closing.as_ref().filter(|_| self.may_join()) else { return Vec::new() };
+        let Some(closing) = self.closing.as_ref().filter(|_| self.may_join()) else {
+            return Vec::new();
+        };
         let limits = &self.settings.batch;
         let by_bytes = limits.bytes_max.saturating_sub(bytes) / MANIFEST_BYTES;
-        let len_max = limits.len_max.saturating_sub(items.len()).min(by_bytes).min(JOINED_MAX);
-        let manifests = self.coverage.with(items, closing.complete, len_max).unwrap_or_default();
+        let len_max = limits
+            .len_max
+            .saturating_sub(items.len())
+            .min(by_bytes)
+            .min(JOINED_MAX);
+        let manifests = self
+            .coverage
+            .with(items, closing.complete, len_max)
+            .unwrap_or_default();
         manifests.into_iter().map(WriteItem::Manifest).collect()
     }
 
     /// Whether nothing is left to do: everything is in the store and the manifests too, or sending has ended.
     pub fn is_done(&self) -> bool {
-        let spool_rests = self.spool.as_ref().is_none_or(|spool| spool.items == 0 && spool.is_settled());
-        let finished = self.closing.as_ref().is_some_and(|closing| closing.manifests_queued)
+        let spool_rests = self
+            .spool
+            .as_ref()
+            .is_none_or(|spool| spool.items == 0 && spool.is_settled());
+        let finished = self
+            .closing
+            .as_ref()
+            .is_some_and(|closing| closing.manifests_queued)
             && self.batcher.is_empty()
             && self.waiting.is_empty()
             && spool_rests;
@@ -90,7 +124,10 @@ impl Delivery {
         let mut append = Vec::new();
         for (_, flight) in std::mem::take(&mut self.flights) {
             if flight.places.is_empty() {
-                let items = flight.items.iter().filter(|item| !flight.closes || bar_of(item).is_some());
+                let items = flight
+                    .items
+                    .iter()
+                    .filter(|item| !flight.closes || bar_of(item).is_some());
                 append.extend(items.cloned());
             }
         }
@@ -111,17 +148,34 @@ impl Delivery {
         for update in append.iter().filter_map(bar_of) {
             self.coverage.record(update);
         }
-        if let Some(Closing { complete, manifests_queued: false, .. }) = self.closing {
-            append.extend(self.coverage.take(complete).into_iter().map(WriteItem::Manifest));
+        if let Some(Closing {
+            complete,
+            manifests_queued: false,
+            ..
+        }) = self.closing
+        {
+            append.extend(
+                self.coverage
+                    .take(complete)
+                    .into_iter()
+                    .map(WriteItem::Manifest),
+            );
         }
         StateChange { append, ..change }
     }
 
     /// Bars in memory that are neither known to be in the store nor in the spool.
     pub fn bars_at_risk(&self) -> u64 {
-        let flying = self.flights.values().filter(|flight| flight.places.is_empty());
+        let flying = self
+            .flights
+            .values()
+            .filter(|flight| flight.places.is_empty());
         let flying: u64 = flying.map(|flight| count_bars(&flight.items)).sum();
-        let waiting: u64 = self.waiting.values().map(|batch| count_bars(&batch.items)).sum();
+        let waiting: u64 = self
+            .waiting
+            .values()
+            .map(|batch| count_bars(&batch.items))
+            .sum();
         flying + waiting + self.batcher.len() as u64
     }
 }

@@ -18,7 +18,9 @@ impl Delivery {
     /// A flight has come back: settles every item, and says what becomes of those that failed.
     pub fn landed(&mut self, landed: Landed, now: Duration) -> Vec<Verdict> {
         let at_limit = !self.has_slot();
-        let Some(flight) = self.flights.remove(&landed.flight) else { return Vec::new() };
+        let Some(flight) = self.flights.remove(&landed.flight) else {
+            return Vec::new();
+        };
         let is_spooled = !flight.places.is_empty();
         let (mut failed, mut dead, mut gravest) = (Vec::new(), Vec::new(), None::<Remedy>);
         let (mut settled, mut left) = (Vec::new(), VecDeque::new());
@@ -45,7 +47,9 @@ impl Delivery {
                     dead.push((item.clone(), reason));
                 }
                 Some((remedy, _)) => {
-                    gravest = gravest.filter(|known| known.gravity() >= remedy.gravity()).or(Some(remedy));
+                    gravest = gravest
+                        .filter(|known| known.gravity() >= remedy.gravity())
+                        .or(Some(remedy));
                     left.extend(place.map(|place| (place, item.clone())));
                     failed.push(item.clone());
                 }
@@ -106,16 +110,27 @@ impl Delivery {
     fn succeeded(&mut self, sent: Sent, now: Duration) -> Option<Verdict> {
         let is_empty = self.spool.as_ref().is_none_or(Spool::is_empty);
         let transition = self.circuit.on_success(sent, is_empty, now)?;
-        Some(Verdict::Spooled { items: 0, transition: Some(transition) })
+        Some(Verdict::Spooled {
+            items: 0,
+            transition: Some(transition),
+        })
     }
 
-    fn failed(&mut self, flight: &Flight, items: Vec<WriteItem>, remedy: Remedy, now: Duration) -> Verdict {
+    fn failed(
+        &mut self,
+        flight: &Flight,
+        items: Vec<WriteItem>,
+        remedy: Remedy,
+        now: Duration,
+    ) -> Verdict {
         let is_spooled = !flight.places.is_empty();
         let failure = match remedy {
             Remedy::Retry { after } => Failure::Outage { after },
             Remedy::Reconnect => Failure::Outage { after: None },
             Remedy::Pause => Failure::Quota,
-            Remedy::Refuse | Remedy::Fatal => return self.halt(is_spooled, flight.attempts, items, now),
+            Remedy::Refuse | Remedy::Fatal => {
+                return self.halt(is_spooled, flight.attempts, items, now);
+            }
         };
         let is_closed = self.circuit.state() == CircuitState::Closed;
         let after = match failure {
@@ -123,17 +138,25 @@ impl Delivery {
             Failure::Quota => None,
         };
         // A store that wants to be left alone for longer than any backoff is out: batches go to the spool meanwhile.
-        let is_long = after.flatten().is_some_and(|wish| self.settings.retry.backoff_max < wish);
+        let is_long = after
+            .flatten()
+            .is_some_and(|wish| self.settings.retry.backoff_max < wish);
         if !is_spooled
             && is_closed
             && !(is_long && self.spool.is_some())
             && let Some(delay) = after.and_then(|after| self.backoff.next(flight.attempts, after))
         {
             let count = items.len();
-            let batch = Batch { items, attempts: flight.attempts };
+            let batch = Batch {
+                items,
+                attempts: flight.attempts,
+            };
             self.waiting.insert((now + delay, self.next_flight), batch);
             self.next_flight += 1;
-            return Verdict::Again { items: count, delay };
+            return Verdict::Again {
+                items: count,
+                delay,
+            };
         }
         if self.spool.is_none() {
             return self.halt(is_spooled, flight.attempts, items, now);
@@ -147,14 +170,24 @@ impl Delivery {
         for (_, batch) in std::mem::take(&mut self.waiting) {
             self.spool_items(batch.items);
         }
-        Verdict::Spooled { items: count, transition }
+        Verdict::Spooled {
+            items: count,
+            transition,
+        }
     }
 
     /// Ends sending; the items stay in memory until [`Delivery::rescue`].
-    fn halt(&mut self, is_spooled: bool, attempts: u32, items: Vec<WriteItem>, now: Duration) -> Verdict {
+    fn halt(
+        &mut self,
+        is_spooled: bool,
+        attempts: u32,
+        items: Vec<WriteItem>,
+        now: Duration,
+    ) -> Verdict {
         self.halted = true;
         if !is_spooled {
-            self.waiting.insert((now, self.next_flight), Batch { items, attempts });
+            self.waiting
+                .insert((now, self.next_flight), Batch { items, attempts });
             self.next_flight += 1;
         }
         Verdict::Halted
@@ -162,7 +195,10 @@ impl Delivery {
 }
 
 /// The failure of each item; a bar that occurs twice has the fate of its last occurrence, which is the one that counts.
-fn fates(items: &[WriteItem], failures: Vec<Option<(Remedy, String)>>) -> Vec<Option<(Remedy, String)>> {
+fn fates(
+    items: &[WriteItem],
+    failures: Vec<Option<(Remedy, String)>>,
+) -> Vec<Option<(Remedy, String)>> {
     if failures.iter().all(Option::is_none) {
         return failures;
     }

@@ -88,7 +88,10 @@ impl Delivery {
             flights: BTreeMap::new(),
             next_flight: 0,
             waiting: BTreeMap::new(),
-            spool: spooled.map(|items| Spool { items, ..Spool::default() }),
+            spool: spooled.map(|items| Spool {
+                items,
+                ..Spool::default()
+            }),
             finals_only: false,
             left_out: 0,
             flushing: false,
@@ -101,8 +104,13 @@ impl Delivery {
 
     /// Whether more may be pushed.
     pub fn has_room(&self) -> bool {
-        let spooling = self.spool.as_ref().map_or(0, |spool| spool.next.append.len() + spool.next.dead.len());
-        !self.halted && !self.flushing && self.batcher.len() + spooling < self.settings.queue_len_max
+        let spooling = self
+            .spool
+            .as_ref()
+            .map_or(0, |spool| spool.next.append.len() + spool.next.dead.len());
+        !self.halted
+            && !self.flushing
+            && self.batcher.len() + spooling < self.settings.queue_len_max
     }
 
     /// Takes in an item of an estimated weight in bytes.
@@ -183,14 +191,29 @@ impl Delivery {
         self.next_flight += 1;
         self.flights.insert(
             flight,
-            Flight { items: Arc::clone(&items), attempts, sent, places, bypasses: false, closes: false },
+            Flight {
+                items: Arc::clone(&items),
+                attempts,
+                sent,
+                places,
+                bypasses: false,
+                closes: false,
+            },
         );
-        Parcel { flight, items, attempts }
+        Parcel {
+            flight,
+            items,
+            attempts,
+        }
     }
 
     fn take_waiting(&mut self, now: Duration) -> Option<Batch> {
         let first = self.waiting.first_entry()?;
-        if first.key().0 <= now { Some(first.remove()) } else { None }
+        if first.key().0 <= now {
+            Some(first.remove())
+        } else {
+            None
+        }
     }
 
     /// The next batch of the queue, and the manifests that go with it when it is the last one.
@@ -203,7 +226,11 @@ impl Delivery {
         let bytes = self.batcher.bytes();
         let batch = self.batcher.take()?;
         let is_last = idle && self.batcher.is_empty();
-        let manifests = if is_last { self.closing_manifests(&batch.items, bytes) } else { Vec::new() };
+        let manifests = if is_last {
+            self.closing_manifests(&batch.items, bytes)
+        } else {
+            Vec::new()
+        };
         Some((batch, manifests))
     }
 
@@ -218,7 +245,10 @@ impl Delivery {
     /// The next instant at which time alone makes something due.
     pub fn deadline(&self) -> Option<Duration> {
         let enough = self.recent_enough();
-        let idle = self.spool.as_ref().filter(|spool| spool.committing.is_none());
+        let idle = self
+            .spool
+            .as_ref()
+            .filter(|spool| spool.committing.is_none());
         let commit = idle.and_then(|spool| spool.commit_at(enough));
         if self.halted {
             return commit;
@@ -226,18 +256,22 @@ impl Delivery {
         let is_closed = self.circuit.state() == CircuitState::Closed;
         let attempt = self.waiting.keys().next().map(|(due, _)| *due);
         let bypassed = self.flights.values().any(|flight| flight.bypasses);
-        let diverts = !is_closed && !bypassed && !self.spool.as_ref().is_some_and(Spool::is_appending);
+        let diverts =
+            !is_closed && !bypassed && !self.spool.as_ref().is_some_and(Spool::is_appending);
         let batch = if (is_closed && self.has_slot() && !self.may_join()) || diverts {
             self.batcher.due_at()
         } else {
             None
         };
         let spool_flies = self.flights.values().any(Flight::drains);
-        let can_probe = self
-            .spool
-            .as_ref()
-            .is_some_and(|spool| spool.can_drain() && (spool.items > 0 || !spool.next.append.is_empty()));
-        let probe = if spool_flies || !can_probe { None } else { self.circuit.deadline() };
+        let can_probe = self.spool.as_ref().is_some_and(|spool| {
+            spool.can_drain() && (spool.items > 0 || !spool.next.append.is_empty())
+        });
+        let probe = if spool_flies || !can_probe {
+            None
+        } else {
+            self.circuit.deadline()
+        };
         [commit, attempt, batch, probe].into_iter().flatten().min()
     }
 

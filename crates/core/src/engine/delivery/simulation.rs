@@ -52,13 +52,20 @@ impl Run {
         let settings = DeliverySettings {
             batch: BatchLimits {
                 len_max: random.usize(1..6),
-                bytes_max: if random.bool() { 10_000 } else { random.usize(10..80) },
+                bytes_max: if random.bool() {
+                    10_000
+                } else {
+                    random.usize(10..80)
+                },
                 linger: Duration::from_secs(random.u64(0..5)),
                 eager: random.bool(),
             },
             in_flight_max: random.usize(1..4),
             queue_len_max: random.usize(1..12),
-            retry: RetryPolicy { attempts_max: random.u32(1..4), ..settings().retry },
+            retry: RetryPolicy {
+                attempts_max: random.u32(1..4),
+                ..settings().retry
+            },
             keeps_recent: random.bool(),
             seed,
             ..settings()
@@ -105,13 +112,22 @@ impl Run {
     }
 
     fn take_off(&mut self, parcel: Parcel) {
-        let held: HashSet<_> = self.flights().flat_map(|flight| flight.items.iter().map(key_of)).collect();
+        let held: HashSet<_> = self
+            .flights()
+            .flat_map(|flight| flight.items.iter().map(key_of))
+            .collect();
         assert!(!parcel.items.is_empty());
         assert!(
-            parcel.items.iter().all(|item| !held.contains(&key_of(item))),
+            parcel
+                .items
+                .iter()
+                .all(|item| !held.contains(&key_of(item))),
             "two writes of one bar at once"
         );
-        assert!(self.flights().count() <= self.settings.in_flight_max, "too many flights");
+        assert!(
+            self.flights().count() <= self.settings.in_flight_max,
+            "too many flights"
+        );
         self.outage = self.outage.map(|(since, sends)| (since, sends + 1));
         self.pending.push(Pending::Flight(parcel));
     }
@@ -127,7 +143,9 @@ impl Run {
     fn complete(&mut self) {
         let flights = self.pending.len();
         if flights == 0 || (!self.commits.is_empty() && self.world.random.bool()) {
-            let Some(change) = self.commits.pop_front() else { return };
+            let Some(change) = self.commits.pop_front() else {
+                return;
+            };
             return self.report(&change);
         }
         let at = self.world.random.usize(..flights);
@@ -161,19 +179,35 @@ impl Run {
         }
         // Older updates of a bar share the fate of the last one of the batch.
         let is_refused = |item: &&WriteItem| {
-            let last = parcel.items.iter().rposition(|other| key_of(other) == key_of(item));
-            matches!(last.and_then(|last| failures[last].as_ref()), Some((Remedy::Refuse, _)))
+            let last = parcel
+                .items
+                .iter()
+                .rposition(|other| key_of(other) == key_of(item));
+            matches!(
+                last.and_then(|last| failures[last].as_ref()),
+                Some((Remedy::Refuse, _))
+            )
         };
-        let refused: Vec<u64> = parcel.items.iter().filter(is_refused).filter_map(push_of).collect();
+        let refused: Vec<u64> = parcel
+            .items
+            .iter()
+            .filter(is_refused)
+            .filter_map(push_of)
+            .collect();
         self.refused.extend(refused);
-        let landed = Landed { flight: parcel.flight, failures, took: Duration::ZERO };
+        let landed = Landed {
+            flight: parcel.flight,
+            failures,
+            took: Duration::ZERO,
+        };
         self.delivery.landed(landed, self.now);
     }
 
     /// Every closed update of this life is in the store or refused before a manifest is written.
     fn check_manifest(&self) {
         for item in &self.pushed {
-            let is_settled = |push| self.world.settled.contains(&push) || self.refused.contains(&push);
+            let is_settled =
+                |push| self.world.settled.contains(&push) || self.refused.contains(&push);
             let settled = push_of(item).is_some_and(is_settled);
             assert!(settled, "the manifest comes before {item:?}");
         }
@@ -219,7 +253,11 @@ impl Run {
             self.report(&change);
         }
         let rescued = self.delivery.rescue();
-        if self.world.commit(&rescued).is_some() { self.restart() } else { self.kill() }
+        if self.world.commit(&rescued).is_some() {
+            self.restart()
+        } else {
+            self.kill()
+        }
     }
 
     fn restart(&mut self) {
@@ -277,9 +315,22 @@ impl Run {
 
     /// What holds after every step.
     fn check(&mut self) {
-        let kept: HashSet<u64> = self.delivery.clone().rescue().append.iter().filter_map(push_of).collect();
-        let dying: HashSet<u64> =
-            self.delivery.clone().rescue().dead.iter().filter_map(|(item, _)| push_of(item)).collect();
+        let kept: HashSet<u64> = self
+            .delivery
+            .clone()
+            .rescue()
+            .append
+            .iter()
+            .filter_map(push_of)
+            .collect();
+        let dying: HashSet<u64> = self
+            .delivery
+            .clone()
+            .rescue()
+            .dead
+            .iter()
+            .filter_map(|(item, _)| push_of(item))
+            .collect();
         for item in &self.pushed {
             let push = push_of(item).unwrap_or_default();
             let is_safe = self.world.settled.contains(&push)
@@ -290,13 +341,21 @@ impl Run {
         }
         let batch = self.settings.batch.len_max;
         let bound = self.settings.queue_len_max + batch * (self.settings.in_flight_max + 1);
-        assert!(kept.len() <= bound, "{} updates in memory, {bound} at most", kept.len());
-        let is_out = self.world.weather == Weather::Out && self.delivery.circuit() != CircuitState::Closed;
+        assert!(
+            kept.len() <= bound,
+            "{} updates in memory, {bound} at most",
+            kept.len()
+        );
+        let is_out =
+            self.world.weather == Weather::Out && self.delivery.circuit() != CircuitState::Closed;
         let (since, sends) = *self.outage.get_or_insert((self.now, 0));
         if !is_out {
             self.outage = None;
         } else if let Some(seconds) = self.now.checked_sub(since).map(|time| time.as_secs()) {
-            assert!(sends <= 10 + seconds / 15, "{sends} sends in {seconds} s of an outage");
+            assert!(
+                sends <= 10 + seconds / 15,
+                "{sends} sends in {seconds} s of an outage"
+            );
         }
     }
 
@@ -328,20 +387,36 @@ impl Run {
             self.launch();
             self.check();
         }
-        assert!(self.delivery.is_done() && self.is_closing, "what is left never drains");
+        assert!(
+            self.delivery.is_done() && self.is_closing,
+            "what is left never drains"
+        );
         self.check_end();
     }
 
     fn check_end(&self) {
         assert!(self.world.spool.is_empty() && self.commits.is_empty());
         for item in self.source.iter().rev().filter(|item| is_closed(item)) {
-            let WriteItem::Bar(update) = item else { continue };
-            let newest =
-                self.source.iter().rev().find(|other| is_closed(other) && key_of(other) == key_of(item));
+            let WriteItem::Bar(update) = item else {
+                continue;
+            };
+            let newest = self
+                .source
+                .iter()
+                .rev()
+                .find(|other| is_closed(other) && key_of(other) == key_of(item));
             let newest = newest.and_then(place_of);
-            let stored = self.world.bars.get(&update.bar.key()).map(|(place, _)| *place);
+            let stored = self
+                .world
+                .bars
+                .get(&update.bar.key())
+                .map(|(place, _)| *place);
             let refused = self.world.dead.iter().any(|item| place_of(item) == newest);
-            assert!(stored == newest || refused, "{:?} holds {stored:?}, not {newest:?}", update.bar.key());
+            assert!(
+                stored == newest || refused,
+                "{:?} holds {stored:?}, not {newest:?}",
+                update.bar.key()
+            );
         }
         let told = !self.world.manifests.is_empty() || !self.world.dead.is_empty();
         assert!(told || self.pushed.is_empty(), "no manifest");
@@ -350,7 +425,10 @@ impl Run {
 
 /// Seeds to run.
 pub(super) fn seeds() -> std::ops::Range<u64> {
-    #[expect(clippy::disallowed_methods, reason = "only a longer test run is asked for")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only a longer test run is asked for"
+    )]
     let seeds = std::env::var("BARMILL_SEEDS").ok();
     0..seeds.and_then(|text| text.parse().ok()).unwrap_or(SEEDS)
 }

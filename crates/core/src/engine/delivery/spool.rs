@@ -65,11 +65,17 @@ impl Delivery {
         let mut taken = 0;
         let fits = |taken| taken == 0 || taken + len_max <= room;
         while fits(taken) && self.batcher.is_due(now, true, self.is_draining()) {
-            let Some(batch) = self.batcher.take() else { break };
+            let Some(batch) = self.batcher.take() else {
+                break;
+            };
             taken += batch.items.len();
             self.spool_items(batch.items);
         }
-        if taken == 0 { None } else { self.next_commit(now).map(Work::Commit) }
+        if taken == 0 {
+            None
+        } else {
+            self.next_commit(now).map(Work::Commit)
+        }
     }
 
     /// Queues items for the spool; forming bars are let go, since a newer update will follow.
@@ -96,7 +102,10 @@ impl Delivery {
         let len_max = self.settings.batch.len_max;
         if let Some(missing) = spool.missing_front(len_max) {
             spool.loading = true;
-            return Some(Work::Load { from: spool.read_from, len_max: missing });
+            return Some(Work::Load {
+                from: spool.read_from,
+                len_max: missing,
+            });
         }
         let (places, mut items) = spool.take_front(len_max);
         let bypasses = places.is_empty();
@@ -129,7 +138,11 @@ impl Delivery {
 
     /// Recent bars that are worth a commit. Alone they wait for company: they only guard against a store that forgets.
     pub(super) fn recent_enough(&self) -> usize {
-        if self.is_draining() { 1 } else { self.settings.batch.len_max }
+        if self.is_draining() {
+            1
+        } else {
+            self.settings.batch.len_max
+        }
     }
 
     /// Whether all that was pushed is in the store or the spool, and the state store knows of it.
@@ -167,13 +180,18 @@ impl Delivery {
         for (item, _) in &change.dead {
             self.batcher.landed(item);
         }
-        spool.is_empty().then(|| self.circuit.on_success(Sent::Batch, true, now)).flatten()
+        spool
+            .is_empty()
+            .then(|| self.circuit.on_success(Sent::Batch, true, now))
+            .flatten()
     }
 
     /// The commit under way changed nothing for want of room: it is made again, later.
     pub fn commit_failed(&mut self, now: Duration) {
         let Some(spool) = &mut self.spool else { return };
-        let Some(mut change) = spool.committing.take() else { return };
+        let Some(mut change) = spool.committing.take() else {
+            return;
+        };
         spool.fulls += 1;
         spool.append_at = now + self.backoff.delay(spool.fulls.min(6), None);
         if change.append.is_empty() {
@@ -192,7 +210,9 @@ impl Delivery {
 
     /// Whether a commit is under way, so that what it holds is in memory and perhaps on disk too.
     pub fn is_committing(&self) -> bool {
-        self.spool.as_ref().is_some_and(|spool| spool.committing.is_some())
+        self.spool
+            .as_ref()
+            .is_some_and(|spool| spool.committing.is_some())
     }
 }
 
@@ -203,13 +223,19 @@ impl Spool {
 
     /// Whether items are on their way into it.
     pub(super) fn is_appending(&self) -> bool {
-        let committing = self.committing.as_ref().is_some_and(|change| !change.append.is_empty());
+        let committing = self
+            .committing
+            .as_ref()
+            .is_some_and(|change| !change.append.is_empty());
         committing || !self.next.append.is_empty()
     }
 
     /// Whether items are on their way into the dead letters.
     pub(super) fn is_burying(&self) -> bool {
-        let committing = self.committing.as_ref().is_some_and(|change| !change.dead.is_empty());
+        let committing = self
+            .committing
+            .as_ref()
+            .is_some_and(|change| !change.dead.is_empty());
         committing || !self.next.dead.is_empty()
     }
 
@@ -241,8 +267,16 @@ impl Spool {
     pub(super) fn take_front(&mut self, len_max: usize) -> (Vec<u64>, Vec<WriteItem>) {
         let is_bar = |item: &WriteItem| bar_of(item).is_some();
         let first = self.front.front().is_some_and(|(_, item)| is_bar(item));
-        let len = self.front.iter().take_while(|(_, item)| is_bar(item) == first).count();
-        let len = if first { self.cut(len, len_max) } else { len.min(len_max) };
+        let len = self
+            .front
+            .iter()
+            .take_while(|(_, item)| is_bar(item) == first)
+            .count();
+        let len = if first {
+            self.cut(len, len_max)
+        } else {
+            len.min(len_max)
+        };
         self.front.drain(..len).unzip()
     }
 
@@ -256,7 +290,11 @@ impl Spool {
             .filter_map(|(_, item)| bar_of(item))
             .map(|update| update.bar.key())
             .collect();
-        let last: HashMap<_, usize> = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
+        let last: HashMap<_, usize> = keys
+            .iter()
+            .enumerate()
+            .map(|(place, key)| (*key, place))
+            .collect();
         let parts = |cut: usize| keys[..cut].iter().position(|key| cut <= last[key]);
         let most = len.min(len_max);
         let mut cut = most;

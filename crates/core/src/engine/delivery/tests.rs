@@ -13,10 +13,19 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) fn settings() -> DeliverySettings {
     DeliverySettings {
-        batch: BatchLimits { len_max: 2, bytes_max: 1_000, linger: 5 * SECOND, eager: false },
+        batch: BatchLimits {
+            len_max: 2,
+            bytes_max: 1_000,
+            linger: 5 * SECOND,
+            eager: false,
+        },
         in_flight_max: 2,
         queue_len_max: 4,
-        retry: RetryPolicy { attempts_max: 2, backoff: SECOND, backoff_max: SECOND },
+        retry: RetryPolicy {
+            attempts_max: 2,
+            backoff: SECOND,
+            backoff_max: SECOND,
+        },
         keeps_recent: false,
         probes: ProbePolicy::default(),
         zone: TimeZone::UTC,
@@ -53,14 +62,20 @@ fn change(work: Option<Work>) -> StateChange {
 
 fn answer(parcel: &Parcel, remedy: Option<Remedy>) -> Landed {
     let failure = remedy.map(|remedy| (remedy, "no".to_owned()));
-    Landed { flight: parcel.flight, failures: vec![failure; parcel.items.len()], took: Duration::ZERO }
+    Landed {
+        flight: parcel.flight,
+        failures: vec![failure; parcel.items.len()],
+        took: Duration::ZERO,
+    }
 }
 
 /// Fails the next batch as often as it is tried, so that the circuit opens.
 fn open(delivery: &mut Delivery, now: Duration) -> Vec<Verdict> {
     let first = sent(delivery.next_work(now));
     let verdicts = delivery.landed(answer(&first, Some(Remedy::Reconnect)), now);
-    let [Verdict::Again { delay, .. }] = verdicts[..] else { panic!("the first failure is retried") };
+    let [Verdict::Again { delay, .. }] = verdicts[..] else {
+        panic!("the first failure is retried")
+    };
     let second = sent(delivery.next_work(now + delay));
     assert_eq!(second.attempts, 2);
     delivery.landed(answer(&second, Some(Remedy::Reconnect)), now + delay)
@@ -72,7 +87,10 @@ fn full_queue_and_full_flight_hold_back() {
     assert!(!delivery.has_room());
     sent(delivery.next_work(Duration::ZERO));
     sent(delivery.next_work(Duration::ZERO));
-    assert!(delivery.next_work(Duration::ZERO).is_none(), "two in flight at most");
+    assert!(
+        delivery.next_work(Duration::ZERO).is_none(),
+        "two in flight at most"
+    );
     assert!(delivery.has_room());
 }
 
@@ -110,24 +128,43 @@ fn joining() -> Delivery {
 fn manifest_goes_with_the_last_bars_and_is_not_sent_again() {
     let mut delivery = joining();
     let parcel = sent(delivery.next_work(Duration::ZERO));
-    let [first, second, WriteItem::Manifest(manifest)] = &parcel.items[..] else { panic!("{parcel:?}") };
-    assert_eq!((first, second, manifest.bars, manifest.complete), (&bar(0), &bar(1), 2, true));
+    let [first, second, WriteItem::Manifest(manifest)] = &parcel.items[..] else {
+        panic!("{parcel:?}")
+    };
+    assert_eq!(
+        (first, second, manifest.bars, manifest.complete),
+        (&bar(0), &bar(1), 2, true)
+    );
     delivery.landed(answer(&parcel, None), Duration::ZERO);
     assert!(delivery.manifests().is_empty() && delivery.is_done());
 }
 
 #[test]
 fn manifest_behind_bars_that_fail_is_made_anew_and_never_kept() {
-    for (remedy, is_complete) in [(Remedy::Retry { after: None }, true), (Remedy::Refuse, false)] {
+    for (remedy, is_complete) in [
+        (Remedy::Retry { after: None }, true),
+        (Remedy::Refuse, false),
+    ] {
         let mut delivery = joining();
         let parcel = sent(delivery.next_work(Duration::ZERO));
         let failed = Some((remedy, "no".to_owned()));
         let failures = vec![None, failed.clone(), failed];
-        delivery.landed(Landed { flight: parcel.flight, failures, took: Duration::ZERO }, Duration::ZERO);
+        delivery.landed(
+            Landed {
+                flight: parcel.flight,
+                failures,
+                took: Duration::ZERO,
+            },
+            Duration::ZERO,
+        );
         while let Some(work) = delivery.next_work(SECOND) {
             match work {
                 Work::Send(parcel) => {
-                    assert_eq!(*parcel.items, [bar(1)], "the manifest does not go again with it");
+                    assert_eq!(
+                        *parcel.items,
+                        [bar(1)],
+                        "the manifest does not go again with it"
+                    );
                     delivery.landed(answer(&parcel, None), SECOND);
                 }
                 Work::Commit(change) => {
@@ -138,7 +175,9 @@ fn manifest_behind_bars_that_fail_is_made_anew_and_never_kept() {
             }
         }
         let manifests = delivery.manifests();
-        let [WriteItem::Manifest(manifest)] = &manifests[..] else { panic!("{manifests:?}") };
+        let [WriteItem::Manifest(manifest)] = &manifests[..] else {
+            panic!("{manifests:?}")
+        };
         assert_eq!(manifest.complete, is_complete);
     }
 }
@@ -154,11 +193,19 @@ fn last_bars_wait_for_those_in_flight_and_take_the_manifest_along() {
     assert!(delivery.next_work(Duration::ZERO).is_none() && delivery.deadline().is_none());
     delivery.landed(answer(&full, None), Duration::ZERO);
     let last = sent(delivery.next_work(Duration::ZERO));
-    assert!(matches!(last.items[..], [WriteItem::Bar(_), WriteItem::Manifest(_)]), "{last:?}");
+    assert!(
+        matches!(last.items[..], [WriteItem::Bar(_), WriteItem::Manifest(_)]),
+        "{last:?}"
+    );
     let mut delivery = joining();
     sent(delivery.next_work(Duration::ZERO));
     let kept = delivery.rescue().append;
-    assert_eq!(kept.iter().filter(|item| matches!(item, WriteItem::Manifest(_))).count(), 1);
+    assert_eq!(
+        kept.iter()
+            .filter(|item| matches!(item, WriteItem::Manifest(_)))
+            .count(),
+        1
+    );
     assert_eq!(count_bars(&kept), 2);
 }
 
@@ -175,9 +222,27 @@ fn without_a_state_store_the_last_failure_ends_the_run_with_everything_counted()
 fn only_the_failed_items_go_again() {
     let mut delivery = filled(0..2, None);
     let parcel = sent(delivery.next_work(Duration::ZERO));
-    let failures = vec![None, Some((Remedy::Retry { after: Some(3 * SECOND) }, "LOADING".to_owned()))];
-    let landed = Landed { flight: parcel.flight, failures, took: Duration::ZERO };
-    assert_eq!(delivery.landed(landed, Duration::ZERO), [Verdict::Again { items: 1, delay: 3 * SECOND }]);
+    let failures = vec![
+        None,
+        Some((
+            Remedy::Retry {
+                after: Some(3 * SECOND),
+            },
+            "LOADING".to_owned(),
+        )),
+    ];
+    let landed = Landed {
+        flight: parcel.flight,
+        failures,
+        took: Duration::ZERO,
+    };
+    assert_eq!(
+        delivery.landed(landed, Duration::ZERO),
+        [Verdict::Again {
+            items: 1,
+            delay: 3 * SECOND
+        }]
+    );
     assert_eq!(*sent(delivery.next_work(3 * SECOND)).items, [bar(1)]);
 }
 
@@ -186,26 +251,63 @@ fn refused_item_becomes_a_dead_letter_and_the_rest_is_acked() {
     let mut delivery = filled(0..2, Some(0));
     let parcel = sent(delivery.next_work(Duration::ZERO));
     let failures = vec![None, Some((Remedy::Refuse, "WRONGTYPE".to_owned()))];
-    let landed = Landed { flight: parcel.flight, failures, took: Duration::ZERO };
-    assert_eq!(delivery.landed(landed, Duration::ZERO), [Verdict::Dead { items: 1 }]);
-    assert_eq!(change(delivery.next_work(Duration::ZERO)).dead, [(bar(1), "WRONGTYPE".to_owned())]);
+    let landed = Landed {
+        flight: parcel.flight,
+        failures,
+        took: Duration::ZERO,
+    };
+    assert_eq!(
+        delivery.landed(landed, Duration::ZERO),
+        [Verdict::Dead { items: 1 }]
+    );
+    assert_eq!(
+        change(delivery.next_work(Duration::ZERO)).dead,
+        [(bar(1), "WRONGTYPE".to_owned())]
+    );
 }
 
 #[test]
 fn outage_goes_through_the_spool_in_order_and_back() {
     let mut delivery = filled(0..4, Some(0));
     let opened = open(&mut delivery, Duration::ZERO);
-    assert!(matches!(opened[..], [Verdict::Spooled { items: 2, transition: Some(_) }]), "{opened:?}");
+    assert!(
+        matches!(
+            opened[..],
+            [Verdict::Spooled {
+                items: 2,
+                transition: Some(_)
+            }]
+        ),
+        "{opened:?}"
+    );
     let mut now = 5 * SECOND;
     let first = change(delivery.next_work(now));
     assert_eq!(first.append, [bar(0), bar(1)]);
     assert_eq!(delivery.committed(2, now), None);
-    assert!(matches!(delivery.next_work(now), Some(Work::Load { from: 0, len_max: 4 })), "the probe is due");
+    assert!(
+        matches!(
+            delivery.next_work(now),
+            Some(Work::Load {
+                from: 0,
+                len_max: 4
+            })
+        ),
+        "the probe is due"
+    );
     let second = change(delivery.next_work(now));
     assert_eq!(second.append, [bar(2), bar(3)], "what came later follows");
     delivery.loaded((0..2).zip((0..2).map(bar)).collect());
     delivery.committed(4, now);
-    assert!(matches!(delivery.next_work(now), Some(Work::Load { from: 2, len_max: 2 })), "and is looked at");
+    assert!(
+        matches!(
+            delivery.next_work(now),
+            Some(Work::Load {
+                from: 2,
+                len_max: 2
+            })
+        ),
+        "and is looked at"
+    );
     delivery.loaded((2..4).zip((2..4).map(bar)).collect());
     let probe = sent(delivery.next_work(now));
     delivery.landed(answer(&probe, Some(Remedy::Reconnect)), now);
@@ -234,25 +336,48 @@ fn full_spool_keeps_everything_and_holds_back_until_there_is_room() {
     assert!(delivery.next_work(now).is_none());
     let later = delivery.deadline().unwrap();
     assert!(now < later);
-    assert_eq!(change(delivery.next_work(later)).append, append, "the same again");
+    assert_eq!(
+        change(delivery.next_work(later)).append,
+        append,
+        "the same again"
+    );
 }
 
 #[test]
 fn spool_of_an_earlier_run_goes_out_before_anything_new() {
     let mut delivery = filled(2..4, Some(2));
-    assert!(matches!(delivery.next_work(Duration::ZERO), Some(Work::Load { from: 0, .. })));
+    assert!(matches!(
+        delivery.next_work(Duration::ZERO),
+        Some(Work::Load { from: 0, .. })
+    ));
     delivery.loaded((0..2).zip((0..2).map(bar)).collect());
-    assert_eq!(*sent(delivery.next_work(Duration::ZERO)).items, [bar(0), bar(1)]);
-    assert_eq!(change(delivery.next_work(Duration::ZERO)).append, [bar(2), bar(3)]);
+    assert_eq!(
+        *sent(delivery.next_work(Duration::ZERO)).items,
+        [bar(0), bar(1)]
+    );
+    assert_eq!(
+        change(delivery.next_work(Duration::ZERO)).append,
+        [bar(2), bar(3)]
+    );
 }
 
 /// What the spool gives out, parcel by parcel, when these updates of bars (minute, revision) lie in it.
 fn parcels(updates: &[(i64, u32)]) -> Vec<Vec<(i64, u32)>> {
-    let states = |revision| if revision == 0 { BarState::Final } else { BarState::Revised };
-    let item = |(minute, revision)| WriteItem::Bar(update("AAPL", minute, states(revision), revision));
+    let states = |revision| {
+        if revision == 0 {
+            BarState::Final
+        } else {
+            BarState::Revised
+        }
+    };
+    let item =
+        |(minute, revision)| WriteItem::Bar(update("AAPL", minute, states(revision), revision));
     let rows: Vec<(u64, WriteItem)> = (0..).zip(updates.iter().copied().map(item)).collect();
     let small = settings();
-    let batch = BatchLimits { len_max: 4, ..small.batch };
+    let batch = BatchLimits {
+        len_max: 4,
+        ..small.batch
+    };
     let mut delivery = Delivery::new(DeliverySettings { batch, ..small }, Some(rows.len() as u64));
     let mut given = Vec::new();
     while given.len() < rows.len() {
@@ -276,7 +401,10 @@ fn parcels(updates: &[(i64, u32)]) -> Vec<Vec<(i64, u32)>> {
         }
     }
     let mut rest = updates.iter().copied();
-    given.into_iter().map(|len| rest.by_ref().take(len).collect()).collect()
+    given
+        .into_iter()
+        .map(|len| rest.by_ref().take(len).collect())
+        .collect()
 }
 
 #[test]
@@ -286,9 +414,26 @@ fn updates_of_a_bar_that_a_lost_batch_may_have_held_leave_the_spool_together() {
     let behind = [(0, 0), (1, 0), (2, 0), (3, 0), (2, 1), (4, 0)];
     assert_eq!(parcels(&behind), [&behind[..2], &behind[2..]]);
     let chained = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (1, 2)];
-    assert_eq!(parcels(&chained), [&chained[..4], &chained[4..]], "no more than a batch");
-    let first = [(0, 0), (1, 0), (2, 0), (0, 1), (3, 0), (4, 0), (3, 1), (2, 1)];
-    assert_eq!(parcels(&first), [&first[..4], &first[4..]], "the first bar is whole");
+    assert_eq!(
+        parcels(&chained),
+        [&chained[..4], &chained[4..]],
+        "no more than a batch"
+    );
+    let first = [
+        (0, 0),
+        (1, 0),
+        (2, 0),
+        (0, 1),
+        (3, 0),
+        (4, 0),
+        (3, 1),
+        (2, 1),
+    ];
+    assert_eq!(
+        parcels(&first),
+        [&first[..4], &first[4..]],
+        "the first bar is whole"
+    );
 }
 
 #[test]
@@ -310,7 +455,10 @@ fn fatal_failure_halts_and_everything_is_rescued_in_order() {
     let mut delivery = filled(0..5, Some(0));
     let first = sent(delivery.next_work(Duration::ZERO));
     sent(delivery.next_work(Duration::ZERO));
-    assert_eq!(delivery.landed(answer(&first, Some(Remedy::Fatal)), Duration::ZERO), [Verdict::Halted]);
+    assert_eq!(
+        delivery.landed(answer(&first, Some(Remedy::Fatal)), Duration::ZERO),
+        [Verdict::Halted]
+    );
     let rescued = delivery.rescue().append;
     assert_eq!(count_bars(&rescued), 5);
     assert!(delivery.is_done());

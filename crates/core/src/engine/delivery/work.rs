@@ -60,7 +60,10 @@ pub struct Landed {
 impl Landed {
     /// The gravest failure among the items.
     pub fn gravest(&self) -> Option<&(Remedy, String)> {
-        self.failures.iter().flatten().max_by_key(|(remedy, _)| remedy.gravity())
+        self.failures
+            .iter()
+            .flatten()
+            .max_by_key(|(remedy, _)| remedy.gravity())
     }
 }
 
@@ -92,7 +95,10 @@ pub enum Verdict {
 
 /// Bars among the items.
 pub fn count_bars(items: &[WriteItem]) -> u64 {
-    items.iter().map(|item| u64::from(bar_of(item).is_some())).sum()
+    items
+        .iter()
+        .map(|item| u64::from(bar_of(item).is_some()))
+        .sum()
 }
 
 /// The bar of an item, if it is one.

@@ -78,7 +78,8 @@ impl World {
         for minute in 0..self.random.i64(2..8) {
             for symbol in ["AAPL", "MSFT"] {
                 let revisions = self.random.u32(0..4).saturating_sub(1);
-                let forming = std::iter::repeat_n((minute, BarState::Forming, 0), self.random.usize(0..3));
+                let forming =
+                    std::iter::repeat_n((minute, BarState::Forming, 0), self.random.usize(0..3));
                 let revised = (1..=revisions).map(|revision| (minute, BarState::Revised, revision));
                 let of_bar = forming.chain([(minute, BarState::Final, 0)]).chain(revised);
                 let mut at = items.len() - self.random.usize(0..=items.len().min(6));
@@ -88,7 +89,10 @@ impl World {
                 }
             }
         }
-        let item = |(index, (symbol, (minute, state, revision))): (usize, (&str, (i64, BarState, u32)))| {
+        let item = |(index, (symbol, (minute, state, revision))): (
+            usize,
+            (&str, (i64, BarState, u32)),
+        )| {
             let mut update = update(symbol, minute, state, revision);
             update.bar.first_sequence = u64::try_from(index).unwrap();
             WriteItem::Bar(update)
@@ -109,8 +113,13 @@ impl World {
                 vec![None; items.len()]
             }
             Weather::Out => {
-                let after = (self.random.u8(..4) == 0).then(|| Duration::from_secs(self.random.u64(..9)));
-                let remedy = if self.random.bool() { Remedy::Reconnect } else { Remedy::Retry { after } };
+                let after =
+                    (self.random.u8(..4) == 0).then(|| Duration::from_secs(self.random.u64(..9)));
+                let remedy = if self.random.bool() {
+                    Remedy::Reconnect
+                } else {
+                    Remedy::Retry { after }
+                };
                 vec![Some((remedy, "out".to_owned())); items.len()]
             }
             Weather::Quota => vec![Some((Remedy::Pause, "quota".to_owned())); items.len()],
@@ -118,16 +127,26 @@ impl World {
             Weather::Flaky if self.random.bool() => {
                 // A batch with manifests behind its bars is written as a whole or not at all.
                 let whole = if self.random.bool() { items.len() } else { 0 };
-                let applied = if is_joined(items) { whole } else { self.random.usize(0..=items.len()) };
+                let applied = if is_joined(items) {
+                    whole
+                } else {
+                    self.random.usize(0..=items.len())
+                };
                 self.apply_first(items, applied, false);
                 vec![Some((Remedy::Reconnect, "lost".to_owned())); items.len()]
             }
             Weather::Flaky => {
                 let mut fates: Answer = items.iter().map(|_| self.fate()).collect();
                 if is_joined(items)
-                    && items.iter().zip(&fates).any(|(item, fate)| push_of(item).is_some() && fate.is_some())
+                    && items
+                        .iter()
+                        .zip(&fates)
+                        .any(|(item, fate)| push_of(item).is_some() && fate.is_some())
                 {
-                    let manifests = fates.iter_mut().zip(items).filter(|(_, item)| push_of(item).is_none());
+                    let manifests = fates
+                        .iter_mut()
+                        .zip(items)
+                        .filter(|(_, item)| push_of(item).is_none());
                     let skipped = || Some((Remedy::Retry { after: None }, "SKIPPED".to_owned()));
                     manifests.for_each(|(fate, _)| *fate = skipped());
                 }
@@ -175,7 +194,10 @@ impl World {
             WriteItem::Bar(update) => {
                 let (key, push) = (update.bar.key(), update.bar.last_sequence);
                 let newest = self.newest.entry(key).or_default();
-                assert!(*newest <= push, "push {push} of {key:?} is older than {newest}");
+                assert!(
+                    *newest <= push,
+                    "push {push} of {key:?} is older than {newest}"
+                );
                 if is_acked {
                     *newest = push;
                 }
@@ -197,19 +219,24 @@ impl World {
             return None;
         }
         for &(first, last) in &change.remove {
-            self.spool.retain(|place, _| !(first..=last).contains(place));
+            self.spool
+                .retain(|place, _| !(first..=last).contains(place));
         }
         for item in &change.append {
             self.spool.insert(self.next_place, item.clone());
             self.next_place += 1;
         }
-        self.dead.extend(change.dead.iter().map(|(item, _)| item.clone()));
+        self.dead
+            .extend(change.dead.iter().map(|(item, _)| item.clone()));
         u64::try_from(self.spool.len()).ok()
     }
 
     /// Whether the state store holds the update of a push.
     pub(super) fn holds(&self, push: u64) -> bool {
-        self.spool.values().chain(&self.dead).any(|item| push_of(item) == Some(push))
+        self.spool
+            .values()
+            .chain(&self.dead)
+            .any(|item| push_of(item) == Some(push))
     }
 }
 
@@ -220,7 +247,9 @@ pub(super) fn is_joined(items: &[WriteItem]) -> bool {
 }
 
 fn is_last(items: &[WriteItem], index: usize) -> bool {
-    items[index + 1..].iter().all(|later| key_of(later) != key_of(&items[index]))
+    items[index + 1..]
+        .iter()
+        .all(|later| key_of(later) != key_of(&items[index]))
 }
 
 /// The push of a bar's update.

@@ -116,8 +116,14 @@ mod tests {
             for bits in 0..8 {
                 let (high_low, volume, vwap) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
                 let eligible = Eligible::new(high_low, open_close, volume, vwap);
-                assert_eq!((eligible.high_low(), eligible.open_close()), (high_low, open_close));
-                assert_eq!((eligible.volume(), eligible.vwap()), (volume, volume && vwap));
+                assert_eq!(
+                    (eligible.high_low(), eligible.open_close()),
+                    (high_low, open_close)
+                );
+                assert_eq!(
+                    (eligible.volume(), eligible.vwap()),
+                    (volume, volume && vwap)
+                );
                 assert_eq!(eligible.is_none(), eligible == Eligible::NONE);
                 assert_eq!(eligible.is_all(), eligible == Eligible::ALL);
             }

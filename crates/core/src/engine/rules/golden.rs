@@ -29,13 +29,22 @@ fn trade(conditions: Conditions, correction: u8) -> Trade {
 }
 
 pub(super) fn with_ids(ids: &[u32]) -> Trade {
-    let conditions = ids.iter().fold(Conditions::NONE, |set, id| set.with(*id).unwrap());
+    let conditions = ids
+        .iter()
+        .fold(Conditions::NONE, |set, id| set.with(*id).unwrap());
     trade(conditions, 0)
 }
 
 pub(super) fn with_letters(tape: Option<Tape>, letters: &str) -> Trade {
-    let ids: Vec<u32> = letters.bytes().map(|letter| alpaca_condition(letter).unwrap()).collect();
-    with_ids(&ids.into_iter().chain(tape.map(Tape::condition)).collect::<Vec<u32>>())
+    let ids: Vec<u32> = letters
+        .bytes()
+        .map(|letter| alpaca_condition(letter).unwrap())
+        .collect();
+    with_ids(
+        &ids.into_iter()
+            .chain(tape.map(Tape::condition))
+            .collect::<Vec<u32>>(),
+    )
 }
 
 #[test]
@@ -49,9 +58,24 @@ fn massive_minute_and_daily_treat_each_condition_as_the_vendor_does() {
         ("bunched sold: not open or close", &[5], HIGH_LOW, HIGH_LOW),
         ("cash sale: volume only", &[7], VOLUME, VOLUME),
         ("closing print: in no minute bar", &[8], NOTHING, FREE),
-        ("derivatively priced: not open or close", &[10], HIGH_LOW, HIGH_LOW),
-        ("form T: prices in minute bars, not in day bars", &[12], FREE, VOLUME),
-        ("extended hours out of sequence: volume only", &[13], VOLUME, VOLUME),
+        (
+            "derivatively priced: not open or close",
+            &[10],
+            HIGH_LOW,
+            HIGH_LOW,
+        ),
+        (
+            "form T: prices in minute bars, not in day bars",
+            &[12],
+            FREE,
+            VOLUME,
+        ),
+        (
+            "extended hours out of sequence: volume only",
+            &[13],
+            VOLUME,
+            VOLUME,
+        ),
         ("intermarket sweep", &[14], FREE, FREE),
         ("official close: repeats a print", &[15], NOTHING, NOTHING),
         ("official open: repeats a print", &[16], NOTHING, NOTHING),
@@ -59,20 +83,49 @@ fn massive_minute_and_daily_treat_each_condition_as_the_vendor_does() {
         ("closing trade of CTA", &[19], FREE, FREE),
         ("next day: volume only", &[20], VOLUME, VOLUME),
         ("price variation: volume only", &[21], VOLUME, VOLUME),
-        ("prior reference price: not open or close", &[22], HIGH_LOW, HIGH_LOW),
+        (
+            "prior reference price: not open or close",
+            &[22],
+            HIGH_LOW,
+            HIGH_LOW,
+        ),
         ("opening print", &[25], FREE, FREE),
         ("seller: volume only", &[29], VOLUME, VOLUME),
         ("sold last", &[30], FREE, FREE),
-        ("sold out of sequence: not open or close", &[32], HIGH_LOW, HIGH_LOW),
+        (
+            "sold out of sequence: not open or close",
+            &[32],
+            HIGH_LOW,
+            HIGH_LOW,
+        ),
         ("odd lot: volume only", &[37], VOLUME, VOLUME),
-        ("corrected consolidated close: prices, no volume", &[38], PRICE_ONLY, PRICE_ONLY),
+        (
+            "corrected consolidated close: prices, no volume",
+            &[38],
+            PRICE_ONLY,
+            PRICE_ONLY,
+        ),
         ("trade through exempt", &[41], FREE, FREE),
         ("contingent: volume only", &[52], VOLUME, VOLUME),
         ("qualified contingent: volume only", &[53], VOLUME, VOLUME),
-        ("short sale restriction has no update rules", &[60], FREE, FREE),
-        ("an id the table does not know changes nothing", &[95], FREE, FREE),
+        (
+            "short sale restriction has no update rules",
+            &[60],
+            FREE,
+            FREE,
+        ),
+        (
+            "an id the table does not know changes nothing",
+            &[95],
+            FREE,
+            FREE,
+        ),
     ] {
-        assert_eq!(minute.eligibility(&with_ids(ids)), in_minute, "minute, {rule}");
+        assert_eq!(
+            minute.eligibility(&with_ids(ids)),
+            in_minute,
+            "minute, {rule}"
+        );
         assert_eq!(daily.eligibility(&with_ids(ids)), in_day, "day, {rule}");
     }
 }
@@ -83,18 +136,47 @@ fn any_no_among_several_conditions_wins() {
     let daily = Rules::by_name("massive-daily").unwrap();
     for (rule, ids, in_minute, in_day) in [
         ("odd lot after hours", &[12, 37][..], VOLUME, VOLUME),
-        ("odd lot that is derivatively priced", &[10, 37], VOLUME, VOLUME),
+        (
+            "odd lot that is derivatively priced",
+            &[10, 37],
+            VOLUME,
+            VOLUME,
+        ),
         ("sweep through the market", &[14, 41], FREE, FREE),
-        ("odd lot sweep through the market", &[14, 37, 41], VOLUME, VOLUME),
+        (
+            "odd lot sweep through the market",
+            &[14, 37, 41],
+            VOLUME,
+            VOLUME,
+        ),
         ("exempt qualified contingent", &[41, 53], VOLUME, VOLUME),
         ("closing cross", &[8, 9, 41], NOTHING, FREE),
-        ("prior reference price after hours", &[12, 22], HIGH_LOW, VOLUME),
-        ("official close with an indicator", &[15, 60], NOTHING, NOTHING),
-        ("corrected close that is derivatively priced", &[10, 38], HIGH_LOW_ONLY, HIGH_LOW_ONLY),
+        (
+            "prior reference price after hours",
+            &[12, 22],
+            HIGH_LOW,
+            VOLUME,
+        ),
+        (
+            "official close with an indicator",
+            &[15, 60],
+            NOTHING,
+            NOTHING,
+        ),
+        (
+            "corrected close that is derivatively priced",
+            &[10, 38],
+            HIGH_LOW_ONLY,
+            HIGH_LOW_ONLY,
+        ),
         ("regular and odd lot", &[0, 37], VOLUME, VOLUME),
         ("an unknown id beside an odd lot", &[37, 95], VOLUME, VOLUME),
     ] {
-        assert_eq!(minute.eligibility(&with_ids(ids)), in_minute, "minute, {rule}");
+        assert_eq!(
+            minute.eligibility(&with_ids(ids)),
+            in_minute,
+            "minute, {rule}"
+        );
         assert_eq!(daily.eligibility(&with_ids(ids)), in_day, "day, {rule}");
     }
 }
@@ -112,8 +194,20 @@ fn alpaca_minute_and_daily_treat_each_letter_as_the_vendor_does() {
         ("regular sale, @", c, "@", FREE, FREE),
         ("B of tape A is average price", a, "B", volume, volume),
         ("B of tape C is bunched", c, "B", FREE, FREE),
-        ("B of an unknown tape is the stricter", None, "B", volume, volume),
-        ("bunched sold: day open and close if first", c, "G", volume, if_first),
+        (
+            "B of an unknown tape is the stricter",
+            None,
+            "B",
+            volume,
+            volume,
+        ),
+        (
+            "bunched sold: day open and close if first",
+            c,
+            "G",
+            volume,
+            if_first,
+        ),
         ("prior reference price", o, "P", volume, if_first),
         ("sold out of sequence", a, "Z", volume, if_first),
         ("derivatively priced", a, "4", volume, if_first),
@@ -123,7 +217,13 @@ fn alpaca_minute_and_daily_treat_each_letter_as_the_vendor_does() {
         ("official close", a, "M", NOTHING, NOTHING),
         ("corrected consolidated close", a, "9", NOTHING, PRICE_ONLY),
         ("closing trade", c, "6", FREE, FREE),
-        ("stopped stock has no row and changes nothing", a, "1", FREE, FREE),
+        (
+            "stopped stock has no row and changes nothing",
+            a,
+            "1",
+            FREE,
+            FREE,
+        ),
         ("odd lot after hours", c, "@TI", volume, volume),
         ("sweep through the market", c, "@FX", FREE, FREE),
         ("no beats only-if-first", c, "4I", volume, volume),
@@ -151,7 +251,11 @@ fn replaced_and_cancelled_trades_and_their_records_count_in_no_profile() {
             (9, name == "all"),
         ] {
             let eligible = rules.eligibility(&trade(Conditions::NONE, correction));
-            assert_eq!(eligible != NOTHING, counts, "{name}, correction {correction}");
+            assert_eq!(
+                eligible != NOTHING,
+                counts,
+                "{name}, correction {correction}"
+            );
         }
     }
 }
@@ -159,7 +263,10 @@ fn replaced_and_cancelled_trades_and_their_records_count_in_no_profile() {
 #[test]
 fn the_profile_all_lets_every_condition_count() {
     let rules = Rules::by_name("all").unwrap();
-    assert_eq!(rules.eligibility(&trade(Conditions::from_bits(u128::MAX), 0)), FREE);
+    assert_eq!(
+        rules.eligibility(&trade(Conditions::from_bits(u128::MAX), 0)),
+        FREE
+    );
 }
 
 #[test]
@@ -187,19 +294,31 @@ fn lean_takes_prices_from_extended_hours_and_exact_flag_words() {
 #[test]
 fn an_unknown_profile_is_refused_with_the_names_of_all() {
     let error = Rules::by_name("massive").unwrap_err().to_string();
-    assert!(Rules::NAMES.iter().all(|name| error.contains(name)), "{error}");
+    assert!(
+        Rules::NAMES.iter().all(|name| error.contains(name)),
+        "{error}"
+    );
 }
 
 #[test]
 fn only_minute_profiles_have_another_one_for_days() {
     let daily = |name| Rules::by_name(name).unwrap().daily().name();
-    let expected = ["massive-daily", "massive-daily", "alpaca-daily", "alpaca-daily", "all", "lean"];
+    let expected = [
+        "massive-daily",
+        "massive-daily",
+        "alpaca-daily",
+        "alpaca-daily",
+        "all",
+        "lean",
+    ];
     assert_eq!(Rules::NAMES.map(daily), expected);
 }
 
 #[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
 fn facts(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data")
+        .join(name);
     let Ok(text) = std::fs::read(&path) else {
         eprintln!("skipped: {} is not there", path.display());
         return None;
@@ -210,7 +329,9 @@ fn facts(name: &str) -> Option<Value> {
 fn rows(table: &str) -> usize {
     table
         .lines()
-        .filter(|line| line.starts_with("both,") || line.starts_with("minute,") || line.starts_with("daily,"))
+        .filter(|line| {
+            line.starts_with("both,") || line.starts_with("minute,") || line.starts_with("daily,")
+        })
         .count()
 }
 
@@ -224,17 +345,27 @@ fn open_close(fact: &Value) -> OpenClose {
 
 #[test]
 fn the_massive_table_equals_the_recorded_consolidated_rules() {
-    let Some(facts) = facts("trade_conditions.json") else { return };
+    let Some(facts) = facts("trade_conditions.json") else {
+        return;
+    };
     let daily = Rules::by_name("massive-daily").unwrap();
     let minute = Rules::by_name("massive-minute").unwrap();
     let conditions = facts["conditions"].as_array().unwrap();
-    assert_eq!(rows(MASSIVE), conditions.len() + 2, "two rows are for minute bars only");
+    assert_eq!(
+        rows(MASSIVE),
+        conditions.len() + 2,
+        "two rows are for minute bars only"
+    );
     for fact in conditions {
         let id = u32::try_from(fact["id"].as_u64().unwrap()).unwrap();
         // An entry without update rules changes nothing.
         let flag = |name: &str| fact[name].as_bool().unwrap_or(true);
         let (volume, prices) = (flag("updates_volume"), flag("updates_open_close"));
-        let open_close = if prices { OpenClose::Yes } else { OpenClose::No };
+        let open_close = if prices {
+            OpenClose::Yes
+        } else {
+            OpenClose::No
+        };
         let expected = Eligible::new(flag("updates_high_low"), open_close, volume, volume);
         assert_eq!(daily.eligibility(&with_ids(&[id])), expected, "{id}");
         if ![8, 12].contains(&id) {
@@ -245,7 +376,9 @@ fn the_massive_table_equals_the_recorded_consolidated_rules() {
 
 #[test]
 fn the_alpaca_table_equals_the_recorded_vendor_table() {
-    let Some(facts) = facts("alpaca_bar_rules.json") else { return };
+    let Some(facts) = facts("alpaca_bar_rules.json") else {
+        return;
+    };
     assert_eq!(rows(ALPACA), facts["rows"].as_array().unwrap().len());
     for fact in facts["rows"].as_array().unwrap() {
         for bars in fact["bars"].as_array().unwrap() {

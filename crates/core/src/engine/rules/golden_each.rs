@@ -51,7 +51,12 @@ pub(in crate::engine) const MASSIVE_EACH: [(u32, &str, &str, &str); 56] = [
     (35, "Stock Option", "hov", "hov"),
     (36, "Yellow Flag Regular Trade", "hov", "hov"),
     (37, "Odd Lot Trade", "--v", "--v"),
-    (38, "Corrected Consolidated Close (per listing market)", "ho-", "ho-"),
+    (
+        38,
+        "Corrected Consolidated Close (per listing market)",
+        "ho-",
+        "ho-",
+    ),
     (41, "Trade Thru Exempt", "hov", "hov"),
     (52, "Contingent Trade", "--v", "--v"),
     (53, "Qualified Contingent Trade", "--v", "--v"),
@@ -63,10 +68,30 @@ pub(in crate::engine) const MASSIVE_EACH: [(u32, &str, &str, &str); 56] = [
     (62, "Financial Status - Bankrupt", "hov", "hov"),
     (63, "Financial Status - Deficient", "hov", "hov"),
     (64, "Financial Status - Delinquent", "hov", "hov"),
-    (65, "Financial Status - Bankrupt and Deficient", "hov", "hov"),
-    (66, "Financial Status - Bankrupt and Delinquent", "hov", "hov"),
-    (67, "Financial Status - Deficient and Delinquent", "hov", "hov"),
-    (68, "Financial Status - Deficient, Delinquent, and Bankrupt", "hov", "hov"),
+    (
+        65,
+        "Financial Status - Bankrupt and Deficient",
+        "hov",
+        "hov",
+    ),
+    (
+        66,
+        "Financial Status - Bankrupt and Delinquent",
+        "hov",
+        "hov",
+    ),
+    (
+        67,
+        "Financial Status - Deficient and Delinquent",
+        "hov",
+        "hov",
+    ),
+    (
+        68,
+        "Financial Status - Deficient, Delinquent, and Bankrupt",
+        "hov",
+        "hov",
+    ),
     (69, "Financial Status - Liquidation", "hov", "hov"),
     (70, "Financial Status - Creations Suspended", "hov", "hov"),
     (71, "Financial Status - Redemptions Suspended", "hov", "hov"),
@@ -130,7 +155,9 @@ fn rights(can: Eligible) -> String {
         OpenClose::No => '-',
     };
     let or_not = |is_allowed, letter| if is_allowed { letter } else { '-' };
-    [or_not(can.high_low(), 'h'), ends, or_not(can.volume(), 'v')].iter().collect()
+    [or_not(can.high_low(), 'h'), ends, or_not(can.volume(), 'v')]
+        .iter()
+        .collect()
 }
 
 fn profiles(vendor: &str) -> (Rules, Rules) {
@@ -143,14 +170,34 @@ fn each_condition_of_massive_alone_and_beside_every_other() {
     let (minute, daily) = profiles("massive");
     for (id, name, in_minute, in_day) in MASSIVE_EACH {
         let alone = with_ids(&[id]);
-        assert_eq!(rights(minute.eligibility(&alone)), in_minute, "minute, {id} {name}");
-        assert_eq!(rights(daily.eligibility(&alone)), in_day, "day, {id} {name}");
-        assert_eq!(rights(minute.daily_eligibility(&alone)), in_day, "day of minute rules, {id} {name}");
+        assert_eq!(
+            rights(minute.eligibility(&alone)),
+            in_minute,
+            "minute, {id} {name}"
+        );
+        assert_eq!(
+            rights(daily.eligibility(&alone)),
+            in_day,
+            "day, {id} {name}"
+        );
+        assert_eq!(
+            rights(minute.daily_eligibility(&alone)),
+            in_day,
+            "day of minute rules, {id} {name}"
+        );
         for (other, other_name, other_minute, other_day) in MASSIVE_EACH {
             let both = with_ids(&[id, other]);
             let what = format!("{id} {name} with {other} {other_name}");
-            assert_eq!(rights(minute.eligibility(&both)), strictest(&[in_minute, other_minute]), "{what}");
-            assert_eq!(rights(daily.eligibility(&both)), strictest(&[in_day, other_day]), "{what}");
+            assert_eq!(
+                rights(minute.eligibility(&both)),
+                strictest(&[in_minute, other_minute]),
+                "{what}"
+            );
+            assert_eq!(
+                rights(daily.eligibility(&both)),
+                strictest(&[in_day, other_day]),
+                "{what}"
+            );
         }
     }
 }
@@ -160,15 +207,29 @@ fn each_letter_of_alpaca_alone_and_beside_every_other_of_its_tape() {
     let (minute, daily) = profiles("alpaca");
     for letter in *b"ABCO" {
         let tape = Tape::from_letter(letter);
-        let own: Vec<_> =
-            ALPACA_EACH.iter().filter(|(_, tapes, ..)| tapes.as_bytes().contains(&letter)).collect();
+        let own: Vec<_> = ALPACA_EACH
+            .iter()
+            .filter(|(_, tapes, ..)| tapes.as_bytes().contains(&letter))
+            .collect();
         for (code, _, name, in_minute, in_day) in &own {
             let alone = with_letters(tape, code);
-            assert_eq!(rights(minute.eligibility(&alone)), *in_minute, "minute, {tape:?} {code} {name}");
-            assert_eq!(rights(daily.eligibility(&alone)), *in_day, "day, {tape:?} {code} {name}");
+            assert_eq!(
+                rights(minute.eligibility(&alone)),
+                *in_minute,
+                "minute, {tape:?} {code} {name}"
+            );
+            assert_eq!(
+                rights(daily.eligibility(&alone)),
+                *in_day,
+                "day, {tape:?} {code} {name}"
+            );
             // The vwap is over trades that count for high and low, and for volume.
             let can = minute.eligibility(&alone);
-            assert_eq!(can.vwap(), can.high_low() && can.volume(), "{tape:?} {code} {name}");
+            assert_eq!(
+                can.vwap(),
+                can.high_low() && can.volume(),
+                "{tape:?} {code} {name}"
+            );
             for (other, _, other_name, other_minute, other_day) in &own {
                 let both = with_letters(tape, &format!("{code}{other}"));
                 let what = format!("{tape:?} {code} {name} with {other} {other_name}");
@@ -177,7 +238,11 @@ fn each_letter_of_alpaca_alone_and_beside_every_other_of_its_tape() {
                     strictest(&[in_minute, other_minute]),
                     "{what}"
                 );
-                assert_eq!(rights(daily.eligibility(&both)), strictest(&[in_day, other_day]), "{what}");
+                assert_eq!(
+                    rights(daily.eligibility(&both)),
+                    strictest(&[in_day, other_day]),
+                    "{what}"
+                );
             }
         }
     }

@@ -36,10 +36,14 @@ impl Masks {
     }
 
     fn set(&mut self, bit: u128, rule: Rule) {
-        let put = |mask: &mut u128, is_set: bool| *mask = *mask & !bit | if is_set { bit } else { 0 };
+        let put =
+            |mask: &mut u128, is_set: bool| *mask = *mask & !bit | if is_set { bit } else { 0 };
         put(&mut self.no_high_low, !rule.high_low);
         put(&mut self.no_open_close, rule.open_close == OpenClose::No);
-        put(&mut self.only_if_first, rule.open_close == OpenClose::OnlyIfFirst);
+        put(
+            &mut self.only_if_first,
+            rule.open_close == OpenClose::OnlyIfFirst,
+        );
         put(&mut self.no_volume, !rule.volume);
     }
 
@@ -69,10 +73,14 @@ pub(super) fn parse(
         if line.starts_with('#') || line.starts_with("bars,") {
             continue;
         }
-        parse_line(line, bars, &condition, &mut masks)
-            .ok_or_else(|| RulesError::Line { line: index + 1, text: line.to_owned() })?;
+        parse_line(line, bars, &condition, &mut masks).ok_or_else(|| RulesError::Line {
+            line: index + 1,
+            text: line.to_owned(),
+        })?;
     }
-    masks[0] = masks[1..].iter().fold(Masks::default(), |union, tape| union.union(*tape));
+    masks[0] = masks[1..]
+        .iter()
+        .fold(Masks::default(), |union, tape| union.union(*tape));
     Ok(masks)
 }
 
@@ -140,17 +148,39 @@ mod tests {
     fn a_later_line_replaces_an_earlier_one_of_the_same_bars() {
         let text = "both,*,3,no,no,no,a\nminute,*,3,yes,only_if_first,yes,b\n";
         let minute = parse(text, Bars::Minute, number).unwrap();
-        assert_eq!(minute, [Masks { only_if_first: 1 << 3, ..Masks::default() }; 5]);
+        assert_eq!(
+            minute,
+            [Masks {
+                only_if_first: 1 << 3,
+                ..Masks::default()
+            }; 5]
+        );
         let daily = parse(text, Bars::Daily, number).unwrap();
-        let refused =
-            Masks { no_high_low: 1 << 3, no_open_close: 1 << 3, only_if_first: 0, no_volume: 1 << 3 };
+        let refused = Masks {
+            no_high_low: 1 << 3,
+            no_open_close: 1 << 3,
+            only_if_first: 0,
+            no_volume: 1 << 3,
+        };
         assert_eq!(daily, [refused; 5]);
     }
 
     #[test]
     fn an_unknown_tape_is_held_to_the_strictest() {
-        let masks = parse("both,C,3,no,yes,yes,a\nboth,A,3,yes,yes,no,b\n", Bars::Minute, number).unwrap();
-        assert_eq!(masks[0], Masks { no_high_low: 1 << 3, no_volume: 1 << 3, ..Masks::default() });
+        let masks = parse(
+            "both,C,3,no,yes,yes,a\nboth,A,3,yes,yes,no,b\n",
+            Bars::Minute,
+            number,
+        )
+        .unwrap();
+        assert_eq!(
+            masks[0],
+            Masks {
+                no_high_low: 1 << 3,
+                no_volume: 1 << 3,
+                ..Masks::default()
+            }
+        );
         assert_eq!(masks[2], Masks::default());
     }
 
@@ -168,7 +198,13 @@ mod tests {
             "both,*,3,yes,yes,yes",
         ] {
             let error = parse(&format!("# head\n{line}\n"), Bars::Daily, number).unwrap_err();
-            assert_eq!(error, RulesError::Line { line: 2, text: line.to_owned() });
+            assert_eq!(
+                error,
+                RulesError::Line {
+                    line: 2,
+                    text: line.to_owned()
+                }
+            );
         }
     }
 }

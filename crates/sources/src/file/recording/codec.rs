@@ -10,12 +10,28 @@ pub(super) fn encode(trades: &[Trade], out: &mut Vec<u8>) {
     out.clear();
     let indexes = put_symbols(trades, out);
     put(out, indexes.into_iter().map(u32::to_le_bytes));
-    put_differences(out, trades.iter().map(|trade| trade.time.as_nanos().cast_unsigned()));
+    put_differences(
+        out,
+        trades
+            .iter()
+            .map(|trade| trade.time.as_nanos().cast_unsigned()),
+    );
     put_differences(out, trades.iter().map(|trade| trade.sequence));
     put_differences(out, trades.iter().map(|trade| trade.id.raw()));
-    put(out, trades.iter().map(|trade| trade.price.raw().to_le_bytes()));
-    put(out, trades.iter().map(|trade| trade.size.raw().to_le_bytes()));
-    put(out, trades.iter().map(|trade| trade.conditions.bits().to_le_bytes()));
+    put(
+        out,
+        trades.iter().map(|trade| trade.price.raw().to_le_bytes()),
+    );
+    put(
+        out,
+        trades.iter().map(|trade| trade.size.raw().to_le_bytes()),
+    );
+    put(
+        out,
+        trades
+            .iter()
+            .map(|trade| trade.conditions.bits().to_le_bytes()),
+    );
     put(out, trades.iter().map(|trade| trade.venue.to_le_bytes()));
     out.extend(trades.iter().map(|trade| trade.correction));
     out.extend(trades.iter().map(|trade| match trade.side {
@@ -37,8 +53,12 @@ fn put_symbols(trades: &[Trade], out: &mut Vec<u8>) -> Vec<u32> {
         out.push(u8::try_from(symbol.as_str().len()).unwrap_or(u8::MAX));
         out.extend_from_slice(symbol.as_str().as_bytes());
     }
-    let place = |trade: &Trade| table.partition_point(|symbol| symbol.index() < trade.symbol.index());
-    trades.iter().map(|trade| u32::try_from(place(trade)).unwrap_or(u32::MAX)).collect()
+    let place =
+        |trade: &Trade| table.partition_point(|symbol| symbol.index() < trade.symbol.index());
+    trades
+        .iter()
+        .map(|trade| u32::try_from(place(trade)).unwrap_or(u32::MAX))
+        .collect()
 }
 
 fn put<const N: usize>(out: &mut Vec<u8>, values: impl Iterator<Item = [u8; N]>) {
@@ -58,7 +78,11 @@ fn put_differences(out: &mut Vec<u8>, values: impl Iterator<Item = u64>) {
 }
 
 /// Appends the `count` trades of a block; the error says what does not fit.
-pub(super) fn decode(text: &[u8], count: usize, trades: &mut Vec<Trade>) -> Result<(), &'static str> {
+pub(super) fn decode(
+    text: &[u8],
+    count: usize,
+    trades: &mut Vec<Trade>,
+) -> Result<(), &'static str> {
     let mut rest = text;
     let table = take_symbols(&mut rest)?;
     if rest.len() != count * TRADE_LEN {

@@ -39,7 +39,12 @@ pub(super) struct BlockHeader {
 
 impl BlockHeader {
     /// The mark of an orderly end.
-    pub(super) const END: BlockHeader = BlockHeader { packed_len: 0, len: 0, trades: 0, crc: 0 };
+    pub(super) const END: BlockHeader = BlockHeader {
+        packed_len: 0,
+        len: 0,
+        trades: 0,
+        crc: 0,
+    };
 
     /// Appends the header's bytes.
     pub(super) fn push(self, out: &mut Vec<u8>) {
@@ -54,7 +59,9 @@ impl BlockHeader {
 
     fn parse(text: &[u8]) -> Option<BlockHeader> {
         let (words, _) = text.as_chunks::<4>();
-        let [packed_len, len, trades, header_crc, crc] = *words else { return None };
+        let [packed_len, len, trades, header_crc, crc] = *words else {
+            return None;
+        };
         let number = u32::from_le_bytes;
         if crc32c::crc32c(&text[..12]) != number(header_crc) {
             return None;
@@ -83,7 +90,13 @@ pub(super) struct FrameReader<R> {
 
 impl<R: Read> FrameReader<R> {
     pub(super) fn new(file: Arc<str>, source: R) -> Result<FrameReader<R>, FileError> {
-        let mut reader = FrameReader { file, source, whole_len: 0, torn_len: 0, ended: false };
+        let mut reader = FrameReader {
+            file,
+            source,
+            whole_len: 0,
+            torn_len: 0,
+            ended: false,
+        };
         let header = reader.read_up_to(FILE_HEADER_LEN)?;
         let expected = file_header();
         if header.len() < FILE_HEADER_LEN && expected.starts_with(&header) {
@@ -98,7 +111,11 @@ impl<R: Read> FrameReader<R> {
         }
         let version = u16::from_le_bytes([header[8], header[9]]);
         if version != VERSION {
-            return Err(FileError::Version { file: reader.file, version, known: VERSION });
+            return Err(FileError::Version {
+                file: reader.file,
+                version,
+                known: VERSION,
+            });
         }
         reader.whole_len = FILE_HEADER_LEN as u64;
         Ok(reader)
@@ -116,7 +133,11 @@ impl<R: Read> FrameReader<R> {
 
     /// An error at the block read last.
     pub(super) fn corrupt(&self, reason: &'static str) -> FileError {
-        FileError::Corrupt { file: Arc::clone(&self.file), offset: self.whole_len, reason }
+        FileError::Corrupt {
+            file: Arc::clone(&self.file),
+            offset: self.whole_len,
+            reason,
+        }
     }
 
     /// Replaces `payload` by that of the next block with trades; `None` at the end.
@@ -199,6 +220,10 @@ impl<R: Read> FrameReader<R> {
     }
 
     fn read_error(&self, source: io::Error) -> FileError {
-        FileError::Read { file: Arc::clone(&self.file), offset: self.whole_len, source }
+        FileError::Read {
+            file: Arc::clone(&self.file),
+            offset: self.whole_len,
+            source,
+        }
     }
 }

@@ -30,7 +30,12 @@ impl<R: Read> RecordingReader<R> {
             Err(source) => return Err(FileError::Open { file, source }),
         };
         let frames = FrameReader::new(file, source)?;
-        Ok(RecordingReader { frames, unpack, packed: Vec::new(), columns: Vec::new() })
+        Ok(RecordingReader {
+            frames,
+            unpack,
+            packed: Vec::new(),
+            columns: Vec::new(),
+        })
     }
 
     /// Bytes behind the last whole block; known at the end.
@@ -40,7 +45,9 @@ impl<R: Read> RecordingReader<R> {
 
     /// Appends the trades of the next block, all or none; `false` at the end.
     pub(crate) fn next_block(&mut self, trades: &mut Vec<Trade>) -> Result<bool, FileError> {
-        let Some(header) = self.frames.next(&mut self.packed)? else { return Ok(false) };
+        let Some(header) = self.frames.next(&mut self.packed)? else {
+            return Ok(false);
+        };
         let len = header.len as usize;
         let count = header.trades as usize;
         if count > len / TRADE_LEN {
@@ -49,7 +56,10 @@ impl<R: Read> RecordingReader<R> {
         // `Decompressor` writes at most the capacity it finds.
         self.columns.clear();
         self.columns.reserve_exact(len);
-        match self.unpack.decompress_to_buffer(&self.packed, &mut self.columns) {
+        match self
+            .unpack
+            .decompress_to_buffer(&self.packed, &mut self.columns)
+        {
             Ok(unpacked) if unpacked == len => {}
             Ok(_) => return Err(self.frames.corrupt("the block unpacks to another length")),
             Err(_) => return Err(self.frames.corrupt("the block does not unpack")),

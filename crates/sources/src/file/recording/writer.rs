@@ -48,7 +48,10 @@ impl RecordingWriter {
     /// # Errors
     /// [`FileError::Exists`]; [`FileError::Open`] when the file cannot be made; [`FileError::Write`] for its header.
     pub fn create(path: &Path) -> Result<RecordingWriter, FileError> {
-        RecordingWriter::start(path, OpenOptions::new().read(true).write(true).create_new(true))
+        RecordingWriter::start(
+            path,
+            OpenOptions::new().read(true).write(true).create_new(true),
+        )
     }
 
     /// Goes on with a recording, or starts it; a torn tail is cut off first.
@@ -57,12 +60,21 @@ impl RecordingWriter {
     /// [`FileError::Open`]; [`FileError::Locked`]; [`FileError::Corrupt`] and [`FileError::Version`] for a
     /// file that is no whole recording, which stays as it is; [`FileError::Write`].
     pub fn append(path: &Path) -> Result<RecordingWriter, FileError> {
-        RecordingWriter::start(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+        RecordingWriter::start(
+            path,
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false),
+        )
     }
 
     fn start(path: &Path, options: &OpenOptions) -> Result<RecordingWriter, FileError> {
         let name: Arc<str> = path.display().to_string().into();
-        let opened = options.open(path).and_then(|file| Ok((file, Compressor::new(LEVEL)?)));
+        let opened = options
+            .open(path)
+            .and_then(|file| Ok((file, Compressor::new(LEVEL)?)));
         let (file, pack) = match opened {
             Ok(opened) => opened,
             Err(source) if source.kind() == ErrorKind::AlreadyExists => {
@@ -83,7 +95,16 @@ impl RecordingWriter {
         let (len, torn_len) = (frames.whole_len(), frames.torn_len());
         let (columns, packed) = (Vec::new(), Vec::new());
         let waiting = Vec::with_capacity(BLOCK_TRADES);
-        let mut writer = RecordingWriter { name, file, len, torn_len, waiting, pack, columns, packed };
+        let mut writer = RecordingWriter {
+            name,
+            file,
+            len,
+            torn_len,
+            waiting,
+            pack,
+            columns,
+            packed,
+        };
         writer.cut_torn(path)?;
         Ok(writer)
     }
@@ -97,8 +118,10 @@ impl RecordingWriter {
         if self.len == 0 {
             self.put(&file_header())?;
             // The name of a new file is durable once its folder is.
-            let folder =
-                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(|source| self.write_error(source))?;
         }
@@ -144,7 +167,9 @@ impl RecordingWriter {
         while !self.waiting.is_empty() {
             self.write_block()?;
         }
-        self.file.sync_data().map_err(|source| self.write_error(source))
+        self.file
+            .sync_data()
+            .map_err(|source| self.write_error(source))
     }
 
     /// Writes what waits and the mark of an orderly end, durably.
@@ -163,16 +188,27 @@ impl RecordingWriter {
     fn write_block(&mut self) -> Result<(), FileError> {
         let count = self.waiting.len().min(BLOCK_TRADES);
         codec::encode(&self.waiting[..count], &mut self.columns);
-        let packed = self.pack.compress(&self.columns).map_err(|source| self.write_error(source))?;
+        let packed = self
+            .pack
+            .compress(&self.columns)
+            .map_err(|source| self.write_error(source))?;
         let number = |len: usize| u32::try_from(len).ok().filter(|len| *len <= BLOCK_LEN_MAX);
-        let (Some(packed_len), Some(len), Some(trades)) =
-            (number(packed.len()), number(self.columns.len()), number(count))
-        else {
+        let (Some(packed_len), Some(len), Some(trades)) = (
+            number(packed.len()),
+            number(self.columns.len()),
+            number(count),
+        ) else {
             return Err(self.write_error(io::ErrorKind::FileTooLarge.into()));
         };
         let mut block = std::mem::take(&mut self.packed);
         block.clear();
-        BlockHeader { packed_len, len, trades, crc: crc32c::crc32c(&packed) }.push(&mut block);
+        BlockHeader {
+            packed_len,
+            len,
+            trades,
+            crc: crc32c::crc32c(&packed),
+        }
+        .push(&mut block);
         block.extend_from_slice(&packed);
         let written = self.put(&block);
         self.packed = block;
@@ -184,7 +220,9 @@ impl RecordingWriter {
     /// Writes behind the last whole block; after a failure the file ends there again.
     fn put(&mut self, bytes: &[u8]) -> Result<(), FileError> {
         let mut file = &self.file;
-        let written = file.seek(SeekFrom::Start(self.len)).and_then(|_| file.write_all(bytes));
+        let written = file
+            .seek(SeekFrom::Start(self.len))
+            .and_then(|_| file.write_all(bytes));
         if let Err(source) = written {
             #[expect(
                 clippy::let_underscore_must_use,
@@ -198,6 +236,9 @@ impl RecordingWriter {
     }
 
     fn write_error(&self, source: io::Error) -> FileError {
-        FileError::Write { file: Arc::clone(&self.name), source }
+        FileError::Write {
+            file: Arc::clone(&self.name),
+            source,
+        }
     }
 }

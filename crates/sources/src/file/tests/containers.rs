@@ -18,7 +18,12 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 fn zip(entries: &[(&str, &[u8], CompressionMethod)]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text, method) in entries {
-        writer.start_file(*name, SimpleFileOptions::default().compression_method(*method)).unwrap();
+        writer
+            .start_file(
+                *name,
+                SimpleFileOptions::default().compression_method(*method),
+            )
+            .unwrap();
         writer.write_all(text).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -44,7 +49,11 @@ fn every_container_gives_the_same_trades() {
     let trades = read(&text, Format::MassiveCsv, &[]).unwrap();
     assert_eq!(trades.len(), 5_000);
     let members = [gzip(first), gzip(second)].concat();
-    let frames = [zstd::encode_all(first, 3).unwrap(), zstd::encode_all(second, 3).unwrap()].concat();
+    let frames = [
+        zstd::encode_all(first, 3).unwrap(),
+        zstd::encode_all(second, 3).unwrap(),
+    ]
+    .concat();
     let skippable = [b"\x50\x2a\x4d\x18\x04\0\0\0skip".as_slice(), &frames].concat();
     for (name, bytes) in [
         ("plain", text.clone()),
@@ -53,13 +62,27 @@ fn every_container_gives_the_same_trades() {
         ("zstd behind a skippable frame", skippable),
         (
             "zip, deflated",
-            zip(&[("empty", b"", CompressionMethod::Stored), ("a.csv", &text, CompressionMethod::Deflated)]),
+            zip(&[
+                ("empty", b"", CompressionMethod::Stored),
+                ("a.csv", &text, CompressionMethod::Deflated),
+            ]),
         ),
-        ("zip, stored gzip", zip(&[("a.csv.gz", &gzip(&text), CompressionMethod::Stored)])),
+        (
+            "zip, stored gzip",
+            zip(&[("a.csv.gz", &gzip(&text), CompressionMethod::Stored)]),
+        ),
     ] {
-        assert_eq!(read_file(folder.path(), &bytes, &[]).unwrap(), trades, "{name}");
+        assert_eq!(
+            read_file(folder.path(), &bytes, &[]).unwrap(),
+            trades,
+            "{name}"
+        );
         if !name.starts_with("zip") {
-            assert_eq!(read(&bytes, Format::Auto, &[]).unwrap(), trades, "{name} from a stream");
+            assert_eq!(
+                read(&bytes, Format::Auto, &[]).unwrap(),
+                trades,
+                "{name} from a stream"
+            );
         }
     }
 }
@@ -67,15 +90,27 @@ fn every_container_gives_the_same_trades() {
 #[test]
 fn entries_of_a_zip_are_read_in_order_and_name_their_symbol() {
     let folder = tempfile::tempdir().unwrap();
-    let (day, next) =
-        (&b"1,2.5,3,7.5,1735689600012345,True,True\n"[..], &b"2,2.5,3,7.5,1735689600012345,True,True\n"[..]);
+    let (day, next) = (
+        &b"1,2.5,3,7.5,1735689600012345,True,True\n"[..],
+        &b"2,2.5,3,7.5,1735689600012345,True,True\n"[..],
+    );
     let bytes = zip(&[
-        ("BTCUSDT-trades-2025-01-01.csv", day, CompressionMethod::Deflated),
-        ("ETHUSDT-trades-2025-01-01.csv", next, CompressionMethod::Stored),
+        (
+            "BTCUSDT-trades-2025-01-01.csv",
+            day,
+            CompressionMethod::Deflated,
+        ),
+        (
+            "ETHUSDT-trades-2025-01-01.csv",
+            next,
+            CompressionMethod::Stored,
+        ),
     ]);
     let trades = read_file(folder.path(), &bytes, &[]).unwrap();
-    let found: Vec<(u64, &str)> =
-        trades.iter().map(|trade| (trade.id.raw(), trade.symbol.as_str())).collect();
+    let found: Vec<(u64, &str)> = trades
+        .iter()
+        .map(|trade| (trade.id.raw(), trade.symbol.as_str()))
+        .collect();
     assert_eq!(found, [(1, "BTCUSDT"), (2, "ETHUSDT")]);
 }
 
@@ -89,19 +124,29 @@ fn damaged_containers_are_errors_after_the_trades_before() {
     std::fs::write(&path, &packed[..packed.len() / 2]).unwrap();
     settings.paths = vec![path];
     let mut reader = TradeReader::new(settings);
-    let trades: usize = reader.by_ref().map_while(Result::ok).map(|batch| batch.len()).sum();
+    let trades: usize = reader
+        .by_ref()
+        .map_while(Result::ok)
+        .map(|batch| batch.len())
+        .sum();
     assert!(10_000 < trades && trades < 40_000, "{trades}");
     let mut stored = zip(&[("a.csv", &text, CompressionMethod::Stored)]);
     let at = stored.len() / 2;
     stored[at] ^= 1;
     assert!(read_file(folder.path(), &stored, &[]).is_err());
-    assert!(matches!(read_file(folder.path(), &stored[..at], &[]), Err(FileError::Zip { .. })));
+    assert!(matches!(
+        read_file(folder.path(), &stored[..at], &[]),
+        Err(FileError::Zip { .. })
+    ));
 }
 
 #[test]
 fn zip_from_a_pipe_says_what_to_do() {
     let bytes = zip(&[("a.csv", b"x", CompressionMethod::Stored)]);
-    assert!(matches!(read(&bytes, Format::Auto, &[]), Err(FileError::ZipFromPipe { .. })));
+    assert!(matches!(
+        read(&bytes, Format::Auto, &[]),
+        Err(FileError::ZipFromPipe { .. })
+    ));
 }
 
 #[test]
@@ -109,5 +154,8 @@ fn missing_file_is_named() {
     let mut settings = settings(Format::Auto, &[]);
     settings.paths = vec!["no/such/file.csv".into()];
     let error = all(TradeReader::new(settings)).unwrap_err();
-    assert_eq!(error.to_string(), "open no/such/file.csv; check the path and its permissions");
+    assert_eq!(
+        error.to_string(),
+        "open no/such/file.csv; check the path and its permissions"
+    );
 }

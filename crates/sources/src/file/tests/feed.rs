@@ -32,7 +32,10 @@ async fn feed_gives_every_trade_and_then_none_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let text = stock_file(1000);
     let mut feed = FileFeed::new(stock_settings(&folder, &text));
-    assert_eq!(drain(&mut feed).await, read(&text, Format::Auto, &[]).unwrap());
+    assert_eq!(
+        drain(&mut feed).await,
+        read(&text, Format::Auto, &[]).unwrap()
+    );
     assert_eq!(feed.next_batch().await.unwrap(), None);
     assert_eq!(feed.file_stats().trades, 1000);
 }
@@ -67,7 +70,10 @@ async fn restart_goes_on_behind_the_position() {
     settings.start = first.position;
     let mut rest = FileFeed::new(settings);
     let second = rest.next_batch().await.unwrap().unwrap();
-    assert_eq!((second.position, second.trades[0].sequence), (Position(128), 64));
+    assert_eq!(
+        (second.position, second.trades[0].sequence),
+        (Position(128), 64)
+    );
 }
 
 #[tokio::test]
@@ -78,7 +84,10 @@ async fn error_ends_the_feed_and_names_the_row() {
     assert_eq!(feed.next_batch().await.unwrap().unwrap().trades.len(), 10);
     let error = feed.next_batch().await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains("line 12: row \"broken\": has 1 fields instead of 13"), "{cause}");
+    assert!(
+        cause.contains("line 12: row \"broken\": has 1 fields instead of 13"),
+        "{cause}"
+    );
     assert_eq!(feed.next_batch().await.unwrap(), None);
 }
 

@@ -12,34 +12,52 @@ fn read(path: &str, symbols: &[&str]) -> Option<Vec<Trade>> {
 }
 
 fn ids_are_contiguous(trades: &[Trade]) -> bool {
-    trades.windows(2).all(|pair| pair[0].id.raw() + 1 == pair[1].id.raw())
+    trades
+        .windows(2)
+        .all(|pair| pair[0].id.raw() + 1 == pair[1].id.raw())
 }
 
 #[test]
 fn kraken_response_is_complete() {
-    let Some(trades) = read("kraken_xbtusdt/http_trades.json", &[]) else { return };
+    let Some(trades) = read("kraken_xbtusdt/http_trades.json", &[]) else {
+        return;
+    };
     assert_eq!(trades.len(), 1000);
     assert!(ids_are_contiguous(&trades));
     let (first, last) = (trades[0], trades[999]);
     assert_eq!((first.id.raw(), last.id.raw()), (10_218_208, 10_219_207));
     assert_eq!(first.time.as_nanos(), 1_762_795_433_971_744_500);
-    assert_eq!((first.price, first.side), ("105433.6".parse::<Price>().unwrap(), Side::Buy));
+    assert_eq!(
+        (first.price, first.side),
+        ("105433.6".parse::<Price>().unwrap(), Side::Buy)
+    );
     assert_eq!(last.time.as_nanos(), 1_762_820_035_982_277_900);
-    assert!(trades.iter().all(|trade| trade.symbol.as_str() == "XBTUSDT" && trade.sequenced));
+    assert!(
+        trades
+            .iter()
+            .all(|trade| trade.symbol.as_str() == "XBTUSDT" && trade.sequenced)
+    );
 }
 
 #[test]
 fn binance_frames_are_complete() {
-    let Some(trades) = read("binance_ws/spot_btcusdt_20240808.gz", &[]) else { return };
+    let Some(trades) = read("binance_ws/spot_btcusdt_20240808.gz", &[]) else {
+        return;
+    };
     assert_eq!(trades.len(), 9_757);
     assert!(ids_are_contiguous(&trades));
-    assert_eq!((trades[0].id.raw(), trades[0].side), (3_735_683_259, Side::Sell));
+    assert_eq!(
+        (trades[0].id.raw(), trades[0].side),
+        (3_735_683_259, Side::Sell)
+    );
     assert_eq!(trades[0].time.as_millis(), 1_723_161_255_342);
 }
 
 #[test]
 fn lean_ticks_are_complete() {
-    let Some(trades) = read("lean_us_equity/tick_spy_20131007_trade.zip", &[]) else { return };
+    let Some(trades) = read("lean_us_equity/tick_spy_20131007_trade.zip", &[]) else {
+        return;
+    };
     assert_eq!(trades.len(), 250_601);
     assert_eq!(trades[0].symbol.as_str(), "SPY");
     assert_eq!(trades[0].time.to_string(), "2013-10-07T08:00:00.464Z");
@@ -54,7 +72,9 @@ fn lean_ticks_are_complete() {
 
 #[test]
 fn massive_page_gives_its_two_trades() {
-    let Some(trades) = read("polygon_fixtures/v3_trades_AAPL_limit=2.json", &["AAPL"]) else { return };
+    let Some(trades) = read("polygon_fixtures/v3_trades_AAPL_limit=2.json", &["AAPL"]) else {
+        return;
+    };
     assert_eq!(trades.len(), 2);
     assert_eq!(trades[0].time.as_nanos(), 1_651_181_822_461_979_400);
     assert_eq!(
@@ -62,7 +82,10 @@ fn massive_page_gives_its_two_trades() {
         ("156.43".into(), "157.43".into())
     );
     let venue = |exchange, facility| u16::from_le_bytes([exchange, facility]);
-    assert_eq!((trades[0].venue, trades[1].venue), (venue(11, 3), venue(12, 3)));
+    assert_eq!(
+        (trades[0].venue, trades[1].venue),
+        (venue(11, 3), venue(12, 3))
+    );
     assert_eq!(trades[0].conditions.bits(), 1 << 12 | 1 << 37);
 }
 
@@ -73,10 +96,17 @@ fn sample_of_the_repository_is_twenty_minutes_of_three_symbols() {
     let trades = super::read(bytes, Format::Auto, &[]).unwrap();
     assert_eq!(trades.len(), 2000);
     let symbols: BTreeSet<&str> = trades.iter().map(|trade| trade.symbol.as_str()).collect();
-    assert_eq!(symbols.into_iter().collect::<Vec<_>>(), ["AAPL", "MSFT", "SPY"]);
+    assert_eq!(
+        symbols.into_iter().collect::<Vec<_>>(),
+        ["AAPL", "MSFT", "SPY"]
+    );
     let bounds: [Timestamp; 2] =
         ["2025-10-15T13:30:00Z", "2025-10-15T13:50:00Z"].map(|time| time.parse().unwrap());
-    assert!(trades.iter().all(|trade| bounds[0] <= trade.time && trade.time < bounds[1]));
+    assert!(
+        trades
+            .iter()
+            .all(|trade| bounds[0] <= trade.time && trade.time < bounds[1])
+    );
     assert!(trades.is_sorted_by_key(|trade| trade.time));
 }
 
@@ -91,7 +121,15 @@ fn several_files_are_one_feed_in_the_given_order() {
     let mut settings = settings(Format::LeanTick, &[]);
     settings.paths = vec![ibm, spy];
     let trades = all(TradeReader::new(settings)).unwrap();
-    let ibm = trades.iter().take_while(|trade| trade.symbol.as_str() == "IBM").count();
+    let ibm = trades
+        .iter()
+        .take_while(|trade| trade.symbol.as_str() == "IBM")
+        .count();
     assert_eq!(trades.len() - ibm, 250_601);
-    assert!(trades.windows(2).all(|pair| pair[0].sequence < pair[1].sequence), "places go on over files");
+    assert!(
+        trades
+            .windows(2)
+            .all(|pair| pair[0].sequence < pair[1].sequence),
+        "places go on over files"
+    );
 }

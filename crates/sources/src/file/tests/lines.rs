@@ -22,8 +22,19 @@ fn line_ends_do_not_change_the_trades() {
 
 #[test]
 fn files_without_rows_have_no_trades() {
-    for text in ["", "\n", " \n\n", "\u{feff}", HEADER, &format!("{HEADER}\r\n")] {
-        assert_eq!(read(text.as_bytes(), Format::Auto, &[]).unwrap(), [], "{text:?}");
+    for text in [
+        "",
+        "\n",
+        " \n\n",
+        "\u{feff}",
+        HEADER,
+        &format!("{HEADER}\r\n"),
+    ] {
+        assert_eq!(
+            read(text.as_bytes(), Format::Auto, &[]).unwrap(),
+            [],
+            "{text:?}"
+        );
     }
     for format in Format::ALL {
         assert_eq!(read(b"", format, &["A"]).unwrap(), [], "{format}");
@@ -36,7 +47,12 @@ fn very_long_line_is_an_error() {
     text.extend(std::iter::repeat_n(b'9', 1 << 22));
     let error = read(&text, Format::MassiveCsv, &[]).unwrap_err();
     assert!(matches!(error, FileError::RecordTooLong { .. }), "{error}");
-    assert!(error.to_string().starts_with("read test, line 5: longer than 262144 bytes"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("read test, line 5: longer than 262144 bytes"),
+        "{error}"
+    );
     let error = read(&vec![b'x'; 1 << 22], Format::MassiveCsv, &[]).unwrap_err();
     assert!(matches!(error, FileError::RecordTooLong { .. }), "{error}");
     let rows = format!("{{\"results\":[\"{}\"]}}", "x".repeat(1 << 22));
@@ -48,22 +64,36 @@ fn very_long_line_is_an_error() {
 fn unknown_layout_says_what_to_pass() {
     let error = read(b"date,open,close\n", Format::Auto, &[]).unwrap_err();
     assert!(matches!(error, FileError::UnknownFormat { .. }));
-    assert!(error.to_string().contains("pass --format with one of auto, massive-csv"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("pass --format with one of auto, massive-csv"),
+        "{error}"
+    );
     // However much of the file has arrived, its first line is what is shown.
     let error = read(b"\n date,open\n1,2\n", Format::Auto, &[]).unwrap_err();
-    assert!(error.to_string().contains("starts with \"date,open\";"), "{error}");
+    assert!(
+        error.to_string().contains("starts with \"date,open\";"),
+        "{error}"
+    );
 }
 
 #[test]
 fn symbol_that_nothing_tells_is_asked_for() {
     for (format, text) in [
-        (Format::BinanceTrades, "1,2.5,3,7.5,1735689600012345,True,True\n"),
+        (
+            Format::BinanceTrades,
+            "1,2.5,3,7.5,1735689600012345,True,True\n",
+        ),
         (Format::MassiveJson, "{\"results\":[]}"),
         (Format::LeanTick, "1,1,1,P,0,0\n"),
         (Format::MassiveCsv, "price,size,sip_timestamp\n"),
     ] {
         let error = read(text.as_bytes(), format, &[]).unwrap_err();
-        assert!(error.to_string().ends_with("pass exactly one --symbol"), "{error}");
+        assert!(
+            error.to_string().ends_with("pass exactly one --symbol"),
+            "{error}"
+        );
     }
 }
 
@@ -86,7 +116,13 @@ fn start_skips_what_was_delivered() {
     }
     let mut beyond = settings(Format::Auto, &["A"]);
     beyond.start = Position(34);
-    assert!(matches!(all(reader(&text, beyond)), Err(FileError::StartBeyondEnd { start: 34, trades: 33 })));
+    assert!(matches!(
+        all(reader(&text, beyond)),
+        Err(FileError::StartBeyondEnd {
+            start: 34,
+            trades: 33
+        })
+    ));
 }
 
 #[test]
@@ -95,7 +131,8 @@ fn batches_are_bounded_and_trades_before_an_error_come_first() {
     text.extend_from_slice(b"broken\n");
     let mut small = settings(Format::Auto, &[]);
     small.batch_len_max = 4;
-    let lens: Vec<Option<usize>> =
-        reader(&text, small).map(|batch| batch.ok().map(|trades| trades.len())).collect();
+    let lens: Vec<Option<usize>> = reader(&text, small)
+        .map(|batch| batch.ok().map(|trades| trades.len()))
+        .collect();
     assert_eq!(lens, [Some(4), Some(4), Some(2), None]);
 }

@@ -38,10 +38,17 @@ pub(super) fn stock_file(count: u64) -> Vec<u8> {
 }
 
 pub(super) fn settings(format: Format, symbols: &[&str]) -> FileFeedSettings {
-    let symbols: Vec<Symbol> = symbols.iter().map(|symbol| symbol.parse().unwrap()).collect();
+    let symbols: Vec<Symbol> = symbols
+        .iter()
+        .map(|symbol| symbol.parse().unwrap())
+        .collect();
     let mut settings = FileFeedSettings::new(Vec::new());
     settings.format = format;
-    settings.symbols = if symbols.is_empty() { None } else { Some(symbols) };
+    settings.symbols = if symbols.is_empty() {
+        None
+    } else {
+        Some(symbols)
+    };
     settings
 }
 
@@ -59,13 +66,19 @@ pub(super) fn all(reader: TradeReader) -> Result<Vec<Trade>, FileError> {
 }
 
 /// Every trade of a stream in a format.
-pub(super) fn read(bytes: &[u8], format: Format, symbols: &[&str]) -> Result<Vec<Trade>, FileError> {
+pub(super) fn read(
+    bytes: &[u8],
+    format: Format,
+    symbols: &[&str],
+) -> Result<Vec<Trade>, FileError> {
     all(reader(bytes, settings(format, symbols)))
 }
 
 /// A recorded file outside the repository, when it is there.
 pub(super) fn shared(path: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data")
+        .join(path);
     if path.exists() {
         return Some(path);
     }
@@ -80,7 +93,8 @@ pub(super) fn shared(path: &str) -> Option<PathBuf> {
 pub(super) fn valid_files() -> Vec<(Format, Vec<u8>, Vec<&'static str>)> {
     let kraken = r#"{"error":[],"result":{"XBTUSDT":[["1.5","2",1762795433.97,"b","l","",7],["1.6","2",1762795434,"s","l","",8]],"last":"1"}}"#;
     let massive = r#"{"status":"OK","results":[{"conditions":[12],"exchange":4,"id":"1","price":1.5,"sequence_number":9,"sip_timestamp":1651181822461979400,"size":10}]}"#;
-    let trades = "1,2.5,3,7.5,1735689600012345,True,True\n2,2.5,3,7.5,1735689600012346,False,True\n";
+    let trades =
+        "1,2.5,3,7.5,1735689600012345,True,True\n2,2.5,3,7.5,1735689600012346,False,True\n";
     let aggregated = "26129,0.01633102,4.7,27781,27781,1498793709153,true,true\n";
     let frames = "1 {\"data\":{\"e\":\"trade\",\"s\":\"BTCUSDT\",\"t\":5,\"p\":\"1.5\",\"q\":\"2\",\"T\":1723161255342,\"m\":false}}\n";
     vec![
@@ -90,7 +104,11 @@ pub(super) fn valid_files() -> Vec<(Format, Vec<u8>, Vec<&'static str>)> {
         (Format::BinanceAggTrades, aggregated.into(), vec!["BTCUSDT"]),
         (Format::BinanceWs, frames.into(), vec![]),
         (Format::KrakenJson, kraken.into(), vec![]),
-        (Format::Recording, recording::recorded(&stock_file(30)), vec![]),
+        (
+            Format::Recording,
+            recording::recorded(&stock_file(30)),
+            vec![],
+        ),
     ]
 }
 
@@ -99,7 +117,11 @@ fn every_layout_is_read_without_being_named() {
     for (format, bytes, symbols) in valid_files() {
         let named = read(&bytes, format, &symbols).unwrap();
         assert!(!named.is_empty(), "{format}");
-        assert_eq!(read(&bytes, Format::Auto, &symbols).unwrap(), named, "{format}");
+        assert_eq!(
+            read(&bytes, Format::Auto, &symbols).unwrap(),
+            named,
+            "{format}"
+        );
     }
 }
 
@@ -113,7 +135,10 @@ fn bad_rows_are_counted_and_the_first_twenty_kept() {
     skipping.on_bad_row = OnBadRow::Skip;
     let mut skipped = reader(&text, skipping);
     let trades: usize = skipped.by_ref().map(|batch| batch.unwrap().len()).sum();
-    assert_eq!((trades, skipped.stats().malformed, skipped.bad_rows().len()), (9, 30, 20));
+    assert_eq!(
+        (trades, skipped.stats().malformed, skipped.bad_rows().len()),
+        (9, 30, 20)
+    );
     let stopped = read(&text, Format::Auto, &[]).unwrap_err();
     assert_eq!(
         stopped.to_string(),

@@ -21,7 +21,11 @@ fn plain(mut reader: TradeReader) -> Outcome {
         }
     }
     let rows: Vec<String> = reader.bad_rows().iter().map(ToString::to_string).collect();
-    let known = if error.is_some() { String::new() } else { format!("{:?} {rows:?}", reader.stats()) };
+    let known = if error.is_some() {
+        String::new()
+    } else {
+        format!("{:?} {rows:?}", reader.stats())
+    };
     (trades, error, known)
 }
 
@@ -38,24 +42,38 @@ async fn in_parts(mut feed: FileFeed, settings: &FileFeedSettings) -> Outcome {
             Ok(Some(batch)) => {
                 assert!(!batch.trades.is_empty() && batch.trades.len() <= len_max);
                 trades.extend(batch.trades);
-                assert_eq!(batch.position.0, start + u64::try_from(trades.len()).unwrap());
+                assert_eq!(
+                    batch.position.0,
+                    start + u64::try_from(trades.len()).unwrap()
+                );
             }
             Err(fault) => error = fault.source().map(told),
         }
     }
     let rows: Vec<String> = feed.bad_rows().iter().map(ToString::to_string).collect();
-    let known = if error.is_some() { String::new() } else { format!("{:?} {rows:?}", feed.file_stats()) };
+    let known = if error.is_some() {
+        String::new()
+    } else {
+        format!("{:?} {rows:?}", feed.file_stats())
+    };
     (trades, error, known)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().max_blocking_threads(4).build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(4)
+        .build()
+        .unwrap()
 }
 
 /// Compares both ways over a stream, in parts of a few lines.
 fn compare(text: &[u8], settings: &FileFeedSettings) -> Result<(), TestCaseError> {
     let open = |settings: &FileFeedSettings| {
-        TradeReader::from_reader("test", Box::new(Cursor::new(text.to_vec())), settings.clone())
+        TradeReader::from_reader(
+            "test",
+            Box::new(Cursor::new(text.to_vec())),
+            settings.clone(),
+        )
     };
     let expected = plain(open(settings));
     let feed = FileFeed::from_reader(settings.start, open(settings));
@@ -68,7 +86,13 @@ fn compare(text: &[u8], settings: &FileFeedSettings) -> Result<(), TestCaseError
 fn compare_files(settings: &FileFeedSettings) {
     let expected = plain(TradeReader::new(settings.clone()));
     let found = runtime().block_on(in_parts(FileFeed::new(settings.clone()), settings));
-    assert!(found == expected, "{:?}: {:?} instead of {:?}", settings.paths, found.1, expected.1);
+    assert!(
+        found == expected,
+        "{:?}: {:?} instead of {:?}",
+        settings.paths,
+        found.1,
+        expected.1
+    );
     assert!(!found.0.is_empty());
 }
 
@@ -89,12 +113,28 @@ fn any_field() -> impl Strategy<Value = String> {
 
 /// A row with some fields replaced, a blank line, or anything.
 fn any_line() -> impl Strategy<Value = String> {
-    let row = (0u64..400, "[A-Z]{1,5}|BRK[.]B|X:BTC-USD", 0u64..10_000, 1u64..1_000_000_000).prop_map(
-        |(number, name, cents, size)| {
-            let list = ["", "37", "\"14,41\"", "\"14,37,41\"", "\"12,14,37,41\"", "\"1\""];
+    let row = (
+        0u64..400,
+        "[A-Z]{1,5}|BRK[.]B|X:BTC-USD",
+        0u64..10_000,
+        1u64..1_000_000_000,
+    )
+        .prop_map(|(number, name, cents, size)| {
+            let list = [
+                "",
+                "37",
+                "\"14,41\"",
+                "\"14,37,41\"",
+                "\"12,14,37,41\"",
+                "\"1\"",
+            ];
             let conditions = list[usize::try_from(number % 6).unwrap()];
             // Half of them within the tenth of a second whose first digits are kept.
-            let step = if number % 2 == 0 { 70_003 } else { 7_000_000_003 };
+            let step = if number % 2 == 0 {
+                70_003
+            } else {
+                7_000_000_003
+            };
             let time = 1_760_535_000_000_000_000 + number * step;
             let id = number.pow(7);
             format!(
@@ -102,11 +142,12 @@ fn any_line() -> impl Strategy<Value = String> {
                 number % 30,
                 number * number
             )
-        },
-    );
+        });
     let damaged = (row.clone(), 0usize..13, any_field()).prop_map(|(row, place, field)| {
-        let row =
-            row.replace("\"14,37,41\"", "\"14;37;41\"").replace("\"14,41\"", "").replace("12,14,37,41", "12");
+        let row = row
+            .replace("\"14,37,41\"", "\"14;37;41\"")
+            .replace("\"14,41\"", "")
+            .replace("12,14,37,41", "12");
         let mut fields: Vec<&str> = row.split(',').collect();
         fields[place] = &field;
         fields.join(",").replace(';', ",")
@@ -121,13 +162,21 @@ fn any_line() -> impl Strategy<Value = String> {
 
 fn any_text() -> impl Strategy<Value = String> {
     let ends = prop_oneof![6 => Just("\n"), 1 => Just("\r\n"), 1 => Just("\n\n")];
-    (proptest::collection::vec((any_line(), ends), 0..120), any::<bool>()).prop_map(|(lines, is_ended)| {
-        let mut text = format!("{HEADER}\n");
-        for (line, end) in lines {
-            write!(text, "{line}{end}").unwrap();
-        }
-        if is_ended { text } else { text.trim_end().to_owned() }
-    })
+    (
+        proptest::collection::vec((any_line(), ends), 0..120),
+        any::<bool>(),
+    )
+        .prop_map(|(lines, is_ended)| {
+            let mut text = format!("{HEADER}\n");
+            for (line, end) in lines {
+                write!(text, "{line}{end}").unwrap();
+            }
+            if is_ended {
+                text
+            } else {
+                text.trim_end().to_owned()
+            }
+        })
 }
 
 proptest! {
@@ -170,7 +219,13 @@ proptest! {
 #[test]
 fn parts_of_large_files_one_behind_the_other_equal_the_plain_way() {
     let folder = tempfile::tempdir().unwrap();
-    let long = [stock_file(9_000), b"A,".to_vec(), vec![b'9'; 300_000], b"\n".to_vec()].concat();
+    let long = [
+        stock_file(9_000),
+        b"A,".to_vec(),
+        vec![b'9'; 300_000],
+        b"\n".to_vec(),
+    ]
+    .concat();
     let crypto = "ticker,conditions,exchange,id,participant_timestamp,price,size\n".to_owned()
         + &"X:BTC-USD,2,1,abc,1712306654208705342,67000.1,0.00000001\n".repeat(6_000);
     let binance = "1,2.5,3,7.5,1735689600012345,True,True\n".repeat(9_000);
@@ -191,14 +246,26 @@ fn parts_of_large_files_one_behind_the_other_equal_the_plain_way() {
 
 #[test]
 fn parts_of_recorded_files_equal_the_plain_way() {
-    for name in ["lean_us_equity", "binance_ws", "polygon_fixtures", "kraken_xbtusdt"] {
+    for name in [
+        "lean_us_equity",
+        "binance_ws",
+        "polygon_fixtures",
+        "kraken_xbtusdt",
+    ] {
         let Some(folder) = shared(name) else { return };
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let settings = FileFeedSettings { paths: vec![path], ..settings(Format::Auto, &[]) };
+            let settings = FileFeedSettings {
+                paths: vec![path],
+                ..settings(Format::Auto, &[])
+            };
             if settings.paths[0].is_file()
-                && TradeReader::new(settings.clone()).format().is_ok_and(|format| format.is_some())
-                && TradeReader::new(settings.clone()).next().is_some_and(|batch| batch.is_ok())
+                && TradeReader::new(settings.clone())
+                    .format()
+                    .is_ok_and(|format| format.is_some())
+                && TradeReader::new(settings.clone())
+                    .next()
+                    .is_some_and(|batch| batch.is_ok())
             {
                 compare_files(&settings);
             }

@@ -25,9 +25,21 @@ fn write(path: &Path, trades: &[Trade]) {
 }
 
 fn any_trade() -> impl Strategy<Value = Trade> {
-    let numbers =
-        (0..=i64::MAX, any::<u64>(), any::<u64>(), any::<u64>(), 0..=Size::MAX.raw(), any::<u128>());
-    let marks = ("[A-Z]{1,3}[.:/_+=^$#-]?", any::<u16>(), any::<u8>(), 0u8..3, any::<bool>());
+    let numbers = (
+        0..=i64::MAX,
+        any::<u64>(),
+        any::<u64>(),
+        any::<u64>(),
+        0..=Size::MAX.raw(),
+        any::<u128>(),
+    );
+    let marks = (
+        "[A-Z]{1,3}[.:/_+=^$#-]?",
+        any::<u16>(),
+        any::<u8>(),
+        0u8..3,
+        any::<bool>(),
+    );
     (numbers, marks).prop_map(|((time, sequence, id, price, size, conditions), marks)| {
         let (symbol, venue, correction, side, sequenced) = marks;
         Trade {
@@ -82,7 +94,10 @@ fn crash_at_any_byte_keeps_every_whole_block() {
     for len in 1..=bytes.len() {
         let mut reader = reader(&bytes[..len], settings(Format::Recording, &[]));
         let kept: Vec<Trade> = reader.by_ref().flat_map(Result::unwrap).collect();
-        assert!(trades.starts_with(&kept) && kept.len().is_multiple_of(7), "cut at {len}");
+        assert!(
+            trades.starts_with(&kept) && kept.len().is_multiple_of(7),
+            "cut at {len}"
+        );
         let torn = reader.stats().torn_bytes;
         assert_eq!(kept.len() == 21, len == bytes.len());
         // Another writer goes on behind the last whole block.
@@ -92,7 +107,11 @@ fn crash_at_any_byte_keeps_every_whole_block() {
         writer.write(&trades[kept.len()..]).unwrap();
         writer.flush().unwrap();
         drop(writer);
-        assert_eq!(read(&std::fs::read(&path).unwrap(), Format::Auto, &[]).unwrap(), trades, "cut at {len}");
+        assert_eq!(
+            read(&std::fs::read(&path).unwrap(), Format::Auto, &[]).unwrap(),
+            trades,
+            "cut at {len}"
+        );
     }
 }
 
@@ -117,7 +136,9 @@ fn damage_in_the_middle_is_an_error_that_names_the_byte() {
         damaged[at] ^= 0x10;
         let mut reader = reader(&damaged, settings(Format::Recording, &[]));
         let error = reader.find_map(Result::err);
-        let Some(FileError::Corrupt { offset, .. }) = error else { panic!("byte {at}: {error:?}") };
+        let Some(FileError::Corrupt { offset, .. }) = error else {
+            panic!("byte {at}: {error:?}")
+        };
         let want = match at {
             0..16 => 0,
             _ if at < first => 16,
@@ -135,7 +156,10 @@ fn after_an_orderly_end_damage_in_the_last_block_shows_too() {
     let mut bytes = std::fs::read(path).unwrap();
     let at = bytes.len() - 25;
     bytes[at] ^= 1;
-    assert!(matches!(read(&bytes, Format::Auto, &[]), Err(FileError::Corrupt { offset: 16, .. })));
+    assert!(matches!(
+        read(&bytes, Format::Auto, &[]),
+        Err(FileError::Corrupt { offset: 16, .. })
+    ));
 }
 
 #[test]
@@ -144,7 +168,14 @@ fn newer_layout_is_refused() {
     bytes[8] = 2;
     let crc = crc32c::crc32c(&bytes[..12]);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
-    assert!(matches!(read(&bytes, Format::Auto, &[]), Err(FileError::Version { version: 2, known: 1, .. })));
+    assert!(matches!(
+        read(&bytes, Format::Auto, &[]),
+        Err(FileError::Version {
+            version: 2,
+            known: 1,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -152,10 +183,23 @@ fn second_writer_and_existing_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.rec");
     let _first = RecordingWriter::create(&path).unwrap();
-    assert!(matches!(RecordingWriter::append(&path), Err(FileError::Locked { .. })));
-    assert!(matches!(RecordingWriter::create(&path), Err(FileError::Exists { .. })));
+    assert!(matches!(
+        RecordingWriter::append(&path),
+        Err(FileError::Locked { .. })
+    ));
+    assert!(matches!(
+        RecordingWriter::create(&path),
+        Err(FileError::Exists { .. })
+    ));
     let other = folder.path().join("trades.csv");
     std::fs::write(&other, stock_file(3)).unwrap();
-    assert!(matches!(RecordingWriter::append(&other), Err(FileError::Corrupt { .. })));
-    assert_eq!(std::fs::read(&other).unwrap(), stock_file(3), "a file that is no recording stays as it is");
+    assert!(matches!(
+        RecordingWriter::append(&other),
+        Err(FileError::Corrupt { .. })
+    ));
+    assert_eq!(
+        std::fs::read(&other).unwrap(),
+        stock_file(3),
+        "a file that is no recording stays as it is"
+    );
 }

@@ -31,10 +31,15 @@ fn trade(number: u64, millis: i64) -> Trade {
 
 /// Trades of which up to three share a millisecond.
 fn tape(len: u64) -> Vec<Trade> {
-    (0..len).map(|number| trade(100 + number, i64::try_from(number / 3).unwrap() * 2)).collect()
+    (0..len)
+        .map(|number| trade(100 + number, i64::try_from(number / 3).unwrap() * 2))
+        .collect()
 }
 
-fn continuity(is_contiguous: bool, change: impl FnOnce(&mut super::GapSettings)) -> (Continuity, usize) {
+fn continuity(
+    is_contiguous: bool,
+    change: impl FnOnce(&mut super::GapSettings),
+) -> (Continuity, usize) {
     let mut gaps = LiveSettings::kraken().gaps;
     (gaps.wait, gaps.settle, gaps.backoff) = (2 * MS, 5 * MS, MS);
     (gaps.len_max, gaps.held_len_max, gaps.attempts_max) = (7, 5, 1_000);
@@ -46,13 +51,23 @@ fn continuity(is_contiguous: bool, change: impl FnOnce(&mut super::GapSettings))
 }
 
 fn fill(archive: &[Trade], gap: &Gap) -> GapFill {
-    let inside = archive.iter().filter(|trade| gap.from <= trade.time && trade.time < gap.to);
+    let inside = archive
+        .iter()
+        .filter(|trade| gap.from <= trade.time && trade.time < gap.to);
     let trades: Vec<Trade> = inside.copied().take(gap.len_max).collect();
-    GapFill { is_whole: trades.len() < gap.len_max, trades }
+    GapFill {
+        is_whole: trades.len() < gap.len_max,
+        trades,
+    }
 }
 
 fn error(gap: &Gap, remedy: Remedy) -> GapError {
-    GapError { symbol: gap.symbol, from: gap.from, remedy, source: "down".into() }
+    GapError {
+        symbol: gap.symbol,
+        from: gap.from,
+        remedy,
+        source: "down".into(),
+    }
 }
 
 /// What happens around one trade of the tape.
@@ -92,7 +107,11 @@ impl Run {
         while let Some(gap) = self.continuity.ask(self.now, wall) {
             self.asked += 1;
             let failed = self.asked.is_multiple_of(3);
-            let answer = if failed { Err(error(&gap, Remedy::Reconnect)) } else { Ok(fill(archive, &gap)) };
+            let answer = if failed {
+                Err(error(&gap, Remedy::Reconnect))
+            } else {
+                Ok(fill(archive, &gap))
+            };
             self.continuity.on_fill(gap.symbol, &answer, self.now, wall);
         }
         self.delivered.extend(self.continuity.take_ready());
@@ -106,7 +125,13 @@ impl Run {
 fn play(is_contiguous: bool, steps: &[Step]) -> (Vec<Trade>, Vec<Trade>, Continuity) {
     let tape = tape(steps.len() as u64 + 1);
     let (continuity, place) = continuity(is_contiguous, |_| {});
-    let mut run = Run { continuity, place, now: MS, asked: 0, delivered: Vec::new() };
+    let mut run = Run {
+        continuity,
+        place,
+        now: MS,
+        asked: 0,
+        delivered: Vec::new(),
+    };
     run.continuity.on_live(&[place], run.now, tape[0].time);
     run.live(&tape[0]);
     let mut late: Option<Trade> = None;
@@ -130,7 +155,8 @@ fn play(is_contiguous: bool, steps: &[Step]) -> (Vec<Trade>, Vec<Trade>, Continu
         run.pass(&tape[..number + 2], MS);
     }
     run.continuity.on_down(&[place]);
-    run.continuity.on_live(&[place], run.now, tape[steps.len()].time);
+    run.continuity
+        .on_live(&[place], run.now, tape[steps.len()].time);
     (0..2_000).for_each(|_| run.pass(&tape, MS));
     (run.delivered, tape, run.continuity)
 }
@@ -174,10 +200,22 @@ fn hole_that_the_archive_refuses_stays_open_and_is_told_once() {
         continuity.on_live(&[place], MS, tape[2].time);
         continuity.on_trade(place, &tape[3], MS);
         let gap = continuity.ask(3 * MS, tape[3].time).unwrap();
-        assert_eq!((gap.after, gap.before), (tape[0].key(), Some(tape[3].key())));
-        continuity.on_fill(symbol(), &Err(error(&gap, Remedy::Fatal)), 3 * MS, tape[3].time);
+        assert_eq!(
+            (gap.after, gap.before),
+            (tape[0].key(), Some(tape[3].key()))
+        );
+        continuity.on_fill(
+            symbol(),
+            &Err(error(&gap, Remedy::Fatal)),
+            3 * MS,
+            tape[3].time,
+        );
         assert_eq!(continuity.take_ready(), [tape[0], tape[3]]);
-        let told: Vec<_> = continuity.take_unfilled().iter().map(|gap| (gap.after, gap.before)).collect();
+        let told: Vec<_> = continuity
+            .take_unfilled()
+            .iter()
+            .map(|gap| (gap.after, gap.before))
+            .collect();
         assert_eq!(told, [(tape[0].key(), Some(tape[3].key()))]);
         assert!(continuity.is_whole());
     }
@@ -217,7 +255,12 @@ fn archive_copy_is_timed_as_the_socket_times_what_follows_it() {
         continuity.on_live(&[place], MS, tape[4].time);
         continuity.on_trade(place, &tape[4], MS);
         let gap = continuity.ask(3 * MS, tape[4].time).unwrap();
-        continuity.on_fill(symbol(), &Ok(fill(&precise[..5], &gap)), 3 * MS, tape[4].time);
+        continuity.on_fill(
+            symbol(),
+            &Ok(fill(&precise[..5], &gap)),
+            3 * MS,
+            tape[4].time,
+        );
         continuity.on_trade(place, &tape[5], MS);
         assert_eq!(continuity.take_ready(), tape);
     }
@@ -258,8 +301,15 @@ fn start_at_an_instant_takes_the_archive_from_there() {
         continuity.on_trade(place, &tape[9], MS);
         let mut delivered = Vec::new();
         for _ in 0..50 {
-            let Some(gap) = continuity.ask(10 * MS, tape[9].time) else { break };
-            continuity.on_fill(gap.symbol, &Ok(fill(&tape[..10], &gap)), 10 * MS, tape[9].time);
+            let Some(gap) = continuity.ask(10 * MS, tape[9].time) else {
+                break;
+            };
+            continuity.on_fill(
+                gap.symbol,
+                &Ok(fill(&tape[..10], &gap)),
+                10 * MS,
+                tape[9].time,
+            );
             delivered.extend(continuity.take_ready());
         }
         assert_eq!(delivered, tape[3..10]);
@@ -275,8 +325,12 @@ fn first_trade_behind_an_empty_archive_is_shown_by_it_to_be_the_first() {
             trade.symbol = "AWAKE".parse().unwrap();
         }
         let (start, end) = (tape[0].time, tape[1].time);
-        let open =
-            barmill_core::model::TradeKey { time: start, sequence: 0, id: TradeId::NONE, price: Price::ZERO };
+        let open = barmill_core::model::TradeKey {
+            time: start,
+            sequence: 0,
+            id: TradeId::NONE,
+            price: Price::ZERO,
+        };
         let place = continuity.follow(tape[0].symbol, Some(open));
         continuity.on_live(&[place], MS, start);
         let gap = continuity.ask(10 * MS, start).unwrap();
@@ -305,9 +359,17 @@ fn what_many_symbols_hold_together_is_bounded_and_the_rest_is_fetched() {
         });
         let names = (0..SYMBOLS).map(|number| format!("CROWD{number}").parse().unwrap());
         let tapes: Vec<Vec<Trade>> = names
-            .map(|symbol| tape(8).into_iter().map(|trade| Trade { symbol, ..trade }).collect())
+            .map(|symbol| {
+                tape(8)
+                    .into_iter()
+                    .map(|trade| Trade { symbol, ..trade })
+                    .collect()
+            })
             .collect();
-        let places: Vec<usize> = tapes.iter().map(|tape| continuity.follow(tape[0].symbol, None)).collect();
+        let places: Vec<usize> = tapes
+            .iter()
+            .map(|tape| continuity.follow(tape[0].symbol, None))
+            .collect();
         let end = tapes[0][7].time;
         continuity.on_live(&places, MS, tapes[0][0].time);
         let mut delivered: Vec<Trade> = Vec::new();
@@ -324,14 +386,19 @@ fn what_many_symbols_hold_together_is_bounded_and_the_rest_is_fetched() {
         delivered.extend(continuity.take_ready());
         for millis in 1..500 {
             while let Some(gap) = continuity.ask(millis * MS, end) {
-                let tape = tapes.iter().find(|tape| tape[0].symbol == gap.symbol).unwrap();
+                let tape = tapes
+                    .iter()
+                    .find(|tape| tape[0].symbol == gap.symbol)
+                    .unwrap();
                 continuity.on_fill(gap.symbol, &Ok(fill(tape, &gap)), millis * MS, end);
             }
             delivered.extend(continuity.take_ready());
         }
         assert!(continuity.stats().dropped > 0 && continuity.held == 0);
         for tape in &tapes {
-            let of_symbol = delivered.iter().filter(|trade| trade.symbol == tape[0].symbol);
+            let of_symbol = delivered
+                .iter()
+                .filter(|trade| trade.symbol == tape[0].symbol);
             assert_eq!(&of_symbol.copied().collect::<Vec<_>>(), tape);
         }
     }
@@ -344,8 +411,10 @@ fn archive_that_numbers_its_answers_is_matched_by_identity() {
     for trade in &mut tape {
         (trade.sequence, trade.sequenced) = (0, false);
     }
-    let numbered: Vec<Trade> =
-        (50..).zip(&tape).map(|(sequence, trade)| Trade { sequence, ..*trade }).collect();
+    let numbered: Vec<Trade> = (50..)
+        .zip(&tape)
+        .map(|(sequence, trade)| Trade { sequence, ..*trade })
+        .collect();
     continuity.on_live(&[place], MS, tape[0].time);
     continuity.on_trade(place, &tape[0], MS);
     continuity.on_down(&[place]);

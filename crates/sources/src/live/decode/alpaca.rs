@@ -100,12 +100,17 @@ impl<'a> Record<'a> {
 
     fn event(&self) -> Event {
         match self.kind.bytes() {
-            b"t" => self.trade(&self.plain, 0).map_or_else(Event::Malformed, Event::Trade),
+            b"t" => self
+                .trade(&self.plain, 0)
+                .map_or_else(Event::Malformed, Event::Trade),
             b"x" => {
                 let code = if self.action.bytes() == b"E" { 11 } else { 10 };
-                self.trade(&self.plain, code).map_or_else(Event::Malformed, Event::Cancel)
+                self.trade(&self.plain, code)
+                    .map_or_else(Event::Malformed, Event::Cancel)
             }
-            b"c" => self.correction().map_or_else(Event::Malformed, |pair| Event::Correction(Box::new(pair))),
+            b"c" => self
+                .correction()
+                .map_or_else(Event::Malformed, |pair| Event::Correction(Box::new(pair))),
             b"subscription" => Event::Subscribed(Ack::Total(self.trades)),
             b"success" if self.msg.bytes() == b"connected" => Event::Greeting,
             b"success" if self.msg.bytes() == b"authenticated" => Event::AuthOk,
@@ -153,7 +158,9 @@ impl<'a> Record<'a> {
             // The overnight feeds have letters of their own, which no rule table knows.
             _ => return Ok(conditions),
         };
-        conditions.with(number).ok_or_else(|| self.tape.unknown("z"))
+        conditions
+            .with(number)
+            .ok_or_else(|| self.tape.unknown("z"))
     }
 
     /// Codes of the documents: 402 key, 404 time-out, 405 symbols, 406 connections, 407 slow, 408 and 409 plan, 411 scope.
@@ -168,7 +175,10 @@ impl<'a> Record<'a> {
             b"403" => return Event::Other,
             _ => RefusalKind::Other,
         };
-        Event::Refused(Refusal { kind, text: format!("{} {}", self.code.words(), self.msg.words()) })
+        Event::Refused(Refusal {
+            kind,
+            text: format!("{} {}", self.code.words(), self.msg.words()),
+        })
     }
 }
 
@@ -204,8 +214,13 @@ mod tests {
     fn trade_keeps_every_field_of_the_wire() {
         let frame = r#"[{"T":"t","i":96921,"S":"AAPL","x":"D","p":126.55,"s":1,
             "t":"2021-02-22T15:51:44.208123456Z","c":["@","I"],"z":"C"}]"#;
-        let [Event::Trade(trade)] = &events(frame)[..] else { panic!("one trade") };
-        assert_eq!((trade.symbol.as_str(), trade.id.raw(), trade.venue), ("AAPL", 96_921, u16::from(b'D')));
+        let [Event::Trade(trade)] = &events(frame)[..] else {
+            panic!("one trade")
+        };
+        assert_eq!(
+            (trade.symbol.as_str(), trade.id.raw(), trade.venue),
+            ("AAPL", 96_921, u16::from(b'D'))
+        );
         assert_eq!(trade.conditions.bits(), 1 << 32 | 1 << 41 | 1 << 99);
         assert_eq!(trade.time.to_string(), "2021-02-22T15:51:44.208123456Z");
         assert!(!trade.sequenced);
@@ -215,9 +230,17 @@ mod tests {
     fn correction_names_the_old_trade_and_the_new_one() {
         let frame = r#"[{"T":"c","S":"EEM","x":"M","oi":52983525033527,"op":39.1582,"os":440000,"oc":[" ","7"],
             "ci":52983525034326,"cp":39.1809,"cs":440000,"cc":[" ","7"],"z":"B","t":"2023-04-06T14:25:06.542305024Z"}]"#;
-        let [Event::Correction(pair)] = &events(frame)[..] else { panic!("one correction") };
-        assert_eq!((pair.original.correction, pair.original.id.raw()), (11, 52_983_525_033_527));
-        assert_eq!((pair.corrected.correction, pair.corrected.id.raw()), (12, 52_983_525_034_326));
+        let [Event::Correction(pair)] = &events(frame)[..] else {
+            panic!("one correction")
+        };
+        assert_eq!(
+            (pair.original.correction, pair.original.id.raw()),
+            (11, 52_983_525_033_527)
+        );
+        assert_eq!(
+            (pair.corrected.correction, pair.corrected.id.raw()),
+            (12, 52_983_525_034_326)
+        );
         assert_eq!(pair.corrected.price.to_string(), "39.1809");
     }
 
@@ -227,7 +250,9 @@ mod tests {
             let frame = format!(
                 r#"[{{"T":"x","S":"GOOGL","i":465,"x":"D","p":105.31,"s":300,"a":"{action}","z":"C","t":"2023-04-06T13:15:42.83540958Z"}}]"#
             );
-            let Event::Cancel(trade) = events(&frame).remove(0) else { panic!("a cancel") };
+            let Event::Cancel(trade) = events(&frame).remove(0) else {
+                panic!("a cancel")
+            };
             trade.correction
         };
         assert_eq!((record("C"), record("E")), (10, 11));
@@ -239,11 +264,31 @@ mod tests {
             {"T":"subscription","trades":["A","B"],"quotes":["A"]},{"T":"error","code":402,"msg":"auth failed"},
             {"T":"error","code":406,"msg":"connection limit exceeded"},{"T":"error","code":500,"msg":"internal"}]"#;
         let found = events(frame);
-        assert_eq!(found[..3], [Event::Greeting, Event::AuthOk, Event::Subscribed(Ack::Total(2))]);
+        assert_eq!(
+            found[..3],
+            [
+                Event::Greeting,
+                Event::AuthOk,
+                Event::Subscribed(Ack::Total(2))
+            ]
+        );
         let kinds: Vec<RefusalKind> = found[3..]
             .iter()
-            .filter_map(|event| if let Event::Refused(refusal) = event { Some(refusal.kind) } else { None })
+            .filter_map(|event| {
+                if let Event::Refused(refusal) = event {
+                    Some(refusal.kind)
+                } else {
+                    None
+                }
+            })
             .collect();
-        assert_eq!(kinds, [RefusalKind::Auth, RefusalKind::ConnectionLimit, RefusalKind::Other]);
+        assert_eq!(
+            kinds,
+            [
+                RefusalKind::Auth,
+                RefusalKind::ConnectionLimit,
+                RefusalKind::Other
+            ]
+        );
     }
 }

@@ -71,16 +71,23 @@ impl<'a> Record<'a> {
 
     fn event(&self) -> Event {
         match self.e.bytes() {
-            b"trade" => self.trade(self.id, "t").map_or_else(Event::Malformed, Event::Trade),
-            b"aggTrade" => self.trade(self.aggregate_id, "a").map_or_else(Event::Malformed, Event::Trade),
-            b"serverShutdown" => {
-                Event::Refused(Refusal { kind: RefusalKind::Shutdown, text: "server shutdown".into() })
-            }
+            b"trade" => self
+                .trade(self.id, "t")
+                .map_or_else(Event::Malformed, Event::Trade),
+            b"aggTrade" => self
+                .trade(self.aggregate_id, "a")
+                .map_or_else(Event::Malformed, Event::Trade),
+            b"serverShutdown" => Event::Refused(Refusal {
+                kind: RefusalKind::Shutdown,
+                text: "server shutdown".into(),
+            }),
             _ if self.is_error || !self.code.is_missing() => Event::Refused(Refusal {
                 kind: RefusalKind::Other,
                 text: format!("{} {}", self.code.words(), self.msg.words()),
             }),
-            _ if self.e.is_missing() && !self.request.is_missing() => Event::Subscribed(Ack::Message),
+            _ if self.e.is_missing() && !self.request.is_missing() => {
+                Event::Subscribed(Ack::Message)
+            }
             _ => Event::Other,
         }
     }
@@ -124,32 +131,51 @@ mod tests {
         let raw = r#"{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}"#;
         let combined = event(&format!(r#"{{"stream":"btcusdt@trade","data":{raw}}}"#));
         assert_eq!(event(raw), combined);
-        let Event::Trade(trade) = combined else { panic!("a trade") };
-        assert_eq!((trade.sequence, trade.id.raw(), trade.side), (3_735_683_259, 3_735_683_259, Side::Sell));
+        let Event::Trade(trade) = combined else {
+            panic!("a trade")
+        };
+        assert_eq!(
+            (trade.sequence, trade.id.raw(), trade.side),
+            (3_735_683_259, 3_735_683_259, Side::Sell)
+        );
         assert_eq!(trade.time.as_nanos(), 1_723_161_255_342_000_000);
     }
 
     #[test]
     fn aggregates_have_their_own_identity_and_microseconds_are_seen() {
         let frame = r#"{"stream":"x@aggTrade","data":{"e":"aggTrade","E":1,"s":"OMGBUSD","a":425085,"p":"13.8048","q":"2.1","f":439577,"l":439578,"T":1633998288467123,"m":false,"M":true}}"#;
-        let Event::Trade(trade) = event(frame) else { panic!("a trade") };
+        let Event::Trade(trade) = event(frame) else {
+            panic!("a trade")
+        };
         assert_eq!((trade.sequence, trade.side), (425_085, Side::Buy));
         assert_eq!(trade.time.as_nanos(), 1_633_998_288_467_123_000);
     }
 
     #[test]
     fn other_messages_are_told_apart() {
-        assert_eq!(event(r#"{"result":null,"id":3}"#), Event::Subscribed(Ack::Message));
+        assert_eq!(
+            event(r#"{"result":null,"id":3}"#),
+            Event::Subscribed(Ack::Message)
+        );
         assert_eq!(
             event(r#"{"stream":"x@depth","data":{"e":"depthUpdate","b":[["1","2"]],"a":[]}}"#),
             Event::Other
         );
         for (frame, kind) in [
             (r#"{"code":2,"msg":"Invalid request"}"#, RefusalKind::Other),
-            (r#"{"error":{"code":3,"msg":"Invalid JSON"},"id":1}"#, RefusalKind::Other),
-            (r#"{"e":"serverShutdown","E":1770123456789}"#, RefusalKind::Shutdown),
+            (
+                r#"{"error":{"code":3,"msg":"Invalid JSON"},"id":1}"#,
+                RefusalKind::Other,
+            ),
+            (
+                r#"{"e":"serverShutdown","E":1770123456789}"#,
+                RefusalKind::Shutdown,
+            ),
         ] {
-            assert!(matches!(event(frame), Event::Refused(refusal) if refusal.kind == kind), "{frame}");
+            assert!(
+                matches!(event(frame), Event::Refused(refusal) if refusal.kind == kind),
+                "{frame}"
+            );
         }
     }
 }

@@ -40,7 +40,11 @@ struct Row<'a> {
 }
 
 impl Coinbase {
-    pub(super) fn decode(&mut self, text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+    pub(super) fn decode(
+        &mut self,
+        text: &[u8],
+        events: &mut Vec<Event>,
+    ) -> Result<(), DecodeFault> {
         let mut cursor = Cursor::new(text);
         let mut frame = Frame::default();
         cursor.object(|key, cursor| frame.take(key, cursor))?;
@@ -60,10 +64,14 @@ impl Coinbase {
     }
 
     fn count(&mut self, sequence_num: Field<'_>, events: &mut Vec<Event>) {
-        let Ok(sequence) = sequence_num.whole("sequence_num") else { return };
+        let Ok(sequence) = sequence_num.whole("sequence_num") else {
+            return;
+        };
         let expected = self.sequence_next.unwrap_or(sequence);
         if expected < sequence {
-            events.push(Event::Lost { messages: sequence - expected });
+            events.push(Event::Lost {
+                messages: sequence - expected,
+            });
         }
         self.sequence_next = Some(expected.max(sequence + 1));
     }
@@ -82,7 +90,11 @@ fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault
             }
             Ok::<(), DecodeFault>(())
         })?;
-        let wrap = if kind.bytes() == b"snapshot" { Event::Snapshot } else { Event::Trade };
+        let wrap = if kind.bytes() == b"snapshot" {
+            Event::Snapshot
+        } else {
+            Event::Trade
+        };
         Cursor::new(trades).array(|cursor| {
             let mut row = Row::default();
             cursor.object(|key, cursor| row.take(key, cursor))?;
@@ -129,7 +141,10 @@ impl<'a> Frame<'a> {
     fn exchange_event(&self) -> Event {
         match self.kind.bytes() {
             b"match" => self.row.trade().map_or_else(Event::Malformed, Event::Trade),
-            b"last_match" => self.row.trade().map_or_else(Event::Malformed, Event::Snapshot),
+            b"last_match" => self
+                .row
+                .trade()
+                .map_or_else(Event::Malformed, Event::Snapshot),
             b"heartbeat" => self.newest().unwrap_or(Event::Heartbeat),
             b"subscriptions" => Event::Subscribed(Ack::Message),
             b"error" => self.refused(),
@@ -139,21 +154,31 @@ impl<'a> Frame<'a> {
 
     fn newest(&self) -> Option<Event> {
         let symbol = self.row.product_id.symbol("product_id").ok()?;
-        let sequence = self.last_trade_id.whole("last_trade_id").ok().filter(|sequence| *sequence > 0)?;
+        let sequence = self
+            .last_trade_id
+            .whole("last_trade_id")
+            .ok()
+            .filter(|sequence| *sequence > 0)?;
         Some(Event::Newest { symbol, sequence })
     }
 
     fn refused(&self) -> Event {
         let text = format!("{} {}", self.message.words(), self.reason.words());
         let is_about = |word: &str| text.to_ascii_lowercase().contains(word);
-        let kind = if is_about("not a valid product") || is_about("invalid product") || is_about("delisted") {
+        let kind = if is_about("not a valid product")
+            || is_about("invalid product")
+            || is_about("delisted")
+        {
             RefusalKind::Symbol
         } else if is_about("authentication failure") || is_about("unauthorized") {
             RefusalKind::Auth
         } else {
             RefusalKind::Other
         };
-        Event::Refused(Refusal { kind, text: text.trim_end().to_owned() })
+        Event::Refused(Refusal {
+            kind,
+            text: text.trim_end().to_owned(),
+        })
     }
 }
 
@@ -225,8 +250,13 @@ mod tests {
     #[test]
     fn trades_listed_newest_first_come_out_in_order() {
         let found = events(&mut Coinbase::default(), &market_trades(0, "update"));
-        let [Event::Trade(first), Event::Trade(second)] = &found[..] else { panic!("two trades") };
-        assert_eq!((first.sequence, second.sequence, first.side), (11, 12, Side::Buy));
+        let [Event::Trade(first), Event::Trade(second)] = &found[..] else {
+            panic!("two trades")
+        };
+        assert_eq!(
+            (first.sequence, second.sequence, first.side),
+            (11, 12, Side::Buy)
+        );
         assert!(matches!(
             events(&mut Coinbase::default(), &market_trades(0, "snapshot"))[0],
             Event::Snapshot(_)
@@ -237,7 +267,10 @@ mod tests {
     fn skipped_messages_of_a_connection_are_counted() {
         let mut decoder = Coinbase::default();
         assert_eq!(events(&mut decoder, &market_trades(4, "update")).len(), 2);
-        assert_eq!(events(&mut decoder, &market_trades(7, "update"))[0], Event::Lost { messages: 2 });
+        assert_eq!(
+            events(&mut decoder, &market_trades(7, "update"))[0],
+            Event::Lost { messages: 2 }
+        );
         assert_eq!(events(&mut decoder, &market_trades(8, "update")).len(), 2);
     }
 
@@ -246,13 +279,24 @@ mod tests {
         let mut decoder = Coinbase::default();
         let mut event = |frame: &str| events(&mut decoder, frame).remove(0);
         let row = r#""trade_id":10,"side":"sell","size":"5.23512","price":"400.23","product_id":"BTC-USD","sequence":50,"time":"2014-11-07T08:19:27.028459Z""#;
-        let Event::Trade(trade) = event(&format!(r#"{{"type":"match",{row}}}"#)) else { panic!("a trade") };
+        let Event::Trade(trade) = event(&format!(r#"{{"type":"match",{row}}}"#)) else {
+            panic!("a trade")
+        };
         assert_eq!((trade.sequence, trade.side), (10, Side::Buy));
-        assert!(matches!(event(&format!(r#"{{"type":"last_match",{row}}}"#)), Event::Snapshot(_)));
+        assert!(matches!(
+            event(&format!(r#"{{"type":"last_match",{row}}}"#)),
+            Event::Snapshot(_)
+        ));
         let newest = event(
             r#"{"type":"heartbeat","sequence":90,"last_trade_id":20,"product_id":"BTC-USD","time":"2014-11-07T08:19:28.464459Z"}"#,
         );
-        assert_eq!(newest, Event::Newest { symbol: "BTC-USD".parse().unwrap(), sequence: 20 });
+        assert_eq!(
+            newest,
+            Event::Newest {
+                symbol: "BTC-USD".parse().unwrap(),
+                sequence: 20
+            }
+        );
         assert_eq!(
             event(r#"{"type":"subscriptions","channels":[{"name":"matches"}]}"#),
             Event::Subscribed(Ack::Message)

@@ -74,7 +74,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn all() -> [Decoder; 5] {
-        [Decoder::massive(), Decoder::alpaca(), Decoder::binance(), Decoder::coinbase(), Decoder::kraken()]
+        [
+            Decoder::massive(),
+            Decoder::alpaca(),
+            Decoder::binance(),
+            Decoder::coinbase(),
+            Decoder::kraken(),
+        ]
     }
 
     proptest! {

@@ -49,7 +49,11 @@ pub(super) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeF
 }
 
 fn trades(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), DecodeFault> {
-    let wrap = if frame.kind.bytes() == b"snapshot" { Event::Snapshot } else { Event::Trade };
+    let wrap = if frame.kind.bytes() == b"snapshot" {
+        Event::Snapshot
+    } else {
+        Event::Trade
+    };
     Cursor::new(frame.data).array(|cursor| {
         let mut row = Row::default();
         cursor.object(|key, cursor| row.take(key, cursor))?;
@@ -79,7 +83,9 @@ impl<'a> Frame<'a> {
             return self.refused();
         }
         match (self.method.bytes(), self.channel.bytes()) {
-            (b"subscribe", _) if self.success.bytes() == b"true" => Event::Subscribed(Ack::Symbols(1)),
+            (b"subscribe", _) if self.success.bytes() == b"true" => {
+                Event::Subscribed(Ack::Symbols(1))
+            }
             (b"pong", _) | (_, b"heartbeat") => Event::Heartbeat,
             _ => Event::Other,
         }
@@ -96,7 +102,11 @@ impl<'a> Frame<'a> {
         };
         let symbol = self.symbol.words();
         let is_named = symbol.is_empty() || text.contains(&symbol);
-        let text = if is_named { text } else { format!("{text} ({symbol})") };
+        let text = if is_named {
+            text
+        } else {
+            format!("{text} ({symbol})")
+        };
         Event::Refused(Refusal { kind, text })
     }
 }
@@ -157,8 +167,13 @@ mod tests {
     fn numbers_are_read_from_their_text() {
         let frame = r#"{"channel":"trade","type":"update","data":[{"symbol":"MATIC/USD","side":"sell","price":0.51170000,
             "qty":1e-7,"ord_type":"market","trade_id":4665906,"timestamp":"2023-09-25T07:49:37.708706Z"}]}"#;
-        let Event::Trade(trade) = event(frame) else { panic!("a trade") };
-        assert_eq!((trade.price.to_string(), trade.size.to_string()), ("0.5117".into(), "0.0000001".into()));
+        let Event::Trade(trade) = event(frame) else {
+            panic!("a trade")
+        };
+        assert_eq!(
+            (trade.price.to_string(), trade.size.to_string()),
+            ("0.5117".into(), "0.0000001".into())
+        );
         assert_eq!((trade.sequence, trade.side), (4_665_906, Side::Sell));
         assert_eq!(trade.time.as_nanos(), 1_695_628_177_708_706_000);
     }
@@ -168,7 +183,10 @@ mod tests {
         let accepted = r#"{"method":"subscribe","result":{"channel":"trade","snapshot":false,"symbol":"BTC/USD"},"success":true}"#;
         assert_eq!(event(accepted), Event::Subscribed(Ack::Symbols(1)));
         assert_eq!(event(r#"{"channel":"heartbeat"}"#), Event::Heartbeat);
-        assert_eq!(event(r#"{"method":"pong","req_id":1,"success":true}"#), Event::Heartbeat);
+        assert_eq!(
+            event(r#"{"method":"pong","req_id":1,"success":true}"#),
+            Event::Heartbeat
+        );
         assert_eq!(
             event(r#"{"channel":"status","type":"update","data":[{"system":"online"}]}"#),
             Event::Other

@@ -72,7 +72,11 @@ impl<'a> Record<'a> {
     fn take_conditions(&mut self, cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
         cursor.array(|cursor| {
             let field = Field::read(cursor)?;
-            match field.small("c").ok().and_then(|id| self.conditions.with(u32::from(id))) {
+            match field
+                .small("c")
+                .ok()
+                .and_then(|id| self.conditions.with(u32::from(id)))
+            {
                 Some(conditions) => self.conditions = conditions,
                 None => self.unknown_condition = Some(field),
             }
@@ -92,14 +96,26 @@ impl<'a> Record<'a> {
         if let Some(condition) = self.unknown_condition {
             return Err(condition.unknown("c"));
         }
-        let exchange = if self.x.is_missing() { 0 } else { self.x.small("x")? };
-        let facility = if self.trfi.is_missing() { 0 } else { self.trfi.small("trfi")? };
+        let exchange = if self.x.is_missing() {
+            0
+        } else {
+            self.x.small("x")?
+        };
+        let facility = if self.trfi.is_missing() {
+            0
+        } else {
+            self.trfi.small("trfi")?
+        };
         let millis = i64::try_from(self.t.whole("t")?).unwrap_or(i64::MAX);
         Ok(Trade {
             symbol: self.sym.symbol("sym")?,
             time: Timestamp::from_millis(millis).ok_or_else(|| self.t.unknown("t"))?,
             sequence: self.q.whole("q")?,
-            id: if self.i.bytes().is_empty() { TradeId::NONE } else { TradeId::from_text(self.i.bytes()) },
+            id: if self.i.bytes().is_empty() {
+                TradeId::NONE
+            } else {
+                TradeId::from_text(self.i.bytes())
+            },
             price: self.p.price("p")?,
             size: self.ds.or(self.s).size("ds")?,
             conditions: self.conditions,
@@ -120,13 +136,18 @@ impl<'a> Record<'a> {
             b"max_connections" => RefusalKind::ConnectionLimit,
             _ => RefusalKind::Other,
         };
-        Event::Refused(Refusal { kind, text: format!("{}: {}", self.status.words(), self.message.words()) })
+        Event::Refused(Refusal {
+            kind,
+            text: format!("{}: {}", self.status.words(), self.message.words()),
+        })
     }
 
     /// One confirmation per subscription, or one for several joined by commas.
     fn subscribed(&self) -> Event {
         match self.message.bytes().strip_prefix(b"subscribed to:") {
-            Some(names) => Event::Subscribed(Ack::Symbols(names.split(|byte| *byte == b',').count())),
+            Some(names) => {
+                Event::Subscribed(Ack::Symbols(names.split(|byte| *byte == b',').count()))
+            }
             None => Event::Other,
         }
     }
@@ -151,10 +172,21 @@ mod tests {
     fn trade_keeps_every_field_of_the_wire() {
         let frame = r#"[{"ev":"T","sym":"MSFT","x":4,"i":"12345","z":3,"p":114.125,"s":0,"ds":"0.25","c":[0,12],
             "t":1536036818784,"q":3681328,"trfi":201,"trft":1536036818700}]"#;
-        let [Event::Trade(trade)] = &events(frame)[..] else { panic!("one trade") };
-        assert_eq!((trade.symbol.as_str(), trade.venue, trade.sequence), ("MSFT", 4 | 201 << 8, 3_681_328));
-        assert_eq!((trade.price.to_string(), trade.size.to_string()), ("114.125".into(), "0.25".into()));
-        assert_eq!((trade.id.raw(), trade.conditions.bits()), (12_345, 1 | 1 << 12));
+        let [Event::Trade(trade)] = &events(frame)[..] else {
+            panic!("one trade")
+        };
+        assert_eq!(
+            (trade.symbol.as_str(), trade.venue, trade.sequence),
+            ("MSFT", 4 | 201 << 8, 3_681_328)
+        );
+        assert_eq!(
+            (trade.price.to_string(), trade.size.to_string()),
+            ("114.125".into(), "0.25".into())
+        );
+        assert_eq!(
+            (trade.id.raw(), trade.conditions.bits()),
+            (12_345, 1 | 1 << 12)
+        );
         assert_eq!(trade.time.as_nanos(), 1_536_036_818_784_000_000);
     }
 
@@ -163,7 +195,10 @@ mod tests {
         let good = r#"{"ev":"T","sym":"A","x":1,"i":"1","p":1,"s":1,"t":1536036818784,"q":1}"#;
         let bad = good.replace(r#""p":1"#, r#""p":-1"#);
         let found = events(&format!("[{good},{bad},{good}]"));
-        assert!(matches!(&found[..], [Event::Trade(_), Event::Malformed(_), Event::Trade(_)]));
+        assert!(matches!(
+            &found[..],
+            [Event::Trade(_), Event::Malformed(_), Event::Trade(_)]
+        ));
     }
 
     #[test]
@@ -172,15 +207,39 @@ mod tests {
             let frame = format!(r#"[{{"ev":"status","status":"{status}","message":"{message}"}}]"#);
             events(&frame).remove(0)
         };
-        let kind = |event| if let Event::Refused(refusal) = event { Some(refusal.kind) } else { None };
-        assert_eq!(status("connected", "Connected Successfully"), Event::Greeting);
-        assert_eq!(status("success", "subscribed to: T.A,T.B"), Event::Subscribed(Ack::Symbols(2)));
-        assert_eq!(kind(status("auth_failed", "authentication failed")), Some(RefusalKind::Auth));
+        let kind = |event| {
+            if let Event::Refused(refusal) = event {
+                Some(refusal.kind)
+            } else {
+                None
+            }
+        };
         assert_eq!(
-            kind(status("auth_failed", "Your plan doesn't include websocket access.")),
+            status("connected", "Connected Successfully"),
+            Event::Greeting
+        );
+        assert_eq!(
+            status("success", "subscribed to: T.A,T.B"),
+            Event::Subscribed(Ack::Symbols(2))
+        );
+        assert_eq!(
+            kind(status("auth_failed", "authentication failed")),
+            Some(RefusalKind::Auth)
+        );
+        assert_eq!(
+            kind(status(
+                "auth_failed",
+                "Your plan doesn't include websocket access."
+            )),
             Some(RefusalKind::Plan)
         );
-        assert_eq!(kind(status("max_connections", "exceeded")), Some(RefusalKind::ConnectionLimit));
-        assert_eq!(kind(status("auth_timeout", "timed out")), Some(RefusalKind::Other));
+        assert_eq!(
+            kind(status("max_connections", "exceeded")),
+            Some(RefusalKind::ConnectionLimit)
+        );
+        assert_eq!(
+            kind(status("auth_timeout", "timed out")),
+            Some(RefusalKind::Other)
+        );
     }
 }

@@ -13,12 +13,16 @@ impl LiveDriver {
     /// Adds connections for symbols, each with as many as it may carry.
     pub(super) fn connect(&mut self, symbols: &[LiveSymbol]) {
         for part in symbols.chunks(self.settings.symbols_per_connection_max) {
-            let places = part.iter().map(|one| self.continuity.follow(one.symbol, one.after)).collect();
+            let places = part
+                .iter()
+                .map(|one| self.continuity.follow(one.symbol, one.after))
+                .collect();
             let (names, view) = watch::channel(part.iter().map(|one| one.symbol).collect());
             let index = self.carried.len();
             self.carried.push(Some(places));
             self.wanted.push(names);
-            self.connections.push(Connection::reports(self.shared.clone(), index, Some(view)));
+            self.connections
+                .push(Connection::reports(self.shared.clone(), index, Some(view)));
         }
     }
 
@@ -41,28 +45,41 @@ impl LiveDriver {
             }
         }
         for index in 0..self.wanted.len() {
-            let room =
-                self.settings.symbols_per_connection_max.saturating_sub(self.wanted[index].borrow().len());
+            let room = self
+                .settings
+                .symbols_per_connection_max
+                .saturating_sub(self.wanted[index].borrow().len());
             let part: Vec<LiveSymbol> = added.drain(..added.len().min(room)).collect();
             if part.is_empty() {
                 continue;
             }
-            let places: Vec<usize> =
-                part.iter().map(|one| self.continuity.follow(one.symbol, one.after)).collect();
+            let places: Vec<usize> = part
+                .iter()
+                .map(|one| self.continuity.follow(one.symbol, one.after))
+                .collect();
             if let Some(Some(carried)) = self.carried.get_mut(index) {
                 carried.extend(places);
             }
             self.wanted[index].send_modify(|names| names.extend(part.iter().map(|one| one.symbol)));
         }
         self.connect(&added);
-        tracing::info!(venue = self.settings.name(), added = count, removed, "symbols reloaded");
+        tracing::info!(
+            venue = self.settings.name(),
+            added = count,
+            removed,
+            "symbols reloaded"
+        );
     }
 
     fn drop_symbols(&mut self, wanted: &BTreeSet<Symbol>) -> usize {
         let mut removed = 0;
         for (names, carried) in self.wanted.iter().zip(&mut self.carried) {
-            let gone: Vec<Symbol> =
-                names.borrow().iter().copied().filter(|symbol| !wanted.contains(symbol)).collect();
+            let gone: Vec<Symbol> = names
+                .borrow()
+                .iter()
+                .copied()
+                .filter(|symbol| !wanted.contains(symbol))
+                .collect();
             if gone.is_empty() {
                 continue;
             }

@@ -15,20 +15,33 @@ impl LiveDriver {
     pub(super) fn plan(&mut self, symbols: &LiveSymbols) {
         let LiveSymbols::Named(symbols) = symbols else {
             self.carried.push(None);
-            self.connections.push(Connection::reports(self.shared.clone(), 0, None));
+            self.connections
+                .push(Connection::reports(self.shared.clone(), 0, None));
             return;
         };
         self.connect(symbols);
-        if let Some(first) = symbols.iter().filter_map(|one| one.after).map(|after| after.time).min() {
+        if let Some(first) = symbols
+            .iter()
+            .filter_map(|one| one.after)
+            .map(|after| after.time)
+            .min()
+        {
             self.position = first;
         }
     }
 
     pub(super) fn note_delay(&mut self, events: &[Event], now: Duration) {
-        let time = |event: &Event| if let Event::Trade(trade) = event { Some(trade.time) } else { None };
+        let time = |event: &Event| {
+            if let Event::Trade(trade) = event {
+                Some(trade.time)
+            } else {
+                None
+            }
+        };
         if let Some(newest) = events.iter().filter_map(time).max() {
             let wall = self.shared.clock.now();
-            self.skew.note(wall.as_nanos().saturating_sub(newest.as_nanos()), now);
+            self.skew
+                .note(wall.as_nanos().saturating_sub(newest.as_nanos()), now);
         }
     }
 
@@ -94,7 +107,10 @@ impl LiveDriver {
         let settle = self.settings.gaps.settle;
         for line in 0..self.carried.len() {
             for place in self.places(line) {
-                let Some(last) = self.continuity.last(place).filter(|_| self.continuity.is_live(place))
+                let Some(last) = self
+                    .continuity
+                    .last(place)
+                    .filter(|_| self.continuity.is_live(place))
                 else {
                     continue;
                 };
@@ -102,7 +118,9 @@ impl LiveDriver {
                     Verdict::Wait => {}
                     Verdict::Ask => self.continuity.check(place, now),
                     Verdict::Quiet(before) => {
-                        let Some(symbol) = self.continuity.symbol(place) else { continue };
+                        let Some(symbol) = self.continuity.symbol(place) else {
+                            continue;
+                        };
                         self.backlog.push(Aside::Quiet { symbol, before });
                     }
                 }

@@ -55,7 +55,11 @@ impl Session {
         now: Duration,
     ) -> Session {
         let mut session = Session {
-            phase: if script.is_greeted { Phase::Greeting } else { Phase::Subscribing },
+            phase: if script.is_greeted {
+                Phase::Greeting
+            } else {
+                Phase::Subscribing
+            },
             script,
             times: settings.times.clone(),
             message_every: settings.message_every,
@@ -137,7 +141,10 @@ impl Session {
     ///
     /// # Errors
     /// The [`LiveFault`] by which the conversation is over: a step too slow, silence, a stall, age.
-    pub(in super::super) fn on_time(&mut self, now: Duration) -> Result<Option<Outbound>, LiveFault> {
+    pub(in super::super) fn on_time(
+        &mut self,
+        now: Duration,
+    ) -> Result<Option<Outbound>, LiveFault> {
         self.check(now)?;
         if self.send_at <= now
             && let Some(text) = self.outbox.pop_front()
@@ -148,7 +155,9 @@ impl Session {
         if self.ping_at <= now {
             self.ping_at = now + self.times.ping_every;
             let ping = self.script.ping.clone();
-            return Ok(Some(ping.map_or(Outbound::Ping, |text| Outbound::Text(text.into()))));
+            return Ok(Some(
+                ping.map_or(Outbound::Ping, |text| Outbound::Text(text.into())),
+            ));
         }
         Ok(None)
     }
@@ -177,13 +186,20 @@ impl Session {
                 Phase::Authenticating => "authentication",
                 Phase::Subscribing | Phase::Live => "subscription",
             };
-            return Err(LiveFault::Timeout { step, limit: handshake });
+            return Err(LiveFault::Timeout {
+                step,
+                limit: handshake,
+            });
         }
         if self.heard_at + self.times.silence_max <= now {
-            return Err(LiveFault::Silent { limit: self.times.silence_max });
+            return Err(LiveFault::Silent {
+                limit: self.times.silence_max,
+            });
         }
         if self.is_live() && self.data_at + self.stall_after <= now {
-            return Err(LiveFault::Stalled { limit: self.stall_after });
+            return Err(LiveFault::Stalled {
+                limit: self.stall_after,
+            });
         }
         match self.times.lifetime {
             Some(limit) if self.opened_at + limit <= now => Err(LiveFault::Expired { limit }),
@@ -205,7 +221,12 @@ impl Session {
         self.phase = Phase::Subscribing;
         // What the venue has answered is no message too many.
         self.send_at = now;
-        self.outbox.extend(self.script.subscribe.iter().map(|text| SecretString::from(text.as_str())));
+        self.outbox.extend(
+            self.script
+                .subscribe
+                .iter()
+                .map(|text| SecretString::from(text.as_str())),
+        );
     }
 
     fn on_ack(&mut self, ack: Ack, now: Duration) {
@@ -245,7 +266,12 @@ mod tests {
 
     fn session(settings: &LiveSettings, symbols: &[&str]) -> Session {
         let symbols: Vec<Symbol> = symbols.iter().map(|name| name.parse().unwrap()).collect();
-        Session::new(Script::new(settings, Some(&symbols)), settings, 30 * SECOND, Duration::ZERO)
+        Session::new(
+            Script::new(settings, Some(&symbols)),
+            settings,
+            30 * SECOND,
+            Duration::ZERO,
+        )
     }
 
     /// What is sent up to an instant.
@@ -270,11 +296,27 @@ mod tests {
         let settings = LiveSettings::massive("k-1".into());
         let mut session = session(&settings, &["A", "B"]);
         assert!(sent(&mut session, SECOND).is_empty());
-        hear(&mut session, SECOND, r#"[{"ev":"status","status":"connected","message":"x"}]"#).unwrap();
-        assert_eq!(sent(&mut session, 2 * SECOND), [r#"{"action":"auth","params":"k-1"}"#]);
+        hear(
+            &mut session,
+            SECOND,
+            r#"[{"ev":"status","status":"connected","message":"x"}]"#,
+        )
+        .unwrap();
+        assert_eq!(
+            sent(&mut session, 2 * SECOND),
+            [r#"{"action":"auth","params":"k-1"}"#]
+        );
         assert!(!format!("{session:?}").contains("k-1"));
-        hear(&mut session, 2 * SECOND, r#"[{"ev":"status","status":"auth_success","message":"x"}]"#).unwrap();
-        assert_eq!(sent(&mut session, 3 * SECOND), [r#"{"action":"subscribe","params":"T.A,T.B"}"#]);
+        hear(
+            &mut session,
+            2 * SECOND,
+            r#"[{"ev":"status","status":"auth_success","message":"x"}]"#,
+        )
+        .unwrap();
+        assert_eq!(
+            sent(&mut session, 3 * SECOND),
+            [r#"{"action":"subscribe","params":"T.A,T.B"}"#]
+        );
         let ack = |name: &str| {
             format!(r#"[{{"ev":"status","status":"success","message":"subscribed to: T.{name}"}}]"#)
         };
@@ -301,12 +343,20 @@ mod tests {
     fn heartbeats_hide_no_stall_and_pongs_no_end() {
         let settings = LiveSettings::kraken();
         let mut session = session(&settings, &["BTC/USD"]);
-        hear(&mut session, SECOND, r#"{"method":"subscribe","success":true}"#).unwrap();
+        hear(
+            &mut session,
+            SECOND,
+            r#"{"method":"subscribe","success":true}"#,
+        )
+        .unwrap();
         for second in 2..31 {
             hear(&mut session, second * SECOND, r#"{"channel":"heartbeat"}"#).unwrap();
             assert!(session.on_time(second * SECOND).is_ok(), "{second}");
         }
-        assert!(matches!(session.on_time(31 * SECOND), Err(LiveFault::Stalled { .. })));
+        assert!(matches!(
+            session.on_time(31 * SECOND),
+            Err(LiveFault::Stalled { .. })
+        ));
     }
 
     #[test]
@@ -315,26 +365,51 @@ mod tests {
         let fault = |settings: &LiveSettings, is_live: bool, at: Duration| {
             let mut session = session(settings, &["BTC/USD"]);
             if is_live {
-                hear(&mut session, Duration::ZERO, r#"{"method":"subscribe","success":true}"#).unwrap();
+                hear(
+                    &mut session,
+                    Duration::ZERO,
+                    r#"{"method":"subscribe","success":true}"#,
+                )
+                .unwrap();
             }
             session.on_time(at).unwrap_err().to_string()
         };
-        assert_eq!(fault(&settings, false, 30 * SECOND), "subscription took longer than 30000 ms");
-        assert_eq!(fault(&settings, true, 45 * SECOND), "nothing was received for 45000 ms");
+        assert_eq!(
+            fault(&settings, false, 30 * SECOND),
+            "subscription took longer than 30000 ms"
+        );
+        assert_eq!(
+            fault(&settings, true, 45 * SECOND),
+            "nothing was received for 45000 ms"
+        );
         settings.times.lifetime = Some(10 * SECOND);
-        assert_eq!(fault(&settings, true, 10 * SECOND), "connection reached its age of 10 s");
+        assert_eq!(
+            fault(&settings, true, 10 * SECOND),
+            "connection reached its age of 10 s"
+        );
     }
 
     #[test]
     fn refused_key_is_fatal_and_a_shutdown_is_not() {
         let settings = LiveSettings::alpaca("id".into(), "secret".into());
         let mut session = session(&settings, &["A"]);
-        let fault =
-            hear(&mut session, SECOND, r#"[{"T":"error","code":402,"msg":"auth failed"}]"#).unwrap_err();
+        let fault = hear(
+            &mut session,
+            SECOND,
+            r#"[{"T":"error","code":402,"msg":"auth failed"}]"#,
+        )
+        .unwrap_err();
         assert_eq!(fault.remedy(), Remedy::Fatal);
-        assert_eq!(fault.to_string(), "venue refuses: 402 auth failed; check the key");
-        let fault =
-            hear(&mut session, SECOND, r#"[{"T":"error","code":407,"msg":"slow client"}]"#).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "venue refuses: 402 auth failed; check the key"
+        );
+        let fault = hear(
+            &mut session,
+            SECOND,
+            r#"[{"T":"error","code":407,"msg":"slow client"}]"#,
+        )
+        .unwrap_err();
         assert_eq!(fault.remedy(), Remedy::Reconnect);
     }
 }

@@ -37,17 +37,26 @@ pub(in super::super) struct Script {
 impl Script {
     /// The part for some symbols, or for everything.
     pub(in super::super) fn new(settings: &LiveSettings, symbols: Option<&[Symbol]>) -> Script {
-        let names: Vec<&str> =
-            symbols.map_or_else(|| vec!["*"], |all| all.iter().map(|one| one.as_str()).collect());
+        let names: Vec<&str> = symbols.map_or_else(
+            || vec!["*"],
+            |all| all.iter().map(|one| one.as_str()).collect(),
+        );
         let chunks: Vec<&[&str]> = names.chunks(settings.symbols_per_message_max).collect();
         let of = |message: &dyn Fn(&[&str]) -> Value| -> Vec<String> {
-            chunks.iter().map(|chunk| message(chunk).to_string()).collect()
+            chunks
+                .iter()
+                .map(|chunk| message(chunk).to_string())
+                .collect()
         };
         match &settings.venue {
             LiveVenue::Massive { key } => {
                 let auth = json!({"action": "auth", "params": key.expose_secret()});
-                let topics =
-                    |names: &[&str]| names.iter().map(|name| format!("T.{name}")).collect::<Vec<_>>();
+                let topics = |names: &[&str]| {
+                    names
+                        .iter()
+                        .map(|name| format!("T.{name}"))
+                        .collect::<Vec<_>>()
+                };
                 let subscribe =
                     of(&|names| json!({"action": "subscribe", "params": topics(names).join(",")}));
                 let expected = Expected::Symbols(names.len());
@@ -57,12 +66,19 @@ impl Script {
                 let (key, secret) = (key_id.expose_secret(), secret_key.expose_secret());
                 let auth = json!({"action": "auth", "key": key, "secret": secret});
                 let subscribe = of(&|names| json!({"action": "subscribe", "trades": names}));
-                Script::secret(&auth, subscribe, Expected::Symbols(names.len()), Decoder::alpaca())
+                Script::secret(
+                    &auth,
+                    subscribe,
+                    Expected::Symbols(names.len()),
+                    Decoder::alpaca(),
+                )
             }
             LiveVenue::Binance { stream } => {
                 Script::open(binance(*stream, &chunks), None, Decoder::binance())
             }
-            LiveVenue::Coinbase { api } => Script::open(coinbase(*api, &chunks), None, Decoder::coinbase()),
+            LiveVenue::Coinbase { api } => {
+                Script::open(coinbase(*api, &chunks), None, Decoder::coinbase())
+            }
             LiveVenue::Kraken => {
                 let subscribe = of(
                     &|names| json!({"method": "subscribe", "params": {"channel": "trade", "symbol": names, "snapshot": false}}),
@@ -76,14 +92,33 @@ impl Script {
         }
     }
 
-    fn secret(auth: &Value, subscribe: Vec<String>, expected: Expected, decoder: Decoder) -> Script {
+    fn secret(
+        auth: &Value,
+        subscribe: Vec<String>,
+        expected: Expected,
+        decoder: Decoder,
+    ) -> Script {
         let auth = Some(SecretString::from(auth.to_string()));
-        Script { is_greeted: true, auth, subscribe, expected, ping: None, decoder }
+        Script {
+            is_greeted: true,
+            auth,
+            subscribe,
+            expected,
+            ping: None,
+            decoder,
+        }
     }
 
     fn open(subscribe: Vec<String>, ping: Option<String>, decoder: Decoder) -> Script {
         let expected = Expected::Messages(subscribe.len());
-        Script { is_greeted: false, auth: None, subscribe, expected, ping, decoder }
+        Script {
+            is_greeted: false,
+            auth: None,
+            subscribe,
+            expected,
+            ping,
+            decoder,
+        }
     }
 }
 
@@ -93,8 +128,10 @@ fn binance(stream: BinanceStream, chunks: &[&[&str]]) -> Vec<String> {
         BinanceStream::Aggregate => "aggTrade",
     };
     let message = |(number, names): (usize, &&[&str])| {
-        let params: Vec<String> =
-            names.iter().map(|name| format!("{}@{kind}", name.to_ascii_lowercase())).collect();
+        let params: Vec<String> = names
+            .iter()
+            .map(|name| format!("{}@{kind}", name.to_ascii_lowercase()))
+            .collect();
         json!({"method": "SUBSCRIBE", "params": params, "id": number + 1}).to_string()
     };
     chunks.iter().enumerate().map(message).collect()

@@ -18,7 +18,9 @@ impl Track {
         if self.state == State::Unsure {
             self.state = holding(None);
         }
-        let State::Holding { before, .. } = self.state else { return None };
+        let State::Holding { before, .. } = self.state else {
+            return None;
+        };
         self.is_asking = true;
         Some(self.gap(rules, after, before, wall))
     }
@@ -44,7 +46,9 @@ impl Track {
         if let (Some(fill), false) = (fill, is_whole) {
             self.turn_page(rules, fill, output);
         }
-        let State::Holding { before, .. } = self.state else { return };
+        let State::Holding { before, .. } = self.state else {
+            return;
+        };
         if is_whole && (before.is_none() || (!rules.is_contiguous && is_found)) {
             self.release_all(rules, now, output);
         } else if place.0 < self.last || place.1 < self.read_to {
@@ -63,7 +67,16 @@ impl Track {
         output: &mut Output<'_>,
     ) {
         self.is_asking = false;
-        let (State::Holding { before, is_full, is_broken, .. }, Some(after)) = (self.state, self.last) else {
+        let (
+            State::Holding {
+                before,
+                is_full,
+                is_broken,
+                ..
+            },
+            Some(after),
+        ) = (self.state, self.last)
+        else {
             return;
         };
         if self.is_check && before.is_none() && !is_full && !is_broken {
@@ -88,7 +101,9 @@ impl Track {
     }
 
     fn on_vain(&mut self, rules: &Rules, now: Duration) {
-        let State::Holding { attempts, .. } = &mut self.state else { return };
+        let State::Holding { attempts, .. } = &mut self.state else {
+            return;
+        };
         *attempts += 1;
         let doublings = attempts.saturating_sub(1).min(16);
         self.ask_at = Some(now + rules.gaps.backoff.saturating_mul(1 << doublings));
@@ -101,7 +116,13 @@ impl Track {
         }
     }
 
-    fn gap(&self, rules: &Rules, after: TradeKey, before: Option<TradeKey>, wall: Timestamp) -> Gap {
+    fn gap(
+        &self,
+        rules: &Rules,
+        after: TradeKey,
+        before: Option<TradeKey>,
+        wall: Timestamp,
+    ) -> Gap {
         let to = match before {
             Some(before) => before.time.saturating_add(RESOLUTION_NS),
             None => wall.saturating_add(SKEW_NS),
@@ -112,16 +133,35 @@ impl Track {
             Some(read_to) => read_to,
             None => after.time.saturating_sub(rules.overlap_ns),
         };
-        Gap { symbol: self.symbol, after, before, from, to, len_max: rules.gaps.len_max }
+        Gap {
+            symbol: self.symbol,
+            after,
+            before,
+            from,
+            to,
+            len_max: rules.gaps.len_max,
+        }
     }
 
     /// Takes the archive's copies, timed as the socket would; answers whether the trade after the hole is among them, so
     /// that the archive has caught up with it.
     fn merge(&mut self, rules: &Rules, fill: &GapFill, output: &mut Output<'_>) -> bool {
-        let before = if let State::Holding { before, .. } = self.state { before } else { None };
-        let expected = if rules.is_contiguous { self.expected() } else { None };
+        let before = if let State::Holding { before, .. } = self.state {
+            before
+        } else {
+            None
+        };
+        let expected = if rules.is_contiguous {
+            self.expected()
+        } else {
+            None
+        };
         let mut is_found = false;
-        for trade in fill.trades.iter().filter(|trade| trade.symbol == self.symbol) {
+        for trade in fill
+            .trades
+            .iter()
+            .filter(|trade| trade.symbol == self.symbol)
+        {
             is_found |= before.is_some_and(|before| is_copy(trade, &before));
             let identity = Identity::of(trade);
             let is_old = match expected {
@@ -130,7 +170,11 @@ impl Track {
             };
             // A place in the archive's answer is no order that the socket's trades could share.
             let sequence = if trade.sequenced { trade.sequence } else { 0 };
-            let copy = Trade { sequence, time: rules.as_told(trade.time), ..*trade };
+            let copy = Trade {
+                sequence,
+                time: rules.as_told(trade.time),
+                ..*trade
+            };
             if !is_old && self.held.insert(identity, copy).is_none() {
                 output.stats.fetched += 1;
             }
@@ -140,7 +184,9 @@ impl Track {
 
     /// The start may be known from the socket's clock, and its archive copy may seem later.
     fn is_before_start(&self, trade: &Trade) -> bool {
-        let Some(start) = self.start else { return false };
+        let Some(start) = self.start else {
+            return false;
+        };
         if start.id == TradeId::NONE || trade.time < start.time {
             return trade.time < start.time;
         }
@@ -152,14 +198,20 @@ impl Track {
 
     /// More pages follow: delivers what this one made whole, and goes on from its end.
     fn turn_page(&mut self, rules: &Rules, fill: &GapFill, output: &mut Output<'_>) {
-        let Some(edge) = fill.trades.last().map(|trade| trade.time) else { return };
+        let Some(edge) = fill.trades.last().map(|trade| trade.time) else {
+            return;
+        };
         self.read_to = self.read_to.max(Some(edge));
         if rules.is_contiguous {
             return;
         }
         let edge = rules.as_told(edge);
         let is_whole = |_: &Identity, trade: &mut Trade| trade.time < edge;
-        let mut ready: Vec<Trade> = self.held.extract_if(.., is_whole).map(|(_, trade)| trade).collect();
+        let mut ready: Vec<Trade> = self
+            .held
+            .extract_if(.., is_whole)
+            .map(|(_, trade)| trade)
+            .collect();
         ready.sort_by_key(Trade::key);
         for trade in ready {
             self.deliver(rules, trade, output);

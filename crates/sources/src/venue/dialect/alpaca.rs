@@ -35,7 +35,9 @@ impl Alpaca {
 
 impl Dialect for Alpaca {
     fn greeting(&mut self, _tape: &Tape) -> Vec<Act> {
-        vec![Act::Say(json!([{"T": "success", "msg": "connected"}]).to_string())]
+        vec![Act::Say(
+            json!([{"T": "success", "msg": "connected"}]).to_string(),
+        )]
     }
 
     fn hear(&mut self, tape: &Tape, text: &str) -> Vec<Act> {
@@ -46,14 +48,19 @@ impl Dialect for Alpaca {
         match value["action"].as_str() {
             Some("auth") if self.is_known => vec![Act::Say(error(403, "already authenticated"))],
             Some("auth") => {
-                let is_given = |name: &str| value[name].as_str().is_some_and(|text| !text.is_empty());
+                let is_given =
+                    |name: &str| value[name].as_str().is_some_and(|text| !text.is_empty());
                 vec![Act::Prove(is_given("key") && is_given("secret"))]
             }
             Some(_) if !self.is_known => vec![Act::Say(error(401, "not authenticated"))],
             Some("subscribe") => {
                 self.names.extend(names.iter().map(|&name| name.to_owned()));
                 let is_all = names.contains(&"*");
-                let act = if is_all { Act::SubscribeAll } else { Act::Subscribe(lanes(tape, &names)) };
+                let act = if is_all {
+                    Act::SubscribeAll
+                } else {
+                    Act::Subscribe(lanes(tape, &names))
+                };
                 vec![act, self.subscription()]
             }
             Some("unsubscribe") => {
@@ -98,12 +105,21 @@ pub(in super::super) fn conditions(trade: &Trade) -> (Vec<String>, &'static str)
     let has = |bit: &u8| bits >> bit & 1 == 1;
     let letter = |bit: u8| Value::String(char::from(bit + 32).to_string()).to_string();
     let tapes = [(97, "A"), (98, "B"), (99, "C"), (100, "O")];
-    let tape = tapes.iter().find(|(bit, _)| has(bit)).map_or("C", |(_, tape)| tape);
+    let tape = tapes
+        .iter()
+        .find(|(bit, _)| has(bit))
+        .map_or("C", |(_, tape)| tape);
     ((0u8..96).filter(has).map(letter).collect(), tape)
 }
 
 fn row(trade: &Trade) -> String {
-    let Trade { symbol, price, size, time, .. } = trade;
+    let Trade {
+        symbol,
+        price,
+        size,
+        time,
+        ..
+    } = trade;
     let (letters, tape) = conditions(trade);
     format!(
         r#"{{"T":"t","S":"{symbol}","i":{},"x":"{}","p":{price},"s":{size},"c":[{}],"z":"{tape}","t":"{time}"}}"#,

@@ -25,7 +25,12 @@ impl Binance {
         let unit = call.query.get("timeUnit").map_or("", String::as_str);
         let asked = match call.query.get("streams") {
             Some(streams) => streams.split('/').map(str::to_owned).collect(),
-            None => call.path.strip_prefix("/ws/").map(str::to_owned).into_iter().collect(),
+            None => call
+                .path
+                .strip_prefix("/ws/")
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
         };
         Binance {
             is_combined: !call.path.starts_with("/ws"),
@@ -40,14 +45,22 @@ impl Binance {
     fn note(&mut self, tape: &Tape, streams: &[&str], is_wanted: bool) -> Vec<usize> {
         let mut found = Vec::new();
         for stream in streams {
-            let Some((name, kind)) = stream.split_once('@') else { continue };
-            let Some(lane) = tape.lane(name) else { continue };
+            let Some((name, kind)) = stream.split_once('@') else {
+                continue;
+            };
+            let Some(lane) = tape.lane(name) else {
+                continue;
+            };
             let set = match kind {
                 "trade" => &mut self.singles,
                 "aggTrade" => &mut self.aggregates,
                 _ => continue,
             };
-            let _was_there = if is_wanted { set.insert(lane) } else { set.remove(&lane) };
+            let _was_there = if is_wanted {
+                set.insert(lane)
+            } else {
+                set.remove(&lane)
+            };
             found.push(lane);
         }
         found
@@ -57,12 +70,24 @@ impl Binance {
         if !self.is_combined {
             return data;
         }
-        format!(r#"{{"stream":"{}@{stream}","data":{data}}}"#, name.to_ascii_lowercase())
+        format!(
+            r#"{{"stream":"{}@{stream}","data":{data}}}"#,
+            name.to_ascii_lowercase()
+        )
     }
 
     fn told(&self, trade: &Trade, name: &str, is_single: bool) -> String {
-        let Trade { price, size, sequence: number, .. } = trade;
-        let time = if self.is_micro { trade.time.as_nanos() / 1_000 } else { trade.time.as_millis() };
+        let Trade {
+            price,
+            size,
+            sequence: number,
+            ..
+        } = trade;
+        let time = if self.is_micro {
+            trade.time.as_nanos() / 1_000
+        } else {
+            trade.time.as_millis()
+        };
         let is_maker = trade.side == Side::Sell;
         if is_single {
             let data = format!(
@@ -93,26 +118,42 @@ impl Dialect for Binance {
                 json!({"error": {"code": 3, "msg": "Invalid JSON: syntax error"}}).to_string(),
             )];
         };
-        let ack = |result: Value| Act::Say(json!({"result": result, "id": value["id"]}).to_string());
+        let ack =
+            |result: Value| Act::Say(json!({"result": result, "id": value["id"]}).to_string());
         let streams = strings(&value["params"]);
         match value["method"].as_str() {
             Some("SUBSCRIBE") => {
-                vec![Act::Subscribe(self.note(tape, &streams, true)), ack(Value::Null)]
+                vec![
+                    Act::Subscribe(self.note(tape, &streams, true)),
+                    ack(Value::Null),
+                ]
             }
             Some("UNSUBSCRIBE") => {
                 let lanes = self.note(tape, &streams, false);
-                let is_gone = |lane: &usize| !self.singles.contains(lane) && !self.aggregates.contains(lane);
-                vec![Act::Unsubscribe(lanes.into_iter().filter(is_gone).collect()), ack(Value::Null)]
+                let is_gone =
+                    |lane: &usize| !self.singles.contains(lane) && !self.aggregates.contains(lane);
+                vec![
+                    Act::Unsubscribe(lanes.into_iter().filter(is_gone).collect()),
+                    ack(Value::Null),
+                ]
             }
             Some("LIST_SUBSCRIPTIONS") => {
                 let name = |lane: &usize| tape.symbol(*lane).to_ascii_lowercase();
-                let singles = self.singles.iter().map(|lane| format!("{}@trade", name(lane)));
-                let aggregates = self.aggregates.iter().map(|lane| format!("{}@aggTrade", name(lane)));
+                let singles = self
+                    .singles
+                    .iter()
+                    .map(|lane| format!("{}@trade", name(lane)));
+                let aggregates = self
+                    .aggregates
+                    .iter()
+                    .map(|lane| format!("{}@aggTrade", name(lane)));
                 vec![ack(json!(singles.chain(aggregates).collect::<Vec<_>>()))]
             }
             _ => {
                 let error = json!({"code": 2, "msg": "Invalid request: unknown method"});
-                vec![Act::Say(json!({"error": error, "id": value["id"]}).to_string())]
+                vec![Act::Say(
+                    json!({"error": error, "id": value["id"]}).to_string(),
+                )]
             }
         }
     }

@@ -65,21 +65,36 @@ impl Coinbase {
 
     fn exchange(&mut self, tape: &Tape, value: &Value, names: &[&str]) -> Vec<Act> {
         if let Some(unknown) = names.iter().find(|name| tape.lane(name).is_none()) {
-            return vec![Act::Say(failure(&format!("{unknown} is not a valid product")))];
+            return vec![Act::Say(failure(&format!(
+                "{unknown} is not a valid product"
+            )))];
         }
         let channels = strings(&value["channels"]);
         self.has_heartbeats |= channels.contains(&"heartbeat");
-        let channels: Vec<Value> =
-            channels.iter().map(|name| json!({"name": name, "product_ids": names})).collect();
+        let channels: Vec<Value> = channels
+            .iter()
+            .map(|name| json!({"name": name, "product_ids": names}))
+            .collect();
         let lanes = lanes(tape, names);
         self.lanes.extend(&lanes);
         let ack = json!({"type": "subscriptions", "channels": channels}).to_string();
-        vec![Act::Subscribe(lanes.clone()), Act::Say(ack), Act::Snapshot(lanes)]
+        vec![
+            Act::Subscribe(lanes.clone()),
+            Act::Say(ack),
+            Act::Snapshot(lanes),
+        ]
     }
 
     fn events(&mut self, tape: &Tape, places: &[u32], kind: &str) -> String {
-        let rows: Vec<String> = places.iter().rev().map(|&place| row(tape.at(place))).collect();
-        self.message("market_trades", &format!(r#"[{{"type":"{kind}","trades":[{}]}}]"#, rows.join(",")))
+        let rows: Vec<String> = places
+            .iter()
+            .rev()
+            .map(|&place| row(tape.at(place)))
+            .collect();
+        self.message(
+            "market_trades",
+            &format!(r#"[{{"type":"{kind}","trades":[{}]}}]"#, rows.join(",")),
+        )
     }
 }
 
@@ -175,19 +190,41 @@ impl Dialect for Coinbase {
 }
 
 fn maker(trade: &Trade) -> &'static str {
-    if trade.side == Side::Buy { "sell" } else { "buy" }
+    if trade.side == Side::Buy {
+        "sell"
+    } else {
+        "buy"
+    }
 }
 
 fn row(trade: &Trade) -> String {
-    let Trade { symbol, price, size, time, sequence, .. } = trade;
-    let side = if trade.side == Side::Buy { "SELL" } else { "BUY" };
+    let Trade {
+        symbol,
+        price,
+        size,
+        time,
+        sequence,
+        ..
+    } = trade;
+    let side = if trade.side == Side::Buy {
+        "SELL"
+    } else {
+        "BUY"
+    };
     format!(
         r#"{{"trade_id":"{sequence}","product_id":"{symbol}","price":"{price}","size":"{size}","side":"{side}","time":"{time}"}}"#
     )
 }
 
 fn matched(trade: &Trade, kind: &str) -> String {
-    let Trade { symbol, price, size, time, sequence, .. } = trade;
+    let Trade {
+        symbol,
+        price,
+        size,
+        time,
+        sequence,
+        ..
+    } = trade;
     format!(
         r#"{{"type":"{kind}","trade_id":{sequence},"maker_order_id":"m","taker_order_id":"t","side":"{}","size":"{size}","price":"{price}","product_id":"{symbol}","sequence":{sequence},"time":"{time}"}}"#,
         maker(trade)

@@ -21,7 +21,8 @@ impl Kraken {
     fn subscribe(&mut self, tape: &Tape, value: &Value) -> Vec<Act> {
         let params = &value["params"];
         if params["channel"] != "trade" {
-            let error = json!({"error": "Channel not supported", "method": "subscribe", "success": false});
+            let error =
+                json!({"error": "Channel not supported", "method": "subscribe", "success": false});
             return vec![Act::Say(error.to_string())];
         }
         self.has_asked = true;
@@ -59,7 +60,9 @@ impl Dialect for Kraken {
         let value: Value = serde_json::from_str(text).unwrap_or_default();
         match value["method"].as_str() {
             Some("ping") => {
-                let id = value["req_id"].as_u64().map_or_else(String::new, |id| format!(r#","req_id":{id}"#));
+                let id = value["req_id"]
+                    .as_u64()
+                    .map_or_else(String::new, |id| format!(r#","req_id":{id}"#));
                 vec![Act::Say(format!(r#"{{"method":"pong"{id}}}"#))]
             }
             Some("subscribe") => self.subscribe(tape, &value),
@@ -68,16 +71,27 @@ impl Dialect for Kraken {
                 let lanes = super::speak::lanes(tape, &names);
                 let ack = |name: &&str| {
                     let result = json!({"channel": "trade", "symbol": name});
-                    Act::Say(json!({"method": "unsubscribe", "result": result, "success": true}).to_string())
+                    Act::Say(
+                        json!({"method": "unsubscribe", "result": result, "success": true})
+                            .to_string(),
+                    )
                 };
-                std::iter::once(Act::Unsubscribe(lanes)).chain(names.iter().map(ack)).collect()
+                std::iter::once(Act::Unsubscribe(lanes))
+                    .chain(names.iter().map(ack))
+                    .collect()
             }
-            _ => vec![Act::Say(json!({"error": "Malformed request", "success": false}).to_string())],
+            _ => vec![Act::Say(
+                json!({"error": "Malformed request", "success": false}).to_string(),
+            )],
         }
     }
 
     fn trades(&mut self, tape: &Tape, places: &[u32], out: &mut Vec<String>) {
-        out.extend(places.chunks(MESSAGE_LEN).map(|chunk| message(tape, chunk, "update")));
+        out.extend(
+            places
+                .chunks(MESSAGE_LEN)
+                .map(|chunk| message(tape, chunk, "update")),
+        );
     }
 
     fn snapshot(&mut self, tape: &Tape, places: &[u32], out: &mut Vec<String>) {
@@ -85,7 +99,11 @@ impl Dialect for Kraken {
     }
 
     fn heartbeat(&mut self, _tape: &Tape, _newest: &dyn Fn(usize) -> Option<u32>) -> Vec<String> {
-        if self.has_asked { vec![r#"{"channel":"heartbeat"}"#.to_owned()] } else { Vec::new() }
+        if self.has_asked {
+            vec![r#"{"channel":"heartbeat"}"#.to_owned()]
+        } else {
+            Vec::new()
+        }
     }
 
     fn refusal(&mut self, refusal: Refusal) -> Option<String> {
@@ -105,12 +123,25 @@ impl Dialect for Kraken {
 
 fn message(tape: &Tape, places: &[u32], kind: &str) -> String {
     let rows: Vec<String> = places.iter().map(|&place| row(tape.at(place))).collect();
-    format!(r#"{{"channel":"trade","type":"{kind}","data":[{}]}}"#, rows.join(","))
+    format!(
+        r#"{{"channel":"trade","type":"{kind}","data":[{}]}}"#,
+        rows.join(",")
+    )
 }
 
 fn row(trade: &Trade) -> String {
-    let Trade { symbol, price, size, sequence, .. } = trade;
-    let side = if trade.side == Side::Buy { "buy" } else { "sell" };
+    let Trade {
+        symbol,
+        price,
+        size,
+        sequence,
+        ..
+    } = trade;
+    let side = if trade.side == Side::Buy {
+        "buy"
+    } else {
+        "sell"
+    };
     let micros = trade.time.as_nanos() % 1_000;
     let time = trade.time.saturating_sub(micros);
     format!(

@@ -31,23 +31,32 @@ impl Dialect for Massive {
         match value["action"].as_str() {
             Some("auth") => vec![Act::Prove(!params.is_empty())],
             Some("subscribe" | "unsubscribe") if !self.is_known => {
-                vec![Act::Say(status("auth_required", "authentication required")), Act::Leave]
+                vec![
+                    Act::Say(status("auth_required", "authentication required")),
+                    Act::Leave,
+                ]
             }
             Some("subscribe") => {
                 let topics: Vec<&str> = params.split(',').map(str::trim).collect();
-                let names: Vec<&str> = topics.iter().filter_map(|topic| topic.strip_prefix("T.")).collect();
+                let names: Vec<&str> = topics
+                    .iter()
+                    .filter_map(|topic| topic.strip_prefix("T."))
+                    .collect();
                 let mut acts = vec![if names.contains(&"*") {
                     Act::SubscribeAll
                 } else {
                     Act::Subscribe(lanes(tape, &names))
                 }];
-                let ack = |topic: &&str| Act::Say(status("success", &format!("subscribed to: {topic}")));
+                let ack =
+                    |topic: &&str| Act::Say(status("success", &format!("subscribed to: {topic}")));
                 acts.extend(topics.iter().map(ack));
                 acts
             }
             Some("unsubscribe") => {
-                let names: Vec<&str> =
-                    params.split(',').filter_map(|topic| topic.trim().strip_prefix("T.")).collect();
+                let names: Vec<&str> = params
+                    .split(',')
+                    .filter_map(|topic| topic.trim().strip_prefix("T."))
+                    .collect();
                 vec![
                     Act::Unsubscribe(lanes(tape, &names)),
                     Act::Say(status("success", &format!("unsubscribed to: {params}"))),
@@ -83,16 +92,36 @@ impl Dialect for Massive {
 }
 
 fn row(trade: &Trade) -> String {
-    let Trade { symbol, price, size, sequence, venue, .. } = trade;
+    let Trade {
+        symbol,
+        price,
+        size,
+        sequence,
+        venue,
+        ..
+    } = trade;
     let (exchange, facility, millis) = (venue & 0xff, venue >> 8, trade.time.as_millis());
     let whole = size.raw() / 10_000_000_000;
-    let id = if trade.id == TradeId::NONE { String::new() } else { format!(r#""i":"{}","#, trade.id.raw()) };
+    let id = if trade.id == TradeId::NONE {
+        String::new()
+    } else {
+        format!(r#""i":"{}","#, trade.id.raw())
+    };
     let bits = trade.conditions.bits();
-    let conditions: Vec<String> =
-        (0..128).filter(|bit| bits >> bit & 1 == 1).map(|bit: u32| bit.to_string()).collect();
-    let conditions = if bits == 0 { String::new() } else { format!(r#""c":[{}],"#, conditions.join(",")) };
-    let facility =
-        if facility == 0 { String::new() } else { format!(r#","trfi":{facility},"trft":{millis}"#) };
+    let conditions: Vec<String> = (0..128)
+        .filter(|bit| bits >> bit & 1 == 1)
+        .map(|bit: u32| bit.to_string())
+        .collect();
+    let conditions = if bits == 0 {
+        String::new()
+    } else {
+        format!(r#""c":[{}],"#, conditions.join(","))
+    };
+    let facility = if facility == 0 {
+        String::new()
+    } else {
+        format!(r#","trfi":{facility},"trft":{millis}"#)
+    };
     format!(
         r#"{{"ev":"T","sym":"{symbol}","x":{exchange},{id}"z":3,"p":{price},"s":{whole},"ds":"{size}",{conditions}"t":{millis},"q":{sequence}{facility}}}"#
     )

@@ -104,7 +104,12 @@ pub(in super::super) fn of(venue: Venue, call: &Call) -> Box<dyn Dialect> {
 
 /// The texts of an array.
 pub(super) fn strings(value: &Value) -> Vec<&str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// The lanes of names that are known.

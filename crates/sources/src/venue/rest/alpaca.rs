@@ -35,8 +35,14 @@ fn refused(status: u16, code: u32, words: &str) -> Reply {
 }
 
 fn instant(ask: &Ask<'_>, name: &'static str) -> Result<Option<Timestamp>, &'static str> {
-    let Some(text) = ask.get(name) else { return Ok(None) };
-    let text = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let Some(text) = ask.get(name) else {
+        return Ok(None);
+    };
+    let text = if text.len() == 10 {
+        format!("{text}T00:00:00Z")
+    } else {
+        text.to_owned()
+    };
     text.parse().map(Some).map_err(|_| name)
 }
 
@@ -53,15 +59,23 @@ fn page(ask: &Ask<'_>, names: &str, is_single: bool) -> Result<Reply, &'static s
     if !(1..=LIMIT.1).contains(&limit) {
         return Err("limit");
     }
-    let after = ask.get("page_token").map(|token| read_token(token).ok_or("page_token")).transpose()?;
+    let after = ask
+        .get("page_token")
+        .map(|token| read_token(token).ok_or("page_token"))
+        .transpose()?;
     let mut symbols: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
     symbols.sort_unstable();
     let mut room: usize = limit;
     let mut out: Vec<(String, Vec<String>)> = Vec::new();
     let mut token = None;
     for name in symbols {
-        let Some(lane) = tape.lane(name) else { continue };
-        if after.as_ref().is_some_and(|(symbol, _)| name < symbol.as_str()) {
+        let Some(lane) = tape.lane(name) else {
+            continue;
+        };
+        if after
+            .as_ref()
+            .is_some_and(|(symbol, _)| name < symbol.as_str())
+        {
             continue;
         }
         let mut trades: Vec<&Trade> = tape
@@ -72,7 +86,9 @@ fn page(ask: &Ask<'_>, names: &str, is_single: bool) -> Result<Reply, &'static s
             .collect();
         trades.sort_by_key(|trade| rank(trade));
         let start = match &after {
-            Some((symbol, last)) if symbol == name => trades.partition_point(|trade| rank(trade) <= *last),
+            Some((symbol, last)) if symbol == name => {
+                trades.partition_point(|trade| rank(trade) <= *last)
+            }
             Some(_) | None => 0,
         };
         let rest = &trades[start..];
@@ -80,7 +96,10 @@ fn page(ask: &Ask<'_>, names: &str, is_single: bool) -> Result<Reply, &'static s
         room -= chosen.len();
         if let Some(last) = chosen.last() {
             token = Some(write_token(name, last));
-            out.push((name.to_owned(), chosen.iter().map(|trade| row(trade)).collect()));
+            out.push((
+                name.to_owned(),
+                chosen.iter().map(|trade| row(trade)).collect(),
+            ));
         }
         if chosen.len() < rest.len() {
             return Ok(reply(&out, token, is_single));
@@ -92,29 +111,49 @@ fn page(ask: &Ask<'_>, names: &str, is_single: bool) -> Result<Reply, &'static s
 fn reply(rows: &[(String, Vec<String>)], token: Option<String>, is_single: bool) -> Reply {
     let token = token.map_or(Value::Null, Value::String);
     let body = if is_single {
-        let (name, rows) = rows.first().map_or(("", String::new()), |(name, rows)| (name, rows.join(",")));
+        let (name, rows) = rows
+            .first()
+            .map_or(("", String::new()), |(name, rows)| (name, rows.join(",")));
         format!(r#"{{"trades":[{rows}],"symbol":"{name}","next_page_token":{token}}}"#)
     } else {
-        let rows: Vec<String> =
-            rows.iter().map(|(name, rows)| format!(r#""{name}":[{}]"#, rows.join(","))).collect();
-        format!(r#"{{"trades":{{{}}},"next_page_token":{token}}}"#, rows.join(","))
+        let rows: Vec<String> = rows
+            .iter()
+            .map(|(name, rows)| format!(r#""{name}":[{}]"#, rows.join(",")))
+            .collect();
+        format!(
+            r#"{{"trades":{{{}}},"next_page_token":{token}}}"#,
+            rows.join(",")
+        )
     };
     Reply::page(body)
 }
 
 fn write_token(name: &str, last: &Trade) -> String {
-    BASE64_STANDARD.encode(format!("{name}|{}|{}|{:020}", last.time, exchange(last), last.id.raw()))
+    BASE64_STANDARD.encode(format!(
+        "{name}|{}|{}|{:020}",
+        last.time,
+        exchange(last),
+        last.id.raw()
+    ))
 }
 
 fn read_token(text: &str) -> Option<(String, (Timestamp, u64))> {
     let text = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
     let parts: Vec<&str> = text.split('|').collect();
-    let [name, time, _, id] = parts[..] else { return None };
+    let [name, time, _, id] = parts[..] else {
+        return None;
+    };
     Some((name.to_owned(), (time.parse().ok()?, id.parse().ok()?)))
 }
 
 fn row(trade: &Trade) -> String {
-    let Trade { price, size, time, correction, .. } = trade;
+    let Trade {
+        price,
+        size,
+        time,
+        correction,
+        ..
+    } = trade;
     let (letters, tape) = conditions(trade);
     let update = match correction {
         12 => r#","u":"corrected""#,

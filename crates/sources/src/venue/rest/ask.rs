@@ -31,11 +31,19 @@ pub(in super::super) struct Reply {
 
 impl Reply {
     pub(in super::super) fn page(body: String) -> Reply {
-        Reply { status: 200, headers: Vec::new(), body }
+        Reply {
+            status: 200,
+            headers: Vec::new(),
+            body,
+        }
     }
 
     pub(in super::super) fn status(status: u16, body: impl Into<String>) -> Reply {
-        Reply { status, headers: Vec::new(), body: body.into() }
+        Reply {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
     }
 }
 
@@ -46,7 +54,9 @@ impl Ask<'_> {
 
     /// A parameter as a number; an error names the parameter.
     pub(super) fn number<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, &'static str> {
-        self.get(name).map(|text| text.parse().map_err(|_| name)).transpose()
+        self.get(name)
+            .map(|text| text.parse().map_err(|_| name))
+            .transpose()
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -55,7 +65,10 @@ impl Ask<'_> {
 
     /// The segments of the path.
     pub(super) fn segments(&self) -> Vec<&str> {
-        self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+        self.path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .collect()
     }
 }
 
@@ -85,6 +98,13 @@ pub(in super::super) fn too_many(venue: Venue) -> Reply {
         Venue::Coinbase => (429, r#"{"message":"Public rate limit exceeded"}"#),
         Venue::Kraken => (200, r#"{"error":["EGeneral:Too many requests"]}"#),
     };
-    let headers = if venue == Venue::Binance { vec![("retry-after", "1".to_owned())] } else { Vec::new() };
-    Reply { headers, ..Reply::status(status, body) }
+    let headers = if venue == Venue::Binance {
+        vec![("retry-after", "1".to_owned())]
+    } else {
+        Vec::new()
+    };
+    Reply {
+        headers,
+        ..Reply::status(status, body)
+    }
 }

@@ -29,21 +29,46 @@ pub(super) fn answer(ask: &Ask<'_>) -> Reply {
     let limit = limit.unwrap_or(LIMIT).clamp(1, LIMIT);
     let places = ask.tape.places(lane, ask.visible);
     let number = |place: &u32| ask.tape.at(*place).sequence;
-    let end = after.map_or(places.len(), |after| places.partition_point(|place| number(place) < after));
-    let start = before.map_or(0, |before| places.partition_point(|place| number(place) <= before)).min(end);
-    let chosen: Vec<&Trade> =
-        places[start..end].iter().rev().take(limit).map(|&place| ask.tape.at(place)).collect();
+    let end = after.map_or(places.len(), |after| {
+        places.partition_point(|place| number(place) < after)
+    });
+    let start = before
+        .map_or(0, |before| {
+            places.partition_point(|place| number(place) <= before)
+        })
+        .min(end);
+    let chosen: Vec<&Trade> = places[start..end]
+        .iter()
+        .rev()
+        .take(limit)
+        .map(|&place| ask.tape.at(place))
+        .collect();
     let rows: Vec<String> = chosen.iter().map(|trade| row(trade)).collect();
     let mut headers = Vec::new();
     if let (Some(newest), Some(oldest)) = (chosen.first(), chosen.last()) {
         headers.push(("cb-before", newest.sequence.to_string()));
         headers.push(("cb-after", oldest.sequence.to_string()));
     }
-    Reply { headers, ..Reply::page(format!("[{}]", rows.join(","))) }
+    Reply {
+        headers,
+        ..Reply::page(format!("[{}]", rows.join(",")))
+    }
 }
 
 fn row(trade: &Trade) -> String {
-    let Trade { price, size, time, sequence, .. } = trade;
-    let side = if trade.side == Side::Buy { "sell" } else { "buy" };
-    format!(r#"{{"time":"{time}","trade_id":{sequence},"price":"{price}","size":"{size}","side":"{side}"}}"#)
+    let Trade {
+        price,
+        size,
+        time,
+        sequence,
+        ..
+    } = trade;
+    let side = if trade.side == Side::Buy {
+        "sell"
+    } else {
+        "buy"
+    };
+    format!(
+        r#"{{"time":"{time}","trade_id":{sequence},"price":"{price}","size":"{size}","side":"{side}"}}"#
+    )
 }

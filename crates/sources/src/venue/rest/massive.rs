@@ -24,7 +24,9 @@ struct Wanted {
 
 pub(super) fn answer(ask: &Ask<'_>) -> Reply {
     let segments = ask.segments();
-    let ["v3", "trades", ticker] = segments[..] else { return error(ask, 404, "ERROR", "not found") };
+    let ["v3", "trades", ticker] = segments[..] else {
+        return error(ask, 404, "ERROR", "not found");
+    };
     let has_key = ask.get("apiKey").is_some_and(|key| !key.is_empty())
         || ask
             .header("authorization")
@@ -41,7 +43,10 @@ pub(super) fn answer(ask: &Ask<'_>) -> Reply {
 
 fn error(ask: &Ask<'_>, status: u16, word: &str, text: &str) -> Reply {
     let id = format!("simulated{}", ask.number);
-    Reply::status(status, json!({"status": word, "request_id": id, "error": text}).to_string())
+    Reply::status(
+        status,
+        json!({"status": word, "request_id": id, "error": text}).to_string(),
+    )
 }
 
 fn wanted(ask: &Ask<'_>) -> Result<Wanted, &'static str> {
@@ -52,7 +57,13 @@ fn wanted(ask: &Ask<'_>) -> Result<Wanted, &'static str> {
     if !(1..=LIMIT.1).contains(&limit) {
         return Err("limit");
     }
-    let mut wanted = Wanted { from: 0, to: i64::MAX, is_ascending: false, limit, skip: 0 };
+    let mut wanted = Wanted {
+        from: 0,
+        to: i64::MAX,
+        is_ascending: false,
+        limit,
+        skip: 0,
+    };
     wanted.is_ascending = match ask.get("order") {
         Some("asc") => true,
         Some("desc") | None => false,
@@ -75,7 +86,9 @@ fn wanted(ask: &Ask<'_>) -> Result<Wanted, &'static str> {
     if let Some(text) = ask.get("timestamp") {
         wanted.from = instant(text).ok_or("timestamp")?;
         let is_day = text.len() == 10 && text.contains('-');
-        wanted.to = wanted.from.saturating_add(if is_day { 86_400_000_000_000 } else { 1 });
+        wanted.to = wanted
+            .from
+            .saturating_add(if is_day { 86_400_000_000_000 } else { 1 });
     }
     Ok(wanted)
 }
@@ -85,12 +98,22 @@ fn instant(text: &str) -> Option<i64> {
     if let Ok(nanos) = text.parse() {
         return Some(nanos);
     }
-    let text = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let text = if text.len() == 10 {
+        format!("{text}T00:00:00Z")
+    } else {
+        text.to_owned()
+    };
     text.parse::<Timestamp>().ok().map(Timestamp::as_nanos)
 }
 
 fn write_cursor(wanted: &Wanted) -> String {
-    let Wanted { from, to, is_ascending, limit, skip } = wanted;
+    let Wanted {
+        from,
+        to,
+        is_ascending,
+        limit,
+        skip,
+    } = wanted;
     let order = if *is_ascending { "asc" } else { "desc" };
     BASE64_URL_SAFE_NO_PAD.encode(format!(
         "ap={skip}&as=&limit={limit}&order={order}&sort=timestamp&timestamp.gte={from}&timestamp.lt={to}"
@@ -106,7 +129,10 @@ fn read_cursor(text: &str) -> Option<Wanted> {
             .find(|(key, _)| *key == name)
             .map(|(_, value)| value)
     };
-    let limit = get("limit")?.parse().ok().filter(|limit| (1..=LIMIT.1).contains(limit))?;
+    let limit = get("limit")?
+        .parse()
+        .ok()
+        .filter(|limit| (1..=LIMIT.1).contains(limit))?;
     Some(Wanted {
         from: get("timestamp.gte")?.parse().ok()?,
         to: get("timestamp.lt")?.parse().ok()?,
@@ -118,15 +144,30 @@ fn read_cursor(text: &str) -> Option<Wanted> {
 
 fn page(ask: &Ask<'_>, ticker: &str, wanted: Wanted) -> Reply {
     let tape = ask.tape;
-    let places = tape.lane(ticker).map_or(&[][..], |lane| tape.places(lane, ask.visible));
+    let places = tape
+        .lane(ticker)
+        .map_or(&[][..], |lane| tape.places(lane, ask.visible));
     let start = places.partition_point(|&place| tape.at(place).time.as_nanos() < wanted.from);
-    let end = places.partition_point(|&place| tape.at(place).time.as_nanos() < wanted.to).max(start);
+    let end = places
+        .partition_point(|&place| tape.at(place).time.as_nanos() < wanted.to)
+        .max(start);
     let inside = &places[start..end];
     let after = wanted.skip.min(inside.len());
     let chosen: Vec<u32> = if wanted.is_ascending {
-        inside.iter().skip(after).take(wanted.limit).copied().collect()
+        inside
+            .iter()
+            .skip(after)
+            .take(wanted.limit)
+            .copied()
+            .collect()
     } else {
-        inside.iter().rev().skip(after).take(wanted.limit).copied().collect()
+        inside
+            .iter()
+            .rev()
+            .skip(after)
+            .take(wanted.limit)
+            .copied()
+            .collect()
     };
     let rows: Vec<String> = chosen.iter().map(|&place| row(tape.at(place))).collect();
     let skip = after + rows.len();
@@ -144,16 +185,36 @@ fn page(ask: &Ask<'_>, ticker: &str, wanted: Wanted) -> Reply {
 }
 
 fn row(trade: &Trade) -> String {
-    let Trade { price, size, sequence, venue, correction, .. } = trade;
+    let Trade {
+        price,
+        size,
+        sequence,
+        venue,
+        correction,
+        ..
+    } = trade;
     let nanos = trade.time.as_nanos();
     let (exchange, facility) = (venue & 0xff, venue >> 8);
-    let id = if trade.id == TradeId::NONE { String::new() } else { trade.id.raw().to_string() };
+    let id = if trade.id == TradeId::NONE {
+        String::new()
+    } else {
+        trade.id.raw().to_string()
+    };
     let bits = trade.conditions.bits();
-    let conditions: Vec<String> =
-        (0..128).filter(|bit| bits >> bit & 1 == 1).map(|bit: u32| bit.to_string()).collect();
-    let conditions =
-        if bits == 0 { String::new() } else { format!(r#""conditions":[{}],"#, conditions.join(",")) };
-    let correction = if *correction == 0 { String::new() } else { format!(r#""correction":{correction},"#) };
+    let conditions: Vec<String> = (0..128)
+        .filter(|bit| bits >> bit & 1 == 1)
+        .map(|bit: u32| bit.to_string())
+        .collect();
+    let conditions = if bits == 0 {
+        String::new()
+    } else {
+        format!(r#""conditions":[{}],"#, conditions.join(","))
+    };
+    let correction = if *correction == 0 {
+        String::new()
+    } else {
+        format!(r#""correction":{correction},"#)
+    };
     let facility = if facility == 0 {
         String::new()
     } else {
