@@ -4,8 +4,8 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use barmill::adapter::clock::SystemClock;
 use barmill::adapter::store::{SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect};
+use barmill::pipeline::clock::SystemClock;
 use barmill::{Pipeline, Symbol, Timestamp, Trade, TradeId};
 use futures::StreamExt;
 use jiff::tz::TimeZone;

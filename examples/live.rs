@@ -6,13 +6,13 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use barmill::adapter::clock::SystemClock;
 use barmill::adapter::file::{FileFeedSettings, TradeReader};
 use barmill::adapter::history::{HistorySettings, HistorySource};
 use barmill::adapter::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
 use barmill::adapter::store::NullSink;
 use barmill::adapter::venue::{Simulator, SimulatorSettings, Tape, Venue};
 use barmill::engine::rules::Rules;
+use barmill::pipeline::clock::SystemClock;
 use barmill::{BarUpdate, Pipeline, Price, TradeId, TradeKey};
 use futures::StreamExt;
 use std::error::Error;

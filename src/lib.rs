@@ -1,14 +1,13 @@
 //! Trades in, bars in Redis: every trade counted once, every bar written once.
 
-pub mod actor;
 pub mod adapter;
 pub mod cli;
 pub mod config;
 pub mod pipeline;
+pub mod status;
 
-pub use actor::Fault;
 pub use barmill_core::{engine, model, port};
-pub use pipeline::{Pipeline, PipelineBuilder, Summary};
+pub use pipeline::{Fault, Pipeline, PipelineBuilder, Summary};
 
 pub use barmill_core::model::{
     Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, Covered, DecimalError,

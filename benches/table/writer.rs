@@ -4,12 +4,12 @@ use super::Line;
 use super::support::http;
 use super::support::redis::RedisServer;
 use super::support::upstash::{TOKEN, UpstashOptions, UpstashServer};
-use barmill::actor::{ShardMessage, Writer};
-use barmill::adapter::clock::SystemClock;
 use barmill::adapter::store::{
     RespSettings, SinkUrl, StoreSettings, ValueForm, View, ViewKind, ViewSettings, connect,
 };
+use barmill::pipeline::clock::SystemClock;
 use barmill::pipeline::{PaceSettings, Pipeline, PipelineSettings, WriterPorts};
+use barmill::pipeline::{ShardMessage, Writer};
 use barmill::port::BarSink;
 use barmill::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Notional, Ohlc, Price, Symbol, Timestamp, Volume,

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod chart;
+mod commands;
 mod exit;
 mod fetch_arguments;
 mod fetch_lines;
@@ -23,6 +24,8 @@ mod state_listing;
 mod state_report;
 mod summary;
 mod table;
+
+pub(crate) use commands::carry_out;
 
 pub use arguments::{Arguments, BarsArguments, CheckArguments, Command, ReplayArguments};
 pub use chart::{Canvas, chart};
@@ -46,3 +49,39 @@ pub use state_arguments::{
 pub use state_listing::{BudgetUsed, StateListing};
 pub use state_report::SentSummary;
 pub use summary::RunSummary;
+
+use crate::config::Environment;
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Time for a blocking read, as of an idle pipe, to be left behind at the end.
+const LEAVE: Duration = Duration::from_millis(100);
+
+/// Carries out the command line of this process: the whole of the binary.
+pub fn main() -> ExitCode {
+    let environment = Environment::from_process();
+    let prepared = match prepare(
+        std::env::args_os(),
+        &environment,
+        &mut stdout(),
+        &mut stderr(),
+    ) {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit.into(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // The exit code tells it as well.
+            let _closed = print_error(&mut stderr(), "start the runtime", &error);
+            return Exit::Fault.into();
+        }
+    };
+    let exit = runtime.block_on(carry_out(prepared, &environment));
+    runtime.shutdown_timeout(LEAVE);
+    exit.into()
+}

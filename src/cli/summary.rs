@@ -74,7 +74,7 @@ impl RunSummary {
                 writeln!(out, "Cached {bars} in Redis ({ttl})")?;
             }
             SinkTarget::Embedded { dir } => {
-                writeln!(out, "Cached {bars} in {} ({ttl})", dir.display())?
+                writeln!(out, "Cached {bars} in {} ({ttl})", dir.display())?;
             }
             SinkTarget::Stdout => writeln!(out, "Printed {bars}")?,
             SinkTarget::Null => writeln!(out, "Counted {bars}, kept none")?,

@@ -1,11 +1,7 @@
 //! How a program describes a pipeline.
 
 use super::{Pipeline, PipelineSettings};
-use crate::actor::{Fault, MendingSettings, PaceSettings, ShardTimes, WriterPorts, WriterSettings};
-use crate::adapter::channel::ChannelSink;
-use crate::adapter::clock::SystemClock;
 use crate::adapter::file::{FileFeed, FileFeedSettings};
-use crate::adapter::stream::StreamFeed;
 use crate::engine::aggregate::SessionWindows;
 use crate::engine::aggregate::{AggregatorSettings, Fill};
 use crate::engine::batch::BatchLimits;
@@ -15,6 +11,12 @@ use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::rules::Rules;
 use crate::model::{BarSpec, BarUpdate, SpecError, Trade};
+use crate::pipeline::channel::ChannelSink;
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::stream::StreamFeed;
+use crate::pipeline::{
+    Fault, MendingSettings, PaceSettings, ShardTimes, WriterPorts, WriterSettings,
+};
 use crate::port::{BarSink, StateStore, TradeFeed};
 use futures::stream::{Stream, StreamExt};
 use jiff::tz::TimeZone;

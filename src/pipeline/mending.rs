@@ -1,8 +1,8 @@
 //! Runs without feeds, which put a store right from the state store.
 
 use super::{BuildError, Pipeline, PipelineBuilder, PipelineSettings};
-use crate::actor::{MendingSettings, WriterPorts};
-use crate::adapter::clock::SystemClock;
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::{MendingSettings, WriterPorts};
 use std::sync::Arc;
 
 impl Pipeline {

@@ -1,7 +1,7 @@
 //! What a run came to, and what it looks like on the way.
 
-use crate::actor::{Fault, FeedCounts, ShardCounts, WriterCounts};
 use crate::engine::aggregate::AggregateCounts;
+use crate::pipeline::{Fault, FeedCounts, ShardCounts, WriterCounts};
 use std::time::Duration;
 
 /// What every actor has counted so far.

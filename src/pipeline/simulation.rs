@@ -15,8 +15,8 @@ mod story;
 mod world;
 
 use super::{End, Finished, Pipeline, WriterPorts};
-use crate::actor::Fault;
 use crate::adapter::state::SimState;
+use crate::pipeline::Fault;
 use crate::port::StateStore;
 use ports::{SimClock, SimFeed, SimSink, SimSpool, bars_of};
 use std::sync::Arc;

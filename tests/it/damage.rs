@@ -127,7 +127,7 @@ fn a_flipped_bit_of_the_state_is_set_aside_and_the_source_fills_the_store() {
         .enumerate()
         .filter(|(bit, at)| {
             bench.heals(&format!("a bit at byte {at}"), |bytes| {
-                bytes[**at] ^= 1 << (bit % 8)
+                bytes[**at] ^= 1 << (bit % 8);
             })
         })
         .count();

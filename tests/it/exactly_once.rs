@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use barmill::adapter::clock::SystemClock;
 use barmill::adapter::store::{
     FenceSettings, Guard, Opened, StoreSettings, ValueForm, View, ViewKind, ViewSettings, connect,
 };
+use barmill::pipeline::clock::SystemClock;
 use barmill::port::{Remedy, WriteItem};
 use barmill::{Bar, BarFlags, BarState, BarUpdate, Notional, Ohlc, Price, Size, Timestamp, Volume};
 use jiff::tz::TimeZone;

@@ -1,11 +1,11 @@
 //! The ports of the simulated world: a feed, a store of bars, the state store on its disk, and a clock.
 
 use super::world::{Answer, Applied, DiskFault, Fate, World};
-use crate::actor::Deal;
 use crate::adapter::state::SimState;
 use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::bar_of;
 use crate::model::{Timestamp, WriteItem};
+use crate::pipeline::Deal;
 use crate::port::{
     BarSink, Changes, Clock, Committed, Cost, DeadLetter, FeedError, ItemError, ItemResult,
     Position, RecentBar, Remedy, SinkError, SinkStats, SpoolStats, StateError, StateStore,
@@ -239,9 +239,9 @@ impl SimSpool {
                 && is_cut
             {
                 if inner.random.bool() {
-                    inner.lose_power()
+                    inner.lose_power();
                 } else {
-                    inner.die()
+                    inner.die();
                 }
             }
             matches!(fault, DiskFault::Crash(_)) && is_cut

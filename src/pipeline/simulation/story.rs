@@ -1,10 +1,10 @@
 //! What one seed decides beforehand: the trades, the settings, and what an uninterrupted run makes of them.
 
-use crate::actor::Deal;
 use crate::engine::aggregate::{AggregateCounts, Aggregator, Fill};
 use crate::engine::batch::BatchLimits;
 use crate::engine::retry::RetryPolicy;
 use crate::model::{BarKey, BarUpdate, Symbol, Timestamp, Trade, TradeId};
+use crate::pipeline::Deal;
 use crate::pipeline::{PaceSettings, PipelineBuilder, PipelineSettings, ResumeSettings};
 use fastrand::Rng;
 use std::collections::{BTreeMap, HashMap};

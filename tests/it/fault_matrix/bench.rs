@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barmill::BarSpec;
-use barmill::adapter::clock::SystemClock;
 use barmill::adapter::state::{LazyState, StateSettings};
 use barmill::adapter::store::{
     RespSettings, RestSettings, SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect,
 };
 use barmill::engine::circuit::ProbePolicy;
 use barmill::engine::retry::RetryPolicy;
+use barmill::pipeline::clock::SystemClock;
 use barmill::pipeline::{Finished, Pipeline, PipelineSettings, ResumeSettings};
 use jiff::tz::TimeZone;
 use tempfile::TempDir;

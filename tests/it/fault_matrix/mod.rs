@@ -82,10 +82,10 @@ impl Case {
                 server.inject(rule(Fault::CommandErrors { choice, error }, self.times));
             }
             (Met::Connections(fault), Stage::BeforeApply) => {
-                server.inject_connections(fault, self.times)
+                server.inject_connections(fault, self.times);
             }
             (Met::Connections(fault), _) => {
-                server.inject(rule(Fault::ResetThen(fault, self.times), 1))
+                server.inject(rule(Fault::ResetThen(fault, self.times), 1));
             }
             (Met::Refused, Stage::BeforeApply) => server.refuse(),
             (Met::Refused, _) => server.inject(rule(Fault::ResetAndRefuse, 1)),

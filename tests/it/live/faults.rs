@@ -212,7 +212,7 @@ async fn symbols_spread_over_as_many_connections_as_the_venue_needs() {
 async fn connection_is_given_up_before_the_venue_ends_it() {
     let lifetime = Some(25 * MS);
     let (stats, _venue) = run(Kind::Kraken, EVERY_FAULT, |settings| {
-        settings.times.lifetime = lifetime
+        settings.times.lifetime = lifetime;
     })
     .await;
     assert!(stats.disconnects > 3, "{stats:?}");

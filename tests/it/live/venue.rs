@@ -162,7 +162,7 @@ impl Visit {
                 }
                 Request::Auth => {
                     self.send(r#"[{"T":"success","msg":"authenticated"}]"#.into())
-                        .await?
+                        .await?;
                 }
                 Request::Subscribe(more, acks) => {
                     symbols.extend(more);

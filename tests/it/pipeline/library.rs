@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use barmill::adapter::channel::ChannelSink;
 use barmill::adapter::file::FileFeed;
 use barmill::adapter::file::FileFeedSettings;
-use barmill::adapter::stream::StreamFeed;
 use barmill::engine::aggregate::Fill;
+use barmill::pipeline::channel::ChannelSink;
+use barmill::pipeline::stream::StreamFeed;
 use barmill::pipeline::{BuildError, End};
 use barmill::{BarState, Pipeline};
 use futures::StreamExt;

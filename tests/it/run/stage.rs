@@ -8,7 +8,7 @@ use crate::live::world::{Kind, World};
 use crate::support::dump::{dump, is_manifest};
 use crate::support::program::Program;
 use crate::support::redis::RedisServer;
-use barmill::adapter::clock::SystemClock;
+use barmill::pipeline::clock::SystemClock;
 use barmill::port::Clock;
 use barmill::{Side, Trade};
 use std::collections::BTreeMap;

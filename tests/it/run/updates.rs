@@ -7,7 +7,7 @@ use crate::support::dump::{dump, is_manifest};
 use crate::support::program::{Program, Running};
 use crate::support::redis::RedisServer;
 use barmill::Timestamp;
-use barmill::adapter::clock::SystemClock;
+use barmill::pipeline::clock::SystemClock;
 use barmill::port::Clock;
 use serde_json::Value;
 use std::time::Duration;

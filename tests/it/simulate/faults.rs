@@ -1,10 +1,10 @@
 //! Each fault that the hours of the suite do not meet, heard by a real feed that misses nothing all the same.
 
 use crate::simulate::stage::{Stage, dawn, play, trades};
-use barmill::adapter::clock::SystemClock;
 use barmill::adapter::history::HistorySource;
 use barmill::adapter::live::{LiveFeed, LiveParts, LiveStats, LiveSymbol, LiveSymbols};
 use barmill::adapter::venue::{Fault, SimulatorSettings, Tape, Venue};
+use barmill::pipeline::clock::SystemClock;
 use barmill::port::TradeFeed;
 use barmill::{Price, TradeId, TradeKey};
 use std::collections::BTreeSet;

@@ -78,7 +78,7 @@ async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
             })
             .collect();
         let parts = LiveParts {
-            clock: Arc::new(barmill::adapter::clock::SystemClock),
+            clock: Arc::new(barmill::pipeline::clock::SystemClock),
             archive: Arc::new(Shut),
             tap: None,
         };

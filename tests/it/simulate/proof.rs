@@ -4,9 +4,9 @@ use crate::simulate::stage::{self, Stage, play};
 use crate::support::dump::{dump, is_manifest};
 use crate::support::program::{Program, Running};
 use crate::support::redis::RedisServer;
-use barmill::adapter::clock::SystemClock;
 use barmill::adapter::file::RecordingWriter;
 use barmill::adapter::venue::{Fault, SimulatorSettings, Tape, Venue};
+use barmill::pipeline::clock::SystemClock;
 use barmill::port::Clock;
 use barmill::{Timestamp, Trade, TradeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,7 +124,7 @@ impl Proof {
         let (len, truth) = (tape.len() as u64, tape.trades().to_vec());
         let program = Program::new()
             // A log that nobody reads while it grows must stay short.
-            .env("BARMILL_LOG", "error,barmill::actor::write=info")
+            .env("BARMILL_LOG", "error,barmill::pipeline::write=info")
             .env("MASSIVE_API_KEY", "live-key")
             .env("APCA_API_KEY_ID", "live-id")
             .env("APCA_API_SECRET_KEY", "live-key");

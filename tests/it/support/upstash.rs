@@ -182,7 +182,7 @@ impl UpstashServer {
         self.knobs(|knobs| {
             knobs
                 .connection_faults
-                .extend(std::iter::repeat_n(fault, times))
+                .extend(std::iter::repeat_n(fault, times));
         });
     }
 

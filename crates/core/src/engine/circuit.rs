@@ -216,8 +216,8 @@ impl Circuit {
                 self.since = now;
                 1
             }
-            (CircuitState::Draining { failures }, _) => failures.saturating_add(1),
-            (
+            (CircuitState::Draining { failures }, _)
+            | (
                 CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. },
                 Sent::Probe,
             ) => failures.saturating_add(1),

@@ -159,7 +159,7 @@ impl<V: Venue> Walk<V> {
             Next::Restart { .. } if !is_new => return Ok(true),
             Next::Cursor { place, .. } => (self.place, self.must_join) = (place, false),
             Next::Restart { place, .. } | Next::Step(place) => {
-                (self.place, self.must_join) = (place, true)
+                (self.place, self.must_join) = (place, true);
             }
             Next::Look(place) => self.place = place,
         }

@@ -108,19 +108,19 @@ impl Continuity {
 
     pub(super) fn on_newest(&mut self, place: usize, sequence: u64, now: Duration) {
         self.change(place, |track, rules, _| {
-            track.on_newest(rules, sequence, now)
+            track.on_newest(rules, sequence, now);
         });
     }
 
     pub(super) fn on_trade(&mut self, place: usize, trade: &Trade, now: Duration) {
         self.change(place, |track, rules, output| {
-            track.on_trade(rules, trade, now, output)
+            track.on_trade(rules, trade, now, output);
         });
     }
 
     pub(super) fn on_snapshot(&mut self, place: usize, trade: &Trade, now: Duration) {
         self.change(place, |track, rules, output| {
-            track.on_snapshot(rules, trade, now, output)
+            track.on_snapshot(rules, trade, now, output);
         });
     }
 

@@ -196,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
                 }
                 Act::Subscribe(lanes) => self.want(&lanes, true),
                 Act::SubscribeAll => {
-                    self.want(&(0..self.hub.tape.lanes_len()).collect::<Vec<_>>(), true)
+                    self.want(&(0..self.hub.tape.lanes_len()).collect::<Vec<_>>(), true);
                 }
                 Act::Unsubscribe(lanes) => self.want(&lanes, false),
                 Act::Snapshot(lanes) => self.snapshot(&lanes).await?,

@@ -376,7 +376,7 @@ fn write_schema(file: &Path, schema: u32) {
     let database = Database::open(file).unwrap();
     let transaction = database.begin_write().unwrap();
     let value = seal(META.name(), b"schema", |out| {
-        out.extend_from_slice(&schema.to_le_bytes())
+        out.extend_from_slice(&schema.to_le_bytes());
     });
     transaction
         .open_table(META)

@@ -198,7 +198,7 @@ mod tests {
 
     fn sealed() -> Vec<u8> {
         seal("spool", &[1], |out| {
-            encode_timed(second(5), &bar_item(1), out)
+            encode_timed(second(5), &bar_item(1), out);
         })
     }
 

@@ -79,7 +79,7 @@ impl<'t> Session<'t> {
         insert(&mut self.dead, &mut self.held.dead, &letters)?;
         for (feed, position) in &changes.checkpoints {
             let value = seal(CHECKPOINTS.name(), feed.as_bytes(), |out| {
-                encode_position(*position, out)
+                encode_position(*position, out);
             });
             self.checkpoints
                 .insert(feed.as_str(), value.as_slice())
@@ -123,7 +123,7 @@ impl<'t> Session<'t> {
             .zip(&changes.dead_letters)
             .map(|(place, letter)| {
                 seal(DEAD.name(), &place.to_le_bytes(), |out| {
-                    encode_dead(letter, out)
+                    encode_dead(letter, out);
                 })
             })
             .collect()
@@ -200,7 +200,7 @@ impl<'t> Session<'t> {
 
 fn seal_item(table: Places, place: u64, time: Timestamp, item: &WriteItem) -> Vec<u8> {
     seal(table.name(), &place.to_le_bytes(), |out| {
-        encode_timed(time, item, out)
+        encode_timed(time, item, out);
     })
 }
 

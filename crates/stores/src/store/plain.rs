@@ -172,7 +172,7 @@ mod tests {
         let line = |command: &Command| {
             let mut words = vec![command.name().to_owned()];
             command.each_argument(|argument| {
-                words.push(String::from_utf8(argument.to_vec()).unwrap())
+                words.push(String::from_utf8(argument.to_vec()).unwrap());
             });
             words.join(" ")
         };

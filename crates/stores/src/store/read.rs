@@ -208,7 +208,7 @@ impl BarReader {
             match self.view.settings().kind {
                 ViewKind::SymbolDay => lookups.extend(self.of_day(symbols, spec, date)),
                 ViewKind::Stream if lookups.is_empty() => {
-                    lookups.extend(self.of_day(symbols, spec, date))
+                    lookups.extend(self.of_day(symbols, spec, date));
                 }
                 // One range reaches over all days.
                 ViewKind::Stream => lookups
@@ -261,7 +261,7 @@ impl BarReader {
         for (lookup, reply) in lookups.into_iter().zip(replies) {
             match lookup {
                 Lookup::All { bar, key, date } => {
-                    self.take_hash(&mut bars, &bar, &key, date, reply)?
+                    self.take_hash(&mut bars, &bar, &key, date, reply)?;
                 }
                 Lookup::Stream { bar, key, to } => take_stream(&mut bars, &bar, &key, to, reply)?,
                 Lookup::Exact { places, .. } => {

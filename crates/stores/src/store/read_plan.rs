@@ -111,7 +111,7 @@ impl Lookup {
         for place in places(view, symbols, spec, starts) {
             match lookups.last_mut() {
                 Some(Lookup::Exact { places, .. }) if fits(places, &place, is_hash) => {
-                    places.push(place)
+                    places.push(place);
                 }
                 Some(_) | None => lookups.push(Lookup::Exact {
                     places: vec![place],

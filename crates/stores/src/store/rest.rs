@@ -148,7 +148,7 @@ impl RestStore {
             // Each quote or backslash takes a byte more in JSON; the framing of JSON is shorter than RESP's.
             let mut len = command.resp_len();
             command.each_argument(|text| {
-                len += text.iter().filter(|byte| b"\"\\".contains(byte)).count()
+                len += text.iter().filter(|byte| b"\"\\".contains(byte)).count();
             });
             if bytes + len > self.request_bytes_max && index > start {
                 ranges.push(start..index);

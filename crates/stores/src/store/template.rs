@@ -170,12 +170,12 @@ impl Template {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Place(Placeholder::Namespace) => {
-                    out.extend_from_slice(filling.namespace.as_bytes())
+                    out.extend_from_slice(filling.namespace.as_bytes());
                 }
                 Part::Place(Placeholder::Spec) => push_display(out, filling.spec),
                 Part::Place(Placeholder::Date) => filling.stamp.push_date(out),
                 Part::Place(Placeholder::Symbol) => {
-                    out.extend_from_slice(filling.symbol.as_str().as_bytes())
+                    out.extend_from_slice(filling.symbol.as_str().as_bytes());
                 }
                 Part::Place(Placeholder::Time) => filling.stamp.push_time(out),
                 Part::Place(Placeholder::Start) => {

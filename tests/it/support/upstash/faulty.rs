@@ -59,7 +59,7 @@ pub(super) async fn answer(
             shared.knobs(|knobs| {
                 knobs
                     .connection_faults
-                    .extend(std::iter::repeat_n(fault, times))
+                    .extend(std::iter::repeat_n(fault, times));
             });
             lost(shared, link, call, stage, Flow::Reset).await
         }
@@ -104,7 +104,7 @@ async fn truth(shared: &Shared, call: &Call, stage: Stage) -> Answer {
     }
     let answer = perform(shared, call, |index, _| index < applied).await;
     edited(answer, |items| {
-        items.resize_with(count, || json!({ "result": "OK" }))
+        items.resize_with(count, || json!({ "result": "OK" }));
     })
 }
 

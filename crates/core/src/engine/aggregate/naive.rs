@@ -143,7 +143,7 @@ fn settled(updates: &[BarUpdate]) -> BTreeMap<BarKey, (Bar, u32)> {
         match before {
             None => assert_eq!((update.state, update.revision), (BarState::Final, 0)),
             Some((_, revision)) => {
-                assert!(update.state == BarState::Revised && revision < update.revision)
+                assert!(update.state == BarState::Revised && revision < update.revision);
             }
         }
         *trades.entry(update.bar.key()).or_insert(0) += update.trades_added;

@@ -254,9 +254,9 @@ impl Run {
         }
         let rescued = self.delivery.rescue();
         if self.world.commit(&rescued).is_some() {
-            self.restart()
+            self.restart();
         } else {
-            self.kill()
+            self.kill();
         }
     }
 

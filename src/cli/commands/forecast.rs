@@ -1,0 +1,309 @@
+//! `barmill plan`: what a day would send to the store and cost, before it runs; connects to nothing.
+
+use super::dispatch::{CommandError, complain};
+use super::run::{Market, symbols};
+use super::wire;
+use crate::adapter::store::{Guard, Meter, WireForm};
+use crate::cli::{Exit, PlanArguments, PlanParts, PlanReport, PlanWay};
+use crate::config::{self, AlsoViews, Config, SinkUrl};
+use crate::pipeline::{Arrival, Forecast, ForecastDay, forecast};
+use crate::{Symbol, Timestamp};
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
+use std::io::stdout;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The day that is made up: one without a change of clocks.
+const DAY: Date = date(2025, 10, 15);
+/// Days of a month on which US equities trade, and days of a month, both rounded.
+const TRADING_DAYS: u64 = 21;
+const ALL_DAYS: u64 = 30;
+/// Billionths of a dollar in the last place that is shown.
+const TEN_THOUSANDTH: u128 = 100_000;
+const BYTES_PER_GB: u128 = 1_000_000_000;
+
+/// Nothing can be reckoned.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    #[error(
+        "no symbols are named; give their count with --symbols, or name them with --symbol or live.symbols"
+    )]
+    Symbols,
+    #[error(
+        "only the tape tells how many bars {0} makes; name a spec that the clock cuts, such as 1m"
+    )]
+    Bars(String),
+}
+
+/// A day and the config that it is reckoned for.
+struct Planned {
+    config: Config,
+    zone: TimeZone,
+    day: ForecastDay,
+}
+
+/// Reckons and prints.
+pub(super) fn run(arguments: &PlanArguments, config: &Config) -> Result<Exit, CommandError> {
+    let (config, zone, is_us_equity) = match config.live.sources.as_slice() {
+        [] => (config.clone(), wire::zone(config, false)?, false),
+        sources => match Market::of(config) {
+            Ok(market) => (
+                market.config,
+                market.zone,
+                sources.iter().any(|name| name.is_us_equity()),
+            ),
+            Err(error) => return Ok(complain("plan", error.as_ref(), Exit::Usage)),
+        },
+    };
+    let names = names(arguments, &config)?;
+    if names.is_empty() {
+        return Ok(complain("plan", &Unknown::Symbols, Exit::Usage));
+    }
+    let (minutes, days_per_month) = hours(config.bars.session, is_us_equity);
+    let midnight = zone.to_timestamp(DAY.at(0, 0, 0, 0))?;
+    let midnight = Timestamp::from_jiff(midnight)?;
+    let specs = config.bars.specs.as_slice();
+    let symbols = names.len() as u64;
+    let Some(day) = ForecastDay::new(specs, names, midnight, minutes.clone()) else {
+        let specs: Vec<String> = specs.iter().map(ToString::to_string).collect();
+        return Ok(complain(
+            "plan",
+            &Unknown::Bars(specs.join(", ")),
+            Exit::Usage,
+        ));
+    };
+    let planned = Planned { config, zone, day };
+    let report = PlanReport {
+        symbols,
+        hours: clock(&minutes),
+        ..planned.report(days_per_month)?
+    };
+    if arguments.json {
+        report.write_json(&mut stdout())?;
+    } else {
+        report.write_text(&mut stdout())?;
+    }
+    Ok(Exit::Drained)
+}
+
+/// The symbols asked for, else those of the config; a count stands for made-up names of four letters.
+fn names(arguments: &PlanArguments, config: &Config) -> Result<Vec<Symbol>, CommandError> {
+    if let Some(count) = arguments.symbols {
+        let letter = |index: u32, place: u32| {
+            b'A' + u8::try_from(index / 26u32.pow(place) % 26).unwrap_or(0)
+        };
+        let name = |index| [3, 2, 1, 0].map(|place| letter(index, place));
+        return Ok((0..count)
+            .map(|index| Symbol::intern(&name(index)))
+            .collect::<Result<_, _>>()?);
+    }
+    if !arguments.names.is_empty() {
+        return Ok(arguments.names.clone());
+    }
+    Ok(symbols::read(config)?.into_values().flatten().collect())
+}
+
+/// The minutes of the day in which trades count, and such days of a month.
+fn hours(session: config::Session, is_us_equity: bool) -> (Range<u16>, u64) {
+    let (pre, regular, post, midnight) = (4 * 60, 9 * 60 + 30, 16 * 60, 24 * 60);
+    let end = 20 * 60;
+    let of_interval = if is_us_equity { TRADING_DAYS } else { ALL_DAYS };
+    match session {
+        config::Session::AllHours if is_us_equity => (pre..end, TRADING_DAYS),
+        config::Session::AllHours => (0..midnight, ALL_DAYS),
+        config::Session::Pre => (pre..regular, TRADING_DAYS),
+        config::Session::Regular => (regular..post, TRADING_DAYS),
+        config::Session::Post => (post..end, TRADING_DAYS),
+        config::Session::All => (pre..end, TRADING_DAYS),
+        config::Session::Interval(interval) => {
+            (interval.from_minute()..interval.to_minute(), of_interval)
+        }
+    }
+}
+
+fn clock(minutes: &Range<u16>) -> String {
+    let text = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    format!("{}-{}", text(minutes.start), text(minutes.end))
+}
+
+impl Planned {
+    fn report(&self, days_per_month: u64) -> Result<PlanReport, CommandError> {
+        let Config {
+            bars,
+            view,
+            writer,
+            plan,
+            ..
+        } = &self.config;
+        let run = self.live(&self.config)?;
+        let backfill = self.bulk(Arrival::BySymbol)?;
+        let replay = self.bulk(Arrival::ByTime)?;
+        let ways = [("run", run), ("backfill", backfill), ("replay", replay)];
+        let way = |(name, forecast)| way(name, &forecast, plan, days_per_month);
+        let (reckoned, not_reckoned): (Vec<_>, Vec<_>) = bars
+            .specs
+            .as_slice()
+            .iter()
+            .partition(|spec| spec.is_time());
+        let texts = |specs: Vec<&crate::BarSpec>| specs.iter().map(ToString::to_string).collect();
+        let also = view
+            .also
+            .as_slice()
+            .iter()
+            .map(|also| also.as_str().to_owned());
+        let limit = |commands: u64| (commands > 0).then_some(commands);
+        Ok(PlanReport {
+            bars: texts(reckoned),
+            not_reckoned: texts(not_reckoned),
+            view: std::iter::once(view.kind.as_str().to_owned())
+                .chain(also)
+                .collect(),
+            days_per_month,
+            ways: ways.map(way).into(),
+            parts: self.parts(&run)?,
+            commands_per_day: limit(writer.commands_per_day),
+            commands_per_month: limit(writer.commands_per_month),
+            free_plan_commands: plan.free_plan_commands,
+            is_scaled: ways.iter().any(|(_, forecast)| forecast.is_scaled),
+            ..PlanReport::default()
+        })
+    }
+
+    /// What some settings add to a live day, by reckoning it without them.
+    fn parts(&self, run: &Forecast) -> Result<PlanParts, CommandError> {
+        let mut other = self.config.clone();
+        let mut forming = 0;
+        if other.live.forming_every_ms > 0 {
+            other.live.forming_every_ms = 0;
+            forming = run.commands.saturating_sub(self.live(&other)?.commands);
+            other = self.config.clone();
+        }
+        let mut also = 0;
+        if !other.view.also.as_slice().is_empty() {
+            other.view.also = AlsoViews::default();
+            also = run.commands.saturating_sub(self.live(&other)?.commands);
+            other = self.config.clone();
+        }
+        let has_fence = other.writer.guard == config::Guard::Fence;
+        other.writer.guard = if has_fence {
+            config::Guard::Off
+        } else {
+            config::Guard::Fence
+        };
+        let fence = run.commands.abs_diff(self.live(&other)?.commands);
+        Ok(PlanParts {
+            forming,
+            also,
+            fence,
+            has_fence,
+            beats: run.beats,
+        })
+    }
+
+    fn live(&self, config: &Config) -> Result<Forecast, CommandError> {
+        let forming_ms = config.live.forming_every_ms;
+        let arrival = Arrival::Live {
+            spread: Duration::from_millis(config.plan.spread_ms),
+            forming_every: (forming_ms > 0).then(|| Duration::from_millis(forming_ms)),
+        };
+        self.reckon(config, arrival, wire::Tempo::Live)
+    }
+
+    fn bulk(&self, arrival: Arrival) -> Result<Forecast, CommandError> {
+        self.reckon(&self.config, arrival, wire::Tempo::Bulk)
+    }
+
+    fn reckon(
+        &self,
+        config: &Config,
+        arrival: Arrival,
+        tempo: wire::Tempo,
+    ) -> Result<Forecast, CommandError> {
+        let delivery = wire::pipeline(config, &self.zone, tempo)?.writer.delivery;
+        let view = wire::view_of(config, &self.zone, config.bars.specs.as_slice())?;
+        let form = match &config.sink.url {
+            SinkUrl::Redis(_) | SinkUrl::RedisFromEnvironment => WireForm::Resp,
+            SinkUrl::Upstash(_)
+            | SinkUrl::UpstashFromEnvironment
+            | SinkUrl::Embedded(_)
+            | SinkUrl::Stdout
+            | SinkUrl::Null => WireForm::Rest,
+        };
+        let ping_ms = config.redis.ping_interval_ms;
+        let idle_max = (ping_ms > 0).then(|| Duration::from_millis(ping_ms));
+        let guard: Guard = wire::guard(&config.writer);
+        let meter = Meter::new(Arc::new(view), guard, form, idle_max);
+        let round_trip = Duration::from_millis(config.plan.round_trip_ms);
+        Ok(forecast(&self.day, arrival, delivery, round_trip, &meter))
+    }
+}
+
+fn way(
+    name: &'static str,
+    forecast: &Forecast,
+    plan: &config::Plan,
+    days_per_month: u64,
+) -> PlanWay {
+    let Forecast {
+        bars,
+        forming,
+        requests,
+        commands,
+        bytes,
+        ..
+    } = *forecast;
+    let month = month_nanos(forecast, plan, days_per_month);
+    let day = month / u128::from(days_per_month.max(1));
+    let (usd, usd_per_month) = (dollars(day), dollars(month));
+    PlanWay {
+        name,
+        bars,
+        forming,
+        requests,
+        commands,
+        bytes,
+        usd,
+        usd_per_month,
+    }
+}
+
+/// Billionths of a dollar for the commands and the traffic of a month.
+fn month_nanos(forecast: &Forecast, plan: &config::Plan, days: u64) -> u128 {
+    let commands =
+        u128::from(forecast.commands) * u128::from(days) * u128::from(1 + plan.read_regions);
+    let bytes = u128::from(forecast.bytes) * u128::from(days);
+    let paid = bytes.saturating_sub(u128::from(plan.gb_free) * BYTES_PER_GB);
+    let of_commands = commands * u128::from(plan.usd_per_100k_commands.nanos()) / 100_000;
+    of_commands + paid * u128::from(plan.usd_per_gb.nanos()) / BYTES_PER_GB
+}
+
+/// Dollars to four places, rounded up.
+fn dollars(nanos: u128) -> String {
+    let parts = nanos.div_ceil(TEN_THOUSANDTH);
+    format!("{}.{:04}", parts / 10_000, parts % 10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Forecast, config, dollars, month_nanos};
+
+    #[test]
+    fn a_month_costs_its_commands_in_every_region_and_the_traffic_beyond_the_free_one() {
+        let plan = config::Plan {
+            read_regions: 1,
+            gb_free: 1,
+            ..config::Plan::default()
+        };
+        let day = Forecast {
+            commands: 100_000,
+            bytes: 1_000_000_000,
+            ..Forecast::default()
+        };
+        // 20 days: 4,000,000 billed commands at 0.20 a hundred thousand, 19 paid gigabytes at 0.03.
+        assert_eq!(dollars(month_nanos(&day, &plan, 20)), "8.5700");
+        assert_eq!(dollars(1), "0.0001");
+        assert_eq!(dollars(0), "0.0000");
+    }
+}

@@ -1,0 +1,93 @@
+//! `barmill reconcile`, and the sending of what the state folder holds: runs without feeds.
+
+use super::dispatch::{CommandError, complain};
+use super::{signals, wire};
+use crate::cli::{Exit, ReconcileArguments, SentSummary};
+use crate::config::{Config, Environment, SinkTarget};
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::{
+    BuildError, End, Finished, Pipeline, PipelineSettings, Summary, WriterPorts,
+};
+use std::io::{stderr, stdout};
+use std::sync::Arc;
+
+/// The store refuses some of what was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the store refuses {items} items; they are in the dead letters of the state folder")]
+struct Refused {
+    items: u64,
+}
+
+/// Compares the recent bars with the store, writes back what it lost, and says what it found and did.
+pub(super) async fn run(
+    arguments: &ReconcileArguments,
+    config: &Config,
+    environment: &Environment,
+) -> Result<Exit, CommandError> {
+    let target = SinkTarget::resolve(config, environment)?;
+    let finished = send(config, &target, Pipeline::reconcile).await?;
+    let summary = sent(&finished.summary);
+    if arguments.json {
+        summary.write_json(&mut stdout())?;
+    } else {
+        summary.write_compared(&target.address(), &mut stderr())?;
+    }
+    Ok(exit("reconcile", finished))
+}
+
+/// Runs a pipeline without feeds on the store and the state folder of the config.
+pub(super) async fn send(
+    config: &Config,
+    target: &SinkTarget,
+    build: impl FnOnce(WriterPorts, PipelineSettings) -> Result<Pipeline, BuildError>,
+) -> Result<Finished, CommandError> {
+    let zone = wire::zone_of_state(config)?;
+    let mut settings = wire::pipeline(config, &zone, wire::Tempo::Live)?;
+    settings.shards = 1;
+    let store = wire::store(config, target, &zone, config.bars.specs.as_slice(), true).await?;
+    let ports = WriterPorts {
+        sink: store.sink,
+        state: wire::state(config, target),
+        clock: Arc::new(SystemClock),
+    };
+    let sink = Arc::clone(&ports.sink);
+    let pipeline = build(ports, settings)?;
+    sink.open().await?;
+    let running = pipeline.start();
+    let handle = running.handle();
+    Ok(tokio::select! {
+        finished = running.join() => finished,
+        () = signals::watch(handle) => unreachable!("the watch never ends"),
+    })
+}
+
+pub(super) fn sent(summary: &Summary) -> SentSummary {
+    SentSummary {
+        compared: summary.compared,
+        lacking: summary.written_back,
+        redelivered: summary.redelivered,
+        outdated: summary.outdated,
+        bars: summary.bars,
+        revised: summary.revised,
+        spooled: summary.spooled,
+        dead_letters: summary.dead_letters,
+        requests: summary.requests,
+        commands: summary.commands,
+        elapsed_ms: u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+pub(super) fn exit(action: &str, finished: Finished) -> Exit {
+    match finished.end {
+        End::Drained if finished.summary.dead_letters > 0 => complain(
+            action,
+            &Refused {
+                items: finished.summary.dead_letters,
+            },
+            Exit::Fault,
+        ),
+        End::Drained => Exit::Drained,
+        End::Aborted => Exit::Aborted,
+        End::Failed(fault) => complain(action, &fault, Exit::Fault),
+    }
+}

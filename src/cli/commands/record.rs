@@ -1,0 +1,181 @@
+//! `barmill record`: a venue's history is kept in a recording.
+//!
+//! What is on disk survives a crash: a recording without its mark of an orderly end is readable up to its last whole
+//! block. The mark is written only when everything asked for is in it.
+
+use super::dispatch::{CommandError, complain};
+use super::{record_live, signals, source, wire};
+use crate::Trade;
+use crate::adapter::file::{FileError, RecordingWriter};
+use crate::adapter::history::{Coverage, HistoryFeed};
+use crate::cli::{
+    Exit, FetchLines, FetchSummary, FetchedDay, Progress, RecordArguments, RunSummary, Status,
+};
+use crate::config::{Config, Environment, Session};
+use crate::engine::asked::AskedDay;
+use crate::pipeline::clock::SystemClock;
+use crate::port::{Clock, FeedError, TradeFeed};
+use std::io::{Write, stderr, stdout};
+use tokio::time::Instant;
+
+/// How a recording ended.
+enum Ending {
+    Whole,
+    Stopped,
+    Failed(FeedError),
+}
+
+/// Fetches the days and prints what came of it.
+pub(super) async fn run(
+    arguments: &RecordArguments,
+    config: &Config,
+    environment: &Environment,
+    progress: &Progress,
+) -> Result<Exit, CommandError> {
+    if arguments.live {
+        return record_live::run(arguments, config, environment).await;
+    }
+    let asked = &arguments.asked;
+    let config = &source::adapted(config, asked.source);
+    let zone = wire::zone(config, asked.source.is_us_equity())?;
+    let days = source::ask(asked, config, &zone)?;
+    source::tell_shut(&days, &mut stderr())?;
+    if days.days.is_empty() {
+        if arguments.json {
+            FetchSummary {
+                run: RunSummary::default(),
+                source_requests: 0,
+                days: Vec::new(),
+            }
+            .write_json(&mut stdout())?;
+        }
+        return Ok(Exit::Drained);
+    }
+    let history = source::open(config, asked.source, environment)?;
+    let ranges = source::ranges(&asked.symbols(), &days.days);
+    let now = source::settled(&config.source, asked.source, SystemClock.now());
+    let mut feed = HistoryFeed::as_of(&history, ranges, now);
+    let started = Instant::now();
+    let writer = RecordingWriter::create(&arguments.out)?;
+    progress.start(None);
+    let (mut writer, ending) = fetch(&mut feed, writer, progress).await?;
+    progress.finish();
+    let coverage = feed.coverage();
+    let is_whole = matches!(ending, Ending::Whole) && coverage.iter().all(|one| one.is_complete);
+    tokio::task::spawn_blocking(move || {
+        if is_whole {
+            writer.finish()
+        } else {
+            writer.flush()
+        }
+    })
+    .await??;
+    let duplicates = coverage.iter().map(|one| one.duplicates).sum();
+    let run = RunSummary {
+        trades: coverage.iter().map(|one| one.trades + one.duplicates).sum(),
+        duplicates,
+        malformed: feed.stats().malformed,
+        elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        ..RunSummary::default()
+    };
+    let fetched = FetchSummary {
+        run,
+        source_requests: feed.stats().requests,
+        days: rows(&coverage, &days.days),
+    };
+    if arguments.json {
+        fetched.write_json(&mut stdout())?;
+    } else {
+        fetched.write_table(&mut stderr())?;
+        tell(
+            &arguments.out.display().to_string(),
+            config,
+            &zone,
+            fetched.run.trades - duplicates,
+        )?;
+    }
+    Ok(match ending {
+        Ending::Whole | Ending::Stopped => Exit::Drained,
+        Ending::Failed(error) => complain("record", &error, Exit::Fault),
+    })
+}
+
+async fn fetch(
+    feed: &mut HistoryFeed,
+    mut writer: RecordingWriter,
+    progress: &Progress,
+) -> Result<(RecordingWriter, Ending), CommandError> {
+    let mut stopped = std::pin::pin!(signals::first());
+    let mut lines = FetchLines::default();
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = &mut stopped => return Ok((writer, Ending::Stopped)),
+            batch = feed.next_batch() => batch,
+        };
+        match batch {
+            Ok(Some(batch)) => writer = write(writer, batch.trades).await?,
+            Ok(None) => return Ok((writer, Ending::Whole)),
+            Err(error) => return Ok((writer, Ending::Failed(error))),
+        }
+        progress.show(&lines.lines(&feed.coverage(), progress.elapsed()));
+    }
+}
+
+/// Packing and writing block, so they leave the runtime's workers alone.
+async fn write(
+    mut writer: RecordingWriter,
+    trades: Vec<Trade>,
+) -> Result<RecordingWriter, CommandError> {
+    let writing = tokio::task::spawn_blocking(move || {
+        let written: Result<(), FileError> = writer.write(&trades);
+        written.map(|()| writer)
+    });
+    Ok(writing.await??)
+}
+
+fn rows(coverage: &[Coverage], days: &[AskedDay]) -> Vec<FetchedDay> {
+    let row = |one: &Coverage| {
+        let date = days
+            .iter()
+            .find(|day| day.from == one.range.from)
+            .map(|day| day.date)
+            .unwrap_or_default();
+        FetchedDay {
+            symbol: one.range.symbol,
+            date,
+            from: one.range.from,
+            to: one.range.to,
+            covered_to: one.covered_to,
+            status: if one.is_complete {
+                Status::Whole
+            } else {
+                Status::Incomplete
+            },
+            pages: one.pages,
+            trades: one.trades,
+        }
+    };
+    coverage.iter().map(row).collect()
+}
+
+/// Says how to make the bars that a backfill would have made: a recording does not name its source.
+pub(super) fn tell(
+    files: &str,
+    config: &Config,
+    zone: &jiff::tz::TimeZone,
+    trades: u64,
+) -> std::io::Result<()> {
+    let session = config.bars.session;
+    let session = if session == Session::AllHours {
+        String::new()
+    } else {
+        format!(" --session {session}")
+    };
+    writeln!(
+        stderr(),
+        "Recorded {trades} trades; for their bars: barmill replay {files} --rules {} --set bars.zone={}{session}",
+        config.bars.rules,
+        zone.iana_name().unwrap_or("UTC"),
+    )
+}

@@ -1,0 +1,269 @@
+//! `barmill record --live`: a venue's trades as they come, a recording for each UTC day.
+//!
+//! What came is durable within a second. A crash tears the last block at most, which the next start cuts off before it
+//! goes on with the day's recording. What a lost connection missed is fetched; what came while nobody listened is not.
+
+use super::dispatch::{CommandError, complain};
+use super::{record, run, signals, source, wire};
+use crate::adapter::file::{FileError, RecordingWriter};
+use crate::adapter::live::LiveFeed;
+use crate::cli::{Exit, RecordArguments, RunSummary};
+use crate::config::{Config, Environment, SourceName};
+use crate::pipeline::clock::SystemClock;
+use crate::port::{Aside, Clock, FeedError, TradeBatch, TradeFeed};
+use crate::{Timestamp, Trade};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use std::io::stdout;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Between two flushes: the most that a crash forgets.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// The recording of the day.
+struct Book {
+    folder: PathBuf,
+    source: SourceName,
+    day: Date,
+    writer: RecordingWriter,
+    trades: u64,
+    is_dirty: bool,
+}
+
+enum Turn {
+    Stop,
+    Flush,
+    Batch(Result<Option<TradeBatch>, FeedError>),
+}
+
+/// Records until a signal, or until the venue refuses.
+pub(super) async fn run(
+    arguments: &RecordArguments,
+    config: &Config,
+    environment: &Environment,
+) -> Result<Exit, CommandError> {
+    let asked = &arguments.asked;
+    let config = &source::adapted(config, asked.source);
+    let zone = wire::zone(config, asked.source.is_us_equity())?;
+    let mut feed = run::listen(config, (asked.source, &asked.symbols()), environment)?;
+    let started = Instant::now();
+    let (folder, name) = (arguments.out.clone(), asked.source);
+    let book = tokio::task::spawn_blocking(move || Book::open(&folder, name, today())).await??;
+    tracing::info!(source = %name, folder = %arguments.out.display(), "recording starts");
+    let (book, failed) = fill(&mut feed, book).await?;
+    let trades = book.trades;
+    tokio::task::spawn_blocking(move || book.writer.finish()).await??;
+    if arguments.json {
+        let run = RunSummary {
+            trades,
+            malformed: feed.stats().malformed,
+            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..RunSummary::default()
+        };
+        run.write_json(&mut stdout())?;
+    } else {
+        record::tell(
+            &arguments
+                .out
+                .join(format!("{name}-*.rec"))
+                .display()
+                .to_string(),
+            config,
+            &zone,
+            trades,
+        )?;
+    }
+    Ok(failed.map_or(Exit::Drained, |error| {
+        complain("record", &error, Exit::Fault)
+    }))
+}
+
+async fn fill(
+    feed: &mut LiveFeed,
+    mut book: Book,
+) -> Result<(Book, Option<FeedError>), CommandError> {
+    let mut stopped = std::pin::pin!(signals::first());
+    let mut beat = interval(FLUSH_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let turn = tokio::select! {
+            biased;
+            () = &mut stopped => Turn::Stop,
+            _ = beat.tick() => Turn::Flush,
+            batch = feed.next_batch() => Turn::Batch(batch),
+        };
+        book = match turn {
+            Turn::Stop | Turn::Batch(Ok(None)) => return Ok((book, None)),
+            Turn::Batch(Err(error)) => return Ok((book, Some(error))),
+            Turn::Flush => blocking(move || book.flush(today())).await?,
+            Turn::Batch(Ok(Some(batch))) => {
+                tell_what_is_missing(feed);
+                blocking(move || book.keep(&batch.trades, today())).await?
+            }
+        };
+    }
+}
+
+/// Packing and writing block, so they leave the runtime's workers alone.
+async fn blocking(
+    work: impl FnOnce() -> Result<Book, FileError> + Send + 'static,
+) -> Result<Book, CommandError> {
+    Ok(tokio::task::spawn_blocking(work).await??)
+}
+
+/// A recording holds trades alone: holes and changes are told in the log.
+fn tell_what_is_missing(feed: &mut LiveFeed) {
+    for gap in feed.take_gaps() {
+        let (from, to) = (
+            gap.after.time,
+            gap.before.map_or(gap.to, |before| before.time),
+        );
+        tracing::warn!(symbol = %gap.symbol, %from, %to, "trades are missing in the recording");
+    }
+    for aside in feed.take_asides() {
+        if let Aside::Change {
+            symbol, original, ..
+        } = aside
+        {
+            tracing::warn!(%symbol, ?original, "trade was changed by the venue, not in the recording");
+        }
+    }
+}
+
+fn today() -> Date {
+    date(SystemClock.now())
+}
+
+fn date(time: Timestamp) -> Date {
+    time.to_jiff().to_zoned(TimeZone::UTC).date()
+}
+
+impl Book {
+    fn open(folder: &Path, source: SourceName, day: Date) -> Result<Book, FileError> {
+        let made = std::fs::create_dir_all(folder);
+        made.map_err(|cause| FileError::Open {
+            file: folder.display().to_string().into(),
+            source: cause,
+        })?;
+        let writer = RecordingWriter::append(&path(folder, source, day))?;
+        Ok(Book {
+            folder: folder.to_owned(),
+            source,
+            day,
+            writer,
+            trades: 0,
+            is_dirty: false,
+        })
+    }
+
+    /// Appends trades to the recording of the day they were received on.
+    fn keep(self, trades: &[Trade], day: Date) -> Result<Book, FileError> {
+        let mut book = self.turn(day)?;
+        book.writer.write(trades)?;
+        book.trades += u64::try_from(trades.len()).unwrap_or(0);
+        book.is_dirty |= !trades.is_empty();
+        Ok(book)
+    }
+
+    fn flush(self, day: Date) -> Result<Book, FileError> {
+        let mut book = self.turn(day)?;
+        if book.is_dirty {
+            book.writer.flush()?;
+        }
+        Ok(Book {
+            is_dirty: false,
+            ..book
+        })
+    }
+
+    /// Ends the recording of a day that is over and begins the next.
+    fn turn(self, day: Date) -> Result<Book, FileError> {
+        if self.day == day {
+            return Ok(self);
+        }
+        let writer = RecordingWriter::append(&path(&self.folder, self.source, day))?;
+        let Book {
+            folder,
+            source,
+            writer: ended,
+            trades,
+            ..
+        } = self;
+        ended.finish()?;
+        Ok(Book {
+            folder,
+            source,
+            day,
+            writer,
+            trades,
+            is_dirty: false,
+        })
+    }
+}
+
+fn path(folder: &Path, source: SourceName, day: Date) -> PathBuf {
+    folder.join(format!("{source}-{day}.rec"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Book, SourceName};
+    use crate::adapter::file::{FileFeedSettings, TradeReader};
+    use crate::{Price, Size, Trade};
+    use jiff::civil::date;
+    use std::path::Path;
+
+    fn trade(nanos: i64) -> Trade {
+        let time = crate::Timestamp::from_nanos(nanos).unwrap();
+        Trade::new(
+            "BOOK".parse().unwrap(),
+            time,
+            Price::from_raw(1),
+            Size::from_raw(1).unwrap(),
+        )
+    }
+
+    fn read(path: &Path) -> usize {
+        TradeReader::new(FileFeedSettings::new(vec![path.to_owned()]))
+            .map(|batch| batch.unwrap().len())
+            .sum()
+    }
+
+    #[test]
+    fn each_day_has_a_recording_and_a_start_goes_on_behind_a_torn_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let (monday, tuesday) = (date(2026, 11, 23), date(2026, 11, 24));
+        let book = Book::open(folder.path(), SourceName::Kraken, monday).unwrap();
+        let book = book
+            .keep(&[trade(1), trade(2)], monday)
+            .unwrap()
+            .keep(&[trade(3)], tuesday)
+            .unwrap();
+        let book = book
+            .flush(tuesday)
+            .unwrap()
+            .keep(&[trade(4)], tuesday)
+            .unwrap();
+        // As a crash leaves it: what waits is gone, and a part of a block is on the disk.
+        drop(book);
+        let path = folder.path().join("kraken-2026-11-24.rec");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [&whole[..], &whole[16..24]].concat()).unwrap();
+        assert_eq!(
+            (
+                read(&folder.path().join("kraken-2026-11-23.rec")),
+                read(&path)
+            ),
+            (2, 1)
+        );
+        let book = Book::open(folder.path(), SourceName::Kraken, tuesday).unwrap();
+        book.keep(&[trade(5)], tuesday)
+            .unwrap()
+            .writer
+            .finish()
+            .unwrap();
+        assert_eq!(read(&path), 2);
+    }
+}

@@ -1,0 +1,230 @@
+//! `barmill replay`: recorded trades become bars in the sink.
+
+use super::dispatch::{CommandError, complain};
+use super::{signals, wire};
+use crate::Origin;
+use crate::adapter::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
+use crate::cli::{Exit, Progress, ReplayArguments, RunSummary, Tally};
+use crate::config::{Config, Environment, SinkTarget, Speed};
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::paced::PacedFeed;
+use crate::pipeline::{
+    End, Finished, Handle, PaceSettings, Pipeline, ResumeSettings, Summary, WriterPorts,
+};
+use crate::port::TradeFeed;
+use jiff::tz::TimeZone;
+use std::io::stdout;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two looks at the counts for the progress line.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// The order in which a replay gives its updates, part of the name of its checkpoint: a place saved in another order
+/// means nothing. To be raised with every change of batches, shards or updates.
+const ORDER: u32 = 2;
+
+/// The store has taken everything but some items.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the store refuses {items} items for good; they are in the dead letters of the state folder"
+)]
+struct Refused {
+    items: u64,
+}
+
+/// Replays the files and prints what came of it.
+pub(super) async fn run(
+    arguments: &ReplayArguments,
+    config: &Config,
+    environment: &Environment,
+    progress: &Progress,
+) -> Result<Exit, CommandError> {
+    let target = SinkTarget::resolve(config, environment)?;
+    let settings = file_settings(arguments, config)?;
+    let (feed, format) = open(settings).await?;
+    let zone = wire::zone(config, format.is_some_and(Format::is_us_equity))?;
+    let (feed, tempo): (Box<dyn TradeFeed>, wire::Tempo) = match config.replay.speed {
+        Speed::Max => (Box::new(feed), wire::Tempo::Bulk),
+        Speed::Times(speed) => (
+            Box::new(PacedFeed::new(Box::new(feed), speed)),
+            wire::Tempo::Live,
+        ),
+    };
+    let mut pipeline = wire::pipeline(config, &zone, tempo)?;
+    let rules = wire::rules_text(&config.bars);
+    pipeline.writer.delivery.origin = Some(Origin {
+        source: "files".to_owned(),
+        rules,
+    });
+    pipeline.writer.resume = resume(arguments, config, &target, &zone);
+    if !matches!(
+        target,
+        SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }
+    ) {
+        // The pace is what a server's plan allows; this machine's own disk and pipes have none.
+        pipeline.writer.pace = PaceSettings {
+            commands_per_second: None,
+            requests_per_second: None,
+        };
+    }
+    let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
+    store.sink.open().await?;
+    let state = wire::state(config, &target);
+    let ports = WriterPorts {
+        sink: store.sink,
+        state,
+        clock: Arc::new(SystemClock),
+    };
+    let running =
+        wire::keep_late(Pipeline::new(vec![feed], ports, pipeline), config, &target).start();
+    let handle = running.handle();
+    progress.start(None);
+    let finished = tokio::select! {
+        finished = running.join() => finished,
+        () = signals::watch(handle.clone()) => unreachable!("the watch never ends"),
+        () = show(progress, handle) => unreachable!("the show never ends"),
+    };
+    progress.finish();
+    report(&finished, arguments.json, config, &target)?;
+    Ok(ending("replay", finished))
+}
+
+/// The exit code of a run that ends by itself; says what went wrong.
+pub(super) fn ending(action: &str, finished: Finished) -> Exit {
+    match finished.end {
+        End::Drained if finished.summary.dead_letters > 0 => complain(
+            action,
+            &Refused {
+                items: finished.summary.dead_letters,
+            },
+            Exit::Fault,
+        ),
+        End::Drained => Exit::Drained,
+        End::Aborted => Exit::Aborted,
+        End::Failed(fault) => complain(action, &fault, Exit::Fault),
+    }
+}
+
+/// Names this replay by everything that decides its updates, so that the same command goes on after a crash.
+///
+/// A paced replay depends on the clock and starts from the beginning.
+fn resume(
+    arguments: &ReplayArguments,
+    config: &Config,
+    target: &SinkTarget,
+    zone: &TimeZone,
+) -> Option<ResumeSettings> {
+    let every = Duration::from_millis(config.run.checkpoint_every_ms);
+    if every.is_zero() || config.replay.speed != Speed::Max {
+        return None;
+    }
+    let mut files = String::new();
+    for path in &arguments.files {
+        let metadata = std::fs::metadata(path).ok()?;
+        let modified = metadata
+            .modified()
+            .ok()?
+            .duration_since(std::time::UNIX_EPOCH)
+            .ok()?;
+        let path = path.canonicalize().ok()?;
+        files = format!(
+            "{files}{}:{}:{} ",
+            path.display(),
+            metadata.len(),
+            modified.as_nanos()
+        );
+    }
+    let Config {
+        bars,
+        replay,
+        aggregate,
+        view,
+        ..
+    } = config;
+    let rules = format!(
+        "{bars:?} {replay:?} {aggregate:?} {view:?} {:?}",
+        arguments.symbols
+    );
+    let zone = zone.iana_name().unwrap_or_default();
+    Some(ResumeSettings {
+        name: format!("replay {ORDER} {files}{} {zone} {rules}", target.address()),
+        every,
+    })
+}
+
+fn file_settings(
+    arguments: &ReplayArguments,
+    config: &Config,
+) -> Result<FileFeedSettings, CommandError> {
+    let format: Format = config.replay.format.as_str().parse()?;
+    let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
+    let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());
+    Ok(FileFeedSettings {
+        format,
+        symbols,
+        on_bad_row,
+        batch_len_max: config.replay.batch_len_max,
+        ..FileFeedSettings::new(arguments.files.clone())
+    })
+}
+
+/// Opens the first file to tell its format, which decides the zone; reads may block.
+async fn open(settings: FileFeedSettings) -> Result<(FileFeed, Option<Format>), CommandError> {
+    let start = settings.start;
+    let opened = tokio::task::spawn_blocking(move || {
+        let mut reader = TradeReader::new(settings);
+        reader.format().map(|format| (reader, format))
+    });
+    let (reader, format) = opened.await??;
+    Ok((FileFeed::from_reader(start, reader), format))
+}
+
+async fn show(progress: &Progress, handle: Handle) {
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        let state = handle.state();
+        let trades = state.feeds.iter().map(|feed| feed.trades).sum();
+        progress.update(Tally {
+            trades,
+            bars: state.writer.bars,
+            bytes: 0,
+        });
+    }
+}
+
+fn report(
+    finished: &Finished,
+    json: bool,
+    config: &Config,
+    target: &SinkTarget,
+) -> Result<(), CommandError> {
+    let summary = run_summary(&finished.summary);
+    if json {
+        summary.write_json(&mut stdout())?;
+    } else {
+        // Data is on stdout only where it was asked for; the closing lines are for people.
+        summary.write_text(target, config.view.ttl_s, &mut std::io::stderr())?;
+    }
+    Ok(())
+}
+
+pub(super) fn run_summary(summary: &Summary) -> RunSummary {
+    RunSummary {
+        trades: summary.trades,
+        bars: summary.bars,
+        late: summary.late,
+        duplicates: summary.duplicates,
+        ineligible: summary.ineligible,
+        volume_only: summary.volume_only,
+        malformed: summary.malformed,
+        revised: summary.revised,
+        requests: summary.requests,
+        commands: summary.commands,
+        connections: summary.connections,
+        retries: summary.retries,
+        spooled: summary.spooled,
+        dead_letters: summary.dead_letters,
+        elapsed_ms: u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
+    }
+}

@@ -1,0 +1,180 @@
+//! From config to live feeds.
+
+use super::super::dispatch::CommandError;
+use super::super::source;
+use super::market::{Market, Start};
+use super::tempo;
+use crate::adapter::live::{
+    BinanceStream, CoinbaseApi, GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol,
+    LiveSymbols, LiveTimes,
+};
+use crate::config::{
+    BinanceHistory, CoinbaseInterface, Config, Environment, SourceKeys, SourceName, Sources,
+};
+use crate::pipeline::clock::SystemClock;
+use crate::{Price, Symbol, TradeId, TradeKey};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Opens the live feed of a source, every symbol from the start on; connects to nothing.
+pub(super) fn open(
+    market: &Market,
+    (name, symbols): (SourceName, &[Symbol]),
+    start: Start,
+    environment: &Environment,
+) -> Result<LiveFeed, CommandError> {
+    let config = &market.config;
+    let symbols = starting(symbols, start);
+    let keys = SourceKeys::resolve(&config.source, name, environment)?;
+    let archive = source::open(config, name, environment)?;
+    let parts = LiveParts {
+        clock: Arc::new(SystemClock),
+        archive: Arc::new(archive),
+        tap: None,
+    };
+    let mut settings = settings(config, name, keys);
+    settings.quiet = tempo::quiet(config, &market.zone);
+    let feed = LiveFeed::new(settings, &LiveSymbols::Named(symbols.clone()), parts)?;
+    Ok(if start.is_partway {
+        feed.starting_partway(&symbols)
+    } else {
+        feed
+    })
+}
+
+/// Opens the live feed of a source from what comes first; connects to nothing.
+pub(in super::super) fn listen(
+    config: &Config,
+    (name, symbols): (SourceName, &[Symbol]),
+    environment: &Environment,
+) -> Result<LiveFeed, CommandError> {
+    let symbols = symbols
+        .iter()
+        .map(|symbol| LiveSymbol {
+            symbol: *symbol,
+            after: None,
+        })
+        .collect();
+    let keys = SourceKeys::resolve(&config.source, name, environment)?;
+    let archive = source::open(config, name, environment)?;
+    let parts = LiveParts {
+        clock: Arc::new(SystemClock),
+        archive: Arc::new(archive),
+        tap: None,
+    };
+    Ok(LiveFeed::new(
+        settings(config, name, keys),
+        &LiveSymbols::Named(symbols),
+        parts,
+    )?)
+}
+
+/// Symbols that begin at a start.
+pub(super) fn starting(symbols: &[Symbol], start: Start) -> Vec<LiveSymbol> {
+    let after = TradeKey {
+        time: start.time,
+        sequence: 0,
+        id: TradeId::NONE,
+        price: Price::ZERO,
+    };
+    symbols
+        .iter()
+        .map(|symbol| LiveSymbol {
+            symbol: *symbol,
+            after: Some(after),
+        })
+        .collect()
+}
+
+/// The settings of a source's connections.
+pub(super) fn settings(config: &Config, name: SourceName, keys: SourceKeys) -> LiveSettings {
+    let (key, id) = (keys.key.unwrap_or_default(), keys.id.unwrap_or_default());
+    let Sources {
+        massive,
+        alpaca,
+        binance,
+        coinbase,
+        kraken,
+    } = &config.source;
+    let (mut settings, url, per_connection) = match name {
+        SourceName::Massive => (
+            LiveSettings::massive(key),
+            massive.ws_url.as_str(),
+            massive.symbols_per_connection,
+        ),
+        SourceName::Alpaca => (
+            LiveSettings::alpaca(id, key),
+            alpaca.ws_url.as_str(),
+            alpaca.symbols_per_connection,
+        ),
+        SourceName::Binance => {
+            let stream = match binance.trades {
+                BinanceHistory::Aggregate => BinanceStream::Aggregate,
+                BinanceHistory::Single => BinanceStream::Single,
+            };
+            (
+                LiveSettings::binance(stream),
+                binance.ws_url.as_str(),
+                binance.symbols_per_connection,
+            )
+        }
+        SourceName::Coinbase => {
+            let api = match coinbase.interface {
+                CoinbaseInterface::Exchange => CoinbaseApi::Exchange,
+                CoinbaseInterface::Advanced => CoinbaseApi::Advanced,
+            };
+            (
+                LiveSettings::coinbase(api),
+                coinbase.ws_url.as_str(),
+                coinbase.symbols_per_connection,
+            )
+        }
+        SourceName::Kraken => (
+            LiveSettings::kraken(),
+            kraken.ws_url.as_str(),
+            kraken.symbols_per_connection,
+        ),
+    };
+    settings.url = url.replace("{feed}", alpaca.feed.as_str());
+    settings.symbols_per_connection_max = if per_connection == 0 {
+        usize::MAX
+    } else {
+        per_connection
+    };
+    settings.batch_len_max = config.replay.batch_len_max;
+    settings.backlog_len_max = config.live.backlog_len_max;
+    settings.seed = u64::from(std::process::id());
+    settings.times = times(config, &settings.times);
+    settings.gaps = gaps(config);
+    settings
+}
+
+fn times(config: &Config, of_venue: &LiveTimes) -> LiveTimes {
+    let live = &config.live;
+    LiveTimes {
+        connect_timeout: Duration::from_millis(live.connect_timeout_ms),
+        handshake_timeout: Duration::from_millis(live.handshake_timeout_ms),
+        ping_every: Duration::from_millis(live.keep_alive_ms),
+        silence_max: Duration::from_millis(live.silence_max_ms),
+        stall_after: Duration::from_millis(live.stall_ms),
+        stall_after_max: Duration::from_millis(live.stall_max_ms),
+        backoff_base: Duration::from_millis(live.backoff_ms),
+        backoff_max: Duration::from_millis(live.backoff_max_ms),
+        ..of_venue.clone()
+    }
+}
+
+fn gaps(config: &Config) -> GapSettings {
+    let live = &config.live;
+    GapSettings {
+        wait: Duration::from_millis(live.gap_wait_ms),
+        settle: Duration::from_millis(live.gap_settle_ms),
+        attempts_max: live.gap_attempts_max,
+        backoff: Duration::from_millis(live.gap_backoff_ms),
+        in_flight_max: live.gaps_in_flight_max,
+        len_max: live.gap_len_max,
+        held_len_max: live.held_len_max,
+        held_sum_max: live.backlog_len_max,
+        overlap: Duration::from_millis(live.overlap_ms),
+    }
+}

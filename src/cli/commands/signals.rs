@@ -1,0 +1,42 @@
+//! Signals: the first one stops and drains, the second aborts.
+
+use crate::pipeline::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Waits for SIGINT and SIGTERM for as long as it is polled; never ends by itself.
+pub(super) async fn watch(handle: Handle) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        tracing::warn!("signals cannot be handled; the run can only be killed");
+        return std::future::pending().await;
+    };
+    next(&mut interrupt, &mut terminate).await;
+    tracing::info!(
+        "stopping: sources leave, what is on its way is written; a second signal aborts"
+    );
+    handle.stop();
+    next(&mut interrupt, &mut terminate).await;
+    tracing::warn!("aborting");
+    handle.abort();
+    std::future::pending::<()>().await;
+}
+
+/// Waits for the first SIGINT or SIGTERM.
+pub(super) async fn first() {
+    match (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) {
+        (Ok(mut interrupt), Ok(mut terminate)) => next(&mut interrupt, &mut terminate).await,
+        _ => std::future::pending().await,
+    }
+}
+
+async fn next(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

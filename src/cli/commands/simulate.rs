@@ -1,0 +1,175 @@
+//! `barmill simulate`: a recording is served as a venue, for demonstrations, tests and other people's clients.
+
+use super::dispatch::{CommandError, complain};
+use super::{recipe, signals};
+use crate::Trade;
+use crate::adapter::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
+use crate::adapter::venue::{Fault, Played, Simulator, SimulatorSettings, Tape, Venue};
+use crate::cli::{Exit, SimulateArguments};
+use crate::config::{Config, SourceName, Speed};
+use crate::pipeline::clock::SystemClock;
+use crate::port::Clock;
+use std::io::{Write, stderr, stdout};
+
+/// Shifts are whole seconds, so that no venue's clock rounds a shifted trade otherwise.
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// The recording does not fit.
+#[derive(Debug, thiserror::Error)]
+#[error("the recording holds more than {max} trades; --trades-max allows more, at 88 bytes each")]
+struct TooMany {
+    max: usize,
+}
+
+/// Serves the recording until a signal, or its end.
+pub(super) async fn run(
+    arguments: &SimulateArguments,
+    config: &Config,
+) -> Result<Exit, CommandError> {
+    let faults: Result<Vec<Fault>, _> = arguments
+        .faults
+        .iter()
+        .map(|text| Fault::or_seed(text, arguments.seed))
+        .collect();
+    let faults = match faults {
+        Ok(faults) => faults,
+        Err(error) => return Ok(complain("take --fault", &error, Exit::Usage)),
+    };
+    let venue = venue(arguments.venue);
+    let (mut trades, format) = read(arguments, config).await?;
+    let is_foreign = has_foreign_conditions(venue, format);
+    if is_foreign {
+        for trade in &mut trades {
+            (trade.conditions, trade.venue) = (crate::Conditions::NONE, 0);
+        }
+    }
+    let mut tape = tokio::task::spawn_blocking(move || Tape::new(venue, trades)).await??;
+    if arguments.now {
+        tape.shift(shift(&tape, arguments.speed));
+    }
+    let speed = match arguments.speed {
+        Speed::Max => None,
+        Speed::Times(thousandths) => Some(thousandths),
+    };
+    let settings = SimulatorSettings {
+        speed,
+        waits: arguments.wait,
+        faults,
+        once: arguments.once,
+        ..SimulatorSettings::default()
+    };
+    let recipe = recipe::of(&tape, arguments, SystemClock.now());
+    let simulator = Simulator::bind(arguments.listen, tape, settings).await?;
+    let view = simulator.view();
+    if is_foreign {
+        writeln!(
+            stderr(),
+            "The recording's conditions are none of {}'s and are left out.",
+            venue.name()
+        )?;
+    }
+    stdout().write_all(recipe.text(simulator.address()).as_bytes())?;
+    stdout().flush()?;
+    let played = tokio::select! {
+        biased;
+        () = signals::first() => view.played(),
+        played = simulator.run() => played,
+    };
+    report(arguments, played)?;
+    Ok(Exit::Drained)
+}
+
+fn venue(name: SourceName) -> Venue {
+    match name {
+        SourceName::Massive => Venue::Massive,
+        SourceName::Alpaca => Venue::Alpaca,
+        SourceName::Binance => Venue::Binance,
+        SourceName::Coinbase => Venue::Coinbase,
+        SourceName::Kraken => Venue::Kraken,
+    }
+}
+
+/// Whether the numbers of the recording's conditions are another vendor's; a recording of barmill's own names no vendor
+/// and is believed.
+fn has_foreign_conditions(venue: Venue, format: Option<Format>) -> bool {
+    match venue {
+        Venue::Massive => !matches!(
+            format,
+            Some(Format::MassiveCsv | Format::MassiveJson | Format::Recording)
+        ),
+        Venue::Alpaca => format != Some(Format::Recording),
+        Venue::Binance | Venue::Coinbase | Venue::Kraken => false,
+    }
+}
+
+async fn read(
+    arguments: &SimulateArguments,
+    config: &Config,
+) -> Result<(Vec<Trade>, Option<Format>), CommandError> {
+    let format: Format = match &arguments.format {
+        Some(format) => format.parse()?,
+        None => config.replay.format.as_str().parse()?,
+    };
+    let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
+    let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());
+    let settings = FileFeedSettings {
+        format,
+        symbols,
+        on_bad_row,
+        ..FileFeedSettings::new(arguments.files.clone())
+    };
+    let max = arguments.trades_max;
+    let reading = tokio::task::spawn_blocking(move || -> Result<_, CommandError> {
+        let mut reader = TradeReader::new(settings);
+        let format = reader.format()?;
+        let mut trades = Vec::new();
+        for batch in reader {
+            trades.extend(batch?);
+            if max < trades.len() {
+                return Err(TooMany { max }.into());
+            }
+        }
+        Ok((trades, format))
+    });
+    reading.await?
+}
+
+/// Nanoseconds to move the recording by, so that no trade is ahead of the wall clock when it is sent: up to the speed of
+/// the wall clock it starts now, faster it ends when it has been played.
+fn shift(tape: &Tape, speed: Speed) -> i64 {
+    let now = SystemClock.now();
+    let (first, last) = tape.span();
+    let span = last.since(first);
+    let played = i64::try_from(speed.wall_ns(u64::try_from(span).unwrap_or(0))).unwrap_or(i64::MAX);
+    let start = now.saturating_sub(span.saturating_sub(played).max(0));
+    start
+        .since(first)
+        .div_euclid(SECOND_NS)
+        .saturating_mul(SECOND_NS)
+}
+
+fn report(arguments: &SimulateArguments, played: Played) -> Result<(), CommandError> {
+    let Played {
+        published,
+        sent,
+        connections,
+        broken,
+        requests,
+        twisted,
+        spoiled,
+    } = played;
+    if arguments.json {
+        let line = serde_json::json!({
+            "published": published, "sent": sent, "connections": connections, "broken": broken,
+            "requests": requests, "twisted": twisted, "spoiled": spoiled,
+        });
+        writeln!(stdout(), "{line}")?;
+        return Ok(());
+    }
+    writeln!(
+        stderr(),
+        "Played {published} trades: {sent} sent over {connections} connections, {requests} requests answered; \
+         faults broke {broken} connections, twisted {twisted} trades and spoiled {spoiled} requests"
+    )?;
+    Ok(())
+}

@@ -1,0 +1,483 @@
+//! From config to the settings of the parts.
+
+use crate::BarSpec;
+use crate::adapter::file::LateFile;
+use crate::adapter::state::{Bounds, LazyState, StateSettings};
+use crate::adapter::store::{
+    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings,
+    RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
+    ViewKind, ViewSettings, connect,
+};
+use crate::config::{self, Config, SinkTarget};
+use crate::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
+use crate::engine::batch::BatchLimits;
+use crate::engine::budget::BudgetLimits;
+use crate::engine::calendar::us_equity_hours;
+use crate::engine::circuit::ProbePolicy;
+use crate::engine::delivery::DeliverySettings;
+use crate::engine::retry::RetryPolicy;
+use crate::engine::rules::{Rules, RulesError};
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::{
+    MendingSettings, PaceSettings, Pipeline, PipelineSettings, ShardTimes, WriterSettings,
+};
+use crate::port::{Clock, StateStore};
+use jiff::tz::TimeZone;
+use secrecy::ExposeSecret;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The exchange zone of US equities.
+const NEW_YORK: &str = "America/New_York";
+const MEBIBYTE: u64 = 1 << 20;
+/// Name of the file of late trades in the state folder.
+const LATE_FILE: &str = "late.rec";
+/// Acked updates kept for a slow listener.
+const LISTENER_LEN_MAX: usize = 4_096;
+
+/// Why the config does not become a store.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WireError {
+    /// The URL.
+    #[error(transparent)]
+    Url(#[from] SinkUrlError),
+    /// A template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The view.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The store itself.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The tape rules.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// Nothing tells the zone of what is in the state folder.
+    #[error(
+        "the zone that the bars were written in is not known, say it as in --set bars.zone=America/New_York"
+    )]
+    UnknownZone,
+    /// Hours of the exchanges, in a zone that is not theirs.
+    #[error(
+        "session {session} is that of the US exchanges, whose hours are in {NEW_YORK}, and the bars are in {zone}; set \
+         bars.zone={NEW_YORK}, or give hours of {zone} as HH:MM-HH:MM"
+    )]
+    Hours {
+        /// The session.
+        session: config::Session,
+        /// The zone.
+        zone: String,
+    },
+    /// The zone data of this program has no New York.
+    #[error("zone {NEW_YORK} is not in the time zone data")]
+    Zone(#[source] jiff::Error),
+}
+
+impl WireError {
+    /// Whether all that is wrong is that the embedded store was never written to.
+    pub(super) fn is_missing_store(&self) -> bool {
+        matches!(
+            self,
+            WireError::Open(OpenError::Embedded(EmbeddedError::Missing { .. }))
+        )
+    }
+}
+
+/// Whether latency counts or only throughput.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tempo {
+    /// Batches fill up.
+    Bulk,
+    /// Batches go at once while nothing is in flight.
+    Live,
+}
+
+/// The run's zone: the configured one, else that of the source. The exchanges' sessions have one zone only.
+pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
+    let zone = zone_of_keys(config, is_us_equity)?;
+    let session = config.bars.session;
+    let is_named = !matches!(
+        session,
+        config::Session::AllHours | config::Session::Interval(_)
+    );
+    let name = zone.iana_name().unwrap_or("UTC");
+    if is_named && !matches!(name, NEW_YORK | "US/Eastern") {
+        return Err(WireError::Hours {
+            session,
+            zone: name.to_owned(),
+        });
+    }
+    Ok(zone)
+}
+
+fn zone_of_keys(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
+    match &config.bars.zone {
+        config::Zone::Named(zone) => Ok(zone.clone()),
+        config::Zone::Source if is_us_equity => TimeZone::get(NEW_YORK).map_err(WireError::Zone),
+        config::Zone::Source => Ok(TimeZone::UTC),
+    }
+}
+
+/// The zone of what an earlier run left in the state folder; a guess would write it under other keys.
+pub(super) fn zone_of_state(config: &Config) -> Result<TimeZone, WireError> {
+    let sources = config.live.sources.as_slice();
+    match &config.bars.zone {
+        config::Zone::Source if sources.is_empty() => Err(WireError::UnknownZone),
+        config::Zone::Named(_) | config::Zone::Source => {
+            zone_of_keys(config, sources.iter().any(|name| name.is_us_equity()))
+        }
+    }
+}
+
+/// The pipeline's settings.
+pub(super) fn pipeline(
+    config: &Config,
+    zone: &TimeZone,
+    tempo: Tempo,
+) -> Result<PipelineSettings, WireError> {
+    Ok(PipelineSettings {
+        aggregate: aggregate(config, zone)?,
+        times: ShardTimes::default(),
+        writer: writer(config, zone, tempo),
+        shards: config.aggregate.shards,
+        batch_len_max: config.replay.batch_len_max,
+        feed_queue_len_max: config.replay.queue_len_max,
+        writer_queue_len_max: config.writer.queue_len_max,
+        listener_len_max: LISTENER_LEN_MAX,
+        drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
+    })
+}
+
+fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, WireError> {
+    let bars = &config.bars;
+    Ok(AggregatorSettings {
+        zone: zone.clone(),
+        lateness_ns: nanos(bars.lateness_ms),
+        revise_within_ns: nanos(bars.revise_within_ms),
+        fill: match bars.fill {
+            config::Fill::None => Fill::None,
+            config::Fill::PreviousClose => Fill::PreviousClose,
+        },
+        volume_only: volume_only(bars),
+        rules: rules(bars.rules)?,
+        session: session(bars.session, zone),
+        ..AggregatorSettings::new(bars.specs.as_slice().to_vec())
+    })
+}
+
+fn rules(rules: config::Rules) -> Result<Rules, RulesError> {
+    match rules {
+        // Recorded files do not tell whose rules they follow.
+        config::Rules::Source | config::Rules::All => Ok(Rules::all()),
+        config::Rules::MassiveMinute
+        | config::Rules::MassiveDaily
+        | config::Rules::AlpacaMinute
+        | config::Rules::AlpacaDaily => Rules::by_name(rules.as_str()),
+    }
+}
+
+fn volume_only(bars: &config::Bars) -> VolumeOnly {
+    match (bars.volume_only, bars.rules) {
+        (config::VolumeOnly::Carry, _)
+        | (config::VolumeOnly::Rules, config::Rules::Source | config::Rules::All) => {
+            VolumeOnly::Carry
+        }
+        // Both vendors publish no bar without prices.
+        (config::VolumeOnly::Skip | config::VolumeOnly::Rules, _) => VolumeOnly::Skip,
+    }
+}
+
+/// Whatever of the config decides what a bar is made of its trades, in the manifests' words.
+pub(super) fn rules_text(bars: &config::Bars) -> String {
+    let mut text = bars.rules.as_str().to_owned();
+    if bars.volume_only != config::VolumeOnly::Rules {
+        text = format!("{text} {}", bars.volume_only.as_str());
+    }
+    match bars.fill {
+        config::Fill::None => text,
+        config::Fill::PreviousClose => format!("{text} filled"),
+    }
+}
+
+fn session(session: config::Session, zone: &TimeZone) -> Option<SessionWindows> {
+    let kind = match session {
+        config::Session::AllHours => return None,
+        config::Session::Pre => SessionKind::Pre,
+        config::Session::Regular => SessionKind::Regular,
+        config::Session::Post => SessionKind::Post,
+        config::Session::All => SessionKind::All,
+        config::Session::Interval(interval) => {
+            let minute = |minute: u16| i16::try_from(minute).unwrap_or(i16::MAX);
+            let (open, close) = (minute(interval.from_minute()), minute(interval.to_minute()));
+            return Some(SessionWindows::new(
+                SessionKind::Custom { open, close },
+                zone.clone(),
+            ));
+        }
+    };
+    Some(SessionWindows::with_hours(
+        kind,
+        zone.clone(),
+        us_equity_hours,
+    ))
+}
+
+fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
+    let writer = &config.writer;
+    let is_server = match config.sink.url {
+        config::SinkUrl::Embedded(_) | config::SinkUrl::Stdout | config::SinkUrl::Null => false,
+        config::SinkUrl::Redis(_)
+        | config::SinkUrl::RedisFromEnvironment
+        | config::SinkUrl::Upstash(_)
+        | config::SinkUrl::UpstashFromEnvironment => true,
+    };
+    let limit = |commands: u64| (is_server && commands > 0).then_some(commands);
+    WriterSettings {
+        delivery: DeliverySettings {
+            batch: BatchLimits {
+                len_max: writer.batch_len_max,
+                bytes_max: writer.batch_bytes_max,
+                linger: Duration::from_millis(writer.linger_ms),
+                eager: (tempo == Tempo::Live && writer.eager) || writer.linger_ms == 0,
+            },
+            in_flight_max: writer.in_flight_max,
+            queue_len_max: writer.batch_len_max * (writer.in_flight_max + 1),
+            retry: RetryPolicy {
+                attempts_max: writer.attempts_max,
+                backoff: Duration::from_millis(writer.backoff_ms),
+                backoff_max: Duration::from_millis(writer.backoff_max_ms),
+            },
+            keeps_recent: tempo == Tempo::Live && config.run.recent_s > 0,
+            probes: ProbePolicy {
+                outage: Duration::from_millis(writer.probe_ms),
+                outage_max: Duration::from_millis(writer.probe_max_ms),
+                quota: Duration::from_millis(writer.quota_probe_ms),
+                quota_max: Duration::from_millis(writer.quota_probe_max_ms),
+            },
+            zone: zone.clone(),
+            origin: None,
+            seed: u64::from(std::process::id()),
+        },
+        timeout: Duration::from_millis(config.redis.timeout_ms),
+        budget: BudgetLimits {
+            per_day: limit(writer.commands_per_day),
+            per_month: limit(writer.commands_per_month),
+        },
+        resume: None,
+        places: Vec::new(),
+        mending: MendingSettings {
+            reconcile_within: reconcile_within(config),
+            reconcile_on_reconnect: tempo == Tempo::Live && writer.reconcile_on_reconnect,
+            ..MendingSettings::default()
+        },
+        drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
+        pace: PaceSettings {
+            commands_per_second: NonZeroU32::new(writer.commands_per_second),
+            requests_per_second: NonZeroU32::new(writer.requests_per_second),
+        },
+    }
+}
+
+/// How long ago bars may have been acked that the store must still hold: what expired is not missing.
+fn reconcile_within(config: &Config) -> Duration {
+    let ttl_s = if config.view.ttl_s > 0 {
+        config.view.ttl_s
+    } else {
+        u64::MAX
+    };
+    Duration::from_secs(config.run.recent_s.min(ttl_s))
+}
+
+/// The durable state beside the store; a store that keeps nothing needs none.
+pub(super) fn state(config: &Config, target: &SinkTarget) -> Option<Arc<dyn StateStore>> {
+    match target {
+        SinkTarget::Stdout | SinkTarget::Null => None,
+        SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
+            Some(Arc::new(LazyState::new(
+                state_settings(config),
+                Arc::new(SystemClock),
+            )))
+        }
+    }
+}
+
+/// The file of late trades, beside the state; a store that keeps nothing needs none.
+pub(super) fn keep_late(pipeline: Pipeline, config: &Config, target: &SinkTarget) -> Pipeline {
+    match target {
+        SinkTarget::Stdout | SinkTarget::Null => pipeline,
+        SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
+            let bytes_max = config.run.late_max_mb * MEBIBYTE;
+            if bytes_max == 0 {
+                return pipeline;
+            }
+            pipeline.keep_late(Arc::new(LateFile::new(
+                config.run.state_dir.join(LATE_FILE),
+                bytes_max,
+            )))
+        }
+    }
+}
+
+/// Where the state lies and what it may grow to.
+pub(super) fn state_settings(config: &Config) -> StateSettings {
+    let run = &config.run;
+    let bounds = Bounds {
+        spool_bytes_max: run.spool_max_mb * MEBIBYTE,
+        recent_age_max: Duration::from_secs(run.recent_s),
+        recent_bytes_max: run.recent_max_mb * MEBIBYTE,
+    };
+    StateSettings {
+        bounds,
+        ..StateSettings::new(run.state_dir.clone())
+    }
+}
+
+/// Opens the store that the config names, with its view in `zone`.
+pub(super) async fn store(
+    config: &Config,
+    target: &SinkTarget,
+    zone: &TimeZone,
+    specs: &[BarSpec],
+    create: bool,
+) -> Result<Opened, WireError> {
+    let view = view_of(config, zone, specs)?;
+    let url: SinkUrl = match target {
+        SinkTarget::Redis { url } => url.secret().expose_secret().parse()?,
+        SinkTarget::Embedded { .. }
+        | SinkTarget::Upstash { .. }
+        | SinkTarget::Stdout
+        | SinkTarget::Null => target.address().parse()?,
+    };
+    Ok(connect(
+        &url,
+        view,
+        &store_settings(config, target, create),
+        Arc::new(SystemClock),
+    )
+    .await?)
+}
+
+/// The view that the config describes.
+pub(super) fn view_of(
+    config: &Config,
+    zone: &TimeZone,
+    specs: &[BarSpec],
+) -> Result<View, WireError> {
+    Ok(View::new(view(&config.view, zone)?, specs)?)
+}
+
+fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError> {
+    let kind = match view.kind {
+        config::ViewKind::SymbolDay => ViewKind::SymbolDay,
+        config::ViewKind::Minute => ViewKind::Minute,
+        config::ViewKind::KeyPerBar => ViewKind::KeyPerBar,
+        config::ViewKind::Stream => ViewKind::Stream,
+        config::ViewKind::Publish => ViewKind::Publish,
+    };
+    let defaults = ViewSettings::new(kind, zone.clone())?;
+    Ok(ViewSettings {
+        key: view.key_template().parse()?,
+        field: view.field_template().map(str::parse).transpose()?,
+        also_stream: view.also_stream().map(str::parse).transpose()?,
+        also_publish: view.also_publish().map(str::parse).transpose()?,
+        stream_len_max: (view.stream_len_max > 0).then_some(view.stream_len_max),
+        value: match view.value {
+            config::ValueFormat::Json => defaults.value,
+            config::ValueFormat::Csv => ValueForm::Csv,
+        },
+        ttl_s: (view.ttl_s > 0).then_some(view.ttl_s),
+        namespace: view.namespace.as_str().to_owned(),
+        ..defaults
+    })
+}
+
+fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSettings {
+    let redis = &config.redis;
+    let (connect_timeout, timeout) = (
+        Duration::from_millis(redis.connect_timeout_ms),
+        Duration::from_millis(redis.timeout_ms),
+    );
+    let read_timeout = Duration::from_millis(redis.read_timeout_ms);
+    StoreSettings {
+        token: match target {
+            SinkTarget::Upstash { token, .. } => Some(token.clone()),
+            SinkTarget::Embedded { .. }
+            | SinkTarget::Redis { .. }
+            | SinkTarget::Stdout
+            | SinkTarget::Null => None,
+        },
+        resp: RespSettings {
+            connect_timeout,
+            response_timeout: read_timeout,
+            idle_max: (redis.ping_interval_ms > 0)
+                .then(|| Duration::from_millis(redis.ping_interval_ms)),
+            ca_file: redis.ca_file.clone(),
+            ..RespSettings::default()
+        },
+        rest: RestSettings {
+            connect_timeout,
+            timeout,
+            read_timeout,
+            ping_interval: Duration::from_millis(redis.ping_interval_ms),
+            ping_timeout: Duration::from_millis(redis.ping_timeout_ms),
+            idle_connections_max: redis.connections_idle_max,
+            ca_file: redis.ca_file.clone(),
+            ..RestSettings::default()
+        },
+        embedded: EmbeddedSettings {
+            create,
+            ..EmbeddedSettings::default()
+        },
+        guard: guard(&config.writer),
+    }
+}
+
+pub(super) fn guard(writer: &config::Writer) -> Guard {
+    match writer.guard {
+        config::Guard::Off => Guard::Off,
+        config::Guard::Fence => Guard::Fence(FenceSettings {
+            holder: holder(),
+            ttl: Duration::from_millis(writer.fence_ttl_ms),
+            take_over: writer.take_over == config::TakeOver::Yes,
+        }),
+    }
+}
+
+/// A name that no other writer has: host, process and start.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() {
+        "host"
+    } else {
+        host.trim()
+    };
+    format!(
+        "{host}:{}:{}",
+        std::process::id(),
+        SystemClock.now().as_millis()
+    )
+}
+
+fn nanos(millis: u64) -> i64 {
+    i64::try_from(millis.saturating_mul(1_000_000)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, reconcile_within};
+    use std::time::Duration;
+
+    #[test]
+    fn bars_older_than_the_ttl_or_than_what_is_kept_are_not_missed() {
+        let within = |recent_s: u64, ttl_s: u64| {
+            let mut config = Config::default();
+            (config.run.recent_s, config.view.ttl_s) = (recent_s, ttl_s);
+            reconcile_within(&config)
+        };
+        assert_eq!(within(10_800, 7_200), Duration::from_hours(2));
+        assert_eq!(within(600, 7_200), Duration::from_mins(10));
+        assert_eq!(within(10_800, 0), Duration::from_hours(3), "no TTL");
+    }
+}

@@ -1,0 +1,293 @@
+//! The aggregate actor: one shard's aggregator, from trades to bars.
+//!
+//! At the end of every feed the open bars become final. When the feeds are stopped instead, they are dropped, apart
+//! from those of symbols whose feed vouches for the whole of them: an open bar is never written as a closed one.
+
+use super::fault::Fault;
+use super::message::{FeedMessage, ShardMessage};
+use super::shard_times::{ShardCounts, ShardTimes, Timer};
+use crate::engine::aggregate::Aggregator;
+use crate::model::{BarUpdate, Covered, Symbol, Timestamp, Trade};
+use crate::port::{Aside, Gap, Position};
+use std::collections::BTreeSet;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// Bars in one message to the writer at most, so that a message's memory is bounded.
+const UPDATES_LEN_MAX: usize = 4_096;
+
+/// The actor around one shard's aggregator.
+#[derive(Debug)]
+pub(crate) struct AggregateActor {
+    shard: usize,
+    aggregator: Aggregator,
+    /// Event time before which each feed has delivered everything.
+    positions: Vec<Option<Timestamp>>,
+    ended: BTreeSet<usize>,
+    inbox: mpsc::Receiver<FeedMessage>,
+    writer: mpsc::Sender<ShardMessage>,
+    /// To the keeper of late trades, if there is one.
+    late: Option<mpsc::Sender<Vec<Trade>>>,
+    counts: watch::Sender<ShardCounts>,
+    forming: Option<Timer>,
+    place: Option<Timer>,
+    gauge: Option<Timer>,
+}
+
+enum Event {
+    Deadline,
+    Inbox(Option<FeedMessage>),
+}
+
+impl AggregateActor {
+    /// Builds the actor of a shard that `feeds` feeds deliver to; spawns nothing.
+    pub(crate) fn pair(
+        shard: usize,
+        aggregator: Aggregator,
+        feeds: usize,
+        inbox: mpsc::Receiver<FeedMessage>,
+        writer: mpsc::Sender<ShardMessage>,
+    ) -> (AggregateActor, watch::Receiver<ShardCounts>) {
+        let (counts, view) = watch::channel(ShardCounts::default());
+        let actor = AggregateActor {
+            shard,
+            aggregator,
+            positions: vec![None; feeds],
+            ended: BTreeSet::new(),
+            inbox,
+            writer,
+            late: None,
+            counts,
+            forming: None,
+            place: None,
+            gauge: None,
+        };
+        (actor, view)
+    }
+
+    /// Says what is done by the clock; without it nothing is. The positions of all feeds must be event times where
+    /// places are told.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub(crate) fn with_times(self, times: ShardTimes) -> AggregateActor {
+        AggregateActor {
+            forming: Timer::new(times.forming_every),
+            place: Timer::new(times.place_every),
+            gauge: Timer::new(times.gauge_every),
+            ..self
+        }
+    }
+
+    /// Says who keeps the trades that are too late for their bars; without it they are counted only.
+    #[must_use]
+    pub(crate) fn with_late(self, late: Option<mpsc::Sender<Vec<Trade>>>) -> AggregateActor {
+        AggregateActor { late, ..self }
+    }
+
+    /// Aggregates until every feed has dropped its sender.
+    ///
+    /// # Errors
+    /// [`Fault::Downstream`] when the writer is gone.
+    pub(crate) async fn run(mut self) -> Result<(), Fault> {
+        let mut updates = Vec::new();
+        loop {
+            match self.next_event().await {
+                Event::Deadline => self.on_deadline(&mut updates).await?,
+                Event::Inbox(Some(message)) => self.on_message(message, &mut updates).await?,
+                Event::Inbox(None) => break,
+            }
+        }
+        if self.ended.len() == self.positions.len() {
+            self.aggregator.finish(&mut updates);
+            self.publish();
+            self.send(&mut updates).await?;
+            self.writer
+                .send(ShardMessage::End)
+                .await
+                .map_err(|_| self.downstream())?;
+        }
+        Ok(())
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let deadlines = [self.forming, self.place, self.gauge].map(Timer::due);
+        let deadline = deadlines.into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            () = sleep_until(deadline), if deadline.is_some() => Event::Deadline,
+            message = self.inbox.recv() => Event::Inbox(message),
+        }
+    }
+
+    async fn on_message(
+        &mut self,
+        message: FeedMessage,
+        updates: &mut Vec<BarUpdate>,
+    ) -> Result<(), Fault> {
+        match message {
+            FeedMessage::Trades {
+                feed,
+                trades,
+                position,
+            } => {
+                self.aggregator.push(&trades, updates);
+                self.note(feed.0, position);
+                self.hand_over_late().await;
+            }
+            FeedMessage::Gaps(gaps) => self.on_gaps(gaps, updates),
+            FeedMessage::Asides(asides) => self.on_asides(asides, updates),
+            FeedMessage::Covered(covered) => return self.on_covered(covered, updates).await,
+            FeedMessage::End { feed } => {
+                self.ended.insert(feed.0);
+            }
+        }
+        self.publish();
+        self.send(updates).await
+    }
+
+    fn note(&mut self, feed: usize, position: Position) {
+        if self.place.is_some() {
+            let time = i64::try_from(position.0)
+                .ok()
+                .and_then(Timestamp::from_nanos);
+            self.positions[feed] = time.max(self.positions[feed]);
+        }
+    }
+
+    async fn hand_over_late(&mut self) {
+        let trades = self.aggregator.take_late();
+        if let Some(late) = self.late.as_ref().filter(|_| !trades.is_empty())
+            && late.send(trades).await.is_err()
+        {
+            // The keeper has ended, so this run keeps none any more.
+            self.late = None;
+        }
+    }
+
+    fn on_gaps(&mut self, gaps: Vec<Gap>, updates: &mut Vec<BarUpdate>) {
+        for gap in gaps {
+            let to = gap
+                .before
+                .map_or(gap.to, |before| before.time.saturating_add(1));
+            self.aggregator
+                .mark_gap(gap.symbol, gap.after.time, to, updates);
+        }
+    }
+
+    fn on_asides(&mut self, asides: Vec<Aside>, updates: &mut Vec<BarUpdate>) {
+        for aside in asides {
+            match aside {
+                Aside::Change {
+                    symbol,
+                    original,
+                    replacement,
+                } => {
+                    self.aggregator
+                        .correct(symbol, original, replacement, updates);
+                }
+                Aside::Quiet { symbol, before } => {
+                    self.aggregator.close_before(symbol, before, updates);
+                }
+            }
+        }
+    }
+
+    /// What the clock brings about; no trade and no bar closes by it.
+    async fn on_deadline(&mut self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+        if Timer::take(&mut self.gauge) {
+            let (open_bars, oldest_open) =
+                (self.aggregator.open_len(), self.aggregator.oldest_open());
+            self.counts.send_modify(|counts| {
+                (counts.open_bars, counts.oldest_open) = (open_bars, oldest_open);
+            });
+        }
+        if Timer::take(&mut self.forming) {
+            self.aggregator.forming(updates);
+            self.send(updates).await?;
+        }
+        if Timer::take(&mut self.place) {
+            let restart = |position: &Option<Timestamp>| self.aggregator.restart_at((*position)?);
+            let feeds = self.positions.iter().map(restart).collect();
+            let message = ShardMessage::Place {
+                shard: self.shard,
+                feeds,
+            };
+            self.writer
+                .send(message)
+                .await
+                .map_err(|_| self.downstream())?;
+        }
+        Ok(())
+    }
+
+    /// Closes what the feed's word makes whole, and passes it on behind the bars.
+    async fn on_covered(
+        &mut self,
+        covered: Vec<Covered>,
+        updates: &mut Vec<BarUpdate>,
+    ) -> Result<(), Fault> {
+        let symbols: BTreeSet<Symbol> = covered.iter().map(|one| one.symbol).collect();
+        for symbol in symbols {
+            match covered
+                .iter()
+                .find(|one| one.symbol == symbol && !one.complete)
+            {
+                Some(open) => self.aggregator.close_before(symbol, open.from, updates),
+                None => self.aggregator.finish_symbol(symbol, updates),
+            }
+        }
+        self.publish();
+        self.send(updates).await?;
+        let specs = self.aggregator.specs().to_vec();
+        let message = ShardMessage::Covered { specs, covered };
+        self.writer
+            .send(message)
+            .await
+            .map_err(|_| self.downstream())
+    }
+
+    fn publish(&self) {
+        self.counts.send_modify(|counts| {
+            (counts.aggregate, counts.newest) =
+                (self.aggregator.counts(), self.aggregator.newest());
+        });
+    }
+
+    async fn send(&self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        let start = Instant::now();
+        while !updates.is_empty() {
+            let len = updates.len().min(UPDATES_LEN_MAX);
+            let mut rest = updates.split_off(len);
+            // Room for as many bars as this batch of trades gave, so that the next one does not grow step by step.
+            rest.reserve(len);
+            let part = std::mem::replace(updates, rest);
+            self.writer
+                .send(ShardMessage::Updates {
+                    shard: self.shard,
+                    updates: part,
+                })
+                .await
+                .map_err(|_| self.downstream())?;
+        }
+        let blocked = start.elapsed();
+        self.counts.send_modify(|counts| counts.blocked += blocked);
+        Ok(())
+    }
+
+    fn downstream(&self) -> Fault {
+        Fault::Downstream {
+            actor: format!("aggregate {}", self.shard),
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline).await;
+    }
+}

@@ -1,0 +1,67 @@
+//! The actor of late trades: takes them from every shard and gives them to their store.
+//!
+//! A store that fails costs the trades' place in the file, not their count, and never the run.
+
+use super::fault::Fault;
+use crate::model::Trade;
+use crate::port::LateStore;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Messages of late trades that wait; each is of one batch of a feed.
+const LATE_QUEUE_LEN: usize = 4;
+
+/// The actor around one store of late trades.
+#[derive(Debug)]
+pub(crate) struct LateActor {
+    store: Arc<dyn LateStore>,
+    inbox: mpsc::Receiver<Vec<Trade>>,
+    is_told: bool,
+    is_failing: bool,
+}
+
+impl LateActor {
+    /// Builds the actor and the way to it; spawns nothing.
+    pub(crate) fn pair(store: Arc<dyn LateStore>) -> (LateActor, mpsc::Sender<Vec<Trade>>) {
+        let (to_late, inbox) = mpsc::channel(LATE_QUEUE_LEN);
+        (
+            LateActor {
+                store,
+                inbox,
+                is_told: false,
+                is_failing: false,
+            },
+            to_late,
+        )
+    }
+
+    /// Keeps late trades until every shard has dropped its sender.
+    ///
+    /// # Errors
+    /// None; the type is that of every actor.
+    pub(crate) async fn run(mut self) -> Result<(), Fault> {
+        while let Some(trades) = self.inbox.recv().await {
+            self.on_trades(trades).await;
+        }
+        Ok(())
+    }
+
+    async fn on_trades(&mut self, trades: Vec<Trade>) {
+        let Some(first) = trades.first().copied() else {
+            return;
+        };
+        match self.store.keep(trades).await {
+            Ok(()) => {
+                self.is_failing = false;
+                if !std::mem::replace(&mut self.is_told, true) {
+                    let (symbol, time, file) = (first.symbol, first.time, self.store.place());
+                    tracing::warn!(%symbol, %time, file, "trades too late for their bars are kept aside");
+                }
+            }
+            Err(error) if !std::mem::replace(&mut self.is_failing, true) => {
+                tracing::warn!(%error, "late trades are counted only");
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The writer's log lines: one per change an operator must know of.
+
+use crate::engine::budget::{BudgetPeriod, BudgetWarning};
+use crate::engine::circuit::Transition;
+use crate::engine::delivery::{Landed, Parcel, Verdict};
+use crate::pipeline::fault::chain;
+use crate::port::{SinkError, StateError};
+use std::time::Duration;
+
+/// Least time between two lines that say the same of a spool without room: each failed commit is one such case.
+const FULL_TOLD_EVERY: Duration = Duration::from_mins(1);
+
+/// What failed, for whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failed<'a> {
+    pub(super) sink: &'a str,
+    pub(super) parcel: &'a Parcel,
+    pub(super) attempts_max: u32,
+    pub(super) cause: &'a str,
+}
+
+/// When it was last said that the spool takes nothing.
+#[derive(Debug, Default)]
+pub(super) struct FullTold(Option<Duration>);
+
+impl FullTold {
+    /// Says that the spool takes nothing, unless that was just said.
+    pub(super) fn tell(&mut self, error: &StateError, now: Duration) {
+        let cause = chain(error);
+        if self.0.is_some_and(|told| now < told + FULL_TOLD_EVERY) {
+            tracing::debug!(cause, "the spool still takes nothing");
+            return;
+        }
+        self.0 = Some(now);
+        tracing::error!(cause, "the spool takes nothing, feeds wait until it does");
+    }
+}
+
+/// Says what becomes of failed items.
+pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
+    let Failed {
+        sink,
+        parcel,
+        attempts_max: of,
+        cause,
+    } = failed;
+    let attempt = parcel.attempts;
+    match verdict {
+        Verdict::Again { items, delay } => {
+            let retry_in_s = delay.as_secs_f64();
+            tracing::warn!(
+                attempt,
+                of,
+                items,
+                cause,
+                retry_in_s,
+                "{sink} failed (attempt {attempt}/{of}), retrying in {retry_in_s:.1} s"
+            );
+        }
+        Verdict::Spooled {
+            transition: Some(change),
+            ..
+        } => transition(*change, sink, cause),
+        Verdict::Spooled {
+            items,
+            transition: None,
+        } => tracing::debug!(items, cause, "{sink} is still out"),
+        Verdict::Dead { items } => {
+            tracing::error!(
+                items,
+                cause,
+                "{sink} refuses {items} items, now in the dead letters"
+            );
+        }
+        Verdict::Halted => tracing::error!(attempt, of, cause, "{sink} takes no more"),
+    }
+}
+
+/// Says that the circuit has changed.
+pub(super) fn transition(transition: Transition, sink: &str, cause: &str) {
+    match transition {
+        Transition::Opened { probe_in } => {
+            tracing::error!(
+                cause,
+                probe_in_s = probe_in.as_secs_f64(),
+                "{sink} is out, bars go to the spool"
+            );
+        }
+        Transition::Paused { probe_in } => tracing::error!(
+            cause,
+            probe_in_s = probe_in.as_secs_f64(),
+            "the quota of {sink} is used up, bars go to the spool"
+        ),
+        Transition::Draining { outage } => {
+            tracing::info!(
+                outage_s = outage.as_secs(),
+                "{sink} is back, the spool drains"
+            );
+        }
+        Transition::Closed { outage } => {
+            tracing::info!(
+                outage_s = outage.as_secs(),
+                "the spool of {sink} is empty, bars go out directly"
+            );
+        }
+    }
+}
+
+/// Says that the budget nears its end.
+pub(super) fn budget(
+    BudgetWarning {
+        period,
+        commands,
+        limit,
+    }: BudgetWarning,
+) {
+    let period = match period {
+        BudgetPeriod::Day => "day",
+        BudgetPeriod::Month => "month",
+    };
+    tracing::warn!(
+        commands,
+        limit,
+        "80 % of the command budget of the {period} is spent, the rest is kept for final bars"
+    );
+}
+
+/// The cause of a failed flight: the whole batch's, else the gravest item's.
+pub(super) fn cause(landed: &Landed, error: Option<&SinkError>) -> String {
+    let gravest = || {
+        landed
+            .gravest()
+            .map(|(_, reason)| reason.clone())
+            .unwrap_or_default()
+    };
+    error.map_or_else(gravest, |error| chain(error))
+}

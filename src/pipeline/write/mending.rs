@@ -1,0 +1,218 @@
+//! When the writer puts the store right: at the start if asked, and after a failure that may have been a failover.
+//!
+//! The inbox is held back until nothing is on its way and while the store is read; what is found goes through the spool.
+
+use super::actor::Writer;
+use super::attempt::Report;
+use super::mend::{MendError, Mended, Mender};
+use crate::engine::circuit::CircuitState;
+use crate::pipeline::fault::{Failure, Fault, chain};
+use crate::port::{Remedy, SinkError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Shortest time between two comparisons, so that a store that fails again and again is not also read again and again.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// What is still to be put right.
+#[derive(Debug)]
+pub(super) struct Mending {
+    redeliver: bool,
+    reconcile: bool,
+    /// Whether it is what the run is for, so that a failure is the run's own.
+    is_purpose: bool,
+    not_before: Duration,
+    phase: Phase,
+    commands_before: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    /// The inbox is held back until nothing is on its way.
+    Waiting,
+    Working,
+}
+
+impl Mending {
+    pub(super) fn new(redeliver: bool, reconcile: bool) -> Mending {
+        Mending {
+            redeliver,
+            reconcile,
+            is_purpose: redeliver || reconcile,
+            not_before: Duration::ZERO,
+            phase: Phase::Idle,
+            commands_before: 0,
+        }
+    }
+
+    /// Whether something is to be done before the run may end.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.redeliver || self.reconcile
+    }
+
+    /// Whether nothing may be taken in.
+    pub(super) fn holds_back(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+}
+
+impl Writer {
+    /// Notes a failure after which the store may hold less than it has acked.
+    pub(super) fn suspect(&mut self, error: Option<&SinkError>) {
+        let Some(error) = error else { return };
+        let may_be_failover = matches!(
+            error.remedy,
+            Remedy::Reconnect | Remedy::Retry { after: None }
+        );
+        self.mending.reconcile |= may_be_failover && self.settings.mending.reconcile_on_reconnect;
+    }
+
+    /// When there is something to be put right that waits for time alone.
+    pub(super) fn mend_at(&self) -> Option<Duration> {
+        let is_idle =
+            self.mending.phase == Phase::Idle && self.delivery.circuit() == CircuitState::Closed;
+        (is_idle && self.mending.is_wanted()).then(|| self.mend_not_before())
+    }
+
+    /// After the end of the input there is nothing else to wait for.
+    fn mend_not_before(&self) -> Duration {
+        if self.inbox_open {
+            self.mending.not_before
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Takes the next step towards it.
+    pub(super) fn mend(&mut self) {
+        let is_closed = self.delivery.circuit() == CircuitState::Closed;
+        let now = self.origin.elapsed();
+        match self.mending.phase {
+            Phase::Idle
+                if is_closed && self.mending.is_wanted() && self.mend_not_before() <= now =>
+            {
+                self.mending.phase = Phase::Waiting;
+            }
+            // The store went away again; the spool comes first.
+            Phase::Waiting if !is_closed => self.mending.phase = Phase::Idle,
+            // Bars matter more than what may be missing.
+            Phase::Waiting if self.delivery.lacks_room() && self.inbox_open => {
+                (self.mending.phase, self.mending.not_before) = (Phase::Idle, now + PAUSE);
+            }
+            Phase::Idle | Phase::Waiting | Phase::Working => {}
+        }
+        self.hold_back();
+        if self.mending.phase == Phase::Waiting && self.delivery.is_durable() {
+            self.launch_mending();
+        }
+    }
+
+    fn launch_mending(&mut self) {
+        let Some(state) = self.ports.state.clone() else {
+            (
+                self.mending.redeliver,
+                self.mending.reconcile,
+                self.mending.phase,
+            ) = (false, false, Phase::Idle);
+            return self.hold_back();
+        };
+        self.mending.phase = Phase::Working;
+        self.mending.commands_before = self.ports.sink.stats().commands;
+        let now = self.ports.clock.now();
+        let within =
+            i64::try_from(self.settings.mending.reconcile_within.as_nanos()).unwrap_or(i64::MAX);
+        let since = now.saturating_sub(within);
+        let sink = Arc::clone(&self.ports.sink);
+        let work = Mender {
+            sink,
+            state,
+            pace: Arc::clone(&self.pace),
+            timeout: self.timeout(),
+            now,
+        };
+        let redeliver = self.mending.redeliver;
+        self.work.push(Box::pin(async move {
+            let mut mended = Mended::default();
+            let result = if redeliver {
+                work.redeliver(&mut mended).await
+            } else {
+                work.reconcile(since, &mut mended).await
+            };
+            Report::Mended(mended, result)
+        }));
+    }
+
+    pub(super) fn on_mended(
+        &mut self,
+        mended: &Mended,
+        result: Result<(), MendError>,
+    ) -> Result<(), Fault> {
+        self.mending.phase = Phase::Idle;
+        let now = self.origin.elapsed();
+        let spent = self
+            .ports
+            .sink
+            .stats()
+            .commands
+            .saturating_sub(self.mending.commands_before);
+        let _allowed = self.spend(spent);
+        self.told(mended);
+        if let Some(items) = mended.spool_items {
+            self.delivery.spool_grew(items, now);
+        }
+        match result {
+            Ok(()) => {
+                if self.mending.redeliver {
+                    self.mending.redeliver = false;
+                } else {
+                    (self.mending.reconcile, self.mending.not_before) = (false, now + PAUSE);
+                }
+            }
+            Err(MendError::State(error)) if !matches!(error.remedy(), Remedy::Retry { .. }) => {
+                return Err(Fault::State(error));
+            }
+            Err(error) => {
+                let cause = chain(&error);
+                tracing::error!(cause, "the store is not put right");
+                self.mending.not_before = now + PAUSE;
+                if matches!(error, MendError::Unreadable { .. }) || !self.inbox_open {
+                    (self.mending.redeliver, self.mending.reconcile) = (false, false);
+                }
+                if self.mending.is_purpose {
+                    self.failure.get_or_insert(Failure { attempts: 1, cause });
+                    self.delivery.stop();
+                }
+            }
+        }
+        self.hold_back();
+        Ok(())
+    }
+
+    fn told(&mut self, mended: &Mended) {
+        let Mended {
+            compared,
+            lacking,
+            redelivered,
+            outdated,
+            ..
+        } = *mended;
+        self.counts.send_modify(|counts| {
+            counts.compared += compared;
+            counts.written_back += lacking;
+            counts.redelivered += redelivered;
+            counts.outdated += outdated;
+        });
+        let sink = self.ports.sink.name();
+        if redelivered + outdated > 0 {
+            tracing::info!(redelivered, outdated, "dead letters go to {sink} once more");
+        }
+        if compared > 0 {
+            tracing::info!(
+                compared,
+                lacking,
+                "recent bars compared with {sink}, what it lacks is written back"
+            );
+        }
+    }
+}

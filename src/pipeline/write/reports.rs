@@ -1,0 +1,128 @@
+//! What the writer makes of reports: counts, log lines, and word to Delivery.
+
+use super::actor::Writer;
+use super::attempt::Report;
+use super::log::{self, Failed};
+use crate::engine::delivery::{Landed, Parcel, Verdict, bar_of};
+use crate::model::{BarState, BarUpdate};
+use crate::pipeline::fault::{Failure, Fault};
+use crate::port::{Committed, Remedy, SinkError, StateError};
+
+impl Writer {
+    pub(super) fn on_report(&mut self, report: Report) -> Result<(), Fault> {
+        match report {
+            Report::Landed(parcel, landed, error) => {
+                self.on_landed(&parcel, landed, error.as_ref());
+                Ok(())
+            }
+            Report::Committed(result) => self.on_committed(result),
+            Report::Loaded(Ok(items)) => {
+                self.delivery.loaded(items);
+                Ok(())
+            }
+            Report::Loaded(Err(error)) => Err(Fault::State(error)),
+            Report::Beat(result) => {
+                self.on_beat(result);
+                Ok(())
+            }
+            Report::Mended(mended, result) => self.on_mended(&mended, result),
+            Report::BudgetSaved(result) => self.on_budget_saved(result),
+        }
+    }
+
+    fn on_landed(&mut self, parcel: &Parcel, landed: Landed, error: Option<&SinkError>) {
+        let cause = log::cause(&landed, error);
+        self.suspect(error);
+        if let Some((remedy, _)) = landed.gravest() {
+            let remedy = *remedy;
+            self.counts
+                .send_modify(|counts| counts.failures.add(remedy));
+        }
+        if landed.failures.iter().any(Option::is_none) {
+            self.progress = self.origin.elapsed();
+            let now = self.ports.clock.now();
+            self.counts
+                .send_modify(|counts| counts.acked_at = Some(now));
+        }
+        let acked = parcel
+            .items
+            .iter()
+            .zip(&landed.failures)
+            .filter(|(_, failure)| failure.is_none());
+        self.on_acked(acked.filter_map(|(item, _)| bar_of(item)));
+        for verdict in self.delivery.landed(landed, self.origin.elapsed()) {
+            let (sink, attempts_max) = (
+                self.ports.sink.name(),
+                self.settings.delivery.retry.attempts_max,
+            );
+            log::verdict(
+                &verdict,
+                Failed {
+                    sink,
+                    parcel,
+                    attempts_max,
+                    cause: &cause,
+                },
+            );
+            match verdict {
+                Verdict::Dead { items } => {
+                    let items = u64::try_from(items).unwrap_or(u64::MAX);
+                    self.counts
+                        .send_modify(|counts| counts.dead_letters += items);
+                }
+                Verdict::Halted => {
+                    let cause = cause.clone();
+                    self.failure.get_or_insert(Failure {
+                        attempts: parcel.attempts,
+                        cause,
+                    });
+                }
+                Verdict::Again { .. } | Verdict::Spooled { .. } => {}
+            }
+        }
+    }
+
+    fn on_acked<'a>(&mut self, updates: impl Iterator<Item = &'a BarUpdate>) {
+        let (mut bars, mut revised) = (0, 0);
+        let is_heard = self.acked.receiver_count() > 0;
+        for update in updates {
+            match update.state {
+                BarState::Forming => {}
+                BarState::Final => bars += 1,
+                BarState::Revised => revised += 1,
+            }
+            if is_heard {
+                // The update is in the store already, so a listener that has just left loses nothing.
+                let _listeners = self.acked.send(*update);
+            }
+        }
+        self.counts.send_modify(|counts| {
+            counts.bars += bars;
+            counts.revised += revised;
+        });
+    }
+
+    fn on_committed(&mut self, result: Result<Committed, StateError>) -> Result<(), Fault> {
+        let now = self.origin.elapsed();
+        match result {
+            Ok(committed) => {
+                self.counts
+                    .send_modify(|counts| counts.spool_bytes = committed.spool_bytes);
+                if let Some(transition) = self.delivery.committed(committed.spool_items, now) {
+                    log::transition(transition, self.ports.sink.name(), "");
+                }
+                Ok(())
+            }
+            Err(error) => match error.remedy() {
+                Remedy::Retry { .. } => {
+                    self.full_told.tell(&error, now);
+                    self.delivery.commit_failed(now);
+                    Ok(())
+                }
+                Remedy::Reconnect | Remedy::Pause | Remedy::Refuse | Remedy::Fatal => {
+                    Err(Fault::State(error))
+                }
+            },
+        }
+    }
+}

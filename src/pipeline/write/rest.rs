@@ -1,0 +1,192 @@
+//! The end of the writer: in order with everything written, or leaving the rest in the spool.
+
+use super::actor::Writer;
+use super::attempt::changes;
+use super::resume::Resume;
+use crate::engine::delivery::count_bars;
+use crate::pipeline::fault::{Fault, chain};
+use crate::port::{BarSink, Changes, Remedy, SinkError, StateError, StateStore};
+use futures::stream::StreamExt;
+use std::time::Duration;
+
+/// Longest wait for the shards of an aborted run.
+const SHARDS_END: Duration = Duration::from_secs(5);
+
+/// Longest wait for the commit under way.
+const COMMIT_END: Duration = Duration::from_secs(10);
+
+/// Closes the store after the last ack.
+pub(super) async fn close(mut writer: Writer) -> Result<(), Fault> {
+    let closed = tokio::time::timeout(writer.timeout(), writer.ports.sink.close()).await;
+    let closed = closed.unwrap_or_else(|elapsed| {
+        let operation = format!("close {}", writer.ports.sink.name());
+        Err(SinkError {
+            operation,
+            remedy: Remedy::Fatal,
+            source: Box::new(elapsed),
+        })
+    });
+    writer.publish();
+    let counts = *writer.counts.borrow();
+    tracing::info!(
+        sink = writer.ports.sink.name(),
+        written = counts.bars + counts.revised,
+        resumed = counts.resumed,
+        refused = counts.dead_letters,
+        "store closed"
+    );
+    if let Some(state) = &writer.ports.state {
+        let (now, budget) = (writer.ports.clock.now(), Some(writer.budget.used()));
+        let checkpoints = writer
+            .resume
+            .as_ref()
+            .map(Resume::forgotten)
+            .unwrap_or_default();
+        if !checkpoints.is_empty() || (writer.has_budget() && writer.savings.are_due()) {
+            state
+                .commit(Changes {
+                    now,
+                    checkpoints,
+                    budget,
+                    ..Changes::default()
+                })
+                .await
+                .map_err(Fault::State)?;
+        }
+        state.close().await.map_err(Fault::State)?;
+    }
+    closed.map_err(Fault::Close)
+}
+
+/// Puts what is not known to be in the store into the spool, and closes without waiting for the store.
+pub(super) async fn leave(mut writer: Writer) -> Result<(), Fault> {
+    collect(&mut writer).await;
+    settle(&mut writer).await;
+    let rescued = writer.delivery.rescue();
+    // What a lost rest would cost: acked bars and removals are made up for by the next run.
+    let dead = u64::try_from(rescued.dead.len()).unwrap_or(u64::MAX);
+    let bars = count_bars(&rescued.append).saturating_add(dead);
+    let is_needed = !rescued.append.is_empty() || dead > 0;
+    let (now, budget) = (writer.ports.clock.now(), writer.budget.used());
+    let before = writer.delivery.spooled();
+    let checkpoints = writer
+        .resume
+        .as_mut()
+        .map(|resume| resume.places(Duration::ZERO))
+        .unwrap_or_default();
+    let rest = Changes {
+        checkpoints,
+        ..changes(rescued, now, Some(budget))
+    };
+    let (unwritten, spooled, lost) = match writer.ports.state.clone() {
+        Some(state) => match spool(state.as_ref(), rest).await {
+            Ok(spooled) => (0, spooled, None),
+            Err(error) => (bars, before, Some(error)),
+        },
+        None => (bars, 0, None),
+    };
+    end(&mut writer, unwritten, spooled).await;
+    match (writer.failure.take(), lost) {
+        (Some(failure), _) => Err(Fault::Unwritten {
+            bars: unwritten,
+            spooled,
+            failure,
+        }),
+        (None, Some(error)) if is_needed => Err(Fault::State(error)),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Ends without a spool to write to: what is not in the store is counted, and read again by the next run.
+pub(super) async fn abandon(mut writer: Writer, fault: Fault) -> Result<(), Fault> {
+    writer.inbox.close();
+    collect(&mut writer).await;
+    let unwritten = count_bars(&writer.delivery.rescue().append);
+    let spooled = writer.delivery.spooled();
+    end(&mut writer, unwritten, spooled).await;
+    if let Some(state) = &writer.ports.state {
+        close_state(state.as_ref()).await;
+    }
+    Err(fault)
+}
+
+/// Waits for the commit under way: what it has made durable must not be spooled again behind what is newer.
+async fn settle(writer: &mut Writer) {
+    let settled = async {
+        while writer.delivery.is_committing()
+            && let Some(report) = writer.work.next().await
+        {
+            if let Err(fault) = writer.on_report(report) {
+                tracing::error!(cause = %chain(&fault), "the commit under way failed");
+            }
+        }
+    };
+    if tokio::time::timeout(COMMIT_END, settled).await.is_err() {
+        tracing::warn!("the commit under way takes too long");
+    }
+}
+
+/// Takes in what the shards have sent. Of an aborted run the sources have left, so the shards come to their end
+/// at once, with all they hold; else they may go on for ever.
+async fn collect(writer: &mut Writer) {
+    if writer.is_aborted()
+        && tokio::time::timeout(SHARDS_END, drain(writer))
+            .await
+            .is_ok()
+    {
+        return;
+    }
+    writer.inbox.close();
+    while let Ok(message) = writer.inbox.try_recv() {
+        writer.on_inbox(Some(message));
+    }
+}
+
+async fn drain(writer: &mut Writer) {
+    while let Some(message) = writer.inbox.recv().await {
+        writer.on_inbox(Some(message));
+    }
+    writer.on_inbox(None);
+}
+
+async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
+    writer.publish();
+    writer
+        .counts
+        .send_modify(|counts| (counts.unwritten, counts.spooled) = (unwritten, spooled));
+    let counts = *writer.counts.borrow();
+    tracing::warn!(
+        written = counts.bars + counts.revised,
+        spooled,
+        refused = counts.dead_letters,
+        unwritten,
+        "ended before everything was written"
+    );
+    close_quietly(writer.ports.sink.as_ref(), writer.timeout()).await;
+}
+
+/// Makes the rest durable and answers how many items the spool then holds.
+async fn spool(state: &dyn StateStore, rest: Changes) -> Result<u64, StateError> {
+    let bars = count_bars(&rest.spool_append);
+    let outcome = state.commit(rest).await;
+    if let Err(error) = &outcome {
+        tracing::error!(cause = %chain(error), bars, "the rest cannot be spooled");
+    }
+    close_state(state).await;
+    Ok(outcome?.spool_items)
+}
+
+async fn close_state(state: &dyn StateStore) {
+    if let Err(error) = state.close().await {
+        tracing::debug!(cause = %chain(&error), "state did not close in order");
+    }
+}
+
+/// Closing after a failure may fail for the same reason; the first cause is the one to report.
+async fn close_quietly(sink: &dyn BarSink, timeout: Duration) {
+    match tokio::time::timeout(timeout, sink.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(cause = %chain(&error), "store did not close in order"),
+        Err(_) => tracing::debug!("store did not close in time"),
+    }
+}
