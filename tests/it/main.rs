@@ -19,8 +19,6 @@ mod kill9;
 #[cfg(test)]
 mod lean;
 #[cfg(test)]
-mod licences;
-#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod pipeline;
