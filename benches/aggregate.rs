@@ -3,9 +3,9 @@
 //! Two million generated trades, Zipf-like over the symbols, in order of time or of ticker and then time,
 //! pushed in batches of 1,024. Run with `cargo bench --bench aggregate`; items are trades.
 
-use barmill::engine::aggregate::{Aggregator, AggregatorSettings, Fold};
-use barmill::engine::rules::{Eligible, Rules};
 use barmill::{BarUpdate, Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
+use barmill_core::engine::aggregate::{Aggregator, AggregatorSettings, Fold};
+use barmill_core::engine::rules::{Eligible, Rules};
 use divan::{Bencher, black_box};
 use std::collections::{BTreeMap, HashSet};
 

@@ -9,8 +9,8 @@
     reason = "a benchmark that cannot run has nothing to report"
 )]
 
-use barmill::adapter::file::{FileFeedSettings, Format, RecordingWriter, TradeReader};
 use barmill::{Price, Size, Timestamp};
+use barmill_sources::file::{FileFeedSettings, Format, RecordingWriter, TradeReader};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use std::fmt::Write;

@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stderr, reason = "what was left out is told")]
 
-use barmill::adapter::live::{Decoder, Event};
+use barmill_sources::live::{Decoder, Event};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use std::io::Read;

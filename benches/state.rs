@@ -7,11 +7,11 @@
     reason = "a benchmark that cannot run has nothing to report"
 )]
 
-use barmill::adapter::state::{Bounds, StateDb, StateSettings};
-use barmill::port::{Changes, SpoolRange, StateStore, WriteItem};
 use barmill::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Notional, Ohlc, Price, Symbol, Timestamp, Volume,
 };
+use barmill_core::port::{Changes, SpoolRange, StateStore, WriteItem};
+use barmill_stores::state::{Bounds, StateDb, StateSettings};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use std::sync::LazyLock;

@@ -5,7 +5,7 @@
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
 use barmill::Pipeline;
-use barmill::port::{BarSink, Cost, ItemResult, SinkError, SinkStats, WriteItem};
+use barmill::{BarSink, Cost, ItemResult, SinkError, SinkStats, WriteItem};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,9 +4,9 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use barmill::adapter::store::{SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect};
-use barmill::pipeline::clock::SystemClock;
+use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Pipeline, Symbol, Timestamp, Trade, TradeId};
+use barmill_stores::store::{SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect};
 use futures::StreamExt;
 use jiff::tz::TimeZone;
 use std::error::Error;

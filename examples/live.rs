@@ -6,14 +6,14 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use barmill::adapter::file::{FileFeedSettings, TradeReader};
-use barmill::adapter::history::{HistorySettings, HistorySource};
-use barmill::adapter::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
-use barmill::adapter::store::NullSink;
-use barmill::adapter::venue::{Simulator, SimulatorSettings, Tape, Venue};
 use barmill::engine::rules::Rules;
-use barmill::pipeline::clock::SystemClock;
+use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{BarUpdate, Pipeline, Price, TradeId, TradeKey};
+use barmill_sources::file::{FileFeedSettings, TradeReader};
+use barmill_sources::history::{HistorySettings, HistorySource};
+use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
+use barmill_sources::venue::{Simulator, SimulatorSettings, Tape, Venue};
+use barmill_stores::store::NullSink;
 use futures::StreamExt;
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -81,7 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let feed = LiveFeed::new(live, &LiveSymbols::Named(symbols), parts)?;
     let feed_stats = feed.live_stats();
 
-    // A store of this program's own, or Redis by `barmill::adapter::store::connect`, goes in the place of the counter.
+    // A store of this program's own, or Redis by `barmill_stores::store::connect`, goes in the place of the counter.
     let running = Pipeline::builder()
         .feed(feed)
         .bars("1m")?

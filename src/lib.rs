@@ -1,16 +1,44 @@
 //! Trades in, bars in Redis: every trade counted once, every bar written once.
 
-pub mod adapter;
-pub mod cli;
-pub mod config;
-pub mod pipeline;
-pub mod status;
+#![allow(
+    unreachable_pub,
+    reason = "modules are private, and `internals` shows some of them to tests and benchmarks"
+)]
 
-pub use barmill_core::{engine, model, port};
-pub use pipeline::{Fault, Pipeline, PipelineBuilder, Summary};
+mod cli;
+mod config;
+mod pipeline;
+mod status;
+
+use barmill_core::{engine, model, port};
 
 pub use barmill_core::model::{
     Bar, BarFlags, BarKey, BarSpec, BarState, BarUpdate, Conditions, Covered, DecimalError,
     Manifest, Notional, Ohlc, Origin, Price, Side, Size, SpecError, Symbol, SymbolError, Timestamp,
     TimestampError, Trade, TradeId, TradeKey, Volume,
 };
+pub use barmill_core::port::{
+    BarSink, Cost, FeedError, FeedStats, ItemError, ItemResult, Position, Remedy, SinkError,
+    SinkStats, TradeBatch, TradeFeed, WriteItem,
+};
+#[doc(hidden)]
+pub use cli::main;
+pub use pipeline::{Fault, Pipeline, PipelineBuilder, Summary};
+
+/// What tests, benchmarks and fuzz targets reach of the inside; no part of the API.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    /// The command line.
+    pub mod cli {
+        pub use crate::cli::{Moment, Period};
+    }
+    /// The settings.
+    pub mod config {
+        pub use crate::config::{ConfigError, Environment, Layers, Loaded, Origin, SinkUrl, load};
+    }
+    /// The actors and their settings.
+    pub mod pipeline {
+        pub use crate::pipeline::*;
+    }
+}

@@ -4,8 +4,8 @@
 //! conditions, no side, no counting of lost messages.
 
 use super::Line;
-use barmill::adapter::live::{Decoder, Event};
 use barmill::{Price, Size, Symbol, Timestamp};
+use barmill_sources::live::{Decoder, Event};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::hint::black_box;

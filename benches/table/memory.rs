@@ -1,9 +1,9 @@
 //! What happens between the file and the store, in memory: aggregation, and the hop between two actors.
 
 use super::Line;
-use barmill::adapter::file::{FileFeedSettings, TradeReader};
-use barmill::engine::aggregate::{Aggregator, AggregatorSettings};
 use barmill::{BarUpdate, Trade};
+use barmill_core::engine::aggregate::{Aggregator, AggregatorSettings};
+use barmill_sources::file::{FileFeedSettings, TradeReader};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};

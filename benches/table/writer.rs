@@ -4,15 +4,15 @@ use super::Line;
 use super::support::http;
 use super::support::redis::RedisServer;
 use super::support::upstash::{TOKEN, UpstashOptions, UpstashServer};
-use barmill::adapter::store::{
-    RespSettings, SinkUrl, StoreSettings, ValueForm, View, ViewKind, ViewSettings, connect,
-};
-use barmill::pipeline::clock::SystemClock;
-use barmill::pipeline::{PaceSettings, Pipeline, PipelineSettings, WriterPorts};
-use barmill::pipeline::{ShardMessage, Writer};
-use barmill::port::BarSink;
+use barmill::internals::pipeline::clock::SystemClock;
+use barmill::internals::pipeline::{PaceSettings, Pipeline, PipelineSettings, WriterPorts};
+use barmill::internals::pipeline::{ShardMessage, Writer};
 use barmill::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Notional, Ohlc, Price, Symbol, Timestamp, Volume,
+};
+use barmill_core::port::BarSink;
+use barmill_stores::store::{
+    RespSettings, SinkUrl, StoreSettings, ValueForm, View, ViewKind, ViewSettings, connect,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| (barmill_fuzz::targets::named("file_container").run)(data));
+libfuzzer_sys::fuzz_target!(
+    |data: &[u8]| (barmill_fuzz::targets::named("file_container").run)(data)
+);

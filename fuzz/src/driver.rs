@@ -27,7 +27,13 @@ pub struct Report {
 }
 
 /// Runs a target until the time is over or it has failed `findings_max` times.
-pub fn run(target: &Target, seed: u64, time: Duration, artifacts: &Path, findings_max: usize) -> Report {
+pub fn run(
+    target: &Target,
+    seed: u64,
+    time: Duration,
+    artifacts: &Path,
+    findings_max: usize,
+) -> Report {
     let mut rng = Rng::with_seed(seed);
     let seeds = (target.seeds)();
     let start = Instant::now();
@@ -37,7 +43,10 @@ pub fn run(target: &Target, seed: u64, time: Duration, artifacts: &Path, finding
         let input = match next.next() {
             Some(seed) => seed.clone(),
             None if start.elapsed() < time => {
-                let (one, other) = (&seeds[rng.usize(..seeds.len())], &seeds[rng.usize(..seeds.len())]);
+                let (one, other) = (
+                    &seeds[rng.usize(..seeds.len())],
+                    &seeds[rng.usize(..seeds.len())],
+                );
                 mutate(&mut rng, one, other)
             }
             None => break,
@@ -79,7 +88,12 @@ mod tests {
         for target in TARGETS {
             assert!(!(target.seeds)().is_empty(), "{} has no seeds", target.name);
             let report = run(target, 1, Duration::from_millis(300), &artifacts, 1);
-            assert!(report.findings.is_empty(), "{} fails on {:?}", target.name, report.findings);
+            assert!(
+                report.findings.is_empty(),
+                "{} fails on {:?}",
+                target.name,
+                report.findings
+            );
         }
     }
 }

@@ -68,8 +68,14 @@ impl<'a> Entropy<'a> {
 
     /// One of a few symbols, so that the table of names stays small.
     pub fn symbol(&mut self) -> Symbol {
-        const NAMES: [&str; 6] =
-            ["A", "AAPL", "BRK.B", "BTC/USD", "X:BTC-USD", "A1234567890123456789012345678901"];
+        const NAMES: [&str; 6] = [
+            "A",
+            "AAPL",
+            "BRK.B",
+            "BTC/USD",
+            "X:BTC-USD",
+            "A1234567890123456789012345678901",
+        ];
         NAMES[self.below(NAMES.len())].parse().expect("a symbol")
     }
 

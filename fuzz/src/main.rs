@@ -14,13 +14,19 @@ fn main() -> ExitCode {
     let mut names: Vec<String> = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut number =
-            || arguments.next().and_then(|text| text.parse().ok()).expect("a number behind the flag");
+        let mut number = || {
+            arguments
+                .next()
+                .and_then(|text| text.parse().ok())
+                .expect("a number behind the flag")
+        };
         match argument.as_str() {
             "--seconds" => seconds = number(),
             "--seed" => seed = number(),
             "--list" => {
-                TARGETS.iter().for_each(|target| println!("{}", target.name));
+                TARGETS
+                    .iter()
+                    .for_each(|target| println!("{}", target.name));
                 return ExitCode::SUCCESS;
             }
             _ => names.push(argument),
@@ -31,16 +37,26 @@ fn main() -> ExitCode {
     {
         return run_file(Path::new(path));
     }
-    let unknown: Vec<&String> =
-        names.iter().filter(|name| !TARGETS.iter().any(|target| target.name == **name)).collect();
-    assert!(unknown.is_empty(), "no target is named {unknown:?}; see --list");
+    let unknown: Vec<&String> = names
+        .iter()
+        .filter(|name| !TARGETS.iter().any(|target| target.name == **name))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "no target is named {unknown:?}; see --list"
+    );
     let mut findings = 0;
-    for target in
-        TARGETS.iter().filter(|target| names.is_empty() || names.iter().any(|name| name == target.name))
+    for target in TARGETS
+        .iter()
+        .filter(|target| names.is_empty() || names.iter().any(|name| name == target.name))
     {
         findings += run_target(target, seed, Duration::from_secs(seconds));
     }
-    if findings == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if findings == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn run_target(target: &Target, seed: u64, time: Duration) -> usize {
@@ -54,14 +70,23 @@ fn run_target(target: &Target, seed: u64, time: Duration) -> usize {
         report.slowest.as_millis(),
         report.findings.len()
     );
-    report.findings.iter().for_each(|path| println!("  {}", path.display()));
+    report
+        .findings
+        .iter()
+        .for_each(|path| println!("  {}", path.display()));
     report.findings.len()
 }
 
 fn run_file(path: &Path) -> ExitCode {
-    let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
-    let target =
-        TARGETS.iter().find(|target| target.name == folder).expect("the folder is named as a target");
+    let folder = path
+        .parent()
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let target = TARGETS
+        .iter()
+        .find(|target| target.name == folder)
+        .expect("the folder is named as a target");
     (target.run)(&std::fs::read(path).expect("read the input"));
     println!("{folder} holds on {}", path.display());
     ExitCode::SUCCESS

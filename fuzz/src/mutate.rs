@@ -83,7 +83,11 @@ fn step(rng: &mut Rng, bytes: &mut Vec<u8>, other: &[u8]) {
         2 => bytes.insert(at, rng.u8(..)),
         3 => drop(bytes.drain(at..(at + rng.usize(1..=8)).min(bytes.len()))),
         4 => bytes.truncate(at),
-        5 => replace(bytes, at..at, &TOKENS[rng.usize(..TOKENS.len())].repeat(rng.usize(1..=2))),
+        5 => replace(
+            bytes,
+            at..at,
+            &TOKENS[rng.usize(..TOKENS.len())].repeat(rng.usize(1..=2)),
+        ),
         6 => {
             let token = TOKENS[rng.usize(..TOKENS.len())];
             let word = word_at(bytes, at);
@@ -126,16 +130,31 @@ fn replace(bytes: &mut Vec<u8>, range: std::ops::Range<usize>, text: &[u8]) {
 /// The word around a place: what stands between two marks.
 fn word_at(bytes: &[u8], at: usize) -> std::ops::Range<usize> {
     let is_mark = |byte: &u8| {
-        matches!(byte, b',' | b'"' | b':' | b'\n' | b'\r' | b'{' | b'}' | b'[' | b']' | b' ' | b'=')
+        matches!(
+            byte,
+            b',' | b'"' | b':' | b'\n' | b'\r' | b'{' | b'}' | b'[' | b']' | b' ' | b'='
+        )
     };
-    let start = bytes[..at].iter().rposition(is_mark).map_or(0, |mark| mark + 1);
-    let end = bytes[at..].iter().position(is_mark).map_or(bytes.len(), |mark| at + mark);
+    let start = bytes[..at]
+        .iter()
+        .rposition(is_mark)
+        .map_or(0, |mark| mark + 1);
+    let end = bytes[at..]
+        .iter()
+        .position(is_mark)
+        .map_or(bytes.len(), |mark| at + mark);
     start..end
 }
 
 fn line_at(bytes: &[u8], at: usize) -> std::ops::Range<usize> {
-    let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |mark| mark + 1);
-    let end = bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |mark| at + mark + 1);
+    let start = bytes[..at]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |mark| mark + 1);
+    let end = bytes[at..]
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(bytes.len(), |mark| at + mark + 1);
     start..end
 }
 

@@ -61,7 +61,11 @@ impl Tree {
             }
             b'[' => {
                 let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-                elements.into_iter().map(Tree::of).collect::<Option<_>>().map(Tree::Array)
+                elements
+                    .into_iter()
+                    .map(Tree::of)
+                    .collect::<Option<_>>()
+                    .map(Tree::Array)
             }
             _ => Some(Tree::Scalar(text.to_owned())),
         }
@@ -69,18 +73,31 @@ impl Tree {
 
     /// The member of an object.
     pub fn get(&self, key: &str) -> Option<&Tree> {
-        let Tree::Object(members) = self else { return None };
-        members.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+        let Tree::Object(members) = self else {
+            return None;
+        };
+        members
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
     }
 
     /// The elements of an array.
     pub fn elements(&self) -> Option<&[Tree]> {
-        if let Tree::Array(elements) = self { Some(elements) } else { None }
+        if let Tree::Array(elements) = self {
+            Some(elements)
+        } else {
+            None
+        }
     }
 
     /// The text of a scalar, with its quotes.
     pub fn scalar(&self) -> Option<&str> {
-        if let Tree::Scalar(text) = self { Some(text) } else { None }
+        if let Tree::Scalar(text) = self {
+            Some(text)
+        } else {
+            None
+        }
     }
 
     /// Whether no object has a key twice, so that every reader must see the same.

@@ -1,7 +1,7 @@
 //! How far a fetch is: a line per symbol under way, and their sum.
 
 use super::fetched::seconds;
-use crate::adapter::history::Coverage;
+use barmill_sources::history::Coverage;
 use indicatif::{HumanCount, HumanDuration};
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ fn covered_ns(one: &Coverage) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::FetchLines;
-    use crate::adapter::history::{Coverage, SymbolRange};
+    use barmill_sources::history::{Coverage, SymbolRange};
     use std::time::Duration;
 
     fn coverage(symbol: &str, to: &str, pages: u64, trades: u64) -> Coverage {

@@ -27,19 +27,21 @@ mod table;
 
 pub(crate) use commands::carry_out;
 
-pub use arguments::{Arguments, BarsArguments, CheckArguments, Command, ReplayArguments};
+pub use arguments::{BarsArguments, Command, ReplayArguments};
 pub use chart::{Canvas, chart};
 pub use exit::{Exit, print_error};
 pub use fetch_arguments::{AskedArguments, BackfillArguments, RecordArguments};
 pub use fetch_lines::FetchLines;
 pub use fetched::{FetchSummary, FetchedDay, Status};
-pub use log::{LogError, init as init_log};
-pub use period::{Moment, Period, PeriodError};
+pub use log::init as init_log;
+pub use period::PeriodError;
+#[cfg(feature = "internals")]
+pub use period::{Moment, Period};
 pub use plan_arguments::PlanArguments;
 pub use plan_report::{PlanParts, PlanReport, PlanWay};
 pub use prepare::{Prepared, prepare};
 pub use progress::{Progress, Tally};
-pub use render::{BarRow, Output, render};
+pub use render::{BarRow, render};
 pub use run_arguments::RunArguments;
 pub use simulate_arguments::SimulateArguments;
 pub use state_arguments::{

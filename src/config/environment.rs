@@ -22,6 +22,7 @@ impl Environment {
     }
 
     /// Takes the given variables; of two with one name the later counts.
+    #[cfg(any(test, feature = "internals"))]
     pub fn from_pairs<N: Into<String>, V: Into<String>>(
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Environment {

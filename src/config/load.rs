@@ -41,6 +41,7 @@ pub struct Layers<'a> {
 
 impl<'a> Layers<'a> {
     /// Takes the environment alone.
+    #[cfg(any(test, feature = "internals"))]
     pub fn new(environment: &'a Environment) -> Layers<'a> {
         Layers {
             file: None,

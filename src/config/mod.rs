@@ -29,27 +29,26 @@ mod value;
 mod view;
 mod writer;
 
-pub use bars::{BarSpecs, Bars, DayInterval, Fill, Rules, Session, VolumeOnly, Zone};
+pub use bars::{Bars, Fill, Rules, Session, VolumeOnly, Zone};
 pub use environment::Environment;
-pub use fault::{ConfigError, Fault, Origin, Problem};
-pub use live::{CatchUp, Live, LiveSources};
-pub use live_symbols::{LiveNames, LiveNamesFault};
+pub use fault::ConfigError;
+#[cfg(any(test, feature = "internals"))]
+pub use fault::Origin;
+pub use live::{CatchUp, Live};
+pub use live_symbols::LiveNames;
 pub use load::{Flag, Layers, Loaded, load, read_file};
-pub use plan::{Dollars, Plan};
+pub use plan::Plan;
 pub use redis::Redis;
-pub use replay::{Aggregate, FileFormat, OnBadRow, Replay, Speed};
-pub use run::{Log, LogFormat, LogLevel, Run};
+pub use replay::{Aggregate, OnBadRow, Replay, Speed};
+#[cfg(test)]
+pub use run::LogLevel;
+pub use run::{Log, LogFormat, Run};
 pub use secret::{SecretError, SinkTarget};
 pub use settings::Config;
 pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
-pub use source::{
-    AlpacaSource, BaseUrl, BinanceHistory, BinanceSource, CoinbaseInterface, CoinbaseSource,
-    KrakenSource, MassiveSource, Paging, SourceName, Sources, TickerPath, Word, WsUrl,
-};
+pub use source::{BinanceHistory, CoinbaseInterface, Paging, SourceName, Sources};
 pub use source_key::SourceKeys;
-pub use status::{Hosts, Listen, Status};
+pub use status::Status;
 pub use value::{ValueError, VariableName};
-pub use view::{
-    AlsoView, AlsoViews, Namespace, Template, TemplateError, ValueFormat, View, ViewKind,
-};
+pub use view::{AlsoViews, TemplateError, ValueFormat, View, ViewKind};
 pub use writer::{Guard, TakeOver, Writer};

@@ -1,7 +1,6 @@
 //! How a program describes a pipeline.
 
 use super::{Pipeline, PipelineSettings};
-use crate::adapter::file::{FileFeed, FileFeedSettings};
 use crate::engine::aggregate::SessionWindows;
 use crate::engine::aggregate::{AggregatorSettings, Fill};
 use crate::engine::batch::BatchLimits;
@@ -18,6 +17,7 @@ use crate::pipeline::{
     Fault, MendingSettings, PaceSettings, ShardTimes, WriterPorts, WriterSettings,
 };
 use crate::port::{BarSink, StateStore, TradeFeed};
+use barmill_sources::file::{FileFeed, FileFeedSettings};
 use futures::stream::{Stream, StreamExt};
 use jiff::tz::TimeZone;
 use std::num::NonZeroU32;

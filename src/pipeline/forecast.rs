@@ -9,9 +9,9 @@ mod drive;
 
 pub use day::ForecastDay;
 
-use crate::adapter::store::Meter;
 use crate::engine::delivery::DeliverySettings;
 use crate::model::BarState;
+use barmill_stores::store::Meter;
 use drive::Drive;
 use std::time::Duration;
 
@@ -122,14 +122,14 @@ fn scaled(count: u64, whole: u64, part: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Arrival, Forecast, ForecastDay, first_part};
-    use crate::adapter::store::{
-        FenceSettings, Guard, Meter, View, ViewKind, ViewSettings, WireForm,
-    };
     use crate::engine::batch::BatchLimits;
     use crate::engine::circuit::ProbePolicy;
     use crate::engine::delivery::DeliverySettings;
     use crate::engine::retry::RetryPolicy;
     use crate::model::{BarSpec, Symbol, Timestamp};
+    use barmill_stores::store::{
+        FenceSettings, Guard, Meter, View, ViewKind, ViewSettings, WireForm,
+    };
     use jiff::tz::TimeZone;
     use std::sync::Arc;
     use std::time::Duration;

@@ -25,15 +25,13 @@ mod supervise;
 mod write;
 
 pub use builder::{BuildError, PipelineBuilder};
-pub use fault::{Failure, Fault};
+pub use fault::Fault;
 pub use feed::FeedCounts;
 pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
 pub use outcome::{End, Finished, State, Summary};
 pub use pace::PaceSettings;
 pub use shard_times::{ShardCounts, ShardTimes};
-pub use write::{
-    FailureCounts, MendingSettings, ResumeSettings, WriterCounts, WriterPorts, WriterSettings,
-};
+pub use write::{MendingSettings, ResumeSettings, WriterCounts, WriterPorts, WriterSettings};
 
 pub(crate) use aggregate::AggregateActor;
 #[cfg(test)]

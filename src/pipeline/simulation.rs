@@ -15,9 +15,9 @@ mod story;
 mod world;
 
 use super::{End, Finished, Pipeline, WriterPorts};
-use crate::adapter::state::SimState;
 use crate::pipeline::Fault;
 use crate::port::StateStore;
+use barmill_stores::state::SimState;
 use ports::{SimClock, SimFeed, SimSink, SimSpool, bars_of};
 use std::sync::Arc;
 use tokio::runtime::Builder;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use barmill::adapter::store::{
+use barmill::internals::pipeline::clock::SystemClock;
+use barmill::{Bar, BarFlags, BarState, BarUpdate, Notional, Ohlc, Price, Size, Timestamp, Volume};
+use barmill_core::port::{Remedy, WriteItem};
+use barmill_stores::store::{
     FenceSettings, Guard, Opened, StoreSettings, ValueForm, View, ViewKind, ViewSettings, connect,
 };
-use barmill::pipeline::clock::SystemClock;
-use barmill::port::{Remedy, WriteItem};
-use barmill::{Bar, BarFlags, BarState, BarUpdate, Notional, Ohlc, Price, Size, Timestamp, Volume};
 use jiff::tz::TimeZone;
 use redis::Value;
 use secrecy::SecretString;

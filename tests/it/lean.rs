@@ -3,10 +3,10 @@
 //! The rules were fitted to this data, so the agreement is a figure to hold and not the truth. Of a minute,
 //! a field agrees when it is equal to the last digit; a minute that only one side has agrees in nothing.
 
-use barmill::adapter::file::{FileFeedSettings, Format, TradeReader};
-use barmill::engine::aggregate::{Aggregator, AggregatorSettings};
-use barmill::engine::rules::Rules;
 use barmill::{Bar, BarSpec, BarUpdate, Ohlc, Price, Timestamp, Trade};
+use barmill_core::engine::aggregate::{Aggregator, AggregatorSettings};
+use barmill_core::engine::rules::Rules;
+use barmill_sources::file::{FileFeedSettings, Format, TradeReader};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,12 +8,17 @@ use barmill::{Conditions, Price, Side, Symbol, Trade, TradeId};
 /// Alike are lines in which a quote only opens or closes a whole field, and that hold no carriage return inside.
 pub fn lines(text: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines = text
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     lines.filter(|line| !line.is_empty()).map(fields).collect()
 }
 
 fn fields(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(line);
     let mut record = csv::ByteRecord::new();
     if line.contains(&b'\r') || !reader.read_byte_record(&mut record).ok()? {
         return None;
@@ -35,7 +40,11 @@ fn is_wrapped(line: &[u8]) -> bool {
     let mut open = false;
     (0..line.len()).filter(|at| line[*at] == b'"').all(|at| {
         open = !open;
-        if open { at == 0 || line[at - 1] == b',' } else { at + 1 == line.len() || line[at + 1] == b',' }
+        if open {
+            at == 0 || line[at - 1] == b','
+        } else {
+            at + 1 == line.len() || line[at + 1] == b','
+        }
     }) && !open
 }
 
@@ -51,7 +60,8 @@ fn find(header: &[Vec<u8>], names: &[&str]) -> Option<usize> {
 pub fn massive(lines: &[Vec<Vec<u8>>]) -> Option<Rows> {
     let (header, rows) = lines.split_first()?;
     let ticker = find(header, &["ticker"])?;
-    let time = find(header, &["sip_timestamp"]).or_else(|| find(header, &["participant_timestamp"]))?;
+    let time =
+        find(header, &["sip_timestamp"]).or_else(|| find(header, &["participant_timestamp"]))?;
     let amount = find(header, &["decimal_size"]).or_else(|| find(header, &["size"]))?;
     let cost = find(header, &["price"])?;
     let number = find(header, &["sequence_number"]);
@@ -86,7 +96,11 @@ pub fn massive(lines: &[Vec<Vec<u8>>]) -> Option<Rows> {
 
 /// An identity as text; none where it is empty.
 pub fn identity(text: &[u8]) -> TradeId {
-    if text.is_empty() { TradeId::NONE } else { TradeId::from_text(text) }
+    if text.is_empty() {
+        TradeId::NONE
+    } else {
+        TradeId::from_text(text)
+    }
 }
 
 fn conditions(text: &[u8]) -> Option<Conditions> {
@@ -96,7 +110,11 @@ fn conditions(text: &[u8]) -> Option<Conditions> {
     let text = std::str::from_utf8(text).ok()?;
     text.split(',').try_fold(Conditions::NONE, |set, code| {
         let code = code.trim_start_matches(' ');
-        if code.len() > 3 { None } else { set.with(u32::try_from(whole(code.as_bytes())?).ok()?) }
+        if code.len() > 3 {
+            None
+        } else {
+            set.with(u32::try_from(whole(code.as_bytes())?).ok()?)
+        }
     })
 }
 
@@ -108,7 +126,14 @@ pub fn binance(lines: &[Vec<Vec<u8>>], is_aggregated: bool, symbol: Symbol) -> O
         (false, false) => [0, 1, 2, 4, 5],
         (false, true) => [0, 1, 2, 5, 6],
         (true, _) => [
-            find(first, if is_aggregated { &["agg_trade_id", "a"] } else { &["id", "trade_id"] })?,
+            find(
+                first,
+                if is_aggregated {
+                    &["agg_trade_id", "a"]
+                } else {
+                    &["id", "trade_id"]
+                },
+            )?,
             find(first, &["price", "p"])?,
             find(first, &["qty", "quantity", "q"])?,
             find(first, &["time", "transact_time", "timestamp", "T"])?,
@@ -145,11 +170,14 @@ pub fn binance(lines: &[Vec<Vec<u8>>], is_aggregated: bool, symbol: Symbol) -> O
 /// LEAN ticks of a day whose midnight is `midnight` nanoseconds after the epoch, and that has no clock change.
 pub fn lean(lines: &[Vec<Vec<u8>>], symbol: Symbol, midnight: u64) -> Rows {
     let row = |(place, row): (usize, &Vec<Vec<u8>>)| {
-        let [time, cost, amount, exchange, flags, suspicious] = row.as_slice() else { return None };
+        let [time, cost, amount, exchange, flags, suspicious] = row.as_slice() else {
+            return None;
+        };
         let nanos = scaled(time, 6).filter(|nanos| *nanos < 86_400_000_000_000)?;
         // Ten thousandths are read as a price themselves, so that a price of two million does not fit.
-        let cost =
-            u64::try_from(scaled(cost, 5)?).ok().filter(|cost| 0 < *cost && *cost <= u64::MAX / 10_000)?;
+        let cost = u64::try_from(scaled(cost, 5)?)
+            .ok()
+            .filter(|cost| 0 < *cost && *cost <= u64::MAX / 10_000)?;
         let is_word = flags.len() <= 4096 && flags.iter().all(u8::is_ascii_hexdigit);
         let bits = match std::str::from_utf8(flags).ok().filter(|_| is_word)? {
             "" => 0,

@@ -31,7 +31,10 @@ pub fn scaled(text: &[u8], places: usize) -> Option<u128> {
     }
     // A number of more than forty digits does not fit in any case.
     let zeros = "0".repeat(usize::try_from(missing).ok()?);
-    format!("{trimmed}{zeros}").trim_start_matches('0').parse().ok()
+    format!("{trimmed}{zeros}")
+        .trim_start_matches('0')
+        .parse()
+        .ok()
 }
 
 fn exponent(text: &str) -> Option<i64> {
@@ -59,7 +62,9 @@ pub fn whole(text: &[u8]) -> Option<u64> {
 
 /// Nanoseconds since the epoch, from 1990 on.
 pub fn instant(nanos: u128) -> Option<Timestamp> {
-    let nanos = i64::try_from(nanos).ok().filter(|nanos| 631_152_000_000_000_000 <= *nanos)?;
+    let nanos = i64::try_from(nanos)
+        .ok()
+        .filter(|nanos| 631_152_000_000_000_000 <= *nanos)?;
     Timestamp::from_nanos(nanos)
 }
 

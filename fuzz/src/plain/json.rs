@@ -9,7 +9,11 @@ use barmill::{Conditions, Side, Symbol, Trade, TradeId};
 pub fn digits(value: Option<&Tree>) -> &[u8] {
     match value.and_then(Tree::scalar).unwrap_or_default() {
         "null" => b"",
-        text => text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).as_bytes(),
+        text => text
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .unwrap_or(text)
+            .as_bytes(),
     }
 }
 
@@ -19,7 +23,11 @@ fn is_null(value: Option<&Tree>) -> bool {
 
 /// An unsigned JSON number without point and exponent.
 fn number(value: &Tree) -> Option<u64> {
-    value.scalar().filter(|text| text.as_bytes().iter().all(u8::is_ascii_digit))?.parse().ok()
+    value
+        .scalar()
+        .filter(|text| text.as_bytes().iter().all(u8::is_ascii_digit))?
+        .parse()
+        .ok()
 }
 
 /// The rows of all arrays `results`, at the top or inside objects named `data`.
@@ -62,9 +70,14 @@ fn massive_row(row: &Tree, symbol: Symbol, ordinal: u64) -> Option<Trade> {
         value => value?
             .elements()?
             .iter()
-            .try_fold(Conditions::NONE, |set, code| set.with(u32::try_from(number(code)?).ok()?))?,
+            .try_fold(Conditions::NONE, |set, code| {
+                set.with(u32::try_from(number(code)?).ok()?)
+            })?,
     };
-    let (sip, participant) = (optional("sip_timestamp")?, optional("participant_timestamp")?);
+    let (sip, participant) = (
+        optional("sip_timestamp")?,
+        optional("participant_timestamp")?,
+    );
     let sequence = optional("sequence_number")?;
     Some(Trade {
         symbol,
@@ -83,13 +96,20 @@ fn massive_row(row: &Tree, symbol: Symbol, ordinal: u64) -> Option<Trade> {
 
 /// The rows of every array in `result`; the key is the symbol.
 pub fn kraken(tree: &Tree) -> Rows {
-    let Some(Tree::Object(pairs)) = tree.get("result") else { return Vec::new() };
-    let rows = pairs.iter().filter_map(|(pair, rows)| Some((pair, rows.elements()?)));
-    rows.flat_map(|(pair, rows)| rows.iter().map(move |row| kraken_row(pair, row))).collect()
+    let Some(Tree::Object(pairs)) = tree.get("result") else {
+        return Vec::new();
+    };
+    let rows = pairs
+        .iter()
+        .filter_map(|(pair, rows)| Some((pair, rows.elements()?)));
+    rows.flat_map(|(pair, rows)| rows.iter().map(move |row| kraken_row(pair, row)))
+        .collect()
 }
 
 fn kraken_row(pair: &str, row: &Tree) -> Option<Trade> {
-    let [cost, amount, time, side, _, _, id] = row.elements()? else { return None };
+    let [cost, amount, time, side, _, _, id] = row.elements()? else {
+        return None;
+    };
     let number = whole(digits(Some(id)))?;
     Some(Trade {
         symbol: Symbol::intern(pair.as_bytes()).ok()?,
@@ -118,7 +138,13 @@ pub fn binance_frame(frame: &Tree) -> Option<Option<Trade>> {
         data => data?,
     };
     let Tree::Object(_) = event else { return None };
-    let text = |name| event.get(name)?.scalar()?.strip_prefix('"')?.strip_suffix('"');
+    let text = |name| {
+        event
+            .get(name)?
+            .scalar()?
+            .strip_prefix('"')?
+            .strip_suffix('"')
+    };
     match event.get("e") {
         kind if is_null(kind) => return Some(None),
         kind => match kind?.scalar()?.strip_prefix('"')? {

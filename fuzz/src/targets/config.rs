@@ -1,7 +1,7 @@
 //! The config: files, `--set` and the environment.
 
 use super::seed;
-use barmill::config::{ConfigError, Environment, Layers, Loaded, Origin, load};
+use barmill::internals::config::{ConfigError, Environment, Layers, Loaded, Origin, load};
 
 const DEFAULTS: &str = include_str!("../../../config.toml");
 
@@ -9,7 +9,10 @@ const DEFAULTS: &str = include_str!("../../../config.toml");
 fn reload(loaded: &Loaded) {
     let text = loaded.to_toml();
     let environment = Environment::default();
-    let again = load(&Layers { file: Some(("again.toml", text.as_bytes())), ..Layers::new(&environment) });
+    let again = load(&Layers {
+        file: Some(("again.toml", text.as_bytes())),
+        ..Layers::new(&environment)
+    });
     match again {
         // A URL may have been given without its default port, so the texts are compared.
         Ok(again) => assert_eq!(values(&again.to_toml()), values(&text)),
@@ -19,7 +22,9 @@ fn reload(loaded: &Loaded) {
 
 /// The lines without the origins behind them.
 fn values(text: &str) -> Vec<&str> {
-    text.lines().map(|line| line.rsplit_once("  # ").map_or(line, |(value, _)| value)).collect()
+    text.lines()
+        .map(|line| line.rsplit_once("  # ").map_or(line, |(value, _)| value))
+        .collect()
 }
 
 /// Each fault names a place that exists, and is told without control characters.
@@ -32,7 +37,10 @@ fn check(error: &ConfigError, text: &[u8]) {
             assert_eq!(line == 0, column == 0, "line {line} and column {column}");
         }
         let said = fault.to_string();
-        assert!(!said.replace('\n', " ").chars().any(char::is_control), "a control character in {said:?}");
+        assert!(
+            !said.replace('\n', " ").chars().any(char::is_control),
+            "a control character in {said:?}"
+        );
         assert!(said.len() < 4_000, "a fault of {} bytes", said.len());
     }
 }
@@ -40,7 +48,10 @@ fn check(error: &ConfigError, text: &[u8]) {
 /// A file.
 pub fn file(text: &[u8]) {
     let environment = Environment::default();
-    match load(&Layers { file: Some(("x.toml", text)), ..Layers::new(&environment) }) {
+    match load(&Layers {
+        file: Some(("x.toml", text)),
+        ..Layers::new(&environment)
+    }) {
         Ok(loaded) => reload(&loaded),
         Err(error) => check(&error, text),
     }
@@ -48,17 +59,31 @@ pub fn file(text: &[u8]) {
 
 /// Lines as `--set`, or as variables of the environment.
 pub fn set(input: &[u8]) {
-    let Some((&knobs, text)) = input.split_first() else { return };
-    let Ok(text) = std::str::from_utf8(text) else { return };
+    let Some((&knobs, text)) = input.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return;
+    };
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let is_set = knobs & 1 == 1;
     let pairs = lines.iter().filter_map(|line| line.split_once('='));
     let variables = pairs.map(|(name, value)| {
-        (format!("BARMILL__{}", name.replace('.', "__").to_uppercase()), value.to_owned())
+        (
+            format!("BARMILL__{}", name.replace('.', "__").to_uppercase()),
+            value.to_owned(),
+        )
     });
-    let environment = if is_set { Environment::default() } else { Environment::from_pairs(variables) };
+    let environment = if is_set {
+        Environment::default()
+    } else {
+        Environment::from_pairs(variables)
+    };
     let set: &[String] = if is_set { &lines } else { &[] };
-    match load(&Layers { set, ..Layers::new(&environment) }) {
+    match load(&Layers {
+        set,
+        ..Layers::new(&environment)
+    }) {
         Ok(loaded) => reload(&loaded),
         Err(error) => check(&error, b""),
     }
@@ -66,11 +91,17 @@ pub fn set(input: &[u8]) {
 
 /// The file of all defaults in parts, and faults of each kind.
 pub fn file_seeds() -> Vec<Vec<u8>> {
-    let bare: Vec<&str> =
-        DEFAULTS.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+    let bare: Vec<&str> = DEFAULTS
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
     let mut seeds = vec![bare.join("\n").into_bytes()];
-    let starts: Vec<usize> =
-        bare.iter().enumerate().filter(|(_, line)| line.starts_with('[')).map(|(at, _)| at).collect();
+    let starts: Vec<usize> = bare
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.starts_with('['))
+        .map(|(at, _)| at)
+        .collect();
     for (place, start) in starts.iter().enumerate() {
         let end = starts.get(place + 1).copied().unwrap_or(bare.len());
         seeds.push(bare[*start..end].join("\n").into_bytes());
@@ -96,5 +127,8 @@ pub fn set_seeds() -> Vec<Vec<u8>> {
         "source.massive.base_url=http://127.0.0.1:1/x\nsource.massive.path=/{ticker}\nlog.level=debug",
         "redis.password=x\nbars.specs\nx=1\n.=\nreplay.speed=60x\nwriter.fence_ttl_ms=1e4",
     ];
-    texts.iter().flat_map(|text| [seed(0, text), seed(1, text)]).collect()
+    texts
+        .iter()
+        .flat_map(|text| [seed(0, text), seed(1, text)])
+        .collect()
 }

@@ -3,8 +3,10 @@
 use super::file::gzip;
 use super::{seed, words};
 use crate::tree::Tree;
-use barmill::adapter::history::fuzzing::{self, Page};
-use barmill::adapter::history::{BinanceTrades, HistorySettings, MassivePaging, SymbolRange, VenueSettings};
+use barmill_sources::history::fuzzing::{self, Page};
+use barmill_sources::history::{
+    BinanceTrades, HistorySettings, MassivePaging, SymbolRange, VenueSettings,
+};
 
 const KEY: &str = "hunter2-the-key";
 
@@ -16,12 +18,16 @@ fn venue(number: usize) -> (HistorySettings, &'static str) {
         1 => {
             let mut settings = HistorySettings::massive(key());
             if let VenueSettings::Massive(massive) = &mut settings.venue {
-                (massive.paging, massive.wrap) = (MassivePaging::Restart, "data.results".to_owned());
+                (massive.paging, massive.wrap) =
+                    (MassivePaging::Restart, "data.results".to_owned());
             }
             (settings, "AAPL")
         }
         2 => (HistorySettings::alpaca(key(), key()), "AAPL"),
-        3 => (HistorySettings::binance(BinanceTrades::Aggregate), "BTCUSDT"),
+        3 => (
+            HistorySettings::binance(BinanceTrades::Aggregate),
+            "BTCUSDT",
+        ),
         4 => (HistorySettings::binance(BinanceTrades::Single), "BTCUSDT"),
         5 => (HistorySettings::coinbase(), "BTC-USD"),
         _ => (HistorySettings::kraken(), "XBTUSD"),
@@ -52,30 +58,52 @@ fn walk(
 /// Claims: at most one trade for each row; bad rows are counted when they are skipped; the next page is asked of the
 /// same host, and without a key in the address; blanks and the order of keys change nothing.
 pub fn page(input: &[u8]) {
-    let Some((&knobs, body)) = input.split_first() else { return };
+    let Some((&knobs, body)) = input.split_first() else {
+        return;
+    };
     let (mut settings, symbol) = venue(usize::from(knobs) % VENUES);
     settings.skip_malformed = knobs & 0x80 != 0;
     let (pages, fault) = walk(&settings, symbol, body, None);
     for page in &pages {
-        assert!(page.trades.len() + usize::try_from(page.malformed).unwrap_or(usize::MAX) <= page.read);
-        assert!(page.read <= body.len(), "{} rows in {} bytes", page.read, body.len());
+        assert!(
+            page.trades.len() + usize::try_from(page.malformed).unwrap_or(usize::MAX) <= page.read
+        );
+        assert!(
+            page.read <= body.len(),
+            "{} rows in {} bytes",
+            page.read,
+            body.len()
+        );
         if let Some(next) = &page.next {
-            assert!(next.starts_with(&settings.base_url), "{next} leaves {}", settings.base_url);
+            assert!(
+                next.starts_with(&settings.base_url),
+                "{next} leaves {}",
+                settings.base_url
+            );
             assert!(!next.contains(KEY), "a key in {next}");
         }
     }
     for piece_len in [1, 7, 64, 4096] {
         let early = format!("{:?}", walk(&settings, symbol, body, Some(piece_len)));
-        assert_eq!(early, format!("{:?}", (&pages, &fault)), "read while it arrives, by {piece_len} bytes");
+        assert_eq!(
+            early,
+            format!("{:?}", (&pages, &fault)),
+            "read while it arrives, by {piece_len} bytes"
+        );
     }
-    let Some(tree) = Tree::parse(body).filter(|tree| tree.is_plain() && !body.contains(&b'\\')) else {
+    let Some(tree) = Tree::parse(body).filter(|tree| tree.is_plain() && !body.contains(&b'\\'))
+    else {
         return;
     };
     for is_turned in [false, true] {
         let mut other = String::new();
         tree.write(&mut other, is_turned);
         let (again, other_fault) = walk(&settings, symbol, other.as_bytes(), None);
-        assert_eq!(format!("{again:?}"), format!("{pages:?}"), "written as {other}");
+        assert_eq!(
+            format!("{again:?}"),
+            format!("{pages:?}"),
+            "written as {other}"
+        );
         // A fault may name its line and column, or the first of several rows of another symbol.
         assert_eq!(
             other_fault.is_some(),
@@ -87,14 +115,20 @@ pub fn page(input: &[u8]) {
 
 /// Bodies as they are and packed, in chunks, with a bound.
 pub fn body(input: &[u8]) {
-    let [knobs, bound, wire @ ..] = input else { return };
+    let [knobs, bound, wire @ ..] = input else {
+        return;
+    };
     let bytes_max = usize::from(*bound) * 64;
     let encoding: Option<&[u8]> =
         [None, Some(&b"gzip"[..]), Some(b"identity"), Some(b"br")][usize::from(knobs & 3)];
     let whole = fuzzing::expand(encoding, &[wire], bytes_max).map_err(|fault| words(&fault));
     let chunks: Vec<&[u8]> = wire.chunks(usize::from(knobs >> 2) + 1).collect();
     let parts = fuzzing::expand(encoding, &chunks, bytes_max).map_err(|fault| words(&fault));
-    assert_eq!(parts.is_ok(), whole.is_ok(), "{parts:?} in chunks, {whole:?} at once");
+    assert_eq!(
+        parts.is_ok(),
+        whole.is_ok(),
+        "{parts:?} in chunks, {whole:?} at once"
+    );
     if let (Ok(parts), Ok(whole)) = (parts, whole) {
         assert!(whole.len() <= bytes_max, "{} bytes", whole.len());
         assert_eq!(parts, whole, "chunks change the body");
@@ -103,14 +137,27 @@ pub fn body(input: &[u8]) {
 
 /// Links to the next page: the key goes nowhere else.
 pub fn link(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
     let asked = "https://api.test:8443/a/v3/trades/AAPL";
     match fuzzing::link(asked, text) {
         Some(Ok(next)) => {
-            let rest = next.strip_prefix(asked).unwrap_or_else(|| panic!("{text:?} leads to {next}"));
-            assert!(rest.is_empty() || rest.starts_with('?'), "{text:?} leads to {next}");
-            let mut names = rest.trim_start_matches('?').split('&').filter_map(|pair| pair.split('=').next());
-            assert!(!names.any(|name| name.eq_ignore_ascii_case("apikey")), "a key in {next}");
+            let rest = next
+                .strip_prefix(asked)
+                .unwrap_or_else(|| panic!("{text:?} leads to {next}"));
+            assert!(
+                rest.is_empty() || rest.starts_with('?'),
+                "{text:?} leads to {next}"
+            );
+            let mut names = rest
+                .trim_start_matches('?')
+                .split('&')
+                .filter_map(|pair| pair.split('=').next());
+            assert!(
+                !names.any(|name| name.eq_ignore_ascii_case("apikey")),
+                "a key in {next}"
+            );
         }
         Some(Err(fault)) => drop(words(&fault)),
         None => panic!("{asked} is an address"),
@@ -130,9 +177,24 @@ pub fn page_seeds() -> Vec<Vec<u8>> {
     let coinbase = r#"[{"trade_id":75,"side":"sell","size":"0.01","price":"67000.1","time":"2025-10-15T13:30:00.123456Z"},{"trade_id":74,"side":"buy","size":"0.01","price":"67000.1","time":"2025-10-15T13:29:00Z"}]"#;
     let kraken = r#"{"error":[],"result":{"XXBTZUSD":[["105433.60000","0.00027625",1760535000.982277754,"s","l","",10218208],["105433.6","1",1760535001.5,"b","m","",10218209]],"last":"1760535001500000123"}}"#;
     let refused = r#"{"status":"ERROR","error":"hunter2","message":"Unknown API Key"}"#;
-    let bodies = [massive.as_str(), &wrapped, alpaca, aggregate, single, coinbase, kraken];
-    let mut seeds: Vec<Vec<u8>> = (0u8..7).zip(bodies).map(|(number, body)| seed(number, body)).collect();
-    seeds.extend((0u8..7).zip(bodies).map(|(number, body)| seed(number + 133, body)));
+    let bodies = [
+        massive.as_str(),
+        &wrapped,
+        alpaca,
+        aggregate,
+        single,
+        coinbase,
+        kraken,
+    ];
+    let mut seeds: Vec<Vec<u8>> = (0u8..7)
+        .zip(bodies)
+        .map(|(number, body)| seed(number, body))
+        .collect();
+    seeds.extend(
+        (0u8..7)
+            .zip(bodies)
+            .map(|(number, body)| seed(number + 133, body)),
+    );
     seeds.extend((0u8..7).map(|number| seed(number, refused)));
     seeds.push(seed(0, "<html><body>502 Bad Gateway</body></html>"));
     seeds
@@ -143,8 +205,16 @@ pub fn body_seeds() -> Vec<Vec<u8>> {
     let packed = gzip(br#"{"results":[]}"#);
     let two = [packed.as_slice(), &packed].concat();
     let bomb = gzip(&vec![b' '; 1 << 20]);
-    let seeds = [(0u8, br#"{"results":[]}"#.as_slice()), (5, &packed), (9, &two), (0xfd, &bomb), (3, b"x")];
-    seeds.map(|(knobs, wire)| [&[knobs, 0xff], wire].concat()).to_vec()
+    let seeds = [
+        (0u8, br#"{"results":[]}"#.as_slice()),
+        (5, &packed),
+        (9, &two),
+        (0xfd, &bomb),
+        (3, b"x"),
+    ];
+    seeds
+        .map(|(knobs, wire)| [&[knobs, 0xff], wire].concat())
+        .to_vec()
 }
 
 /// Links that stay and links that leave.

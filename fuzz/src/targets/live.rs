@@ -2,8 +2,8 @@
 
 use super::seed;
 use crate::tree::Tree;
-use barmill::adapter::live::{DecodeFault, Decoder, Event};
 use barmill::{Price, Trade};
+use barmill_sources::live::{DecodeFault, Decoder, Event};
 
 fn decoder(number: u8) -> Decoder {
     match number % 5 {
@@ -26,18 +26,30 @@ fn decode(number: u8, frame: &[u8]) -> (Vec<Event>, Option<DecodeFault>) {
 /// Claims: no more events than bytes; texts of the venue are shortened; a trade has a price; blanks and the order of
 /// keys change nothing; what is no JSON gives no trade that its JSON part does not hold.
 pub fn frame(input: &[u8]) {
-    let Some((&number, text)) = input.split_first() else { return };
+    let Some((&number, text)) = input.split_first() else {
+        return;
+    };
     let (events, fault) = decode(number, text);
-    assert!(events.len() <= text.len() + 1, "{} events in {} bytes", events.len(), text.len());
+    assert!(
+        events.len() <= text.len() + 1,
+        "{} events in {} bytes",
+        events.len(),
+        text.len()
+    );
     events.iter().for_each(check);
     if let Some(fault) = &fault {
         super::words(fault);
     }
-    let Some(tree) = Tree::parse(text).filter(|tree| tree.is_plain() && !text.contains(&b'\\')) else {
+    let Some(tree) = Tree::parse(text).filter(|tree| tree.is_plain() && !text.contains(&b'\\'))
+    else {
         return;
     };
     // Binance's frames are flat or in one wrap; where a field stands in both, the later one counts.
-    let orders: &[bool] = if number % 5 == 2 { &[false] } else { &[false, true] };
+    let orders: &[bool] = if number % 5 == 2 {
+        &[false]
+    } else {
+        &[false, true]
+    };
     for &is_turned in orders {
         let mut other = String::new();
         tree.write(&mut other, is_turned);
@@ -57,10 +69,15 @@ fn check(event: &Event) {
     let priced = |trade: &Trade| assert!(trade.price > Price::ZERO, "a price of zero");
     match event {
         Event::Trade(trade) | Event::Snapshot(trade) | Event::Cancel(trade) => priced(trade),
-        Event::Correction(pair) => [&pair.original, &pair.corrected].into_iter().for_each(priced),
+        Event::Correction(pair) => [&pair.original, &pair.corrected]
+            .into_iter()
+            .for_each(priced),
         Event::Refused(refusal) => {
             let text = refusal.to_string();
-            assert!(text.len() < 1_000 && !text.chars().any(char::is_control), "{text:?}");
+            assert!(
+                text.len() < 1_000 && !text.chars().any(char::is_control),
+                "{text:?}"
+            );
         }
         Event::Malformed(fault) => drop(super::words(fault)),
         _ => {}
@@ -117,7 +134,10 @@ pub fn frame_seeds() -> Vec<Vec<u8>> {
             3,
             r#"{"type":"heartbeat","sequence":90,"last_trade_id":20,"product_id":"BTC-USD","time":"2014-11-07T08:19:28.464459Z"}"#,
         ),
-        (3, r#"{"type":"error","message":"Failed to subscribe","reason":"X-Y is not a valid product"}"#),
+        (
+            3,
+            r#"{"type":"error","message":"Failed to subscribe","reason":"X-Y is not a valid product"}"#,
+        ),
         (
             4,
             r#"{"channel":"trade","type":"update","data":[{"symbol":"MATIC/USD","side":"buy","price":0.5147,"qty":6423.46326,"ord_type":"limit","trade_id":4665846,"timestamp":"2023-09-25T07:48:36.925533Z"}]}"#,

@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::plain::decimal;
-use barmill::cli::{Moment, Period};
+use barmill::internals::cli::{Moment, Period};
 use barmill::{BarSpec, Price, Size, Symbol, Timestamp, Volume};
 use jiff::tz::TimeZone;
 
@@ -19,7 +19,9 @@ pub fn text(input: &[u8]) {
         Ok(symbol) => assert_eq!(symbol.as_str().as_bytes(), input, "a symbol is its text"),
         Err(error) => drop(words(&error)),
     }
-    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
     match text.parse::<BarSpec>() {
         Ok(spec) => assert_eq!(spec.to_string().parse(), Ok(spec), "{spec} reads back"),
         Err(error) => drop(words(&error)),
@@ -46,7 +48,11 @@ fn decimals(text: &[u8]) {
         "a size"
     );
     let volume = Volume::parse(text);
-    assert_eq!(volume.ok().map(Volume::raw), decimal::scaled(text, 10), "a volume");
+    assert_eq!(
+        volume.ok().map(Volume::raw),
+        decimal::scaled(text, 10),
+        "a volume"
+    );
     if let Err(error) = volume {
         words(&error);
     }
@@ -54,16 +60,26 @@ fn decimals(text: &[u8]) {
         assert_eq!(price.to_string().parse(), Ok(price), "{price} reads back");
     }
     if let Ok(volume) = volume {
-        assert_eq!(volume.to_string().parse(), Ok(volume), "{volume} reads back");
+        assert_eq!(
+            volume.to_string().parse(),
+            Ok(volume),
+            "{volume} reads back"
+        );
     }
 }
 
 fn periods(from: &str, to: &str) {
     let (from, to): (Result<Moment, _>, Result<Moment, _>) = (from.parse(), to.parse());
     let (Ok(from), Ok(to)) = (&from, &to) else {
-        return [from, to].into_iter().filter_map(Result::err).for_each(|error| drop(words(&error)));
+        return [from, to]
+            .into_iter()
+            .filter_map(Result::err)
+            .for_each(|error| drop(words(&error)));
     };
-    let mut periods = vec![Period::Between { from: *from, to: *to }];
+    let mut periods = vec![Period::Between {
+        from: *from,
+        to: *to,
+    }];
     if let Moment::Day(date) = from {
         periods.push(Period::Day(*date));
     }

@@ -3,11 +3,13 @@
 use super::{seed, words};
 use crate::entropy::Entropy;
 use crate::tree::Tree;
-use barmill::adapter::store::{
+use barmill::{
+    Bar, BarFlags, BarKey, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Symbol, Volume,
+};
+use barmill_stores::store::{
     CommandResult, SinkUrl, StoredBar, Template, ValueForm, View, ViewKind, ViewSettings, fuzzing,
     remedy_of_http, remedy_of_text, retry_after,
 };
-use barmill::{Bar, BarFlags, BarKey, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Symbol, Volume};
 use jiff::tz::TimeZone;
 
 /// Answers of the REST API.
@@ -15,16 +17,25 @@ use jiff::tz::TimeZone;
 /// Claims: as many results as commands or an error; the error is one short line; blanks and the order of keys change
 /// nothing; a body that is JSON of the documented shape is never refused.
 pub fn answer(input: &[u8]) {
-    let [status, expected, body @ ..] = input else { return };
+    let [status, expected, body @ ..] = input else {
+        return;
+    };
     let status = [200u16, 200, 200, 400, 401, 413, 429, 500][usize::from(status % 8)];
     let expected = usize::from(expected % 8);
     let found = fuzzing::answer(status, body, expected);
     match &found {
         Ok(results) => {
-            assert_eq!((status, results.len()), (200, expected), "results of another number");
+            assert_eq!(
+                (status, results.len()),
+                (200, expected),
+                "results of another number"
+            );
             results.iter().for_each(check_result);
         }
-        Err(text) => assert!(text.len() < 1_000 && !text.chars().any(char::is_control), "{text:?}"),
+        Err(text) => assert!(
+            text.len() < 1_000 && !text.chars().any(char::is_control),
+            "{text:?}"
+        ),
     }
     let text = String::from_utf8_lossy(body);
     let (_, _, _) = (
@@ -32,10 +43,15 @@ pub fn answer(input: &[u8]) {
         remedy_of_http(status, Some(&text), None),
         retry_after(&text, barmill::Timestamp::EPOCH),
     );
-    let Some(tree) = Tree::parse(body).filter(|tree| tree.is_plain() && !body.contains(&b'\\')) else {
+    let Some(tree) = Tree::parse(body).filter(|tree| tree.is_plain() && !body.contains(&b'\\'))
+    else {
         return;
     };
-    assert_eq!(is_documented(&tree, expected) && status == 200, found.is_ok(), "{found:?}");
+    assert_eq!(
+        is_documented(&tree, expected) && status == 200,
+        found.is_ok(),
+        "{found:?}"
+    );
     for is_turned in [false, true] {
         let mut other = String::new();
         tree.write(&mut other, is_turned);
@@ -49,17 +65,24 @@ pub fn answer(input: &[u8]) {
 
 fn check_result(result: &CommandResult) {
     if let Err(error) = result {
-        assert!(error.reason.len() <= 400 && !error.reason.chars().any(char::is_control), "{error:?}");
+        assert!(
+            error.reason.len() <= 400 && !error.reason.chars().any(char::is_control),
+            "{error:?}"
+        );
     }
 }
 
 /// An array of one object with a result or an error for each command.
 fn is_documented(tree: &Tree, expected: usize) -> bool {
     let is_reply = |value: &Tree| {
-        let is_error = value.get("error").and_then(Tree::scalar).is_some_and(|text| text.starts_with('"'));
+        let is_error = value
+            .get("error")
+            .and_then(Tree::scalar)
+            .is_some_and(|text| text.starts_with('"'));
         is_error || value.get("error").is_none() && value.get("result").is_some_and(is_result)
     };
-    tree.elements().is_some_and(|replies| replies.len() == expected && replies.iter().all(is_reply))
+    tree.elements()
+        .is_some_and(|replies| replies.len() == expected && replies.iter().all(is_reply))
 }
 
 fn is_result(value: &Tree) -> bool {
@@ -78,8 +101,13 @@ fn is_result(value: &Tree) -> bool {
 ///
 /// Claims: what is read, written in our own form and read again is the same; an error names the part.
 pub fn value(input: &[u8]) {
-    let Some((&knobs, text)) = input.split_first() else { return };
-    let (symbol, spec) = (Symbol::intern(b"AAPL").expect("a symbol"), "1m".parse().expect("a spec"));
+    let Some((&knobs, text)) = input.split_first() else {
+        return;
+    };
+    let (symbol, spec) = (
+        Symbol::intern(b"AAPL").expect("a symbol"),
+        "1m".parse().expect("a spec"),
+    );
     let start = (knobs & 1 == 1).then(|| "2025-10-15T13:30:00Z".parse().expect("a time"));
     match fuzzing::bar(text, symbol, spec, start) {
         Ok(bar) => again(&bar),
@@ -132,11 +160,24 @@ fn round_trip(update: &BarUpdate, is_full: bool) {
     for form in [ValueForm::Csv, ValueForm::JsonSix, ValueForm::JsonFull] {
         let text = fuzzing::value_of_bar(update, form);
         assert!(text.len() < 1_000, "a value of {} bytes", text.len());
-        let detail = full.detail.filter(|_| form == ValueForm::JsonFull && is_full);
+        let detail = full
+            .detail
+            .filter(|_| form == ValueForm::JsonFull && is_full);
         let found = fuzzing::bar(&text, full.symbol, full.spec, Some(full.start));
-        let found = found.map(|bar| StoredBar { detail: bar.detail.filter(|_| is_full), ..bar });
-        assert_eq!(found, Ok(StoredBar { detail, ..full }), "{}", String::from_utf8_lossy(&text));
-        assert!(form == ValueForm::Csv || Tree::parse(&text).is_some_and(|tree| tree.is_plain()), "is JSON");
+        let found = found.map(|bar| StoredBar {
+            detail: bar.detail.filter(|_| is_full),
+            ..bar
+        });
+        assert_eq!(
+            found,
+            Ok(StoredBar { detail, ..full }),
+            "{}",
+            String::from_utf8_lossy(&text)
+        );
+        assert!(
+            form == ValueForm::Csv || Tree::parse(&text).is_some_and(|tree| tree.is_plain()),
+            "is JSON"
+        );
     }
 }
 
@@ -205,8 +246,12 @@ pub fn update(entropy: &mut Entropy<'_>) -> BarUpdate {
 ///
 /// Claims: a template prints as it was read; under a view that is accepted two different bars have different places.
 pub fn key(input: &[u8]) {
-    let Some((&knobs, rest)) = input.split_first() else { return };
-    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let Some((&knobs, rest)) = input.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return;
+    };
     let (first, second) = text.split_once('\n').unwrap_or((text, ""));
     // An error repeats the template, which the user has before his eyes.
     if text.len() > 200 {
@@ -217,8 +262,12 @@ pub fn key(input: &[u8]) {
         Err(error) => return drop(words(&error)),
     };
     assert_eq!(key.to_string().parse(), Ok(key.clone()), "{key} reads back");
-    let kind = [ViewKind::SymbolDay, ViewKind::Minute, ViewKind::KeyPerBar, ViewKind::Stream]
-        [usize::from(knobs & 3)];
+    let kind = [
+        ViewKind::SymbolDay,
+        ViewKind::Minute,
+        ViewKind::KeyPerBar,
+        ViewKind::Stream,
+    ][usize::from(knobs & 3)];
     let zone = TimeZone::get("America/New_York").expect("a zone");
     let mut settings = ViewSettings::new(kind, zone).expect("the defaults");
     settings.key = key;
@@ -232,14 +281,27 @@ pub fn key(input: &[u8]) {
     };
     // A symbol or number that a literal of the template could be mistaken for is not asked here.
     let names = ["AAPL", "BRK.B"].map(|name| Symbol::intern(name.as_bytes()).expect("a symbol"));
-    let times =
-        ["2025-11-02T05:30:00Z", "2025-11-02T06:30:00Z", "2025-11-02T06:30:01Z", "2025-11-03T06:30:00Z"];
+    let times = [
+        "2025-11-02T05:30:00Z",
+        "2025-11-02T06:30:00Z",
+        "2025-11-02T06:30:01Z",
+        "2025-11-03T06:30:00Z",
+    ];
     let mut places = Vec::new();
     for symbol in names {
         for spec in specs {
             for start in times {
                 let start = start.parse().expect("a time");
-                places.push((view.place(&BarKey { symbol, spec, start }), symbol, spec, start));
+                places.push((
+                    view.place(&BarKey {
+                        symbol,
+                        spec,
+                        start,
+                    }),
+                    symbol,
+                    spec,
+                    start,
+                ));
             }
         }
     }
@@ -248,7 +310,11 @@ pub fn key(input: &[u8]) {
         places.retain(|(_, _, spec, start)| is_aligned(&spec.to_string(), &start.to_string()));
         places.sort_by(|one, other| one.0.cmp(&other.0));
         for pair in places.windows(2) {
-            assert_ne!(pair[0].0, pair[1].0, "{:?} and {:?} share a place", pair[0], pair[1]);
+            assert_ne!(
+                pair[0].0, pair[1].0,
+                "{:?} and {:?} share a place",
+                pair[0], pair[1]
+            );
         }
     }
 }
@@ -257,8 +323,12 @@ pub fn key(input: &[u8]) {
 ///
 /// Claims: no text about the address holds the password; what is accepted prints as something that is accepted.
 pub fn url(input: &[u8]) {
-    let Some((&knobs, rest)) = input.split_first() else { return };
-    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let Some((&knobs, rest)) = input.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return;
+    };
     check_url(text);
     const PASSWORD: &str = "hunter2hunter2";
     let scheme = ["redis", "rediss", "https", "http"][usize::from(knobs & 3)];
@@ -272,12 +342,15 @@ pub fn url(input: &[u8]) {
         let is_secret = !before.contains(['/', '\\', '?', '#', '@']) && !behind.contains('@')
             || address.contains("?token");
         let said = check_url(&address);
-        assert!(!is_secret || !said.contains(PASSWORD), "{address} is told as {said}");
+        assert!(
+            !is_secret || !said.contains(PASSWORD),
+            "{address} is told as {said}"
+        );
     }
 }
 
 fn check_url(text: &str) -> String {
-    let config = barmill::config::SinkUrl::parse(text);
+    let config = barmill::internals::config::SinkUrl::parse(text);
     let config = config.map_or_else(|error| words(&error), |url| format!("{url} {url:?}"));
     let url: Result<SinkUrl, _> = text.parse();
     match url {
@@ -303,7 +376,10 @@ pub fn answer_seeds() -> Vec<Vec<u8>> {
         r#"[{"result":true},{},{"result":{},"error":null}]"#,
         "Wed, 21 Oct 2015 07:28:00 GMT",
     ];
-    bodies.iter().map(|body| [&[0, 3], body.as_bytes()].concat()).collect()
+    bodies
+        .iter()
+        .map(|body| [&[0, 3], body.as_bytes()].concat())
+        .collect()
 }
 
 /// Values in all forms.
@@ -315,12 +391,20 @@ pub fn value_seeds() -> Vec<Vec<u8>> {
         r#"{"timestamp":1760535000000,"open":null,"high":null,"low":null,"close":null,"volume":0,"vwap":255.5,"trades":3,"buy_volume":1000,"sell_volume":200.5,"first_sequence":1,"last_sequence":9,"start":"2025-10-15T13:30:00Z","end":"2025-10-15T13:31:00Z","state":"final","revision":0,"flags":["gap"]}"#,
         r#"{"zone":"America/New_York","from":"2025-10-15T13:30:00Z","to":"2025-10-15T20:00:00Z","complete":true,"gapless":true,"bars":390,"trades":1000,"revision":2,"updated_at":"2025-10-16T00:00:00.5Z"}"#,
     ];
-    bars.iter().flat_map(|text| [seed(0, text), seed(1, text)]).collect()
+    bars.iter()
+        .flat_map(|text| [seed(0, text), seed(1, text)])
+        .collect()
 }
 
 /// Entropy.
 pub fn bar_seeds() -> Vec<Vec<u8>> {
-    (1u8..5).map(|step| (0u8..=255).map(|byte| byte.wrapping_mul(step * 2 + 1)).collect()).collect()
+    (1u8..5)
+        .map(|step| {
+            (0u8..=255)
+                .map(|byte| byte.wrapping_mul(step * 2 + 1))
+                .collect()
+        })
+        .collect()
 }
 
 /// The templates of the kinds, and some that are refused.

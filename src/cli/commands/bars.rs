@@ -2,10 +2,10 @@
 
 use super::dispatch::CommandError;
 use super::wire;
-use crate::adapter::store::{BarReader, StoredBar};
 use crate::cli::{BarRow, BarsArguments, Canvas, chart, render};
 use crate::config::{self, Config, Environment, SinkTarget};
 use crate::{BarSpec, Manifest, Symbol, Timestamp};
+use barmill_stores::store::{BarReader, StoredBar};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;

@@ -2,10 +2,10 @@
 
 use super::plan::{Plan, Step};
 use super::source;
-use crate::adapter::store::View;
 use crate::config::{Config, SourceName};
 use crate::engine::resume::floor;
 use crate::{BarKey, BarSpec, Timestamp};
+use barmill_stores::store::View;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::io::{self, Write};

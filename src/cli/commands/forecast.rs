@@ -3,11 +3,11 @@
 use super::dispatch::{CommandError, complain};
 use super::run::{Market, symbols};
 use super::wire;
-use crate::adapter::store::{Guard, Meter, WireForm};
 use crate::cli::{Exit, PlanArguments, PlanParts, PlanReport, PlanWay};
 use crate::config::{self, AlsoViews, Config, SinkUrl};
 use crate::pipeline::{Arrival, Forecast, ForecastDay, forecast};
 use crate::{Symbol, Timestamp};
+use barmill_stores::store::{Guard, Meter, WireForm};
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use std::io::stdout;

@@ -1,11 +1,11 @@
 //! What a backfill will fetch: what is asked for less what the sink has.
 
 use super::dispatch::CommandError;
-use crate::adapter::history::SymbolRange;
-use crate::adapter::store::{BarReader, ReadError, StoredBar};
 use crate::engine::asked::AskedDay;
 use crate::engine::resume::{Rest, resume, with_close};
 use crate::{BarSpec, Manifest, Origin, Symbol, Timestamp, Volume};
+use barmill_sources::history::SymbolRange;
+use barmill_stores::store::{BarReader, ReadError, StoredBar};
 use jiff::civil::Date;
 
 /// One symbol and day.

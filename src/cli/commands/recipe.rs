@@ -1,8 +1,8 @@
 //! What a simulated venue prints at its start: where it listens, and how it is used.
 
 use crate::Timestamp;
-use crate::adapter::venue::{Tape, Venue};
 use crate::cli::SimulateArguments;
+use barmill_sources::venue::{Tape, Venue};
 use std::net::SocketAddr;
 
 /// Symbols of the printed commands at most.

@@ -6,8 +6,6 @@
 use super::dispatch::{CommandError, complain};
 use super::{record_live, signals, source, wire};
 use crate::Trade;
-use crate::adapter::file::{FileError, RecordingWriter};
-use crate::adapter::history::{Coverage, HistoryFeed};
 use crate::cli::{
     Exit, FetchLines, FetchSummary, FetchedDay, Progress, RecordArguments, RunSummary, Status,
 };
@@ -15,6 +13,8 @@ use crate::config::{Config, Environment, Session};
 use crate::engine::asked::AskedDay;
 use crate::pipeline::clock::SystemClock;
 use crate::port::{Clock, FeedError, TradeFeed};
+use barmill_sources::file::{FileError, RecordingWriter};
+use barmill_sources::history::{Coverage, HistoryFeed};
 use std::io::{Write, stderr, stdout};
 use tokio::time::Instant;
 

@@ -5,13 +5,13 @@
 
 use super::dispatch::{CommandError, complain};
 use super::{record, run, signals, source, wire};
-use crate::adapter::file::{FileError, RecordingWriter};
-use crate::adapter::live::LiveFeed;
 use crate::cli::{Exit, RecordArguments, RunSummary};
 use crate::config::{Config, Environment, SourceName};
 use crate::pipeline::clock::SystemClock;
 use crate::port::{Aside, Clock, FeedError, TradeBatch, TradeFeed};
 use crate::{Timestamp, Trade};
+use barmill_sources::file::{FileError, RecordingWriter};
+use barmill_sources::live::LiveFeed;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::io::stdout;
@@ -210,8 +210,8 @@ fn path(folder: &Path, source: SourceName, day: Date) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::{Book, SourceName};
-    use crate::adapter::file::{FileFeedSettings, TradeReader};
     use crate::{Price, Size, Trade};
+    use barmill_sources::file::{FileFeedSettings, TradeReader};
     use jiff::civil::date;
     use std::path::Path;
 

@@ -3,7 +3,6 @@
 use super::dispatch::{CommandError, complain};
 use super::{signals, wire};
 use crate::Origin;
-use crate::adapter::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
 use crate::cli::{Exit, Progress, ReplayArguments, RunSummary, Tally};
 use crate::config::{Config, Environment, SinkTarget, Speed};
 use crate::pipeline::clock::SystemClock;
@@ -12,6 +11,7 @@ use crate::pipeline::{
     End, Finished, Handle, PaceSettings, Pipeline, ResumeSettings, Summary, WriterPorts,
 };
 use crate::port::TradeFeed;
+use barmill_sources::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
 use jiff::tz::TimeZone;
 use std::io::stdout;
 use std::sync::Arc;

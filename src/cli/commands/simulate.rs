@@ -3,12 +3,12 @@
 use super::dispatch::{CommandError, complain};
 use super::{recipe, signals};
 use crate::Trade;
-use crate::adapter::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
-use crate::adapter::venue::{Fault, Played, Simulator, SimulatorSettings, Tape, Venue};
 use crate::cli::{Exit, SimulateArguments};
 use crate::config::{Config, SourceName, Speed};
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
+use barmill_sources::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
+use barmill_sources::venue::{Fault, Played, Simulator, SimulatorSettings, Tape, Venue};
 use std::io::{Write, stderr, stdout};
 
 /// Shifts are whole seconds, so that no venue's clock rounds a shifted trade otherwise.

@@ -2,10 +2,6 @@
 
 use super::dispatch::CommandError;
 use super::wire;
-use crate::adapter::history::{
-    BinanceTrades, HistorySettings, HistorySource, MassivePaging, SettingsFault, SymbolRange,
-    VenueSettings,
-};
 use crate::cli::{AskedArguments, PeriodError};
 use crate::config::{
     self, BinanceHistory, Config, Environment, Paging, Session, SourceKeys, SourceName, Sources,
@@ -13,6 +9,10 @@ use crate::config::{
 use crate::engine::asked::{Asked, AskedDay, CutBar, Hours, Shut};
 use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
 use crate::{BarSpec, Origin, Symbol, Timestamp};
+use barmill_sources::history::{
+    BinanceTrades, HistorySettings, HistorySource, MassivePaging, SettingsFault, SymbolRange,
+    VenueSettings,
+};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::io::Write;

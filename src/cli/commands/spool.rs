@@ -2,7 +2,6 @@
 
 use super::dispatch::CommandError;
 use super::{reconcile, wire};
-use crate::adapter::state::{Inspector, STATE_FILE, StateCheck, StateSummary, StateTable};
 use crate::cli::{
     BudgetUsed, CheckStateArguments, Exit, ExportArguments, LsArguments, RedeliverArguments,
     SpoolAction, SpoolArguments, StateListing, TableArguments,
@@ -10,6 +9,7 @@ use crate::cli::{
 use crate::config::{Config, Environment, SinkTarget};
 use crate::pipeline::Pipeline;
 use crate::port::{SpoolStats, StateError};
+use barmill_stores::state::{Inspector, STATE_FILE, StateCheck, StateSummary, StateTable};
 use std::fs::File;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::path::Path;

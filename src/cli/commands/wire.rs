@@ -1,13 +1,6 @@
 //! From config to the settings of the parts.
 
 use crate::BarSpec;
-use crate::adapter::file::LateFile;
-use crate::adapter::state::{Bounds, LazyState, StateSettings};
-use crate::adapter::store::{
-    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings,
-    RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
-    ViewKind, ViewSettings, connect,
-};
 use crate::config::{self, Config, SinkTarget};
 use crate::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
 use crate::engine::batch::BatchLimits;
@@ -22,6 +15,13 @@ use crate::pipeline::{
     MendingSettings, PaceSettings, Pipeline, PipelineSettings, ShardTimes, WriterSettings,
 };
 use crate::port::{Clock, StateStore};
+use barmill_sources::file::LateFile;
+use barmill_stores::state::{Bounds, LazyState, StateSettings};
+use barmill_stores::store::{
+    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings,
+    RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
+    ViewKind, ViewSettings, connect,
+};
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use std::num::NonZeroU32;

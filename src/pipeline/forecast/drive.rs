@@ -1,8 +1,8 @@
 //! Delivery in made-up time, before a store that answers every request after the same time.
 
-use crate::adapter::store::Meter;
 use crate::engine::delivery::{Delivery, DeliverySettings, Landed, Parcel, Work};
 use crate::model::{BarUpdate, WriteItem};
+use barmill_stores::store::Meter;
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -1,7 +1,6 @@
 //! The ports of the simulated world: a feed, a store of bars, the state store on its disk, and a clock.
 
 use super::world::{Answer, Applied, DiskFault, Fate, World};
-use crate::adapter::state::SimState;
 use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::bar_of;
 use crate::model::{Timestamp, WriteItem};
@@ -11,6 +10,7 @@ use crate::port::{
     Position, RecentBar, Remedy, SinkError, SinkStats, SpoolStats, StateError, StateStore,
     TradeBatch, TradeFeed,
 };
+use barmill_stores::state::SimState;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::Arc;

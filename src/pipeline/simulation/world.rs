@@ -3,10 +3,10 @@
 use super::checks::Books;
 use super::shelf::Shelf;
 use super::story::Story;
-use crate::adapter::state::{Bounds, SimDisk};
 use crate::model::{BarState, BarUpdate, WriteItem};
 use crate::pipeline::Handle;
 use crate::port::{Cost, Remedy};
+use barmill_stores::state::{Bounds, SimDisk};
 use fastrand::Rng;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

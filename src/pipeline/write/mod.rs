@@ -15,4 +15,4 @@ mod spending;
 
 pub use actor::{Writer, WriterPorts};
 pub use mend::MendingSettings;
-pub use settings::{FailureCounts, ResumeSettings, WriterCounts, WriterSettings};
+pub use settings::{ResumeSettings, WriterCounts, WriterSettings};

@@ -6,11 +6,11 @@ use crate::history::speak;
 use crate::history::tape::tape;
 use crate::support::redis::RedisServer;
 use crate::support::upstash::{TOKEN, UpstashServer};
-use barmill::adapter::store::{
+use barmill::{BarSpec, Symbol, Timestamp};
+use barmill_core::port::Clock;
+use barmill_stores::store::{
     BarReader, Opened, SinkUrl, StoreSettings, StoredBar, View, ViewKind, ViewSettings, connect,
 };
-use barmill::port::Clock;
-use barmill::{BarSpec, Symbol, Timestamp};
 use jiff::civil::{Date, date, time};
 use jiff::tz::TimeZone;
 use std::sync::Arc;

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barmill::BarSpec;
-use barmill::adapter::state::{LazyState, StateSettings};
-use barmill::adapter::store::{
+use barmill::internals::pipeline::clock::SystemClock;
+use barmill::internals::pipeline::{Finished, Pipeline, PipelineSettings, ResumeSettings};
+use barmill_core::engine::circuit::ProbePolicy;
+use barmill_core::engine::retry::RetryPolicy;
+use barmill_stores::state::{LazyState, StateSettings};
+use barmill_stores::store::{
     RespSettings, RestSettings, SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect,
 };
-use barmill::engine::circuit::ProbePolicy;
-use barmill::engine::retry::RetryPolicy;
-use barmill::pipeline::clock::SystemClock;
-use barmill::pipeline::{Finished, Pipeline, PipelineSettings, ResumeSettings};
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barmill::BarSpec;
-use barmill::adapter::store::{
+use barmill::internals::pipeline::clock::SystemClock;
+use barmill_stores::store::{
     Opened, RestSettings, StoreSettings, View, ViewKind, ViewSettings, connect,
 };
-use barmill::pipeline::clock::SystemClock;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 

@@ -14,7 +14,7 @@ mod server;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use barmill::Fault as RunFault;
-use barmill::pipeline::{End, Summary};
+use barmill::internals::pipeline::{End, Summary};
 
 use bench::{Bench, Held, Log, Patience, Ran, check_order};
 use rows::{Ending, Met, ROWS, Row, Wire};

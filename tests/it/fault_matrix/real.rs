@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use barmill::Fault as RunFault;
-use barmill::pipeline::End;
+use barmill::internals::pipeline::End;
 
 use super::bench::{Bench, Patience, Ran};
 use super::check_store;

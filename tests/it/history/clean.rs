@@ -5,12 +5,12 @@ use crate::history::speak;
 use crate::history::tape::{
     self, Essence, Print, Run, between, drain, expected, local, range, symbol,
 };
-use barmill::adapter::history::{
+use barmill::{Side, Timestamp};
+use barmill_core::port::{Position, TradeFeed};
+use barmill_sources::history::{
     BinanceTrades, HistoryFeed, HistorySettings, HistorySource, MassivePaging, SymbolRange,
     VenueSettings,
 };
-use barmill::port::{Position, TradeFeed};
-use barmill::{Side, Timestamp};
 use futures::FutureExt;
 
 /// A venue as these tests know it.

@@ -4,7 +4,7 @@
 use crate::history::clean::{case, cases};
 use crate::history::server::{Reply, Server};
 use crate::history::tape::{self, between, drain, local, range, symbol};
-use barmill::port::TradeFeed;
+use barmill_core::port::TradeFeed;
 use std::time::Duration;
 
 /// Faults that pass, by a name for messages.

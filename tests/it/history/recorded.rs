@@ -4,7 +4,7 @@ use crate::history::clean::case;
 use crate::history::server::{Reply, Server};
 use crate::history::tape::{self, Run, drain, local, range};
 use crate::support::data;
-use barmill::adapter::history::VenueSettings;
+use barmill_sources::history::VenueSettings;
 use flate2::read::GzDecoder;
 use std::io::Read;
 

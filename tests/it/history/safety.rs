@@ -3,8 +3,8 @@
 use crate::history::clean::{case, cases};
 use crate::history::server::{Reply, Server, gzip};
 use crate::history::tape::{self, between, drain, local, range, symbol};
-use barmill::adapter::history::{HistorySettings, HistorySource, VenueSettings};
-use barmill::port::TradeFeed;
+use barmill_core::port::TradeFeed;
+use barmill_sources::history::{HistorySettings, HistorySource, VenueSettings};
 use std::sync::Arc;
 
 #[tokio::test]

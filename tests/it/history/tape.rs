@@ -1,8 +1,8 @@
 //! Generated tapes, and what a feed makes of them.
 
-use barmill::adapter::history::{HistoryFeed, HistorySettings, HistorySource, SymbolRange};
-use barmill::port::{FeedError, TradeFeed};
 use barmill::{Price, Size, Symbol, Timestamp, Trade};
+use barmill_core::port::{FeedError, TradeFeed};
+use barmill_sources::history::{HistoryFeed, HistorySettings, HistorySource, SymbolRange};
 use std::error::Error;
 use std::time::Duration;
 

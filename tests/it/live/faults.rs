@@ -2,12 +2,12 @@
 
 use crate::live::venue::{self, Faults, Venue};
 use crate::live::world::{ALL, Archive, Dawn, Kind, World};
-use barmill::adapter::live::{
+use barmill::{Symbol, Timestamp, Trade, TradeId, TradeKey};
+use barmill_core::port::{Clock, FrameTap, TradeFeed};
+use barmill_sources::live::{
     BinanceStream, CoinbaseApi, LiveFeed, LiveParts, LiveSettings, LiveStats, LiveSymbol,
     LiveSymbols,
 };
-use barmill::port::{Clock, FrameTap, TradeFeed};
-use barmill::{Symbol, Timestamp, Trade, TradeId, TradeKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -3,9 +3,9 @@
 use crate::live::faults::{parts, settings, symbols};
 use crate::live::venue::{self, Faults};
 use crate::live::world::{Kind, World};
-use barmill::adapter::live::{LiveFeed, QuietEnd, QuietSettings};
-use barmill::port::{Aside, TradeFeed};
 use barmill::{Symbol, Timestamp};
+use barmill_core::port::{Aside, TradeFeed};
+use barmill_sources::live::{LiveFeed, QuietEnd, QuietSettings};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

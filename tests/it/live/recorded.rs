@@ -1,8 +1,8 @@
 //! Recorded frames through the real decoders.
 
-use barmill::adapter::live::{Decoder, Event};
-use barmill::engine::aggregate::{Aggregator, AggregatorSettings};
 use barmill::{Bar, BarSpec, Side, Trade, Volume};
+use barmill_core::engine::aggregate::{Aggregator, AggregatorSettings};
+use barmill_sources::live::{Decoder, Event};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read;

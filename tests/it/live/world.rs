@@ -1,7 +1,7 @@
 //! The truth of a test: every trade that ever was, and how many of them the venue has published.
 
-use barmill::port::{Clock, Gap, GapError, GapFill, GapSource, Remedy};
 use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
+use barmill_core::port::{Clock, Gap, GapError, GapFill, GapSource, Remedy};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

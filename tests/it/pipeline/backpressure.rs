@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use barmill::pipeline::{End, PipelineBuilder, Running};
+use barmill::internals::pipeline::{End, PipelineBuilder, Running};
 use barmill::{Pipeline, Trade};
 
 use super::fakes::{Answer, BatchFeed, FakeSink, Last, trade};

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barmill::adapter::state::{LazyState, StateSettings};
-use barmill::engine::budget::BudgetLimits;
-use barmill::pipeline::{End, Finished, PipelineSettings, State, WriterPorts};
-use barmill::port::{Clock, StateStore};
+use barmill::internals::pipeline::{End, Finished, PipelineSettings, State, WriterPorts};
 use barmill::{Pipeline, Timestamp};
+use barmill_core::engine::budget::BudgetLimits;
+use barmill_core::port::{Clock, StateStore};
+use barmill_stores::state::{LazyState, StateSettings};
 
 use super::fakes::{BatchFeed, FakeSink, Last, OPEN_NS, minutes};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use barmill::pipeline::{PaceSettings, PipelineSettings};
-use barmill::port::{Remedy, WriteItem};
+use barmill::internals::pipeline::{PaceSettings, PipelineSettings};
 use barmill::{Fault, Pipeline, Summary, Trade};
+use barmill_core::port::{Remedy, WriteItem};
 
 use super::fakes::{Answer, FakeSink, SECOND_NS, minutes, trade};
 

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use barmill::port::{
+use barmill::{BarUpdate, Symbol, Timestamp, Trade, TradeId};
+use barmill_core::port::{
     BarSink, Cost, FeedError, ItemError, ItemResult, Position, Remedy, SinkError, SinkStats,
     TradeBatch, TradeFeed, WriteItem,
 };
-use barmill::{BarUpdate, Symbol, Timestamp, Trade, TradeId};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 

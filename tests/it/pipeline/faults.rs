@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
-use barmill::pipeline::End;
-use barmill::port::{Remedy, WriteItem};
+use barmill::internals::pipeline::End;
 use barmill::{Fault, Pipeline};
+use barmill_core::port::{Remedy, WriteItem};
 
 use super::fakes::{Answer, BatchFeed, FakeSink, Last, minutes};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use barmill::pipeline::{End, Running};
-use barmill::port::Remedy;
+use barmill::internals::pipeline::{End, Running};
 use barmill::{Fault, Pipeline};
+use barmill_core::port::Remedy;
 
 use super::fakes::{Answer, BatchFeed, FakeSink, Last, minutes};
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use barmill::adapter::file::FileFeed;
-use barmill::adapter::file::FileFeedSettings;
-use barmill::engine::aggregate::Fill;
-use barmill::pipeline::channel::ChannelSink;
-use barmill::pipeline::stream::StreamFeed;
-use barmill::pipeline::{BuildError, End};
+use barmill::internals::pipeline::channel::ChannelSink;
+use barmill::internals::pipeline::stream::StreamFeed;
+use barmill::internals::pipeline::{BuildError, End};
 use barmill::{BarState, Pipeline};
+use barmill_core::engine::aggregate::Fill;
+use barmill_sources::file::FileFeed;
+use barmill_sources::file::FileFeedSettings;
 use futures::StreamExt;
 
 use super::fakes::{BatchFeed, FakeSink, Last, minutes, trade};

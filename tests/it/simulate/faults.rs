@@ -1,12 +1,12 @@
 //! Each fault that the hours of the suite do not meet, heard by a real feed that misses nothing all the same.
 
 use crate::simulate::stage::{Stage, dawn, play, trades};
-use barmill::adapter::history::HistorySource;
-use barmill::adapter::live::{LiveFeed, LiveParts, LiveStats, LiveSymbol, LiveSymbols};
-use barmill::adapter::venue::{Fault, SimulatorSettings, Tape, Venue};
-use barmill::pipeline::clock::SystemClock;
-use barmill::port::TradeFeed;
+use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Price, TradeId, TradeKey};
+use barmill_core::port::TradeFeed;
+use barmill_sources::history::HistorySource;
+use barmill_sources::live::{LiveFeed, LiveParts, LiveStats, LiveSymbol, LiveSymbols};
+use barmill_sources::venue::{Fault, SimulatorSettings, Tape, Venue};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZeroU32;

@@ -1,11 +1,11 @@
 //! Every trade of a recording reaches barmill's own feeds, over the socket and over the history.
 
 use crate::simulate::stage::{ALL, dawn, play, trades};
-use barmill::adapter::history::{HistoryFeed, HistorySource, SymbolRange};
-use barmill::adapter::live::{LiveFeed, LiveParts, LiveSymbol, LiveSymbols};
-use barmill::adapter::venue::{SimulatorSettings, Tape, Venue};
-use barmill::port::{Gap, GapError, GapFill, GapSource, TradeFeed};
 use barmill::{Price, Size, Symbol, Trade};
+use barmill_core::port::{Gap, GapError, GapFill, GapSource, TradeFeed};
+use barmill_sources::history::{HistoryFeed, HistorySource, SymbolRange};
+use barmill_sources::live::{LiveFeed, LiveParts, LiveSymbol, LiveSymbols};
+use barmill_sources::venue::{SimulatorSettings, Tape, Venue};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
             })
             .collect();
         let parts = LiveParts {
-            clock: Arc::new(barmill::pipeline::clock::SystemClock),
+            clock: Arc::new(barmill::internals::pipeline::clock::SystemClock),
             archive: Arc::new(Shut),
             tap: None,
         };

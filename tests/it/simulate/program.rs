@@ -2,8 +2,8 @@
 
 use crate::simulate::stage::{ALL, trades};
 use crate::support::program::Program;
-use barmill::adapter::file::RecordingWriter;
-use barmill::adapter::venue::Venue;
+use barmill_sources::file::RecordingWriter;
+use barmill_sources::venue::Venue;
 use serde_json::Value;
 
 /// A folder with a recording of an hour.

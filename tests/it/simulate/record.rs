@@ -2,9 +2,9 @@
 
 use crate::simulate::stage::{self, Stage, play, trades};
 use crate::support::program::{Program, Running};
-use barmill::adapter::file::{FileFeedSettings, TradeReader};
-use barmill::adapter::venue::{Fault, SimulatorSettings, Tape, Venue};
 use barmill::{Symbol, Trade};
+use barmill_sources::file::{FileFeedSettings, TradeReader};
+use barmill_sources::venue::{Fault, SimulatorSettings, Tape, Venue};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;

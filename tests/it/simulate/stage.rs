@@ -1,9 +1,9 @@
 //! Trades to serve, a venue that serves them, and the settings to listen to it.
 
-use barmill::adapter::history::{BinanceTrades, HistorySettings};
-use barmill::adapter::live::{BinanceStream, CoinbaseApi, LiveSettings};
-use barmill::adapter::venue::{Simulator, SimulatorSettings, Tape, Venue, View};
 use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
+use barmill_sources::history::{BinanceTrades, HistorySettings};
+use barmill_sources::live::{BinanceStream, CoinbaseApi, LiveSettings};
+use barmill_sources::venue::{Simulator, SimulatorSettings, Tape, Venue, View};
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
 

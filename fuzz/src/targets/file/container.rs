@@ -3,7 +3,7 @@
 use super::pack::{self, put};
 use super::read::{Outcome, Way, drain, read};
 use crate::entropy::Entropy;
-use barmill::adapter::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
+use barmill_sources::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
 use zip::CompressionMethod;
 
 const HEADER: &str = "ticker,price,sip_timestamp,size\n";
@@ -24,13 +24,25 @@ pub fn container(input: &[u8]) {
     let mut text = HEADER.to_owned();
     for row in 0..rows {
         let time = 1_760_535_000_000_000_000 + row * 1_000_000 + entropy.u64() % 1_000;
-        text.push_str(&format!("A,{},{time},{}\n", 1 + entropy.u64() % 1_000_000, row + 1));
+        text.push_str(&format!(
+            "A,{},{time},{}\n",
+            1 + entropy.u64() % 1_000_000,
+            row + 1
+        ));
     }
     let whole = read_packed(text.as_bytes(), 4);
-    assert_eq!((whole.trades.len() as u64, &whole.error), (rows, &None), "the rows themselves");
+    assert_eq!(
+        (whole.trades.len() as u64, &whole.error),
+        (rows, &None),
+        "the rows themselves"
+    );
     let packed = match kind {
         0 => pack::gzip(text.as_bytes()),
-        1 => [pack::gzip(text[..40].as_bytes()), pack::gzip(text[40..].as_bytes())].concat(),
+        1 => [
+            pack::gzip(text[..40].as_bytes()),
+            pack::gzip(text[40..].as_bytes()),
+        ]
+        .concat(),
         2 => pack::zstd(text.as_bytes()),
         3 => pack::zip(text.as_bytes(), CompressionMethod::Deflated),
         _ => pack::zip(text.as_bytes(), CompressionMethod::Stored),
@@ -45,7 +57,10 @@ pub fn container(input: &[u8]) {
     // A cut between two members leaves a whole file of the first one.
     let is_boundary = kind == 1 && damage == 0 && at == pack::gzip(text[..40].as_bytes()).len();
     // A checksum comes last, so that trades of a changed file may be out before the error.
-    assert!(damage == 1 || whole.trades.starts_with(&found.trades), "kind {kind}, cut at {at}: other trades");
+    assert!(
+        damage == 1 || whole.trades.starts_with(&found.trades),
+        "kind {kind}, cut at {at}: other trades"
+    );
     assert!(
         is_boundary || found.error.is_some() || found.trades == whole.trades,
         "kind {kind}, damage {damage} at {at} of {}: {} of {rows} trades and no error",
@@ -55,7 +70,11 @@ pub fn container(input: &[u8]) {
 }
 
 fn read_packed(bytes: &[u8], kind: usize) -> Outcome {
-    if bytes.starts_with(b"PK") && kind >= 3 { read_file(bytes) } else { read(bytes, WAY) }
+    if bytes.starts_with(b"PK") && kind >= 3 {
+        read_file(bytes)
+    } else {
+        read(bytes, WAY)
+    }
 }
 
 /// Reads a file, which a zip needs to be.
@@ -68,13 +87,21 @@ fn read_file(bytes: &[u8]) -> Outcome {
 /// Any bytes as a zip file.
 pub fn zip(input: &[u8]) {
     let first = read_file(input);
-    assert_eq!(read_file(input), first, "reading again gives something else");
+    assert_eq!(
+        read_file(input),
+        first,
+        "reading again gives something else"
+    );
 }
 
 /// One for each kind and damage.
 pub fn container_seeds() -> Vec<Vec<u8>> {
     (0..10)
-        .map(|kind| (0u8..200).map(|byte| byte.wrapping_mul(37).wrapping_add(kind)).collect::<Vec<u8>>())
+        .map(|kind| {
+            (0u8..200)
+                .map(|byte| byte.wrapping_mul(37).wrapping_add(kind))
+                .collect::<Vec<u8>>()
+        })
         .map(|mut seed: Vec<u8>| {
             (seed[0], seed[1]) = (seed[0] % 5, seed[1] % 2);
             seed

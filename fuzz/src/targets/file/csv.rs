@@ -4,7 +4,7 @@ use super::pack::put;
 use super::read::{Outcome, agree, drain, is_packed};
 use crate::plain::csv::{self, Rows};
 use crate::targets::seed;
-use barmill::adapter::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
+use barmill_sources::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
 
 /// Bytes of the shortest row that is a trade, its end of line left out.
 const ROW_MIN: usize = 12;
@@ -28,7 +28,9 @@ fn lines(text: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
 
 /// Massive flat files.
 pub fn massive_csv(input: &[u8]) {
-    let Some((&knobs, text)) = input.split_first() else { return };
+    let Some((&knobs, text)) = input.split_first() else {
+        return;
+    };
     let found = agree(text, Format::MassiveCsv, knobs, ROW_MIN);
     if is_packed(text) {
         return;
@@ -44,9 +46,15 @@ pub fn massive_csv(input: &[u8]) {
 
 /// Binance trades and aggregated trades.
 pub fn binance_csv(input: &[u8]) {
-    let Some((&knobs, text)) = input.split_first() else { return };
+    let Some((&knobs, text)) = input.split_first() else {
+        return;
+    };
     let is_aggregated = knobs & 1 == 1;
-    let format = if is_aggregated { Format::BinanceAggTrades } else { Format::BinanceTrades };
+    let format = if is_aggregated {
+        Format::BinanceAggTrades
+    } else {
+        Format::BinanceTrades
+    };
     let found = agree(text, format, knobs, ROW_MIN);
     if is_packed(text) {
         return;
@@ -63,17 +71,24 @@ pub fn binance_csv(input: &[u8]) {
 
 /// LEAN ticks; symbol and date are in the name of the file, so a real one is read.
 pub fn lean(input: &[u8]) {
-    let Some((&knobs, text)) = input.split_first() else { return };
+    let Some((&knobs, text)) = input.split_first() else {
+        return;
+    };
     // The second day has a clock change, at which only panics are looked for.
-    let (day, midnight) =
-        [("20131007", Some(1_381_118_400_000_000_000)), ("20131103", None)][usize::from(knobs & 1)];
+    let (day, midnight) = [
+        ("20131007", Some(1_381_118_400_000_000_000)),
+        ("20131103", None),
+    ][usize::from(knobs & 1)];
     let path = put(&format!("{day}_spy_Trade_Tick.csv"), text);
     let mut settings = FileFeedSettings::new(vec![path]);
     (settings.format, settings.on_bad_row) = (Format::LeanTick, OnBadRow::Skip);
     let batch_len_max = settings.batch_len_max;
     let found = drain(TradeReader::new(settings), batch_len_max);
     if let (false, Some(midnight), Some(lines)) = (is_packed(text), midnight, lines(text)) {
-        compare(&found, &csv::lean(&lines, "SPY".parse().expect("a symbol"), midnight));
+        compare(
+            &found,
+            &csv::lean(&lines, "SPY".parse().expect("a symbol"), midnight),
+        );
     }
 }
 
@@ -86,8 +101,7 @@ pub fn massive_csv_seeds() -> Vec<Vec<u8>> {
     let crypto = "ticker,conditions,exchange,id,participant_timestamp,price,size\n\
                   X:BTC-USD,2,1,1,1760535000000000001,67000.1,0.00000001\n\
                   X:BTC-USD,1,1,2,1760535000000000002,67000.123456789,12345678.0123456789\n\n";
-    let decimal =
-        "\u{feff}size,price,sip_timestamp,ticker,decimal_size\n0,1.5,1760535000000000001,BRK.B,0.25\n";
+    let decimal = "\u{feff}size,price,sip_timestamp,ticker,decimal_size\n0,1.5,1760535000000000001,BRK.B,0.25\n";
     let bad = "ticker,price,sip_timestamp,size\nA,0,1760535000000000001,1\nA,1,1,1\nA B,1,1760535000000000001,1\nA,1,1760535000000000001\nA,1,1760535000000000001,1\n";
     [(0, stocks), (0x4b, crypto), (0x9d, decimal), (0xff, bad)]
         .map(|(knobs, text)| seed(knobs, text))
@@ -101,13 +115,24 @@ pub fn binance_csv_seeds() -> Vec<Vec<u8>> {
     let futures = "id,price,qty,quote_qty,time,is_buyer_maker\n5,93576.1,0.001,93.5,1735689600012,true\n6,1,0,0,1735689600013,false\n";
     let spot_aggregated = "26129,0.01633102,4.70443515,27781,27781,1498793709153,true,true\n";
     let futures_aggregated = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n7,1.5,2,1,2,1735689600012,TRUE\n";
-    [(0, spot), (0x2a, futures), (0x13, spot_aggregated), (0x71, futures_aggregated)]
-        .map(|(knobs, text)| seed(knobs, text))
-        .to_vec()
+    [
+        (0, spot),
+        (0x2a, futures),
+        (0x13, spot_aggregated),
+        (0x71, futures_aggregated),
+    ]
+    .map(|(knobs, text)| seed(knobs, text))
+    .to_vec()
 }
 
 /// Of a day with and one without a clock change.
 pub fn lean_seeds() -> Vec<Vec<u8>> {
     let rows = "14400464,1674100,100,P,20002000,0\r\n14400464.5,1674100.00001,0.5,TT,,1\n86399999.999999,1,1,XYZ,ffffffffffffffff,0\n";
-    vec![seed(0, rows), seed(1, "3600000,1,1,P,0,0\n7200000,1,1,P,0,0\n10800000,1,1,P,0,0\n")]
+    vec![
+        seed(0, rows),
+        seed(
+            1,
+            "3600000,1,1,P,0,0\n7200000,1,1,P,0,0\n10800000,1,1,P,0,0\n",
+        ),
+    ]
 }

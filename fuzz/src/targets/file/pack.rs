@@ -25,12 +25,19 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 /// A zip of two entries.
 pub fn zip(bytes: &[u8], method: CompressionMethod) -> Vec<u8> {
-    let (first, second) =
-        bytes.split_at(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
+    let (first, second) = bytes.split_at(
+        bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1),
+    );
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text) in [("a.csv", first), ("b.csv", second)] {
         writer
-            .start_file(name, SimpleFileOptions::default().compression_method(method))
+            .start_file(
+                name,
+                SimpleFileOptions::default().compression_method(method),
+            )
             .expect("start an entry");
         writer.write_all(text).expect("write into memory");
     }
@@ -40,7 +47,11 @@ pub fn zip(bytes: &[u8], method: CompressionMethod) -> Vec<u8> {
 /// Writes a file in memory, where there is such a file system, into a folder of this process.
 pub fn put(name: &str, bytes: &[u8]) -> PathBuf {
     let memory = Path::new("/dev/shm");
-    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let base = if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    };
     let folder = base.join(format!("barmill-fuzz-{}-{NAME}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("make a folder");
     let path = folder.join(name);

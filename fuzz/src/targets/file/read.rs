@@ -1,8 +1,10 @@
 //! One input read in several ways, which must all say the same.
 
 use barmill::Trade;
-use barmill::adapter::file::{FileError, FileFeedSettings, FileStats, Format, OnBadRow, TradeReader};
-use barmill::port::Position;
+use barmill_core::port::Position;
+use barmill_sources::file::{
+    FileError, FileFeedSettings, FileStats, Format, OnBadRow, TradeReader,
+};
 use std::error::Error;
 use std::io::{Cursor, Read};
 
@@ -53,18 +55,25 @@ impl Read for Trickle {
 pub fn read(bytes: &[u8], way: Way) -> Outcome {
     let settings = FileFeedSettings {
         format: way.format,
-        symbols: Some(vec!["BTCUSDT".parse().expect("a symbol")]).filter(|_| needs_symbol(way.format)),
+        symbols: Some(vec!["BTCUSDT".parse().expect("a symbol")])
+            .filter(|_| needs_symbol(way.format)),
         on_bad_row: way.on_bad_row,
         batch_len_max: way.batch_len_max,
         start: Position(way.start),
         ..FileFeedSettings::new(Vec::new())
     };
     let source = Box::new(Trickle(Cursor::new(bytes.to_vec()), way.chunk_len));
-    drain(TradeReader::from_reader(NAME, source, settings), way.batch_len_max)
+    drain(
+        TradeReader::from_reader(NAME, source, settings),
+        way.batch_len_max,
+    )
 }
 
 fn needs_symbol(format: Format) -> bool {
-    matches!(format, Format::MassiveJson | Format::BinanceTrades | Format::BinanceAggTrades)
+    matches!(
+        format,
+        Format::MassiveJson | Format::BinanceTrades | Format::BinanceAggTrades
+    )
 }
 
 /// Takes everything a reader gives, and checks batches and errors on the way.
@@ -91,16 +100,27 @@ pub fn drain(mut reader: TradeReader, batch_len_max: usize) -> Outcome {
     }
     let bad_rows: Vec<String> = reader.bad_rows().iter().map(ToString::to_string).collect();
     bad_rows.iter().for_each(|row| check_text(row));
-    Outcome { trades, stats: reader.stats(), bad_rows, error }
+    Outcome {
+        trades,
+        stats: reader.stats(),
+        bad_rows,
+        error,
+    }
 }
 
 /// The error and its causes as one text, after a look at both.
 fn check_error(fault: &FileError) -> String {
     let mut text = fault.to_string();
-    assert!(text.contains(NAME), "the error does not name the file: {text}");
+    assert!(
+        text.contains(NAME),
+        "the error does not name the file: {text}"
+    );
     if let FileError::BadRow(row) = fault {
         assert!(!row.field.is_empty(), "the error names no field: {text}");
-        assert!(text.contains(&row.place.to_string()) && text.contains(row.field), "{text}");
+        assert!(
+            text.contains(&row.place.to_string()) && text.contains(row.field),
+            "{text}"
+        );
     }
     let mut cause = fault.source();
     while let Some(one) = cause {
@@ -112,7 +132,10 @@ fn check_error(fault: &FileError) -> String {
 }
 
 fn check_text(text: &str) {
-    assert!(!text.chars().any(char::is_control), "a control character in {text:?}");
+    assert!(
+        !text.chars().any(char::is_control),
+        "a control character in {text:?}"
+    );
     assert!(text.len() < 2_000, "an error of {} bytes", text.len());
 }
 
@@ -128,35 +151,91 @@ pub fn is_packed(bytes: &[u8]) -> bool {
 /// `knobs` chooses among the ways. A recording has no bad rows, and a compressed input has another length than its
 /// trades need; for the rest no trade comes out of less than `bytes_min` bytes.
 pub fn agree(bytes: &[u8], format: Format, knobs: u8, bytes_min: usize) -> Outcome {
-    let whole = Way { format, on_bad_row: OnBadRow::Stop, chunk_len: 1 << 20, batch_len_max: 4096, start: 0 };
+    let whole = Way {
+        format,
+        on_bad_row: OnBadRow::Stop,
+        chunk_len: 1 << 20,
+        batch_len_max: 4096,
+        start: 0,
+    };
     let chunk_len = [1, 2, 3, 7, 64, 500, 4096, 65_536][usize::from(knobs & 7)];
     let batch_len_max = [1, 2, 5, 1024][usize::from(knobs >> 3 & 3)];
     let stop = read(bytes, whole);
     let is_packed = is_packed(bytes);
     let is_bounded = is_packed || stop.trades.len() * bytes_min <= bytes.len();
-    assert!(is_bounded, "{} trades in {} bytes", stop.trades.len(), bytes.len());
-    let parts = read(bytes, Way { chunk_len, batch_len_max, ..whole });
+    assert!(
+        is_bounded,
+        "{} trades in {} bytes",
+        stop.trades.len(),
+        bytes.len()
+    );
+    let parts = read(
+        bytes,
+        Way {
+            chunk_len,
+            batch_len_max,
+            ..whole
+        },
+    );
     if is_packed && stop.error.is_some() {
         // How much a decompressor gives before it meets the damage depends on what it is given at once.
-        let (less, more) =
-            if parts.trades.len() < stop.trades.len() { (&parts, &stop) } else { (&stop, &parts) };
-        assert!(parts.error.is_some() && more.trades.starts_with(&less.trades), "chunks of {chunk_len}");
+        let (less, more) = if parts.trades.len() < stop.trades.len() {
+            (&parts, &stop)
+        } else {
+            (&stop, &parts)
+        };
+        assert!(
+            parts.error.is_some() && more.trades.starts_with(&less.trades),
+            "chunks of {chunk_len}"
+        );
     } else {
-        assert_eq!(parts, stop, "chunks of {chunk_len} and batches of {batch_len_max}");
+        assert_eq!(
+            parts, stop,
+            "chunks of {chunk_len} and batches of {batch_len_max}"
+        );
     }
-    let skip = read(bytes, Way { on_bad_row: OnBadRow::Skip, ..whole });
-    assert!(skip.trades.starts_with(&stop.trades), "skipping changes the trades before the first bad row");
-    assert_eq!(skip.bad_rows.len() as u64, skip.stats.malformed.min(20), "bad rows are listed");
+    let skip = read(
+        bytes,
+        Way {
+            on_bad_row: OnBadRow::Skip,
+            ..whole
+        },
+    );
+    assert!(
+        skip.trades.starts_with(&stop.trades),
+        "skipping changes the trades before the first bad row"
+    );
+    assert_eq!(
+        skip.bad_rows.len() as u64,
+        skip.stats.malformed.min(20),
+        "bad rows are listed"
+    );
     match (&stop.error, skip.bad_rows.first()) {
-        (Some(error), Some(row)) => assert!(error.contains(row.as_str()), "{error} is not about {row}"),
+        (Some(error), Some(row)) => {
+            assert!(error.contains(row.as_str()), "{error} is not about {row}")
+        }
         (None, Some(row)) => panic!("only skipping finds {row}"),
         (_, None) => assert_eq!(skip, stop, "skipping nothing changes the outcome"),
     }
     if skip.error.is_none() && !skip.trades.is_empty() {
         let start = usize::from(knobs >> 5) * skip.trades.len() / 7;
-        let rest = read(bytes, Way { on_bad_row: OnBadRow::Skip, start: start as u64, ..whole });
-        assert_eq!(rest.trades, skip.trades[start..], "a start after {start} trades");
-        assert_eq!(rest.stats, skip.stats, "the counts of a start in the middle");
+        let rest = read(
+            bytes,
+            Way {
+                on_bad_row: OnBadRow::Skip,
+                start: start as u64,
+                ..whole
+            },
+        );
+        assert_eq!(
+            rest.trades,
+            skip.trades[start..],
+            "a start after {start} trades"
+        );
+        assert_eq!(
+            rest.stats, skip.stats,
+            "the counts of a start in the middle"
+        );
     }
     skip
 }

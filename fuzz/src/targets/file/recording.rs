@@ -3,12 +3,14 @@
 use super::pack::put;
 use super::read::{agree, drain};
 use crate::entropy::Entropy;
-use barmill::adapter::file::{FileFeedSettings, Format, RecordingWriter, TradeReader};
 use barmill::{Conditions, Side, Trade, TradeId};
+use barmill_sources::file::{FileFeedSettings, Format, RecordingWriter, TradeReader};
 
 /// The first knob chooses: trades to write and read, bytes to read, or columns to pack into a right block.
 pub fn recording(input: &[u8]) {
-    let Some((&knobs, rest)) = input.split_first() else { return };
+    let Some((&knobs, rest)) = input.split_first() else {
+        return;
+    };
     match knobs % 3 {
         0 => round_trip(rest),
         1 => drop(agree(rest, Format::Recording, knobs, 0)),
@@ -30,7 +32,11 @@ fn round_trip(input: &[u8]) {
         writer.finish().expect("finish the recording");
     }
     let found = drain(TradeReader::new(FileFeedSettings::new(vec![path])), 4096);
-    assert_eq!((found.trades, found.error), (trades, None), "what was written comes back");
+    assert_eq!(
+        (found.trades, found.error),
+        (trades, None),
+        "what was written comes back"
+    );
 }
 
 fn trade(entropy: &mut Entropy<'_>) -> Trade {
@@ -51,8 +57,12 @@ fn trade(entropy: &mut Entropy<'_>) -> Trade {
 
 /// A file of one block with these columns; the first two bytes are its count of trades.
 fn block(input: &[u8]) -> Vec<u8> {
-    let count =
-        u32::from_le_bytes([input.first().copied().unwrap_or(0), input.get(1).copied().unwrap_or(0), 0, 0]);
+    let count = u32::from_le_bytes([
+        input.first().copied().unwrap_or(0),
+        input.get(1).copied().unwrap_or(0),
+        0,
+        0,
+    ]);
     let columns = input.get(2..).unwrap_or_default();
     let payload = zstd::encode_all(columns, 1).expect("pack into memory");
     let mut file = b"BMREC\r\n\x1a\x01\0\0\0".to_vec();
@@ -82,7 +92,10 @@ pub fn recording_seeds() -> Vec<Vec<u8>> {
     columns.extend_from_slice(&[0; 14]);
     columns.extend_from_slice(&[0; 23]);
     vec![
-        (0..=255).map(|byte: u8| byte.wrapping_mul(91)).map(|byte| byte / 3 * 3).collect(),
+        (0..=255)
+            .map(|byte: u8| byte.wrapping_mul(91))
+            .map(|byte| byte / 3 * 3)
+            .collect(),
         [&[1], block(&columns).as_slice()].concat(),
         [&[2], columns.as_slice()].concat(),
     ]

@@ -10,7 +10,6 @@ use super::pulse::Pulse;
 use super::standing::{SourceView, Standing};
 use super::{live, place, symbols, tempo};
 use crate::Symbol;
-use crate::adapter::live::Reloader;
 use crate::cli::{Exit, RunArguments};
 use crate::config::{Config, Environment, SinkTarget, SourceName};
 use crate::pipeline::clock::SystemClock;
@@ -19,6 +18,7 @@ use crate::pipeline::{
 };
 use crate::port::{Clock, StateStore, TradeFeed};
 use crate::status::server::{Door, StatusError, StatusServer};
+use barmill_sources::live::Reloader;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, stderr, stdout};
 use std::sync::{Arc, Mutex};

@@ -4,15 +4,15 @@ use super::super::dispatch::CommandError;
 use super::super::source;
 use super::market::{Market, Start};
 use super::tempo;
-use crate::adapter::live::{
-    BinanceStream, CoinbaseApi, GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol,
-    LiveSymbols, LiveTimes,
-};
 use crate::config::{
     BinanceHistory, CoinbaseInterface, Config, Environment, SourceKeys, SourceName, Sources,
 };
 use crate::pipeline::clock::SystemClock;
 use crate::{Price, Symbol, TradeId, TradeKey};
+use barmill_sources::live::{
+    BinanceStream, CoinbaseApi, GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol,
+    LiveSymbols, LiveTimes,
+};
 use std::sync::Arc;
 use std::time::Duration;
 

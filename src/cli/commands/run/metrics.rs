@@ -197,7 +197,7 @@ fn of_sources(text: &mut Text, state: &State, sources: &[SourceView], now: Times
 /// The label, the live counts and the feed's counts of one source.
 type Source = (
     String,
-    crate::adapter::live::LiveStats,
+    barmill_sources::live::LiveStats,
     crate::pipeline::FeedCounts,
 );
 

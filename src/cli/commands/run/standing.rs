@@ -6,12 +6,12 @@
 use super::metrics;
 use super::pulse::Pulse;
 use crate::Timestamp;
-use crate::adapter::live::LiveStats;
 use crate::engine::asked::{Asked, Hours};
 use crate::engine::circuit::CircuitState;
 use crate::pipeline::Handle;
 use crate::port::Clock;
 use crate::status::server::{Page, Pages};
+use barmill_sources::live::LiveStats;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -155,10 +155,10 @@ impl Pages for Standing {
 #[cfg(test)]
 mod tests {
     use super::{Clock, Hours, Pages, Pulse, SourceView, Standing, Timestamp, metrics};
-    use crate::adapter::live::LiveStats;
-    use crate::adapter::store::NullSink;
     use crate::engine::calendar::{Calendar, SessionKind};
     use crate::{Pipeline, Trade};
+    use barmill_sources::live::LiveStats;
+    use barmill_stores::store::NullSink;
     use jiff::tz::TimeZone;
     use std::sync::{Arc, Mutex};
 

@@ -1,9 +1,9 @@
 //! What a live run does by the clock: forming updates, saved places, gauges, and the ends that quiet symbols reach.
 
 use crate::BarSpec;
-use crate::adapter::live::{QuietEnd, QuietSettings};
 use crate::config::{Config, SourceName};
 use crate::pipeline::{PipelineSettings, ShardTimes};
+use barmill_sources::live::{QuietEnd, QuietSettings};
 use jiff::tz::TimeZone;
 use std::time::Duration;
 
