@@ -6,9 +6,9 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use barmill::engine::rules::Rules;
 use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{BarUpdate, Pipeline, Price, TradeId, TradeKey};
+use barmill_core::engine::rules::Rules;
 use barmill_sources::file::{FileFeedSettings, TradeReader};
 use barmill_sources::history::{HistorySettings, HistorySource};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
