@@ -3,7 +3,7 @@
 use super::world::{Answer, Applied, DiskFault, Fate, World};
 use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::bar_of;
-use crate::model::{Timestamp, WriteItem};
+use crate::model::{BarUpdate, Timestamp, WriteItem};
 use crate::pipeline::Deal;
 use crate::port::{
     BarSink, Changes, Clock, Committed, Cost, DeadLetter, FeedError, ItemError, ItemResult,
@@ -185,6 +185,18 @@ impl BarSink for SimSink {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn lacking<'a>(
+        &'a self,
+        updates: &'a [BarUpdate],
+    ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
+        Box::pin(async move {
+            self.world.step("read back").await;
+            let inner = self.world.lock();
+            let lacking = |index: &usize| inner.shelf.lacks(&updates[*index]);
+            Ok(Some((0..updates.len()).filter(lacking).collect()))
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {

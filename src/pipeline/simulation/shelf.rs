@@ -62,6 +62,12 @@ impl Shelf {
         }
     }
 
+    /// Whether the bar is not there, or in an older version.
+    pub(super) fn lacks(&self, update: &BarUpdate) -> bool {
+        let stored = self.bars.get(&update.bar.key());
+        stored.is_none_or(|stored| version(stored) < version(update))
+    }
+
     fn put(&mut self, key: BarKey, update: BarUpdate) {
         if let Some(stored) = self.bars.get(&key)
             && version(&update) < version(stored)

@@ -8,6 +8,7 @@ use super::beat::Beat;
 use super::log::FullTold;
 use super::mending::Mending;
 use super::places::Places;
+use super::recheck::Recheck;
 use super::rest;
 use super::resume::Resume;
 use super::settings::{WriterCounts, WriterSettings};
@@ -70,6 +71,7 @@ pub struct Writer {
     /// Set while nothing is taken in.
     blocked_since: Option<Duration>,
     pub(super) resume: Option<Resume>,
+    pub(super) recheck: Recheck,
     places: Places,
     /// Set while a place is to be saved: nothing is taken in until nothing is outstanding.
     pausing: bool,
@@ -108,6 +110,7 @@ impl Writer {
             ),
             blocked_since: None,
             resume: None,
+            recheck: Recheck::new(settings.delivery.batch.len_max),
             places: Places::new(settings.places.clone(), shards),
             pausing: false,
             failure: None,
@@ -233,13 +236,14 @@ impl Writer {
     }
 
     pub(super) fn on_inbox(&mut self, message: Option<ShardMessage>) {
+        let is_update = matches!(message, Some(ShardMessage::Updates { .. }));
+        if self.recheck.holds_back() || (!is_update && self.recheck.has_claims()) {
+            self.recheck.hold(message);
+            self.hold_back();
+            return;
+        }
         match message {
-            Some(ShardMessage::Updates { shard, updates }) => {
-                let now = self.origin.elapsed();
-                for update in updates {
-                    self.on_update(shard, update, now);
-                }
-            }
+            Some(ShardMessage::Updates { shard, updates }) => self.on_updates(shard, updates),
             Some(ShardMessage::Earlier(manifests)) => self.delivery.resume(manifests),
             Some(ShardMessage::Covered { specs, covered }) => {
                 self.delivery.covered(&specs, &covered);
@@ -254,16 +258,41 @@ impl Writer {
         }
     }
 
-    fn on_update(&mut self, shard: usize, update: BarUpdate, now: Duration) {
-        if self
-            .resume
-            .as_mut()
-            .is_none_or(|resume| resume.receive(shard))
+    fn on_updates(&mut self, shard: usize, updates: Vec<BarUpdate>) {
+        let now = self.origin.elapsed();
+        let mut updates = updates.into_iter();
+        while !self.recheck.holds_back()
+            && let Some(update) = updates.next()
         {
-            self.push(WriteItem::Bar(update), now);
-        } else {
-            self.delivery.skip(&update);
-            self.counts.send_modify(|counts| counts.resumed += 1);
+            let is_claimed = self
+                .resume
+                .as_ref()
+                .is_some_and(|resume| resume.is_claimed(shard));
+            if !is_claimed && self.recheck.has_claims() {
+                // It may be of a bar that is still to be compared.
+                let rest = std::iter::once(update).chain(updates).collect();
+                self.recheck.hold(Some(ShardMessage::Updates {
+                    shard,
+                    updates: rest,
+                }));
+                self.hold_back();
+                return;
+            }
+            if let Some(resume) = &mut self.resume {
+                resume.receive(shard);
+            }
+            if is_claimed && !self.recheck.is_off() {
+                self.recheck.claim(update);
+            } else {
+                self.push(WriteItem::Bar(update), now);
+            }
+        }
+        if self.recheck.holds_back() {
+            self.recheck.hold(Some(ShardMessage::Updates {
+                shard,
+                updates: updates.collect(),
+            }));
+            self.hold_back();
         }
     }
 
@@ -305,16 +334,17 @@ impl Writer {
     /// Takes nothing in while a place is to be saved or the store is put right.
     pub(super) fn hold_back(&mut self) {
         self.delivery
-            .set_flushing(self.pausing || self.mending.holds_back());
+            .set_flushing(self.pausing || self.mending.holds_back() || self.recheck.holds_back());
     }
 
-    fn push(&mut self, item: WriteItem, now: Duration) {
+    pub(super) fn push(&mut self, item: WriteItem, now: Duration) {
         let weight = self.ports.sink.weight(&item);
         self.delivery.push(item, weight, now);
     }
 
     /// Starts everything that is to be done now.
     fn launch(&mut self) {
+        self.launch_recheck();
         for manifest in self.delivery.manifests() {
             self.push(manifest, self.origin.elapsed());
         }

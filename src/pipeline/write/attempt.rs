@@ -29,6 +29,8 @@ pub(super) enum Report {
     Beat(Result<(), SinkError>),
     /// The commands counted so far were saved.
     BudgetSaved(Result<Committed, StateError>),
+    /// Updates that an earlier run delivered: the places of those that the store lacks.
+    Rechecked(Result<Option<Vec<usize>>, SinkError>),
     /// A pass over what the store may lack.
     Mended(Mended, Result<(), MendError>),
 }

@@ -7,6 +7,7 @@ mod log;
 mod mend;
 mod mending;
 mod places;
+mod recheck;
 mod reports;
 mod rest;
 mod resume;

@@ -25,6 +25,10 @@ impl Writer {
                 self.on_beat(result);
                 Ok(())
             }
+            Report::Rechecked(result) => {
+                self.on_rechecked(result);
+                Ok(())
+            }
             Report::Mended(mended, result) => self.on_mended(&mended, result),
             Report::BudgetSaved(result) => self.on_budget_saved(result),
         }

@@ -46,11 +46,15 @@ impl Resume {
         })
     }
 
-    /// Counts an update of a shard; answers whether it is to be sent.
-    pub(super) fn receive(&mut self, shard: usize) -> bool {
+    /// Whether the next update of a shard was delivered by an earlier run, as its place says.
+    pub(super) fn is_claimed(&self, shard: usize) -> bool {
+        self.received[shard] < self.delivered[shard]
+    }
+
+    /// Counts an update of a shard.
+    pub(super) fn receive(&mut self, shard: usize) {
         self.received[shard] += 1;
         self.has_moved = true;
-        self.received[shard] > self.delivered[shard]
     }
 
     /// When the next place is to be saved; `None` while there is none but the last one.

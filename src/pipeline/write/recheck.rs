@@ -1,0 +1,190 @@
+//! A run that goes on looks for what an earlier one says it delivered, before it counts it as done.
+//!
+//! A checkpoint says that a store acked some updates; it does not say that the store still has them (a flush, an
+//! eviction, the end of their TTL). A manifest must speak of bars that are there. So updates that the checkpoint claims
+//! are compared with the store by version, a bounded number at a time, and those it lacks are sent again. Until that is
+//! known nothing behind them is taken in, so that updates of one bar keep their order. Where nothing can be read back
+//! (see [`BarSink::lacking`]) the claim is believed; while the store is out they are sent again unseen.
+
+use super::actor::Writer;
+use super::attempt::Report;
+use crate::engine::circuit::CircuitState;
+use crate::model::{BarState, BarUpdate, WriteItem};
+use crate::pipeline::fault::chain;
+use crate::pipeline::message::ShardMessage;
+use crate::pipeline::pace::Pace;
+use crate::port::{BarSink, Cost, SinkError};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Updates whose delivery is claimed, and what waits behind them.
+#[derive(Debug)]
+pub(super) struct Recheck {
+    /// Updates compared at a time: bounds the memory.
+    len_max: usize,
+    claims: Vec<BarUpdate>,
+    /// Messages of the shards that came behind the claims, the end of the input included.
+    held: VecDeque<Option<ShardMessage>>,
+    /// Whether the claims are to be compared before anything else is taken in.
+    is_due: bool,
+    is_under_way: bool,
+    /// Whether claims are sent again without a look.
+    is_off: bool,
+}
+
+impl Recheck {
+    pub(super) fn new(len_max: usize) -> Recheck {
+        Recheck {
+            len_max,
+            claims: Vec::new(),
+            held: VecDeque::new(),
+            is_due: false,
+            is_under_way: false,
+            is_off: false,
+        }
+    }
+
+    /// Takes a claim.
+    pub(super) fn claim(&mut self, update: BarUpdate) {
+        self.claims.push(update);
+        self.is_due = self.len_max <= self.claims.len();
+    }
+
+    /// Whether claims are sent again without a look.
+    pub(super) fn is_off(&self) -> bool {
+        self.is_off
+    }
+
+    /// Keeps a message until the claims before it are compared.
+    pub(super) fn hold(&mut self, message: Option<ShardMessage>) {
+        self.held.push_back(message);
+        self.is_due = true;
+    }
+
+    /// Whether nothing may be taken in.
+    pub(super) fn holds_back(&self) -> bool {
+        self.is_due
+    }
+
+    /// Whether there are claims that nothing was compared with yet.
+    pub(super) fn has_claims(&self) -> bool {
+        !self.claims.is_empty()
+    }
+}
+
+impl Writer {
+    /// Starts to compare the claims when the store can answer for them.
+    pub(super) fn launch_recheck(&mut self) {
+        if !self.recheck.is_due || self.recheck.is_under_way {
+            return;
+        }
+        match self.delivery.circuit() {
+            // What the spool still holds is not in the store yet.
+            CircuitState::Closed | CircuitState::Draining { .. } if 0 < self.delivery.spooled() => {
+            }
+            CircuitState::Closed | CircuitState::Draining { .. } => {
+                self.recheck.is_under_way = true;
+                let updates = self.recheck.claims.clone();
+                self.work.push(Box::pin(compare(
+                    updates,
+                    Arc::clone(&self.ports.sink),
+                    Arc::clone(&self.pace),
+                    self.settings.timeout,
+                )));
+            }
+            CircuitState::Open { .. } | CircuitState::Paused { .. } => self.trust_nothing(),
+        }
+    }
+
+    /// Compares no more: every claim goes out again, this one and all behind it, so that a bar whose older update was
+    /// sent again gets its newer ones too.
+    pub(super) fn trust_nothing(&mut self) {
+        self.recheck.is_off = true;
+        let claims = std::mem::take(&mut self.recheck.claims);
+        self.on_compared(claims, |_| true);
+    }
+
+    pub(super) fn on_rechecked(&mut self, result: Result<Option<Vec<usize>>, SinkError>) {
+        self.recheck.is_under_way = false;
+        if self.recheck.is_off {
+            return;
+        }
+        match result {
+            Ok(Some(lacking)) => {
+                if !lacking.is_empty() {
+                    tracing::warn!(
+                        sink = self.ports.sink.name(),
+                        lacking = lacking.len(),
+                        "the store lacks bars that an earlier run delivered; they are written again"
+                    );
+                }
+                let claims = std::mem::take(&mut self.recheck.claims);
+                self.on_compared(claims, |index| lacking.binary_search(&index).is_ok());
+            }
+            Ok(None) => {
+                let claims = std::mem::take(&mut self.recheck.claims);
+                self.on_compared(claims, |_| false);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    cause = %chain(&error),
+                    "bars that an earlier run delivered cannot be read back; they are written again"
+                );
+                self.trust_nothing();
+            }
+        }
+    }
+
+    /// Sends the closed updates that `is_lacking` names, counts the others, and goes on behind them.
+    fn on_compared(&mut self, updates: Vec<BarUpdate>, is_lacking: impl Fn(usize) -> bool) {
+        let now = self.origin.elapsed();
+        let mut resumed = 0;
+        for (index, update) in updates.into_iter().enumerate() {
+            if update.state != BarState::Forming && is_lacking(index) {
+                self.push(WriteItem::Bar(update), now);
+            } else {
+                self.delivery.skip(&update);
+                resumed += 1;
+            }
+        }
+        self.counts.send_modify(|counts| counts.resumed += resumed);
+        self.recheck.is_due = false;
+        while !self.recheck.is_due
+            && let Some(message) = self.recheck.held.pop_front()
+        {
+            self.on_inbox(message);
+        }
+        self.recheck.is_due |= !self.recheck.held.is_empty();
+        self.hold_back();
+    }
+}
+
+async fn compare(
+    updates: Vec<BarUpdate>,
+    sink: Arc<dyn BarSink>,
+    pace: Arc<Pace>,
+    timeout: Duration,
+) -> Report {
+    pace.permit(Cost {
+        requests: 1,
+        commands: 1,
+    })
+    .await;
+    let closed: Vec<usize> = (0..updates.len())
+        .filter(|&index| updates[index].state != BarState::Forming)
+        .collect();
+    let asked: Vec<BarUpdate> = closed.iter().map(|&index| updates[index]).collect();
+    let result = match tokio::time::timeout(timeout, sink.lacking(&asked)).await {
+        Ok(result) => result,
+        Err(_elapsed) => Ok(Some((0..asked.len()).collect())),
+    };
+    // The places are those of `updates` again, in order.
+    let result = result.map(|lacking| {
+        lacking.map(|mut places| {
+            places.sort_unstable();
+            places.iter().map(|&place| closed[place]).collect()
+        })
+    });
+    Report::Rechecked(result)
+}
