@@ -48,7 +48,7 @@ pub use state_arguments::{
     CheckStateArguments, ExportArguments, LsArguments, ReconcileArguments, RedeliverArguments,
     SpoolAction, SpoolArguments, TableArguments,
 };
-pub use state_listing::{BudgetUsed, StateListing};
+pub use state_listing::{BudgetUsed, FolderListing, StateListing, TargetListing};
 pub use state_report::SentSummary;
 pub use summary::RunSummary;
 

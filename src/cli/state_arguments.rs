@@ -108,9 +108,12 @@ pub struct RedeliverArguments {
     /// Send the dead letters as well, but for bars that the sink holds in this or a newer version.
     #[arg(long)]
     pub dead_letters: bool,
-    /// Where to send it [sink.url]
-    #[arg(long, value_name = "URL")]
-    pub sink: Option<String>,
+    /// The store to send to, with the view of the config [sink.url]
+    #[arg(long, visible_alias = "sink", value_name = "URL")]
+    pub to: Option<String>,
+    /// Send what waits for another store, named by its id in `barmill spool ls`, as when a store has moved.
+    #[arg(long, value_name = "ID")]
+    pub from: Option<String>,
     /// Fence out the writer that holds the lease.
     #[arg(
         long,
@@ -138,7 +141,7 @@ impl SpoolArguments {
     pub(super) fn flags(&self) -> Vec<Flag> {
         match &self.action {
             SpoolAction::Redeliver(redeliver) => {
-                flags(redeliver.sink.as_ref(), redeliver.take_over)
+                flags("--to", redeliver.to.as_ref(), redeliver.take_over)
             }
             SpoolAction::Ls(_) | SpoolAction::Check(_) | SpoolAction::Export(_) => Vec::new(),
         }
@@ -148,13 +151,13 @@ impl SpoolArguments {
 impl ReconcileArguments {
     /// The flags that stand for a key of the config.
     pub(super) fn flags(&self) -> Vec<Flag> {
-        flags(self.sink.as_ref(), self.take_over)
+        flags("--sink", self.sink.as_ref(), self.take_over)
     }
 }
 
-fn flags(sink: Option<&String>, take_over: bool) -> Vec<Flag> {
+fn flags(name: &'static str, sink: Option<&String>, take_over: bool) -> Vec<Flag> {
     let sink = sink.map(|url| Flag {
-        name: "--sink",
+        name,
         key: "sink.url",
         value: url.clone(),
     });

@@ -5,7 +5,78 @@ use serde::Serialize;
 use serde_json::Value;
 use std::io::{self, Write};
 
-/// What lies in the state folder. The names are fixed, since scripts rely on them.
+/// What lies in the state folder: what waits for each store. The names are fixed, since scripts rely on them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FolderListing {
+    /// What the spool and the dead letters of one store may take together, in bytes.
+    pub bytes_max: u64,
+    /// What is kept for each store.
+    pub targets: Vec<TargetListing>,
+}
+
+/// What is kept for one store.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TargetListing {
+    /// Names the target on the command line.
+    pub id: String,
+    /// The store and the keys in it; `None` for items from before targets were recorded.
+    pub target: Option<String>,
+    /// What is kept.
+    #[serde(flatten)]
+    pub listing: StateListing,
+}
+
+impl FolderListing {
+    /// Writes one line with one JSON object: the sums of all stores, their rows, and `targets` with each store's own.
+    ///
+    /// # Errors
+    /// The writer's own.
+    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut sum = serde_json::to_value(self.sum()).map_err(io::Error::from)?;
+        sum["targets"] = serde_json::to_value(&self.targets).map_err(io::Error::from)?;
+        writeln!(out, "{sum}")
+    }
+
+    /// Writes what is kept for each store, one after the other.
+    ///
+    /// # Errors
+    /// The writer's own.
+    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.targets.is_empty() {
+            return self.sum().write_text(out);
+        }
+        for target in &self.targets {
+            let text = target.target.as_deref().unwrap_or("no store is named");
+            writeln!(out, "target {}: {text}", target.id)?;
+            target.listing.write_text(out)?;
+        }
+        Ok(())
+    }
+
+    fn sum(&self) -> StateListing {
+        let mut sum = StateListing {
+            bytes_max: self.bytes_max,
+            ..StateListing::default()
+        };
+        for TargetListing { listing, .. } in &self.targets {
+            sum.items += listing.items;
+            sum.bytes += listing.bytes;
+            sum.oldest = match (sum.oldest, listing.oldest.clone()) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+            sum.dead_letters += listing.dead_letters;
+            sum.dead_bytes += listing.dead_bytes;
+            sum.recent += listing.recent;
+            sum.checkpoints.extend(listing.checkpoints.iter().cloned());
+            sum.rows.extend(listing.rows.iter().cloned());
+            sum.budget = sum.budget.or_else(|| listing.budget.clone());
+        }
+        sum
+    }
+}
+
+/// What is kept for one store, or for all of them together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct StateListing {
     /// Items that wait for the store.
@@ -42,15 +113,6 @@ pub struct BudgetUsed {
 }
 
 impl StateListing {
-    /// Writes one line with one JSON object.
-    ///
-    /// # Errors
-    /// The writer's own.
-    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let line = serde_json::to_string(self).map_err(io::Error::from)?;
-        writeln!(out, "{line}")
-    }
-
     /// Writes a line for each kind of content, then a line for each row.
     ///
     /// # Errors

@@ -30,7 +30,8 @@ struct Bench {
     redis: RedisServer,
     /// What a run without damage leaves.
     whole: Vec<u8>,
-    /// The state file of a run whose store was away.
+    state: PathBuf,
+    /// What the state file holds after a run whose store was away.
     spooled: Vec<u8>,
 }
 
@@ -44,30 +45,27 @@ fn held(redis: &RedisServer) -> Vec<u8> {
 
 impl Bench {
     fn new() -> Bench {
-        let redis = RedisServer::start();
+        let mut redis = RedisServer::start();
         let program = Program::new();
         program.file("day.csv", DAY.massive_csv());
         let ended = replay(&program, &redis.url());
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let whole = held(&redis);
-        let away = RedisServer::start();
-        let url = away.url();
-        drop(away);
+        let url = redis.url();
+        redis.kill9();
         std::fs::remove_dir_all(program.folder().join("barmill-data")).ok();
         let ended = program.run(&[&["replay", "day.csv", "--sink", &url], &BRISK[..]].concat());
         assert_eq!(ended.code, Some(3), "{ended:?}");
-        let mut bench = Bench {
+        redis.restart();
+        let state = program.state_file();
+        let spooled = std::fs::read(&state).expect("the state");
+        Bench {
             program,
             redis,
             whole,
-            spooled: Vec::new(),
-        };
-        bench.spooled = std::fs::read(bench.state()).expect("the state");
-        bench
-    }
-
-    fn state(&self) -> PathBuf {
-        self.program.folder().join("barmill-data/barmill.redb")
+            state,
+            spooled,
+        }
     }
 
     /// Damages the file as it was left, runs, and compares; whether the file was set aside.
@@ -77,7 +75,7 @@ impl Bench {
         std::fs::create_dir(&folder).expect("the folder of the state");
         let mut bytes = self.spooled.clone();
         damage(&mut bytes);
-        std::fs::write(self.state(), &bytes).expect("the damage");
+        std::fs::write(&self.state, &bytes).expect("the damage");
         self.redis.command(&["FLUSHALL"]);
         let ended = replay(&self.program, &self.redis.url());
         assert_eq!(ended.code, Some(0), "{what}: {ended:?}");

@@ -41,6 +41,8 @@ mod spool;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod targets;
+#[cfg(test)]
 mod trades_kit;
 #[cfg(test)]
 mod upstash_faults;

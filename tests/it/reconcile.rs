@@ -185,7 +185,7 @@ fn the_embedded_store_is_compared_as_well() {
 
 #[test]
 fn what_cannot_be_compared_is_told_with_the_right_exit_code() {
-    let redis = RedisServer::start();
+    let mut redis = RedisServer::start();
     let program = program();
     live(&program, &redis.url(), &[]);
     let unknown = program.run(&["reconcile", "--sink", &redis.url()]);
@@ -195,6 +195,7 @@ fn what_cannot_be_compared_is_told_with_the_right_exit_code() {
         "{}",
         unknown.err
     );
+    live(&program, &redis.url(), &["--set=view.kind=publish"]);
     let unread = program.run(&[
         "reconcile",
         ZONE,
@@ -207,12 +208,11 @@ fn what_cannot_be_compared_is_told_with_the_right_exit_code() {
     let nothing = program.run(&["reconcile", ZONE, "--sink=null:"]);
     assert_eq!(nothing.code, Some(1), "{nothing:?}");
     assert!(nothing.err.contains("no state store"), "{}", nothing.err);
-    let url = redis.url();
-    drop(redis);
-    let away = program.run(&["reconcile", ZONE, "--sink", &url]);
+    redis.kill9();
+    let away = program.run(&["reconcile", ZONE, "--sink", &redis.url()]);
     assert_eq!(away.code, Some(1), "{away:?}");
     assert!(away.err.contains("refused"), "{}", away.err);
-    let redis = RedisServer::start();
+    redis.restart();
     assert_eq!(
         found(&reconcile(&program, &redis.url(), &[])),
         [BARS, BARS, BARS],

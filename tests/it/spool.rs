@@ -18,7 +18,6 @@ const DAY: MadeDay = MadeDay {
 };
 const ZONE: &str = "--set=bars.zone=America/New_York";
 const AAPL: &str = "bars:1m:2025-10-15:AAPL";
-const STATE: &str = "barmill-data/barmill.redb";
 /// Waits short enough for a test.
 const BRISK: [&str; 3] = [
     "--set=writer.backoff_ms=1",
@@ -36,17 +35,28 @@ fn replay(program: &Program, sink: &str) -> Ended {
     program.run(&[&["replay", "day.csv", "--json", "--sink", sink], &BRISK[..]].concat())
 }
 
-/// A program whose state folder holds a whole day for a store that was away, and what a run that was not disturbed
-/// leaves in a store.
-fn spooled() -> (Program, RedisServer) {
+/// A program whose state folder holds a whole day for a store that was away and is back, and what a run that was not
+/// disturbed leaves in a store.
+struct Spooled {
+    program: Program,
+    redis: RedisServer,
+    whole: RedisServer,
+}
+
+fn spooled() -> Spooled {
     let whole = RedisServer::start();
     assert_eq!(replay(&program(), &whole.url()).code, Some(0));
-    let away = RedisServer::start();
-    let url = away.url();
-    drop(away);
+    let mut redis = RedisServer::start();
+    let url = redis.url();
+    redis.kill9();
     let program = program();
     assert_eq!(replay(&program, &url).code, Some(3));
-    (program, whole)
+    redis.restart();
+    Spooled {
+        program,
+        redis,
+        whole,
+    }
 }
 
 fn listed(program: &Program, more: &[&str]) -> Value {
@@ -65,7 +75,7 @@ fn kind(rows: &[Value], kind: &str) -> usize {
 
 #[test]
 fn what_waits_is_shown_verified_and_written_out() {
-    let (program, _) = spooled();
+    let Spooled { program, .. } = spooled();
     let listing = listed(&program, &["--rows=100"]);
     assert_eq!(
         (&listing["items"], &listing["dead_letters"]),
@@ -79,7 +89,7 @@ fn what_waits_is_shown_verified_and_written_out() {
     );
     let told = program.ok(&["spool", "ls", "--rows=1"]);
     assert!(
-        told.starts_with("spool: 24 items, ") && told.contains("bar  "),
+        told.starts_with("target ") && told.contains("spool: 24 items, ") && told.contains("bar  "),
         "{told}"
     );
     assert!(
@@ -108,17 +118,29 @@ fn what_waits_is_shown_verified_and_written_out() {
 #[test]
 fn what_waits_is_sent_and_the_store_equals_that_of_a_run_that_was_not_disturbed() {
     for over_rest in [false, true] {
-        let (program, whole) = spooled();
-        let redis = RedisServer::start();
+        let Spooled {
+            program,
+            redis,
+            whole,
+        } = spooled();
         let server = UpstashServer::start(&redis);
         let sink = if over_rest { server.url() } else { redis.url() };
+        let listing = listed(&program, &[]);
+        let id = listing["targets"][0]["id"].as_str().expect("an id");
         let unknown = program.run(&["spool", "redeliver", "--sink", &sink]);
         assert_eq!(
             unknown.code,
             Some(2),
             "the zone of the keys is not guessed: {unknown:?}"
         );
-        let sent = program.counts(&["spool", "redeliver", ZONE, "--sink", &sink]);
+        let mut command = vec!["spool", "redeliver", ZONE, "--to", &sink];
+        if over_rest {
+            let ended = program.run(&command);
+            assert_eq!(ended.code, Some(1), "it waits for another store: {ended:?}");
+            assert!(ended.err.contains(id), "{}", ended.err);
+            command.extend(["--from", id]);
+        }
+        let sent = program.counts(&command);
         assert_eq!(
             (&sent["bars"], &sent["spooled"]),
             (&Value::from(20), &Value::from(0)),
@@ -218,8 +240,8 @@ fn dead_letters_that_the_store_has_by_now_are_dropped() {
 
 #[test]
 fn a_damaged_file_is_told_and_what_is_intact_in_it_is_written_out() {
-    let (program, _) = spooled();
-    let path = program.folder().join(STATE);
+    let Spooled { program, .. } = spooled();
+    let path = program.state_file();
     let mut bytes = std::fs::read(&path).expect("the state");
     // The price of one bar in the place where it lies, in the middle of the file.
     let rows = lines(&program.ok(&["spool", "export"]));
@@ -258,10 +280,11 @@ fn a_folder_in_use_is_left_alone_and_an_empty_one_is_no_fault() {
         !program.folder().join("barmill-data").exists(),
         "looking makes nothing"
     );
-    let (program, _) = spooled();
-    let away = RedisServer::start();
-    let url = away.url();
-    drop(away);
+    let Spooled {
+        program, mut redis, ..
+    } = spooled();
+    let url = redis.url();
+    redis.kill9();
     let mut running = program.start(&[
         "replay",
         "day.csv",

@@ -98,7 +98,7 @@ pub(super) async fn run(
     let fetching = feed.progress();
     let mut settings = wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
     settings.writer.delivery.origin = Some(origin);
-    let state = wire::state(config, &target);
+    let state = wire::state(config, &target, &zone);
     let ports = WriterPorts {
         sink: store.sink,
         state,

@@ -8,6 +8,8 @@ use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{
     BuildError, End, Finished, Pipeline, PipelineSettings, Summary, WriterPorts,
 };
+use crate::port::StateStore;
+use jiff::tz::TimeZone;
 use std::io::{stderr, stdout};
 use std::sync::Arc;
 
@@ -25,7 +27,9 @@ pub(super) async fn run(
     environment: &Environment,
 ) -> Result<Exit, CommandError> {
     let target = SinkTarget::resolve(config, environment)?;
-    let finished = send(config, &target, Pipeline::reconcile).await?;
+    let zone = wire::zone_of_state(config)?;
+    let state = wire::state(config, &target, &zone);
+    let finished = send(config, (&target, &zone), state, Pipeline::reconcile).await?;
     let summary = sent(&finished.summary);
     if arguments.json {
         summary.write_json(&mut stdout())?;
@@ -35,19 +39,19 @@ pub(super) async fn run(
     Ok(exit("reconcile", finished))
 }
 
-/// Runs a pipeline without feeds on the store and the state folder of the config.
+/// Runs a pipeline without feeds on the store of the config, with the given state.
 pub(super) async fn send(
     config: &Config,
-    target: &SinkTarget,
+    (target, zone): (&SinkTarget, &TimeZone),
+    state: Option<Arc<dyn StateStore>>,
     build: impl FnOnce(WriterPorts, PipelineSettings) -> Result<Pipeline, BuildError>,
 ) -> Result<Finished, CommandError> {
-    let zone = wire::zone_of_state(config)?;
-    let mut settings = wire::pipeline(config, &zone, wire::Tempo::Live)?;
+    let mut settings = wire::pipeline(config, zone, wire::Tempo::Live)?;
     settings.shards = 1;
-    let store = wire::store(config, target, &zone, config.bars.specs.as_slice(), true).await?;
+    let store = wire::store(config, target, zone, config.bars.specs.as_slice(), true).await?;
     let ports = WriterPorts {
         sink: store.sink,
-        state: wire::state(config, target),
+        state,
         clock: Arc::new(SystemClock),
     };
     let sink = Arc::clone(&ports.sink);

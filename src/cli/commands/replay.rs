@@ -70,7 +70,7 @@ pub(super) async fn run(
     }
     let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
     store.sink.open().await?;
-    let state = wire::state(config, &target);
+    let state = wire::state(config, &target, &zone);
     let ports = WriterPorts {
         sink: store.sink,
         state,

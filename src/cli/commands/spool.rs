@@ -3,13 +3,16 @@
 use super::dispatch::CommandError;
 use super::{reconcile, wire};
 use crate::cli::{
-    BudgetUsed, CheckStateArguments, Exit, ExportArguments, LsArguments, RedeliverArguments,
-    SpoolAction, SpoolArguments, StateListing, TableArguments,
+    BudgetUsed, CheckStateArguments, Exit, ExportArguments, FolderListing, LsArguments,
+    RedeliverArguments, SpoolAction, SpoolArguments, StateListing, TableArguments, TargetListing,
 };
 use crate::config::{Config, Environment, SinkTarget};
-use crate::pipeline::Pipeline;
-use crate::port::{SpoolStats, StateError};
-use barmill_stores::state::{Inspector, STATE_FILE, StateCheck, StateSummary, StateTable};
+use crate::pipeline::{End, Pipeline};
+use crate::port::StateError;
+use barmill_stores::state::{
+    Inspector, StateCheck, StateSettings, StateSummary, StateTable, Target, TargetState, forget,
+    state_files, targets,
+};
 use std::fs::File;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::path::Path;
@@ -28,43 +31,79 @@ pub(super) async fn run(
     }
 }
 
-/// Opens the state file, or another file of its folder; `None` when nothing was ever kept there.
+/// Several stores have items in the folder, and none was named.
+#[derive(Debug, thiserror::Error)]
+enum TargetError {
+    /// A file is to be chosen.
+    #[error("the state folder holds items for several stores; choose one with --file:{0}")]
+    Several(String),
+    /// Nothing waits for the store that was named.
+    #[error(
+        "nothing waits for `{wanted}`; the state folder holds items for other stores, which `--from ID` sends to this one:{found}"
+    )]
+    Other { wanted: String, found: String },
+    /// No such target.
+    #[error("the state folder has no target {id}; it has:{found}")]
+    Unknown { id: String, found: String },
+}
+
+/// A line for each target.
+fn lines(targets: &[TargetState]) -> String {
+    let line = |one: &TargetState| {
+        let text = one
+            .target
+            .as_ref()
+            .map_or("no store is named", Target::as_str);
+        format!(
+            "\n  {}: {} items and {} dead letters for {text}, in {}",
+            one.id(),
+            one.spool.items,
+            one.spool.dead_letters,
+            one.file.display()
+        )
+    };
+    targets.iter().map(line).collect()
+}
+
+/// Opens the only state file, or the one that is named; `None` when nothing was ever kept there.
 fn open(config: &Config, file: Option<&Path>) -> Result<Option<Inspector>, CommandError> {
     let settings = wire::state_settings(config);
-    if file.is_none() && !settings.folder.join(STATE_FILE).exists() {
-        return Ok(None);
-    }
-    let file = file.map(|file| {
-        if file.exists() {
-            file.to_owned()
-        } else {
-            settings.folder.join(file)
-        }
-    });
-    Ok(Some(Inspector::open(&settings, file.as_deref())?))
+    let file = match file {
+        Some(file) if file.exists() => file.to_owned(),
+        Some(file) => settings.folder.join(file),
+        None => match state_files(&settings.folder).as_slice() {
+            [] => return Ok(None),
+            [only] => only.clone(),
+            _ => {
+                let targets = targets(&settings)?;
+                return Err(TargetError::Several(lines(&targets)).into());
+            }
+        },
+    };
+    Ok(Some(Inspector::open(&settings, Some(&file))?))
 }
 
 /// What waits in the state folder, in a few words.
 pub(super) fn standing(config: &Config) -> Result<String, CommandError> {
     let folder = config.run.state_dir.display();
-    let settings = wire::state_settings(config);
-    if !settings.folder.join(STATE_FILE).exists() {
-        return Ok(format!("spool {folder} is empty"));
-    }
-    let mut inspector = match Inspector::open(&settings, None) {
+    let targets = match targets(&wire::state_settings(config)) {
         Err(StateError::Locked { .. }) => {
             return Ok(format!("spool {folder} is in use by a barmill that runs"));
         }
-        opened => opened?,
+        found => found?,
     };
-    let SpoolStats {
-        items,
-        dead_letters,
-        ..
-    } = inspector.summary()?.spool;
-    Ok(format!(
-        "spool {folder} holds {items} items and {dead_letters} dead letters"
-    ))
+    if targets.is_empty() {
+        return Ok(format!("spool {folder} is empty"));
+    }
+    let items: u64 = targets.iter().map(|one| one.spool.items).sum();
+    let letters: u64 = targets.iter().map(|one| one.spool.dead_letters).sum();
+    let text = format!("spool {folder} holds {items} items and {letters} dead letters");
+    let waiting = targets.iter().filter(|one| !one.is_empty()).count();
+    Ok(if waiting > 1 {
+        format!("{text} for {waiting} stores, see `barmill spool ls`")
+    } else {
+        text
+    })
 }
 
 const fn table(asked: TableArguments) -> StateTable {
@@ -76,22 +115,28 @@ const fn table(asked: TableArguments) -> StateTable {
 }
 
 fn list(arguments: &LsArguments, config: &Config) -> Result<Exit, CommandError> {
-    let listing = match open(config, None)? {
-        Some(mut inspector) => {
-            let rows = inspector.first(table(arguments.table), arguments.rows)?;
-            listing(inspector.summary()?, rows)
-        }
-        None => StateListing::default(),
-    };
-    let bytes_max = wire::state_settings(config).bounds.spool_bytes_max;
-    let listing = StateListing {
-        bytes_max,
-        ..listing
+    let settings = wire::state_settings(config);
+    let mut listings = Vec::new();
+    for state in targets(&settings)? {
+        let mut inspector = Inspector::open(&settings, Some(&state.file))?;
+        let rows = inspector.first(table(arguments.table), arguments.rows)?;
+        listings.push(TargetListing {
+            id: state.id(),
+            target: state.target.map(|target| target.to_string()),
+            listing: StateListing {
+                bytes_max: settings.bounds.spool_bytes_max,
+                ..listing(inspector.summary()?, rows)
+            },
+        });
+    }
+    let folder = FolderListing {
+        bytes_max: settings.bounds.spool_bytes_max,
+        targets: listings,
     };
     if arguments.json {
-        listing.write_json(&mut stdout())?;
+        folder.write_json(&mut stdout())?;
     } else {
-        listing.write_text(&mut stdout())?;
+        folder.write_text(&mut stdout())?;
     }
     Ok(Exit::Drained)
 }
@@ -125,15 +170,22 @@ fn listing(summary: StateSummary, rows: Vec<serde_json::Value>) -> StateListing 
 }
 
 fn check(arguments: &CheckStateArguments, config: &Config) -> Result<Exit, CommandError> {
-    let inspector = open(config, arguments.file.as_deref())?;
-    let checked = inspector
-        .map(|mut inspector| inspector.check())
-        .transpose()?;
+    let settings = wire::state_settings(config);
+    let mut total = StateCheck::default();
+    if arguments.file.is_some() {
+        if let Some(mut inspector) = open(config, arguments.file.as_deref())? {
+            total = inspector.check()?;
+        }
+    } else {
+        for file in state_files(&settings.folder) {
+            total.add(Inspector::open(&settings, Some(&file))?.check()?);
+        }
+    }
     let StateCheck {
         intact,
         faults,
         shown,
-    } = checked.unwrap_or_default();
+    } = total;
     let mut out = stdout();
     if arguments.json {
         writeln!(
@@ -184,9 +236,22 @@ async fn redeliver(
     environment: &Environment,
 ) -> Result<Exit, CommandError> {
     let target = SinkTarget::resolve(config, environment)?;
+    let zone = wire::zone_of_state(config)?;
+    let own = wire::state_target(config, &target, &zone);
+    let settings = wire::state_settings(config);
+    let chosen = StateSettings {
+        target: chosen(arguments.from.as_deref(), &own, &targets(&settings)?)?,
+        ..settings
+    };
+    let is_moved = chosen.target.as_ref() != Some(&own);
     let dead_letters = arguments.dead_letters;
     let build = |ports, settings| Pipeline::redeliver(ports, settings, dead_letters);
-    let finished = reconcile::send(config, &target, build).await?;
+    let state = Some(wire::lazy_state(chosen.clone()));
+    let finished = reconcile::send(config, (&target, &zone), state, build).await?;
+    if is_moved && matches!(finished.end, End::Drained) {
+        // Its checkpoints speak of a store that did not get these items.
+        forget(&chosen)?;
+    }
     let summary = reconcile::sent(&finished.summary);
     if arguments.json {
         summary.write_json(&mut stdout())?;
@@ -194,4 +259,34 @@ async fn redeliver(
         summary.write_sent(&mut stderr())?;
     }
     Ok(reconcile::exit("redeliver", finished))
+}
+
+/// Whose items are sent: those of the store itself, or of the target that is named by id.
+fn chosen(
+    from: Option<&str>,
+    own: &Target,
+    targets: &[TargetState],
+) -> Result<Option<Target>, TargetError> {
+    if let Some(id) = from {
+        let found = targets.iter().find(|one| one.id() == id);
+        return found
+            .map(|one| one.target.clone())
+            .ok_or_else(|| TargetError::Unknown {
+                id: id.to_owned(),
+                found: lines(targets),
+            });
+    }
+    let has_own = targets.iter().any(|one| one.target.as_ref() == Some(own));
+    let others: Vec<TargetState> = targets
+        .iter()
+        .filter(|one| !one.is_empty())
+        .cloned()
+        .collect();
+    if has_own || others.is_empty() {
+        return Ok(Some(own.clone()));
+    }
+    Err(TargetError::Other {
+        wanted: own.to_string(),
+        found: lines(&others),
+    })
 }

@@ -16,7 +16,7 @@ use crate::pipeline::{
 };
 use crate::port::{Clock, StateStore};
 use barmill_sources::file::LateFile;
-use barmill_stores::state::{Bounds, LazyState, StateSettings};
+use barmill_stores::state::{Bounds, LazyState, StateSettings, Target};
 use barmill_stores::store::{
     EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings,
     RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
@@ -25,6 +25,7 @@ use barmill_stores::store::{
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -291,15 +292,75 @@ fn reconcile_within(config: &Config) -> Duration {
 }
 
 /// The durable state beside the store; a store that keeps nothing needs none.
-pub(super) fn state(config: &Config, target: &SinkTarget) -> Option<Arc<dyn StateStore>> {
+pub(super) fn state(
+    config: &Config,
+    target: &SinkTarget,
+    zone: &TimeZone,
+) -> Option<Arc<dyn StateStore>> {
     match target {
         SinkTarget::Stdout | SinkTarget::Null => None,
         SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
-            Some(Arc::new(LazyState::new(
-                state_settings(config),
-                Arc::new(SystemClock),
-            )))
+            Some(lazy_state(StateSettings {
+                target: Some(state_target(config, target, zone)),
+                ..state_settings(config)
+            }))
         }
+    }
+}
+
+/// The state store of these settings, opened when it is first needed.
+pub(super) fn lazy_state(settings: StateSettings) -> Arc<dyn StateStore> {
+    Arc::new(LazyState::new(settings, Arc::new(SystemClock)))
+}
+
+/// The store and the keys in it that durable items belong to.
+pub(super) fn state_target(config: &Config, target: &SinkTarget, zone: &TimeZone) -> Target {
+    let address = match target {
+        // A folder is the same one from wherever it is named.
+        SinkTarget::Embedded { dir } => format!("embedded:{}", canonical(dir).display()),
+        // With port and database, whether they were written or not.
+        SinkTarget::Redis { url } => url
+            .secret()
+            .expose_secret()
+            .parse()
+            .map_or_else(|_| target.address(), |url: SinkUrl| url.without_login()),
+        SinkTarget::Upstash { .. } | SinkTarget::Stdout | SinkTarget::Null => target.address(),
+    };
+    let view = &config.view;
+    let mut text = format!(
+        "{address} view={} key={}",
+        view.kind.as_str(),
+        view.key_template()
+    );
+    let parts = [
+        ("field", view.field_template()),
+        ("stream", view.also_stream()),
+        ("publish", view.also_publish()),
+        ("value", Some(view.value.as_str())),
+        ("namespace", Some(view.namespace.as_str())),
+        ("zone", Some(zone.iana_name().unwrap_or("UTC"))),
+    ];
+    for (name, part) in parts {
+        if let Some(part) = part {
+            text = format!("{text} {name}={part}");
+        }
+    }
+    Target::new(text)
+}
+
+/// The one name of a folder, which need not be there yet.
+fn canonical(dir: &Path) -> PathBuf {
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let found = absolute
+        .ancestors()
+        .find_map(|parent| Some((parent, parent.canonicalize().ok()?)));
+    match found {
+        Some((parent, canonical)) => match absolute.strip_prefix(parent) {
+            Ok(rest) if rest.as_os_str().is_empty() => canonical,
+            Ok(rest) => canonical.join(rest),
+            Err(_) => absolute,
+        },
+        None => absolute,
     }
 }
 

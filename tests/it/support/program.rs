@@ -3,7 +3,7 @@
 //! Nothing of the test's own environment reaches it, and it stands in a folder of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
@@ -51,6 +51,20 @@ impl Program {
     /// The folder that runs stand in.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The only state file in the default state folder.
+    pub(crate) fn state_file(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.folder().join("barmill-data")).expect("state folder");
+        let mut files: Vec<PathBuf> = entries
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| {
+                let name = path.file_name().expect("a name").to_string_lossy();
+                name.starts_with("barmill") && name.ends_with(".redb")
+            })
+            .collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.remove(0)
     }
 
     /// Writes a file into the folder.

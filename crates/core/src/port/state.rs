@@ -69,6 +69,33 @@ pub enum StateError {
         /// Newest known format.
         known: u32,
     },
+    /// The file is labelled with another target than its name says.
+    #[error(
+        "state file {} holds what waits for `{found}`, not for `{wanted}`; give each its own name again, or set another state_dir",
+        file.display()
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// The target that it is labelled with.
+        found: String,
+        /// The target of the run.
+        wanted: String,
+    },
+    /// The file holds items from before targets were recorded, so that nothing tells which store they are for.
+    #[error(
+        "state file {} does not say for which store its {items} items and {dead_letters} dead letters are; send them with \
+         `barmill spool redeliver --from unnamed --to URL`, or move the file away",
+        file.display()
+    )]
+    Unclaimed {
+        /// The file.
+        file: PathBuf,
+        /// Items in its spool.
+        items: u64,
+        /// Its dead letters.
+        dead_letters: u64,
+    },
     /// The store was closed before.
     #[error("state store is closed")]
     Closed,
@@ -83,6 +110,8 @@ impl StateError {
             | StateError::Locked { .. }
             | StateError::Io { .. }
             | StateError::Version { .. }
+            | StateError::Foreign { .. }
+            | StateError::Unclaimed { .. }
             | StateError::Closed => Remedy::Fatal,
         }
     }

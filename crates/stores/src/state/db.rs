@@ -8,6 +8,7 @@ use super::folder::Folder;
 use super::reads::Snapshot;
 use super::settings::{Bounds, StateSettings};
 use super::store::{Opener, Store};
+use super::target;
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::model::{Timestamp, WriteItem};
 use barmill_core::port::{
@@ -61,9 +62,17 @@ impl StateDb {
     /// [`StateError::Locked`] when another process has the folder, [`StateError::Version`] when a newer barmill
     /// wrote the file, [`StateError::DiskFull`] and [`StateError::Io`] when the disk does not play along.
     pub fn open(settings: &StateSettings, now: Timestamp) -> Result<Opened, StateError> {
-        let folder = Folder::lock(&settings.folder)?;
+        let folder = Folder::lock(settings)?;
+        target::prepare(&folder, settings)?;
         let file = folder.file();
-        let open = || Store::open(file.clone(), file_opener(&file, settings), settings.bounds);
+        let open = || {
+            let opener = file_opener(&file, settings);
+            let mut store = Store::open(file.clone(), opener, settings.bounds)?;
+            if let Some(target) = &settings.target {
+                store.claim(target)?;
+            }
+            Ok(store)
+        };
         let (mut store, set_aside) = match open() {
             Err(StateError::Corrupt { file, what }) => {
                 let aside = folder.set_aside(now)?;

@@ -443,7 +443,7 @@ fn inspector_makes_no_file() {
     ));
     assert!(!folder.path().join(STATE_FILE).exists());
     assert!(
-        Folder::lock(folder.path()).is_ok(),
+        Folder::lock(&StateSettings::new(folder.path())).is_ok(),
         "the folder is free again"
     );
 }

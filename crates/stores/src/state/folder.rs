@@ -4,13 +4,14 @@
 //! again after a full disk.
 
 use super::fault::from_io;
+use super::settings::StateSettings;
 use barmill_core::model::Timestamp;
 use barmill_core::port::StateError;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Name of the state file.
+/// Name of the state file of a program that names no target.
 pub const STATE_FILE: &str = "barmill.redb";
 const LOCK_FILE: &str = "barmill.lock";
 
@@ -18,12 +19,14 @@ const LOCK_FILE: &str = "barmill.lock";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    file: PathBuf,
     _lock: File,
 }
 
 impl Folder {
     /// Makes the folder if it is missing, and locks it.
-    pub(super) fn lock(path: &Path) -> Result<Folder, StateError> {
+    pub(super) fn lock(settings: &StateSettings) -> Result<Folder, StateError> {
+        let path: &Path = &settings.folder;
         fs::create_dir_all(path).map_err(|source| from_io(path, source))?;
         let lock_path = path.join(LOCK_FILE);
         let lock = File::options()
@@ -35,6 +38,7 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => Ok(Folder {
                 path: path.to_owned(),
+                file: settings.file(),
                 _lock: lock,
             }),
             Err(TryLockError::WouldBlock) => Err(StateError::Locked {
@@ -46,7 +50,7 @@ impl Folder {
 
     /// The state file.
     pub(super) fn file(&self) -> PathBuf {
-        self.path.join(STATE_FILE)
+        self.file.clone()
     }
 
     /// Makes new names in the folder durable.
@@ -59,10 +63,8 @@ impl Folder {
     /// Renames the state file, which must be closed, to a name that says when it was found damaged.
     pub(super) fn set_aside(&self, now: Timestamp) -> Result<PathBuf, StateError> {
         let seconds = now.as_millis() / 1_000;
-        let name = |suffix: &str| {
-            self.path
-                .join(format!("{STATE_FILE}.corrupt-{seconds}{suffix}"))
-        };
+        let own = self.file.file_name().unwrap_or_default().to_string_lossy();
+        let name = |suffix: &str| self.path.join(format!("{own}.corrupt-{seconds}{suffix}"));
         let mut target = name("");
         let mut copies = 1;
         while target.exists() {

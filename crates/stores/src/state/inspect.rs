@@ -9,6 +9,7 @@ use super::folder::Folder;
 use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals, decode_dead, decode_timed};
 use super::settings::{OpenCheck, StateSettings};
 use super::store::Store;
+use super::target::state_files;
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::model::{Ohlc, Price, Timestamp, WriteItem};
 use barmill_core::port::{Changes, DeadLetter, Position, SpoolStats, StateError};
@@ -104,7 +105,7 @@ impl Inspector {
     /// [`StateError::Locked`] while a barmill runs on the folder, [`StateError::Io`] when there is no such file,
     /// [`StateError::Corrupt`] when nothing of it can be read.
     pub fn open(settings: &StateSettings, file: Option<&Path>) -> Result<Inspector, StateError> {
-        let folder = Folder::lock(&settings.folder)?;
+        let folder = Folder::lock(settings)?;
         let file = file.map_or_else(|| folder.file(), Path::to_owned);
         let len = std::fs::metadata(&file)
             .map_err(|source| from_io(&file, source))?
@@ -112,7 +113,7 @@ impl Inspector {
         if len == 0 {
             return Err(from_io(&file, io::ErrorKind::UnexpectedEof.into()));
         }
-        let check = if file == folder.file() {
+        let check = if state_files(&settings.folder).contains(&file) {
             settings.check
         } else {
             OpenCheck::Never
@@ -304,6 +305,15 @@ impl Inspector {
             }
             moved += len;
         }
+    }
+}
+
+impl StateCheck {
+    /// Adds what the check of another file found.
+    pub fn add(&mut self, other: StateCheck) {
+        self.intact += other.intact;
+        self.faults += other.faults;
+        self.shown.extend(other.shown);
     }
 }
 

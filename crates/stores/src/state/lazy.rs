@@ -1,11 +1,11 @@
 //! A state store that makes its file at the first need.
 //!
 //! A run that needs no spool then pays for none. A file that an earlier run left is opened by the first read, so that
-//! its spool is seen.
+//! its spool is seen, and what waits for other stores is told.
 
 use super::db::StateDb;
-use super::folder::STATE_FILE;
 use super::settings::StateSettings;
+use super::target::state_files;
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::model::{Timestamp, WriteItem};
 use barmill_core::port::{
@@ -45,7 +45,7 @@ impl LazyState {
     }
 
     fn file(&self) -> PathBuf {
-        self.settings.folder.join(STATE_FILE)
+        self.settings.file()
     }
 
     async fn open(&self) -> Result<Arc<StateDb>, StateError> {
@@ -92,7 +92,8 @@ impl LazyState {
 
     /// The store, if there is anything that could be read.
     async fn existing(&self) -> Result<Option<Arc<StateDb>>, StateError> {
-        if !self.is_begun() && !self.file().exists() {
+        // A file of another target is a reason to open as well: what waits in it is told.
+        if !self.is_begun() && state_files(&self.settings.folder).is_empty() {
             return Ok(None);
         }
         self.open().await.map(Some)

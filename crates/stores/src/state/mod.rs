@@ -22,6 +22,7 @@ mod sim;
 #[cfg(any(test, feature = "testing"))]
 mod sim_state;
 mod store;
+mod target;
 #[cfg(test)]
 mod testing;
 
@@ -36,3 +37,4 @@ pub use sim::SimDisk;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub use sim_state::SimState;
+pub use target::{Target, TargetState, forget, state_files, targets};

@@ -4,8 +4,8 @@ use super::codec::{CodecError, Reader};
 use super::fault::{Fault, engine};
 use super::row::{
     CHECKPOINTS, DEAD, META, Names, Places, RECENT, RowError, SCHEMA, SPOOL, Timed, Totals,
-    decode_budget, decode_dead, decode_position, decode_recent, decode_schema, decode_timed,
-    unseal,
+    decode_budget, decode_dead, decode_position, decode_recent, decode_schema, decode_target,
+    decode_timed, unseal,
 };
 use super::session::Held;
 use barmill_core::engine::budget::BudgetUse;
@@ -102,6 +102,11 @@ impl Snapshot {
     /// The saved commands.
     pub(super) fn budget(&self) -> Result<Option<BudgetUse>, Fault> {
         self.named(META, "budget", decode_budget)
+    }
+
+    /// The text of the target that the file is labelled with.
+    pub(super) fn target(&self) -> Result<Option<String>, Fault> {
+        self.named(META, "target", decode_target)
     }
 
     /// Calls `visit` with every row of a table, its place and what it is or why it is damaged, until it says no.

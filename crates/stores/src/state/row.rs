@@ -127,6 +127,14 @@ pub(super) fn decode_schema(reader: &mut Reader<'_>) -> Result<u32, CodecError> 
     reader.u32()
 }
 
+pub(super) fn encode_target(target: &str, out: &mut Vec<u8>) {
+    push_text(out, target);
+}
+
+pub(super) fn decode_target(reader: &mut Reader<'_>) -> Result<String, CodecError> {
+    Ok(reader.text("target")?.to_owned())
+}
+
 pub(super) fn encode_budget(used: BudgetUse, out: &mut Vec<u8>) {
     push_date(out, used.day);
     out.extend_from_slice(&used.day_commands.to_le_bytes());

@@ -6,7 +6,8 @@
 use super::fault::{Fault, engine};
 use super::row::{
     CHECKPOINTS, DEAD, META, Names, Places, RECENT, SCHEMA, SPOOL, Totals, decode_recent,
-    encode_budget, encode_dead, encode_position, encode_timed, row_bytes, seal, unseal,
+    encode_budget, encode_dead, encode_position, encode_target, encode_timed, row_bytes, seal,
+    unseal,
 };
 use super::settings::Bounds;
 use barmill_core::model::{BarState, BarUpdate, Timestamp, WriteItem};
@@ -95,6 +96,11 @@ impl<'t> Session<'t> {
             spool_items: spool.items,
             spool_bytes: spool.bytes + dead.bytes,
         })
+    }
+
+    /// Labels the file with its target.
+    pub(super) fn label(&mut self, target: &str) -> Result<(), Fault> {
+        self.put_meta("target", |out| encode_target(target, out))
     }
 
     /// Writes the totals; the last step before the commit.

@@ -1,5 +1,7 @@
 //! The settings of the state store.
 
+use super::folder::STATE_FILE;
+use super::target::Target;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +54,9 @@ impl Default for Bounds {
 pub struct StateSettings {
     /// The folder, made when it is missing; one process at a time.
     pub folder: PathBuf,
+    /// Which store the items are for; its file in the folder is its own. `None` for the file [`STATE_FILE`], which a
+    /// program uses that has one target only.
+    pub target: Option<Target>,
     /// What the tables may grow to.
     pub bounds: Bounds,
     /// When the whole file is verified.
@@ -65,9 +70,16 @@ impl StateSettings {
     pub fn new(folder: impl Into<PathBuf>) -> StateSettings {
         StateSettings {
             folder: folder.into(),
+            target: None,
             bounds: Bounds::default(),
             check: OpenCheck::default(),
             cache_bytes: 32 << 20,
         }
+    }
+
+    /// The file of the target in the folder.
+    pub fn file(&self) -> PathBuf {
+        let name = self.target.as_ref().map(Target::file_name);
+        self.folder.join(name.as_deref().unwrap_or(STATE_FILE))
     }
 }

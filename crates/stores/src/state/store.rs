@@ -8,8 +8,9 @@ use super::fault::{Fault, corrupt, engine};
 use super::reads::{Snapshot, read_held};
 use super::session::{Held, Session};
 use super::settings::Bounds;
+use super::target::Target;
 use barmill_core::port::{Changes, Committed, SpoolStats, StateError};
-use redb::{Database, DatabaseError, Durability, ReadableDatabase};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, WriteTransaction};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -79,6 +80,27 @@ impl Store {
             dead_letters: dead.items,
             dead_bytes: dead.bytes,
         })
+    }
+
+    /// The target that the file is labelled with.
+    pub(super) fn target(&mut self) -> Result<Option<Target>, StateError> {
+        Ok(self.read(Snapshot::target)?.map(Target::new))
+    }
+
+    /// Labels a file that has no label yet; refuses one that is labelled with another target.
+    pub(super) fn claim(&mut self, target: &Target) -> Result<(), StateError> {
+        match self.target()? {
+            Some(found) if found == *target => Ok(()),
+            Some(found) => Err(StateError::Foreign {
+                file: self.file.clone(),
+                found: found.to_string(),
+                wanted: target.to_string(),
+            }),
+            None => {
+                let (held, bounds) = (self.held, self.bounds);
+                self.guarded(|database| label(database, held, bounds, target))
+            }
+        }
     }
 
     /// What the tables of places hold.
@@ -177,6 +199,8 @@ impl Store {
             StateError::Corrupt { .. }
             | StateError::Io { .. }
             | StateError::Locked { .. }
+            | StateError::Foreign { .. }
+            | StateError::Unclaimed { .. }
             | StateError::Version { .. } => self.broken = Some(error.clone()),
         }
         error
@@ -203,6 +227,24 @@ fn open(opener: &Opener, check: bool, bounds: Bounds) -> Result<(Database, Held)
     Ok((database, held))
 }
 
+fn label(database: &Database, held: Held, bounds: Bounds, target: &Target) -> Result<(), Fault> {
+    let transaction = begin(database)?;
+    let mut session = Session::open(&transaction, held, bounds)?;
+    session.label(target.as_str())?;
+    session.finish()?;
+    transaction.commit().map_err(engine)
+}
+
+/// A transaction that is durable once it is committed.
+fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
+    let mut transaction = database.begin_write().map_err(engine)?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(engine)?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
 type Results = Vec<Result<Committed, Fault>>;
 
 fn commit(
@@ -211,11 +253,7 @@ fn commit(
     bounds: Bounds,
     group: &[Changes],
 ) -> Result<(Results, Held), Fault> {
-    let mut transaction = database.begin_write().map_err(engine)?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(engine)?;
-    transaction.set_quick_repair(true);
+    let transaction = begin(database)?;
     let mut session = Session::open(&transaction, held, bounds)?;
     let mut results = Vec::with_capacity(group.len());
     for changes in group {

@@ -80,6 +80,13 @@ pub struct RedisUrl(ConnectionInfo);
 #[derive(Clone, PartialEq, Eq)]
 pub struct RestUrl(Url);
 
+impl SinkUrl {
+    /// The URL without user and password: the same store has the same text, whoever logs in.
+    pub fn without_login(&self) -> String {
+        self.to_string().replace("***@", "")
+    }
+}
+
 impl RedisUrl {
     pub(super) fn info(&self) -> &ConnectionInfo {
         &self.0

@@ -53,7 +53,7 @@ pub(in super::super) async fn run(
         Err(error) => return Ok(complain("run", error.as_ref(), Exit::Usage)),
     };
     let config = &market.config;
-    let state = wire::state(config, &target);
+    let state = wire::state(config, &target, &market.zone);
     let opened = open(&market, &symbols, (state.as_ref(), &target), environment).await?;
     let settings = settings(
         &market,
