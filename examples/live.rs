@@ -12,7 +12,7 @@ use barmill_core::engine::rules::Rules;
 use barmill_sources::file::{FileFeedSettings, TradeReader};
 use barmill_sources::history::{HistorySettings, HistorySource};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
-use barmill_sources::venue::{Simulator, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape, Venue};
 use barmill_stores::store::NullSink;
 use futures::StreamExt;
 use std::error::Error;

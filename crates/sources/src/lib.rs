@@ -3,6 +3,6 @@
 //! Owns formats and protocols. Deliberately knows no bars, no stores and no pipeline.
 
 pub mod file;
-pub mod history;
-pub mod live;
 pub mod venue;
+
+pub use venue::{history, live, simulate};

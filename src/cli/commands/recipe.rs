@@ -2,7 +2,7 @@
 
 use crate::Timestamp;
 use crate::cli::SimulateArguments;
-use barmill_sources::venue::{Tape, Venue};
+use barmill_sources::simulate::{Tape, Venue};
 use std::net::SocketAddr;
 
 /// Symbols of the printed commands at most.

@@ -8,7 +8,7 @@ use crate::config::{Config, SourceName, Speed};
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
 use barmill_sources::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
-use barmill_sources::venue::{Fault, Played, Simulator, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Fault, Played, Simulator, SimulatorSettings, Tape, Venue};
 use std::io::{Write, stderr, stdout};
 
 /// Shifts are whole seconds, so that no venue's clock rounds a shifted trade otherwise.

@@ -8,7 +8,7 @@ use crate::simulate::stage::{self, Stage, play};
 use crate::support::program::Program;
 use crate::support::redis::RedisServer;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::venue::{SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{SimulatorSettings, Tape, Venue};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

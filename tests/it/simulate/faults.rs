@@ -6,7 +6,7 @@ use barmill::{Price, TradeId, TradeKey};
 use barmill_core::port::TradeFeed;
 use barmill_sources::history::HistorySource;
 use barmill_sources::live::{LiveFeed, LiveParts, LiveStats, LiveSymbol, LiveSymbols};
-use barmill_sources::venue::{Fault, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Fault, SimulatorSettings, Tape, Venue};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZeroU32;

@@ -5,7 +5,7 @@ use barmill::{Price, Size, Symbol, Trade};
 use barmill_core::port::{Gap, GapError, GapFill, GapSource, TradeFeed};
 use barmill_sources::history::{HistoryFeed, HistorySource, SymbolRange};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSymbol, LiveSymbols};
-use barmill_sources::venue::{SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{SimulatorSettings, Tape, Venue};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;

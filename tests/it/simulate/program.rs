@@ -3,7 +3,7 @@
 use crate::simulate::stage::{ALL, trades};
 use crate::support::program::Program;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::venue::Venue;
+use barmill_sources::simulate::Venue;
 use serde_json::Value;
 
 /// A folder with a recording of an hour.

@@ -8,7 +8,7 @@ use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Timestamp, Trade, TradeId};
 use barmill_core::port::Clock;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::venue::{Fault, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Fault, SimulatorSettings, Tape, Venue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;

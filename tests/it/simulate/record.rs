@@ -4,7 +4,7 @@ use crate::simulate::stage::{self, Stage, play, trades};
 use crate::support::program::{Program, Running};
 use barmill::{Symbol, Trade};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
-use barmill_sources::venue::{Fault, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Fault, SimulatorSettings, Tape, Venue};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;

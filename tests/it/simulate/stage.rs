@@ -3,7 +3,7 @@
 use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use barmill_sources::history::{BinanceTrades, HistorySettings};
 use barmill_sources::live::{BinanceStream, CoinbaseApi, LiveSettings};
-use barmill_sources::venue::{Simulator, SimulatorSettings, Tape, Venue, View};
+use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape, Venue, View};
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
 

@@ -72,13 +72,13 @@ pub enum SessionKind {
 /// The days of one market, and their hours.
 ///
 /// ```
-/// use barmill::engine::calendar::{Calendar, SessionDay, SessionKind};
+/// use barmill_core::engine::calendar::{Calendar, SessionDay, SessionKind};
 /// use jiff::civil::{date, time};
 /// let calendar = Calendar::us_equities()?;
 /// assert_eq!(calendar.session(date(2025, 1, 9))?, SessionDay::Holiday("mourning for Jimmy Carter"));
 /// let hours = calendar.hours(date(2025, 11, 28), SessionKind::Regular)?;
 /// assert_eq!(hours, Some((time(9, 30, 0, 0), time(13, 0, 0, 0))));
-/// # Ok::<(), barmill::engine::calendar::CalendarError>(())
+/// # Ok::<(), barmill_core::engine::calendar::CalendarError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {

@@ -139,11 +139,11 @@ struct Profile {
 /// One named profile, ready to check trades.
 ///
 /// ```
-/// use barmill::engine::rules::Rules;
+/// use barmill_core::engine::rules::Rules;
 /// let rules = Rules::by_name("massive-minute")?;
 /// assert_eq!(rules.daily().name(), "massive-daily");
 /// assert!(Rules::by_name("massive").is_err());
-/// # Ok::<(), barmill::engine::rules::RulesError>(())
+/// # Ok::<(), barmill_core::engine::rules::RulesError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {

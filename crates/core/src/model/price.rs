@@ -7,11 +7,11 @@ use std::str::FromStr;
 /// An exact price: 9 decimal places, from 0 to 18,446,744,073.709551615 units of the quote currency.
 ///
 /// ```
-/// use barmill::Price;
+/// use barmill_core::model::Price;
 /// let price: Price = "255.1200".parse()?;
 /// assert_eq!(price.to_string(), "255.12");
 /// assert!("0.0000000001".parse::<Price>().is_err(), "a tenth place would need rounding");
-/// # Ok::<(), barmill::DecimalError>(())
+/// # Ok::<(), barmill_core::model::DecimalError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Price(u64);

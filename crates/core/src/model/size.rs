@@ -10,11 +10,11 @@ use std::str::FromStr;
 /// The bound of 2^90 raw units leaves room for 2^38 trades of the largest size in one [`Volume`].
 ///
 /// ```
-/// use barmill::Size;
+/// use barmill_core::model::Size;
 /// let size: Size = "0.00027625".parse()?;
 /// assert_eq!(size.to_string(), "0.00027625");
 /// assert!("1000000000001".parse::<Size>().is_ok(), "beyond 1e12");
-/// # Ok::<(), barmill::DecimalError>(())
+/// # Ok::<(), barmill_core::model::DecimalError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Size(u128);

@@ -42,11 +42,11 @@ pub enum SpecError {
 /// How a stream of trades is cut into bars.
 ///
 /// ```
-/// use barmill::BarSpec;
+/// use barmill_core::model::BarSpec;
 /// assert_eq!("5m".parse::<BarSpec>()?.to_string(), "5m");
 /// assert_eq!("60s".parse::<BarSpec>()?, "1m".parse()?);
 /// assert!("7m".parse::<BarSpec>().is_err(), "does not divide a day");
-/// # Ok::<(), barmill::SpecError>(())
+/// # Ok::<(), barmill_core::model::SpecError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BarSpec {

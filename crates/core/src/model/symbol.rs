@@ -47,11 +47,11 @@ type Block = Box<[OnceLock<Box<str>>]>;
 /// Ordered by name, so that output sorted by symbol does not depend on the order of arrival.
 ///
 /// ```
-/// use barmill::Symbol;
+/// use barmill_core::model::Symbol;
 /// let symbol: Symbol = "BRK.B".parse()?;
 /// assert_eq!(symbol, Symbol::intern(b"BRK.B")?);
 /// assert!("BTC USD".parse::<Symbol>().is_err());
-/// # Ok::<(), barmill::SymbolError>(())
+/// # Ok::<(), barmill_core::model::SymbolError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Symbol(u32);

@@ -19,12 +19,12 @@ use std::fmt;
 /// hold. After an error the reader has ended; what it gave before stays valid.
 ///
 /// ```no_run
-/// use barmill::adapter::file::{FileFeedSettings, TradeReader};
+/// use barmill_sources::file::{FileFeedSettings, TradeReader};
 /// let settings = FileFeedSettings::new(vec!["examples/data/sample-trades.csv".into()]);
 /// for batch in TradeReader::new(settings) {
 ///     assert!(!batch?.is_empty());
 /// }
-/// # Ok::<(), barmill::adapter::file::FileError>(())
+/// # Ok::<(), barmill_sources::file::FileError>(())
 /// ```
 pub struct TradeReader {
     settings: FileFeedSettings,

@@ -1,20 +1,12 @@
-//! A venue on loopback: a recording served as one venue's REST history and WebSocket feed.
+//! Venues: all that is known of one lies in its folder; what venues share lies in `history`, `live` and `simulate`.
 //!
-//! Owns the venues' side of their wire formats, the simulated clock and the faults. What was sent on the socket is in
-//! the history as soon as the clock has passed it. Deliberately knows nothing of barmill's own feeds, so that a mistake
-//! shared by both sides cannot hide; trades come as a plain list, from whatever file.
+//! A venue knows no other venue.
 
-mod connection;
-mod dialect;
-mod fault;
-mod hub;
-mod plan;
-mod rest;
-mod server;
-mod tape;
-mod visit;
-
-pub use fault::{Fault, FaultError, FaultKind};
-pub use hub::{Played, SimulatorSettings};
-pub use server::{Simulator, SimulatorFault, View};
-pub use tape::{Tape, TapeFault, Venue};
+mod alpaca;
+mod binance;
+mod coinbase;
+pub mod history;
+mod kraken;
+pub mod live;
+mod massive;
+pub mod simulate;

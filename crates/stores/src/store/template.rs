@@ -106,12 +106,12 @@ enum Part {
 /// A checked template.
 ///
 /// ```
-/// use barmill::adapter::store::Template;
+/// use barmill_stores::store::Template;
 /// let template: Template = "bars:{spec}:{date}:{symbol}".parse()?;
 /// assert_eq!(template.to_string(), "bars:{spec}:{date}:{symbol}");
 /// let error = "bars:{symbl}".parse::<Template>().unwrap_err();
 /// assert!(error.to_string().contains("{symbol}"));
-/// # Ok::<(), barmill::adapter::store::TemplateError>(())
+/// # Ok::<(), barmill_stores::store::TemplateError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {

@@ -53,10 +53,10 @@ pub enum SinkUrlError {
 /// A parsed sink URL.
 ///
 /// ```
-/// use barmill::adapter::store::SinkUrl;
+/// use barmill_stores::store::SinkUrl;
 /// let url: SinkUrl = "rediss://default:secret@eu1.upstash.io:6379".parse()?;
 /// assert_eq!(url.to_string(), "rediss://***@eu1.upstash.io:6379/0");
-/// # Ok::<(), barmill::adapter::store::SinkUrlError>(())
+/// # Ok::<(), barmill_stores::store::SinkUrlError>(())
 /// ```
 #[derive(Clone)]
 pub enum SinkUrl {

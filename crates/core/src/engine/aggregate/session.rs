@@ -40,7 +40,7 @@ pub fn always_regular(_date: Date) -> Option<(Time, Time)> {
 /// Which part of a trading day.
 ///
 /// ```
-/// use barmill::engine::aggregate::SessionKind;
+/// use barmill_core::engine::aggregate::SessionKind;
 /// assert_eq!("regular".parse(), Ok(SessionKind::Regular));
 /// assert!("09:30-16:00".parse::<SessionKind>().is_ok());
 /// assert!("16:00-09:30".parse::<SessionKind>().is_err());

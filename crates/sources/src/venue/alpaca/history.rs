@@ -1,0 +1,234 @@
+//! Alpaca: `/v2/stocks/trades`, pages of up to 10,000 trades by page token.
+//!
+//! Wire format: the vendor's public description and Go client of 2026. The token keeps its place also inside
+//! one nanosecond. Condition letters and the tape, which decides what a letter means, become conditions as
+//! `engine/rules.rs` numbers them.
+
+use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::json::{
+    Rows, message, parse, parse_row, price, refused, rfc3339, shorten, size, text_of,
+};
+use crate::venue::history::link::join;
+use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::progress::SymbolRange;
+use crate::venue::history::settings::AlpacaSettings;
+use crate::venue::history::source::{SettingsFault, in_range, secret_header};
+use barmill_core::engine::rules::{Tape, alpaca_condition};
+use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+#[derive(Debug)]
+pub(crate) struct Alpaca {
+    base: Url,
+    feed: String,
+    page_len: usize,
+    headers: HeaderMap,
+}
+
+/// The rows of each symbol.
+type Trades<'a> = BTreeMap<String, Option<Vec<&'a RawValue>>>;
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    t: &'a str,
+    x: Option<String>,
+    #[serde(borrow)]
+    p: &'a RawValue,
+    #[serde(borrow)]
+    s: &'a RawValue,
+    c: Option<Vec<String>>,
+    #[serde(borrow)]
+    i: Option<&'a RawValue>,
+    z: Option<String>,
+    u: Option<String>,
+}
+
+impl Alpaca {
+    pub(crate) fn new(base: &Url, settings: &AlpacaSettings) -> Result<Alpaca, SettingsFault> {
+        in_range("alpaca.page_len", settings.page_len, 2, 10_000)?;
+        let mut headers = HeaderMap::new();
+        let keys = [
+            ("alpaca.key_id", "apca-api-key-id", &settings.key_id),
+            (
+                "alpaca.secret_key",
+                "apca-api-secret-key",
+                &settings.secret_key,
+            ),
+        ];
+        for (key, name, secret) in keys {
+            if let Some(secret) = secret {
+                headers.insert(
+                    HeaderName::from_static(name),
+                    secret_header(key, secret.expose_secret())?,
+                );
+            }
+        }
+        Ok(Alpaca {
+            base: base.clone(),
+            feed: settings.feed.clone(),
+            page_len: settings.page_len,
+            headers,
+        })
+    }
+}
+
+impl Venue for Alpaca {
+    /// The page token; the first page has none.
+    type Place = Option<String>;
+
+    fn habits(&self) -> Habits {
+        Habits {
+            name: "alpaca",
+            is_open_ended: false,
+            is_numbered: false,
+            lead_ns: 0,
+            weight_max: NonZeroU32::MIN,
+        }
+    }
+
+    fn start(&self) -> Option<String> {
+        None
+    }
+
+    fn request(
+        &self,
+        range: &SymbolRange,
+        place: &Option<String>,
+    ) -> Result<Request, HistoryFault> {
+        let mut url = join(&self.base, "/v2/stocks/trades", range.symbol)?;
+        url.query_pairs_mut()
+            .append_pair("symbols", range.symbol.as_str())
+            .append_pair("start", &range.from.to_string())
+            // The venue includes the end.
+            .append_pair("end", &range.to.saturating_sub(1).to_string())
+            .append_pair("feed", &self.feed)
+            .append_pair("sort", "asc")
+            .append_pair("limit", &self.page_len.to_string());
+        if let Some(token) = place {
+            url.query_pairs_mut().append_pair("page_token", token);
+        }
+        Ok(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        })
+    }
+
+    fn decode(
+        &self,
+        range: &SymbolRange,
+        _place: &Option<String>,
+        reply: &Reply,
+        rows: &mut Rows,
+    ) -> Result<Next<Option<String>>, HistoryFault> {
+        let mut envelope: BTreeMap<String, &RawValue> =
+            parse(&reply.body, "a reply of trades by symbol")?;
+        // A reply without the name says something else, and never that there are no trades.
+        let trades = envelope
+            .remove("trades")
+            .ok_or_else(|| HistoryFault::Busy {
+                message: message(&reply.body),
+            })?;
+        let trades: Option<Trades<'_>> = parse(trades.get().as_bytes(), "trades by symbol")?;
+        let token: Option<String> = match envelope.remove("next_page_token") {
+            Some(token) => parse(token.get().as_bytes(), "a page token")?,
+            None => None,
+        };
+        let mut trades = trades.unwrap_or_default();
+        let own = trades
+            .remove(range.symbol.as_str())
+            .flatten()
+            .unwrap_or_default();
+        if let Some((found, _)) = trades.into_iter().find(|(_, rows)| rows.is_some()) {
+            return Err(HistoryFault::WrongSymbol {
+                found: shorten(&found),
+            });
+        }
+        rows.read(&own, |row| decode_row(range.symbol, row))?;
+        Ok(match token.filter(|token| !token.is_empty()) {
+            Some(token) => {
+                let is_full = self.page_len <= rows.read;
+                Next::Cursor {
+                    cursor: token.clone(),
+                    place: Some(token),
+                    is_full,
+                }
+            }
+            None => Next::Done,
+        })
+    }
+
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+}
+
+fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+    let row: Row<'_> = parse_row(row)?;
+    Ok(Trade {
+        symbol,
+        time: rfc3339("t", row.t)?,
+        // The venue has no sequence: the sieve numbers the trades of each instant.
+        sequence: 0,
+        id: row.i.map_or(TradeId::NONE, |id| {
+            TradeId::from_text(text_of(id).as_bytes())
+        }),
+        price: price("p", text_of(row.p))?,
+        size: size("s", text_of(row.s))?,
+        conditions: conditions(&row.c.unwrap_or_default(), row.z.as_deref())?,
+        venue: row
+            .x
+            .as_deref()
+            .and_then(|code| code.bytes().next())
+            .map_or(0, u16::from),
+        correction: correction(row.u.as_deref())?,
+        side: Side::Unknown,
+        sequenced: false,
+    })
+}
+
+fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowFault> {
+    let mut conditions = Conditions::NONE;
+    for letter in letters {
+        let condition = match letter.as_bytes() {
+            [byte @ 32..=126] => alpaca_condition(*byte),
+            _ => {
+                return Err(refused(
+                    "c",
+                    letter,
+                    "condition is not one printable letter",
+                ));
+            }
+        };
+        conditions = condition
+            .and_then(|bit| conditions.with(bit))
+            .unwrap_or(conditions);
+    }
+    let tape = match tape.map(str::as_bytes) {
+        Some([letter]) => Tape::from_letter(*letter),
+        Some(_) | None => None,
+    };
+    Ok(tape
+        .and_then(|tape| conditions.with(tape.condition()))
+        .unwrap_or(conditions))
+}
+
+/// The NYSE code of an update: `corrected` is the correction of an earlier trade, which then is `incorrect`.
+fn correction(update: Option<&str>) -> Result<u8, RowFault> {
+    match update {
+        None | Some("") => Ok(0),
+        Some("corrected") => Ok(12),
+        Some("incorrect") => Ok(7),
+        Some("canceled") => Ok(8),
+        Some(other) => Err(refused(
+            "u",
+            other,
+            "update is not canceled, corrected or incorrect",
+        )),
+    }
+}

@@ -1,0 +1,309 @@
+//! Binance spot: `/api/v3/aggTrades` and `/api/v3/historicalTrades`, pages of up to 1,000 by number.
+//!
+//! Wire format: the venue's public documents of 2026-07. The first trade of the interval is found by
+//! `startTime`; from then on pages begin at a number, inclusive. The first of them begins a little before
+//! the interval: that it holds a trade of before the interval proves that none is missing at the start.
+//! Times are asked for in microseconds and known by their magnitude.
+
+use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::json::{Rows, parse, parse_row, price, refused, size, text_of};
+use crate::venue::history::link::join;
+use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::progress::SymbolRange;
+use crate::venue::history::settings::{BinanceSettings, BinanceTrades};
+use crate::venue::history::source::{SettingsFault, in_range, secret_header};
+use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::num::NonZeroU32;
+
+/// Weight of a page of aggregate trades.
+const AGGREGATE_WEIGHT: NonZeroU32 = NonZeroU32::new(4).unwrap();
+/// Weight of a page of single trades.
+const SINGLE_WEIGHT: NonZeroU32 = NonZeroU32::new(25).unwrap();
+/// Numbers before the first trade of the interval at which the first page begins.
+const LOOK_BACK: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Binance {
+    base: Url,
+    trades: BinanceTrades,
+    page_len: usize,
+    headers: HeaderMap,
+}
+
+/// Where a page begins.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At the start of the interval, to learn the number of its first trade.
+    Start,
+    /// At this number, a little before the interval.
+    Before(u64),
+    /// At this number.
+    At(u64),
+}
+
+#[derive(Deserialize)]
+struct Aggregate<'a> {
+    a: u64,
+    #[serde(borrow)]
+    p: &'a RawValue,
+    #[serde(borrow)]
+    q: &'a RawValue,
+    f: u64,
+    #[serde(rename = "T")]
+    time: i64,
+    m: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Single<'a> {
+    id: u64,
+    #[serde(borrow)]
+    price: &'a RawValue,
+    #[serde(borrow)]
+    qty: &'a RawValue,
+    time: i64,
+    is_buyer_maker: bool,
+}
+
+impl Binance {
+    pub(crate) fn new(base: &Url, settings: &BinanceSettings) -> Result<Binance, SettingsFault> {
+        in_range("binance.page_len", settings.page_len, 2, 1_000)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            HeaderName::from_static("x-mbx-time-unit"),
+            HeaderValue::from_static("MICROSECOND"),
+        );
+        if let Some(key) = &settings.key {
+            let value = secret_header("binance.key", key.expose_secret())?;
+            headers.insert(HeaderName::from_static("x-mbx-apikey"), value);
+        }
+        let BinanceSettings {
+            trades, page_len, ..
+        } = settings;
+        Ok(Binance {
+            base: base.clone(),
+            trades: *trades,
+            page_len: *page_len,
+            headers,
+        })
+    }
+
+    /// The number at which the first page begins, from the reply to the question for the first trade.
+    fn first(&self, wire: &[&RawValue]) -> Result<Option<Place>, HistoryFault> {
+        let Some(first) = wire.first() else {
+            return Ok(None);
+        };
+        let first: Aggregate<'_> = parse(first.get().as_bytes(), "an aggregate trade")?;
+        let number = match self.trades {
+            BinanceTrades::Aggregate => first.a,
+            BinanceTrades::Single => first.f,
+        };
+        let back = u64::try_from(LOOK_BACK.min(self.page_len / 2)).unwrap_or(0);
+        Ok(Some(Place::Before(number.saturating_sub(back))))
+    }
+
+    fn read(
+        &self,
+        symbol: Symbol,
+        wire: &[&RawValue],
+        rows: &mut Rows,
+    ) -> Result<(), HistoryFault> {
+        match self.trades {
+            BinanceTrades::Aggregate => rows.read(wire, |row| decode_aggregate(symbol, row)),
+            BinanceTrades::Single => rows.read(wire, |row| decode_single(symbol, row)),
+        }
+    }
+}
+
+impl Venue for Binance {
+    type Place = Place;
+
+    fn habits(&self) -> Habits {
+        let weight_max = match self.trades {
+            BinanceTrades::Aggregate => AGGREGATE_WEIGHT,
+            BinanceTrades::Single => SINGLE_WEIGHT,
+        };
+        Habits {
+            name: "binance",
+            is_open_ended: true,
+            is_numbered: true,
+            lead_ns: 0,
+            weight_max,
+        }
+    }
+
+    fn start(&self) -> Place {
+        Place::Start
+    }
+
+    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, HistoryFault> {
+        let (path, weight, name, value, limit) = match (place, self.trades) {
+            (Place::Start, _) => {
+                let millis = range.from.as_millis().to_string();
+                (
+                    "/api/v3/aggTrades",
+                    AGGREGATE_WEIGHT,
+                    "startTime",
+                    millis,
+                    1,
+                )
+            }
+            (Place::Before(number) | Place::At(number), BinanceTrades::Aggregate) => (
+                "/api/v3/aggTrades",
+                AGGREGATE_WEIGHT,
+                "fromId",
+                number.to_string(),
+                self.page_len,
+            ),
+            (Place::Before(number) | Place::At(number), BinanceTrades::Single) => (
+                "/api/v3/historicalTrades",
+                SINGLE_WEIGHT,
+                "fromId",
+                number.to_string(),
+                self.page_len,
+            ),
+        };
+        let mut url = join(&self.base, path, range.symbol)?;
+        url.query_pairs_mut()
+            .append_pair("symbol", range.symbol.as_str())
+            .append_pair(name, &value)
+            .append_pair("limit", &limit.to_string());
+        Ok(Request { url, weight })
+    }
+
+    fn decode(
+        &self,
+        range: &SymbolRange,
+        place: &Place,
+        reply: &Reply,
+        rows: &mut Rows,
+    ) -> Result<Next<Place>, HistoryFault> {
+        let wire: Vec<&RawValue> = parse(&reply.body, "an array of trades")?;
+        let asked = match place {
+            Place::Start => return Ok(self.first(&wire)?.map_or(Next::Done, Next::Look)),
+            Place::Before(number) | Place::At(number) => *number,
+        };
+        self.read(range.symbol, &wire, rows)?;
+        if let Some(early) = rows.trades.iter().find(|trade| trade.sequence < asked) {
+            return Err(ignored("fromId", asked, early.sequence));
+        }
+        if let Place::Before(_) = place
+            && let Some(early) = cut_early(range, asked, rows)?
+            && rows.trades.is_empty()
+            && early > asked
+        {
+            return Ok(Next::Look(Place::Before(early)));
+        }
+        Ok(match rows.trades.last() {
+            Some(last) => Next::Restart {
+                place: Place::At(last.sequence),
+                is_full: self.page_len <= rows.read,
+            },
+            None => Next::Done,
+        })
+    }
+
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+}
+
+/// Leaves out the trades before the interval and gives the number of the last of them; there is one, unless
+/// the venue has no earlier trade and so begins later than asked.
+fn cut_early(
+    range: &SymbolRange,
+    asked: u64,
+    rows: &mut Rows,
+) -> Result<Option<u64>, HistoryFault> {
+    let count = rows
+        .trades
+        .iter()
+        .take_while(|trade| trade.time < range.from)
+        .count();
+    let first = rows.trades.first();
+    if count == 0 && first.is_none_or(|first| first.sequence == asked && asked > 0) {
+        let got = first.map_or_else(|| "nothing".into(), |first| first.time.to_string());
+        return Err(HistoryFault::Ignored {
+            parameter: "startTime",
+            asked: range.from.to_string(),
+            got,
+        });
+    }
+    Ok(rows
+        .trades
+        .drain(..count)
+        .next_back()
+        .map(|trade| trade.sequence))
+}
+
+fn ignored(parameter: &'static str, asked: u64, got: u64) -> HistoryFault {
+    HistoryFault::Ignored {
+        parameter,
+        asked: asked.to_string(),
+        got: got.to_string(),
+    }
+}
+
+fn decode_aggregate(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+    let row: Aggregate<'_> = parse_row(row)?;
+    Ok(Trade {
+        time: time("T", row.time)?,
+        price: price("p", text_of(row.p))?,
+        size: size("q", text_of(row.q))?,
+        ..blank(symbol, row.a, row.m)
+    })
+}
+
+fn decode_single(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+    let row: Single<'_> = parse_row(row)?;
+    Ok(Trade {
+        time: time("time", row.time)?,
+        price: price("price", text_of(row.price))?,
+        size: size("qty", text_of(row.qty))?,
+        ..blank(symbol, row.id, row.is_buyer_maker)
+    })
+}
+
+/// A trade of which only the number and the side are known.
+fn blank(symbol: Symbol, number: u64, is_buyer_maker: bool) -> Trade {
+    Trade {
+        symbol,
+        time: Timestamp::EPOCH,
+        sequence: number,
+        id: TradeId::from_number(number),
+        price: Price::ZERO,
+        size: Size::ZERO,
+        conditions: Conditions::NONE,
+        venue: 0,
+        correction: 0,
+        side: if is_buyer_maker {
+            Side::Sell
+        } else {
+            Side::Buy
+        },
+        sequenced: true,
+    }
+}
+
+/// Microseconds, or milliseconds where a proxy drops the header that asks for microseconds: no instant
+/// from 1973 to 5138 is both.
+fn time(field: &'static str, value: i64) -> Result<Timestamp, RowFault> {
+    let time = if value < 100_000_000_000_000 {
+        Timestamp::from_millis(value)
+    } else {
+        Timestamp::from_micros(value)
+    };
+    time.ok_or_else(|| {
+        refused(
+            field,
+            &value.to_string(),
+            "time is before 1970 or after 2262",
+        )
+    })
+}

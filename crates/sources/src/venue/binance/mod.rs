@@ -1,0 +1,5 @@
+//! Binance spot: REST history, live trades, and the simulated venue.
+
+pub(crate) mod history;
+pub(crate) mod live;
+pub(crate) mod simulate;

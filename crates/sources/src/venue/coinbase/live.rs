@@ -1,0 +1,309 @@
+//! Coinbase: `market_trades` of Advanced Trade and `matches` of Exchange.
+//!
+//! Wire formats (docs.cdp.coinbase.com, Advanced Trade WebSocket `market_trades` and Exchange `matches`, 2026). In both
+//! `side` is the maker's, so that the taker is on the other. Identities are contiguous per product and serve as the
+//! sequence. Advanced counts the messages of a connection in `sequence_num` and lists trades newest first; they come
+//! out in the order of their identities. Exchange tells the newest identity of a product in its `heartbeat`.
+
+use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
+use crate::venue::live::scan::Cursor;
+use crate::venue::live::value::{DecodeFault, Field};
+use barmill_core::model::{Conditions, Side, Trade, TradeId};
+
+/// The count of one connection's messages.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Coinbase {
+    sequence_next: Option<u64>,
+}
+
+/// The outer object of either format.
+#[derive(Default)]
+struct Frame<'a> {
+    channel: Field<'a>,
+    kind: Field<'a>,
+    sequence_num: Field<'a>,
+    message: Field<'a>,
+    reason: Field<'a>,
+    last_trade_id: Field<'a>,
+    events: &'a [u8],
+    row: Row<'a>,
+}
+
+#[derive(Default)]
+struct Row<'a> {
+    trade_id: Field<'a>,
+    product_id: Field<'a>,
+    price: Field<'a>,
+    size: Field<'a>,
+    side: Field<'a>,
+    time: Field<'a>,
+}
+
+impl Coinbase {
+    pub(crate) fn decode(
+        &mut self,
+        text: &[u8],
+        events: &mut Vec<Event>,
+    ) -> Result<(), DecodeFault> {
+        let mut cursor = Cursor::new(text);
+        let mut frame = Frame::default();
+        cursor.object(|key, cursor| frame.take(key, cursor))?;
+        cursor.end()?;
+        if frame.channel.is_missing() {
+            events.push(frame.exchange_event());
+            return Ok(());
+        }
+        self.count(frame.sequence_num, events);
+        match frame.channel.bytes() {
+            b"market_trades" => market_trades(frame.events, events)?,
+            b"subscriptions" => events.push(Event::Subscribed(Ack::Message)),
+            b"heartbeats" => events.push(Event::Heartbeat),
+            _ => events.push(Event::Other),
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, sequence_num: Field<'_>, events: &mut Vec<Event>) {
+        let Ok(sequence) = sequence_num.whole("sequence_num") else {
+            return;
+        };
+        let expected = self.sequence_next.unwrap_or(sequence);
+        if expected < sequence {
+            events.push(Event::Lost {
+                messages: sequence - expected,
+            });
+        }
+        self.sequence_next = Some(expected.max(sequence + 1));
+    }
+}
+
+fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+    let start = events.len();
+    Cursor::new(text).array(|cursor| {
+        let mut kind = Field::default();
+        let mut trades: &[u8] = b"[]";
+        cursor.object(|key, cursor| {
+            match key {
+                b"type" => kind = Field::read(cursor)?,
+                b"trades" => trades = cursor.skip()?,
+                _ => _ = cursor.skip()?,
+            }
+            Ok::<(), DecodeFault>(())
+        })?;
+        let wrap = if kind.bytes() == b"snapshot" {
+            Event::Snapshot
+        } else {
+            Event::Trade
+        };
+        Cursor::new(trades).array(|cursor| {
+            let mut row = Row::default();
+            cursor.object(|key, cursor| row.take(key, cursor))?;
+            events.push(row.trade().map_or_else(Event::Malformed, wrap));
+            Ok::<(), DecodeFault>(())
+        })
+    })?;
+    let sequence = |event: &Event| match event {
+        Event::Trade(trade) | Event::Snapshot(trade) => trade.sequence,
+        Event::Cancel(_)
+        | Event::Correction(_)
+        | Event::Newest { .. }
+        | Event::Greeting
+        | Event::AuthOk
+        | Event::Subscribed(_)
+        | Event::Heartbeat
+        | Event::Lost { .. }
+        | Event::Refused(_)
+        | Event::Malformed(_)
+        | Event::Other => 0,
+    };
+    if let Some(found) = events.get_mut(start..) {
+        found.sort_by_key(sequence);
+    }
+    Ok(())
+}
+
+impl<'a> Frame<'a> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+        match (key, cursor.peek()) {
+            (b"events", _) => self.events = cursor.skip()?,
+            (_, Some(b'{' | b'[')) => _ = cursor.skip()?,
+            (b"channel", _) => self.channel = Field::read(cursor)?,
+            (b"type", _) => self.kind = Field::read(cursor)?,
+            (b"sequence_num", _) => self.sequence_num = Field::read(cursor)?,
+            (b"message", _) => self.message = Field::read(cursor)?,
+            (b"reason", _) => self.reason = Field::read(cursor)?,
+            (b"last_trade_id", _) => self.last_trade_id = Field::read(cursor)?,
+            _ => self.row.take(key, cursor)?,
+        }
+        Ok(())
+    }
+
+    fn exchange_event(&self) -> Event {
+        match self.kind.bytes() {
+            b"match" => self.row.trade().map_or_else(Event::Malformed, Event::Trade),
+            b"last_match" => self
+                .row
+                .trade()
+                .map_or_else(Event::Malformed, Event::Snapshot),
+            b"heartbeat" => self.newest().unwrap_or(Event::Heartbeat),
+            b"subscriptions" => Event::Subscribed(Ack::Message),
+            b"error" => self.refused(),
+            _ => Event::Other,
+        }
+    }
+
+    fn newest(&self) -> Option<Event> {
+        let symbol = self.row.product_id.symbol("product_id").ok()?;
+        let sequence = self
+            .last_trade_id
+            .whole("last_trade_id")
+            .ok()
+            .filter(|sequence| *sequence > 0)?;
+        Some(Event::Newest { symbol, sequence })
+    }
+
+    fn refused(&self) -> Event {
+        let text = format!("{} {}", self.message.words(), self.reason.words());
+        let is_about = |word: &str| text.to_ascii_lowercase().contains(word);
+        let kind = if is_about("not a valid product")
+            || is_about("invalid product")
+            || is_about("delisted")
+        {
+            RefusalKind::Symbol
+        } else if is_about("authentication failure") || is_about("unauthorized") {
+            RefusalKind::Auth
+        } else {
+            RefusalKind::Other
+        };
+        Event::Refused(Refusal {
+            kind,
+            text: text.trim_end().to_owned(),
+        })
+    }
+}
+
+impl<'a> Row<'a> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+        let field = match key {
+            b"trade_id" => &mut self.trade_id,
+            b"product_id" => &mut self.product_id,
+            b"price" => &mut self.price,
+            b"size" => &mut self.size,
+            b"side" => &mut self.side,
+            b"time" => &mut self.time,
+            _ => {
+                cursor.skip()?;
+                return Ok(());
+            }
+        };
+        *field = Field::read(cursor)?;
+        Ok(())
+    }
+
+    fn trade(&self) -> Result<Trade, DecodeFault> {
+        let id = self.trade_id.whole("trade_id")?;
+        Ok(Trade {
+            symbol: self.product_id.symbol("product_id")?,
+            time: self.time.rfc3339("time")?,
+            sequence: id,
+            id: TradeId::from_number(id),
+            price: self.price.price("price")?,
+            size: self.size.size("size")?,
+            conditions: Conditions::NONE,
+            venue: 0,
+            correction: 0,
+            side: match self.side.bytes() {
+                b"BUY" | b"buy" => Side::Sell,
+                b"SELL" | b"sell" => Side::Buy,
+                _ => return Err(self.side.unknown("side")),
+            },
+            sequenced: true,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Coinbase;
+    use crate::venue::live::event::{Ack, Event, RefusalKind};
+    use barmill_core::model::Side;
+
+    fn events(decoder: &mut Coinbase, frame: &str) -> Vec<Event> {
+        let mut events = Vec::new();
+        decoder.decode(frame.as_bytes(), &mut events).unwrap();
+        events
+    }
+
+    fn market_trades(sequence_num: u64, kind: &str) -> String {
+        let row = |id: u64| {
+            format!(
+                r#"{{"product_id":"ETH-USD","trade_id":"{id}","price":"1260.01","size":"0.3","time":"2019-08-14T20:42:27.265Z","side":"SELL"}}"#
+            )
+        };
+        format!(
+            r#"{{"channel":"market_trades","client_id":"","timestamp":"2023-02-09T20:19:35.39625135Z","sequence_num":{sequence_num},"events":[{{"type":"{kind}","trades":[{},{}]}}]}}"#,
+            row(12),
+            row(11)
+        )
+    }
+
+    #[test]
+    fn trades_listed_newest_first_come_out_in_order() {
+        let found = events(&mut Coinbase::default(), &market_trades(0, "update"));
+        let [Event::Trade(first), Event::Trade(second)] = &found[..] else {
+            panic!("two trades")
+        };
+        assert_eq!(
+            (first.sequence, second.sequence, first.side),
+            (11, 12, Side::Buy)
+        );
+        assert!(matches!(
+            events(&mut Coinbase::default(), &market_trades(0, "snapshot"))[0],
+            Event::Snapshot(_)
+        ));
+    }
+
+    #[test]
+    fn skipped_messages_of_a_connection_are_counted() {
+        let mut decoder = Coinbase::default();
+        assert_eq!(events(&mut decoder, &market_trades(4, "update")).len(), 2);
+        assert_eq!(
+            events(&mut decoder, &market_trades(7, "update"))[0],
+            Event::Lost { messages: 2 }
+        );
+        assert_eq!(events(&mut decoder, &market_trades(8, "update")).len(), 2);
+    }
+
+    #[test]
+    fn exchange_messages_are_told_apart() {
+        let mut decoder = Coinbase::default();
+        let mut event = |frame: &str| events(&mut decoder, frame).remove(0);
+        let row = r#""trade_id":10,"side":"sell","size":"5.23512","price":"400.23","product_id":"BTC-USD","sequence":50,"time":"2014-11-07T08:19:27.028459Z""#;
+        let Event::Trade(trade) = event(&format!(r#"{{"type":"match",{row}}}"#)) else {
+            panic!("a trade")
+        };
+        assert_eq!((trade.sequence, trade.side), (10, Side::Buy));
+        assert!(matches!(
+            event(&format!(r#"{{"type":"last_match",{row}}}"#)),
+            Event::Snapshot(_)
+        ));
+        let newest = event(
+            r#"{"type":"heartbeat","sequence":90,"last_trade_id":20,"product_id":"BTC-USD","time":"2014-11-07T08:19:28.464459Z"}"#,
+        );
+        assert_eq!(
+            newest,
+            Event::Newest {
+                symbol: "BTC-USD".parse().unwrap(),
+                sequence: 20
+            }
+        );
+        assert_eq!(
+            event(r#"{"type":"subscriptions","channels":[{"name":"matches"}]}"#),
+            Event::Subscribed(Ack::Message)
+        );
+        let refused = event(
+            r#"{"type":"error","message":"Failed to subscribe","reason":"X-Y is not a valid product"}"#,
+        );
+        assert!(matches!(refused, Event::Refused(refusal) if refusal.kind == RefusalKind::Symbol));
+    }
+}

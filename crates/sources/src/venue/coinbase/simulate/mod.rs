@@ -1,0 +1,4 @@
+//! Coinbase: Exchange, and Advanced Trade for live trades: the venue's side of its history and its socket.
+
+pub(crate) mod rest;
+pub(crate) mod socket;

@@ -1,0 +1,148 @@
+//! Doors for the fuzz targets in `fuzz/`; no part of the API.
+
+use super::body::Body;
+use super::error::HistoryFault;
+use super::json::Rows;
+use super::link::{follow, parse_base};
+use super::page::{Next, Reply, Venue};
+use super::progress::SymbolRange;
+use super::settings::{HistorySettings, VenueSettings};
+use crate::venue::alpaca::history::Alpaca;
+use crate::venue::binance::history::Binance;
+use crate::venue::coinbase::history::Coinbase;
+use crate::venue::kraken::history::Kraken;
+use crate::venue::massive::history::Massive;
+use barmill_core::model::Trade;
+
+/// What one page says.
+#[derive(Debug)]
+pub struct Page {
+    /// Its trades.
+    pub trades: Vec<Trade>,
+    /// Rows on the wire.
+    pub read: usize,
+    /// Rows left out.
+    pub malformed: u64,
+    /// The address of the next page; `None` when the interval is whole.
+    pub next: Option<String>,
+}
+
+/// Decodes one body as several pages in a row, each asked for where the one before points.
+///
+/// With `piece_len` the body is also read while it arrives, in pieces of that many bytes, where the venue does that.
+///
+/// # Errors
+/// [`HistoryFault`] of the last page; the pages before it come first.
+pub fn pages(
+    settings: &HistorySettings,
+    range: SymbolRange,
+    body: &[u8],
+    count: usize,
+    piece_len: Option<usize>,
+) -> (Vec<Page>, Result<(), HistoryFault>) {
+    let Ok(base) = parse_base(&settings.base_url) else {
+        return (Vec::new(), Ok(()));
+    };
+    let skip = settings.skip_malformed;
+    let walk = (range, body, count, skip, piece_len);
+    match &settings.venue {
+        VenueSettings::Massive(venue) => Massive::new(&base, venue).map(|venue| of(&venue, walk)),
+        VenueSettings::Alpaca(venue) => Alpaca::new(&base, venue).map(|venue| of(&venue, walk)),
+        VenueSettings::Binance(venue) => Binance::new(&base, venue).map(|venue| of(&venue, walk)),
+        VenueSettings::Coinbase(venue) => Coinbase::new(&base, venue).map(|venue| of(&venue, walk)),
+        VenueSettings::Kraken(venue) => Kraken::new(&base, venue).map(|venue| of(&venue, walk)),
+    }
+    .unwrap_or((Vec::new(), Ok(())))
+}
+
+fn of<V: Venue>(
+    venue: &V,
+    (range, body, count, skip_malformed, piece_len): (
+        SymbolRange,
+        &[u8],
+        usize,
+        bool,
+        Option<usize>,
+    ),
+) -> (Vec<Page>, Result<(), HistoryFault>) {
+    let mut pages = Vec::new();
+    let mut place = venue.start();
+    let reply = Reply {
+        body: body.to_vec(),
+        early: None,
+    };
+    for _ in 0..count {
+        let mut early = venue.early(&range).filter(|_| piece_len.is_some());
+        if let (Some(early), Some(len)) = (&mut early, piece_len) {
+            (0..body.len())
+                .step_by(len.max(1))
+                .chain([body.len()])
+                .for_each(|end| early.read(&body[..end]));
+        }
+        let mut rows = Rows {
+            skip_malformed,
+            early,
+            ..Rows::default()
+        };
+        let next = match venue.decode(&range, &place, &reply, &mut rows) {
+            Ok(Next::Done) => None,
+            Ok(
+                Next::Cursor { place, .. }
+                | Next::Restart { place, .. }
+                | Next::Step(place)
+                | Next::Look(place),
+            ) => Some(place),
+            Err(fault) => return (pages, Err(fault)),
+        };
+        let address = match next
+            .as_ref()
+            .map(|place| venue.request(&range, place))
+            .transpose()
+        {
+            Ok(request) => request.map(|request| request.url.to_string()),
+            Err(fault) => return (pages, Err(fault)),
+        };
+        let Rows {
+            trades,
+            read,
+            malformed,
+            ..
+        } = rows;
+        pages.push(Page {
+            trades,
+            read,
+            malformed,
+            next: address,
+        });
+        match next {
+            Some(next) => place = next,
+            None => break,
+        }
+    }
+    (pages, Ok(()))
+}
+
+/// Collects and unpacks a body that arrives in chunks.
+///
+/// # Errors
+/// [`HistoryFault`] when it is too long, or does not unpack.
+pub fn expand(
+    encoding: Option<&[u8]>,
+    chunks: &[&[u8]],
+    bytes_max: usize,
+) -> Result<Vec<u8>, HistoryFault> {
+    let mut body = Body::new(encoding, bytes_max)?;
+    for chunk in chunks {
+        body.push(chunk)?;
+    }
+    body.finish()
+}
+
+/// The address of a link found in the reply from `asked`; `None` when `asked` is none itself.
+///
+/// # Errors
+/// [`HistoryFault::Link`] when it leads elsewhere.
+pub fn link(asked: &str, link: &str) -> Option<Result<String, HistoryFault>> {
+    let asked = asked.parse().ok()?;
+    Some(follow(&asked, link).map(|url| url.to_string()))
+}

@@ -1,0 +1,41 @@
+//! History by REST: whole intervals of trades from the venues' own archives.
+//!
+//! Owns the requests, the paging and its proofs, the pace and the patience, and the wire formats of
+//! massive, alpaca, binance, coinbase and kraken. Deliberately knows no session, no bar and no store: it
+//! is asked for half-open intervals of event time and says which part of each it covered.
+//!
+//! A venue file says where the next page begins; `pager` and `sift` prove that the pages join.
+
+mod body;
+mod client;
+pub(crate) mod early;
+mod early_row;
+#[cfg(test)]
+mod early_tests;
+mod early_walk;
+pub(crate) mod error;
+mod feed;
+mod fetch;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod gap;
+pub(crate) mod json;
+pub(crate) mod link;
+mod pace;
+pub(crate) mod page;
+mod pager;
+pub(crate) mod progress;
+pub(crate) mod settings;
+mod sift;
+pub(crate) mod source;
+
+pub use error::{HistoryError, HistoryFault, RowFault};
+pub use feed::HistoryFeed;
+pub use link::BaseUrlFault;
+pub use progress::{Coverage, Progress, SymbolRange};
+pub use settings::{
+    AlpacaSettings, BinanceSettings, BinanceTrades, CoinbaseSettings, HistorySettings,
+    KrakenSettings, MassivePaging, MassiveSettings, VenueSettings,
+};
+pub use source::{HistorySource, SettingsFault};

@@ -1,0 +1,104 @@
+//! The shapes between the driver and the venues: what a venue asks, what it gets, where it goes on.
+
+use super::early::Early;
+use super::error::HistoryFault;
+use super::json::Rows;
+use super::progress::SymbolRange;
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use std::num::NonZeroU32;
+
+/// One request for a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The whole address; holds no key.
+    pub(crate) url: Url,
+    /// What it costs of the source's rate.
+    pub(crate) weight: NonZeroU32,
+}
+
+/// One whole reply of 200.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The body, decompressed.
+    pub(crate) body: Vec<u8>,
+    /// What was read of it while it arrived, where the venue does that.
+    pub(crate) early: Option<Early>,
+}
+
+/// Where the next page begins.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<P> {
+    /// The interval is whole.
+    Done,
+    /// Where the venue's own cursor points.
+    Cursor {
+        /// The cursor, to notice it again.
+        cursor: String,
+        /// The place it stands for.
+        place: P,
+        /// Whether the page was as long as pages get.
+        is_full: bool,
+    },
+    /// At the last trade of this page again: the next page must hold it, and the interval is whole once a
+    /// page brings nothing new.
+    Restart {
+        /// The place of that trade.
+        place: P,
+        /// Whether more is known to follow, so that a page with nothing new is a fault.
+        is_full: bool,
+    },
+    /// A little further by number: the next page must hold the last trade, and the venue says when it is done.
+    Step(P),
+    /// The page only located something; its rows are not trades of the interval.
+    Look(P),
+}
+
+/// What holds for all pages of a venue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Habits {
+    /// The venue's name.
+    pub(crate) name: &'static str,
+    /// Whether pages run past the end of the interval, because the venue has no bound for it.
+    pub(crate) is_open_ended: bool,
+    /// Whether [`Trade::sequence`](barmill_core::model::Trade::sequence) grows with every trade of a symbol.
+    pub(crate) is_numbered: bool,
+    /// Nanoseconds before the interval in which rows are expected and left out.
+    pub(crate) lead_ns: i64,
+    /// The heaviest request.
+    pub(crate) weight_max: NonZeroU32,
+}
+
+/// A venue's wire format and paging. Pure: the driver sends, repeats, paces and proves.
+pub(crate) trait Venue: Send + Sync + 'static {
+    /// Where a page begins.
+    type Place: Send + Sync + 'static;
+
+    /// What holds for all pages.
+    fn habits(&self) -> Habits;
+
+    /// Where the first page begins.
+    fn start(&self) -> Self::Place;
+
+    /// The request for the page that begins at `place`.
+    fn request(&self, range: &SymbolRange, place: &Self::Place) -> Result<Request, HistoryFault>;
+
+    /// Reads a page into `rows` in event time order, and says where the next one begins.
+    fn decode(
+        &self,
+        range: &SymbolRange,
+        place: &Self::Place,
+        reply: &Reply,
+        rows: &mut Rows,
+    ) -> Result<Next<Self::Place>, HistoryFault>;
+
+    /// Starts to read a page while it arrives; what comes of it is in [`Rows::early`] when the page is decoded.
+    fn early(&self, _range: &SymbolRange) -> Option<Early> {
+        None
+    }
+
+    /// The headers of every request, the secret ones marked as sensitive.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+}

@@ -1,0 +1,207 @@
+//! The driver: walks the pages of one range and proves that they are all of it.
+//!
+//! There is no cap on the number of pages. A walk that cannot go on says so: a cursor that comes again,
+//! a page with nothing new although more follows, a page that does not join the one before.
+
+use super::error::{HistoryError, HistoryFault};
+use super::fetch::{Gate, Given, Tally};
+use super::json::Rows;
+use super::page::{Next, Reply, Venue};
+use super::progress::SymbolRange;
+use super::sift::{Sieve, Sifted};
+use barmill_core::model::Trade;
+use foldhash::fast::FixedState;
+use futures::future::BoxFuture;
+use std::collections::HashSet;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tracing::Instrument;
+
+/// Pages in a row without a trade, each with a new cursor, after which a walk ends.
+const IDLE_PAGES_MAX: u32 = 64;
+/// Characters of a cursor in an error.
+const CURSOR_LEN_MAX: usize = 60;
+
+/// The new trades of one page.
+#[derive(Debug)]
+pub(crate) struct Leaf {
+    /// In event time order; may be empty.
+    pub(crate) trades: Vec<Trade>,
+    /// Rows left out because the venue gave them twice.
+    pub(crate) duplicates: u64,
+    /// Whether the range is whole.
+    pub(crate) is_last: bool,
+}
+
+/// A walk over the pages of one range.
+pub(crate) trait Pages: Send {
+    /// Fetches the next page; after an error or the last page there is none.
+    fn turn(&mut self) -> BoxFuture<'_, Result<Leaf, HistoryError>>;
+}
+
+/// What all walks of a feed share, and the seed of this one.
+#[derive(Debug, Clone)]
+pub(crate) struct Trail {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) skip_malformed: bool,
+    pub(crate) seed: u64,
+}
+
+pub(crate) struct Walk<V: Venue> {
+    venue: Arc<V>,
+    trail: Trail,
+    range: SymbolRange,
+    place: V::Place,
+    must_join: bool,
+    sieve: Sieve,
+    cursors: HashSet<u64, FixedState>,
+    pages: u64,
+    idle_pages: u32,
+    rng: fastrand::Rng,
+}
+
+impl<V: Venue> Walk<V> {
+    pub(crate) fn new(venue: Arc<V>, trail: Trail, range: SymbolRange) -> Walk<V> {
+        let place = venue.start();
+        let sieve = Sieve::new(venue.habits(), range);
+        let rng = fastrand::Rng::with_seed(trail.seed);
+        let cursors = HashSet::with_hasher(FixedState::with_seed(0));
+        Walk {
+            venue,
+            trail,
+            range,
+            place,
+            must_join: false,
+            sieve,
+            cursors,
+            pages: 0,
+            idle_pages: 0,
+            rng,
+        }
+    }
+
+    async fn page(&mut self) -> Result<Leaf, Given> {
+        let request = self
+            .venue
+            .request(&self.range, &self.place)
+            .map_err(|fault| (0, fault))?;
+        let Walk {
+            venue,
+            trail,
+            range,
+            place,
+            rng,
+            ..
+        } = self;
+        let decode = |reply: &mut Reply| {
+            let (skip_malformed, early) = (trail.skip_malformed, reply.early.take());
+            let mut rows = Rows {
+                skip_malformed,
+                early,
+                ..Rows::default()
+            };
+            let next = venue.decode(range, place, reply, &mut rows)?;
+            Ok((rows, next))
+        };
+        let (rows, next) = trail
+            .gate
+            .page(&request, &trail.tally, rng, || venue.early(range), decode)
+            .await?;
+        trail
+            .tally
+            .malformed
+            .fetch_add(rows.malformed, Ordering::Relaxed);
+        self.pages += 1;
+        self.advance(rows, next).map_err(|fault| (1, fault))
+    }
+
+    fn advance(&mut self, mut rows: Rows, next: Next<V::Place>) -> Result<Leaf, HistoryFault> {
+        if let Next::Look(place) = next {
+            self.place = place;
+            return Ok(Leaf {
+                trades: Vec::new(),
+                duplicates: 0,
+                is_last: false,
+            });
+        }
+        if let Next::Cursor { cursor, .. } = &next {
+            self.note_cursor(cursor)?;
+        }
+        let sifted = self
+            .sieve
+            .sift(std::mem::take(&mut rows.trades), self.must_join)?;
+        let is_last = sifted.is_past_end || self.is_last(rows.read, &sifted, next)?;
+        Ok(Leaf {
+            trades: sifted.trades,
+            duplicates: sifted.duplicates,
+            is_last,
+        })
+    }
+
+    fn is_last(
+        &mut self,
+        rows: usize,
+        sifted: &Sifted,
+        next: Next<V::Place>,
+    ) -> Result<bool, HistoryFault> {
+        let is_new = !sifted.trades.is_empty();
+        let stuck = || HistoryFault::Stuck {
+            rows,
+            time: self.sieve.position(),
+        };
+        match next {
+            Next::Done => return Ok(true),
+            Next::Cursor { is_full: true, .. } | Next::Restart { is_full: true, .. } if !is_new => {
+                return Err(stuck());
+            }
+            Next::Restart { .. } if !is_new => return Ok(true),
+            Next::Cursor { place, .. } => (self.place, self.must_join) = (place, false),
+            Next::Restart { place, .. } | Next::Step(place) => {
+                (self.place, self.must_join) = (place, true);
+            }
+            Next::Look(place) => self.place = place,
+        }
+        self.idle_pages = if is_new { 0 } else { self.idle_pages + 1 };
+        if self.idle_pages >= IDLE_PAGES_MAX {
+            return Err(HistoryFault::Idle {
+                pages: self.idle_pages,
+            });
+        }
+        Ok(false)
+    }
+
+    fn note_cursor(&mut self, cursor: &str) -> Result<(), HistoryFault> {
+        if self
+            .cursors
+            .insert(FixedState::with_seed(0).hash_one(cursor))
+        {
+            return Ok(());
+        }
+        Err(HistoryFault::CursorRepeated {
+            cursor: cursor.chars().take(CURSOR_LEN_MAX).collect(),
+        })
+    }
+}
+
+impl<V: Venue> Pages for Walk<V> {
+    fn turn(&mut self) -> BoxFuture<'_, Result<Leaf, HistoryError>> {
+        Box::pin(async move {
+            let position = self.sieve.position();
+            let page = self.pages + 1;
+            let span = tracing::info_span!("page", symbol = %self.range.symbol, page);
+            self.page()
+                .instrument(span)
+                .await
+                .map_err(|(attempts, fault)| HistoryError {
+                    venue: self.venue.habits().name,
+                    symbol: self.range.symbol,
+                    page,
+                    position,
+                    attempts,
+                    fault,
+                })
+        })
+    }
+}

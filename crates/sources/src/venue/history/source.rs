@@ -1,0 +1,213 @@
+//! A source: one venue, its client and its pace, shared by all feeds of it.
+
+use super::client::Client;
+use super::fetch::{Gate, Patience, Tally};
+use super::link::{BaseUrlFault, parse_base};
+use super::pace::Pace;
+use super::page::Venue;
+use super::pager::{Pages, Trail, Walk};
+use super::progress::SymbolRange;
+use super::settings::{HistorySettings, VenueSettings};
+use crate::venue::alpaca::history::Alpaca;
+use crate::venue::binance::history::Binance;
+use crate::venue::coinbase::history::Coinbase;
+use crate::venue::kraken::history::Kraken;
+use crate::venue::massive::history::Massive;
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+/// Why settings are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsFault {
+    /// The base URL; its text is left out, as it may hold a key.
+    #[error("base_url is refused")]
+    BaseUrl(#[source] BaseUrlFault),
+    /// A number outside its range.
+    #[error("{key} is {value}, allowed are {min} to {max}")]
+    Range {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: usize,
+        /// The least allowed.
+        min: usize,
+        /// The most allowed.
+        max: usize,
+    },
+    /// A key or header name that no header can carry; the value is left out.
+    #[error("{key} cannot be sent as a header")]
+    Header {
+        /// The setting.
+        key: &'static str,
+    },
+    /// A path that does not tell the symbols apart.
+    #[error("massive.path {path:?} has no {{ticker}} in it")]
+    Path {
+        /// The path.
+        path: String,
+    },
+    /// The client cannot be built.
+    #[error("HTTP client cannot be built")]
+    Client(#[source] reqwest::Error),
+}
+
+/// One venue's history; clones share its client and its pace.
+#[derive(Debug, Clone)]
+pub struct HistorySource {
+    name: &'static str,
+    gate: Arc<Gate>,
+    kind: Kind,
+    pub(crate) symbols_in_flight: usize,
+    pub(crate) batch_len_max: usize,
+    pub(crate) read_timeout: std::time::Duration,
+    skip_malformed: bool,
+    seed: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Massive(Arc<Massive>),
+    Alpaca(Arc<Alpaca>),
+    Binance(Arc<Binance>),
+    Coinbase(Arc<Coinbase>),
+    Kraken(Arc<Kraken>),
+}
+
+impl HistorySource {
+    /// Checks the settings and builds the client; connects to nothing.
+    ///
+    /// # Errors
+    /// [`SettingsFault`] names the first setting that cannot work.
+    pub fn new(settings: &HistorySettings) -> Result<HistorySource, SettingsFault> {
+        let base = parse_base(&settings.base_url).map_err(SettingsFault::BaseUrl)?;
+        check_counts(settings)?;
+        match &settings.venue {
+            VenueSettings::Massive(massive) => HistorySource::of(
+                settings,
+                &base,
+                Massive::new(&base, massive)?,
+                Kind::Massive,
+            ),
+            VenueSettings::Alpaca(alpaca) => {
+                HistorySource::of(settings, &base, Alpaca::new(&base, alpaca)?, Kind::Alpaca)
+            }
+            VenueSettings::Binance(binance) => HistorySource::of(
+                settings,
+                &base,
+                Binance::new(&base, binance)?,
+                Kind::Binance,
+            ),
+            VenueSettings::Coinbase(coinbase) => HistorySource::of(
+                settings,
+                &base,
+                Coinbase::new(&base, coinbase)?,
+                Kind::Coinbase,
+            ),
+            VenueSettings::Kraken(kraken) => {
+                HistorySource::of(settings, &base, Kraken::new(&base, kraken)?, Kind::Kraken)
+            }
+        }
+    }
+
+    /// The venue's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Starts the walk over one range; the number tells the seeds of a feed's walks apart.
+    pub(crate) fn walk(
+        &self,
+        range: SymbolRange,
+        tally: &Arc<Tally>,
+        number: usize,
+    ) -> Box<dyn Pages> {
+        let seed = self.seed.wrapping_add(u64::try_from(number).unwrap_or(0));
+        let (gate, tally) = (Arc::clone(&self.gate), Arc::clone(tally));
+        let trail = Trail {
+            gate,
+            tally,
+            skip_malformed: self.skip_malformed,
+            seed,
+        };
+        match &self.kind {
+            Kind::Massive(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
+            Kind::Alpaca(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
+            Kind::Binance(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
+            Kind::Coinbase(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
+            Kind::Kraken(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
+        }
+    }
+
+    fn of<V: Venue>(
+        settings: &HistorySettings,
+        base: &Url,
+        venue: V,
+        kind: impl FnOnce(Arc<V>) -> Kind,
+    ) -> Result<HistorySource, SettingsFault> {
+        let habits = venue.habits();
+        let weight_max = count(habits.weight_max.get());
+        in_range(
+            "rate_per_min",
+            count(settings.rate_per_min),
+            weight_max,
+            count(u32::MAX),
+        )?;
+        let rate_per_min = NonZeroU32::new(settings.rate_per_min).unwrap_or(habits.weight_max);
+        let client = Client::new(settings, base, venue.headers()).map_err(SettingsFault::Client)?;
+        let pace = Pace::new(rate_per_min, habits.weight_max);
+        let gate = Gate {
+            client,
+            pace,
+            patience: Patience::new(settings),
+        };
+        Ok(HistorySource {
+            name: habits.name,
+            gate: Arc::new(gate),
+            kind: kind(Arc::new(venue)),
+            symbols_in_flight: settings.symbols_in_flight,
+            batch_len_max: settings.batch_len_max,
+            read_timeout: settings.read_timeout,
+            skip_malformed: settings.skip_malformed,
+            seed: settings.seed,
+        })
+    }
+}
+
+fn check_counts(settings: &HistorySettings) -> Result<(), SettingsFault> {
+    in_range("symbols_in_flight", settings.symbols_in_flight, 1, 1_000)?;
+    in_range("batch_len_max", settings.batch_len_max, 1, 1_000_000)?;
+    in_range("page_bytes_max", settings.page_bytes_max, 1 << 10, 1 << 30)?;
+    in_range("attempts_max", count(settings.attempts_max), 1, 1_000)
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Refuses a setting outside `min..=max`.
+pub(crate) fn in_range(
+    key: &'static str,
+    value: usize,
+    min: usize,
+    max: usize,
+) -> Result<(), SettingsFault> {
+    if min <= value && value <= max {
+        Ok(())
+    } else {
+        Err(SettingsFault::Range {
+            key,
+            value,
+            min,
+            max,
+        })
+    }
+}
+
+/// A header value that no log shows.
+pub(crate) fn secret_header(key: &'static str, value: &str) -> Result<HeaderValue, SettingsFault> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| SettingsFault::Header { key })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,273 @@
+//! Kraken: `/0/public/Trades`, pages of up to 1,000 trades since a nanosecond.
+//!
+//! Wire format: the venue's public documents of 2026 and a recorded reply. A page says in `last` the
+//! nanosecond of its last trade, more exactly than the row's own time, which is cut to about 100 ns. The
+//! next page is asked from one nanosecond before it, so that it holds that trade whether the venue
+//! includes `since` or not; trades are told apart by their number.
+
+use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::json::{
+    Rows, message, parse, parse_row, price, refused, shorten, size, text_of,
+};
+use crate::venue::history::link::join;
+use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::progress::SymbolRange;
+use crate::venue::history::settings::KrakenSettings;
+use crate::venue::history::source::{SettingsFault, in_range};
+use barmill_core::model::{Conditions, Price, Side, Symbol, Timestamp, Trade, TradeId};
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+/// Nanoseconds by which a row's time may be before its true time.
+const CUT_NS: i64 = 1_000;
+/// Nanoseconds before the interval in which a first page may begin.
+const LEAD_NS: i64 = 2 * CUT_NS;
+
+#[derive(Debug)]
+pub(crate) struct Kraken {
+    base: Url,
+    page_len: usize,
+}
+
+/// Where a page begins.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At the start of the interval.
+    Start,
+    /// One nanosecond before this one.
+    At(Timestamp),
+    /// At the venue's first trade ever, to see that it heeds `since`: the first page began with this
+    /// trade, after the interval.
+    Proof(Trade),
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(default)]
+    error: Vec<String>,
+    #[serde(borrow)]
+    result: Option<BTreeMap<String, &'a RawValue>>,
+}
+
+impl Kraken {
+    pub(crate) fn new(base: &Url, settings: &KrakenSettings) -> Result<Kraken, SettingsFault> {
+        in_range("kraken.page_len", settings.page_len, 2, 1_000)?;
+        Ok(Kraken {
+            base: base.clone(),
+            page_len: settings.page_len,
+        })
+    }
+}
+
+impl Venue for Kraken {
+    type Place = Place;
+
+    fn habits(&self) -> Habits {
+        Habits {
+            name: "kraken",
+            is_open_ended: true,
+            is_numbered: true,
+            lead_ns: LEAD_NS,
+            weight_max: NonZeroU32::MIN,
+        }
+    }
+
+    fn start(&self) -> Place {
+        Place::Start
+    }
+
+    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, HistoryFault> {
+        let since = match place {
+            Place::Start => range.from.saturating_sub(CUT_NS),
+            Place::At(last) => last.saturating_sub(1),
+            Place::Proof(_) => Timestamp::EPOCH,
+        };
+        let mut url = join(&self.base, "/0/public/Trades", range.symbol)?;
+        url.query_pairs_mut()
+            .append_pair("pair", range.symbol.as_str())
+            .append_pair("since", &since.as_nanos().to_string())
+            .append_pair("count", &self.page_len.to_string());
+        Ok(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        })
+    }
+
+    fn decode(
+        &self,
+        range: &SymbolRange,
+        place: &Place,
+        reply: &Reply,
+        rows: &mut Rows,
+    ) -> Result<Next<Place>, HistoryFault> {
+        let envelope: Envelope<'_> = parse(&reply.body, "an object of error and result")?;
+        check_errors(&envelope.error, &reply.body)?;
+        let mut result = envelope.result.ok_or_else(|| HistoryFault::Busy {
+            message: message(&reply.body),
+        })?;
+        let last = result.remove("last");
+        // The venue may answer with its own name of the pair, but with one pair only.
+        let mut pairs = result.into_iter();
+        let (pair, trades) = pairs.next().ok_or_else(|| HistoryFault::Busy {
+            message: message(&reply.body),
+        })?;
+        if let Some((found, _)) = pairs.next() {
+            return Err(HistoryFault::WrongSymbol {
+                found: shorten(&format!("{pair} and {found}")),
+            });
+        }
+        let trades: Vec<&RawValue> = parse(trades.get().as_bytes(), "an array of trades")?;
+        rows.read(&trades, |row| decode_row(range.symbol, row))?;
+        if let Place::Proof(first) = place {
+            return prove(range, first, &std::mem::take(&mut rows.trades));
+        }
+        if let (Place::Start, Some(first)) = (place, rows.trades.first())
+            && first.time >= range.to
+        {
+            return Ok(Next::Look(Place::Proof(rows.trades.swap_remove(0))));
+        }
+        next(range, place, last, (rows, self.page_len))
+    }
+}
+
+fn next(
+    range: &SymbolRange,
+    place: &Place,
+    last: Option<&RawValue>,
+    (rows, page_len): (&Rows, usize),
+) -> Result<Next<Place>, HistoryFault> {
+    let (Some(first), Some(row)) = (rows.trades.first(), rows.trades.last()) else {
+        return Ok(Next::Done);
+    };
+    let text = last.map_or("", text_of);
+    let last = text.parse().ok().and_then(Timestamp::from_nanos);
+    let Some(last) = last.filter(|last| last.since(row.time).abs() <= CUT_NS) else {
+        return Err(HistoryFault::Ignored {
+            parameter: "last",
+            asked: format!("the nanosecond of the last row, {}", row.time),
+            got: shorten(text),
+        });
+    };
+    let is_moving = match place {
+        Place::Start => true,
+        Place::At(previous) => *previous < last,
+        Place::Proof(_) => false,
+    };
+    // The time just before the interval may fill a page.
+    let is_lead = range.from.saturating_sub(LEAD_NS) <= first.time && row.time < range.from;
+    if is_lead && is_moving {
+        return Ok(Next::Look(Place::At(last)));
+    }
+    Ok(Next::Restart {
+        place: Place::At(last),
+        is_full: page_len <= rows.read,
+    })
+}
+
+/// An interval without trades is believed if the venue, asked for its first trades, gives earlier ones.
+fn prove(
+    range: &SymbolRange,
+    first: &Trade,
+    oldest: &[Trade],
+) -> Result<Next<Place>, HistoryFault> {
+    match oldest.first() {
+        Some(oldest) if oldest.time < range.from || oldest.sequence <= 1 => Ok(Next::Done),
+        _ => Err(HistoryFault::Ignored {
+            parameter: "since",
+            asked: range.from.to_string(),
+            got: first.time.to_string(),
+        }),
+    }
+}
+
+fn check_errors(errors: &[String], body: &[u8]) -> Result<(), HistoryFault> {
+    let Some(first) = errors.first() else {
+        return Ok(());
+    };
+    let message = message(body);
+    let is_busy =
+        first.starts_with("EService") || first.contains("Too many") || first.contains("Rate limit");
+    Err(if is_busy {
+        HistoryFault::Busy { message }
+    } else {
+        HistoryFault::Status {
+            status: 200,
+            message,
+            retry_after: None,
+        }
+    })
+}
+
+/// `[price, volume, seconds, "b" or "s", order type, note, number]`
+fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+    let fields: Vec<&RawValue> = parse_row(row)?;
+    let text = |index: usize| fields.get(index).map_or("", |raw| text_of(raw));
+    // Seconds with nine places are a decimal of the same scale as a price.
+    let seconds =
+        Price::parse(text(2).as_bytes()).map_err(|error| refused("time", text(2), error))?;
+    let time = i64::try_from(seconds.raw())
+        .ok()
+        .and_then(Timestamp::from_nanos);
+    let number = text(6)
+        .parse()
+        .map_err(|_| refused("trade_id", text(6), "trade_id is no number"))?;
+    Ok(Trade {
+        symbol,
+        time: time.ok_or_else(|| refused("time", text(2), "time is after 2262"))?,
+        sequence: number,
+        id: TradeId::from_number(number),
+        price: price("price", text(0))?,
+        size: size("volume", text(1))?,
+        conditions: Conditions::NONE,
+        venue: 0,
+        correction: 0,
+        side: match text(3) {
+            "b" => Side::Buy,
+            "s" => Side::Sell,
+            other => return Err(refused("side", other, "side is not b or s")),
+        },
+        sequenced: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kraken, Reply, Rows, SymbolRange, Timestamp, Venue};
+    use crate::venue::history::KrakenSettings;
+    use crate::venue::history::link::parse_base;
+
+    /// The words of the venue in a fault are one short line, whatever they hold.
+    #[test]
+    fn words_of_the_venue_are_shortened_without_control_characters() {
+        let base = parse_base("https://api.kraken.com").unwrap();
+        let venue = Kraken::new(&base, &KrakenSettings { page_len: 1_000 }).unwrap();
+        let range = SymbolRange {
+            symbol: "XBTUSD".parse().unwrap(),
+            from: Timestamp::EPOCH,
+            to: "2025-10-16T00:00:00Z".parse().unwrap(),
+        };
+        let escape = "\u{7f}\\u001b[2J".repeat(1_000);
+        for (last, more) in [
+            (escape.clone(), String::new()),
+            (String::new(), format!(r#","{escape}":[]"#)),
+        ] {
+            let rows = r#"[["1","1",1760535000.5,"s","l","",7]]"#;
+            let text = format!(r#"{{"error":[],"result":{{"A":{rows},"last":"{last}"{more}}}}}"#);
+            let reply = Reply {
+                body: text.into_bytes(),
+                early: None,
+            };
+            let fault = venue
+                .decode(&range, &venue.start(), &reply, &mut Rows::default())
+                .unwrap_err();
+            let said = fault.to_string();
+            assert!(
+                said.len() < 500 && !said.chars().any(char::is_control),
+                "{said:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! One connection's life: wait, connect, converse, end, and again.
+//!
+//! A stream of reports that reads only while it is asked. Deliberately knows nothing of holes and batches.
+
+use super::backoff::Backoff;
+use super::event::{Event, RefusalKind};
+use super::fault::LiveFault;
+use super::session::{Script, Session};
+use super::settings::LiveSettings;
+use super::socket::{Dialer, Inbound, Socket};
+use barmill_core::model::Symbol;
+use barmill_core::port::{Clock, FrameTap, Remedy};
+use futures::stream::{self, BoxStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// What a connection tells.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// A conversation began.
+    Opened,
+    /// What was received; never empty.
+    Events(Vec<Event>),
+    /// Every subscription is confirmed.
+    Live,
+    /// The connection is gone and comes back.
+    Down(LiveFault),
+    /// The connection is gone and stays so; the last report.
+    Ended(LiveFault),
+}
+
+/// What all connections of a feed share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) settings: Arc<LiveSettings>,
+    pub(crate) dialer: Dialer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tap: Option<Arc<dyn FrameTap>>,
+    /// The origin of the feed's clock.
+    pub(crate) epoch: Instant,
+    /// Whether connections may be open.
+    pub(crate) door: watch::Receiver<Door>,
+}
+
+/// Whether connections may be open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// They may.
+    Open,
+    /// Not before the consumer catches up.
+    Held,
+    /// Never again: the feed ends.
+    Shut,
+}
+
+/// One connection.
+pub(crate) struct Connection {
+    shared: Shared,
+    index: usize,
+    symbols: Option<watch::Receiver<Vec<Symbol>>>,
+    link: Option<(Socket, Session)>,
+    backoff: Backoff,
+    open_at: Instant,
+    stall_after: Duration,
+    is_announced: bool,
+    was_good: bool,
+    /// What the last read brought besides events.
+    pending: Option<LiveFault>,
+    is_ended: bool,
+}
+
+enum Turn {
+    Closed,
+    Changed,
+    Time,
+    Received(Result<Inbound, LiveFault>),
+}
+
+impl Connection {
+    /// A connection for some symbols, or for everything; opened when its reports are asked for.
+    pub(crate) fn reports(
+        shared: Shared,
+        index: usize,
+        symbols: Option<watch::Receiver<Vec<Symbol>>>,
+    ) -> BoxStream<'static, (usize, Report)> {
+        let times = &shared.settings.times;
+        let seed = shared
+            .settings
+            .seed
+            .wrapping_add(u64::try_from(index).unwrap_or(0));
+        let connection = Connection {
+            backoff: Backoff::new(times.backoff_base, times.backoff_max, seed),
+            stall_after: times.stall_after,
+            open_at: shared.epoch,
+            shared,
+            index,
+            symbols,
+            link: None,
+            is_announced: false,
+            was_good: false,
+            pending: None,
+            is_ended: false,
+        };
+        Box::pin(stream::unfold(connection, |mut connection| async move {
+            if connection.is_ended {
+                return None;
+            }
+            let report = connection.next_report().await;
+            connection.is_ended = matches!(report, Report::Ended(_));
+            Some(((connection.index, report), connection))
+        }))
+    }
+
+    async fn next_report(&mut self) -> Report {
+        if let Some(fault) = self.pending.take() {
+            return self.end(fault).await;
+        }
+        if self.link.is_none() {
+            return match self.open().await {
+                Ok(()) => Report::Opened,
+                Err(fault) => self.end(fault).await,
+            };
+        }
+        let mut events = Vec::new();
+        let outcome = self.converse(&mut events).await;
+        match outcome {
+            Ok(()) if events.is_empty() => {
+                self.is_announced = true;
+                Report::Live
+            }
+            Ok(()) => Report::Events(events),
+            Err(fault) if events.is_empty() => self.end(fault).await,
+            Err(fault) => {
+                self.pending = Some(fault);
+                Report::Events(events)
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<(), LiveFault> {
+        sleep_until(self.open_at).await;
+        // A dropped sender means that nobody holds.
+        let _is_told = self
+            .shared
+            .door
+            .wait_for(|door| *door == Door::Open)
+            .await
+            .is_ok();
+        let symbols = match &mut self.symbols {
+            Some(symbols) => {
+                // Without symbols there is nothing to connect for.
+                let _is_told = symbols
+                    .wait_for(|symbols| !symbols.is_empty())
+                    .await
+                    .is_ok();
+                Some(symbols.borrow_and_update().clone())
+            }
+            None => None,
+        };
+        let socket = self.shared.dialer.open().await?;
+        let script = Script::new(&self.shared.settings, symbols.as_deref());
+        let session = Session::new(
+            script,
+            &self.shared.settings,
+            self.stall_after,
+            self.shared.epoch.elapsed(),
+        );
+        self.link = Some((socket, session));
+        self.is_announced = false;
+        Ok(())
+    }
+
+    /// Converses until there are events, or the conversation has just become live and there are none.
+    async fn converse(&mut self, events: &mut Vec<Event>) -> Result<(), LiveFault> {
+        loop {
+            let Some((_, session)) = &self.link else {
+                return Ok(());
+            };
+            if !events.is_empty() || (session.is_live() && !self.is_announced) {
+                return Ok(());
+            }
+            match self.next_turn().await {
+                Turn::Closed if *self.shared.door.borrow() == Door::Shut => {
+                    return Err(LiveFault::Left);
+                }
+                Turn::Closed => return Err(LiveFault::Held),
+                Turn::Time => {
+                    // What waits in the socket was not late; we were.
+                    self.read_on(events)?;
+                    self.on_time().await?;
+                }
+                Turn::Changed => return Err(LiveFault::Changed),
+                Turn::Received(received) => self.on_received(received?, events)?,
+            }
+            self.read_on(events)?;
+        }
+    }
+
+    async fn next_turn(&mut self) -> Turn {
+        let Some((socket, session)) = &mut self.link else {
+            return Turn::Time;
+        };
+        let deadline = self.shared.epoch + session.deadline();
+        let (door, symbols) = (&mut self.shared.door, &mut self.symbols);
+        tokio::select! {
+            biased;
+            Ok(_) = door.wait_for(|door| *door != Door::Open) => Turn::Closed,
+            true = changed(symbols) => Turn::Changed,
+            () = sleep_until(deadline) => Turn::Time,
+            received = socket.receive() => Turn::Received(received),
+        }
+    }
+
+    async fn on_time(&mut self) -> Result<(), LiveFault> {
+        let Some((socket, session)) = &mut self.link else {
+            return Ok(());
+        };
+        match session.on_time(self.shared.epoch.elapsed())? {
+            Some(outbound) => socket.send(outbound).await,
+            None => Ok(()),
+        }
+    }
+
+    fn on_received(&mut self, inbound: Inbound, events: &mut Vec<Event>) -> Result<(), LiveFault> {
+        let now = self.shared.epoch.elapsed();
+        let Some((_, session)) = &mut self.link else {
+            return Ok(());
+        };
+        match inbound {
+            Inbound::SignOfLife => session.on_sign_of_life(now),
+            Inbound::Frame(frame) => {
+                if let Some(tap) = &self.shared.tap {
+                    tap.on_frame(self.shared.clock.now(), self.index, &frame);
+                }
+                session.on_frame(now, &frame, events)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is here already, so that a flood travels in large batches.
+    fn read_on(&mut self, events: &mut Vec<Event>) -> Result<(), LiveFault> {
+        while events.len() < self.shared.settings.batch_len_max
+            && let Some((socket, _)) = &mut self.link
+            && let Some(received) = socket.receive_now()
+        {
+            self.on_received(received?, events)?;
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, fault: LiveFault) -> Report {
+        let settings = Arc::clone(&self.shared.settings);
+        if let Some((socket, session)) = self.link.take() {
+            socket.close().await;
+            self.was_good |= session.is_live();
+            if settings.times.stable_after <= session.age(self.shared.epoch.elapsed()) {
+                self.backoff.reset();
+            }
+            self.note_stall(&session, &fault);
+        }
+        if matches!(fault, LiveFault::Left) {
+            return Report::Down(fault);
+        }
+        if fault.remedy() == Remedy::Fatal && !self.is_ghost(&fault) {
+            return Report::Ended(fault);
+        }
+        let wait = if matches!(fault, LiveFault::Held | LiveFault::Changed) {
+            Duration::ZERO
+        } else {
+            self.backoff.next()
+        };
+        self.open_at = Instant::now() + wait;
+        let cause: &dyn std::error::Error = &fault;
+        tracing::warn!(
+            venue = settings.name(),
+            connection = self.index,
+            attempt = self.backoff.attempts(),
+            retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            cause,
+            "live connection ended"
+        );
+        Report::Down(fault)
+    }
+
+    /// A market without trades must not be asked again and again.
+    fn note_stall(&mut self, session: &Session, fault: &LiveFault) {
+        let times = &self.shared.settings.times;
+        if session.has_data() {
+            self.stall_after = times.stall_after;
+        } else if matches!(fault, LiveFault::Stalled { .. }) {
+            self.stall_after = self
+                .stall_after
+                .saturating_mul(2)
+                .min(times.stall_after_max);
+        }
+    }
+
+    /// Whether the connection that is one too many may be our own, of which the venue has not noticed the end.
+    fn is_ghost(&self, fault: &LiveFault) -> bool {
+        let is_limit = matches!(fault, LiveFault::Refused(refusal) if refusal.kind == RefusalKind::ConnectionLimit);
+        is_limit
+            && self.was_good
+            && self.backoff.attempts() < self.shared.settings.times.limit_attempts_max
+    }
+}
+
+/// Waits until the symbols change; for ever where they cannot.
+async fn changed(symbols: &mut Option<watch::Receiver<Vec<Symbol>>>) -> bool {
+    if let Some(symbols) = symbols
+        && symbols.changed().await.is_ok()
+    {
+        return true;
+    }
+    std::future::pending().await
+}

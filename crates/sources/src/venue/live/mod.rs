@@ -1,0 +1,38 @@
+//! Live trades by WebSocket: massive, alpaca, binance, coinbase and kraken.
+//!
+//! Owns the wire formats, the conversations with the venues, the connections and the closing of gaps. Deliberately
+//! knows no REST: what a connection missed is asked of a [`GapSource`](barmill_core::port::GapSource).
+
+mod backoff;
+mod changes;
+mod connection;
+mod continuity;
+mod decoder;
+mod driver;
+pub(crate) mod event;
+mod fault;
+mod feed;
+mod identity;
+mod ledger;
+mod outbox;
+mod quiet;
+pub(crate) mod scan;
+mod session;
+pub(crate) mod settings;
+mod skew;
+mod socket;
+mod track;
+pub(crate) mod value;
+
+pub use decoder::Decoder;
+pub use driver::LiveDriver;
+pub use event::{Ack, Correction, Event, Refusal, RefusalKind};
+pub use fault::LiveFault;
+pub use feed::{LiveFeed, LiveParts, LiveStats, Reloader};
+pub use ledger::GapStats;
+pub use scan::ScanFault;
+pub use settings::{
+    BinanceStream, CoinbaseApi, GapSettings, LiveSettings, LiveSettingsFault, LiveSymbol,
+    LiveSymbols, LiveTimes, LiveVenue, QuietEnd, QuietSettings,
+};
+pub use value::{DecodeFault, ValueFault};

@@ -1,0 +1,381 @@
+//! The settings of a live feed, with the defaults of each venue.
+//!
+//! Limits are those of the venues' public documents of 2026, with room to spare; `LiveFeed::new` checks them.
+
+use barmill_core::model::{Symbol, TradeKey};
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use std::time::Duration;
+
+/// How one venue is listened to.
+#[derive(Debug, Clone)]
+pub struct LiveSettings {
+    /// Address: `wss`, or `ws` on loopback and behind a proxy of one's own.
+    pub url: String,
+    /// The venue, its keys and its choices.
+    pub venue: LiveVenue,
+    /// Symbols of one connection, at least 1; more symbols take more connections.
+    pub symbols_per_connection_max: usize,
+    /// Symbols of one subscribe message, at least 1.
+    pub symbols_per_message_max: usize,
+    /// Least time between two messages to the venue.
+    pub message_every: Duration,
+    /// Bytes of the largest message from the venue.
+    pub message_bytes_max: usize,
+    /// Trades of the largest batch, at least 1.
+    pub batch_len_max: usize,
+    /// Trades that wait for a slow consumer; beyond it the connections are closed on purpose, and what is missed is
+    /// fetched when half of them are gone.
+    pub backlog_len_max: usize,
+    /// Times of one connection.
+    pub times: LiveTimes,
+    /// How missed trades are fetched.
+    pub gaps: GapSettings,
+    /// When quiet symbols are told to be so.
+    pub quiet: QuietSettings,
+    /// Seed of the random part of the waits.
+    pub seed: u64,
+}
+
+/// Times of one connection.
+#[derive(Debug, Clone)]
+pub struct LiveTimes {
+    /// Longest wait for a connection, TLS and HTTP upgrade included, and for a message to be taken.
+    pub connect_timeout: Duration,
+    /// Longest wait from the connection to the last confirmed subscription.
+    pub handshake_timeout: Duration,
+    /// Time between two pings.
+    pub ping_every: Duration,
+    /// Longest time without any frame, pongs and heartbeats included.
+    pub silence_max: Duration,
+    /// Longest time without a trade, heartbeats ignored; doubled after each connection without one.
+    pub stall_after: Duration,
+    /// The doubled time's bound: a closed market is silent too.
+    pub stall_after_max: Duration,
+    /// Age at which a connection is given up before the venue ends it; `None` where the venue does not.
+    pub lifetime: Option<Duration>,
+    /// Bound of the first wait before a new connection; the wait is anything from zero to its bound.
+    pub backoff_base: Duration,
+    /// Largest bound of such a wait.
+    pub backoff_max: Duration,
+    /// Age at which a connection has proved good, so that the next wait is a first one.
+    pub stable_after: Duration,
+    /// Connections refused in a row for being too many, after one that was good; the venue may not have noticed yet that
+    /// it is gone.
+    pub limit_attempts_max: u32,
+}
+
+/// How missed trades are fetched.
+#[derive(Debug, Clone)]
+pub struct GapSettings {
+    /// Wait before a hole is fetched: trades out of order close it by themselves, and archives lag.
+    pub wait: Duration,
+    /// Wait after a new connection before a symbol without a trade is fetched.
+    pub settle: Duration,
+    /// Attempts per hole; then it stays open and is told.
+    pub attempts_max: u32,
+    /// Wait before the second attempt, doubled for each later one.
+    pub backoff: Duration,
+    /// Holes fetched at the same time, at least 1.
+    pub in_flight_max: usize,
+    /// Trades of one answer, at least 2.
+    pub len_max: usize,
+    /// Live trades that wait behind the holes of one symbol; those beyond it are fetched.
+    pub held_len_max: usize,
+    /// The same for the holes of all symbols together.
+    pub held_sum_max: usize,
+    /// Event time read again before a hole, for venues without contiguous identities; also how far back trades are
+    /// known by their identity.
+    pub overlap: Duration,
+}
+
+/// When quiet symbols are told to be so, that their bars close in time.
+#[derive(Debug, Clone, Default)]
+pub struct QuietSettings {
+    /// What ends after a symbol's newest trade; none tells nothing.
+    pub ends: Vec<QuietEnd>,
+    /// How far the trades of one connection may be out of order among symbols.
+    pub slack: Duration,
+}
+
+/// An end that a quiet symbol is told to have reached.
+#[derive(Debug, Clone)]
+pub enum QuietEnd {
+    /// Of the window of this length, aligned to the Unix epoch; where nothing comes at all, the archive is asked.
+    Window(Duration),
+    /// Of the civil day of this zone; the archive is asked likewise.
+    Day(TimeZone),
+    /// Of each such length again and again, as far as other symbols' trades show it; the archive is not asked.
+    Steady(Duration),
+}
+
+/// The venue, its keys and its choices.
+#[derive(Debug, Clone)]
+pub enum LiveVenue {
+    /// Massive, formerly Polygon.
+    Massive {
+        /// The key.
+        key: SecretString,
+    },
+    /// Alpaca.
+    Alpaca {
+        /// `APCA-API-KEY-ID`.
+        key_id: SecretString,
+        /// `APCA-API-SECRET-KEY`.
+        secret_key: SecretString,
+    },
+    /// Binance spot.
+    Binance {
+        /// Which of its two streams.
+        stream: BinanceStream,
+    },
+    /// Coinbase.
+    Coinbase {
+        /// Which of its two interfaces.
+        api: CoinbaseApi,
+    },
+    /// Kraken v2.
+    Kraken,
+}
+
+/// Which of Binance's two streams is listened to; the history must be of the same kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinanceStream {
+    /// `@trade`: every fill.
+    Single,
+    /// `@aggTrade`: the fills of one taker order at one price as one.
+    Aggregate,
+}
+
+/// Which of Coinbase's two interfaces is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoinbaseApi {
+    /// Advanced Trade: `market_trades`.
+    Advanced,
+    /// Exchange: `matches`.
+    Exchange,
+}
+
+/// What is listened to.
+#[derive(Debug, Clone)]
+pub enum LiveSymbols {
+    /// Everything the venue has, over one connection; for Massive and Alpaca.
+    All,
+    /// These, each from its own start; not empty.
+    Named(Vec<LiveSymbol>),
+}
+
+/// One symbol and where it starts.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveSymbol {
+    /// The name as the venue writes it.
+    pub symbol: Symbol,
+    /// The last trade known, after which nothing may be missed; with [`TradeId::NONE`](barmill_core::model::TradeId::NONE) only
+    /// its time counts. `None` starts with what comes.
+    pub after: Option<TradeKey>,
+}
+
+/// Why settings are refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LiveSettingsFault {
+    /// An address that is none; its text is left out, as it may hold a key.
+    #[error("url is no ws or wss address")]
+    Url,
+    /// A number below its least.
+    #[error("{key} is {value}, at least {min} is needed")]
+    TooSmall {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: usize,
+        /// The least allowed.
+        min: usize,
+    },
+    /// Nothing to listen to, or a venue that does not give everything.
+    #[error("symbols are empty, or all are asked for at a venue that wants names")]
+    Symbols,
+    /// The machine's trusted roots cannot be read.
+    #[error("TLS cannot be set up: {reason}")]
+    Tls {
+        /// The cause.
+        reason: String,
+    },
+}
+
+impl LiveSettings {
+    /// Massive's real-time stocks cluster: one connection, whatever the number of symbols.
+    pub fn massive(key: SecretString) -> LiveSettings {
+        let settings = LiveSettings::of(
+            "wss://socket.massive.com/stocks",
+            LiveVenue::Massive { key },
+        );
+        LiveSettings {
+            symbols_per_connection_max: usize::MAX,
+            ..settings
+        }
+    }
+
+    /// Alpaca's SIP feed: one connection, whatever the number of symbols.
+    pub fn alpaca(key_id: SecretString, secret_key: SecretString) -> LiveSettings {
+        let venue = LiveVenue::Alpaca { key_id, secret_key };
+        let settings = LiveSettings::of("wss://stream.data.alpaca.markets/v2/sip", venue);
+        LiveSettings {
+            symbols_per_connection_max: usize::MAX,
+            ..settings
+        }
+    }
+
+    /// Binance spot, in microseconds; 1,024 streams per connection and five messages a second are allowed, pongs
+    /// included, and a connection ends after 24 hours.
+    pub fn binance(stream: BinanceStream) -> LiveSettings {
+        let url = "wss://stream.binance.com:9443/stream?timeUnit=MICROSECOND";
+        let mut settings = LiveSettings::of(url, LiveVenue::Binance { stream });
+        settings.symbols_per_connection_max = 1_000;
+        settings.message_every = Duration::from_millis(400);
+        settings.times.lifetime = Some(Duration::from_mins(23 * 60 + 50));
+        settings
+    }
+
+    /// Coinbase; the first subscription must come within five seconds.
+    pub fn coinbase(api: CoinbaseApi) -> LiveSettings {
+        let url = match api {
+            CoinbaseApi::Advanced => "wss://advanced-trade-ws.coinbase.com",
+            CoinbaseApi::Exchange => "wss://ws-feed.exchange.coinbase.com",
+        };
+        LiveSettings::of(url, LiveVenue::Coinbase { api })
+    }
+
+    /// Kraken v2.
+    pub fn kraken() -> LiveSettings {
+        LiveSettings::of("wss://ws.kraken.com/v2", LiveVenue::Kraken)
+    }
+
+    /// The venue's name.
+    pub fn name(&self) -> &'static str {
+        match self.venue {
+            LiveVenue::Massive { .. } => "massive",
+            LiveVenue::Alpaca { .. } => "alpaca",
+            LiveVenue::Binance { .. } => "binance",
+            LiveVenue::Coinbase { .. } => "coinbase",
+            LiveVenue::Kraken => "kraken",
+        }
+    }
+
+    /// Whether the identities of a symbol's trades have no holes.
+    pub(crate) fn is_contiguous(&self) -> bool {
+        match self.venue {
+            LiveVenue::Massive { .. } | LiveVenue::Alpaca { .. } => false,
+            LiveVenue::Binance { .. } | LiveVenue::Coinbase { .. } | LiveVenue::Kraken => true,
+        }
+    }
+
+    /// Nanoseconds of the finest step of the socket's clock.
+    pub(crate) fn resolution_ns(&self) -> i64 {
+        match self.venue {
+            LiveVenue::Massive { .. } => 1_000_000,
+            LiveVenue::Alpaca { .. } => 1,
+            LiveVenue::Binance { .. } if !self.url.contains("timeUnit=MICROSECOND") => 1_000_000,
+            LiveVenue::Binance { .. } | LiveVenue::Coinbase { .. } | LiveVenue::Kraken => 1_000,
+        }
+    }
+
+    /// Refuses settings that cannot work.
+    pub(crate) fn check(&self, symbols: &LiveSymbols) -> Result<(), LiveSettingsFault> {
+        let least = [
+            (
+                "symbols_per_connection_max",
+                self.symbols_per_connection_max,
+                1,
+            ),
+            ("symbols_per_message_max", self.symbols_per_message_max, 1),
+            ("message_bytes_max", self.message_bytes_max, 1 << 10),
+            ("batch_len_max", self.batch_len_max, 1),
+            ("backlog_len_max", self.backlog_len_max, 2),
+            ("gaps.in_flight_max", self.gaps.in_flight_max, 1),
+            ("gaps.len_max", self.gaps.len_max, 2),
+            ("gaps.held_len_max", self.gaps.held_len_max, 1),
+            ("gaps.held_sum_max", self.gaps.held_sum_max, 1),
+        ];
+        if let Some((key, value, min)) = least.into_iter().find(|(_, value, min)| value < min) {
+            return Err(LiveSettingsFault::TooSmall { key, value, min });
+        }
+        let is_possible = match symbols {
+            LiveSymbols::All => !self.is_contiguous(),
+            LiveSymbols::Named(symbols) => !symbols.is_empty(),
+        };
+        if is_possible {
+            Ok(())
+        } else {
+            Err(LiveSettingsFault::Symbols)
+        }
+    }
+
+    fn of(url: &str, venue: LiveVenue) -> LiveSettings {
+        LiveSettings {
+            url: url.into(),
+            venue,
+            symbols_per_connection_max: 200,
+            symbols_per_message_max: 100,
+            message_every: Duration::from_millis(200),
+            message_bytes_max: 16 << 20,
+            batch_len_max: 4_096,
+            backlog_len_max: 262_144,
+            times: LiveTimes {
+                connect_timeout: Duration::from_secs(10),
+                handshake_timeout: Duration::from_secs(30),
+                ping_every: Duration::from_secs(15),
+                silence_max: Duration::from_secs(45),
+                stall_after: Duration::from_secs(30),
+                stall_after_max: Duration::from_mins(30),
+                lifetime: None,
+                backoff_base: Duration::from_millis(500),
+                backoff_max: Duration::from_mins(1),
+                stable_after: Duration::from_secs(30),
+                limit_attempts_max: 5,
+            },
+            gaps: GapSettings {
+                wait: Duration::from_millis(500),
+                settle: Duration::from_secs(5),
+                attempts_max: 8,
+                backoff: Duration::from_secs(1),
+                in_flight_max: 4,
+                len_max: 50_000,
+                held_len_max: 65_536,
+                held_sum_max: 262_144,
+                overlap: Duration::from_secs(5),
+            },
+            quiet: QuietSettings::default(),
+            seed: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BinanceStream, LiveSettings, LiveSettingsFault, LiveSymbols};
+
+    #[test]
+    fn keys_do_not_print() {
+        let settings = LiveSettings::alpaca("canary-id".into(), "canary-secret".into());
+        let massive = LiveSettings::massive("canary-key".into());
+        assert!(!format!("{settings:?}{massive:?}").contains("canary"));
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused() {
+        let settings = LiveSettings::binance(BinanceStream::Single);
+        assert_eq!(
+            settings.check(&LiveSymbols::All),
+            Err(LiveSettingsFault::Symbols)
+        );
+        let settings = LiveSettings {
+            batch_len_max: 0,
+            ..LiveSettings::massive("key".into())
+        };
+        let fault = settings.check(&LiveSymbols::All).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "batch_len_max is 0, at least 1 is needed"
+        );
+    }
+}

@@ -1,0 +1,312 @@
+//! Fields of a frame as values: exact numbers, instants and names from their text.
+//!
+//! Deliberately rounds nothing: what does not fit is a fault that names the field and the text.
+
+use super::scan::{Cursor, ScanFault};
+use barmill_core::model::{DecimalError, Price, Size, Symbol, SymbolError, Timestamp};
+use std::fmt;
+
+/// Characters of a refused text that are kept.
+const TEXT_LEN_MAX: usize = 80;
+/// Numbers of time at or above this are microseconds, below it milliseconds: in either unit the year 1973 or 5138.
+const MICROS_MIN: i64 = 100_000_000_000_000;
+
+/// Why a frame, or one trade in it, cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeFault {
+    /// The frame is no JSON of the venue's shape.
+    #[error("frame has another shape")]
+    Scan(#[from] ScanFault),
+    /// A trade lacks a field.
+    #[error("field {field} is missing")]
+    Missing {
+        /// The venue's name of the field.
+        field: &'static str,
+    },
+    /// A field holds what no trade has.
+    #[error("field {field} is {text:?}")]
+    Field {
+        /// The venue's name of the field.
+        field: &'static str,
+        /// The start of its text.
+        text: String,
+        /// What is wrong with it.
+        #[source]
+        source: ValueFault,
+    },
+}
+
+/// What is wrong with the text of a field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueFault {
+    /// No exact number.
+    #[error(transparent)]
+    Decimal(#[from] DecimalError),
+    /// No name.
+    #[error(transparent)]
+    Symbol(#[from] SymbolError),
+    /// A price of zero.
+    #[error("price is zero")]
+    ZeroPrice,
+    /// No whole number, or too large a one.
+    #[error("value is no whole number in its range")]
+    Whole,
+    /// No instant from 1970 to 2262.
+    #[error("value is no instant from 1970 to 2262")]
+    Time,
+    /// A word the venue's documents do not have.
+    #[error("value is none of the documented ones")]
+    Word,
+}
+
+/// The text of one field, or its absence.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Field<'a>(Option<&'a [u8]>);
+
+impl<'a> Field<'a> {
+    /// Reads a string or number.
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Field<'a>, ScanFault> {
+        cursor.scalar().map(|text| Field(Some(text)))
+    }
+
+    /// The text; empty when the field is missing.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.0.unwrap_or_default()
+    }
+
+    pub(crate) fn is_missing(self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn or(self, other: Field<'a>) -> Field<'a> {
+        Field(self.0.or(other.0))
+    }
+
+    /// The text for people, shortened.
+    pub(crate) fn words(self) -> String {
+        shorten(self.bytes())
+    }
+
+    fn required(self, field: &'static str) -> Result<&'a [u8], DecodeFault> {
+        self.0.ok_or(DecodeFault::Missing { field })
+    }
+
+    /// A price above zero.
+    pub(crate) fn price(self, field: &'static str) -> Result<Price, DecodeFault> {
+        let text = self.required(field)?;
+        match Price::parse(text) {
+            Ok(Price::ZERO) => Err(refused(field, text, ValueFault::ZeroPrice)),
+            Ok(price) => Ok(price),
+            Err(error) => Err(refused(field, text, error)),
+        }
+    }
+
+    pub(crate) fn size(self, field: &'static str) -> Result<Size, DecodeFault> {
+        let text = self.required(field)?;
+        Size::parse(text).map_err(|error| refused(field, text, error))
+    }
+
+    /// A name, in which a venue may have escaped its slashes.
+    pub(crate) fn symbol(self, field: &'static str) -> Result<Symbol, DecodeFault> {
+        let text = self.required(field)?;
+        let symbol = if text.contains(&b'\\') {
+            let plain: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\\').collect();
+            Symbol::intern(&plain)
+        } else {
+            Symbol::intern(text)
+        };
+        symbol.map_err(|error| refused(field, text, error))
+    }
+
+    /// A number of at most 18 digits.
+    pub(crate) fn whole(self, field: &'static str) -> Result<u64, DecodeFault> {
+        let text = self.required(field)?;
+        whole(text).ok_or_else(|| refused(field, text, ValueFault::Whole))
+    }
+
+    /// A number below 256.
+    pub(crate) fn small(self, field: &'static str) -> Result<u8, DecodeFault> {
+        let number = self.whole(field)?;
+        u8::try_from(number).map_err(|_| refused(field, self.bytes(), ValueFault::Whole))
+    }
+
+    /// Milliseconds since the epoch, or microseconds, told apart by their magnitude.
+    pub(crate) fn epoch(self, field: &'static str) -> Result<Timestamp, DecodeFault> {
+        let number = i64::try_from(self.whole(field)?).unwrap_or(i64::MAX);
+        let time = if number < MICROS_MIN {
+            Timestamp::from_millis(number)
+        } else {
+            Timestamp::from_micros(number)
+        };
+        time.ok_or_else(|| refused(field, self.bytes(), ValueFault::Time))
+    }
+
+    /// RFC 3339 text.
+    pub(crate) fn rfc3339(self, field: &'static str) -> Result<Timestamp, DecodeFault> {
+        let text = self.required(field)?;
+        if let Some(time) = plain_utc(text) {
+            return Ok(time);
+        }
+        let general = std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        general.ok_or_else(|| refused(field, text, ValueFault::Time))
+    }
+
+    /// The fault of a word that is none of the documented ones.
+    pub(crate) fn unknown(self, field: &'static str) -> DecodeFault {
+        refused(field, self.bytes(), ValueFault::Word)
+    }
+}
+
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words())
+    }
+}
+
+fn refused(field: &'static str, text: &[u8], source: impl Into<ValueFault>) -> DecodeFault {
+    DecodeFault::Field {
+        field,
+        text: shorten(text),
+        source: source.into(),
+    }
+}
+
+fn shorten(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.chars()
+        .take(TEXT_LEN_MAX)
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
+}
+
+/// A number of 1 to 18 digits.
+pub(crate) fn whole(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 18 {
+        return None;
+    }
+    text.iter().try_fold(0u64, |sum, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            Some(sum * 10 + u64::from(digit))
+        } else {
+            None
+        }
+    })
+}
+
+/// `YYYY-MM-DDThh:mm:ss[.f{1,9}]Z`, the form all venues write; anything else is left to the calendar library.
+fn plain_utc(text: &[u8]) -> Option<Timestamp> {
+    let (civil, rest) = text.split_at_checked(19)?;
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    if marks.iter().any(|&(at, mark)| civil[at] != mark) {
+        return None;
+    }
+    let number = |at: usize, len: usize| i64::try_from(whole(&civil[at..at + len])?).ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
+    if !(1970..2262).contains(&year)
+        || !(1..=12).contains(&month)
+        || !(1..=month_len(year, month)).contains(&day)
+    {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let nanos = match rest {
+        b"Z" => 0,
+        [b'.', digits @ .., b'Z'] if digits.len() <= 9 => {
+            let scale = 10i64.pow(u32::try_from(9 - digits.len()).ok()?);
+            i64::try_from(whole(digits)?).ok()? * scale
+        }
+        _ => return None,
+    };
+    let seconds = ((days_since_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    Timestamp::from_nanos(seconds * 1_000_000_000 + nanos)
+}
+
+fn month_len(year: i64, month: i64) -> i64 {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 in the proleptic Gregorian calendar, with years that begin in March so that the leap day is
+/// the last of its year.
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DecodeFault, Field, ValueFault, plain_utc};
+    use barmill_core::model::Timestamp;
+    use proptest::prelude::*;
+
+    fn field(text: &str) -> Field<'_> {
+        Field(Some(text.as_bytes()))
+    }
+
+    #[test]
+    fn epochs_are_told_apart_by_magnitude() {
+        let millis = field("1723161255342").epoch("T").unwrap();
+        assert_eq!(millis.as_nanos(), 1_723_161_255_342_000_000);
+        assert_eq!(
+            field("1723161255342001").epoch("T").unwrap().as_nanos(),
+            1_723_161_255_342_001_000
+        );
+    }
+
+    #[test]
+    fn faults_name_the_field_and_its_text() {
+        let fault = field("0.000").price("p").unwrap_err();
+        assert_eq!(fault.to_string(), r#"field p is "0.000""#);
+        assert!(matches!(
+            fault,
+            DecodeFault::Field {
+                source: ValueFault::ZeroPrice,
+                ..
+            }
+        ));
+        assert_eq!(
+            Field::default().size("q").unwrap_err().to_string(),
+            "field q is missing"
+        );
+    }
+
+    #[test]
+    fn escaped_slashes_of_a_name_are_read() {
+        assert_eq!(
+            field("BTC\\/USD").symbol("symbol").unwrap().as_str(),
+            "BTC/USD"
+        );
+    }
+
+    #[test]
+    fn instants_that_are_none_are_refused() {
+        for text in [
+            "2023-02-29T00:00:00Z",
+            "2023-01-01T24:00:00Z",
+            "2023-01-01",
+            "1969-12-31T23:59:59Z",
+            "",
+        ] {
+            assert!(field(text).rfc3339("t").is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_agrees_with_the_calendar_library(nanos in 0i64..9_200_000_000_000_000_000) {
+            let time = Timestamp::from_nanos(nanos).unwrap();
+            prop_assert_eq!(plain_utc(time.to_string().as_bytes()), Some(time));
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Massive (formerly Polygon): `/v3/trades/{ticker}`, pages of up to 50,000 trades by SIP timestamp.
+//!
+//! Wire format: the vendor's public description of 2026-07. Two ways of paging: `next_url`, whose cursor keeps
+//! its place also inside one nanosecond; and, for proxies that forward filters only, asking again from the
+//! last SIP timestamp inclusive. Such proxies wrap the reply and name the key's header otherwise.
+
+use crate::venue::history::early::{Early, Whole};
+use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::json::{
+    Rows, message, nanos, parse, parse_row, price, refused, size, text_of,
+};
+use crate::venue::history::link::{follow, join};
+use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::progress::SymbolRange;
+use crate::venue::history::settings::{MassivePaging, MassiveSettings};
+use crate::venue::history::source::{SettingsFault, in_range, secret_header};
+use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::ptr;
+
+#[derive(Debug)]
+pub(crate) struct Massive {
+    base: Url,
+    path: String,
+    wrap: Vec<String>,
+    results: String,
+    paging: MassivePaging,
+    page_len: usize,
+    headers: HeaderMap,
+}
+
+/// Where a page begins.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At this SIP timestamp, inclusive; the first page has none and begins at the interval.
+    From(Option<Timestamp>),
+    /// Where a `next_url` points.
+    Link(Url),
+}
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    conditions: Option<Vec<u32>>,
+    correction: Option<u8>,
+    #[serde(borrow)]
+    decimal_size: Option<&'a RawValue>,
+    exchange: u8,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    price: &'a RawValue,
+    sequence_number: u64,
+    sip_timestamp: i64,
+    #[serde(borrow)]
+    size: Option<&'a RawValue>,
+    trf_id: Option<u8>,
+}
+
+/// One level of the reply, its values unread.
+type Level<'a> = HashMap<String, &'a RawValue>;
+
+impl Massive {
+    pub(crate) fn new(base: &Url, settings: &MassiveSettings) -> Result<Massive, SettingsFault> {
+        in_range("massive.page_len", settings.page_len, 2, 50_000)?;
+        if !settings.path.contains("{ticker}") {
+            return Err(SettingsFault::Path {
+                path: settings.path.clone(),
+            });
+        }
+        let mut wrap: Vec<String> = settings.wrap.split('.').map(str::to_owned).collect();
+        let results = wrap.pop().unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &settings.key {
+            let name = HeaderName::from_bytes(settings.key_header.as_bytes()).map_err(|_| {
+                SettingsFault::Header {
+                    key: "massive.key_header",
+                }
+            })?;
+            let key = key.expose_secret();
+            let value = if name == AUTHORIZATION {
+                format!("Bearer {key}")
+            } else {
+                key.to_owned()
+            };
+            headers.insert(name, secret_header("massive.key", &value)?);
+        }
+        Ok(Massive {
+            base: base.clone(),
+            path: settings.path.clone(),
+            wrap,
+            results,
+            paging: settings.paging,
+            page_len: settings.page_len,
+            headers,
+        })
+    }
+
+    fn page_url(&self, range: &SymbolRange, from: Timestamp) -> Result<Url, HistoryFault> {
+        let mut url = join(&self.base, &self.path, range.symbol)?;
+        url.query_pairs_mut()
+            .append_pair("timestamp.gte", &from.as_nanos().to_string())
+            .append_pair("timestamp.lt", &range.to.as_nanos().to_string())
+            .append_pair("order", "asc")
+            .append_pair("sort", "timestamp")
+            .append_pair("limit", &self.page_len.to_string());
+        Ok(url)
+    }
+
+    /// The object that holds the rows.
+    fn open<'a>(&self, body: &'a [u8]) -> Result<Level<'a>, HistoryFault> {
+        let busy = || HistoryFault::Busy {
+            message: message(body),
+        };
+        let mut level: Level<'a> = parse(body, "a reply of trades")?;
+        for name in &self.wrap {
+            let inner = level.remove(name.as_str()).ok_or_else(busy)?;
+            level = parse(inner.get().as_bytes(), "a wrapped reply of trades")?;
+        }
+        // Without rows only a status of success says that there are none.
+        let status = level.get("status").map(|status| text_of(status));
+        let is_ok = match status {
+            Some("OK" | "DELAYED") => true,
+            Some(_) => false,
+            None => level.contains_key(&self.results),
+        };
+        if is_ok { Ok(level) } else { Err(busy()) }
+    }
+
+    /// Takes the rows that were read while the page arrived, if all of it was as the vendor writes it.
+    fn decode_early(
+        &self,
+        range: &SymbolRange,
+        place: &Place,
+        reply: &Reply,
+        rows: &mut Rows,
+    ) -> Option<Next<Place>> {
+        let Whole {
+            trades,
+            frame,
+            array,
+        } = rows.early.take()?.finish(&reply.body)?;
+        let level = self.open(&frame).ok()?;
+        // The emptied array must be the one that counts, and not one of the same name elsewhere.
+        let is_array = ptr::eq(
+            level.get(&self.results)?.get().as_bytes(),
+            frame.get(array)?,
+        );
+        let link = link_of(&level).ok().filter(|_| is_array)?;
+        let early = Rows {
+            read: trades.len(),
+            trades,
+            ..Rows::default()
+        };
+        let next = self.next(range, place, link, &early).ok()?;
+        *rows = Rows {
+            skip_malformed: rows.skip_malformed,
+            ..early
+        };
+        Some(next)
+    }
+
+    fn next(
+        &self,
+        range: &SymbolRange,
+        place: &Place,
+        link: Option<String>,
+        rows: &Rows,
+    ) -> Result<Next<Place>, HistoryFault> {
+        let is_full = self.page_len <= rows.read;
+        let last = rows.trades.last().map(|trade| trade.time);
+        match (self.paging, link) {
+            (MassivePaging::Cursor, Some(link)) => {
+                let url = follow(&join(&self.base, &self.path, range.symbol)?, &link)?;
+                Ok(Next::Cursor {
+                    cursor: link,
+                    place: Place::Link(url),
+                    is_full,
+                })
+            }
+            // A full page without a cursor may be the work of a proxy: one more page proves the end.
+            (MassivePaging::Cursor, None) if !is_full => Ok(Next::Done),
+            (MassivePaging::Cursor, None) => Ok(Next::Restart {
+                place: Place::From(last),
+                is_full,
+            }),
+            (MassivePaging::Restart, link) => {
+                let from = last.or(match place {
+                    Place::From(from) => *from,
+                    Place::Link(_) => None,
+                });
+                Ok(Next::Restart {
+                    place: Place::From(from),
+                    is_full: is_full || link.is_some(),
+                })
+            }
+        }
+    }
+}
+
+impl Venue for Massive {
+    type Place = Place;
+
+    fn habits(&self) -> Habits {
+        Habits {
+            name: "massive",
+            is_open_ended: false,
+            is_numbered: false,
+            lead_ns: 0,
+            weight_max: NonZeroU32::MIN,
+        }
+    }
+
+    fn start(&self) -> Place {
+        Place::From(None)
+    }
+
+    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, HistoryFault> {
+        let url = match place {
+            Place::From(from) => self.page_url(range, from.unwrap_or(range.from))?,
+            Place::Link(url) => url.clone(),
+        };
+        Ok(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        })
+    }
+
+    fn decode(
+        &self,
+        range: &SymbolRange,
+        place: &Place,
+        reply: &Reply,
+        rows: &mut Rows,
+    ) -> Result<Next<Place>, HistoryFault> {
+        if let Some(next) = self.decode_early(range, place, reply, rows) {
+            return Ok(next);
+        }
+        let level = self.open(&reply.body)?;
+        let results: Option<Vec<&RawValue>> = match level.get(&self.results) {
+            Some(results) => parse(results.get().as_bytes(), "an array of trades")?,
+            None => None,
+        };
+        rows.read(&results.unwrap_or_default(), |row| {
+            decode_row(range.symbol, row)
+        })?;
+        self.next(range, place, link_of(&level)?, rows)
+    }
+
+    fn early(&self, range: &SymbolRange) -> Option<Early> {
+        Some(Early::new(range.symbol, &self.results, self.page_len))
+    }
+
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+}
+
+/// The address of the next page, if there is one.
+fn link_of(level: &Level<'_>) -> Result<Option<String>, HistoryFault> {
+    let link: Option<String> = match level.get("next_url") {
+        Some(link) => parse(link.get().as_bytes(), "a next_url")?,
+        None => None,
+    };
+    Ok(link.filter(|link| !link.is_empty()))
+}
+
+fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+    let row: Row<'_> = parse_row(row)?;
+    let mut conditions = Conditions::NONE;
+    for condition in row.conditions.unwrap_or_default() {
+        conditions = conditions.with(condition).ok_or_else(|| {
+            refused(
+                "conditions",
+                &condition.to_string(),
+                "condition is above 127",
+            )
+        })?;
+    }
+    // Since 2026-02 fractional shares are in the decimal text only.
+    let size_text = row.decimal_size.or(row.size).map_or("", text_of);
+    Ok(Trade {
+        symbol,
+        time: nanos("sip_timestamp", row.sip_timestamp)?,
+        sequence: row.sequence_number,
+        id: row.id.map_or(TradeId::NONE, |id| {
+            TradeId::from_text(text_of(id).as_bytes())
+        }),
+        price: price("price", text_of(row.price))?,
+        size: size("size", size_text)?,
+        conditions,
+        // Identities are unique within an exchange and, off exchange, within a reporting facility.
+        venue: u16::from(row.trf_id.unwrap_or(0)) << 8 | u16::from(row.exchange),
+        correction: row.correction.unwrap_or(0),
+        side: Side::Unknown,
+        sequenced: true,
+    })
+}

@@ -1,0 +1,245 @@
+//! Massive, formerly Polygon: the stocks cluster.
+//!
+//! Wire format (massive.com WebSocket documents and official clients, 2026-07): every frame is an array of objects.
+//! `T` is a trade: `sym`, `x` exchange, `i` identity, `p`, `ds` size as a decimal (`s` is whole shares), `c` condition
+//! ids, `t` SIP milliseconds, `q` sequence, `trfi` reporting facility. `status` speaks of the connection.
+
+use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
+use crate::venue::live::scan::Cursor;
+use crate::venue::live::value::{DecodeFault, Field};
+use barmill_core::model::{Conditions, Side, Timestamp, Trade, TradeId};
+
+#[derive(Default)]
+struct Record<'a> {
+    ev: Field<'a>,
+    status: Field<'a>,
+    message: Field<'a>,
+    sym: Field<'a>,
+    x: Field<'a>,
+    i: Field<'a>,
+    p: Field<'a>,
+    s: Field<'a>,
+    ds: Field<'a>,
+    t: Field<'a>,
+    q: Field<'a>,
+    trfi: Field<'a>,
+    conditions: Conditions,
+    unknown_condition: Option<Field<'a>>,
+}
+
+pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+    let mut cursor = Cursor::new(frame);
+    cursor.array(|cursor| {
+        let mut record = Record::default();
+        cursor.object(|key, cursor| record.take(key, cursor))?;
+        events.push(record.event());
+        Ok::<(), DecodeFault>(())
+    })?;
+    Ok(cursor.end()?)
+}
+
+impl<'a> Record<'a> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+        let field = match key {
+            b"ev" => &mut self.ev,
+            b"status" => &mut self.status,
+            b"message" => &mut self.message,
+            b"sym" => &mut self.sym,
+            b"x" => &mut self.x,
+            b"i" => &mut self.i,
+            b"p" => &mut self.p,
+            b"s" => &mut self.s,
+            b"ds" => &mut self.ds,
+            b"t" => &mut self.t,
+            b"q" => &mut self.q,
+            b"trfi" => &mut self.trfi,
+            b"c" if cursor.peek() == Some(b'[') => return self.take_conditions(cursor),
+            _ => {
+                cursor.skip()?;
+                return Ok(());
+            }
+        };
+        // A field may be an object in the records of other topics.
+        *field = if matches!(cursor.peek(), Some(b'{' | b'[')) {
+            cursor.skip()?;
+            Field::default()
+        } else {
+            Field::read(cursor)?
+        };
+        Ok(())
+    }
+
+    fn take_conditions(&mut self, cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+        cursor.array(|cursor| {
+            let field = Field::read(cursor)?;
+            match field
+                .small("c")
+                .ok()
+                .and_then(|id| self.conditions.with(u32::from(id)))
+            {
+                Some(conditions) => self.conditions = conditions,
+                None => self.unknown_condition = Some(field),
+            }
+            Ok(())
+        })
+    }
+
+    fn event(&self) -> Event {
+        match self.ev.bytes() {
+            b"T" => self.trade().map_or_else(Event::Malformed, Event::Trade),
+            b"status" => self.status(),
+            _ => Event::Other,
+        }
+    }
+
+    fn trade(&self) -> Result<Trade, DecodeFault> {
+        if let Some(condition) = self.unknown_condition {
+            return Err(condition.unknown("c"));
+        }
+        let exchange = if self.x.is_missing() {
+            0
+        } else {
+            self.x.small("x")?
+        };
+        let facility = if self.trfi.is_missing() {
+            0
+        } else {
+            self.trfi.small("trfi")?
+        };
+        let millis = i64::try_from(self.t.whole("t")?).unwrap_or(i64::MAX);
+        Ok(Trade {
+            symbol: self.sym.symbol("sym")?,
+            time: Timestamp::from_millis(millis).ok_or_else(|| self.t.unknown("t"))?,
+            sequence: self.q.whole("q")?,
+            id: if self.i.bytes().is_empty() {
+                TradeId::NONE
+            } else {
+                TradeId::from_text(self.i.bytes())
+            },
+            price: self.p.price("p")?,
+            size: self.ds.or(self.s).size("ds")?,
+            conditions: self.conditions,
+            venue: u16::from(exchange) | u16::from(facility) << 8,
+            correction: 0,
+            side: Side::Unknown,
+            sequenced: true,
+        })
+    }
+
+    fn status(&self) -> Event {
+        let kind = match self.status.bytes() {
+            b"connected" => return Event::Greeting,
+            b"auth_success" => return Event::AuthOk,
+            b"success" => return self.subscribed(),
+            b"auth_failed" if contains(self.message.bytes(), b"plan") => RefusalKind::Plan,
+            b"auth_failed" => RefusalKind::Auth,
+            b"max_connections" => RefusalKind::ConnectionLimit,
+            _ => RefusalKind::Other,
+        };
+        Event::Refused(Refusal {
+            kind,
+            text: format!("{}: {}", self.status.words(), self.message.words()),
+        })
+    }
+
+    /// One confirmation per subscription, or one for several joined by commas.
+    fn subscribed(&self) -> Event {
+        match self.message.bytes().strip_prefix(b"subscribed to:") {
+            Some(names) => {
+                Event::Subscribed(Ack::Symbols(names.split(|byte| *byte == b',').count()))
+            }
+            None => Event::Other,
+        }
+    }
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+    use crate::venue::live::event::{Ack, Event, RefusalKind};
+
+    fn events(frame: &str) -> Vec<Event> {
+        let mut events = Vec::new();
+        decode(frame.as_bytes(), &mut events).unwrap();
+        events
+    }
+
+    #[test]
+    fn trade_keeps_every_field_of_the_wire() {
+        let frame = r#"[{"ev":"T","sym":"MSFT","x":4,"i":"12345","z":3,"p":114.125,"s":0,"ds":"0.25","c":[0,12],
+            "t":1536036818784,"q":3681328,"trfi":201,"trft":1536036818700}]"#;
+        let [Event::Trade(trade)] = &events(frame)[..] else {
+            panic!("one trade")
+        };
+        assert_eq!(
+            (trade.symbol.as_str(), trade.venue, trade.sequence),
+            ("MSFT", 4 | 201 << 8, 3_681_328)
+        );
+        assert_eq!(
+            (trade.price.to_string(), trade.size.to_string()),
+            ("114.125".into(), "0.25".into())
+        );
+        assert_eq!(
+            (trade.id.raw(), trade.conditions.bits()),
+            (12_345, 1 | 1 << 12)
+        );
+        assert_eq!(trade.time.as_nanos(), 1_536_036_818_784_000_000);
+    }
+
+    #[test]
+    fn one_bad_trade_does_not_hide_its_neighbours() {
+        let good = r#"{"ev":"T","sym":"A","x":1,"i":"1","p":1,"s":1,"t":1536036818784,"q":1}"#;
+        let bad = good.replace(r#""p":1"#, r#""p":-1"#);
+        let found = events(&format!("[{good},{bad},{good}]"));
+        assert!(matches!(
+            &found[..],
+            [Event::Trade(_), Event::Malformed(_), Event::Trade(_)]
+        ));
+    }
+
+    #[test]
+    fn statuses_tell_the_key_from_the_plan_and_the_limit() {
+        let status = |status: &str, message: &str| {
+            let frame = format!(r#"[{{"ev":"status","status":"{status}","message":"{message}"}}]"#);
+            events(&frame).remove(0)
+        };
+        let kind = |event| {
+            if let Event::Refused(refusal) = event {
+                Some(refusal.kind)
+            } else {
+                None
+            }
+        };
+        assert_eq!(
+            status("connected", "Connected Successfully"),
+            Event::Greeting
+        );
+        assert_eq!(
+            status("success", "subscribed to: T.A,T.B"),
+            Event::Subscribed(Ack::Symbols(2))
+        );
+        assert_eq!(
+            kind(status("auth_failed", "authentication failed")),
+            Some(RefusalKind::Auth)
+        );
+        assert_eq!(
+            kind(status(
+                "auth_failed",
+                "Your plan doesn't include websocket access."
+            )),
+            Some(RefusalKind::Plan)
+        );
+        assert_eq!(
+            kind(status("max_connections", "exceeded")),
+            Some(RefusalKind::ConnectionLimit)
+        );
+        assert_eq!(
+            kind(status("auth_timeout", "timed out")),
+            Some(RefusalKind::Other)
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! A venue on loopback: a recording served as one venue's REST history and WebSocket feed.
+//!
+//! Owns the venues' side of their wire formats, the simulated clock and the faults. What was sent on the socket is in
+//! the history as soon as the clock has passed it. Deliberately knows nothing of barmill's own feeds, so that a mistake
+//! shared by both sides cannot hide; trades come as a plain list, from whatever file.
+
+mod connection;
+mod fault;
+mod hub;
+mod plan;
+pub(crate) mod protocol;
+pub(crate) mod request;
+mod server;
+pub(crate) mod tape;
+mod visit;
+
+pub use fault::{Fault, FaultError, FaultKind};
+pub use hub::{Played, SimulatorSettings};
+pub use server::{Simulator, SimulatorFault, View};
+pub use tape::{Tape, TapeFault, Venue};

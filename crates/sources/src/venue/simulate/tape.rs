@@ -1,0 +1,282 @@
+//! The recording as the venue knows it: in order of time, with the venue's identities and the resolution of its clock.
+
+use barmill_core::model::{Symbol, Timestamp, Trade, TradeId};
+use std::collections::HashMap;
+
+/// The venues that can be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Venue {
+    /// Massive, formerly Polygon: stocks.
+    Massive,
+    /// Alpaca: stocks.
+    Alpaca,
+    /// Binance spot.
+    Binance,
+    /// Coinbase: Exchange history, Advanced Trade and Exchange feeds.
+    Coinbase,
+    /// Kraken spot.
+    Kraken,
+}
+
+impl Venue {
+    /// The venue's name, as a source is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Venue::Massive => "massive",
+            Venue::Alpaca => "alpaca",
+            Venue::Binance => "binance",
+            Venue::Coinbase => "coinbase",
+            Venue::Kraken => "kraken",
+        }
+    }
+
+    /// Whether the identities of a symbol's trades have no holes.
+    pub const fn is_contiguous(self) -> bool {
+        match self {
+            Venue::Massive | Venue::Alpaca => false,
+            Venue::Binance | Venue::Coinbase | Venue::Kraken => true,
+        }
+    }
+
+    /// Nanoseconds of the finest step of the venue's clock, as its history tells it.
+    const fn resolution_ns(self) -> i64 {
+        match self {
+            Venue::Massive | Venue::Alpaca => 1,
+            Venue::Binance | Venue::Coinbase => 1_000,
+            Venue::Kraken => 100,
+        }
+    }
+}
+
+/// Why trades cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TapeFault {
+    /// There is none.
+    #[error("the recording holds no trade")]
+    Empty,
+    /// More than an index can count.
+    #[error("the recording holds {len} trades, more than the {max} that can be served")]
+    TooLong {
+        /// How many there are.
+        len: usize,
+        /// How many there may be.
+        max: usize,
+    },
+}
+
+/// One symbol's trades.
+#[derive(Debug)]
+struct Lane {
+    symbol: Symbol,
+    /// Places in the tape, ascending.
+    places: Vec<u32>,
+}
+
+/// Every trade of a recording in order of time, restated as the venue would tell it.
+///
+/// Numbers are kept where the recording has the venue's own: contiguous for the venues that promise it, else ascending;
+/// otherwise a symbol's trades are numbered from 1. Memory is 88 bytes a trade.
+#[derive(Debug)]
+pub struct Tape {
+    venue: Venue,
+    trades: Vec<Trade>,
+    lane_of: Vec<u32>,
+    lanes: Vec<Lane>,
+    by_name: HashMap<String, usize>,
+    renumbered: usize,
+}
+
+impl Tape {
+    /// Trades of the longest tape.
+    pub const LEN_MAX: usize = 1 << 28;
+
+    /// Sorts and restates trades in any order.
+    ///
+    /// # Errors
+    /// [`TapeFault`] when there are none, or too many.
+    pub fn new(venue: Venue, mut trades: Vec<Trade>) -> Result<Tape, TapeFault> {
+        if trades.is_empty() {
+            return Err(TapeFault::Empty);
+        }
+        if Tape::LEN_MAX < trades.len() {
+            return Err(TapeFault::TooLong {
+                len: trades.len(),
+                max: Tape::LEN_MAX,
+            });
+        }
+        trades.sort_by_key(Trade::key);
+        let mut tape = Tape {
+            venue,
+            lane_of: Vec::with_capacity(trades.len()),
+            lanes: Vec::new(),
+            by_name: HashMap::new(),
+            renumbered: 0,
+            trades: Vec::new(),
+        };
+        let mut lanes: HashMap<Symbol, usize> = HashMap::new();
+        for (place, trade) in (0u32..).zip(&trades) {
+            let lane = *lanes
+                .entry(trade.symbol)
+                .or_insert_with(|| tape.open_lane(trade.symbol));
+            tape.lanes[lane].places.push(place);
+            tape.lane_of.push(u32::try_from(lane).unwrap_or(u32::MAX));
+        }
+        tape.trades = trades;
+        for lane in 0..tape.lanes.len() {
+            tape.number(lane);
+        }
+        tape.restate();
+        Ok(tape)
+    }
+
+    /// Moves every trade in time.
+    pub fn shift(&mut self, nanos: i64) {
+        for trade in &mut self.trades {
+            trade.time = trade.time.saturating_add(nanos);
+        }
+    }
+
+    /// Trades in all.
+    pub fn len(&self) -> usize {
+        self.trades.len()
+    }
+
+    /// Whether there is no trade; a tape is never empty.
+    pub fn is_empty(&self) -> bool {
+        self.trades.is_empty()
+    }
+
+    /// The times of the first and the last trade.
+    pub fn span(&self) -> (Timestamp, Timestamp) {
+        let time = |trade: Option<&Trade>| trade.map_or(Timestamp::EPOCH, |trade| trade.time);
+        (time(self.trades.first()), time(self.trades.last()))
+    }
+
+    /// The symbols, in the order of their first trades.
+    pub fn symbols(&self) -> impl Iterator<Item = Symbol> + '_ {
+        self.lanes.iter().map(|lane| lane.symbol)
+    }
+
+    /// Symbols whose trades were numbered anew.
+    pub fn renumbered(&self) -> usize {
+        self.renumbered
+    }
+
+    /// Every trade as the venue tells it in its history, in order of time.
+    pub fn trades(&self) -> &[Trade] {
+        &self.trades
+    }
+
+    /// The venue.
+    pub fn venue(&self) -> Venue {
+        self.venue
+    }
+
+    /// The lane of a symbol as a client writes it: case and separators do not count.
+    pub(crate) fn lane(&self, name: &str) -> Option<usize> {
+        self.by_name.get(&plain(name)).copied()
+    }
+
+    /// The lane of a trade.
+    pub(crate) fn lane_of(&self, place: usize) -> usize {
+        self.lane_of
+            .get(place)
+            .map_or(usize::MAX, |lane| *lane as usize)
+    }
+
+    pub(crate) fn lanes_len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    pub(crate) fn symbol(&self, lane: usize) -> &'static str {
+        self.lanes.get(lane).map_or("", |lane| lane.symbol.as_str())
+    }
+
+    /// The trades of a lane among the first `visible` of the tape, by their places.
+    pub(crate) fn places(&self, lane: usize, visible: usize) -> &[u32] {
+        let places = self.lanes.get(lane).map_or(&[][..], |lane| &lane.places);
+        &places[..places.partition_point(|place| (*place as usize) < visible)]
+    }
+
+    pub(crate) fn at(&self, place: u32) -> &Trade {
+        &self.trades[place as usize]
+    }
+
+    /// How many trades are before or at an instant.
+    pub(crate) fn count_until(&self, time: Timestamp) -> usize {
+        self.trades.partition_point(|trade| trade.time <= time)
+    }
+
+    fn open_lane(&mut self, symbol: Symbol) -> usize {
+        self.lanes.push(Lane {
+            symbol,
+            places: Vec::new(),
+        });
+        self.by_name
+            .insert(plain(symbol.as_str()), self.lanes.len() - 1);
+        self.lanes.len() - 1
+    }
+
+    /// Gives the trades of a symbol numbers of the venue's kind, unless they have them.
+    fn number(&mut self, lane: usize) {
+        let (venue, places) = (self.venue, &self.lanes[lane].places);
+        let trades = &self.trades;
+        let number = |place: u32| trades[place as usize].sequence;
+        let is_numeric = places.iter().all(|&place| {
+            let trade = &trades[place as usize];
+            trade.id.raw() < 1 << 63 && (!venue.is_contiguous() || trade.id.raw() == trade.sequence)
+        });
+        let is_ordered = places.windows(2).all(|pair| match venue {
+            Venue::Binance | Venue::Coinbase | Venue::Kraken => {
+                number(pair[0]) + 1 == number(pair[1])
+            }
+            Venue::Massive => number(pair[0]) < number(pair[1]),
+            Venue::Alpaca => true,
+        });
+        let first = places.first().map_or(0, |&place| number(place));
+        if is_numeric && is_ordered && (0 < first || venue == Venue::Alpaca) {
+            return;
+        }
+        self.renumbered += 1;
+        for (number, &place) in (1u64..).zip(places) {
+            let trade = &mut self.trades[place as usize];
+            trade.sequence = number;
+            trade.id = TradeId::from_number(number);
+        }
+    }
+
+    /// Leaves what the venue's history can tell.
+    fn restate(&mut self) {
+        let (venue, resolution) = (self.venue, self.venue.resolution_ns());
+        for trade in &mut self.trades {
+            trade.time = trade
+                .time
+                .saturating_sub(trade.time.as_nanos() % resolution);
+            trade.sequenced = venue != Venue::Alpaca;
+            if venue.is_contiguous() {
+                trade.venue = 0;
+                trade.conditions = barmill_core::model::Conditions::NONE;
+                trade.correction = 0;
+            } else {
+                trade.side = barmill_core::model::Side::Unknown;
+            }
+            if venue == Venue::Alpaca {
+                trade.sequence = 0;
+                let is_letter = (0x20..0x7f).contains(&trade.venue);
+                trade.venue = if is_letter {
+                    trade.venue
+                } else {
+                    u16::from(b'V')
+                };
+            }
+        }
+    }
+}
+
+/// A name without case and separators.
+fn plain(name: &str) -> String {
+    name.chars()
+        .filter(|letter| !matches!(letter, '/' | '-' | '_'))
+        .flat_map(char::to_uppercase)
+        .collect()
+}
