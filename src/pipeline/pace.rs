@@ -23,8 +23,8 @@ const SHARE_MIN: u64 = 1;
 /// What a success gives back, in percent.
 const STEP: u64 = 5;
 
-/// What the store accepts, as its plan says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the store accepts, as its plan says; by default without a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PaceSettings {
     /// Commands per second, also the largest burst; `None` is no limit.
     pub commands_per_second: Option<NonZeroU32>,

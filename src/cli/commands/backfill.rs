@@ -7,6 +7,7 @@ use super::replay::{ending, run_summary};
 use super::{signals, source, wire};
 use crate::cli::{BackfillArguments, Exit, FetchLines, FetchSummary, FetchedDay, Progress, Status};
 use crate::config::{Config, Environment, Fill, SinkTarget};
+use crate::daemon::LatencyMode;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{Finished, Pipeline, Summary, WriterPorts};
 use crate::port::Clock;
@@ -96,7 +97,7 @@ pub(super) async fn run(
     let now = source::settled(&config.source, asked.source, SystemClock.now());
     let feed = HistoryFeed::as_of(&history, ranges, now);
     let fetching = feed.progress();
-    let mut settings = wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
+    let mut settings = wire::pipeline(config, &zone, LatencyMode::Throughput)?;
     settings.writer.delivery.origin = Some(origin);
     let state = wire::state(config, &target, &zone);
     let ports = WriterPorts {

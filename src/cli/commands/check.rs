@@ -3,6 +3,7 @@
 use super::dispatch::CommandError;
 use super::{spool, wire};
 use crate::config::{Environment, Loaded, SinkTarget};
+use crate::daemon::LatencyMode;
 use jiff::tz::TimeZone;
 use std::io::{Write, stdout};
 
@@ -21,7 +22,7 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<()
         config.run.memory_max_mb
     )?;
     let zone = wire::zone(config, false).unwrap_or(TimeZone::UTC);
-    wire::pipeline(config, &zone, wire::Tempo::Bulk)?;
+    wire::pipeline(config, &zone, LatencyMode::Throughput)?;
     writeln!(out, "# {}", spool::standing(config)?)?;
     let opened =
         match wire::store(config, &target, &zone, config.bars.specs.as_slice(), false).await {

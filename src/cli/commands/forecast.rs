@@ -5,6 +5,7 @@ use super::run::{Market, symbols};
 use super::wire;
 use crate::cli::{Exit, PlanArguments, PlanParts, PlanReport, PlanWay};
 use crate::config::{self, AlsoViews, Config, SinkUrl};
+use crate::daemon::LatencyMode;
 use crate::pipeline::{Arrival, Forecast, ForecastDay, forecast};
 use crate::{Symbol, Timestamp};
 use barmill_stores::store::{Guard, Meter, WireForm};
@@ -208,18 +209,18 @@ impl Planned {
             spread: Duration::from_millis(config.plan.spread_ms),
             forming_every: (forming_ms > 0).then(|| Duration::from_millis(forming_ms)),
         };
-        self.reckon(config, arrival, wire::Tempo::Live)
+        self.reckon(config, arrival, LatencyMode::Low)
     }
 
     fn bulk(&self, arrival: Arrival) -> Result<Forecast, CommandError> {
-        self.reckon(&self.config, arrival, wire::Tempo::Bulk)
+        self.reckon(&self.config, arrival, LatencyMode::Throughput)
     }
 
     fn reckon(
         &self,
         config: &Config,
         arrival: Arrival,
-        tempo: wire::Tempo,
+        tempo: LatencyMode,
     ) -> Result<Forecast, CommandError> {
         let delivery = wire::pipeline(config, &self.zone, tempo)?.writer.delivery;
         let view = wire::view_of(config, &self.zone, config.bars.specs.as_slice())?;

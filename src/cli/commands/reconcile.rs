@@ -4,6 +4,7 @@ use super::dispatch::{CommandError, complain};
 use super::{signals, wire};
 use crate::cli::{Exit, ReconcileArguments, SentSummary};
 use crate::config::{Config, Environment, SinkTarget};
+use crate::daemon::LatencyMode;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{
     BuildError, End, Finished, Pipeline, PipelineSettings, Summary, WriterPorts,
@@ -46,7 +47,7 @@ pub(super) async fn send(
     state: Option<Arc<dyn StateStore>>,
     build: impl FnOnce(WriterPorts, PipelineSettings) -> Result<Pipeline, BuildError>,
 ) -> Result<Finished, CommandError> {
-    let mut settings = wire::pipeline(config, zone, wire::Tempo::Live)?;
+    let mut settings = wire::pipeline(config, zone, LatencyMode::Low)?;
     settings.shards = 1;
     let store = wire::store(config, target, zone, config.bars.specs.as_slice(), true).await?;
     let ports = WriterPorts {

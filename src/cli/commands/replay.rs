@@ -5,6 +5,7 @@ use super::{signals, wire};
 use crate::Origin;
 use crate::cli::{Exit, Progress, ReplayArguments, RunSummary, Tally};
 use crate::config::{Config, Environment, SinkTarget, Speed};
+use crate::daemon::LatencyMode;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::paced::PacedFeed;
 use crate::pipeline::{
@@ -44,11 +45,11 @@ pub(super) async fn run(
     let settings = file_settings(arguments, config)?;
     let (feed, format) = open(settings).await?;
     let zone = wire::zone(config, format.is_some_and(Format::is_us_equity))?;
-    let (feed, tempo): (Box<dyn TradeFeed>, wire::Tempo) = match config.replay.speed {
-        Speed::Max => (Box::new(feed), wire::Tempo::Bulk),
+    let (feed, tempo): (Box<dyn TradeFeed>, LatencyMode) = match config.replay.speed {
+        Speed::Max => (Box::new(feed), LatencyMode::Throughput),
         Speed::Times(speed) => (
             Box::new(PacedFeed::new(Box::new(feed), speed)),
-            wire::Tempo::Live,
+            LatencyMode::Low,
         ),
     };
     let mut pipeline = wire::pipeline(config, &zone, tempo)?;

@@ -2,6 +2,7 @@
 
 use crate::BarSpec;
 use crate::config::{self, Config, SinkTarget};
+use crate::daemon::LatencyMode;
 use crate::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
 use crate::engine::batch::BatchLimits;
 use crate::engine::budget::BudgetLimits;
@@ -86,15 +87,6 @@ impl WireError {
     }
 }
 
-/// Whether latency counts or only throughput.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tempo {
-    /// Batches fill up.
-    Bulk,
-    /// Batches go at once while nothing is in flight.
-    Live,
-}
-
 /// The run's zone: the configured one, else that of the source. The exchanges' sessions have one zone only.
 pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
     let zone = zone_of_keys(config, is_us_equity)?;
@@ -136,12 +128,12 @@ pub(super) fn zone_of_state(config: &Config) -> Result<TimeZone, WireError> {
 pub(super) fn pipeline(
     config: &Config,
     zone: &TimeZone,
-    tempo: Tempo,
+    latency: LatencyMode,
 ) -> Result<PipelineSettings, WireError> {
     Ok(PipelineSettings {
         aggregate: aggregate(config, zone)?,
         times: ShardTimes::default(),
-        writer: writer(config, zone, tempo),
+        writer: writer(config, zone, latency),
         shards: config.aggregate.shards,
         batch_len_max: config.replay.batch_len_max,
         feed_queue_len_max: config.replay.queue_len_max,
@@ -225,7 +217,7 @@ fn session(session: config::Session, zone: &TimeZone) -> Option<SessionWindows> 
     ))
 }
 
-fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
+fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSettings {
     let writer = &config.writer;
     let is_server = match config.sink.url {
         config::SinkUrl::Embedded(_) | config::SinkUrl::Stdout | config::SinkUrl::Null => false,
@@ -241,7 +233,7 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
                 len_max: writer.batch_len_max,
                 bytes_max: writer.batch_bytes_max,
                 linger: Duration::from_millis(writer.linger_ms),
-                eager: (tempo == Tempo::Live && writer.eager) || writer.linger_ms == 0,
+                eager: (latency == LatencyMode::Low && writer.eager) || writer.linger_ms == 0,
             },
             in_flight_max: writer.in_flight_max,
             queue_len_max: writer.batch_len_max * (writer.in_flight_max + 1),
@@ -250,7 +242,7 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
                 backoff: Duration::from_millis(writer.backoff_ms),
                 backoff_max: Duration::from_millis(writer.backoff_max_ms),
             },
-            keeps_recent: tempo == Tempo::Live && config.run.recent_s > 0,
+            keeps_recent: latency == LatencyMode::Low && config.run.recent_s > 0,
             probes: ProbePolicy {
                 outage: Duration::from_millis(writer.probe_ms),
                 outage_max: Duration::from_millis(writer.probe_max_ms),
@@ -270,7 +262,7 @@ fn writer(config: &Config, zone: &TimeZone, tempo: Tempo) -> WriterSettings {
         places: Vec::new(),
         mending: MendingSettings {
             reconcile_within: reconcile_within(config),
-            reconcile_on_reconnect: tempo == Tempo::Live && writer.reconcile_on_reconnect,
+            reconcile_on_reconnect: latency == LatencyMode::Low && writer.reconcile_on_reconnect,
             ..MendingSettings::default()
         },
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),

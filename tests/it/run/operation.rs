@@ -207,7 +207,7 @@ async fn symbols_file_is_read_again_on_sighup_and_no_open_bar_is_lost() {
     wait_for(&redis, expected.len() / 3).await;
     program.file("symbols.txt", "not a symbol at all\n");
     running.signal("HUP");
-    running.err_line("symbols cannot be read again");
+    running.err_line("symbol reload failed");
     program.file("symbols.txt", "# all of them\nAAAUSDT\nBBBUSDT\nCCCUSDT\n");
     running.signal("HUP");
     running.err_line("symbols reloaded");

@@ -2,15 +2,15 @@
 
 use super::super::signals;
 use super::market::Market;
-use super::standing::Standing;
-use super::{live, symbols};
+use super::pages::RunPages;
+use super::symbols;
 use crate::Symbol;
 use crate::config::{Environment, SourceName};
+use crate::daemon::{HealthStatus, SymbolReloader};
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
 use crate::status::server::StatusServer;
 use crate::status::service::{ServiceManager, Word, watchdog_every};
-use barmill_sources::live::Reloader;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
@@ -53,21 +53,22 @@ impl Service {
 /// What the caretaker minds.
 pub(super) struct Care<'a> {
     pub(super) market: &'a Market,
-    pub(super) reloaders: BTreeMap<SourceName, Reloader>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) reloader: SymbolReloader,
+    pub(super) health: Arc<HealthStatus>,
+    pub(super) pages: Arc<RunPages>,
     pub(super) service: Service,
-    pub(super) pages: Option<StatusServer>,
+    pub(super) server: Option<StatusServer>,
 }
 
 impl Care<'_> {
     /// Minds the run for as long as it is polled; never ends by itself.
     pub(super) async fn mind(mut self) {
         self.service.tell(Word::Ready);
-        let pages = self.pages.take();
-        let standing = Arc::clone(&self.standing);
+        let server = self.server.take();
+        let pages = Arc::clone(&self.pages);
         let serve = async move {
-            match pages {
-                Some(pages) => pages.run(standing).await,
+            match server {
+                Some(server) => server.run(pages).await,
                 None => std::future::pending().await,
             }
         };
@@ -80,7 +81,7 @@ impl Care<'_> {
             signals::first().await;
             self.service.tell(Word::Stopping);
         };
-        tokio::join!(told, signals::watch(self.standing.handle.clone()));
+        tokio::join!(told, signals::watch(self.health.handle().clone()));
     }
 
     /// Feeds the watchdog while the run makes progress.
@@ -88,13 +89,13 @@ impl Care<'_> {
         let every = self.service.watchdog_every.unwrap_or(LOOK_EVERY);
         loop {
             tokio::time::sleep(every).await;
-            let still = self.standing.stands_still();
+            let still = self.health.stalled_for();
             if still < every.saturating_mul(2) {
                 self.service.tell(Word::Watchdog);
             } else {
                 tracing::error!(
                     for_s = still.as_secs(),
-                    "the run stands still although something waits"
+                    "pipeline stalled: pending work but no progress"
                 );
             }
         }
@@ -112,7 +113,7 @@ impl Care<'_> {
                 Ok(symbols) => self.hand_out(&symbols).await,
                 Err(error) => {
                     let cause: &dyn Error = error.as_ref();
-                    tracing::error!(cause, "symbols cannot be read again; those of before stay");
+                    tracing::error!(cause, "symbol reload failed; keeping the previous set");
                 }
             }
             self.service.tell(Word::Ready);
@@ -120,18 +121,15 @@ impl Care<'_> {
     }
 
     async fn hand_out(&self, symbols: &BTreeMap<SourceName, Vec<Symbol>>) {
-        let start = match self.market.start(SystemClock.now(), None) {
-            Ok(start) => start,
-            Err(error) => {
+        let now = SystemClock.now();
+        for source in self.reloader.sources() {
+            let symbols = symbols.iter().find(|(name, _)| name.as_str() == source);
+            let symbols = symbols.map(|(_, symbols)| symbols.as_slice());
+            let symbols = symbols.unwrap_or_default();
+            if let Err(error) = self.reloader.reload(source, symbols, now).await {
                 let cause: &dyn Error = error.as_ref();
-                return tracing::error!(cause, "symbols of before stay");
+                return tracing::error!(cause, "symbol reload failed; keeping the previous set");
             }
-        };
-        for (name, reloader) in &self.reloaders {
-            let symbols = symbols.get(name).map(Vec::as_slice).unwrap_or_default();
-            reloader
-                .reload(live::starting(symbols, start), start.is_partway)
-                .await;
         }
     }
 }

@@ -6,32 +6,22 @@ use super::super::{source, wire};
 use super::care::{Care, Service};
 use super::market::Market;
 use super::metrics::Budget;
-use super::pulse::Pulse;
-use super::standing::{SourceView, Standing};
-use super::{live, place, symbols, tempo};
+use super::pages::RunPages;
+use super::{live, symbols};
 use crate::Symbol;
 use crate::cli::{Exit, RunArguments};
 use crate::config::{Config, Environment, SinkTarget, SourceName};
-use crate::pipeline::clock::SystemClock;
-use crate::pipeline::{
-    End, Finished, Handle, PaceSettings, Pipeline, PipelineSettings, WriterPorts,
+use crate::daemon::{
+    HealthStatus, LatencyMode, LiveSource, OpenedLive, checkpoint_name, shard_times,
 };
-use crate::port::{Clock, StateStore, TradeFeed};
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::{End, Finished, PaceSettings, Pipeline, PipelineSettings, WriterPorts};
+use crate::port::{Clock, StateStore};
 use crate::status::server::{Door, StatusError, StatusServer};
-use barmill_sources::live::Reloader;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, stderr, stdout};
-use std::sync::{Arc, Mutex};
-
-/// The feeds of a run, and what is kept of each.
-#[derive(Default)]
-struct Feeds {
-    all: Vec<Box<dyn TradeFeed>>,
-    views: Vec<SourceView>,
-    reloaders: BTreeMap<SourceName, Reloader>,
-    /// The names of their saved places.
-    places: Vec<String>,
-}
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Runs until it is stopped, and prints what came of it.
 pub(in super::super) async fn run(
@@ -55,15 +45,7 @@ pub(in super::super) async fn run(
     let config = &market.config;
     let state = wire::state(config, &target, &market.zone);
     let opened = open(&market, &symbols, (state.as_ref(), &target), environment).await?;
-    let settings = settings(
-        &market,
-        &target,
-        if state.is_some() {
-            opened.places
-        } else {
-            Vec::new()
-        },
-    )?;
+    let settings = settings(&market, &target, opened.checkpoints)?;
     let store = wire::store(
         config,
         &target,
@@ -78,14 +60,29 @@ pub(in super::super) async fn run(
         state,
         clock: Arc::new(SystemClock),
     };
-    let running =
-        wire::keep_late(Pipeline::new(opened.all, ports, settings), config, &target).start();
+    let running = wire::keep_late(
+        Pipeline::new(opened.feeds, ports, settings),
+        config,
+        &target,
+    )
+    .start();
+    let health = Arc::new(HealthStatus::new(
+        running.handle(),
+        opened.views,
+        market.profile.trading_hours(),
+        Duration::from_secs(config.status.stale_s),
+        Arc::new(SystemClock),
+    ));
     let care = Care {
-        standing: Arc::new(standing(&market, running.handle(), opened.views)),
+        pages: Arc::new(RunPages {
+            health: Arc::clone(&health),
+            budget: budget(config),
+        }),
+        health,
         market: &market,
-        reloaders: opened.reloaders,
+        reloader: opened.reloader,
         service: Service::find(environment),
-        pages,
+        server: pages,
     };
     let finished = tokio::select! {
         finished = running.join() => finished,
@@ -105,47 +102,51 @@ async fn open(
     symbols: &BTreeMap<SourceName, Vec<Symbol>>,
     (state, target): (Option<&Arc<dyn StateStore>>, &SinkTarget),
     environment: &Environment,
-) -> Result<Feeds, CommandError> {
-    let mut opened = Feeds::default();
-    for (name, symbols) in symbols {
-        let place = place::name(&market.config, (*name, symbols), &target.address());
-        let saved = place::load(state, &place).await?;
-        let start = market.start(SystemClock.now(), saved)?;
-        let feed = live::open(market, (*name, symbols), start, environment)?;
-        tracing::info!(
-            source = %name,
-            symbols = symbols.len(),
-            from = %start.time,
-            resumed = saved.is_some(),
-            "live feed starts"
-        );
-        opened.views.push(SourceView {
-            name: name.as_str(),
-            stats: Box::new(feed.live_stats()),
-        });
-        opened.reloaders.insert(*name, feed.reloader());
-        opened.all.push(Box::new(feed));
-        opened.places.push(place);
-    }
-    Ok(opened)
+) -> Result<OpenedLive, CommandError> {
+    let Config {
+        bars, view, live, ..
+    } = &market.config;
+    let run = format!(
+        "{bars:?} {} {view:?} {}",
+        live.sources.as_slice().len(),
+        target.address()
+    );
+    let source = |(name, symbols): (&SourceName, &Vec<Symbol>)| {
+        let name = *name;
+        LiveSource {
+            name: name.to_string(),
+            symbols: symbols.clone(),
+            checkpoint: state.map(|_| checkpoint_name(&run, name.as_str(), symbols)),
+            open: Box::new(move |symbols| {
+                Box::pin(async move { live::open(market, name, &symbols, environment) })
+            }),
+        }
+    };
+    let sources = symbols.iter().map(source).collect();
+    crate::daemon::open(&market.profile, sources, state, SystemClock.now()).await
 }
 
 fn settings(
     market: &Market,
     target: &SinkTarget,
-    places: Vec<String>,
+    checkpoints: Vec<String>,
 ) -> Result<PipelineSettings, CommandError> {
-    let mut settings = wire::pipeline(&market.config, &market.zone, wire::Tempo::Live)?;
-    tempo::set(&mut settings, &market.config, places);
+    let live = &market.config.live;
+    let every = |ms: u64| Duration::from_millis(ms);
+    let forming_every = (live.forming_every_ms > 0).then(|| every(live.forming_every_ms));
+    let checkpoint_every = (!checkpoints.is_empty()).then(|| every(live.checkpoint_every_ms));
+    let mut settings = wire::pipeline(&market.config, &market.zone, LatencyMode::Low)?;
+    settings.aggregate.forming = forming_every.is_some();
+    // Of these venues only Alpaca corrects and cancels over its socket.
+    settings.aggregate.corrections = live.sources.as_slice().contains(&SourceName::Alpaca);
+    settings.times = shard_times(forming_every, checkpoint_every);
+    settings.writer.places = checkpoints;
     if !matches!(
         target,
         SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }
     ) {
         // The pace is what a server's plan allows; this machine's own disk and pipes have none.
-        settings.writer.pace = PaceSettings {
-            commands_per_second: None,
-            requests_per_second: None,
-        };
+        settings.writer.pace = PaceSettings::default();
     }
     if let [only] = market.config.live.sources.as_slice() {
         settings.writer.delivery.origin = Some(source::origin(&market.config, *only));
@@ -178,21 +179,11 @@ async fn listen(
     }
 }
 
-fn standing(market: &Market, handle: Handle, sources: Vec<SourceView>) -> Standing {
-    let writer = &market.config.writer;
+fn budget(config: &Config) -> Budget {
     let bound = |commands: u64| (commands > 0).then_some(commands);
-    Standing {
-        handle,
-        sources,
-        hours: market.trading_hours(),
-        stale_s: market.config.status.stale_s,
-        started: SystemClock.now(),
-        clock: Arc::new(SystemClock),
-        budget: Budget {
-            commands_per_day: bound(writer.commands_per_day),
-            commands_per_month: bound(writer.commands_per_month),
-        },
-        pulse: Mutex::new(Pulse::new()),
+    Budget {
+        commands_per_day: bound(config.writer.commands_per_day),
+        commands_per_month: bound(config.writer.commands_per_month),
     }
 }
 

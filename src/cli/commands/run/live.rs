@@ -2,13 +2,13 @@
 
 use super::super::dispatch::CommandError;
 use super::super::source;
-use super::market::{Market, Start};
-use super::tempo;
+use super::market::Market;
+use crate::Symbol;
 use crate::config::{
     BinanceHistory, CoinbaseInterface, Config, Environment, SourceKeys, SourceName, Sources,
 };
+use crate::daemon::idle_closing;
 use crate::pipeline::clock::SystemClock;
-use crate::{Price, Symbol, TradeId, TradeKey};
 use barmill_sources::live::{
     BinanceStream, CoinbaseApi, GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol,
     LiveSymbols, LiveTimes,
@@ -16,15 +16,14 @@ use barmill_sources::live::{
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Opens the live feed of a source, every symbol from the start on; connects to nothing.
+/// Opens the live feed of a source, every symbol from its start on; connects to nothing.
 pub(super) fn open(
     market: &Market,
-    (name, symbols): (SourceName, &[Symbol]),
-    start: Start,
+    name: SourceName,
+    symbols: &LiveSymbols,
     environment: &Environment,
 ) -> Result<LiveFeed, CommandError> {
     let config = &market.config;
-    let symbols = starting(symbols, start);
     let keys = SourceKeys::resolve(&config.source, name, environment)?;
     let archive = source::open(config, name, environment)?;
     let parts = LiveParts {
@@ -33,13 +32,12 @@ pub(super) fn open(
         tap: None,
     };
     let mut settings = settings(config, name, keys);
-    settings.quiet = tempo::quiet(config, &market.zone);
-    let feed = LiveFeed::new(settings, &LiveSymbols::Named(symbols.clone()), parts)?;
-    Ok(if start.is_partway {
-        feed.starting_partway(&symbols)
-    } else {
-        feed
-    })
+    settings.quiet = idle_closing(
+        config.bars.specs.as_slice(),
+        &market.zone,
+        Duration::from_millis(config.bars.lateness_ms),
+    );
+    Ok(LiveFeed::new(settings, symbols, parts)?)
 }
 
 /// Opens the live feed of a source from what comes first; connects to nothing.
@@ -67,23 +65,6 @@ pub(in super::super) fn listen(
         &LiveSymbols::Named(symbols),
         parts,
     )?)
-}
-
-/// Symbols that begin at a start.
-pub(super) fn starting(symbols: &[Symbol], start: Start) -> Vec<LiveSymbol> {
-    let after = TradeKey {
-        time: start.time,
-        sequence: 0,
-        id: TradeId::NONE,
-        price: Price::ZERO,
-    };
-    symbols
-        .iter()
-        .map(|symbol| LiveSymbol {
-            symbol: *symbol,
-            after: Some(after),
-        })
-        .collect()
 }
 
 /// The settings of a source's connections.

@@ -1,15 +1,11 @@
-//! The market that a set of sources trades in: one zone, one set of rules, and where its day begins.
+//! From config to the market profile that all sources of a run share.
 
 use super::super::dispatch::CommandError;
 use super::super::{source, wire};
-use crate::Timestamp;
-use crate::config::{CatchUp, Config, Rules, Session, SourceName, Zone};
-use crate::engine::asked::{Asked, Hours};
-use crate::engine::calendar::SessionKind;
+use crate::config::{self, Config, Rules, Session, SourceName, Zone};
+use crate::daemon::{CatchUp, MarketProfile};
 use jiff::tz::TimeZone;
-
-/// Nanoseconds of an hour.
-const HOUR_NS: i64 = 3_600_000_000_000;
+use std::time::Duration;
 
 /// Sources that cannot be made bars of by one set of rules.
 #[derive(Debug, thiserror::Error)]
@@ -30,22 +26,13 @@ pub(super) enum MarketFault {
     None,
 }
 
-/// Where a run begins.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Start {
-    /// Trades from here on count.
-    pub(super) time: Timestamp,
-    /// Whether bars may lie across it.
-    pub(super) is_partway: bool,
-}
-
 /// What all sources of a run share.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Market {
     /// The config with the sources' own rules and hours in it.
     pub(in super::super) config: Config,
     pub(in super::super) zone: TimeZone,
-    hours: Hours,
+    pub(super) profile: MarketProfile,
 }
 
 impl Market {
@@ -77,90 +64,20 @@ impl Market {
         let config = source::adapted(config, *lead);
         let zone = wire::zone(&config, lead.is_us_equity())?;
         let hours = source::hours(lead.is_us_equity(), &config, &zone)?;
+        let profile = MarketProfile {
+            hours,
+            is_us_equity: lead.is_us_equity(),
+            catch_up: match config.live.catch_up {
+                config::CatchUp::None => CatchUp::None,
+                config::CatchUp::For(time) => CatchUp::For(time),
+                config::CatchUp::Day => CatchUp::Day,
+            },
+            resume_max: Duration::from_hours(config.live.resume_max_h),
+        };
         Ok(Market {
             config,
             zone,
-            hours,
+            profile,
         })
-    }
-
-    /// Where the start begins: at the place that an earlier run saved, if it is not too old, else where the config says.
-    pub(super) fn start(
-        &self,
-        now: Timestamp,
-        place: Option<Timestamp>,
-    ) -> Result<Start, CommandError> {
-        if let Some(place) = place {
-            let back = i64::try_from(self.config.live.resume_max_h)
-                .unwrap_or(i64::MAX)
-                .saturating_mul(HOUR_NS);
-            let oldest = now.saturating_sub(back);
-            // At its place no bar lies across the start.
-            return Ok(Start {
-                time: place.max(oldest).min(now),
-                is_partway: place < oldest,
-            });
-        }
-        match self.config.live.catch_up {
-            CatchUp::None => Ok(Start {
-                time: now,
-                is_partway: true,
-            }),
-            CatchUp::For(time) => {
-                let back = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-                Ok(Start {
-                    time: now.saturating_sub(back),
-                    is_partway: true,
-                })
-            }
-            CatchUp::Day => {
-                // On a day without a session, and before its opening, there is nothing to catch up with.
-                let time = self.open_of_day(now)?.map_or(now, |open| open.min(now));
-                Ok(Start {
-                    time,
-                    is_partway: false,
-                })
-            }
-        }
-    }
-
-    /// The hours in which the market trades, whatever part of them the bars are of.
-    pub(super) fn trading_hours(&self) -> Hours {
-        let is_us_equity = self
-            .config
-            .live
-            .sources
-            .as_slice()
-            .iter()
-            .any(|source| source.is_us_equity());
-        let kind = if is_us_equity {
-            Some(self.hours.kind.unwrap_or(SessionKind::All))
-        } else {
-            None
-        };
-        Hours {
-            kind,
-            ..self.hours.clone()
-        }
-    }
-
-    /// The opening of the session of the day that `now` is in.
-    fn open_of_day(&self, now: Timestamp) -> Result<Option<Timestamp>, CommandError> {
-        let day = now.to_jiff().to_zoned(self.zone.clone()).date();
-        let start = self.zone.to_zoned(day.at(0, 0, 0, 0))?.timestamp();
-        let end = self
-            .zone
-            .to_zoned(day.tomorrow()?.at(0, 0, 0, 0))?
-            .timestamp();
-        let instant = |time: jiff::Timestamp| i64::try_from(time.as_nanosecond()).ok();
-        let (Some(start), Some(end)) = (
-            instant(start).and_then(Timestamp::from_nanos),
-            instant(end).and_then(Timestamp::from_nanos),
-        ) else {
-            return Ok(None);
-        };
-        let mut asked = Asked::default();
-        self.hours.ask(start, end, &mut asked)?;
-        Ok(asked.days.first().map(|day| day.from))
     }
 }

@@ -1,7 +1,7 @@
 //! The figures of a run in the text form of Prometheus (version 0.0.4), times in seconds.
 
-use super::standing::SourceView;
 use crate::Timestamp;
+use crate::daemon::SourceView;
 use crate::engine::circuit::CircuitState;
 use crate::pipeline::State;
 use std::fmt::{Display, Write};
@@ -66,7 +66,7 @@ fn of_sources(text: &mut Text, state: &State, sources: &[SourceView], now: Times
     let named: Vec<_> = sources
         .iter()
         .zip(&state.feeds)
-        .map(|(source, feed)| (label("source", source.name), (source.stats)(), *feed))
+        .map(|(source, feed)| (label("source", &source.name), (source.stats)(), *feed))
         .collect();
     let age = named
         .iter()

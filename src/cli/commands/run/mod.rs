@@ -1,15 +1,12 @@
-//! `barmill run`: the daemon. It catches up from history, goes live, and keeps the bars of its symbols right.
+//! `barmill run`: config becomes a daemon, which catches up from history, goes live, and keeps the bars right.
 
 mod care;
 mod daemon;
 mod live;
 mod market;
 mod metrics;
-mod place;
-mod pulse;
-mod standing;
+mod pages;
 pub(super) mod symbols;
-mod tempo;
 
 pub(super) use daemon::run;
 pub(super) use live::listen;

@@ -1,51 +1,98 @@
-//! How a run stands, as its pages tell it.
+//! Health and readiness of a run.
 //!
 //! Ready means: the bars in the store are current. A source that brings no trade while its market is open is stale; a
 //! market that is shut is as it should be.
 
-use super::metrics;
-use super::pulse::Pulse;
+use super::liveness::StallDetector;
 use crate::Timestamp;
 use crate::engine::asked::{Asked, Hours};
 use crate::engine::circuit::CircuitState;
 use crate::pipeline::Handle;
 use crate::port::Clock;
-use crate::status::server::{Page, Pages};
 use barmill_sources::live::LiveStats;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long a run may stand still with work before it.
-const STILL_MAX: Duration = Duration::from_mins(2);
+/// How long a run may make no progress with work before it.
+const STALL_MAX: Duration = Duration::from_mins(2);
 const SECOND_NS: i64 = 1_000_000_000;
 const DAY_NS: i64 = 86_400 * SECOND_NS;
 
 /// One source of a run.
-pub(super) struct SourceView {
-    pub(super) name: &'static str,
-    pub(super) stats: Box<dyn Fn() -> LiveStats + Send + Sync>,
+pub struct SourceView {
+    /// The venue's name.
+    pub name: String,
+    /// What its connections have counted so far.
+    pub stats: Box<dyn Fn() -> LiveStats + Send + Sync>,
 }
 
-/// How a run stands.
-pub(super) struct Standing {
-    pub(super) handle: Handle,
+impl fmt::Debug for SourceView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceView")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer on health or readiness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether all is well.
+    pub is_ok: bool,
+    /// Why, one line for each reason.
+    pub text: String,
+}
+
+/// Watches the health of a run.
+#[derive(Debug)]
+pub struct HealthStatus {
+    handle: Handle,
     /// In the order of the pipeline's feeds.
-    pub(super) sources: Vec<SourceView>,
-    pub(super) hours: Hours,
-    /// Seconds without a trade in session.
-    pub(super) stale_s: u64,
-    pub(super) started: Timestamp,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) budget: metrics::Budget,
-    pub(super) pulse: Mutex<Pulse>,
+    sources: Vec<SourceView>,
+    hours: Hours,
+    stale_after: Duration,
+    started: Timestamp,
+    clock: Arc<dyn Clock>,
+    stall: Mutex<StallDetector>,
 }
 
-impl Standing {
-    /// For how long the run has stood still with work before it.
-    pub(super) fn stands_still(&self) -> Duration {
-        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        pulse.stands_still(&self.handle.state())
+impl HealthStatus {
+    /// Watches a run from now on; a source that brings no trade for longer than `stale_after` while `hours` are open is
+    /// stale.
+    pub fn new(
+        handle: Handle,
+        sources: Vec<SourceView>,
+        hours: Hours,
+        stale_after: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> HealthStatus {
+        HealthStatus {
+            handle,
+            sources,
+            hours,
+            stale_after,
+            started: clock.now(),
+            clock,
+            stall: Mutex::new(StallDetector::new()),
+        }
+    }
+
+    /// The run.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The sources, in the order of the pipeline's feeds.
+    pub fn sources(&self) -> &[SourceView] {
+        &self.sources
+    }
+
+    /// For how long the run has made no progress although work waits.
+    pub fn stalled_for(&self) -> Duration {
+        let mut stall = self.stall.lock().unwrap_or_else(PoisonError::into_inner);
+        stall.stalled_for(&self.handle.state())
     }
 
     /// When the session began that `now` is in; `None` while the market is shut. A day beyond the calendar counts as
@@ -95,7 +142,7 @@ impl Standing {
         for (source, feed) in self.sources.iter().zip(&state.feeds) {
             let since = feed.newest.max(open).max(self.started);
             let age_s = now.since(since).div_euclid(SECOND_NS);
-            if i64::try_from(self.stale_s).is_ok_and(|stale_s| stale_s < age_s) {
+            if i64::try_from(self.stale_after.as_secs()).is_ok_and(|stale_s| stale_s < age_s) {
                 complaints.push(format!(
                     "{} brings no trade for {age_s} s while its market is open",
                     source.name
@@ -104,12 +151,11 @@ impl Standing {
         }
         complaints
     }
-}
 
-impl Pages for Standing {
-    fn health(&self) -> Page {
-        let still = self.stands_still();
-        let is_ok = still < STILL_MAX;
+    /// Whether the run makes progress.
+    pub fn liveness(&self) -> Health {
+        let still = self.stalled_for();
+        let is_ok = still < STALL_MAX;
         let text = if is_ok {
             "ok\n".to_owned()
         } else {
@@ -118,10 +164,11 @@ impl Pages for Standing {
                 still.as_secs()
             )
         };
-        Page { is_ok, text }
+        Health { is_ok, text }
     }
 
-    fn readiness(&self) -> Page {
+    /// Whether the bars in the store are current.
+    pub fn readiness(&self) -> Health {
         let complaints = self.complaints();
         let mut text = String::new();
         for complaint in &complaints {
@@ -136,31 +183,23 @@ impl Pages for Standing {
                 "ready\n"
             });
         }
-        Page {
+        Health {
             is_ok: complaints.is_empty(),
             text,
         }
-    }
-
-    fn metrics(&self) -> String {
-        metrics::render(
-            &self.handle.state(),
-            &self.sources,
-            &self.budget,
-            self.clock.now(),
-        )
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, Hours, Pages, Pulse, SourceView, Standing, Timestamp, metrics};
+    use super::{Clock, HealthStatus, Hours, SourceView, StallDetector, Timestamp};
     use crate::engine::calendar::{Calendar, SessionKind};
     use crate::{Pipeline, Trade};
     use barmill_sources::live::LiveStats;
     use barmill_stores::store::NullSink;
     use jiff::tz::TimeZone;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     #[derive(Debug)]
     struct At(Timestamp);
@@ -185,10 +224,10 @@ mod tests {
             .build()
             .unwrap();
         let running = pipeline.start();
-        let page = Standing {
+        let page = HealthStatus {
             handle: running.handle(),
             sources: vec![SourceView {
-                name: "silent",
+                name: "silent".to_owned(),
                 stats: Box::new(LiveStats::default),
             }],
             hours: Hours {
@@ -196,11 +235,10 @@ mod tests {
                 kind,
                 zone: TimeZone::get(zone).unwrap(),
             },
-            stale_s: 120,
+            stale_after: Duration::from_mins(2),
             started: Timestamp::EPOCH,
             clock: Arc::new(At(now.parse().unwrap())),
-            budget: metrics::Budget::default(),
-            pulse: Mutex::new(Pulse::new()),
+            stall: Mutex::new(StallDetector::new()),
         }
         .readiness();
         (page.is_ok, page.text)

@@ -1,4 +1,4 @@
-//! Whether a run makes progress: something was counted since the last look, or nothing waits.
+//! Stall detection: a run stalls when work waits and no counter moves.
 
 use crate::pipeline::State;
 use std::time::Duration;
@@ -6,28 +6,28 @@ use tokio::time::Instant;
 
 /// What was counted at the last sign of progress.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct StallDetector {
     counted: [u64; 8],
     at: Instant,
 }
 
-impl Pulse {
-    pub(super) fn new() -> Pulse {
-        Pulse {
+impl StallDetector {
+    pub(super) fn new() -> StallDetector {
+        StallDetector {
             counted: [0; 8],
             at: Instant::now(),
         }
     }
 
-    /// Looks at the run, and answers for how long it has stood still with work before it.
-    pub(super) fn stands_still(&mut self, state: &State) -> Duration {
+    /// Looks at the run, and answers for how long it has made no progress although work waits.
+    pub(super) fn stalled_for(&mut self, state: &State) -> Duration {
         let counted = counted(state);
         let writer = &state.writer;
-        let waits = writer.queued
+        let pending = writer.queued
             + writer.in_flight
             + state.writer_queue
             + state.shard_queues.iter().sum::<usize>();
-        if counted != self.counted || waits == 0 {
+        if counted != self.counted || pending == 0 {
             (self.counted, self.at) = (counted, Instant::now());
         }
         self.at.elapsed()

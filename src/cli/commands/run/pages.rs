@@ -1,0 +1,41 @@
+//! The status pages of a run.
+
+use super::metrics::{self, Budget};
+use crate::daemon::{Health, HealthStatus};
+use crate::pipeline::clock::SystemClock;
+use crate::port::Clock;
+use crate::status::server::{Page, Pages};
+use std::sync::Arc;
+
+/// Shows the health of a run, and its metrics.
+#[derive(Debug)]
+pub(super) struct RunPages {
+    pub(super) health: Arc<HealthStatus>,
+    pub(super) budget: Budget,
+}
+
+impl Pages for RunPages {
+    fn health(&self) -> Page {
+        page(self.health.liveness())
+    }
+
+    fn readiness(&self) -> Page {
+        page(self.health.readiness())
+    }
+
+    fn metrics(&self) -> String {
+        metrics::render(
+            &self.health.handle().state(),
+            self.health.sources(),
+            &self.budget,
+            SystemClock.now(),
+        )
+    }
+}
+
+fn page(health: Health) -> Page {
+    Page {
+        is_ok: health.is_ok,
+        text: health.text,
+    }
+}
