@@ -7,6 +7,7 @@ use super::render::Output;
 use super::run_arguments::RunArguments;
 use super::simulate_arguments::SimulateArguments;
 use super::state_arguments::{ReconcileArguments, SpoolArguments};
+use crate::adapter::file::Format;
 use crate::config::Flag;
 use crate::model::{BarSpec, Symbol};
 use clap::{ArgGroup, Args, Parser, Subcommand};
@@ -71,9 +72,7 @@ pub struct ReplayArguments {
     /// Files of trades, plain, .gz, .zst or .zip, in the order of their time; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Format of the files: auto, massive-csv, binance-trades, binance-aggtrades, kraken-json, lean-tick or
-    /// recording [replay.format]
-    #[arg(long)]
+    #[arg(long, help = format!("Format of the files: {} [replay.format]", Format::choices()))]
     pub format: Option<String>,
     /// Take these symbols only; for files that name none, the symbol of all trades.
     #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]

@@ -1,8 +1,9 @@
 //! `[replay]` and `[aggregate]`: how recorded trades are read and spread over shards.
 
 use super::ValueError;
-use super::section::{choice, section};
+use super::section::{choice, not_a_choice, section};
 use super::value::{Setting, Show, Value, quoted};
+use crate::adapter::file::Format;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -10,7 +11,7 @@ section! {
     /// How recorded trades are read.
     Replay, "replay" {
         /// The format of the files.
-        format: FileFormat = FileFormat::Auto;
+        format: FileFormat = FileFormat::AUTO;
         /// What a row that cannot be decoded does.
         on_bad_row: OnBadRow = OnBadRow::Stop;
         /// How fast event time passes.
@@ -30,27 +31,51 @@ section! {
     }
 }
 
-choice! {
-    /// The format of a file of trades.
-    FileFormat {
-        /// Told by the first bytes.
-        Auto = "auto",
-        /// Massive's day flat file.
-        MassiveCsv = "massive-csv",
-        /// A page of Massive's `/v3/trades`.
-        MassiveJson = "massive-json",
-        /// Binance's trades CSV.
-        BinanceTrades = "binance-trades",
-        /// Binance's aggregate trades CSV.
-        BinanceAggtrades = "binance-aggtrades",
-        /// Recorded WebSocket frames of Binance.
-        BinanceWs = "binance-ws",
-        /// A response of Kraken's REST `Trades`.
-        KrakenJson = "kraken-json",
-        /// LEAN equity ticks.
-        LeanTick = "lean-tick",
-        /// A recording of barmill.
-        Recording = "recording",
+/// The format of the files: one of the layouts that sources know, or told for each file.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileFormat(Option<Format>);
+
+impl FileFormat {
+    /// Told by the first bytes of each file.
+    pub const AUTO: FileFormat = FileFormat(None);
+
+    /// The name in the config and on the command line.
+    pub fn as_str(self) -> &'static str {
+        self.0.map_or("auto", Format::name)
+    }
+
+    /// The layout; none when each file tells its own.
+    pub const fn format(self) -> Option<Format> {
+        self.0
+    }
+}
+
+/// The name in camel case: the name of a replay that can be resumed holds it.
+impl fmt::Debug for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for word in self.as_str().split('-') {
+            let (first, rest) = word.split_at(1);
+            write!(f, "{}{rest}", first.to_ascii_uppercase())?;
+        }
+        Ok(())
+    }
+}
+
+impl Show for FileFormat {
+    fn show(&self) -> String {
+        quoted(self.as_str())
+    }
+}
+
+impl Setting for FileFormat {
+    fn read(value: &Value) -> Result<FileFormat, ValueError> {
+        let text = value.text()?;
+        let names: Vec<&str> = std::iter::once("auto")
+            .chain(Format::all().map(Format::name))
+            .collect();
+        Format::choice(text)
+            .map(FileFormat)
+            .map_err(|_| not_a_choice(text, &names))
     }
 }
 

@@ -158,11 +158,10 @@ fn file_settings(
     arguments: &ReplayArguments,
     config: &Config,
 ) -> Result<FileFeedSettings, CommandError> {
-    let format: Format = config.replay.format.as_str().parse()?;
     let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
     let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());
     Ok(FileFeedSettings {
-        format,
+        format: config.replay.format.format(),
         symbols,
         on_bad_row,
         batch_len_max: config.replay.batch_len_max,

@@ -92,23 +92,21 @@ fn venue(name: SourceName) -> Venue {
 /// Whether the numbers of the recording's conditions are another vendor's; a recording of barmill's own names no vendor
 /// and is believed.
 fn has_foreign_conditions(venue: Venue, format: Option<Format>) -> bool {
-    match venue {
-        Venue::Massive => !matches!(
-            format,
-            Some(Format::MassiveCsv | Format::MassiveJson | Format::Recording)
-        ),
-        Venue::Alpaca => format != Some(Format::Recording),
-        Venue::Binance | Venue::Coinbase | Venue::Kraken => false,
-    }
+    let own = match venue {
+        Venue::Massive => "massive",
+        Venue::Alpaca => "alpaca",
+        Venue::Binance | Venue::Coinbase | Venue::Kraken => return false,
+    };
+    format.is_none_or(|format| format.vendor().is_some_and(|vendor| vendor != own))
 }
 
 async fn read(
     arguments: &SimulateArguments,
     config: &Config,
 ) -> Result<(Vec<Trade>, Option<Format>), CommandError> {
-    let format: Format = match &arguments.format {
-        Some(format) => format.parse()?,
-        None => config.replay.format.as_str().parse()?,
+    let format = match &arguments.format {
+        Some(format) => Format::choice(format)?,
+        None => config.replay.format.format(),
     };
     let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
     let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());

@@ -143,7 +143,7 @@ impl Bytes {
     }
 }
 
-/// Whole lines taken out of a stream together, with room to spare for the longest.
+/// Whole lines taken out of a stream together, with room to scratch for the longest.
 pub(super) struct Block {
     bytes: Box<[u8]>,
     len: usize,

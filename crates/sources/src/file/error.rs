@@ -2,7 +2,6 @@
 //!
 //! Owns the texts a user reads. A [`BadRow`] may be skipped on request; every other error ends the input.
 
-use super::Format;
 use barmill_core::model::{DecimalError, SymbolError};
 use std::fmt;
 use std::io;
@@ -13,7 +12,7 @@ const VALUE_LEN_MAX: usize = 80;
 
 /// Where a record stands in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// A line, from 1, the header included.
     Line(u64),
     /// A JSON row, from 1, and the offset of its first byte in the decoded text.
@@ -25,21 +24,21 @@ pub enum Place {
     },
 }
 
-impl Place {
-    /// The same place when so many lines come before those it counts.
-    pub(super) fn behind(self, lines: u64) -> Place {
+impl Location {
+    /// The same location when so many lines come before those it counts.
+    pub(super) fn behind(self, lines: u64) -> Location {
         match self {
-            Place::Line(line) => Place::Line(line + lines),
-            Place::Row { .. } => self,
+            Location::Line(line) => Location::Line(line + lines),
+            Location::Row { .. } => self,
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Line(line) => write!(f, "line {line}"),
-            Place::Row { number, offset } => write!(f, "row {number} at byte {offset}"),
+            Location::Line(line) => write!(f, "line {line}"),
+            Location::Row { number, offset } => write!(f, "row {number} at byte {offset}"),
         }
     }
 }
@@ -98,10 +97,10 @@ pub enum ValueError {
     Json(#[from] serde_json::Error),
 }
 
-/// A refused field, before its place is known; boxed, so that the result of the hot path stays small.
+/// Why a record is refused, before its location is known; boxed, so that the result of the hot path stays small.
 #[derive(Debug, thiserror::Error)]
 #[error("{} {:?} {}", .0.field, .0.value, .0.reason)]
-pub(super) struct Fault(Box<Refusal>);
+pub(super) struct RecordError(Box<Refusal>);
 
 #[derive(Debug)]
 struct Refusal {
@@ -110,14 +109,14 @@ struct Refusal {
     reason: ValueError,
 }
 
-impl Fault {
-    pub(super) fn new(field: &'static str, value: &[u8], reason: impl Into<ValueError>) -> Fault {
+impl RecordError {
+    pub(super) fn new(field: &'static str, value: &[u8], reason: impl Into<ValueError>) -> RecordError {
         let shown = &value[..value.len().min(VALUE_LEN_MAX)];
         let mut value = String::from_utf8_lossy(shown).into_owned();
         if shown.len() == VALUE_LEN_MAX {
             value.push_str("...");
         }
-        Fault(Box::new(Refusal {
+        RecordError(Box::new(Refusal {
             field,
             value,
             reason: reason.into(),
@@ -127,30 +126,30 @@ impl Fault {
 
 /// A record that is no trade.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{file}, {place}: {field} {value:?}: {reason}")]
+#[error("{file}, {location}: {field} {value:?}: {reason}")]
 pub struct BadRow {
     /// The file, with the entry of a zip after a colon.
     pub file: Arc<str>,
-    /// The place in it.
-    pub place: Place,
+    /// Where it stands.
+    pub location: Location,
     /// The field.
     pub field: &'static str,
     /// Its text, cut at 80 bytes.
     pub value: String,
-    /// What is wrong with it; part of the text, hence not a source again.
+    /// What is wrong with it; chunk of the text, hence not a source again.
     pub reason: Arc<ValueError>,
 }
 
 impl BadRow {
-    pub(super) fn new(file: &Arc<str>, place: Place, fault: Fault) -> BadRow {
+    pub(super) fn new(file: &Arc<str>, location: Location, error: RecordError) -> BadRow {
         let Refusal {
             field,
             value,
             reason,
-        } = *fault.0;
+        } = *error.0;
         BadRow {
             file: Arc::clone(file),
-            place,
+            location,
             field,
             value,
             reason: Arc::new(reason),
@@ -213,14 +212,15 @@ pub enum FileError {
     },
     /// No known layout.
     #[error(
-        "tell the format of {file}, which starts with {start:?}; pass --format with one of {}",
-        Format::NAMES
+        "tell the format of {file}, which starts with {start:?}; pass --format with one of {known}"
     )]
     UnknownFormat {
         /// The file.
         file: Arc<str>,
         /// Its first bytes.
         start: String,
+        /// The names of the known layouts.
+        known: String,
     },
     /// A header without a column that the layout needs.
     #[error(
@@ -229,8 +229,8 @@ pub enum FileError {
     MissingColumn {
         /// The file.
         file: Arc<str>,
-        /// The layout.
-        format: Format,
+        /// The name of the layout.
+        format: &'static str,
         /// The column.
         column: &'static str,
         /// The header, cut at 80 bytes.
@@ -241,8 +241,8 @@ pub enum FileError {
     NoSymbol {
         /// The file.
         file: Arc<str>,
-        /// The layout.
-        format: Format,
+        /// The name of the layout.
+        format: &'static str,
     },
     /// LEAN rows hold the time of day only, and the name of the file has no date.
     #[error("tell the date of {file} from its name; name it like 20131007_spy_Trade_Tick.csv")]
@@ -254,24 +254,24 @@ pub enum FileError {
     #[error("read {0}; correct the row, or skip such rows with --on-bad-row skip")]
     BadRow(BadRow),
     /// A record that is longer than any trade.
-    #[error("read {file}, {place}: longer than {len_max} bytes; it is no {format} file")]
+    #[error("read {file}, {location}: longer than {len_max} bytes; it is no {format} file")]
     RecordTooLong {
         /// The file.
         file: Arc<str>,
-        /// The place in it.
-        place: Place,
+        /// Where it stands.
+        location: Location,
         /// The longest record, in bytes.
         len_max: usize,
-        /// The layout.
-        format: Format,
+        /// The name of the layout.
+        format: &'static str,
     },
     /// A JSON text that is not a response with trades.
     #[error("read {file} as {format}, byte {offset}: {reason}")]
     Json {
         /// The file.
         file: Arc<str>,
-        /// The layout.
-        format: Format,
+        /// The name of the layout.
+        format: &'static str,
         /// Decoded bytes before the fault.
         offset: u64,
         /// What is wrong and what to do.
@@ -313,7 +313,7 @@ pub enum FileError {
         /// The cause.
         source: io::Error,
     },
-    /// The input ends before the place to go on from.
+    /// The input ends before the position to go on from.
     #[error(
         "go on after trade {start}: the files hold {trades} only; they are not those of the earlier run"
     )]
@@ -326,12 +326,12 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// The same error when so many lines of the file come before those that its place counts.
+    /// The same error when so many lines of the file come before those that its location counts.
     pub(super) fn behind(mut self, lines: u64) -> FileError {
-        if let FileError::BadRow(BadRow { place, .. }) | FileError::RecordTooLong { place, .. } =
+        if let FileError::BadRow(BadRow { location, .. }) | FileError::RecordTooLong { location, .. } =
             &mut self
         {
-            *place = place.behind(lines);
+            *location = location.behind(lines);
         }
         self
     }

@@ -1,15 +1,15 @@
 //! The port's feed over files.
 //!
-//! Owns the step from blocking reads to the runtime: a few parts of the files are read and decoded at the same time on
-//! blocking threads (see [`super::shelf`]), and delivered here in the order of the files. A thread goes on with the next
-//! part as long as there may be one more, and ends otherwise. At most [`PARTS_AHEAD_MAX`] parts exist beside the batch
+//! Owns the step from blocking reads to the runtime: a few chunks of the files are read and decoded at the same time on
+//! blocking threads (see [`super::chunk_queue`]), and delivered here in the order of the files. A thread goes on with the next
+//! chunk as long as there may be one more, and ends otherwise. At most [`CHUNKS_AHEAD_MAX`] chunks exist beside the batch
 //! in use.
 
 use super::error::{BadRow, FileError};
 use super::reader::TradeReader;
 use super::settings::FileFeedSettings;
-use super::shelf::{Part, Shelf, next_part};
-use super::sift::{FileStats, Sift};
+use super::chunk_queue::{Chunk, ChunkQueue, next_chunk};
+use super::filter::{FileStats, RowFilter};
 use barmill_core::model::Trade;
 use barmill_core::port::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 use futures::FutureExt;
@@ -23,8 +23,8 @@ use tokio::task::{JoinError, JoinHandle};
 
 const NAME: &str = "files";
 /// Parts read, decoded or waiting for those before them, at most; a few more than there are workers, so that none of
-/// them waits for its part to be taken.
-const PARTS_AHEAD_MAX: usize = 6;
+/// them waits for its chunk to be taken.
+const CHUNKS_AHEAD_MAX: usize = 6;
 /// Threads at most: so many decode faster than one shard aggregates.
 const WORKERS_MAX: usize = 4;
 
@@ -35,22 +35,22 @@ const WORKERS_MAX: usize = 4;
 /// nobody writes to, goes on when the feed is dropped; end the process by `shutdown_background`.
 #[derive(Debug)]
 pub struct FileFeed {
-    shelf: Arc<Mutex<Shelf>>,
-    /// One for each part that may be taken off the shelf.
+    queue: Arc<Mutex<ChunkQueue>>,
+    /// One for each chunk that may be taken off the queue.
     permits: Arc<Semaphore>,
     batch_len_max: usize,
     workers_max: usize,
-    /// Each answers whether the shelf is empty.
+    /// Each answers whether the queue is empty.
     workers: FuturesUnordered<JoinHandle<bool>>,
-    decoded: (mpsc::Sender<Part>, mpsc::Receiver<Part>),
-    /// Decoded parts whose turn has not come.
-    parts: BTreeMap<u64, Part>,
-    next_part: u64,
-    /// Set when there are no more parts to take.
+    decoded: (mpsc::Sender<Chunk>, mpsc::Receiver<Chunk>),
+    /// Decoded chunks whose turn has not come.
+    chunks: BTreeMap<u64, Chunk>,
+    next_chunk: u64,
+    /// Set when there are no more chunks to take.
     exhausted: bool,
-    /// Lines of the current file before the next part.
+    /// Lines of the current file before the next chunk.
     lines_before: u64,
-    sift: Sift,
+    filter: RowFilter,
     ready: VecDeque<Vec<Trade>>,
     failed: Option<FileError>,
     ended: bool,
@@ -68,19 +68,19 @@ impl FileFeed {
     pub fn from_reader(start: Position, reader: TradeReader) -> FileFeed {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let batch_len_max = reader.batch_len_max();
-        let (shelf, sift) = reader.into_shelf();
+        let (queue, filter) = reader.into_queue();
         FileFeed {
-            shelf: Arc::new(Mutex::new(shelf)),
-            permits: Arc::new(Semaphore::new((cores + 2).min(PARTS_AHEAD_MAX))),
+            queue: Arc::new(Mutex::new(queue)),
+            permits: Arc::new(Semaphore::new((cores + 2).min(CHUNKS_AHEAD_MAX))),
             batch_len_max,
             workers_max: cores.min(WORKERS_MAX),
             workers: FuturesUnordered::new(),
-            decoded: mpsc::channel(PARTS_AHEAD_MAX),
-            parts: BTreeMap::new(),
-            next_part: 0,
+            decoded: mpsc::channel(CHUNKS_AHEAD_MAX),
+            chunks: BTreeMap::new(),
+            next_chunk: 0,
             exhausted: false,
             lines_before: 0,
-            sift,
+            filter,
             ready: VecDeque::new(),
             failed: None,
             ended: false,
@@ -90,12 +90,12 @@ impl FileFeed {
 
     /// The first 20 records that were skipped before the end of the last batch.
     pub fn bad_rows(&self) -> &[BadRow] {
-        self.sift.bad_rows()
+        self.filter.bad_rows()
     }
 
     /// What was counted before the end of the last batch.
     pub fn file_stats(&self) -> FileStats {
-        self.sift.stats
+        self.filter.stats
     }
 
     async fn next(&mut self) -> Result<Option<TradeBatch>, FeedError> {
@@ -118,24 +118,24 @@ impl FileFeed {
                 self.on_worker(worker)?;
             }
             self.start_work();
-            if let Some(part) = self.parts.remove(&self.next_part) {
-                self.on_part(part);
+            if let Some(chunk) = self.chunks.remove(&self.next_chunk) {
+                self.on_chunk(chunk);
                 continue;
             }
-            if let Ok(part) = self.decoded.1.try_recv() {
-                self.parts.insert(part.number, part);
+            if let Ok(chunk) = self.decoded.1.try_recv() {
+                self.chunks.insert(chunk.number, chunk);
                 continue;
             }
             if self.workers.is_empty() {
                 self.ended = true;
-                self.sift
+                self.filter
                     .check_end()
                     .map_err(|error| feed_error(error.into()))?;
                 continue;
             }
-            // Nothing is lost when this future is dropped here: parts stay in the channel, workers in their set.
+            // Nothing is lost when this future is dropped here: chunks stay in the channel, workers in their set.
             tokio::select! {
-                Some(part) = self.decoded.1.recv() => drop(self.parts.insert(part.number, part)),
+                Some(chunk) = self.decoded.1.recv() => drop(self.chunks.insert(chunk.number, chunk)),
                 Some(worker) = self.workers.next() => self.on_worker(worker)?,
             }
         }
@@ -158,30 +158,30 @@ impl FileFeed {
                 return;
             };
             permit.forget();
-            let (files, permits) = (Arc::clone(&self.shelf), Arc::clone(&self.permits));
+            let (queue, permits) = (Arc::clone(&self.queue), Arc::clone(&self.permits));
             let decoded = self.decoded.0.clone();
             self.workers.push(tokio::task::spawn_blocking(move || {
-                work(&files, &permits, &decoded)
+                work(&queue, &permits, &decoded)
             }));
         }
     }
 
-    /// Adds a part whose turn has come.
-    fn on_part(&mut self, part: Part) {
-        let Part {
+    /// Adds a chunk whose turn has come.
+    fn on_chunk(&mut self, chunk: Chunk) {
+        let Chunk {
             number,
             mut trades,
-            sift,
+            filter,
             lines,
             first,
             is_numbered,
             error,
-        } = part;
+        } = chunk;
         self.permits.add_permits(1);
-        self.next_part = number + 1;
+        self.next_chunk = number + 1;
         self.lines_before = first.unwrap_or(self.lines_before);
-        self.sift
-            .add(sift, &mut trades, self.lines_before, is_numbered);
+        self.filter
+            .add(filter, &mut trades, self.lines_before, is_numbered);
         self.failed = error.map(|error| error.behind(self.lines_before));
         self.exhausted |= self.failed.is_some();
         self.lines_before += lines;
@@ -194,14 +194,14 @@ impl FileFeed {
     }
 }
 
-/// Decodes parts, the first by a permit that was taken for it; answers whether the shelf is empty.
-fn work(shelf: &Mutex<Shelf>, permits: &Semaphore, decoded: &mpsc::Sender<Part>) -> bool {
+/// Decodes chunks, the first by a permit that was taken for it; answers whether the queue is empty.
+fn work(queue: &Mutex<ChunkQueue>, permits: &Semaphore, decoded: &mpsc::Sender<Chunk>) -> bool {
     loop {
-        let Some(part) = next_part(shelf) else {
+        let Some(chunk) = next_chunk(queue) else {
             return true;
         };
-        // Never waits: there is room for as many parts as permits.
-        if decoded.blocking_send(part).is_err() {
+        // Never waits: there is room for as many chunks as permits.
+        if decoded.blocking_send(chunk).is_err() {
             return true;
         }
         match permits.try_acquire() {
@@ -232,7 +232,7 @@ impl TradeFeed for FileFeed {
             malformed,
             filtered,
             ..
-        } = self.sift.stats;
+        } = self.filter.stats;
         FeedStats {
             malformed,
             filtered,

@@ -5,40 +5,33 @@
 //! one reused block and one batch, and bounded records.
 //! Deliberately knows nothing of eligibility, duplicates or order; trades leave as the file has them.
 
-mod binance_csv;
 mod bytes;
+mod chunk_queue;
 mod container;
-mod decoder;
+mod csv;
 mod error;
 mod feed;
-mod fields;
+mod filter;
 mod format;
-mod index;
-mod json;
 mod json_rows;
-mod lanes;
 mod late;
-mod lean;
-mod lines;
-mod massive_csv;
-mod massive_fields;
-mod massive_rows;
-mod names;
+mod line_decoder;
 mod open_file;
 mod reader;
 mod recording;
+mod row_decoder;
 mod settings;
-mod shelf;
-mod sift;
-mod sniff;
+mod symbols;
+mod text;
+mod values;
 #[cfg(test)]
 mod tests;
 
-pub use error::{BadRow, FileError, Place, ValueError};
+pub use error::{BadRow, FileError, Location, ValueError};
 pub use feed::FileFeed;
-pub use format::{Format, FormatError};
+pub use format::{Column, Format, FormatError};
 pub use late::LateFile;
 pub use reader::TradeReader;
 pub use recording::RecordingWriter;
 pub use settings::{FileFeedSettings, OnBadRow, OnBadRowError};
-pub use sift::FileStats;
+pub use filter::FileStats;

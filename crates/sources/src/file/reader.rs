@@ -1,15 +1,15 @@
 //! Trades out of files, one batch after another, without a runtime.
 //!
-//! The plain way: one record after another, on the caller's thread. The feed decodes parts of the files at the same
-//! time, see [`super::shelf`], and the tests hold it to what this way gives.
+//! The plain way: one record after another, on the caller's thread. The feed decodes chunks of the files at the same
+//! time, see [`super::queue`], and the tests hold it to what this way gives.
 
 use super::Format;
 use super::container::{Inputs, Source};
 use super::error::{BadRow, FileError};
 use super::open_file::OpenFile;
 use super::settings::FileFeedSettings;
-use super::shelf::Shelf;
-use super::sift::{FileStats, Sift};
+use super::queue::ChunkQueue;
+use super::filter::{FileStats, RowFilter};
 use barmill_core::model::Trade;
 use std::fmt;
 
@@ -30,7 +30,7 @@ pub struct TradeReader {
     settings: FileFeedSettings,
     inputs: Inputs,
     current: Option<OpenFile>,
-    sift: Sift,
+    filter: RowFilter,
     failed: Option<FileError>,
     ended: bool,
 }
@@ -39,7 +39,7 @@ impl fmt::Debug for TradeReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TradeReader")
             .field("settings", &self.settings)
-            .field("stats", &self.sift.stats)
+            .field("stats", &self.filter.stats)
             .finish_non_exhaustive()
     }
 }
@@ -58,12 +58,12 @@ impl TradeReader {
     }
 
     fn of_inputs(inputs: Inputs, settings: FileFeedSettings) -> TradeReader {
-        let sift = Sift::new(&settings);
+        let filter = RowFilter::new(&settings);
         TradeReader {
             settings,
             inputs,
             current: None,
-            sift,
+            filter,
             failed: None,
             ended: false,
         }
@@ -105,13 +105,11 @@ impl TradeReader {
     /// [`FileError`] when an input cannot be opened or its format cannot be told.
     pub fn format(&mut self) -> Result<Option<Format>, FileError> {
         loop {
-            if let Some(file) = &self.current
-                && let Some(format) = file.format()
-            {
-                return Ok(Some(format));
+            if let Some(file) = &self.current {
+                return Ok(Some(file.format()));
             }
             match self.inputs.next()? {
-                Some(opened) => self.current = Some(OpenFile::new(opened, &self.settings)?),
+                Some(opened) => self.current = OpenFile::new(opened, &self.settings)?,
                 None => return Ok(None),
             }
         }
@@ -121,17 +119,17 @@ impl TradeReader {
         let len_max = self.settings.batch_len_max.max(1);
         loop {
             if let Some(file) = &mut self.current {
-                if file.fill(&mut self.sift, out, len_max)? {
+                if file.fill(&mut self.filter, out, len_max)? {
                     return Ok(true);
                 }
                 self.current = None;
             }
             match self.inputs.next()? {
-                Some(opened) => self.current = Some(OpenFile::new(opened, &self.settings)?),
+                Some(opened) => self.current = OpenFile::new(opened, &self.settings)?,
                 None => break,
             }
         }
-        self.sift.check_end()?;
+        self.filter.check_end()?;
         Ok(false)
     }
 
@@ -139,26 +137,26 @@ impl TradeReader {
         self.settings.batch_len_max.max(1)
     }
 
-    /// The files from here on, to be read in parts, and the sift to add the parts to.
-    pub(super) fn into_shelf(self) -> (Shelf, Sift) {
+    /// The files from here on, to be read in chunks, and the filter to add the chunks to.
+    pub(super) fn into_queue(self) -> (ChunkQueue, RowFilter) {
         let TradeReader {
             settings,
             inputs,
             current,
-            sift,
+            filter,
             ..
         } = self;
-        (Shelf::new(settings, inputs, current, sift.part()), sift)
+        (ChunkQueue::new(settings, inputs, current, filter.chunk()), filter)
     }
 
     /// What was counted so far.
     pub fn stats(&self) -> FileStats {
-        self.sift.stats
+        self.filter.stats
     }
 
     /// The first 20 records that were skipped.
     pub fn bad_rows(&self) -> &[BadRow] {
-        self.sift.bad_rows()
+        self.filter.bad_rows()
     }
 }
 

@@ -53,8 +53,8 @@ impl FromStr for OnBadRow {
 pub struct FileFeedSettings {
     /// The files, read in this order as one feed; `-` is standard input.
     pub paths: Vec<PathBuf>,
-    /// Their layout; [`Format::Auto`] tells it for each file, and for each entry of a zip.
-    pub format: Format,
+    /// Their layout; `None` tells it for each file, and for each entry of a zip, from its first block.
+    pub format: Option<Format>,
     /// Keeps only these symbols. When it is exactly one, it also names the trades of files whose rows do
     /// not name theirs (Binance CSV, LEAN, Massive JSON).
     pub symbols: Option<Vec<Symbol>>,
@@ -76,7 +76,7 @@ impl FileFeedSettings {
     pub fn new(paths: Vec<PathBuf>) -> FileFeedSettings {
         FileFeedSettings {
             paths,
-            format: Format::Auto,
+            format: None,
             symbols: None,
             on_bad_row: OnBadRow::Stop,
             batch_len_max: Self::BATCH_LEN_MAX,
@@ -87,7 +87,7 @@ impl FileFeedSettings {
     /// Bytes of lines that are decoded together: 256 KiB, or less where the batches are small.
     ///
     /// Within the range where reading is fastest, and about as many rows as the usual batch has trades.
-    pub(super) fn part_len(&self) -> usize {
+    pub(super) fn chunk_len(&self) -> usize {
         (64 * self.batch_len_max).clamp(1, 256 * 1024)
     }
 

@@ -1,7 +1,7 @@
 //! Containers, told from their first bytes.
 
 use super::{all, read, settings, stock_file};
-use crate::file::{FileError, Format, TradeReader};
+use crate::file::{FileError, TradeReader};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::{Cursor, Write};
@@ -36,7 +36,7 @@ fn read_file(
 ) -> Result<Vec<barmill_core::model::Trade>, FileError> {
     let path = folder.join("input");
     std::fs::write(&path, bytes).unwrap();
-    let mut settings = settings(Format::Auto, symbols);
+    let mut settings = settings("auto", symbols);
     settings.paths = vec![path];
     all(TradeReader::new(settings))
 }
@@ -46,7 +46,7 @@ fn every_container_gives_the_same_trades() {
     let folder = tempfile::tempdir().unwrap();
     let text = stock_file(5_000);
     let (first, second) = text.split_at(100_001);
-    let trades = read(&text, Format::MassiveCsv, &[]).unwrap();
+    let trades = read(&text, "massive-csv", &[]).unwrap();
     assert_eq!(trades.len(), 5_000);
     let members = [gzip(first), gzip(second)].concat();
     let frames = [
@@ -79,7 +79,7 @@ fn every_container_gives_the_same_trades() {
         );
         if !name.starts_with("zip") {
             assert_eq!(
-                read(&bytes, Format::Auto, &[]).unwrap(),
+                read(&bytes, "auto", &[]).unwrap(),
                 trades,
                 "{name} from a stream"
             );
@@ -119,7 +119,7 @@ fn damaged_containers_are_errors_after_the_trades_before() {
     let folder = tempfile::tempdir().unwrap();
     let text = stock_file(50_000);
     let packed = gzip(&text);
-    let mut settings = settings(Format::Auto, &[]);
+    let mut settings = settings("auto", &[]);
     let path = folder.path().join("cut.gz");
     std::fs::write(&path, &packed[..packed.len() / 2]).unwrap();
     settings.paths = vec![path];
@@ -144,14 +144,14 @@ fn damaged_containers_are_errors_after_the_trades_before() {
 fn zip_from_a_pipe_says_what_to_do() {
     let bytes = zip(&[("a.csv", b"x", CompressionMethod::Stored)]);
     assert!(matches!(
-        read(&bytes, Format::Auto, &[]),
+        read(&bytes, "auto", &[]),
         Err(FileError::ZipFromPipe { .. })
     ));
 }
 
 #[test]
 fn missing_file_is_named() {
-    let mut settings = settings(Format::Auto, &[]);
+    let mut settings = settings("auto", &[]);
     settings.paths = vec!["no/such/file.csv".into()];
     let error = all(TradeReader::new(settings)).unwrap_err();
     assert_eq!(

@@ -1,7 +1,7 @@
 //! The feed over files.
 
 use super::{read, reader, settings, stock_file};
-use crate::file::{FileFeed, FileFeedSettings, Format, OnBadRow};
+use crate::file::{FileFeed, FileFeedSettings, OnBadRow};
 use barmill_core::model::Trade;
 use barmill_core::port::{Position, TradeFeed};
 use futures::FutureExt;
@@ -9,7 +9,7 @@ use futures::FutureExt;
 fn stock_settings(folder: &tempfile::TempDir, text: &[u8]) -> FileFeedSettings {
     let path = folder.path().join("day.csv");
     std::fs::write(&path, text).unwrap();
-    let mut settings = settings(Format::Auto, &[]);
+    let mut settings = settings("auto", &[]);
     settings.paths = vec![path];
     settings.batch_len_max = 64;
     settings
@@ -34,7 +34,7 @@ async fn feed_gives_every_trade_and_then_none_for_ever() {
     let mut feed = FileFeed::new(stock_settings(&folder, &text));
     assert_eq!(
         drain(&mut feed).await,
-        read(&text, Format::Auto, &[]).unwrap()
+        read(&text, "auto", &[]).unwrap()
     );
     assert_eq!(feed.next_batch().await.unwrap(), None);
     assert_eq!(feed.file_stats().trades, 1000);
@@ -56,7 +56,7 @@ async fn dropped_calls_lose_no_trade() {
             },
         }
     }
-    assert_eq!(trades, read(&text, Format::Auto, &[]).unwrap());
+    assert_eq!(trades, read(&text, "auto", &[]).unwrap());
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn skipped_rows_reach_the_stats() {
 
 #[tokio::test]
 async fn stream_is_a_feed_too() {
-    let mut piped = settings(Format::Auto, &[]);
+    let mut piped = settings("auto", &[]);
     piped.batch_len_max = 64;
     let mut feed = FileFeed::from_reader(Position(0), reader(&stock_file(200), piped));
     assert_eq!(drain(&mut feed).await.len(), 200);

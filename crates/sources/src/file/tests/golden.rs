@@ -1,12 +1,12 @@
 //! Real recorded files.
 
 use super::{all, settings, shared};
-use crate::file::{Format, TradeReader};
+use crate::file::TradeReader;
 use barmill_core::model::{Price, Side, Timestamp, Trade, Volume};
 use std::collections::BTreeSet;
 
 fn read(path: &str, symbols: &[&str]) -> Option<Vec<Trade>> {
-    let mut settings = settings(Format::Auto, symbols);
+    let mut settings = settings("auto", symbols);
     settings.paths = vec![shared(path)?];
     Some(all(TradeReader::new(settings)).unwrap())
 }
@@ -93,7 +93,7 @@ fn massive_page_gives_its_two_trades() {
 fn sample_of_the_repository_is_twenty_minutes_of_three_symbols() {
     let bytes = include_bytes!("../../../../../examples/data/sample-trades.csv");
     assert!(bytes.len() <= 200_000);
-    let trades = super::read(bytes, Format::Auto, &[]).unwrap();
+    let trades = super::read(bytes, "auto", &[]).unwrap();
     assert_eq!(trades.len(), 2000);
     let symbols: BTreeSet<&str> = trades.iter().map(|trade| trade.symbol.as_str()).collect();
     assert_eq!(
@@ -118,7 +118,7 @@ fn several_files_are_one_feed_in_the_given_order() {
     ) else {
         return;
     };
-    let mut settings = settings(Format::LeanTick, &[]);
+    let mut settings = settings("lean-tick", &[]);
     settings.paths = vec![ibm, spy];
     let trades = all(TradeReader::new(settings)).unwrap();
     let ibm = trades

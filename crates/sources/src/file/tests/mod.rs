@@ -4,7 +4,7 @@ mod containers;
 mod feed;
 mod golden;
 mod lines;
-mod parts;
+mod chunks;
 mod recording;
 mod robust;
 
@@ -37,13 +37,13 @@ pub(super) fn stock_file(count: u64) -> Vec<u8> {
     text.into_bytes()
 }
 
-pub(super) fn settings(format: Format, symbols: &[&str]) -> FileFeedSettings {
+pub(super) fn settings(format: &str, symbols: &[&str]) -> FileFeedSettings {
     let symbols: Vec<Symbol> = symbols
         .iter()
         .map(|symbol| symbol.parse().unwrap())
         .collect();
     let mut settings = FileFeedSettings::new(Vec::new());
-    settings.format = format;
+    settings.format = Format::choice(format).unwrap();
     settings.symbols = if symbols.is_empty() {
         None
     } else {
@@ -68,7 +68,7 @@ pub(super) fn all(reader: TradeReader) -> Result<Vec<Trade>, FileError> {
 /// Every trade of a stream in a format.
 pub(super) fn read(
     bytes: &[u8],
-    format: Format,
+    format: &str,
     symbols: &[&str],
 ) -> Result<Vec<Trade>, FileError> {
     all(reader(bytes, settings(format, symbols)))
@@ -90,7 +90,7 @@ pub(super) fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// One valid file of each layout, with the symbols it needs.
-pub(super) fn valid_files() -> Vec<(Format, Vec<u8>, Vec<&'static str>)> {
+pub(super) fn valid_files() -> Vec<(&'static str, Vec<u8>, Vec<&'static str>)> {
     let kraken = r#"{"error":[],"result":{"XBTUSDT":[["1.5","2",1762795433.97,"b","l","",7],["1.6","2",1762795434,"s","l","",8]],"last":"1"}}"#;
     let massive = r#"{"status":"OK","results":[{"conditions":[12],"exchange":4,"id":"1","price":1.5,"sequence_number":9,"sip_timestamp":1651181822461979400,"size":10}]}"#;
     let trades =
@@ -98,14 +98,14 @@ pub(super) fn valid_files() -> Vec<(Format, Vec<u8>, Vec<&'static str>)> {
     let aggregated = "26129,0.01633102,4.7,27781,27781,1498793709153,true,true\n";
     let frames = "1 {\"data\":{\"e\":\"trade\",\"s\":\"BTCUSDT\",\"t\":5,\"p\":\"1.5\",\"q\":\"2\",\"T\":1723161255342,\"m\":false}}\n";
     vec![
-        (Format::MassiveCsv, stock_file(30), vec![]),
-        (Format::MassiveJson, massive.into(), vec!["AAPL"]),
-        (Format::BinanceTrades, trades.into(), vec!["BTCUSDT"]),
-        (Format::BinanceAggTrades, aggregated.into(), vec!["BTCUSDT"]),
-        (Format::BinanceWs, frames.into(), vec![]),
-        (Format::KrakenJson, kraken.into(), vec![]),
+        ("massive-csv", stock_file(30), vec![]),
+        ("massive-json", massive.into(), vec!["AAPL"]),
+        ("binance-trades", trades.into(), vec!["BTCUSDT"]),
+        ("binance-aggtrades", aggregated.into(), vec!["BTCUSDT"]),
+        ("binance-ws", frames.into(), vec![]),
+        ("kraken-json", kraken.into(), vec![]),
         (
-            Format::Recording,
+            "recording",
             recording::recorded(&stock_file(30)),
             vec![],
         ),
@@ -118,7 +118,7 @@ fn every_layout_is_read_without_being_named() {
         let named = read(&bytes, format, &symbols).unwrap();
         assert!(!named.is_empty(), "{format}");
         assert_eq!(
-            read(&bytes, Format::Auto, &symbols).unwrap(),
+            read(&bytes, "auto", &symbols).unwrap(),
             named,
             "{format}"
         );
@@ -131,7 +131,7 @@ fn bad_rows_are_counted_and_the_first_twenty_kept() {
     for _ in 0..30 {
         text.extend_from_slice(b"A,,0,4,1,1,-1,1,1760535000000000000,1,3,0,0\n");
     }
-    let mut skipping = settings(Format::Auto, &[]);
+    let mut skipping = settings("auto", &[]);
     skipping.on_bad_row = OnBadRow::Skip;
     let mut skipped = reader(&text, skipping);
     let trades: usize = skipped.by_ref().map(|batch| batch.unwrap().len()).sum();
@@ -139,7 +139,7 @@ fn bad_rows_are_counted_and_the_first_twenty_kept() {
         (trades, skipped.stats().malformed, skipped.bad_rows().len()),
         (9, 30, 20)
     );
-    let stopped = read(&text, Format::Auto, &[]).unwrap_err();
+    let stopped = read(&text, "auto", &[]).unwrap_err();
     assert_eq!(
         stopped.to_string(),
         "read test, line 11: price \"-1\": number is negative; correct the row, or skip such rows with \

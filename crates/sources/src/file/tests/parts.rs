@@ -1,7 +1,7 @@
-//! The feed, which decodes parts of the files at the same time, gives what the plain reader gives.
+//! The feed, which decodes chunks of the files at the same time, gives what the plain reader gives.
 
 use super::{HEADER, settings, shared, stock_file, valid_files};
-use crate::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
+use crate::file::{FileFeed, FileFeedSettings, OnBadRow, TradeReader};
 use barmill_core::model::Trade;
 use barmill_core::port::{Position, TradeFeed};
 use proptest::prelude::*;
@@ -66,7 +66,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// Compares both ways over a stream, in parts of a few lines.
+/// Compares both ways over a stream, in chunks of a few lines.
 fn compare(text: &[u8], settings: &FileFeedSettings) -> Result<(), TestCaseError> {
     let open = |settings: &FileFeedSettings| {
         TradeReader::from_reader(
@@ -190,7 +190,7 @@ proptest! {
         start in prop_oneof![Just(0u64), 0u64..40],
         wanted in prop_oneof![Just(None), Just(Some("A"))],
     ) {
-        let mut settings = settings(Format::Auto, wanted.as_slice());
+        let mut settings = settings("auto", wanted.as_slice());
         settings.batch_len_max = len_max;
         settings.start = Position(start);
         settings.on_bad_row = if skips { OnBadRow::Skip } else { OnBadRow::Stop };
@@ -236,7 +236,7 @@ fn parts_of_large_files_one_behind_the_other_equal_the_plain_way() {
         ("BTCUSDT-trades-2025-01-01.csv", binance.into_bytes()),
         ("long.csv", long),
     ];
-    let mut settings = settings(Format::Auto, &[]);
+    let mut settings = settings("auto", &[]);
     for (name, bytes) in files {
         std::fs::write(folder.path().join(name), bytes).unwrap();
         settings.paths.push(folder.path().join(name));
@@ -257,7 +257,7 @@ fn parts_of_recorded_files_equal_the_plain_way() {
             let path = entry.unwrap().path();
             let settings = FileFeedSettings {
                 paths: vec![path],
-                ..settings(Format::Auto, &[])
+                ..settings("auto", &[])
             };
             if settings.paths[0].is_file()
                 && TradeReader::new(settings.clone())

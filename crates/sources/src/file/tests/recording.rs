@@ -1,7 +1,7 @@
 //! The recording keeps every trade, and every whole block of a crashed writer.
 
 use super::{all, read, reader, settings, stock_file};
-use crate::file::{FileError, Format, RecordingWriter};
+use crate::file::{FileError, RecordingWriter};
 use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use proptest::prelude::*;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub(super) fn recorded(text: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("day.rec");
     let mut writer = RecordingWriter::create(&path).unwrap();
-    for block in read(text, Format::MassiveCsv, &[]).unwrap().chunks(7) {
+    for block in read(text, "massive-csv", &[]).unwrap().chunks(7) {
         writer.write(block).unwrap();
         writer.flush().unwrap();
     }
@@ -68,7 +68,7 @@ proptest! {
         let (first, second) = trades.split_at(cut.min(trades.len()));
         write(&path, first);
         write(&path, second);
-        prop_assert_eq!(read(&std::fs::read(path).unwrap(), Format::Auto, &[]).unwrap(), trades);
+        prop_assert_eq!(read(&std::fs::read(path).unwrap(), "auto", &[]).unwrap(), trades);
     }
 }
 
@@ -76,9 +76,9 @@ proptest! {
 fn long_recording_is_cut_into_blocks_and_batches() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long.rec");
-    let trades = read(&stock_file(10_000), Format::Auto, &[]).unwrap();
+    let trades = read(&stock_file(10_000), "auto", &[]).unwrap();
     write(&path, &trades);
-    let mut odd = settings(Format::Recording, &[]);
+    let mut odd = settings("recording", &[]);
     odd.batch_len_max = 999;
     odd.paths = vec![path];
     assert_eq!(all(crate::file::TradeReader::new(odd)).unwrap(), trades);
@@ -87,12 +87,12 @@ fn long_recording_is_cut_into_blocks_and_batches() {
 #[test]
 fn crash_at_any_byte_keeps_every_whole_block() {
     let text = stock_file(21);
-    let trades = read(&text, Format::Auto, &[]).unwrap();
+    let trades = read(&text, "auto", &[]).unwrap();
     let bytes = recorded(&text);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("torn.rec");
     for len in 1..=bytes.len() {
-        let mut reader = reader(&bytes[..len], settings(Format::Recording, &[]));
+        let mut reader = reader(&bytes[..len], settings("recording", &[]));
         let kept: Vec<Trade> = reader.by_ref().flat_map(Result::unwrap).collect();
         assert!(
             trades.starts_with(&kept) && kept.len().is_multiple_of(7),
@@ -108,7 +108,7 @@ fn crash_at_any_byte_keeps_every_whole_block() {
         writer.flush().unwrap();
         drop(writer);
         assert_eq!(
-            read(&std::fs::read(&path).unwrap(), Format::Auto, &[]).unwrap(),
+            read(&std::fs::read(&path).unwrap(), "auto", &[]).unwrap(),
             trades,
             "cut at {len}"
         );
@@ -120,7 +120,7 @@ fn tail_of_zeros_is_torn() {
     let text = stock_file(14);
     let mut bytes = recorded(&text);
     bytes.extend_from_slice(&[0; 5000]);
-    let mut reader = reader(&bytes, settings(Format::Recording, &[]));
+    let mut reader = reader(&bytes, settings("recording", &[]));
     let kept: usize = reader.by_ref().map(|batch| batch.unwrap().len()).sum();
     assert_eq!((kept, reader.stats().torn_bytes), (14, 5000));
 }
@@ -134,7 +134,7 @@ fn damage_in_the_middle_is_an_error_that_names_the_byte() {
     for at in 0..second {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x10;
-        let mut reader = reader(&damaged, settings(Format::Recording, &[]));
+        let mut reader = reader(&damaged, settings("recording", &[]));
         let error = reader.find_map(Result::err);
         let Some(FileError::Corrupt { offset, .. }) = error else {
             panic!("byte {at}: {error:?}")
@@ -152,12 +152,12 @@ fn damage_in_the_middle_is_an_error_that_names_the_byte() {
 fn after_an_orderly_end_damage_in_the_last_block_shows_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("done.rec");
-    write(&path, &read(&stock_file(5), Format::Auto, &[]).unwrap());
+    write(&path, &read(&stock_file(5), "auto", &[]).unwrap());
     let mut bytes = std::fs::read(path).unwrap();
     let at = bytes.len() - 25;
     bytes[at] ^= 1;
     assert!(matches!(
-        read(&bytes, Format::Auto, &[]),
+        read(&bytes, "auto", &[]),
         Err(FileError::Corrupt { offset: 16, .. })
     ));
 }
@@ -169,7 +169,7 @@ fn newer_layout_is_refused() {
     let crc = crc32c::crc32c(&bytes[..12]);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     assert!(matches!(
-        read(&bytes, Format::Auto, &[]),
+        read(&bytes, "auto", &[]),
         Err(FileError::Version {
             version: 2,
             known: 1,

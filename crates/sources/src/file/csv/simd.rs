@@ -4,9 +4,9 @@
 //! `unsafe` in Rust: 6 instructions for 16 bytes, where the portable form takes 13 (`rustc -O`, counted in the
 //! assembly). The portable form beside it is what other machines run and what the test compares with.
 //!
-//! [`on_best`] runs the same source once more compiled for newer processors, where one is found: their bit
+//! [`dispatch`] runs the same source once more compiled for newer processors, where one is found: their bit
 //! instructions (find, count and clear the lowest one) are a fifth of what a row takes. What they do in another way
-//! than the plain form is behind [`Lanes`].
+//! than the plain form is behind [`Simd`].
 
 #![cfg_attr(
     target_arch = "x86_64",
@@ -14,12 +14,12 @@
 )]
 
 /// Bytes looked at together.
-pub(super) const CHUNK_LEN: usize = 64;
+pub(in crate::file) const CHUNK_LEN: usize = 64;
 
 /// One bit per byte that equals `wanted`, the first byte lowest.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub(super) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
+pub(in crate::file) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
     // SAFETY: the function needs SSE2 and nothing else, and every x86-64 processor has it.
     unsafe { sse2::mask(chunk, wanted) }
 }
@@ -27,24 +27,24 @@ pub(super) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
 /// One bit per byte that equals `wanted`, the first byte lowest.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub(super) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
+pub(in crate::file) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
     portable(chunk, wanted)
 }
 
 /// Numbers read together.
-pub(super) const NUMBERS: usize = 8;
+pub(in crate::file) const NUMBERS: usize = 8;
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// Where a chunk has the bytes that matter to lines of fields; one bit per byte, the first byte lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Marks {
-    pub(super) commas: u64,
-    pub(super) lines: u64,
-    pub(super) quotes: u64,
+pub(in crate::file) struct Marks {
+    pub(in crate::file) commas: u64,
+    pub(in crate::file) lines: u64,
+    pub(in crate::file) quotes: u64,
 }
 
 /// What a processor does with several bytes or numbers at once; every form gives the same.
-pub(super) trait Lanes: Copy {
+pub(in crate::file) trait Simd: Copy {
     /// Finds commas, ends of lines and quotes.
     fn marks(self, chunk: &[u8; CHUNK_LEN]) -> Marks;
 
@@ -57,13 +57,13 @@ pub(super) trait Lanes: Copy {
 }
 
 /// The form that every machine runs.
-pub(super) const PLAIN: Plain = Plain;
+pub(in crate::file) const SCALAR: Scalar = Scalar;
 
-/// See [`PLAIN`].
+/// See [`SCALAR`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plain;
+pub(in crate::file) struct Scalar;
 
-impl Lanes for Plain {
+impl Simd for Scalar {
     #[inline]
     fn marks(self, chunk: &[u8; CHUNK_LEN]) -> Marks {
         Marks {
@@ -102,46 +102,46 @@ fn portable_numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u3
 }
 
 /// Work that gains from the instructions of newer processors.
-pub(super) trait Work {
+pub(in crate::file) trait Work {
     /// What it gives.
-    type Given;
+    type Output;
 
     /// Works. Only what the compiler puts inside is compiled for the newer processor, so it is marked for that.
-    fn work<L: Lanes>(self, lanes: L) -> Self::Given;
+    fn work<S: Simd>(self, simd: S) -> Self::Output;
 }
 
 /// Works in the best form that this processor runs; all give the same.
 #[inline]
-pub(super) fn on_best<W: Work>(work: W) -> W::Given {
+pub(in crate::file) fn dispatch<W: Work>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
-    if let Some(newer) = Newer::of_this_processor() {
-        // SAFETY: the processor was asked for each of the features before there was a `Newer`.
-        return unsafe { on_newer(work, newer) };
+    if let Some(newer) = Avx2::of_this_processor() {
+        // SAFETY: the processor was asked for each of the features before there was a `Avx2`.
+        return unsafe { on_avx2(work, newer) };
     }
-    work.work(PLAIN)
+    work.work(SCALAR)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq")]
-fn on_newer<W: Work>(work: W, newer: Newer) -> W::Given {
+fn on_avx2<W: Work>(work: W, newer: Avx2) -> W::Output {
     work.work(newer)
 }
 
 /// Proof that the processor has AVX2 and the bit instructions that come with it: there is none without.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Newer(());
+pub(in crate::file) struct Avx2(());
 
 #[cfg(target_arch = "x86_64")]
-impl Newer {
+impl Avx2 {
     #[inline]
-    fn of_this_processor() -> Option<Newer> {
+    fn of_this_processor() -> Option<Avx2> {
         let has_all = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("popcnt")
             && is_x86_feature_detected!("pclmulqdq");
-        if has_all { Some(Newer(())) } else { None }
+        if has_all { Some(Avx2(())) } else { None }
     }
 }
 
@@ -150,10 +150,10 @@ impl Newer {
     clippy::inline_always,
     reason = "else they are calls in the middle of a loop that is compiled for them"
 )]
-impl Lanes for Newer {
+impl Simd for Avx2 {
     #[inline(always)]
     fn marks(self, chunk: &[u8; CHUNK_LEN]) -> Marks {
-        // SAFETY: the function needs AVX2 and nothing else, which the processor has, or there were no `Newer`.
+        // SAFETY: the function needs AVX2 and nothing else, which the processor has, or there were no `Avx2`.
         unsafe { avx2::marks(chunk) }
     }
 
@@ -179,7 +179,7 @@ mod sse2 {
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    pub(super) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
+    pub(in crate::file) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
         let wanted = _mm_set1_epi8(wanted.cast_signed());
         let (lanes, _) = chunk.as_chunks::<16>();
         let mut bits = 0;
@@ -214,7 +214,7 @@ mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn marks(chunk: &[u8; CHUNK_LEN]) -> Marks {
+    pub(in crate::file) fn marks(chunk: &[u8; CHUNK_LEN]) -> Marks {
         let (words, _) = chunk.as_chunks::<8>();
         let (first, second) = (load(words, 0), load(words, 4));
         Marks {
@@ -227,7 +227,7 @@ mod avx2 {
     /// A product without carries by all ones adds to each bit those below it.
     #[inline]
     #[target_feature(enable = "avx2,pclmulqdq")]
-    pub(super) fn running_xor(bits: u64) -> u64 {
+    pub(in crate::file) fn running_xor(bits: u64) -> u64 {
         let product =
             _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), _mm_set1_epi64x(-1));
         _mm_cvtsi128_si64(product).cast_unsigned()
@@ -242,7 +242,7 @@ mod avx2 {
         u64::from(low) | u64::from(high) << 32
     }
 
-    /// One load; the four parts exist only in the source.
+    /// One load; the four chunks exist only in the source.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn load(words: &[[u8; 8]], at: usize) -> __m256i {
@@ -253,7 +253,7 @@ mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
+    pub(in crate::file) fn numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
         let (first, second) = (digits(words, lens, 0), digits(words, lens, 4));
         let nine = _mm256_set1_epi8(9);
         // As numbers without a sign, everything that is no digit is above nine.
@@ -324,7 +324,7 @@ fn portable(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
 
 /// Bit n of the result is the parity of bits 0 to n.
 #[inline]
-pub(super) fn running_xor(mut bits: u64) -> u64 {
+pub(in crate::file) fn running_xor(mut bits: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         bits ^= bits << shift;
     }
@@ -334,8 +334,8 @@ pub(super) fn running_xor(mut bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     #[cfg(target_arch = "x86_64")]
-    use super::Newer;
-    use super::{CHUNK_LEN, Lanes, Marks, NUMBERS, PLAIN, mask, portable};
+    use super::Avx2;
+    use super::{CHUNK_LEN, Simd, Marks, NUMBERS, SCALAR, mask, portable};
     use proptest::prelude::*;
 
     /// What every form gives that this processor runs, and whether they agree.
@@ -348,29 +348,29 @@ mod tests {
 
     fn marks(chunk: &[u8; CHUNK_LEN]) -> Marks {
         #[cfg(target_arch = "x86_64")]
-        return each(PLAIN.marks(chunk), || {
-            Newer::of_this_processor().map(|newer| newer.marks(chunk))
+        return each(SCALAR.marks(chunk), || {
+            Avx2::of_this_processor().map(|newer| newer.marks(chunk))
         });
         #[cfg(not(target_arch = "x86_64"))]
-        PLAIN.marks(chunk)
+        SCALAR.marks(chunk)
     }
 
     fn running_xor(bits: u64) -> u64 {
         #[cfg(target_arch = "x86_64")]
-        return each(PLAIN.running_xor(bits), || {
-            Newer::of_this_processor().map(|newer| newer.running_xor(bits))
+        return each(SCALAR.running_xor(bits), || {
+            Avx2::of_this_processor().map(|newer| newer.running_xor(bits))
         });
         #[cfg(not(target_arch = "x86_64"))]
-        PLAIN.running_xor(bits)
+        SCALAR.running_xor(bits)
     }
 
     fn numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
         #[cfg(target_arch = "x86_64")]
-        return each(PLAIN.numbers(words, lens), || {
-            Newer::of_this_processor().map(|newer| newer.numbers(words, lens))
+        return each(SCALAR.numbers(words, lens), || {
+            Avx2::of_this_processor().map(|newer| newer.numbers(words, lens))
         });
         #[cfg(not(target_arch = "x86_64"))]
-        PLAIN.numbers(words, lens)
+        SCALAR.numbers(words, lens)
     }
 
     proptest! {

@@ -7,22 +7,60 @@
 //! Each bit of the flag word is the condition of that number; a suspicious row is kept with condition 127.
 //! The venue is the exchange letter's byte, two letters give two bytes, and zero stands for longer codes.
 
-use super::decoder::RecordDecoder;
-use super::error::{Fault, ValueError};
-use super::fields::Fields;
+use super::descriptor::{Descriptor, Open, TextDecoder, column};
+use super::detect::Sample;
+use crate::file::csv::Fields;
+use crate::file::error::{FileError, RecordError, ValueError};
+use crate::file::line_decoder::LineDecoder;
+use crate::file::text::TextInput;
+use crate::file::values;
 use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use std::path::{Path, PathBuf};
+
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
+    name: "lean-tick",
+    summary: "LEAN equity ticks",
+    columns: &[
+        column("1", "event time, ms since midnight in New York with up to 6 places"),
+        column("2", "price, in ten thousandths"),
+        column("3", "quantity, exact decimal"),
+        column("4", "letters of the exchange"),
+        column("5", "hexadecimal condition flags"),
+        column("6", "1 for a suspicious row"),
+    ],
+    vendor: Some("lean"),
+    is_us_equity: true,
+    needs_symbol: true,
+    is_like,
+    open: Open::Text(open),
+};
+
+fn is_like(sample: &Sample<'_>) -> bool {
+    let row = sample.row();
+    row.len() == FIELDS && matches!(row[FIELDS - 1], b"0" | b"1")
+}
+
+fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
+    if text.first_line()?.is_none() {
+        return Ok(None);
+    }
+    let symbol = text.symbol(text.only_symbol.or_else(|| symbol_in(&text.names)))?;
+    let made = date_in(&text.names).and_then(|date| LeanTick::new(symbol, date));
+    let made = made.ok_or_else(|| FileError::NoDate { file: text.file() })?;
+    Ok(Some(TextDecoder::Lines(Box::new(made))))
+}
 
 /// The condition number of a row the vendor marks as suspicious.
-pub(super) const SUSPICIOUS: u32 = 127;
+const SUSPICIOUS: u32 = 127;
 const FIELDS: usize = 6;
 const DAY_NS: u64 = 86_400_000_000_000;
 
 /// Decodes the lines of one file.
 #[derive(Debug, Clone)]
-pub(super) struct LeanTick {
+struct LeanTick {
     fields: Fields,
     symbol: Symbol,
     midnight: DateTime,
@@ -33,7 +71,7 @@ pub(super) struct LeanTick {
 
 impl LeanTick {
     /// `None` when the time zone is unknown.
-    pub(super) fn new(symbol: Symbol, date: Date) -> Option<LeanTick> {
+    fn new(symbol: Symbol, date: Date) -> Option<LeanTick> {
         let zone = TimeZone::get("America/New_York").ok()?;
         let midnight = date.at(0, 0, 0, 0);
         let start = instant(&zone, midnight)?;
@@ -49,8 +87,8 @@ impl LeanTick {
         })
     }
 
-    fn time(&self, text: &[u8]) -> Result<Timestamp, Fault> {
-        let fault = |reason| Fault::new("time", text, reason);
+    fn time(&self, text: &[u8]) -> Result<Timestamp, RecordError> {
+        let fault = |reason| RecordError::new("time", text, reason);
         // Milliseconds with up to six decimal places, which a price's nine hold.
         let scaled = Price::parse(text)
             .map_err(|error| fault(error.into()))?
@@ -73,7 +111,7 @@ impl LeanTick {
         let epoch = epoch
             .and_then(|epoch| u64::try_from(epoch).ok())
             .unwrap_or(0);
-        super::fields::instant("time", text, epoch)
+        values::instant("time", text, epoch)
     }
 }
 
@@ -82,19 +120,23 @@ fn instant(zone: &TimeZone, civil: DateTime) -> Option<i64> {
     i64::try_from(time.as_nanosecond()).ok()
 }
 
-impl RecordDecoder for LeanTick {
-    fn decode(&mut self, line: &[u8], ordinal: u64) -> Result<Option<Trade>, Fault> {
+impl LineDecoder for LeanTick {
+    fn boxed(&self) -> Box<dyn LineDecoder> {
+        Box::new(self.clone())
+    }
+
+    fn decode(&mut self, line: &[u8], ordinal: u64) -> Result<Option<Trade>, RecordError> {
         self.fields.split(line)?;
         if self.fields.count() != FIELDS {
             let reason = ValueError::FieldCount {
                 count: self.fields.count(),
                 expected: FIELDS,
             };
-            return Err(Fault::new("row", line, reason));
+            return Err(RecordError::new("row", line, reason));
         }
         let field = |index| self.fields.get(line, index);
         let size =
-            Size::parse(field(2)).map_err(|error| Fault::new("quantity", field(2), error))?;
+            Size::parse(field(2)).map_err(|error| RecordError::new("quantity", field(2), error))?;
         Ok(Some(Trade {
             symbol: self.symbol,
             time: self.time(field(0))?,
@@ -115,10 +157,10 @@ impl RecordDecoder for LeanTick {
     }
 }
 
-fn price(text: &[u8]) -> Result<Price, Fault> {
-    let scaled = super::fields::price("price", text)?.raw();
+fn price(text: &[u8]) -> Result<Price, RecordError> {
+    let scaled = values::price("price", text)?.raw();
     if scaled % 10_000 != 0 {
-        return Err(Fault::new(
+        return Err(RecordError::new(
             "price",
             text,
             ValueError::Shape {
@@ -129,7 +171,7 @@ fn price(text: &[u8]) -> Result<Price, Fault> {
     Ok(Price::from_raw(scaled / 10_000))
 }
 
-fn conditions(flags: &[u8], suspicious: &[u8]) -> Result<Conditions, Fault> {
+fn conditions(flags: &[u8], suspicious: &[u8]) -> Result<Conditions, RecordError> {
     let bits = match std::str::from_utf8(flags) {
         Ok("") => 0,
         Ok(text) if flags.iter().all(u8::is_ascii_hexdigit) => {
@@ -141,7 +183,7 @@ fn conditions(flags: &[u8], suspicious: &[u8]) -> Result<Conditions, Fault> {
         b"0" => 0,
         b"1" => 1 << SUSPICIOUS,
         other => {
-            return Err(Fault::new(
+            return Err(RecordError::new(
                 "suspicious",
                 other,
                 ValueError::Neither {
@@ -154,8 +196,8 @@ fn conditions(flags: &[u8], suspicious: &[u8]) -> Result<Conditions, Fault> {
     Ok(Conditions::from_bits(u128::from(bits) | mark))
 }
 
-fn too_many(flags: &[u8]) -> Fault {
-    Fault::new(
+fn too_many(flags: &[u8]) -> RecordError {
+    RecordError::new(
         "flags",
         flags,
         ValueError::Shape {
@@ -164,12 +206,59 @@ fn too_many(flags: &[u8]) -> Fault {
     )
 }
 
+/// The symbol of a LEAN entry, or of the folder its zip lies in; in capitals.
+fn symbol_in(names: &[PathBuf]) -> Option<Symbol> {
+    let symbol = names
+        .iter()
+        .find_map(|path| entry_symbol(path))
+        .or_else(|| {
+            let folder = names.last()?.parent()?;
+            let resolution = folder.parent()?.file_name()?;
+            if resolution == "tick" {
+                Some(folder.file_name()?.to_str()?.to_owned())
+            } else {
+                None
+            }
+        })?;
+    Symbol::intern(symbol.to_ascii_uppercase().as_bytes()).ok()
+}
+
+fn entry_symbol(path: &Path) -> Option<String> {
+    let mut words = path.file_name()?.to_str()?.split('_');
+    let _date = parse_date(words.next()?)?;
+    let symbol = words.next()?;
+    // The outer name `20131007_trade.zip` has no third word.
+    words.next().map(|_| symbol.to_owned())
+}
+
+/// The first word of eight digits that is a date.
+fn date_in(names: &[PathBuf]) -> Option<Date> {
+    names.iter().find_map(|path| {
+        let name = path.file_name()?.to_str()?;
+        name.split(|byte: char| !byte.is_ascii_alphanumeric())
+            .find_map(parse_date)
+    })
+}
+
+fn parse_date(word: &str) -> Option<Date> {
+    if word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_digit()) {
+        word.parse().ok()
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::LeanTick;
-    use crate::file::decoder::RecordDecoder;
-    use barmill_core::model::{Conditions, Trade, TradeId};
+    use super::{LeanTick, date_in, symbol_in};
+    use crate::file::line_decoder::LineDecoder;
+    use barmill_core::model::{Conditions, Symbol, Trade, TradeId};
     use jiff::civil::{Date, date};
+    use std::path::PathBuf;
+
+    fn paths(names: &[&str]) -> Vec<PathBuf> {
+        names.iter().map(PathBuf::from).collect()
+    }
 
     fn decode(date: Date, row: &str) -> Result<Trade, String> {
         let mut decoder = LeanTick::new("SPY".parse().unwrap(), date).unwrap();
@@ -232,5 +321,26 @@ mod tests {
         ] {
             assert_eq!(decode(date(2013, 10, 7), row), Err(want.into()));
         }
+    }
+
+    #[test]
+    fn lean_names_hold_symbol_and_date() {
+        let names = paths(&[
+            "20131007_spy_Trade_Tick.csv",
+            "equity/usa/tick/spy/20131007_trade.zip",
+        ]);
+        assert_eq!(symbol_in(&names).map(Symbol::as_str), Some("SPY"));
+        assert_eq!(
+            date_in(&names).map(|date| date.to_string()),
+            Some("2013-10-07".into())
+        );
+        let outer = paths(&["ticks.csv", "equity/usa/tick/brk.b/20131007_trade.zip"]);
+        assert_eq!(symbol_in(&outer).map(Symbol::as_str), Some("BRK.B"));
+        assert_eq!(
+            date_in(&outer).map(|date| date.to_string()),
+            Some("2013-10-07".into())
+        );
+        assert_eq!(symbol_in(&paths(&["20131007_trade.csv"])), None);
+        assert_eq!(date_in(&paths(&["20131399_spy_Trade_Tick.csv"])), None);
     }
 }

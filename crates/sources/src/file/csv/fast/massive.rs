@@ -1,7 +1,7 @@
 //! The common shape of a Massive row, read at once.
 //!
-//! The fast way beside [`super::massive_csv`], which stays the one that decides: whatever is not of the common shape,
-//! and everything that is wrong, is left to it. So this way has no errors, and must give the same trade or none.
+//! The plain decoder stays the one that decides: whatever is not of the common shape, and everything that is wrong, is
+//! left to it. So this reader has no errors, and must give the same trade or none.
 //!
 //! The numbers of a row are read together, eight of up to 8 digits each, an identity of up to 16 being two of them; names
 //! and lists of conditions are looked up by their bytes as one number. A row takes about 650 instructions, of them 200
@@ -9,14 +9,14 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inside `on_best` is compiled for the newer processor"
+    reason = "only what is inside `simd::dispatch` is compiled for the newer processor"
 )]
 
-use super::decoder::SymbolCache;
-use super::fields::eight_digits;
-use super::lanes::Lanes;
-use super::massive_csv::conditions;
-use super::massive_fields::{Row, Text, Word, price_of};
+use super::decode::RowFields;
+use super::row::{Row, Text, Word, price_of};
+use crate::file::csv::simd::Simd;
+use crate::file::symbols::SymbolCache;
+use crate::file::values::{conditions, eight_digits};
 use barmill_core::model::{Conditions, Side, Size, Symbol, Timestamp, Trade, TradeId};
 
 /// Lines of the table of names; with those in each line, above the symbols of the US tape.
@@ -85,34 +85,34 @@ impl Names {
 
 /// Reads rows of the common shape.
 #[derive(Debug, Clone)]
-pub(super) struct MassiveRows {
+pub(in crate::file) struct MassiveRows {
     names: Names,
     /// Condition lists by their bytes; a newer one takes the slot of an older one.
     lists: Vec<(Word, Conditions)>,
-    lead: Lead,
+    time_prefix: TimePrefix,
 }
 
 /// The first 11 digits of the last time, and their value: they change every tenth of a second.
 #[derive(Debug, Clone, Copy, Default)]
-struct Lead {
+struct TimePrefix {
     first: u64,
     last: u64,
     value: u64,
 }
 
 impl MassiveRows {
-    pub(super) fn new() -> MassiveRows {
+    pub(in crate::file) fn new() -> MassiveRows {
         let lists = vec![(Word::default(), Conditions::NONE); LISTS_LEN];
         MassiveRows {
             names: Names::default(),
             lists,
-            lead: Lead::default(),
+            time_prefix: TimePrefix::default(),
         }
     }
 
     /// The symbol of a name; `symbols` give it for one not seen lately.
     #[inline(always)]
-    pub(super) fn symbol(
+    pub(in crate::file) fn symbol(
         &mut self,
         row: &Row<'_>,
         field: usize,
@@ -137,7 +137,7 @@ impl MassiveRows {
 
     /// A list of conditions, in quotes or not.
     #[inline(always)]
-    pub(super) fn conditions(&mut self, row: &Row<'_>, field: usize) -> Option<Conditions> {
+    pub(in crate::file) fn conditions(&mut self, row: &Row<'_>, field: usize) -> Option<Conditions> {
         if row.len(field) == 0 {
             return Some(Conditions::NONE);
         }
@@ -164,14 +164,14 @@ impl MassiveRows {
 
     /// What the first 11 digits of a time stand for, of which these words hold the first 8 and the last 8.
     #[inline(always)]
-    fn lead(&mut self, first: u64, last: u64) -> Option<u64> {
-        if (first, last) == (self.lead.first, self.lead.last) {
-            return Some(self.lead.value);
+    fn time_prefix(&mut self, first: u64, last: u64) -> Option<u64> {
+        if (first, last) == (self.time_prefix.first, self.time_prefix.last) {
+            return Some(self.time_prefix.value);
         }
-        self.new_lead(first, last)
+        self.new_time_prefix(first, last)
     }
 
-    fn new_lead(&mut self, first: u64, last: u64) -> Option<u64> {
+    fn new_time_prefix(&mut self, first: u64, last: u64) -> Option<u64> {
         let three = Word {
             bytes: last & u64::MAX << 40,
             len: 3,
@@ -179,15 +179,15 @@ impl MassiveRows {
         let value = eight_digits(first.to_le_bytes())?
             .wrapping_mul(1_000)
             .wrapping_add(three.digits()?);
-        self.lead = Lead { first, last, value };
+        self.time_prefix = TimePrefix { first, last, value };
         Some(value)
     }
 
     /// The trade of a row whose fields are all of the common shape.
     #[inline(always)]
-    pub(super) fn trade<L: Lanes>(
+    pub(in crate::file) fn trade<S: Simd>(
         &mut self,
-        best: L,
+        best: S,
         row: &Row<'_>,
         fields: &RowFields,
         symbols: &mut SymbolCache,
@@ -196,7 +196,7 @@ impl MassiveRows {
         if row.len(fields.time) != 19 {
             return None;
         }
-        let lead = self.lead(row.tail(fields.time, 11), row.tail(fields.time, 8))?;
+        let lead = self.time_prefix(row.tail(fields.time, 11), row.tail(fields.time, 8))?;
         let (price, scale) = row.word(fields.price)?.point()?;
         let (sequence, size) = (row.len(fields.sequence), row.len(fields.size));
         let (exchange, facility) = (row.len(fields.exchange), row.len(fields.facility));
@@ -260,7 +260,7 @@ impl MassiveRows {
     /// The trade of a row of which some number is empty, longer or no whole number; `None` when the plain way is to
     /// decide.
     #[cold]
-    pub(super) fn uncommon(
+    pub(in crate::file) fn slow_path(
         &mut self,
         row: &Row<'_>,
         fields: &RowFields,
@@ -293,19 +293,4 @@ fn time_of(nanos: u64) -> Option<Timestamp> {
 #[inline(always)]
 fn venue(exchange: u8, facility: u8) -> u16 {
     u16::from(exchange) | u16::from(facility) << 8
-}
-
-/// Where the fields of a row are.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RowFields {
-    pub(super) ticker: usize,
-    pub(super) time: usize,
-    pub(super) sequence: usize,
-    pub(super) id: usize,
-    pub(super) price: usize,
-    pub(super) size: usize,
-    pub(super) conditions: usize,
-    pub(super) exchange: usize,
-    pub(super) facility: usize,
-    pub(super) correction: usize,
 }

@@ -1,6 +1,6 @@
 //! Which decoded trades are delivered, and what is counted of the others.
 
-use super::error::{BadRow, Fault, FileError, Place};
+use super::error::{BadRow, RecordError, FileError, Location};
 use super::settings::{FileFeedSettings, OnBadRow};
 use barmill_core::model::Trade;
 use std::sync::Arc;
@@ -21,23 +21,23 @@ pub struct FileStats {
     pub torn_bytes: u64,
 }
 
-/// The filter between decoders and batches: of the whole input, or of a part of it that is decoded apart.
+/// The filter between decoders and batches: of the whole input, or of a chunk of it that is decoded apart.
 #[derive(Debug)]
-pub(super) struct Sift {
+pub(super) struct RowFilter {
     /// By symbol number.
     wanted: Option<Arc<[bool]>>,
     start: u64,
     on_bad_row: OnBadRow,
     bad_rows: Vec<BadRow>,
-    /// Whether it belongs to a part, whose places and numbers begin anew.
-    is_part: bool,
+    /// Whether it belongs to a chunk, whose places and numbers begin anew.
+    is_chunk: bool,
     /// Records seen in all files.
     pub(super) ordinal: u64,
     pub(super) stats: FileStats,
 }
 
-impl Sift {
-    pub(super) fn new(settings: &FileFeedSettings) -> Sift {
+impl RowFilter {
+    pub(super) fn new(settings: &FileFeedSettings) -> RowFilter {
         let wanted = settings.symbols.as_ref().map(|symbols| {
             let len = symbols
                 .iter()
@@ -50,37 +50,37 @@ impl Sift {
             }
             wanted.into()
         });
-        Sift {
+        RowFilter {
             wanted,
             start: settings.start.0,
             on_bad_row: settings.on_bad_row,
             bad_rows: Vec::new(),
-            is_part: false,
+            is_chunk: false,
             ordinal: 0,
             stats: FileStats::default(),
         }
     }
 
-    /// The sift of a part that is decoded apart and added later.
-    pub(super) fn part(&self) -> Sift {
-        Sift {
+    /// The filter of a chunk that is decoded apart and added later.
+    pub(super) fn chunk(&self) -> RowFilter {
+        RowFilter {
             wanted: self.wanted.clone(),
             start: 0,
             on_bad_row: self.on_bad_row,
             bad_rows: Vec::new(),
-            is_part: true,
+            is_chunk: true,
             ordinal: 0,
             stats: FileStats::default(),
         }
     }
 
-    /// Adds a part that comes next in the input, with its trades; `lines_before` are those of its file before it.
+    /// Adds a chunk that comes next in the input, with its trades; `lines_before` are those of its file before it.
     ///
-    /// Places and ordinals of the part count from its own start; `is_numbered` says that ordinals are the sequences
+    /// Places and ordinals of the chunk count from its own start; `is_numbered` says that ordinals are the sequences
     /// of its trades where the venue gives none. Leaves in `trades` those to be delivered.
     pub(super) fn add(
         &mut self,
-        part: Sift,
+        chunk: RowFilter,
         trades: &mut Vec<Trade>,
         lines_before: u64,
         is_numbered: bool,
@@ -90,17 +90,17 @@ impl Sift {
                 trade.sequence += self.ordinal;
             }
         }
-        self.ordinal += part.ordinal;
-        let unlisted = part.stats.malformed - part.bad_rows.len() as u64;
-        for mut row in part.bad_rows {
-            row.place = row.place.behind(lines_before);
+        self.ordinal += chunk.ordinal;
+        let unlisted = chunk.stats.malformed - chunk.bad_rows.len() as u64;
+        for mut row in chunk.bad_rows {
+            row.location = row.location.behind(lines_before);
             self.note(row);
         }
         self.stats.malformed += unlisted;
         let left_out = self
             .start
             .saturating_sub(self.stats.trades)
-            .min(part.stats.trades);
+            .min(chunk.stats.trades);
         if left_out > 0 {
             trades.drain(
                 ..usize::try_from(left_out)
@@ -108,9 +108,9 @@ impl Sift {
                     .min(trades.len()),
             );
         }
-        self.stats.trades += part.stats.trades;
-        self.stats.filtered += part.stats.filtered;
-        self.stats.torn_bytes += part.stats.torn_bytes;
+        self.stats.trades += chunk.stats.trades;
+        self.stats.filtered += chunk.stats.filtered;
+        self.stats.torn_bytes += chunk.stats.torn_bytes;
     }
 
     /// Whether the trade is to be delivered.
@@ -132,10 +132,10 @@ impl Sift {
     pub(super) fn refuse(
         &mut self,
         file: &Arc<str>,
-        place: Place,
-        fault: Fault,
+        location: Location,
+        error: RecordError,
     ) -> Result<(), FileError> {
-        let row = BadRow::new(file, place, fault);
+        let row = BadRow::new(file, location, error);
         match self.on_bad_row {
             OnBadRow::Stop => Err(FileError::BadRow(row)),
             OnBadRow::Skip => {
@@ -148,7 +148,7 @@ impl Sift {
     fn note(&mut self, row: BadRow) {
         self.stats.malformed += 1;
         let is_listed = self.bad_rows.len() < BAD_ROWS_MAX;
-        if !self.is_part {
+        if !self.is_chunk {
             if is_listed {
                 tracing::warn!("skipped {row}");
             } else if self.stats.malformed == BAD_ROWS_MAX as u64 + 1 {

@@ -9,24 +9,62 @@
 //! The event time is the SIP timestamp, and the participant's where there is none. Trade identities are
 //! unique per exchange and reporting facility, so the venue is `exchange | trf_id << 8`.
 
-#![expect(
-    clippy::inline_always,
-    reason = "only what is inside `on_best` is compiled for the newer processor"
-)]
+use super::descriptor::{Descriptor, Open, TextDecoder, column};
+use super::detect::Sample;
+use crate::file::csv::Fields;
+use crate::file::csv::fast::{FastRows, RowFields};
+use crate::file::error::{FileError, RecordError, ValueError};
+use crate::file::line_decoder::{Decoded, LineDecoder};
+use crate::file::symbols::SymbolCache;
+use crate::file::text::TextInput;
+use crate::file::values::{conditions, integer, nanos, price, size, small, trade_id};
+use barmill_core::model::{Side, Symbol, Trade};
 
-use super::decoder::{RecordDecoder, SymbolCache};
-use super::error::{Fault, FileError, ValueError};
-use super::fields::{Fields, integer, nanos, price, size, small, whole};
-use super::index::{Index, PIECE_LEN};
-use super::lanes::{Lanes, Work, on_best};
-use super::lines::Yield;
-use super::massive_fields::{Row, WINDOW_LEN};
-use super::massive_rows::{MassiveRows, RowFields};
-use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
-use std::ops::Range;
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
+    name: "massive-csv",
+    summary: "Massive trades flat file, stocks or crypto, or its REST answer as CSV",
+    columns: &[
+        column("ticker", "symbol; where there is none, the settings name it"),
+        column(
+            "sip_timestamp",
+            "event time, ns since the Unix epoch; else `participant_timestamp`",
+        ),
+        column("price", "exact decimal"),
+        column("decimal_size", "exact decimal; else `size`"),
+        column("sequence_number", "order within the symbol; else the place in the input"),
+        column("id", "identity, with `exchange` and `trf_id`"),
+        column("conditions", "list of sale conditions, 0 to 127"),
+        column("correction", "correction code, 0 to 255"),
+    ],
+    vendor: Some("massive"),
+    is_us_equity: true,
+    needs_symbol: false,
+    is_like,
+    open: Open::Text(open),
+};
+
+fn is_like(sample: &Sample<'_>) -> bool {
+    sample.has_column(&["sip_timestamp", "participant_timestamp"])
+}
+
+fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
+    let Some(header) = text.first_line()? else {
+        return Ok(None);
+    };
+    let made = match MassiveCsv::new(&header, text.only_symbol) {
+        Ok(made) => made,
+        Err("ticker") => {
+            text.symbol(None)?;
+            return Ok(None);
+        }
+        Err(column) => return Err(text.missing(column, &header)),
+    };
+    text.take_line()?;
+    Ok(Some(TextDecoder::Lines(Box::new(made))))
+}
 
 /// Where each column of interest stands; `usize::MAX` reads as an empty field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Columns {
     count: usize,
     ticker: Option<usize>,
@@ -43,39 +81,22 @@ struct Columns {
     trf_id: usize,
 }
 
-/// Those of the flat files of US stocks: known when this is compiled, their places cost nothing.
-const FLAT_FILE: Columns = Columns {
-    count: 13,
-    ticker: Some(0),
-    sequence: Some(7),
-    time: 8,
-    time_name: "sip_timestamp",
-    price: 6,
-    size: 9,
-    size_name: "size",
-    conditions: 1,
-    correction: 2,
-    exchange: 3,
-    id: 4,
-    trf_id: 11,
-};
-
 /// Decodes the lines of one file.
 #[derive(Debug, Clone)]
-pub(super) struct MassiveCsv {
+struct MassiveCsv {
     columns: Columns,
     fields: Fields,
     symbols: SymbolCache,
     symbol: Option<Symbol>,
-    rows: MassiveRows,
-    index: Index,
+    /// None while it works.
+    fast: Option<Box<FastRows>>,
 }
 
 impl MassiveCsv {
     /// Reads the header line; the error is the name of a missing column.
     ///
     /// `symbol` names the trades of a file without tickers.
-    pub(super) fn new(header: &[u8], symbol: Option<Symbol>) -> Result<MassiveCsv, &'static str> {
+    fn new(header: &[u8], symbol: Option<Symbol>) -> Result<MassiveCsv, &'static str> {
         let mut fields = Fields::default();
         fields.split(header).map_err(|_| "price")?;
         let find = |name: &str| {
@@ -110,21 +131,36 @@ impl MassiveCsv {
             id: optional("id"),
             trf_id: optional("trf_id"),
         };
-        let (symbols, rows) = (SymbolCache::default(), MassiveRows::new());
+        let fast = columns.row_fields().map(|row_fields| {
+            Box::new(FastRows::new(columns.count, row_fields))
+        });
         Ok(MassiveCsv {
             columns,
             fields,
-            symbols,
+            symbols: SymbolCache::default(),
             symbol,
-            rows,
-            index: Index::default(),
+            fast,
         })
     }
 }
 
-impl RecordDecoder for MassiveCsv {
+impl LineDecoder for MassiveCsv {
+    fn boxed(&self) -> Box<dyn LineDecoder> {
+        Box::new(self.clone())
+    }
+
+    /// Lines of the common shape are decoded at once, the others one by one.
+    fn decode_lines(&mut self, lines: &[u8], decoded: &mut Decoded) -> Result<(), FileError> {
+        let Some(mut fast) = self.fast.take() else {
+            return decoded.take_lines(self, lines);
+        };
+        let outcome = fast.decode(self, lines, decoded);
+        self.fast = Some(fast);
+        outcome
+    }
+
     #[inline]
-    fn decode(&mut self, line: &[u8], ordinal: u64) -> Result<Option<Trade>, Fault> {
+    fn decode(&mut self, line: &[u8], ordinal: u64) -> Result<Option<Trade>, RecordError> {
         self.fields.split(line)?;
         let columns = &self.columns;
         if self.fields.count() != columns.count {
@@ -132,14 +168,14 @@ impl RecordDecoder for MassiveCsv {
                 count: self.fields.count(),
                 expected: columns.count,
             };
-            return Err(Fault::new("row", line, reason));
+            return Err(RecordError::new("row", line, reason));
         }
         let field = |index| self.fields.get(line, index);
         let symbol = match (columns.ticker, self.symbol) {
             (Some(index), _) => self.symbols.get("ticker", self.fields.get(line, index))?,
             (None, Some(symbol)) => symbol,
             (None, None) => {
-                return Err(Fault::new(
+                return Err(RecordError::new(
                     "ticker",
                     b"",
                     ValueError::Shape { expected: "there" },
@@ -168,92 +204,8 @@ impl RecordDecoder for MassiveCsv {
     }
 }
 
-impl MassiveCsv {
-    /// Decodes many lines: those of the common shape at once, the others one by one.
-    pub(super) fn decode_lines(
-        &mut self,
-        lines: &[u8],
-        yielded: &mut Yield,
-    ) -> Result<(), FileError> {
-        let mut index = std::mem::take(&mut self.index);
-        let columns = self.columns;
-        let decoded = if columns == FLAT_FILE {
-            on_best(Decoding::<true> {
-                columns,
-                decoder: self,
-                lines,
-                index: &mut index,
-                yielded,
-            })
-        } else {
-            on_best(Decoding::<false> {
-                columns,
-                decoder: self,
-                lines,
-                index: &mut index,
-                yielded,
-            })
-        };
-        self.index = index;
-        decoded
-    }
-
-    /// Decodes the whole lines of one piece of `lines`.
-    #[inline(always)]
-    fn decode_piece<L: Lanes>(
-        &mut self,
-        best: L,
-        (columns, fields): (&Columns, &RowFields),
-        (lines, piece): (&[u8], Range<usize>),
-        index: &mut Index,
-        yielded: &mut Yield,
-    ) -> Result<(), FileError> {
-        // A longer piece is a single line, and perhaps too long.
-        if piece.len() > PIECE_LEN || !index.scan(best, lines, piece.clone()) {
-            return yielded.take_lines(self, &lines[piece]);
-        }
-        let mut spare = [0; WINDOW_LEN];
-        // No closures: the compiler does not take them into what it compiles for newer processors.
-        for found in index.rows() {
-            let row = match found.ends {
-                Some(ends) if found.count == columns.count => {
-                    Row::new(lines, ends, found.count, &mut spare)
-                }
-                Some(_) | None => None,
-            };
-            let Some(row) = row else {
-                yielded.take_lines(self, found.line(lines))?;
-                continue;
-            };
-            match self.rows.trade(best, &row, fields, &mut self.symbols) {
-                Some(trade) => yielded.give(trade),
-                None => self.on_uncommon(&row, fields, found.line(lines), yielded)?,
-            }
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn on_uncommon(
-        &mut self,
-        row: &Row<'_>,
-        fields: &RowFields,
-        line: &[u8],
-        yielded: &mut Yield,
-    ) -> Result<(), FileError> {
-        match self.rows.uncommon(row, fields, &mut self.symbols) {
-            Some(trade) => {
-                yielded.give(trade);
-                Ok(())
-            }
-            None => yielded.take_lines(self, line),
-        }
-    }
-}
-
 impl Columns {
-    /// Those that every row read at once has.
-    #[inline(always)]
+    /// Those that the fast reader needs, where the file has them.
     fn row_fields(&self) -> Option<RowFields> {
         Some(RowFields {
             ticker: self.ticker?,
@@ -270,101 +222,10 @@ impl Columns {
     }
 }
 
-/// Many lines and where their trades go; `FLAT` says that the columns are those of [`FLAT_FILE`].
-struct Decoding<'a, const FLAT: bool> {
-    columns: Columns,
-    decoder: &'a mut MassiveCsv,
-    lines: &'a [u8],
-    index: &'a mut Index,
-    yielded: &'a mut Yield,
-}
-
-impl<const FLAT: bool> Work for Decoding<'_, FLAT> {
-    type Given = Result<(), FileError>;
-
-    #[inline(always)]
-    fn work<L: Lanes>(self, best: L) -> Result<(), FileError> {
-        let Decoding {
-            columns,
-            decoder,
-            lines,
-            index,
-            yielded,
-        } = self;
-        let columns = if FLAT { &FLAT_FILE } else { &columns };
-        let Some(fields) = columns.row_fields() else {
-            return yielded.take_lines(decoder, lines);
-        };
-        let mut start = 0;
-        loop {
-            let rest = &lines[start..];
-            let near = &rest[..rest.len().min(PIECE_LEN)];
-            let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest))
-            else {
-                return yielded.take_lines(decoder, rest);
-            };
-            let end = start + last + 1;
-            decoder.decode_piece(
-                best,
-                (columns, &fields),
-                (lines, start..end),
-                index,
-                yielded,
-            )?;
-            start = end;
-        }
-    }
-}
-
-/// [`TradeId::from_text`] with the common case first: digits without a leading zero.
-#[inline]
-pub(super) fn trade_id(text: &[u8]) -> TradeId {
-    match text {
-        [] => TradeId::NONE,
-        [b'1'..=b'9', ..] if text.len() <= 18 => {
-            whole(text).map_or_else(|| TradeId::from_text(text), TradeId::from_number)
-        }
-        _ => TradeId::from_text(text),
-    }
-}
-
-#[inline]
-pub(super) fn conditions(text: &[u8]) -> Result<Conditions, Fault> {
-    let mut conditions = Conditions::NONE;
-    if text.is_empty() {
-        return Ok(conditions);
-    }
-    let fault = |reason| Fault::new("conditions", text, reason);
-    let mut number = 0;
-    let mut digits = 0;
-    for &byte in text.iter().chain(b",") {
-        match byte {
-            b'0'..=b'9' if digits < 3 => {
-                number = number * 10 + u32::from(byte - b'0');
-                digits += 1;
-            }
-            b',' if digits > 0 => {
-                conditions = conditions
-                    .with(number)
-                    .ok_or_else(|| fault(ValueError::Above { max: 127 }))?;
-                (number, digits) = (0, 0);
-            }
-            // Some writers put a blank behind the comma.
-            b' ' if digits == 0 => {}
-            _ => {
-                return Err(fault(ValueError::Shape {
-                    expected: "a list of condition numbers",
-                }));
-            }
-        }
-    }
-    Ok(conditions)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{MassiveCsv, conditions, trade_id};
-    use crate::file::decoder::RecordDecoder;
+    use super::MassiveCsv;
+    use crate::file::line_decoder::LineDecoder;
     use barmill_core::model::{Side, Trade, TradeId};
     use proptest::prelude::*;
 
@@ -466,18 +327,6 @@ mod tests {
             };
             let shuffled = pick(&row).replace("12;37", "12,37");
             prop_assert_eq!(decode(&pick(HEADER), &shuffled), decode(HEADER, ROW));
-        }
-
-        #[test]
-        fn identity_equals_the_plain_form(text in "[0-9]{1,20}|[a-z0-9]{1,20}") {
-            prop_assert_eq!(trade_id(text.as_bytes()), TradeId::from_text(text.as_bytes()));
-        }
-
-        #[test]
-        fn conditions_are_the_set_of_their_numbers(numbers in proptest::collection::vec(0u32..128, 1..5)) {
-            let text: Vec<String> = numbers.iter().map(u32::to_string).collect();
-            let bits = numbers.iter().fold(0u128, |bits, number| bits | 1 << number);
-            prop_assert_eq!(conditions(text.join(",").as_bytes()).unwrap().bits(), bits);
         }
     }
 }

@@ -1,16 +1,9 @@
-//! What every record decoder gives, and the symbols of a file.
+//! The symbols of a file.
 
-use super::error::{Fault, ValueError};
-use barmill_core::model::{Symbol, Trade};
+use super::error::{RecordError, ValueError};
+use barmill_core::model::Symbol;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
-
-/// Turns one record (a line, a JSON row) into a trade.
-pub(super) trait RecordDecoder {
-    /// `None` for a record that is well-formed and no trade. `ordinal` is the record's number within the
-    /// feed, the order of venues that give none.
-    fn decode(&mut self, record: &[u8], ordinal: u64) -> Result<Option<Trade>, Fault>;
-}
 
 /// The symbols seen, in front of the shared table and its lock; the last one first of all.
 #[derive(Debug, Clone)]
@@ -30,7 +23,7 @@ impl Default for SymbolCache {
 
 impl SymbolCache {
     #[inline]
-    pub(super) fn get(&mut self, field: &'static str, name: &[u8]) -> Result<Symbol, Fault> {
+    pub(super) fn get(&mut self, field: &'static str, name: &[u8]) -> Result<Symbol, RecordError> {
         if let Some(last) = self.last
             && last.as_str().as_bytes() == name
         {
@@ -40,7 +33,7 @@ impl SymbolCache {
             *symbol
         } else {
             let symbol = Symbol::intern(name)
-                .map_err(|error| Fault::new(field, name, ValueError::from(error)))?;
+                .map_err(|error| RecordError::new(field, name, ValueError::from(error)))?;
             self.seen.insert(symbol.as_str().as_bytes(), symbol);
             symbol
         };

@@ -5,24 +5,24 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inside `on_best` is compiled for the newer processor"
+    reason = "only what is inside `simd::dispatch` is compiled for the newer processor"
 )]
 
-use super::lanes::{CHUNK_LEN, Lanes, Marks};
+use crate::file::csv::simd::{CHUNK_LEN, Simd, Marks};
 use std::ops::Range;
 
 /// Bytes looked at in one scan at most.
-pub(super) const PIECE_LEN: usize = 8 * 1024;
+pub(in crate::file) const PIECE_LEN: usize = 8 * 1024;
 /// Ends written at once: the usual row has fewer in 64 bytes, so that the loop rarely turns twice.
 const STEP: usize = 12;
 /// Room that one chunk needs at most.
 const ROOM_LEN: usize = CHUNK_LEN.next_multiple_of(STEP);
 /// Places seen of a row at once: the end before it, and up to 15 of its own.
-pub(super) const ROW_LEN: usize = 16;
+pub(in crate::file) const ROW_LEN: usize = 16;
 
 /// The ends of fields and rows in some lines.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Index {
+pub(in crate::file) struct Index {
     /// The place before the first row, so that every field begins behind an end; then where each field ends, the last
     /// one of a row at its end of line. With room for as many as there are bytes.
     ends: Vec<u32>,
@@ -37,7 +37,7 @@ impl Index {
     /// [`PIECE_LEN`] bytes at most. Places count from the start of `lines`. `false` when a quote does not close on its
     /// line.
     #[inline(always)]
-    pub(super) fn scan<L: Lanes>(&mut self, best: L, lines: &[u8], piece: Range<usize>) -> bool {
+    pub(in crate::file) fn scan<S: Simd>(&mut self, best: S, lines: &[u8], piece: Range<usize>) -> bool {
         if self.ends.is_empty() {
             self.ends.resize(PIECE_LEN + ROOM_LEN + ROW_LEN, 0);
             self.rows.resize(PIECE_LEN + 2, 0);
@@ -64,7 +64,7 @@ impl Index {
 
     /// The rows found, in order.
     #[inline(always)]
-    pub(super) fn rows(&self) -> impl Iterator<Item = Found<'_>> {
+    pub(in crate::file) fn rows(&self) -> impl Iterator<Item = Found<'_>> {
         Rows {
             ends: &self.ends,
             lasts: self.rows.get(..self.row_count).unwrap_or_default().iter(),
@@ -74,9 +74,9 @@ impl Index {
 
     /// Notes the ends in one chunk that starts at byte `at`; `open` is all ones while a quote is open.
     #[inline(always)]
-    fn take<L: Lanes>(
+    fn take<S: Simd>(
         &mut self,
-        best: L,
+        best: S,
         chunk: &[u8; CHUNK_LEN],
         at: u32,
         open: &mut u64,
@@ -159,11 +159,11 @@ struct Rows<'a> {
 
 /// One row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found<'a> {
+pub(in crate::file) struct Found<'a> {
     /// How many fields it has.
-    pub(super) count: usize,
+    pub(in crate::file) count: usize,
     /// The end before it with the first 15 of its own; what is behind the row's end is not its own.
-    pub(super) ends: Option<&'a [u32; ROW_LEN]>,
+    pub(in crate::file) ends: Option<&'a [u32; ROW_LEN]>,
     all: &'a [u32],
 }
 
@@ -186,7 +186,7 @@ impl<'a> Iterator for Rows<'a> {
 
 impl Found<'_> {
     /// The bytes of the row, its end of line included.
-    pub(super) fn line<'l>(&self, lines: &'l [u8]) -> &'l [u8] {
+    pub(in crate::file) fn line<'l>(&self, lines: &'l [u8]) -> &'l [u8] {
         let behind = |place: usize| {
             self.all
                 .get(place)
@@ -199,7 +199,7 @@ impl Found<'_> {
 #[cfg(test)]
 mod tests {
     use super::Index;
-    use crate::file::lanes::PLAIN;
+    use crate::file::csv::simd::SCALAR;
     use proptest::prelude::*;
 
     /// The plain form: the ends of each row, or nothing when a quote does not close.
@@ -228,7 +228,7 @@ mod tests {
         ) {
             let lines = format!("{text}{}\n", texts.concat());
             let mut index = Index::default();
-            let is_whole = index.scan(PLAIN, lines.as_bytes(), 0..lines.len());
+            let is_whole = index.scan(SCALAR, lines.as_bytes(), 0..lines.len());
             let plain = plain(lines.as_bytes());
             prop_assert_eq!(is_whole, plain.is_some());
             let (plain, mut before) = (plain.unwrap_or_default(), u32::MAX);

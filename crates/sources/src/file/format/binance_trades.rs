@@ -1,28 +1,107 @@
-//! Binance public data: trades and aggregated trades, spot and futures.
+//! Binance public data, trades, spot or futures; and the decoder that aggregated trades share.
 //!
 //! Wire format (binance-public-data README): spot files have no header, trades `id, price, qty, quoteQty,
-//! time, isBuyerMaker, isBestMatch` and aggregated trades `a, p, q, f, l, T, m, M`; futures files have a
-//! header that names the columns. Times are milliseconds, in spot files from 2025 on microseconds. The
-//! buyer being the maker means that the taker sold.
+//! time, isBuyerMaker, isBestMatch`; futures files have a header that names the columns. Times are milliseconds, in
+//! spot files from 2025 on microseconds. The buyer being the maker means that the taker sold.
 
-use super::decoder::RecordDecoder;
-use super::error::{Fault, ValueError};
-use super::fields::{Fields, by_magnitude, integer, price, size};
+use super::descriptor::{Descriptor, Open, TextDecoder, column};
+use super::detect::Sample;
+use crate::file::csv::Fields;
+use crate::file::error::{FileError, RecordError, ValueError};
+use crate::file::line_decoder::LineDecoder;
+use crate::file::text::TextInput;
+use crate::file::values::{by_magnitude, integer, price, size};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
+use std::path::PathBuf;
 
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
+    name: "binance-trades",
+    summary: "Binance public data, trades, spot or futures",
+    columns: &[
+        column("id", "identity and order"),
+        column("price", "exact decimal"),
+        column("qty", "exact decimal"),
+        column("time", "event time, ms, us or ns since the Unix epoch by its magnitude"),
+        column("is_buyer_maker", "`true` or `false`"),
+    ],
+    vendor: Some("binance"),
+    is_us_equity: false,
+    needs_symbol: true,
+    is_like,
+    open: Open::Text(open),
+};
+
+/// The columns of trades.
+static TRADES: Layout = Layout {
+    ids: &["id", "trade_id"],
+    spot: Columns {
+        count: 0,
+        id: 0,
+        price: 1,
+        size: 2,
+        time: 4,
+        buyer_is_maker: 5,
+    },
+};
+
+fn is_like(sample: &Sample<'_>) -> bool {
+    let is_aggregated = sample.has_column(&["agg_trade_id", "first_trade_id"]);
+    let has_maker = sample.has_column(&["is_buyer_maker", "isBuyerMaker"]);
+    has_maker && !is_aggregated || sample.has_word_in(TRADES.spot.buyer_is_maker)
+}
+
+fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
+    TRADES.open(text)
+}
+
+/// What the files of trades and of aggregated trades differ in.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// The names of the identity in a header.
+    pub(super) ids: &'static [&'static str],
+    /// The columns of files without a header; their count is that of the first row.
+    pub(super) spot: Columns,
+}
+
+impl Layout {
+    /// Looks at the first line and makes the decoder.
+    pub(super) fn open(&self, text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
+        let Some(first) = text.first_line()? else {
+            return Ok(None);
+        };
+        let symbol = text.symbol(text.only_symbol.or_else(|| symbol_in(&text.names)))?;
+        let made = BinanceCsv::new(&first, self, symbol)
+            .map_err(|column| text.missing(column, &first))?;
+        if has_header(&first) {
+            text.take_line()?;
+        }
+        Ok(Some(TextDecoder::Lines(Box::new(made))))
+    }
+}
+
+/// The symbol in front of `-trades-` or `-aggTrades-`.
+fn symbol_in(names: &[PathBuf]) -> Option<Symbol> {
+    names.iter().find_map(|path| {
+        let name = path.file_name()?.to_str()?;
+        let end = name.find("-trades").or_else(|| name.find("-aggTrades"))?;
+        Symbol::intern(&name.as_bytes()[..end]).ok()
+    })
+}
+
+/// Where each column of interest stands.
 #[derive(Debug, Clone, Copy)]
-struct Columns {
-    count: usize,
-    id: usize,
-    price: usize,
-    size: usize,
-    time: usize,
-    buyer_is_maker: usize,
+pub(super) struct Columns {
+    pub(super) count: usize,
+    pub(super) id: usize,
+    pub(super) price: usize,
+    pub(super) size: usize,
+    pub(super) time: usize,
+    pub(super) buyer_is_maker: usize,
 }
 
 /// Decodes the lines of one file.
 #[derive(Debug, Clone)]
-pub(super) struct BinanceCsv {
+struct BinanceCsv {
     columns: Columns,
     fields: Fields,
     symbol: Symbol,
@@ -31,9 +110,9 @@ pub(super) struct BinanceCsv {
 impl BinanceCsv {
     /// Looks at the first line, which is a header unless it starts with a digit; the error names a
     /// missing column.
-    pub(super) fn new(
+    fn new(
         first: &[u8],
-        aggregated: bool,
+        layout: &Layout,
         symbol: Symbol,
     ) -> Result<BinanceCsv, &'static str> {
         let mut fields = Fields::default();
@@ -51,33 +130,16 @@ impl BinanceCsv {
             };
             Columns {
                 count,
-                id: find(if aggregated {
-                    &["agg_trade_id", "a"]
-                } else {
-                    &["id", "trade_id"]
-                })?,
+                id: find(layout.ids)?,
                 price: find(&["price", "p"])?,
                 size: find(&["qty", "quantity", "q"])?,
                 time: find(&["time", "transact_time", "timestamp", "T"])?,
                 buyer_is_maker: find(&["is_buyer_maker", "isBuyerMaker", "m"])?,
             }
-        } else if aggregated {
-            Columns {
-                count,
-                id: 0,
-                price: 1,
-                size: 2,
-                time: 5,
-                buyer_is_maker: 6,
-            }
         } else {
             Columns {
                 count,
-                id: 0,
-                price: 1,
-                size: 2,
-                time: 4,
-                buyer_is_maker: 5,
+                ..layout.spot
             }
         };
         Ok(BinanceCsv {
@@ -89,12 +151,16 @@ impl BinanceCsv {
 }
 
 /// Whether the first line of a file is no row.
-pub(super) fn has_header(first: &[u8]) -> bool {
+fn has_header(first: &[u8]) -> bool {
     first.first().is_some_and(|byte| !byte.is_ascii_digit())
 }
 
-impl RecordDecoder for BinanceCsv {
-    fn decode(&mut self, line: &[u8], _ordinal: u64) -> Result<Option<Trade>, Fault> {
+impl LineDecoder for BinanceCsv {
+    fn boxed(&self) -> Box<dyn LineDecoder> {
+        Box::new(self.clone())
+    }
+
+    fn decode(&mut self, line: &[u8], _ordinal: u64) -> Result<Option<Trade>, RecordError> {
         self.fields.split(line)?;
         let columns = self.columns;
         if self.fields.count() != columns.count {
@@ -102,7 +168,7 @@ impl RecordDecoder for BinanceCsv {
                 count: self.fields.count(),
                 expected: columns.count,
             };
-            return Err(Fault::new("row", line, reason));
+            return Err(RecordError::new("row", line, reason));
         }
         let field = |index| self.fields.get(line, index);
         let id = integer("id", field(columns.id))?;
@@ -123,11 +189,11 @@ impl RecordDecoder for BinanceCsv {
     }
 }
 
-fn side(buyer_is_maker: &[u8]) -> Result<Side, Fault> {
+fn side(buyer_is_maker: &[u8]) -> Result<Side, RecordError> {
     match buyer_is_maker {
         b"true" | b"True" | b"TRUE" | b"1" => Ok(Side::Sell),
         b"false" | b"False" | b"FALSE" | b"0" => Ok(Side::Buy),
-        other => Err(Fault::new(
+        other => Err(RecordError::new(
             "is_buyer_maker",
             other,
             ValueError::Neither {
@@ -140,15 +206,18 @@ fn side(buyer_is_maker: &[u8]) -> Result<Side, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::BinanceCsv;
-    use crate::file::decoder::RecordDecoder;
-    use barmill_core::model::{Side, Trade};
+    use super::{BinanceCsv, TRADES, symbol_in};
+    use crate::file::format::binance_aggtrades::AGG_TRADES;
+    use crate::file::line_decoder::LineDecoder;
+    use barmill_core::model::{Side, Symbol, Trade};
+    use std::path::PathBuf;
 
     fn decode(header: Option<&str>, row: &str, aggregated: bool) -> Result<Trade, String> {
         let symbol = "BTCUSDT".parse().unwrap();
+        let layout = if aggregated { &AGG_TRADES } else { &TRADES };
         let first = header.unwrap_or(row);
         let mut decoder =
-            BinanceCsv::new(first.as_bytes(), aggregated, symbol).map_err(str::to_owned)?;
+            BinanceCsv::new(first.as_bytes(), layout, symbol).map_err(str::to_owned)?;
         match decoder.decode(row.as_bytes(), 0) {
             Ok(trade) => Ok(trade.unwrap()),
             Err(fault) => Err(fault.to_string()),
@@ -205,5 +274,23 @@ mod tests {
             Err("is_buyer_maker \"maybe\" is neither true nor false".into())
         );
         assert_eq!(decode(Some("id,qty,time"), row, false), Err("price".into()));
+    }
+
+    fn paths(names: &[&str]) -> Vec<PathBuf> {
+        names.iter().map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn binance_names_start_with_the_symbol() {
+        let symbol = |name| symbol_in(&paths(&[name])).map(Symbol::as_str);
+        assert_eq!(
+            symbol("data/BTCUSDT-trades-2025-01-01.csv"),
+            Some("BTCUSDT")
+        );
+        assert_eq!(
+            symbol("BTCUSD_PERP-aggTrades-2025-01.zip"),
+            Some("BTCUSD_PERP")
+        );
+        assert_eq!(symbol("trades.csv"), None);
     }
 }

@@ -1,0 +1,162 @@
+//! Recorded Binance WebSocket frames, one per line behind the receive time.
+//!
+//! Wire format: lines `<receive ns> <frame>`, where a frame is a spot `@trade` event, raw or in a combined stream; frames
+//! of other events are no trades.
+
+use super::descriptor::{Descriptor, Open, TextDecoder, column};
+use super::detect::Sample;
+use crate::file::error::{FileError, RecordError, ValueError};
+use crate::file::line_decoder::LineDecoder;
+use crate::file::row_decoder::parse;
+use crate::file::symbols::SymbolCache;
+use crate::file::text::TextInput;
+use crate::file::values::{by_magnitude, price, size};
+use barmill_core::model::{Conditions, Side, Trade, TradeId};
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
+    name: "binance-ws",
+    summary: "recorded Binance WebSocket frames, one per line behind the receive time",
+    columns: &[
+        column("s", "symbol"),
+        column("t", "identity and order"),
+        column("p", "price, exact decimal"),
+        column("q", "size, exact decimal"),
+        column("T", "event time, ms, us or ns since the Unix epoch by its magnitude"),
+        column("m", "whether the buyer is the maker"),
+    ],
+    vendor: Some("binance"),
+    is_us_equity: false,
+    needs_symbol: false,
+    is_like,
+    open: Open::Text(open),
+};
+
+fn is_like(sample: &Sample<'_>) -> bool {
+    sample.is_frame()
+}
+
+fn open(_text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
+    Ok(Some(TextDecoder::Lines(Box::new(BinanceWs::new()))))
+}
+
+#[derive(Debug, Deserialize)]
+struct BinanceFrame<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BinanceEvent<'a> {
+    e: Option<&'a str>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BinanceTrade<'a> {
+    s: &'a str,
+    t: u64,
+    p: &'a str,
+    q: &'a str,
+    #[serde(rename = "T")]
+    time: u64,
+    m: bool,
+}
+
+/// Decodes lines `<receive ns> <frame>`; frames of other events are no trades.
+#[derive(Debug, Clone)]
+struct BinanceWs {
+    symbols: SymbolCache,
+    mark: Finder<'static>,
+}
+
+impl BinanceWs {
+    fn new() -> BinanceWs {
+        BinanceWs {
+            symbols: SymbolCache::default(),
+            mark: Finder::new(br#""trade""#),
+        }
+    }
+}
+
+impl LineDecoder for BinanceWs {
+    fn boxed(&self) -> Box<dyn LineDecoder> {
+        Box::new(self.clone())
+    }
+
+    fn decode(&mut self, line: &[u8], _ordinal: u64) -> Result<Option<Trade>, RecordError> {
+        let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let frame = match &line[digits..] {
+            [b' ', frame @ ..] if digits > 0 => frame,
+            _ => {
+                return Err(RecordError::new(
+                    "row",
+                    line,
+                    ValueError::Shape {
+                        expected: "a receive time and a frame",
+                    },
+                ));
+            }
+        };
+        // Most frames are book updates; only those with this word are worth parsing.
+        if self.mark.find(frame).is_none() {
+            return Ok(None);
+        }
+        let event = parse::<BinanceFrame<'_>>(frame)?
+            .data
+            .map_or(frame, |data| data.get().as_bytes());
+        if parse::<BinanceEvent<'_>>(event)?.e != Some("trade") {
+            return Ok(None);
+        }
+        let trade: BinanceTrade<'_> = parse(event)?;
+        Ok(Some(Trade {
+            symbol: self.symbols.get("s", trade.s.as_bytes())?,
+            time: by_magnitude("T", trade.time.to_string().as_bytes(), trade.time)?,
+            sequence: trade.t,
+            id: TradeId::from_number(trade.t),
+            price: price("p", trade.p.as_bytes())?,
+            size: size("q", trade.q.as_bytes())?,
+            conditions: Conditions::NONE,
+            venue: 0,
+            correction: 0,
+            side: if trade.m { Side::Sell } else { Side::Buy },
+            sequenced: true,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BinanceWs;
+    use crate::file::error::RecordError;
+    use crate::file::line_decoder::LineDecoder;
+    use barmill_core::model::{Side, Trade};
+
+    fn text(result: Result<Option<Trade>, RecordError>) -> Result<Option<Trade>, String> {
+        result.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn frames_of_other_events_are_no_trades() {
+        let mut decoder = BinanceWs::new();
+        for frame in [
+            r#"{"data":{"e":"depthUpdate"}}"#,
+            r#"{"data":{"e":"x","a":"trade"}}"#,
+            r#"{"result":null,"id":1}"#,
+        ] {
+            assert_eq!(
+                text(decoder.decode(format!("1 {frame}").as_bytes(), 0)),
+                Ok(None),
+                "{frame}"
+            );
+        }
+        let raw = r#"7 {"e":"trade","E":1,"s":"BTCUSDT","t":5,"p":"1.5","q":"2","T":1723161255342,"m":false,"M":true}"#;
+        let trade = text(decoder.decode(raw.as_bytes(), 0)).unwrap().unwrap();
+        assert_eq!(
+            (trade.id.raw(), trade.side, trade.time.as_millis()),
+            (5, Side::Buy, 1_723_161_255_342)
+        );
+        assert!(text(decoder.decode(b"no frame", 0)).is_err());
+    }
+}

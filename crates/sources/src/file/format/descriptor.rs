@@ -1,0 +1,70 @@
+//! What a layout says about itself.
+
+use super::detect::Sample;
+use crate::file::error::FileError;
+use crate::file::line_decoder::LineDecoder;
+use crate::file::row_decoder::Response;
+use crate::file::text::TextInput;
+use std::fmt;
+
+/// A layout of files of trades. Everything that the program says of layouts, and does with them, comes from here.
+#[derive(Debug)]
+pub(in crate::file) struct Descriptor {
+    /// The name on the command line and in the config.
+    pub(in crate::file) name: &'static str,
+    /// What it is, as a phrase for lists.
+    pub(in crate::file) summary: &'static str,
+    /// The columns or members that are read, and their units.
+    pub(in crate::file) columns: &'static [Column],
+    /// Whose condition numbers the trades have; none where the file may have those of any.
+    pub(in crate::file) vendor: Option<&'static str>,
+    /// Whether the trades are of US equities.
+    pub(in crate::file) is_us_equity: bool,
+    /// Whether the rows do not name their symbol.
+    pub(in crate::file) needs_symbol: bool,
+    /// Whether a file that begins like this has the layout.
+    pub(in crate::file) is_like: fn(&Sample<'_>) -> bool,
+    /// How its trades are read.
+    pub(in crate::file) open: Open,
+}
+
+/// One column or member of a layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name; where the file has none, what stands there.
+    pub name: &'static str,
+    /// What it holds, with the unit.
+    pub about: &'static str,
+}
+
+/// Shortens the tables of columns.
+pub(super) const fn column(name: &'static str, about: &'static str) -> Column {
+    Column { name, about }
+}
+
+/// How the trades of a layout are read.
+#[derive(Clone, Copy)]
+pub(in crate::file) enum Open {
+    /// By a decoder of lines or rows, which looks at the start of the text first; none for a blank file.
+    Text(fn(&mut TextInput) -> Result<Option<TextDecoder>, FileError>),
+    /// As blocks of a recording.
+    Blocks,
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Open::Text(_) => "Text",
+            Open::Blocks => "Blocks",
+        })
+    }
+}
+
+/// The decoder of a text.
+#[derive(Debug)]
+pub(in crate::file) enum TextDecoder {
+    /// Of lines, which several workers may decode.
+    Lines(Box<dyn LineDecoder>),
+    /// Of the rows of a JSON response.
+    Rows(Response),
+}

@@ -1,0 +1,253 @@
+//! The values of fields: numbers, instants, identities and lists of conditions, from their text.
+//!
+//! Owns the fast reading of whole numbers, 8 digits at once in plain integers; the tests compare it with the standard
+//! parser.
+
+use super::error::{RecordError, ValueError};
+use barmill_core::model::{Conditions, Price, Size, Timestamp, TradeId};
+
+/// 1990-01-01T00:00:00Z: before it no file of trades was recorded.
+const TIME_MIN: i64 = 631_152_000_000_000_000;
+
+/// Reads a whole number of 1 to 19 digits.
+#[inline]
+pub(super) fn whole(text: &[u8]) -> Option<u64> {
+    let (Some(first), 8..=19) = (text.first_chunk::<8>(), text.len()) else {
+        return few_digits(text);
+    };
+    // The digits before the whole words, moved behind as many zeros as make a word of them.
+    let lead_bits = 8 * u32::try_from(text.len() % 8).unwrap_or(0);
+    let mut value = 0;
+    if lead_bits > 0 {
+        let lead = u64::from_le_bytes(*first) << (64 - lead_bits) | ZEROS >> lead_bits;
+        value = eight_digits(lead.to_le_bytes())?;
+    }
+    // Nineteen digits stay below 2^64, so nothing wraps.
+    let (words, _) = text[text.len() % 8..].as_chunks::<8>();
+    for &word in words {
+        value = value
+            .wrapping_mul(100_000_000)
+            .wrapping_add(eight_digits(word)?);
+    }
+    Some(value)
+}
+
+/// Eight times the digit 0.
+pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+fn few_digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 7 {
+        return None;
+    }
+    text.iter().try_fold(0u64, |value, &byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit <= 9).then(|| value.wrapping_mul(10).wrapping_add(u64::from(digit)))
+    })
+}
+
+/// Eight digits at once, by pairs, quads and halves.
+#[expect(
+    clippy::inline_always,
+    reason = "only what is inside `simd::dispatch` is compiled for the newer processor"
+)]
+#[inline(always)]
+pub(super) fn eight_digits(word: [u8; 8]) -> Option<u64> {
+    let word = u64::from_le_bytes(word);
+    let high = word & 0xf0f0_f0f0_f0f0_f0f0;
+    // Adding 6 carries out of the low half of a byte exactly when it is above 9.
+    let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
+    if high != ZEROS || carried != high {
+        return None;
+    }
+    let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((quads.wrapping_mul(10_000) + (quads >> 32)) & 0xffff_ffff)
+}
+
+/// A whole number, or the fault that names its field.
+#[inline]
+pub(super) fn integer(field: &'static str, text: &[u8]) -> Result<u64, RecordError> {
+    whole(text).ok_or_else(|| RecordError::new(field, text, ValueError::NotInteger))
+}
+
+/// A whole number up to 255; zero where the field is empty.
+#[inline]
+pub(super) fn small(field: &'static str, text: &[u8]) -> Result<u8, RecordError> {
+    match text {
+        [] => Ok(0),
+        [digit @ b'0'..=b'9'] => Ok(digit - b'0'),
+        _ => u8::try_from(integer(field, text)?).map_err(|_| {
+            RecordError::new(
+                field,
+                text,
+                ValueError::Above {
+                    max: u64::from(u8::MAX),
+                },
+            )
+        }),
+    }
+}
+
+/// A price above zero.
+#[inline]
+pub(super) fn price(field: &'static str, text: &[u8]) -> Result<Price, RecordError> {
+    match Price::parse(text) {
+        Ok(Price::ZERO) => Err(RecordError::new(field, text, ValueError::PriceZero)),
+        Ok(price) => Ok(price),
+        Err(error) => Err(RecordError::new(field, text, error)),
+    }
+}
+
+/// A size.
+#[inline]
+pub(super) fn size(field: &'static str, text: &[u8]) -> Result<Size, RecordError> {
+    // Most sizes are small whole numbers.
+    if let Some(whole) = whole(text)
+        && text.len() <= 12
+        && let Some(size) = Size::from_raw(u128::from(whole) * 10_000_000_000)
+    {
+        return Ok(size);
+    }
+    Size::parse(text).map_err(|error| RecordError::new(field, text, error))
+}
+
+/// An instant of `nanos` since the Unix epoch, from 1990 on.
+#[inline]
+pub(super) fn instant(field: &'static str, text: &[u8], nanos: u64) -> Result<Timestamp, RecordError> {
+    i64::try_from(nanos)
+        .ok()
+        .filter(|nanos| TIME_MIN <= *nanos)
+        .and_then(Timestamp::from_nanos)
+        .ok_or_else(|| RecordError::new(field, text, ValueError::Time))
+}
+
+/// Nanoseconds since the Unix epoch as text.
+#[inline]
+pub(super) fn nanos(field: &'static str, text: &[u8]) -> Result<Timestamp, RecordError> {
+    instant(field, text, integer(field, text)?)
+}
+
+/// Milliseconds, microseconds or nanoseconds since the Unix epoch.
+///
+/// From 1990 to 2262 the three units have 12 to 13, 15 to 16 and 18 to 19 digits, so the value tells its unit.
+pub(super) fn by_magnitude(
+    field: &'static str,
+    text: &[u8],
+    value: u64,
+) -> Result<Timestamp, RecordError> {
+    let scale = match value {
+        0..10_000_000_000_000 => 1_000_000,
+        10_000_000_000_000..10_000_000_000_000_000 => 1_000,
+        10_000_000_000_000_000.. => 1,
+    };
+    instant(field, text, value.saturating_mul(scale))
+}
+
+/// [`TradeId::from_text`] with the common case first: digits without a leading zero.
+#[inline]
+pub(super) fn trade_id(text: &[u8]) -> TradeId {
+    match text {
+        [] => TradeId::NONE,
+        [b'1'..=b'9', ..] if text.len() <= 18 => {
+            whole(text).map_or_else(|| TradeId::from_text(text), TradeId::from_number)
+        }
+        _ => TradeId::from_text(text),
+    }
+}
+
+#[inline]
+pub(super) fn conditions(text: &[u8]) -> Result<Conditions, RecordError> {
+    let mut conditions = Conditions::NONE;
+    if text.is_empty() {
+        return Ok(conditions);
+    }
+    let fault = |reason| RecordError::new("conditions", text, reason);
+    let mut number = 0;
+    let mut digits = 0;
+    for &byte in text.iter().chain(b",") {
+        match byte {
+            b'0'..=b'9' if digits < 3 => {
+                number = number * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b',' if digits > 0 => {
+                conditions = conditions
+                    .with(number)
+                    .ok_or_else(|| fault(ValueError::Above { max: 127 }))?;
+                (number, digits) = (0, 0);
+            }
+            // Some writers put a blank behind the comma.
+            b' ' if digits == 0 => {}
+            _ => {
+                return Err(fault(ValueError::Shape {
+                    expected: "a list of condition numbers",
+                }));
+            }
+        }
+    }
+    Ok(conditions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{by_magnitude, conditions, price, size, trade_id, whole};
+    use barmill_core::model::{Size, TradeId};
+    use proptest::prelude::*;
+
+    #[test]
+    fn time_unit_follows_from_the_value() {
+        let time = |value| {
+            by_magnitude("time", b"", value)
+                .map(|time| time.to_string())
+                .ok()
+        };
+        assert_eq!(
+            time(1_735_689_600_123),
+            Some("2025-01-01T00:00:00.123Z".into())
+        );
+        assert_eq!(
+            time(1_735_689_600_123_456),
+            Some("2025-01-01T00:00:00.123456Z".into())
+        );
+        assert_eq!(
+            time(1_735_689_600_123_456_789),
+            Some("2025-01-01T00:00:00.123456789Z".into())
+        );
+        for value in [0, 1_735_689_600, 99_999_999_999_999, u64::MAX] {
+            assert_eq!(time(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn price_must_be_above_zero() {
+        for text in ["0", "0.000", "-1", "NaN", "", "inf", "1,5"] {
+            assert!(price("price", text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_number_equals_the_standard_parser(text in "[0-9]{0,21}|[ -~]{0,10}|[0-9]{3,8}[ -~][0-9]{3,8}") {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < 20;
+            prop_assert_eq!(whole(text.as_bytes()), text.parse().ok().filter(|_| plain));
+        }
+
+        #[test]
+        fn size_equals_the_general_parser(text in "[0-9]{0,22}|[0-9]{0,5}[.][0-9]{0,12}|[ -~]{0,6}") {
+            prop_assert_eq!(size("size", text.as_bytes()).ok(), Size::parse(text.as_bytes()).ok());
+        }
+
+        #[test]
+        fn identity_equals_the_plain_form(text in "[0-9]{1,20}|[a-z0-9]{1,20}") {
+            prop_assert_eq!(trade_id(text.as_bytes()), TradeId::from_text(text.as_bytes()));
+        }
+
+        #[test]
+        fn conditions_are_the_set_of_their_numbers(numbers in proptest::collection::vec(0u32..128, 1..5)) {
+            let text: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            let bits = numbers.iter().fold(0u128, |bits, number| bits | 1 << number);
+            prop_assert_eq!(conditions(text.join(",").as_bytes()).unwrap().bits(), bits);
+        }
+    }
+}
