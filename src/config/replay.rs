@@ -3,7 +3,7 @@
 use super::ValueError;
 use super::section::{choice, not_a_choice, section};
 use super::value::{Setting, Show, Value, quoted};
-use crate::adapter::file::Format;
+use barmill_sources::file::Format;
 use std::fmt;
 use std::num::NonZeroU32;
 

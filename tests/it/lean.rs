@@ -6,7 +6,8 @@
 use barmill::{Bar, BarSpec, BarUpdate, Ohlc, Price, Timestamp, Trade};
 use barmill_core::engine::aggregate::{Aggregator, AggregatorSettings};
 use barmill_core::engine::rules::Rules;
-use barmill_sources::file::{FileFeedSettings, Format, TradeReader};
+use barmill_sources::file::{FileFeedSettings, TradeReader};
+use barmill_test_kit::Tape;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,20 +23,13 @@ const LEAST_PER_MILLE: [usize; 5] = [995, 995, 995, 995, 994];
 const LEAST_PER_MILLE_OF_SECONDS: [usize; 5] = [999, 999, 999, 999, 907];
 const DAYS: [(&str, &str); 2] = [("spy", "20131007"), ("ibm", "20131008")];
 
-#[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
 fn recorded(kind: &str, symbol: &str, date: &str) -> Option<PathBuf> {
-    let name = format!("../shared/data/lean_us_equity/{kind}_{symbol}_{date}_trade.zip");
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
-    if !path.exists() {
-        eprintln!("skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
+    barmill_test_kit::recorded(&format!("lean_us_equity/{kind}_{symbol}_{date}_trade.zip"))
 }
 
 fn ticks(path: PathBuf) -> Vec<Trade> {
     let settings = FileFeedSettings {
-        format: Format::LeanTick,
+        format: Some("lean-tick".parse().unwrap()),
         ..FileFeedSettings::new(vec![path])
     };
     let mut reader = TradeReader::new(settings);
@@ -160,10 +154,21 @@ fn second_bars_of_the_fitted_rules_agree_with_the_recorded_ones() {
 
 #[test]
 fn longer_bars_of_a_recorded_day_are_the_merge_of_its_minutes() {
-    let Some(tick) = recorded("tick", "spy", "20131007") else {
-        return;
-    };
-    let bars = bars(&ticks(tick), &["1m", "5m", "1h", "1d", "session"], "all");
+    if let Some(tick) = recorded("tick", "spy", "20131007") {
+        longer_bars_are_the_merge_of_minutes(&ticks(tick));
+    }
+}
+
+#[test]
+fn longer_bars_of_a_made_day_are_the_merge_of_its_minutes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("20251015_spy_Trade_Tick.csv");
+    std::fs::write(&path, Tape::new(11, 5_000).lean_csv()).unwrap();
+    longer_bars_are_the_merge_of_minutes(&ticks(path));
+}
+
+fn longer_bars_are_the_merge_of_minutes(ticks: &[Trade]) {
+    let bars = bars(ticks, &["1m", "5m", "1h", "1d", "session"], "all");
     let (minutes, longer): (Vec<&Bar>, Vec<&Bar>) =
         bars.iter().partition(|bar| bar.spec == BarSpec::MINUTE);
     assert_eq!(

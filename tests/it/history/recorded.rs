@@ -5,12 +5,7 @@ use crate::history::server::{Reply, Server};
 use crate::history::tape::{self, Run, drain, local, range};
 use crate::support::data;
 use barmill_sources::history::VenueSettings;
-use flate2::read::GzDecoder;
-use std::io::Read;
-
-fn recorded(name: &str) -> Option<Vec<u8>> {
-    data::recorded(name).and_then(|path| std::fs::read(path).ok())
-}
+use barmill_test_kit::Tape;
 
 async fn replay(name: &str, text: String) -> Run {
     let server = Server::start(move |_| Reply::Page(text.clone())).await;
@@ -28,7 +23,7 @@ async fn replay(name: &str, text: String) -> Run {
 
 #[tokio::test]
 async fn kraken_page_is_read_to_the_last_digit() {
-    let Some(bytes) = recorded("kraken_xbtusdt/http_trades.json") else {
+    let Some(bytes) = data::bytes("kraken_xbtusdt/http_trades.json") else {
         return;
     };
     let run = replay("kraken", String::from_utf8(bytes).unwrap()).await;
@@ -57,14 +52,10 @@ async fn kraken_page_is_read_to_the_last_digit() {
 
 #[tokio::test]
 async fn alpaca_page_that_ends_inside_one_nanosecond_is_read() {
-    let Some(bytes) = recorded("alpaca_fixtures/trades.json.gz") else {
+    let Some(bytes) = data::bytes("alpaca_fixtures/trades.json.gz") else {
         return;
     };
-    let mut text = String::new();
-    GzDecoder::new(bytes.as_slice())
-        .read_to_string(&mut text)
-        .unwrap();
-    let run = replay("alpaca", text).await;
+    let run = replay("alpaca", String::from_utf8(bytes).unwrap()).await;
     let times: Vec<String> = run
         .trades
         .iter()
@@ -85,7 +76,7 @@ async fn alpaca_page_that_ends_inside_one_nanosecond_is_read() {
 
 #[tokio::test]
 async fn massive_rows_that_differ_in_the_exchange_only_are_two_trades() {
-    let Some(bytes) = recorded("polygon_fixtures/v3_trades_AAPL_limit=2.json") else {
+    let Some(bytes) = data::bytes("polygon_fixtures/v3_trades_AAPL_limit=2.json") else {
         return;
     };
     let run = replay("massive", String::from_utf8(bytes).unwrap()).await;
@@ -99,4 +90,24 @@ async fn massive_rows_that_differ_in_the_exchange_only_are_two_trades() {
         (7_179_341, 1, "156.43".into())
     );
     assert_eq!(first.conditions.bits(), 1 << 12 | 1 << 37);
+}
+
+/// Made pages instead of recorded ones; what each venue makes of a page that never ends is in the tests above.
+#[tokio::test]
+async fn made_pages_are_read_to_the_last_digit() {
+    let tape = Tape::new(5, 400);
+    for (name, page) in [
+        ("massive", tape.massive_json()),
+        ("alpaca", tape.alpaca_json("AAPL")),
+        ("kraken", tape.kraken_json("XBTUSDT")),
+    ] {
+        let run = replay(name, page).await;
+        assert_eq!(run.trades.len(), 400, "{name}: {}", run.causes());
+        for (trade, made) in run.trades.iter().zip(&tape.trades) {
+            assert_eq!(trade.id.raw(), made.id, "{name}");
+            assert_eq!(trade.price, made.price_text().parse().unwrap(), "{name}");
+            assert_eq!(trade.size, made.size.to_string().parse().unwrap(), "{name}");
+            assert_eq!(trade.time.as_millis(), i64::try_from(made.time_ms).unwrap());
+        }
+    }
 }

@@ -1,30 +1,11 @@
 //! Recorded frames through the real decoders.
 
+use crate::support::data;
 use barmill::{Bar, BarSpec, Side, Trade, Volume};
 use barmill_core::engine::aggregate::{Aggregator, AggregatorSettings};
 use barmill_sources::live::{Decoder, Event};
+use barmill_test_kit::Tape;
 use serde_json::Value;
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::PathBuf;
-
-fn data(name: &str) -> Option<Vec<u8>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/data")
-        .join(name);
-    if !path.exists() {
-        println!("skipped: {} is not there", path.display());
-        return None;
-    }
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        let mut bytes = Vec::new();
-        flate2::read::MultiGzDecoder::new(File::open(path).unwrap())
-            .read_to_end(&mut bytes)
-            .unwrap();
-        return Some(bytes);
-    }
-    Some(fs::read(path).unwrap())
-}
 
 /// The frames of lines `<time><separator><frame>`, without those that were sent.
 fn frames<'a>(bytes: &'a [u8], separator: &str) -> Vec<&'a str> {
@@ -65,7 +46,7 @@ fn trades(events: &[Event]) -> Vec<Trade> {
 
 #[test]
 fn recorded_binance_trades_are_contiguous_and_none_is_lost() {
-    let Some(bytes) = data("binance_ws/spot_btcusdt_20240808.gz") else {
+    let Some(bytes) = data::bytes("binance_ws/spot_btcusdt_20240808.gz") else {
         return;
     };
     let frames = frames(&bytes, " ");
@@ -88,7 +69,7 @@ fn recorded_binance_trades_are_contiguous_and_none_is_lost() {
 
 #[test]
 fn recorded_binance_us_aggregates_are_decoded_among_other_events() {
-    let Some(bytes) = data("exchange_ws_raw/BINANCE_US.ws.1.0") else {
+    let Some(bytes) = data::bytes("exchange_ws_raw/BINANCE_US.ws.1.0") else {
         return;
     };
     let frames = frames(&bytes, ": ");
@@ -108,7 +89,7 @@ fn recorded_binance_us_aggregates_are_decoded_among_other_events() {
 /// The venue's own candles beside the trades: what they gain between two frames is what our bars hold.
 #[test]
 fn recorded_binance_us_candles_grow_by_the_bars_of_the_trades_between_them() {
-    let Some(bytes) = data("exchange_ws_raw/BINANCE_US.ws.1.0") else {
+    let Some(bytes) = data::bytes("exchange_ws_raw/BINANCE_US.ws.1.0") else {
         return;
     };
     let frames = frames(&bytes, ": ");
@@ -171,7 +152,7 @@ fn hundredths(value: &Value) -> i128 {
 
 #[test]
 fn recorded_coinbase_matches_are_contiguous_per_product() {
-    let Some(bytes) = data("exchange_ws_raw/COINBASE.ws.28.0") else {
+    let Some(bytes) = data::bytes("exchange_ws_raw/COINBASE.ws.28.0") else {
         return;
     };
     let events = decoded(Decoder::coinbase(), &frames(&bytes, ": "));
@@ -194,11 +175,41 @@ fn recorded_frames_of_kraken_version_1_are_passed_over() {
         "exchange_ws_raw/KRAKEN.ws.48.0",
         "exchange_ws_raw/KRAKEN.ws.49.0",
     ] {
-        let Some(bytes) = data(name) else { return };
+        let Some(bytes) = data::bytes(name) else {
+            return;
+        };
         let events = decoded(Decoder::kraken(), &frames(&bytes, ": "));
         assert!(
             events.iter().all(|event| matches!(event, Event::Other)),
             "{name}"
         );
     }
+}
+
+#[test]
+fn made_binance_trades_are_decoded_among_other_events() {
+    let tape = Tape::new(6, 2_000);
+    let text = tape.binance_frames("BTCUSDT");
+    let frames = frames(text.as_bytes(), " ");
+    let trades = trades(&decoded(Decoder::binance(), &frames));
+    assert_eq!((frames.len(), trades.len()), (4_000, 2_000));
+    let mut aggregator = Aggregator::new(AggregatorSettings::new(vec![BarSpec::MINUTE]));
+    let mut bars = Vec::new();
+    aggregator.push(&trades, &mut bars);
+    aggregator.finish(&mut bars);
+    let bars: Vec<(u64, u64)> = bars
+        .iter()
+        .map(|update| {
+            (
+                u64::try_from(update.bar.start.as_millis()).unwrap(),
+                update.bar.trades,
+            )
+        })
+        .collect();
+    let naive: Vec<(u64, u64)> = tape
+        .minutes()
+        .iter()
+        .map(|(start, bar)| (*start, bar.trades))
+        .collect();
+    assert_eq!(bars, naive);
 }

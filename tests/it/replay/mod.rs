@@ -1,6 +1,7 @@
 //! The program end to end: recorded trades in, bars in a store, bars read back.
 
 mod day;
+mod generated;
 mod input;
 mod kraken;
 mod late;

@@ -8,10 +8,10 @@
 use super::bytes::Block;
 use super::container::Inputs;
 use super::error::FileError;
+use super::filter::RowFilter;
 use super::line_decoder::{Decoded, LineDecoder};
 use super::open_file::OpenFile;
 use super::settings::FileFeedSettings;
-use super::filter::RowFilter;
 use barmill_core::model::Trade;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -218,7 +218,7 @@ pub(super) fn next_chunk(queue: &Mutex<ChunkQueue>) -> Option<Chunk> {
         lines: 0,
         is_numbered: false,
     };
-    chunk.error = decoder.decode(block.lines(), &mut decoded).err();
+    chunk.error = decoder.decode_lines(block.lines(), &mut decoded).err();
     let Decoded {
         trades,
         filter,

@@ -110,7 +110,11 @@ struct Refusal {
 }
 
 impl RecordError {
-    pub(super) fn new(field: &'static str, value: &[u8], reason: impl Into<ValueError>) -> RecordError {
+    pub(super) fn new(
+        field: &'static str,
+        value: &[u8],
+        reason: impl Into<ValueError>,
+    ) -> RecordError {
         let shown = &value[..value.len().min(VALUE_LEN_MAX)];
         let mut value = String::from_utf8_lossy(shown).into_owned();
         if shown.len() == VALUE_LEN_MAX {
@@ -328,8 +332,8 @@ pub enum FileError {
 impl FileError {
     /// The same error when so many lines of the file come before those that its location counts.
     pub(super) fn behind(mut self, lines: u64) -> FileError {
-        if let FileError::BadRow(BadRow { location, .. }) | FileError::RecordTooLong { location, .. } =
-            &mut self
+        if let FileError::BadRow(BadRow { location, .. })
+        | FileError::RecordTooLong { location, .. } = &mut self
         {
             *location = location.behind(lines);
         }

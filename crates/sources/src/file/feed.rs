@@ -5,11 +5,11 @@
 //! chunk as long as there may be one more, and ends otherwise. At most [`CHUNKS_AHEAD_MAX`] chunks exist beside the batch
 //! in use.
 
+use super::chunk_queue::{Chunk, ChunkQueue, next_chunk};
 use super::error::{BadRow, FileError};
+use super::filter::{FileStats, RowFilter};
 use super::reader::TradeReader;
 use super::settings::FileFeedSettings;
-use super::chunk_queue::{Chunk, ChunkQueue, next_chunk};
-use super::filter::{FileStats, RowFilter};
 use barmill_core::model::Trade;
 use barmill_core::port::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 use futures::FutureExt;

@@ -1,6 +1,6 @@
 //! Which decoded trades are delivered, and what is counted of the others.
 
-use super::error::{BadRow, RecordError, FileError, Location};
+use super::error::{BadRow, FileError, Location, RecordError};
 use super::settings::{FileFeedSettings, OnBadRow};
 use barmill_core::model::Trade;
 use std::sync::Arc;

@@ -22,16 +22,16 @@ mod recording;
 mod row_decoder;
 mod settings;
 mod symbols;
-mod text;
-mod values;
 #[cfg(test)]
 mod tests;
+mod text;
+mod values;
 
 pub use error::{BadRow, FileError, Location, ValueError};
 pub use feed::FileFeed;
+pub use filter::FileStats;
 pub use format::{Column, Format, FormatError};
 pub use late::LateFile;
 pub use reader::TradeReader;
 pub use recording::RecordingWriter;
 pub use settings::{FileFeedSettings, OnBadRow, OnBadRowError};
-pub use filter::FileStats;

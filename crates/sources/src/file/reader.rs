@@ -1,15 +1,15 @@
 //! Trades out of files, one batch after another, without a runtime.
 //!
 //! The plain way: one record after another, on the caller's thread. The feed decodes chunks of the files at the same
-//! time, see [`super::queue`], and the tests hold it to what this way gives.
+//! time, see [`super::chunk_queue`], and the tests hold it to what this way gives.
 
 use super::Format;
+use super::chunk_queue::ChunkQueue;
 use super::container::{Inputs, Source};
 use super::error::{BadRow, FileError};
+use super::filter::{FileStats, RowFilter};
 use super::open_file::OpenFile;
 use super::settings::FileFeedSettings;
-use super::queue::ChunkQueue;
-use super::filter::{FileStats, RowFilter};
 use barmill_core::model::Trade;
 use std::fmt;
 
@@ -146,7 +146,10 @@ impl TradeReader {
             filter,
             ..
         } = self;
-        (ChunkQueue::new(settings, inputs, current, filter.chunk()), filter)
+        (
+            ChunkQueue::new(settings, inputs, current, filter.chunk()),
+            filter,
+        )
     }
 
     /// What was counted so far.

@@ -1,11 +1,11 @@
 //! The decoders of JSON rows, and the loop over the rows of a response.
 
+use super::error::ValueError;
 use super::error::{FileError, Location, RecordError};
 use super::filter::RowFilter;
 use super::json_rows::{JsonRows, RowError};
 use super::line_decoder::RECORDS_MAX;
 use super::text::TextInput;
-use super::error::ValueError;
 use barmill_core::model::Trade;
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -114,7 +114,11 @@ pub(super) fn size(field: &'static str, text: &[u8]) -> Result<Size, RecordError
 
 /// An instant of `nanos` since the Unix epoch, from 1990 on.
 #[inline]
-pub(super) fn instant(field: &'static str, text: &[u8], nanos: u64) -> Result<Timestamp, RecordError> {
+pub(super) fn instant(
+    field: &'static str,
+    text: &[u8],
+    nanos: u64,
+) -> Result<Timestamp, RecordError> {
     i64::try_from(nanos)
         .ok()
         .filter(|nanos| TIME_MIN <= *nanos)

@@ -3,12 +3,12 @@
 use super::pack::{self, put};
 use super::read::{Outcome, Way, drain, read};
 use crate::entropy::Entropy;
-use barmill_sources::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
+use barmill_sources::file::{FileFeedSettings, OnBadRow, TradeReader};
 use zip::CompressionMethod;
 
 const HEADER: &str = "ticker,price,sip_timestamp,size\n";
 const WAY: Way = Way {
-    format: Format::MassiveCsv,
+    format: "massive-csv",
     on_bad_row: OnBadRow::Stop,
     chunk_len: 1 << 16,
     batch_len_max: 4096,
@@ -80,7 +80,7 @@ fn read_packed(bytes: &[u8], kind: usize) -> Outcome {
 /// Reads a file, which a zip needs to be.
 fn read_file(bytes: &[u8]) -> Outcome {
     let mut settings = FileFeedSettings::new(vec![put("packed.zip", bytes)]);
-    settings.format = Format::MassiveCsv;
+    settings.format = Some("massive-csv".parse().expect("a layout"));
     drain(TradeReader::new(settings), 4096)
 }
 

@@ -4,7 +4,7 @@ use super::pack::put;
 use super::read::{Outcome, agree, drain, is_packed};
 use crate::plain::csv::{self, Rows};
 use crate::targets::seed;
-use barmill_sources::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
+use barmill_sources::file::{FileFeedSettings, OnBadRow, TradeReader};
 
 /// Bytes of the shortest row that is a trade, its end of line left out.
 const ROW_MIN: usize = 12;
@@ -31,7 +31,7 @@ pub fn massive_csv(input: &[u8]) {
     let Some((&knobs, text)) = input.split_first() else {
         return;
     };
-    let found = agree(text, Format::MassiveCsv, knobs, ROW_MIN);
+    let found = agree(text, "massive-csv", knobs, ROW_MIN);
     if is_packed(text) {
         return;
     }
@@ -51,9 +51,9 @@ pub fn binance_csv(input: &[u8]) {
     };
     let is_aggregated = knobs & 1 == 1;
     let format = if is_aggregated {
-        Format::BinanceAggTrades
+        "binance-aggtrades"
     } else {
-        Format::BinanceTrades
+        "binance-trades"
     };
     let found = agree(text, format, knobs, ROW_MIN);
     if is_packed(text) {
@@ -81,7 +81,7 @@ pub fn lean(input: &[u8]) {
     ][usize::from(knobs & 1)];
     let path = put(&format!("{day}_spy_Trade_Tick.csv"), text);
     let mut settings = FileFeedSettings::new(vec![path]);
-    (settings.format, settings.on_bad_row) = (Format::LeanTick, OnBadRow::Skip);
+    (settings.format, settings.on_bad_row) = (Some("lean-tick".parse().expect("a layout")), OnBadRow::Skip);
     let batch_len_max = settings.batch_len_max;
     let found = drain(TradeReader::new(settings), batch_len_max);
     if let (false, Some(midnight), Some(lines)) = (is_packed(text), midnight, lines(text)) {

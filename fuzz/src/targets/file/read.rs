@@ -29,8 +29,8 @@ pub struct Outcome {
 /// How an input is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Way {
-    /// The layout.
-    pub format: Format,
+    /// The name of the layout, or `auto`.
+    pub format: &'static str,
     /// What a bad row does.
     pub on_bad_row: OnBadRow,
     /// Bytes of one read.
@@ -53,10 +53,11 @@ impl Read for Trickle {
 
 /// Reads the bytes in one way.
 pub fn read(bytes: &[u8], way: Way) -> Outcome {
+    let format = Format::choice(way.format).expect("a layout");
     let settings = FileFeedSettings {
-        format: way.format,
+        format,
         symbols: Some(vec!["BTCUSDT".parse().expect("a symbol")])
-            .filter(|_| needs_symbol(way.format)),
+            .filter(|_| format.is_some_and(Format::needs_symbol)),
         on_bad_row: way.on_bad_row,
         batch_len_max: way.batch_len_max,
         start: Position(way.start),
@@ -66,13 +67,6 @@ pub fn read(bytes: &[u8], way: Way) -> Outcome {
     drain(
         TradeReader::from_reader(NAME, source, settings),
         way.batch_len_max,
-    )
-}
-
-fn needs_symbol(format: Format) -> bool {
-    matches!(
-        format,
-        Format::MassiveJson | Format::BinanceTrades | Format::BinanceAggTrades
     )
 }
 
@@ -118,7 +112,7 @@ fn check_error(fault: &FileError) -> String {
     if let FileError::BadRow(row) = fault {
         assert!(!row.field.is_empty(), "the error names no field: {text}");
         assert!(
-            text.contains(&row.place.to_string()) && text.contains(row.field),
+            text.contains(&row.location.to_string()) && text.contains(row.field),
             "{text}"
         );
     }
@@ -150,7 +144,7 @@ pub fn is_packed(bytes: &[u8]) -> bool {
 ///
 /// `knobs` chooses among the ways. A recording has no bad rows, and a compressed input has another length than its
 /// trades need; for the rest no trade comes out of less than `bytes_min` bytes.
-pub fn agree(bytes: &[u8], format: Format, knobs: u8, bytes_min: usize) -> Outcome {
+pub fn agree(bytes: &[u8], format: &'static str, knobs: u8, bytes_min: usize) -> Outcome {
     let whole = Way {
         format,
         on_bad_row: OnBadRow::Stop,

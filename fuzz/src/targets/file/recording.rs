@@ -4,7 +4,7 @@ use super::pack::put;
 use super::read::{agree, drain};
 use crate::entropy::Entropy;
 use barmill::{Conditions, Side, Trade, TradeId};
-use barmill_sources::file::{FileFeedSettings, Format, RecordingWriter, TradeReader};
+use barmill_sources::file::{FileFeedSettings, RecordingWriter, TradeReader};
 
 /// The first knob chooses: trades to write and read, bytes to read, or columns to pack into a right block.
 pub fn recording(input: &[u8]) {
@@ -13,8 +13,8 @@ pub fn recording(input: &[u8]) {
     };
     match knobs % 3 {
         0 => round_trip(rest),
-        1 => drop(agree(rest, Format::Recording, knobs, 0)),
-        _ => drop(agree(&block(rest), Format::Recording, knobs, 0)),
+        1 => drop(agree(rest, "recording", knobs, 0)),
+        _ => drop(agree(&block(rest), "recording", knobs, 0)),
     }
 }
 

@@ -20,15 +20,15 @@ pub fn json(input: &[u8]) {
     let symbol = "BTCUSDT".parse().expect("a symbol");
     match knobs % 3 {
         0 => {
-            let found = agree(text, Format::MassiveJson, knobs, ROW_MIN);
+            let found = agree(text, "massive-json", knobs, ROW_MIN);
             compare(&found, text, |tree| json::massive(tree, symbol));
         }
         1 => {
-            let found = agree(text, Format::KrakenJson, knobs, ROW_MIN);
+            let found = agree(text, "kraken-json", knobs, ROW_MIN);
             compare(&found, text, json::kraken);
         }
         _ => {
-            let found = agree(text, Format::BinanceWs, knobs, ROW_MIN);
+            let found = agree(text, "binance-ws", knobs, ROW_MIN);
             compare_frames(&found, text);
         }
     }
@@ -100,12 +100,14 @@ fn compare_frames(found: &Outcome, text: &[u8]) {
     }
 }
 
-/// Any layout and container that tells itself, through a pipe.
+/// Any layout and container that tells itself, through a pipe; and any layout by its name.
 pub fn auto(input: &[u8]) {
     let Some((&knobs, text)) = input.split_first() else {
         return;
     };
-    agree(text, Format::Auto, knobs, 0);
+    agree(text, "auto", knobs, 0);
+    let named = Format::all().nth(usize::from(knobs) % Format::all().count());
+    agree(text, named.expect("a layout").name(), knobs, 0);
 }
 
 /// One of each layout.

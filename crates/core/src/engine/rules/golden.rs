@@ -3,7 +3,6 @@
 use super::{ALPACA, Eligible, MASSIVE, OpenClose, Rules, Tape, alpaca_condition};
 use crate::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use serde_json::Value;
-use std::path::Path;
 
 const FREE: Eligible = Eligible::ALL;
 const NOTHING: Eligible = Eligible::NONE;
@@ -314,15 +313,8 @@ fn only_minute_profiles_have_another_one_for_days() {
     assert_eq!(Rules::NAMES.map(daily), expected);
 }
 
-#[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
 fn facts(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data")
-        .join(name);
-    let Ok(text) = std::fs::read(&path) else {
-        eprintln!("skipped: {} is not there", path.display());
-        return None;
-    };
+    let text = std::fs::read(barmill_test_kit::recorded(name)?).unwrap();
     Some(serde_json::from_slice(&text).unwrap())
 }
 

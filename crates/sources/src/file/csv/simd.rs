@@ -253,7 +253,10 @@ mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(in crate::file) fn numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
+    pub(in crate::file) fn numbers(
+        words: &[u64; NUMBERS],
+        lens: &[u32; NUMBERS],
+    ) -> Option<[u32; NUMBERS]> {
         let (first, second) = (digits(words, lens, 0), digits(words, lens, 4));
         let nine = _mm256_set1_epi8(9);
         // As numbers without a sign, everything that is no digit is above nine.
@@ -335,7 +338,7 @@ pub(in crate::file) fn running_xor(mut bits: u64) -> u64 {
 mod tests {
     #[cfg(target_arch = "x86_64")]
     use super::Avx2;
-    use super::{CHUNK_LEN, Simd, Marks, NUMBERS, SCALAR, mask, portable};
+    use super::{CHUNK_LEN, Marks, NUMBERS, SCALAR, Simd, mask, portable};
     use proptest::prelude::*;
 
     /// What every form gives that this processor runs, and whether they agree.

@@ -16,7 +16,10 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
         column("agg_trade_id", "identity and order"),
         column("price", "exact decimal"),
         column("quantity", "exact decimal"),
-        column("transact_time", "event time, ms, us or ns since the Unix epoch by its magnitude"),
+        column(
+            "transact_time",
+            "event time, ms, us or ns since the Unix epoch by its magnitude",
+        ),
         column("is_buyer_maker", "`true` or `false`"),
     ],
     vendor: Some("binance"),

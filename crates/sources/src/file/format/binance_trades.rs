@@ -21,7 +21,10 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
         column("id", "identity and order"),
         column("price", "exact decimal"),
         column("qty", "exact decimal"),
-        column("time", "event time, ms, us or ns since the Unix epoch by its magnitude"),
+        column(
+            "time",
+            "event time, ms, us or ns since the Unix epoch by its magnitude",
+        ),
         column("is_buyer_maker", "`true` or `false`"),
     ],
     vendor: Some("binance"),
@@ -70,8 +73,8 @@ impl Layout {
             return Ok(None);
         };
         let symbol = text.symbol(text.only_symbol.or_else(|| symbol_in(&text.names)))?;
-        let made = BinanceCsv::new(&first, self, symbol)
-            .map_err(|column| text.missing(column, &first))?;
+        let made =
+            BinanceCsv::new(&first, self, symbol).map_err(|column| text.missing(column, &first))?;
         if has_header(&first) {
             text.take_line()?;
         }
@@ -110,11 +113,7 @@ struct BinanceCsv {
 impl BinanceCsv {
     /// Looks at the first line, which is a header unless it starts with a digit; the error names a
     /// missing column.
-    fn new(
-        first: &[u8],
-        layout: &Layout,
-        symbol: Symbol,
-    ) -> Result<BinanceCsv, &'static str> {
+    fn new(first: &[u8], layout: &Layout, symbol: Symbol) -> Result<BinanceCsv, &'static str> {
         let mut fields = Fields::default();
         fields.split(first).map_err(|_| "price")?;
         let count = fields.count();

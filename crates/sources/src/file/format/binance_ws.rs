@@ -24,7 +24,10 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
         column("t", "identity and order"),
         column("p", "price, exact decimal"),
         column("q", "size, exact decimal"),
-        column("T", "event time, ms, us or ns since the Unix epoch by its magnitude"),
+        column(
+            "T",
+            "event time, ms, us or ns since the Unix epoch by its magnitude",
+        ),
         column("m", "whether the buyer is the maker"),
     ],
     vendor: Some("binance"),

@@ -22,7 +22,10 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     columns: &[
         column("price", "exact decimal"),
         column("volume", "exact decimal"),
-        column("time", "event time, seconds since the Unix epoch with up to 9 places"),
+        column(
+            "time",
+            "event time, seconds since the Unix epoch with up to 9 places",
+        ),
         column("side", "`b` or `s`, of the taker"),
         column("trade id", "identity and order"),
     ],
@@ -70,9 +73,9 @@ impl RowDecoder for KrakenJson {
 
     fn decode(&mut self, record: &[u8], _ordinal: u64) -> Result<Option<Trade>, RecordError> {
         let (price_text, size_text, time, side, _, _, id): KrakenRow<'_> = parse(record)?;
-        let symbol = self
-            .symbol
-            .ok_or_else(|| RecordError::new("pair", b"", ValueError::Shape { expected: "there" }))?;
+        let symbol = self.symbol.ok_or_else(|| {
+            RecordError::new("pair", b"", ValueError::Shape { expected: "there" })
+        })?;
         let id_text = id.map_or(&b""[..], unquoted);
         let id = whole(id_text)
             .ok_or_else(|| RecordError::new("trade_id", id_text, ValueError::NotInteger))?;

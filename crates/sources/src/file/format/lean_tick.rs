@@ -24,7 +24,10 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "lean-tick",
     summary: "LEAN equity ticks",
     columns: &[
-        column("1", "event time, ms since midnight in New York with up to 6 places"),
+        column(
+            "1",
+            "event time, ms since midnight in New York with up to 6 places",
+        ),
         column("2", "price, in ten thousandths"),
         column("3", "quantity, exact decimal"),
         column("4", "letters of the exchange"),
@@ -254,6 +257,7 @@ mod tests {
     use crate::file::line_decoder::LineDecoder;
     use barmill_core::model::{Conditions, Symbol, Trade, TradeId};
     use jiff::civil::{Date, date};
+    use proptest::prelude::*;
     use std::path::PathBuf;
 
     fn paths(names: &[&str]) -> Vec<PathBuf> {
@@ -342,5 +346,16 @@ mod tests {
         );
         assert_eq!(symbol_in(&paths(&["20131007_trade.csv"])), None);
         assert_eq!(date_in(&paths(&["20131399_spy_Trade_Tick.csv"])), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_lean_rows_are_answered(row in "[0-9.]{0,12},[0-9.]{0,9},[0-9.]{0,9},[A-Z]{0,3},[0-9a-f]{0,18},[01]?|[ -~]{0,60}") {
+            for day in [date(2013, 10, 7), date(2025, 3, 9), date(2025, 11, 2), date(1950, 1, 1), date(9999, 12, 31)] {
+                if let Some(mut decoder) = LeanTick::new("SPY".parse().unwrap(), day) {
+                    let _outcome = decoder.decode(row.as_bytes(), 0);
+                }
+            }
+        }
     }
 }

@@ -24,14 +24,20 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "massive-csv",
     summary: "Massive trades flat file, stocks or crypto, or its REST answer as CSV",
     columns: &[
-        column("ticker", "symbol; where there is none, the settings name it"),
+        column(
+            "ticker",
+            "symbol; where there is none, the settings name it",
+        ),
         column(
             "sip_timestamp",
             "event time, ns since the Unix epoch; else `participant_timestamp`",
         ),
         column("price", "exact decimal"),
         column("decimal_size", "exact decimal; else `size`"),
-        column("sequence_number", "order within the symbol; else the place in the input"),
+        column(
+            "sequence_number",
+            "order within the symbol; else the place in the input",
+        ),
         column("id", "identity, with `exchange` and `trf_id`"),
         column("conditions", "list of sale conditions, 0 to 127"),
         column("correction", "correction code, 0 to 255"),
@@ -131,9 +137,9 @@ impl MassiveCsv {
             id: optional("id"),
             trf_id: optional("trf_id"),
         };
-        let fast = columns.row_fields().map(|row_fields| {
-            Box::new(FastRows::new(columns.count, row_fields))
-        });
+        let fast = columns
+            .row_fields()
+            .map(|row_fields| Box::new(FastRows::new(columns.count, row_fields)));
         Ok(MassiveCsv {
             columns,
             fields,

@@ -20,10 +20,16 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "massive-json",
     summary: "Massive `/v3/trades` REST answer, also inside `data`",
     columns: &[
-        column("sip_timestamp", "event time, ns since the Unix epoch; else `participant_timestamp`"),
+        column(
+            "sip_timestamp",
+            "event time, ns since the Unix epoch; else `participant_timestamp`",
+        ),
         column("price", "exact decimal"),
         column("decimal_size", "exact decimal; else `size`"),
-        column("sequence_number", "order within the symbol; else the place in the input"),
+        column(
+            "sequence_number",
+            "order within the symbol; else the place in the input",
+        ),
         column("id", "identity, with `exchange` and `trf_id`"),
         column("conditions", "array of sale conditions, 0 to 127"),
         column("correction", "correction code, 0 to 255"),
@@ -148,9 +154,14 @@ mod tests {
     fn massive_row_prefers_the_decimal_size() {
         let row = br#"{"conditions":[12,37],"exchange":4,"id":"71","price":156.43,"sequence_number":9,
             "participant_timestamp":1,"sip_timestamp":1651181822461979400,"size":0,"decimal_size":"0.25","trf_id":3}"#;
-        let trade = text(MassiveJson { symbol: "AAPL".parse().unwrap() }.decode(row, 0))
-            .unwrap()
-            .unwrap();
+        let trade = text(
+            MassiveJson {
+                symbol: "AAPL".parse().unwrap(),
+            }
+            .decode(row, 0),
+        )
+        .unwrap()
+        .unwrap();
         assert_eq!(
             (trade.size.to_string(), trade.price.to_string()),
             ("0.25".into(), "156.43".into())

@@ -18,8 +18,8 @@ mod tests;
 
 pub use descriptor::Column;
 pub(super) use descriptor::{Descriptor, Open, TextDecoder};
-pub(super) use detect::is_enough;
 use detect::Sample;
+pub(super) use detect::is_enough;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;

@@ -21,10 +21,7 @@ fn each_layout_is_told_from_its_start() {
     for (text, want) in [
         ("BMREC\r\n\u{1a}\u{1}", Some("recording")),
         ("BMR", Some("recording")),
-        (
-            "size,price,sip_timestamp,ticker\r\n",
-            Some("massive-csv"),
-        ),
+        ("size,price,sip_timestamp,ticker\r\n", Some("massive-csv")),
         (
             "ticker,price,size,participant_timestamp",
             Some("massive-csv"),
@@ -51,10 +48,7 @@ fn each_layout_is_told_from_its_start() {
             "agg_trade_id,price,quantity,first_trade_id,last_trade_id",
             Some("binance-aggtrades"),
         ),
-        (
-            "14400464,1674100,100,P,20002000,0\r\n",
-            Some("lean-tick"),
-        ),
+        ("14400464,1674100,100,P,20002000,0\r\n", Some("lean-tick")),
         ("date,open,high,low,close\n", None),
         ("{}", None),
         ("[1,2]", None),

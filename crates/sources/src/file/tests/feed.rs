@@ -32,10 +32,7 @@ async fn feed_gives_every_trade_and_then_none_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let text = stock_file(1000);
     let mut feed = FileFeed::new(stock_settings(&folder, &text));
-    assert_eq!(
-        drain(&mut feed).await,
-        read(&text, "auto", &[]).unwrap()
-    );
+    assert_eq!(drain(&mut feed).await, read(&text, "auto", &[]).unwrap());
     assert_eq!(feed.next_batch().await.unwrap(), None);
     assert_eq!(feed.file_stats().trades, 1000);
 }

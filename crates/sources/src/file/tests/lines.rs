@@ -30,11 +30,7 @@ fn files_without_rows_have_no_trades() {
         HEADER,
         &format!("{HEADER}\r\n"),
     ] {
-        assert_eq!(
-            read(text.as_bytes(), "auto", &[]).unwrap(),
-            [],
-            "{text:?}"
-        );
+        assert_eq!(read(text.as_bytes(), "auto", &[]).unwrap(), [], "{text:?}");
     }
     for format in Format::all().map(Format::name) {
         assert_eq!(read(b"", format, &["A"]).unwrap(), [], "{format}");
@@ -81,10 +77,7 @@ fn unknown_layout_says_what_to_pass() {
 #[test]
 fn symbol_that_nothing_tells_is_asked_for() {
     for (format, text) in [
-        (
-            "binance-trades",
-            "1,2.5,3,7.5,1735689600012345,True,True\n",
-        ),
+        ("binance-trades", "1,2.5,3,7.5,1735689600012345,True,True\n"),
         ("massive-json", "{\"results\":[]}"),
         ("lean-tick", "1,1,1,P,0,0\n"),
         ("massive-csv", "price,size,sip_timestamp\n"),

@@ -1,18 +1,19 @@
 //! Tests of the whole path from bytes to trades.
 
+mod chunks;
 mod containers;
 mod feed;
+mod generated;
 mod golden;
 mod lines;
-mod chunks;
 mod recording;
 mod robust;
 
 use super::{FileError, FileFeedSettings, Format, OnBadRow, TradeReader};
 use barmill_core::model::{Symbol, Trade};
+pub(super) use barmill_test_kit::recorded as shared;
 use std::fmt::Write;
 use std::io::Cursor;
-use std::path::PathBuf;
 
 pub(super) const HEADER: &str = "ticker,conditions,correction,exchange,id,participant_timestamp,price,\
                                  sequence_number,sip_timestamp,size,tape,trf_id,trf_timestamp";
@@ -66,27 +67,8 @@ pub(super) fn all(reader: TradeReader) -> Result<Vec<Trade>, FileError> {
 }
 
 /// Every trade of a stream in a format.
-pub(super) fn read(
-    bytes: &[u8],
-    format: &str,
-    symbols: &[&str],
-) -> Result<Vec<Trade>, FileError> {
+pub(super) fn read(bytes: &[u8], format: &str, symbols: &[&str]) -> Result<Vec<Trade>, FileError> {
     all(reader(bytes, settings(format, symbols)))
-}
-
-/// A recorded file outside the repository, when it is there.
-pub(super) fn shared(path: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data")
-        .join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    #[expect(clippy::print_stderr, reason = "a test that could not run must say so")]
-    {
-        eprintln!("skipped: {} is not there", path.display());
-    }
-    None
 }
 
 /// One valid file of each layout, with the symbols it needs.
@@ -104,11 +86,7 @@ pub(super) fn valid_files() -> Vec<(&'static str, Vec<u8>, Vec<&'static str>)> {
         ("binance-aggtrades", aggregated.into(), vec!["BTCUSDT"]),
         ("binance-ws", frames.into(), vec![]),
         ("kraken-json", kraken.into(), vec![]),
-        (
-            "recording",
-            recording::recorded(&stock_file(30)),
-            vec![],
-        ),
+        ("recording", recording::recorded(&stock_file(30)), vec![]),
     ]
 }
 
@@ -117,11 +95,7 @@ fn every_layout_is_read_without_being_named() {
     for (format, bytes, symbols) in valid_files() {
         let named = read(&bytes, format, &symbols).unwrap();
         assert!(!named.is_empty(), "{format}");
-        assert_eq!(
-            read(&bytes, "auto", &symbols).unwrap(),
-            named,
-            "{format}"
-        );
+        assert_eq!(read(&bytes, "auto", &symbols).unwrap(), named, "{format}");
     }
 }
 

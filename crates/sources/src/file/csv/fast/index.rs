@@ -8,7 +8,7 @@
     reason = "only what is inside `simd::dispatch` is compiled for the newer processor"
 )]
 
-use crate::file::csv::simd::{CHUNK_LEN, Simd, Marks};
+use crate::file::csv::simd::{CHUNK_LEN, Marks, Simd};
 use std::ops::Range;
 
 /// Bytes looked at in one scan at most.
@@ -37,7 +37,12 @@ impl Index {
     /// [`PIECE_LEN`] bytes at most. Places count from the start of `lines`. `false` when a quote does not close on its
     /// line.
     #[inline(always)]
-    pub(in crate::file) fn scan<S: Simd>(&mut self, best: S, lines: &[u8], piece: Range<usize>) -> bool {
+    pub(in crate::file) fn scan<S: Simd>(
+        &mut self,
+        best: S,
+        lines: &[u8],
+        piece: Range<usize>,
+    ) -> bool {
         if self.ends.is_empty() {
             self.ends.resize(PIECE_LEN + ROOM_LEN + ROW_LEN, 0);
             self.rows.resize(PIECE_LEN + 2, 0);
@@ -74,13 +79,7 @@ impl Index {
 
     /// Notes the ends in one chunk that starts at byte `at`; `open` is all ones while a quote is open.
     #[inline(always)]
-    fn take<S: Simd>(
-        &mut self,
-        best: S,
-        chunk: &[u8; CHUNK_LEN],
-        at: u32,
-        open: &mut u64,
-    ) -> bool {
+    fn take<S: Simd>(&mut self, best: S, chunk: &[u8; CHUNK_LEN], at: u32, open: &mut u64) -> bool {
         let Marks {
             commas,
             lines,

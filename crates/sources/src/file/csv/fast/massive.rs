@@ -137,7 +137,11 @@ impl MassiveRows {
 
     /// A list of conditions, in quotes or not.
     #[inline(always)]
-    pub(in crate::file) fn conditions(&mut self, row: &Row<'_>, field: usize) -> Option<Conditions> {
+    pub(in crate::file) fn conditions(
+        &mut self,
+        row: &Row<'_>,
+        field: usize,
+    ) -> Option<Conditions> {
         if row.len(field) == 0 {
             return Some(Conditions::NONE);
         }

@@ -8,5 +8,4 @@ mod index;
 mod massive;
 mod row;
 
-pub(in crate::file) use super::simd;
 pub(in crate::file) use decode::{FastRows, RowFields};
