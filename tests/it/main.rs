@@ -11,6 +11,7 @@ mod exactly_once;
 #[cfg(test)]
 mod fault_matrix;
 #[cfg(test)]
+mod formats;
 mod full_disk;
 #[cfg(test)]
 mod history;
