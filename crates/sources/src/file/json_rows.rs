@@ -1,8 +1,11 @@
 //! Cuts the rows out of a JSON response, one at a time, in bounded memory.
 //!
 //! Owns the walk through the text around the rows: it knows strings, nesting and the keys on the way, and
-//! finds the arrays at a given place. Each row goes to a decoder as its own bytes. Deliberately does not
+//! finds the arrays at a given path. Each row goes to a decoder as its own bytes. Deliberately does not
 //! check what it skips beyond its nesting; several documents may follow each other.
+//!
+//! Written by hand because no library gives rows one at a time out of a text of any length: serde_json hands them to a
+//! visitor, which cannot stop between two batches, and ends at the first row that is no JSON, where this skips it.
 
 use super::bytes::{Bytes, RECORD_LEN_MAX};
 use std::io;
@@ -42,7 +45,7 @@ pub(super) enum RowError {
     Shape(&'static str),
 }
 
-/// The place of the walk between two rows.
+/// Where the walk stands between two rows.
 #[derive(Debug)]
 pub(super) struct JsonRows {
     rows: Rows,
