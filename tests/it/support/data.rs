@@ -6,8 +6,9 @@ pub(crate) use barmill_test_kit::recorded;
 
 /// The bytes of a recorded file, unpacked where its name ends in `.gz`; without it the test counts as skipped.
 pub(crate) fn bytes(name: &str) -> Option<Vec<u8>> {
-    let packed = std::fs::read(recorded(name)?).expect("the recorded file");
-    if !name.ends_with(".gz") {
+    let path = recorded(name)?;
+    let packed = std::fs::read(&path).expect("the recorded file");
+    if path.extension().is_none_or(|extension| extension != "gz") {
         return Some(packed);
     }
     let mut bytes = Vec::new();

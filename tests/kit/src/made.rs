@@ -159,8 +159,8 @@ impl Tape {
         let rows = self.joined(",", |trade| {
             let (id, price, size) = (trade.id, trade.price_text(), trade.size);
             let (seconds, ms) = (trade.time_ms / 1_000, trade.time_ms % 1_000);
-            let side = if trade.is_buy { 'b' } else { 's' };
-            format!(r#"["{price}","{size}.00000000",{seconds}.{ms:03},"{side}","m","",{id}]"#)
+            let taker = if trade.is_buy { 'b' } else { 's' };
+            format!(r#"["{price}","{size}.00000000",{seconds}.{ms:03},"{taker}","m","",{id}]"#)
         });
         let last = self.trades.last().map_or(0, |trade| trade.time_ms);
         format!(r#"{{"error":[],"result":{{"{pair}":[{rows}],"last":"{last}000000"}}}}"#)

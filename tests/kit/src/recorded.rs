@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 ///
 /// # Panics
 /// When it is not there although `BARMILL_DATA=required` says that it must be.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "which data a test has is the business of who runs it, not of a config"
+)]
 pub fn recorded(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("BARMILL_DATA_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),

@@ -210,7 +210,7 @@ pub(super) fn next_chunk(queue: &Mutex<ChunkQueue>) -> Option<Chunk> {
             decoder,
         } => (chunk, file, format, block, decoder),
     };
-    let mut decoded = Decoded {
+    let mut output = Decoded {
         file,
         format,
         trades: chunk.trades,
@@ -218,14 +218,14 @@ pub(super) fn next_chunk(queue: &Mutex<ChunkQueue>) -> Option<Chunk> {
         lines: 0,
         is_numbered: false,
     };
-    chunk.error = decoder.decode_lines(block.lines(), &mut decoded).err();
+    chunk.error = decoder.decode_lines(block.lines(), &mut output).err();
     let Decoded {
         trades,
         filter,
         lines,
         is_numbered,
         ..
-    } = decoded;
+    } = output;
     chunk.is_numbered = is_numbered;
     (chunk.trades, chunk.filter, chunk.lines) = (trades, filter, lines);
     lock(queue).give_back(chunk.number, block, decoder);

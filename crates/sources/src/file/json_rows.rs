@@ -4,7 +4,7 @@
 //! finds the arrays at a given path. Each row goes to a decoder as its own bytes. Deliberately does not
 //! check what it skips beyond its nesting; several documents may follow each other.
 //!
-//! Written by hand because no library gives rows one at a time out of a text of any length: serde_json hands them to a
+//! Written by hand because no library gives rows one at a time out of a text of any length: `serde_json` hands them to a
 //! visitor, which cannot stop between two batches, and ends at the first row that is no JSON, where this skips it.
 
 use super::bytes::{Bytes, RECORD_LEN_MAX};

@@ -57,15 +57,14 @@ impl OpenFile {
         if window.starts_with(b"\xef\xbb\xbf") {
             bytes.take(3);
         }
-        let format = match settings.format {
-            Some(format) => format,
-            None => {
-                let window = bytes.peek(format::is_enough).map_err(failed)?;
-                if window.trim_ascii().is_empty() {
-                    return Ok(None);
-                }
-                format::detect(window).ok_or_else(|| unknown(&file, window))?
+        let format = if let Some(format) = settings.format {
+            format
+        } else {
+            let window = bytes.peek(format::is_enough).map_err(failed)?;
+            if window.trim_ascii().is_empty() {
+                return Ok(None);
             }
+            format::detect(window).ok_or_else(|| unknown(&file, window))?
         };
         let content = match format.descriptor().open {
             Open::Blocks => Content::Blocks {

@@ -41,6 +41,10 @@ fn is_like(sample: &Sample<'_>) -> bool {
     sample.is_frame()
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "some layouts look at the start of the text, and refuse it"
+)]
 fn open(_text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     Ok(Some(TextDecoder::Lines(Box::new(BinanceWs::new()))))
 }
