@@ -4,8 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use barmill::Pipeline;
-use barmill::{BarSink, Cost, ItemResult, SinkError, SinkStats, WriteItem};
+use barmill::{BarSink, Files, ItemResult, Pipeline, Price, SinkError, WriteItem};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Keeps the last close of every symbol.
 #[derive(Debug, Default)]
 struct LastClose {
-    closes: Mutex<BTreeMap<&'static str, barmill::Price>>,
+    closes: Mutex<BTreeMap<&'static str, Price>>,
 }
 
 impl BarSink for LastClose {
@@ -37,29 +36,6 @@ impl BarSink for LastClose {
             Ok(vec![Ok(()); items.len()])
         })
     }
-
-    fn cost(&self, _items: &[WriteItem]) -> Cost {
-        Cost {
-            requests: 1,
-            commands: 1,
-        }
-    }
-
-    fn weight(&self, _item: &WriteItem) -> usize {
-        64
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn stats(&self) -> SinkStats {
-        SinkStats::default()
-    }
 }
 
 #[tokio::main]
@@ -70,19 +46,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let sink = Arc::new(LastClose::default());
     let summary = Pipeline::builder()
-        .files([file])
-        .bars("1m")?
-        .shared_sink(sink.clone())
-        .build()?
+        .source(Files::open(file))
+        .bars("1m")
+        .sink(Arc::clone(&sink))
         .run()
         .await?;
     println!("{} trades gave {} bars", summary.trades, summary.bars);
-    for (symbol, close) in sink
-        .closes
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .iter()
-    {
+    let closes = sink.closes.lock().unwrap_or_else(PoisonError::into_inner);
+    for (symbol, close) in closes.iter() {
         println!("{symbol} closed at {close}");
     }
     Ok(())

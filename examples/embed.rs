@@ -4,13 +4,9 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use barmill::internals::pipeline::clock::SystemClock;
-use barmill::{Pipeline, Symbol, Timestamp, Trade, TradeId};
-use barmill_stores::store::{SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect};
+use barmill::{Embedded, Pipeline, Symbol, Timestamp, Trade, TradeId};
 use futures::StreamExt;
-use jiff::tz::TimeZone;
 use std::error::Error;
-use std::sync::Arc;
 
 /// Stands for wherever the program has its trades from: ten minutes, a trade a second.
 fn trades() -> Result<Vec<Trade>, Box<dyn Error>> {
@@ -33,36 +29,28 @@ fn trades() -> Result<Vec<Trade>, Box<dyn Error>> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("barmill-embed-{}", std::process::id()));
-    let url: SinkUrl = format!("embedded:{}", folder.display()).parse()?;
-    let view = View::new(
-        ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC)?,
-        &["1m".parse()?, "5m".parse()?],
-    )?;
-    let store = connect(&url, view, &StoreSettings::default(), Arc::new(SystemClock)).await?;
     let running = Pipeline::builder()
-        .trades("generator", futures::stream::iter(trades()?))
-        .bars("1m,5m")?
-        .shared_sink(store.sink)
-        .build()?
-        .start();
-
-    let handle = running.handle();
-    let mut bars = std::pin::pin!(handle.bars());
-    let printing = async {
-        while let Some(update) = bars.next().await {
-            match update {
-                Ok(update) => println!(
-                    "{} {} {} {:?}",
-                    update.bar.start, update.bar.symbol, update.bar.spec, update.bar.prices
-                ),
-                Err(missed) => println!("missed {missed} updates"),
-            }
+        .source(futures::stream::iter(trades()?))
+        .bars("1m,5m")
+        .sink(Embedded::at(&folder))
+        .start()
+        .await?;
+    let mut bars = running.bars();
+    while let Some(update) = bars.next().await {
+        match update {
+            Ok(update) => println!(
+                "{} {} {} {:?}",
+                update.bar.start, update.bar.symbol, update.bar.spec, update.bar.prices
+            ),
+            Err(missed) => println!("missed {missed} updates"),
         }
-    };
-    let (finished, ()) = futures::future::join(running.join(), printing).await;
+    }
+    let summary = running.join().await.summary;
     println!(
-        "{} trades, {} bars in {url}",
-        finished.summary.trades, finished.summary.bars
+        "{} trades, {} bars in embedded:{}",
+        summary.trades,
+        summary.bars,
+        folder.display()
     );
     std::fs::remove_dir_all(folder)?;
     Ok(())

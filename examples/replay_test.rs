@@ -4,7 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use barmill::{BarUpdate, Pipeline};
+use barmill::{BarUpdate, Files, Pipeline};
 
 /// The strategy under test: how often the close is above the open.
 fn rising(bars: &[BarUpdate]) -> usize {
@@ -21,8 +21,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "/examples/data/sample-trades.csv"
     );
     let bars = Pipeline::builder()
-        .files([file])
-        .bars("1m")?
+        .source(Files::open(file))
+        .bars("1m")
         .collect()
         .await?;
     assert_eq!(

@@ -1,7 +1,6 @@
 //! The arguments of every command. Their names are fixed, since scripts rely on them.
 
 use super::fetch_arguments::{BackfillArguments, RecordArguments};
-use super::period::{Moment, Period};
 use super::plan_arguments::PlanArguments;
 use super::render::Output;
 use super::run_arguments::RunArguments;
@@ -10,6 +9,7 @@ use super::state_arguments::{ReconcileArguments, SpoolArguments};
 use crate::config::Flag;
 use crate::model::{BarSpec, Symbol};
 use barmill_sources::file::Format;
+use crate::period::{Moment, Period};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use jiff::civil::Date;
 use std::path::{Path, PathBuf};

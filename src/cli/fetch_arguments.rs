@@ -1,8 +1,8 @@
 //! The arguments of the commands that fetch history.
 
-use super::period::{Moment, Period};
 use crate::config::SourceName;
 use crate::model::Symbol;
+use crate::period::{Moment, Period};
 use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 use std::path::PathBuf;

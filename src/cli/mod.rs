@@ -11,7 +11,6 @@ mod fetch_arguments;
 mod fetch_lines;
 mod fetched;
 mod log;
-mod period;
 mod plan_arguments;
 mod plan_report;
 mod prepare;
@@ -34,9 +33,6 @@ pub use fetch_arguments::{AskedArguments, BackfillArguments, RecordArguments};
 pub use fetch_lines::FetchLines;
 pub use fetched::{FetchSummary, FetchedDay, Status};
 pub use log::init as init_log;
-pub use period::PeriodError;
-#[cfg(feature = "internals")]
-pub use period::{Moment, Period};
 pub use plan_arguments::PlanArguments;
 pub use plan_report::{PlanParts, PlanReport, PlanWay};
 pub use prepare::{Prepared, prepare};

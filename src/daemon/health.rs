@@ -211,19 +211,19 @@ mod tests {
     }
 
     /// What the page says at an instant of a run that began long before and whose source brings nothing.
-    fn readiness(
+    async fn readiness(
         calendar: Calendar,
         kind: Option<SessionKind>,
         zone: &str,
         now: &str,
     ) -> (bool, String) {
         let silent = futures::stream::pending::<Trade>();
-        let pipeline = Pipeline::builder()
+        let running = Pipeline::builder()
             .trades("silent", silent)
             .sink(NullSink::default())
-            .build()
+            .start()
+            .await
             .unwrap();
-        let running = pipeline.start();
         let page = HealthStatus {
             handle: running.handle(),
             sources: vec![SourceView {
@@ -278,12 +278,12 @@ mod tests {
         for (kind, now, told) in cases {
             let calendar = Calendar::us_equities().unwrap();
             assert_eq!(
-                readiness(calendar, Some(kind), "America/New_York", now),
+                readiness(calendar, Some(kind), "America/New_York", now).await,
                 told,
                 "{now}"
             );
         }
-        let always = readiness(Calendar::always_open(), None, "UTC", "2026-11-28T00:10:00Z");
+        let always = readiness(Calendar::always_open(), None, "UTC", "2026-11-28T00:10:00Z").await;
         assert_eq!(always, stale(600));
     }
 }

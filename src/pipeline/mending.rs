@@ -1,20 +1,23 @@
 //! Runs without feeds, which put a store right from the state store.
 
-use super::{BuildError, Pipeline, PipelineBuilder, PipelineSettings};
-use crate::pipeline::clock::SystemClock;
+use super::{Pipeline, PipelineSettings};
 use crate::pipeline::{MendingSettings, WriterPorts};
-use std::sync::Arc;
+
+/// A run that reads the state store was given none.
+#[derive(Debug, thiserror::Error)]
+#[error("run has no state store")]
+pub struct NoStateError;
 
 impl Pipeline {
     /// A run that sends what the spool holds, then compares the recent bars of the state store with the sink by version
     /// and writes back what the sink lost; [`MendingSettings::reconcile_within`] says how recent. It ends by itself.
     ///
     /// # Errors
-    /// [`BuildError::NoState`] when the ports have no state store.
+    /// [`NoStateError`] when the ports have no state store.
     pub fn reconcile(
         ports: WriterPorts,
         settings: PipelineSettings,
-    ) -> Result<Pipeline, BuildError> {
+    ) -> Result<Pipeline, NoStateError> {
         mending(ports, settings, |mending| mending.reconcile_on_start = true)
     }
 
@@ -22,29 +25,13 @@ impl Pipeline {
     /// bars that the sink holds in this or a newer version are dropped. It ends by itself.
     ///
     /// # Errors
-    /// [`BuildError::NoState`] when the ports have no state store.
+    /// [`NoStateError`] when the ports have no state store.
     pub fn redeliver(
         ports: WriterPorts,
         settings: PipelineSettings,
         dead_letters: bool,
-    ) -> Result<Pipeline, BuildError> {
+    ) -> Result<Pipeline, NoStateError> {
         mending(ports, settings, |mending| mending.redeliver = dead_letters)
-    }
-}
-
-impl PipelineBuilder {
-    /// Finishes the description of a run without feeds as [`Pipeline::reconcile`] does; feeds are left out.
-    ///
-    /// # Errors
-    /// [`BuildError::NoSink`] and [`BuildError::NoState`].
-    pub fn reconcile(self) -> Result<Pipeline, BuildError> {
-        let sink = self.sink.ok_or(BuildError::NoSink)?;
-        let ports = WriterPorts {
-            sink,
-            state: self.state,
-            clock: Arc::new(SystemClock),
-        };
-        Pipeline::reconcile(ports, self.settings)
     }
 }
 
@@ -52,9 +39,9 @@ fn mending(
     ports: WriterPorts,
     mut settings: PipelineSettings,
     ask: impl FnOnce(&mut MendingSettings),
-) -> Result<Pipeline, BuildError> {
+) -> Result<Pipeline, NoStateError> {
     if ports.state.is_none() {
-        return Err(BuildError::NoState);
+        return Err(NoStateError);
     }
     ask(&mut settings.writer.mending);
     Ok(Pipeline::new(Vec::new(), ports, settings))

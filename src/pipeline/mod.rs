@@ -4,7 +4,6 @@
 //! of a channel is how an actor tells the next one that it has ended.
 
 mod aggregate;
-mod builder;
 pub mod channel;
 pub mod clock;
 mod deal;
@@ -24,10 +23,10 @@ pub mod stream;
 mod supervise;
 mod write;
 
-pub use builder::{BuildError, PipelineBuilder};
 pub use fault::Fault;
 pub use feed::FeedCounts;
 pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
+pub use mending::NoStateError;
 pub use outcome::{End, Finished, State, Summary};
 pub use pace::PaceSettings;
 pub use shard_times::{ShardCounts, ShardTimes};
@@ -49,7 +48,7 @@ use crate::engine::aggregate::{AggregateCounts, Aggregator, AggregatorSettings};
 use crate::model::{BarUpdate, Manifest, Trade};
 use crate::port::{LateStore, TradeFeed};
 use futures::stream::{Stream, StreamExt};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -109,11 +108,6 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts to describe a pipeline.
-    pub fn builder() -> PipelineBuilder {
-        PipelineBuilder::default()
-    }
-
     /// Joins feeds and a store by the given bounds.
     pub fn new(
         feeds: Vec<Box<dyn TradeFeed>>,
@@ -171,7 +165,7 @@ impl Pipeline {
         } = self;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let mut supervisor = Supervisor::new(stop.clone());
-        let (acked, _) = broadcast::channel(settings.listener_len_max.max(1));
+        let (acked, listener) = broadcast::channel(settings.listener_len_max.max(1));
         let shards = settings.shards.max(1);
         let (to_writer, writer_inbox) = mpsc::channel(settings.writer_queue_len_max.max(1));
         // The channel is new, so there is room for one message.
@@ -236,7 +230,8 @@ impl Pipeline {
             watched,
             stop,
             abort,
-            acked,
+            acked: acked.downgrade(),
+            listener: Mutex::new(Some(listener)),
             drain_timeout,
             started: Instant::now(),
         }
@@ -310,14 +305,16 @@ impl Handle {
     /// A listener slower than the store misses the oldest; `Err` tells how many. It never delays the store.
     /// The stream ends with the run.
     pub fn bars(&self) -> impl Stream<Item = Result<BarUpdate, u64>> + Send + use<> {
-        let updates = self
-            .acked
-            .upgrade()
-            .map(|acked| BroadcastStream::new(acked.subscribe()));
-        futures::stream::iter(updates)
-            .flatten()
-            .map(|update| update.map_err(|BroadcastStreamRecvError::Lagged(missed)| missed))
+        updates(self.acked.upgrade().map(|acked| acked.subscribe()))
     }
+}
+
+fn updates(
+    listener: Option<broadcast::Receiver<BarUpdate>>,
+) -> impl Stream<Item = Result<BarUpdate, u64>> + Send + use<> {
+    futures::stream::iter(listener.map(BroadcastStream::new))
+        .flatten()
+        .map(|update| update.map_err(|BroadcastStreamRecvError::Lagged(missed)| missed))
 }
 
 /// A pipeline under way. Dropping it ends the actors without a drain; await [`Running::join`].
@@ -327,7 +324,10 @@ pub struct Running {
     watched: Watched,
     stop: CancellationToken,
     abort: CancellationToken,
-    acked: broadcast::Sender<BarUpdate>,
+    /// Weak, so that listeners end with the writer, which holds the only sender.
+    acked: broadcast::WeakSender<BarUpdate>,
+    /// Has heard everything since the start.
+    listener: Mutex<Option<broadcast::Receiver<BarUpdate>>>,
     drain_timeout: Duration,
     started: Instant,
 }
@@ -342,13 +342,19 @@ impl Running {
             acked,
             ..
         } = self;
-        let acked = acked.downgrade();
         Handle {
             watched: watched.clone(),
             stop: stop.clone(),
             abort: abort.clone(),
-            acked,
+            acked: acked.clone(),
         }
+    }
+
+    /// The acked updates: for who asks first those since the start, later those from now on.
+    pub fn bars(&self) -> impl Stream<Item = Result<BarUpdate, u64>> + Send + use<> {
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let acked = || self.acked.upgrade().map(|acked| acked.subscribe());
+        updates(listener.take().or_else(acked))
     }
 
     /// Waits until every actor has ended; after `stop` not longer than the drain timeout.
@@ -358,12 +364,10 @@ impl Running {
             watched,
             stop,
             abort,
-            acked,
             drain_timeout,
             started,
+            ..
         } = self;
-        // Listeners end when the writer, which holds the only other sender, has ended.
-        drop(acked);
         let deadline = async {
             stop.cancelled().await;
             tokio::time::sleep(drain_timeout).await;

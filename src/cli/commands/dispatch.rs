@@ -5,8 +5,9 @@ use super::plan::Mixed;
 use super::source::{AskError, Unusable};
 use super::wire::WireError;
 use super::{backfill, bars, check, forecast, reconcile, record, replay, run, simulate, spool};
-use crate::cli::{self, Command, Exit, PeriodError, Prepared, Progress};
+use crate::cli::{self, Command, Exit, Prepared, Progress};
 use crate::config::{Environment, SecretError};
+use crate::period::PeriodError;
 use std::error::Error;
 use std::io::stderr;
 

@@ -7,7 +7,7 @@ use crate::config::{Config, Environment, SinkTarget};
 use crate::daemon::LatencyMode;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{
-    BuildError, End, Finished, Pipeline, PipelineSettings, Summary, WriterPorts,
+    End, Finished, NoStateError, Pipeline, PipelineSettings, Summary, WriterPorts,
 };
 use crate::port::StateStore;
 use jiff::tz::TimeZone;
@@ -45,7 +45,7 @@ pub(super) async fn send(
     config: &Config,
     (target, zone): (&SinkTarget, &TimeZone),
     state: Option<Arc<dyn StateStore>>,
-    build: impl FnOnce(WriterPorts, PipelineSettings) -> Result<Pipeline, BuildError>,
+    build: impl FnOnce(WriterPorts, PipelineSettings) -> Result<Pipeline, NoStateError>,
 ) -> Result<Finished, CommandError> {
     let mut settings = wire::pipeline(config, zone, LatencyMode::Low)?;
     settings.shards = 1;

@@ -2,12 +2,13 @@
 
 use super::dispatch::CommandError;
 use super::wire;
-use crate::cli::{AskedArguments, PeriodError};
+use crate::cli::AskedArguments;
 use crate::config::{
     self, BinanceHistory, Config, Environment, Paging, Session, SourceKeys, SourceName, Sources,
 };
 use crate::engine::asked::{Asked, AskedDay, CutBar, Hours, Shut};
 use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
+use crate::period::PeriodError;
 use crate::{BarSpec, Origin, Symbol, Timestamp};
 use barmill_sources::history::{
     BinanceTrades, HistorySettings, HistorySource, MassivePaging, SettingsFault, SymbolRange,

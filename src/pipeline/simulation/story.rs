@@ -1,11 +1,12 @@
 //! What one seed decides beforehand: the trades, the settings, and what an uninterrupted run makes of them.
 
+use crate::PipelineBuilder;
 use crate::engine::aggregate::{AggregateCounts, Aggregator, Fill};
 use crate::engine::batch::BatchLimits;
 use crate::engine::retry::RetryPolicy;
 use crate::model::{BarKey, BarUpdate, Symbol, Timestamp, Trade, TradeId};
 use crate::pipeline::Deal;
-use crate::pipeline::{PaceSettings, PipelineBuilder, PipelineSettings, ResumeSettings};
+use crate::pipeline::{PaceSettings, PipelineSettings, ResumeSettings};
 use fastrand::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use barmill::BarSpec;
 use barmill::internals::pipeline::clock::SystemClock;
 use barmill::internals::pipeline::{Finished, Pipeline, PipelineSettings, ResumeSettings};
+use barmill::{BarSpec, Files, PipelineBuilder};
 use barmill_core::engine::circuit::ProbePolicy;
 use barmill_core::engine::retry::RetryPolicy;
 use barmill_stores::state::{LazyState, StateSettings};
@@ -157,7 +157,7 @@ impl Bench {
         }
     }
 
-    async fn pipeline(&self, patience: Patience) -> Pipeline {
+    async fn pipeline(&self, patience: Patience) -> PipelineBuilder {
         let view = ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC).expect("a view");
         let view = View::new(view, &[BarSpec::MINUTE]).expect("a view");
         let url: SinkUrl = self.url.parse().expect("a URL");
@@ -171,13 +171,10 @@ impl Bench {
         .expect("a sink");
         let state = LazyState::new(StateSettings::new(self.state_dir()), Arc::new(SystemClock));
         let builder = Pipeline::builder()
-            .files([&self.day])
+            .source(Files::open(&self.day))
             .revise_within(Duration::from_mins(10));
-        let builder = builder.shared_sink(opened.sink).state(Arc::new(state));
-        builder
-            .settings(|settings| set(settings, patience))
-            .build()
-            .expect("a pipeline")
+        let builder = builder.sink(opened.sink).state_store(Arc::new(state));
+        builder.settings(|settings| set(settings, patience))
     }
 
     /// Writes the day; meanwhile `lift` may end the fault.
@@ -190,7 +187,12 @@ impl Bench {
             .finish();
         let guard = tracing::subscriber::set_default(subscriber);
         let before = self.server.requests();
-        let running = self.pipeline(patience).await.start();
+        let running = self
+            .pipeline(patience)
+            .await
+            .start()
+            .await
+            .expect("a pipeline");
         let lifting = async {
             lift(log.clone()).await;
             std::future::pending::<()>().await;

@@ -13,7 +13,7 @@ mod server;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use barmill::Fault as RunFault;
+use barmill::RunError as RunFault;
 use barmill::internals::pipeline::{End, Summary};
 
 use bench::{Bench, Held, Log, Patience, Ran, check_order};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use barmill::Fault as RunFault;
+use barmill::RunError as RunFault;
 use barmill::internals::pipeline::End;
 
 use super::bench::{Bench, Patience, Ran};

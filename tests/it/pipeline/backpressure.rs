@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use barmill::internals::pipeline::{End, PipelineBuilder, Running};
-use barmill::{Pipeline, Trade};
+use barmill::internals::pipeline::End;
+use barmill::{Pipeline, PipelineBuilder, Running, Trade};
 
 use super::fakes::{Answer, BatchFeed, FakeSink, Last, trade};
 
@@ -30,10 +30,10 @@ fn narrow(feed: BatchFeed) -> PipelineBuilder {
         })
 }
 
-fn start(last: Last) -> (Running, std::sync::Arc<std::sync::atomic::AtomicU64>) {
+async fn start(last: Last) -> (Running, std::sync::Arc<std::sync::atomic::AtomicU64>) {
     let feed = BatchFeed::new(&flood(), 20, last);
     let delivered = feed.delivered();
-    (narrow(feed).build().unwrap().start(), delivered)
+    (narrow(feed).start().await.unwrap(), delivered)
 }
 
 /// Lets every actor run until none can go on.
@@ -43,7 +43,7 @@ async fn settle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_stops_the_feed_at_the_sum_of_the_bounds() {
-    let (running, delivered) = start(Last::End);
+    let (running, delivered) = start(Last::End).await;
     settle().await;
     let held = delivered.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -61,7 +61,7 @@ async fn a_store_that_hangs_stops_the_feed_at_the_sum_of_the_bounds() {
 
 #[tokio::test(start_paused = true)]
 async fn an_abort_with_full_queues_is_an_abort_and_counts_what_is_not_written() {
-    let (running, _) = start(Last::Silence);
+    let (running, _) = start(Last::Silence).await;
     settle().await;
     running.handle().abort();
     let finished = running.join().await;
@@ -72,7 +72,7 @@ async fn an_abort_with_full_queues_is_an_abort_and_counts_what_is_not_written() 
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_with_full_queues_ends_at_the_drain_deadline() {
-    let (running, delivered) = start(Last::Silence);
+    let (running, delivered) = start(Last::Silence).await;
     settle().await;
     let (start, held) = (
         tokio::time::Instant::now(),

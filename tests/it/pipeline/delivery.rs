@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use barmill::internals::pipeline::{PaceSettings, PipelineSettings};
-use barmill::{Fault, Pipeline, Summary, Trade};
+use barmill::{Pipeline, PipelineError, RunError as Fault, Summary, Trade};
 use barmill_core::port::{Remedy, WriteItem};
 
 use super::fakes::{Answer, FakeSink, SECOND_NS, minutes, trade};
@@ -20,9 +20,12 @@ async fn run(
 ) -> Result<Summary, Fault> {
     let pipeline = Pipeline::builder()
         .trades("test", futures::stream::iter(trades))
-        .shared_sink(sink.clone())
+        .sink(sink.clone())
         .settings(change);
-    pipeline.build().expect("a pipeline").run().await
+    pipeline.run().await.map_err(|error| match error {
+        PipelineError::Run(fault) => fault,
+        other => panic!("{other}"),
+    })
 }
 
 /// The store's words about the last cause, with the causes below it.
@@ -218,12 +221,12 @@ async fn a_revision_never_overtakes_the_bar_it_revises() {
         .latency(Duration::from_millis(70))
         .shared();
     let pipeline = Pipeline::builder().trades("test", futures::stream::iter(trades));
-    let pipeline = pipeline.shared_sink(sink.clone()).settings(|settings| {
+    let pipeline = pipeline.sink(sink.clone()).settings(|settings| {
         settings.batch_len_max = 1;
         settings.writer.delivery.batch.len_max = 2;
         settings.writer.delivery.retry.attempts_max = 20;
     });
-    let summary = pipeline.build().unwrap().run().await.unwrap();
+    let summary = pipeline.run().await.unwrap();
     assert!(summary.revised >= 39, "{summary:?}");
     let mut written = BTreeMap::new();
     for attempt in sink.attempts() {
@@ -261,10 +264,10 @@ async fn a_batch_waits_its_age_and_no_longer() {
     let start = tokio::time::Instant::now();
     let running = Pipeline::builder()
         .trades("test", futures::StreamExt::chain(trades, silence))
-        .shared_sink(sink.clone())
-        .build()
-        .unwrap()
-        .start();
+        .sink(sink.clone())
+        .start()
+        .await
+        .unwrap();
     let mut bars = std::pin::pin!(running.handle().bars());
     futures::StreamExt::next(&mut bars).await.unwrap().unwrap();
     let age = sink.attempts()[0].at - start;

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use barmill::internals::pipeline::End;
-use barmill::{Fault, Pipeline};
+use barmill::{Pipeline, RunError as Fault};
 use barmill_core::port::{Remedy, WriteItem};
 
 use super::fakes::{Answer, BatchFeed, FakeSink, Last, minutes};
@@ -14,10 +14,10 @@ async fn a_feed_that_fails_is_the_cause_and_what_was_closed_before_is_written() 
     let feed = BatchFeed::new(&minutes("AAPL", 5), 2, Last::Failure);
     let running = Pipeline::builder()
         .feed(feed)
-        .shared_sink(sink.clone())
-        .build()
-        .unwrap()
-        .start();
+        .sink(sink.clone())
+        .start()
+        .await
+        .unwrap();
     let finished = running.join().await;
     let End::Failed(fault) = finished.end else {
         panic!("{:?}", finished.end)
@@ -42,9 +42,9 @@ async fn a_fault_of_one_feed_stops_the_others() {
         .feed(BatchFeed::new(&minutes("AAPL", 5), 2, Last::Silence))
         .feed(BatchFeed::new(&minutes("MSFT", 5), 2, Last::Failure))
         .sink(FakeSink::default())
-        .build()
-        .unwrap()
-        .start();
+        .start()
+        .await
+        .unwrap();
     let finished = running.join().await;
     assert!(
         matches!(finished.end, End::Failed(Fault::Feed(_))),
@@ -58,9 +58,9 @@ async fn a_panic_in_a_feed_is_a_fault_that_names_it() {
     let running = Pipeline::builder()
         .feed(feed)
         .sink(FakeSink::default())
-        .build()
-        .unwrap()
-        .start();
+        .start()
+        .await
+        .unwrap();
     let End::Failed(fault) = running.join().await.end else {
         panic!("no fault")
     };
@@ -72,9 +72,9 @@ async fn a_panic_in_a_store_is_a_fault_that_names_the_writer() {
     let running = Pipeline::builder()
         .feed(BatchFeed::new(&minutes("AAPL", 5), 2, Last::Silence))
         .sink(FakeSink::new([Answer::Panics]))
-        .build()
-        .unwrap()
-        .start();
+        .start()
+        .await
+        .unwrap();
     let End::Failed(fault) = running.join().await.end else {
         panic!("no fault")
     };
@@ -88,9 +88,9 @@ async fn a_store_that_refuses_is_the_cause_and_not_the_actors_that_lost_it() {
     let running = Pipeline::builder()
         .feed(feed)
         .sink(sink)
-        .build()
-        .unwrap()
-        .start();
+        .start()
+        .await
+        .unwrap();
     let End::Failed(fault) = running.join().await.end else {
         panic!("no fault")
     };
@@ -104,9 +104,9 @@ async fn a_store_that_cannot_close_may_have_lost_something_and_fails_the_run() {
     let running = Pipeline::builder()
         .feed(feed)
         .sink(sink)
-        .build()
-        .unwrap()
-        .start();
+        .start()
+        .await
+        .unwrap();
     let End::Failed(fault) = running.join().await.end else {
         panic!("no fault")
     };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use barmill::internals::pipeline::End;
 use barmill::internals::pipeline::channel::ChannelSink;
 use barmill::internals::pipeline::stream::StreamFeed;
-use barmill::internals::pipeline::{BuildError, End};
-use barmill::{BarState, Pipeline};
+use barmill::{BarState, Pipeline, PipelineError, Redis, VenueSource};
 use barmill_core::engine::aggregate::Fill;
 use barmill_sources::file::FileFeed;
 use barmill_sources::file::FileFeedSettings;
@@ -25,10 +25,7 @@ async fn a_custom_feed_and_a_custom_sink_join_to_a_pipeline() {
     let summary = Pipeline::builder()
         .feed(feed)
         .bars("1m,5m")
-        .unwrap()
-        .shared_sink(sink.clone())
-        .build()
-        .unwrap()
+        .sink(sink.clone())
         .run()
         .await
         .unwrap();
@@ -72,11 +69,7 @@ async fn collected_updates_come_in_the_order_of_the_bars() {
 async fn a_slow_reader_of_a_bar_stream_gets_every_bar_once() {
     let (sink, mut bars) = ChannelSink::pair(1);
     let trades = futures::stream::iter(minutes("AAPL", 300));
-    let pipeline = Pipeline::builder()
-        .trades("test", trades)
-        .sink(sink)
-        .build()
-        .unwrap();
+    let pipeline = Pipeline::builder().trades("test", trades).sink(sink);
     let reading = async {
         let mut starts = Vec::new();
         while let Some(update) = bars.next().await {
@@ -99,8 +92,6 @@ async fn a_dropped_bar_stream_ends_the_run_with_its_cause() {
     let error = Pipeline::builder()
         .trades("test", trades)
         .sink(sink)
-        .build()
-        .unwrap()
         .run()
         .await
         .unwrap_err();
@@ -116,10 +107,10 @@ async fn a_handle_stops_and_the_open_bar_is_not_published() {
     let feed = BatchFeed::new(&minutes("AAPL", 10), 10, Last::Silence);
     let running = Pipeline::builder()
         .feed(feed)
-        .shared_sink(sink.clone())
-        .build()
-        .unwrap()
-        .start();
+        .sink(sink.clone())
+        .start()
+        .await
+        .unwrap();
     let handle = running.handle();
     let mut bars = std::pin::pin!(handle.bars());
     let first = bars.next().await.unwrap().unwrap();
@@ -142,9 +133,9 @@ async fn a_handle_aborts_at_once() {
     let running = Pipeline::builder()
         .feed(feed)
         .sink(sink)
-        .build()
-        .unwrap()
-        .start();
+        .start()
+        .await
+        .unwrap();
     let start = tokio::time::Instant::now();
     tokio::time::sleep(Duration::from_secs(6)).await;
     running.handle().abort();
@@ -162,7 +153,7 @@ async fn a_fallible_stream_ends_the_run_by_its_error() {
         .chain([Err("torn frame".into())]);
     let feed = StreamFeed::fallible("socket", futures::stream::iter(results), 100);
     let error = Pipeline::builder().feed(feed).collect().await.unwrap_err();
-    let BuildError::Run(fault) = error else {
+    let PipelineError::Run(fault) = error else {
         panic!("{error:?}")
     };
     assert_eq!(fault.to_string(), "feed socket failed");
@@ -179,7 +170,6 @@ async fn files_settings_and_fill_are_the_caller_s() {
     let bars = Pipeline::builder()
         .feed(feed)
         .bars("1s")
-        .unwrap()
         .fill(Fill::PreviousClose)
         .collect()
         .await
@@ -201,13 +191,7 @@ async fn files_settings_and_fill_are_the_caller_s() {
 async fn a_late_trade_is_counted_and_not_folded() {
     let trades = [trade("AAPL", 3_600), trade("AAPL", 0)];
     let pipeline = Pipeline::builder().trades("test", futures::stream::iter(trades));
-    let summary = pipeline
-        .sink(FakeSink::default())
-        .build()
-        .unwrap()
-        .run()
-        .await
-        .unwrap();
+    let summary = pipeline.sink(FakeSink::default()).run().await.unwrap();
     assert_eq!((summary.trades, summary.bars, summary.late), (2, 1, 1));
 }
 
@@ -235,12 +219,22 @@ fn every_example_runs_to_its_end() {
     }
 }
 
-#[test]
-fn a_pipeline_without_feed_or_sink_says_what_is_missing() {
-    let nothing = Pipeline::builder().build().unwrap_err();
-    assert!(matches!(nothing, BuildError::NoFeed), "{nothing}");
-    let no_sink = Pipeline::builder().files([SAMPLE]).build().unwrap_err();
-    assert!(matches!(no_sink, BuildError::NoSink), "{no_sink}");
-    let spec = Pipeline::builder().bars("1m,7m").unwrap_err();
-    assert_eq!(spec.to_string(), r#"bar spec "7m" does not divide a day"#);
+#[tokio::test]
+async fn everything_that_is_wrong_with_a_description_is_told_at_once() {
+    let nothing = Pipeline::builder().start().await.unwrap_err();
+    assert_eq!(
+        nothing.to_string(),
+        "pipeline has no source; give one with source(); pipeline has no sink; give one with sink()"
+    );
+    let wrong = Pipeline::builder()
+        .source(VenueSource::live("nowhere", ["no symbol"]))
+        .bars("1m,7m")
+        .zone("Mars/Olympus")
+        .rules("none")
+        .sink(Redis::at("ftp://somewhere").view("heap"))
+        .start()
+        .await
+        .unwrap_err();
+    let told: Vec<String> = wrong.faults().map(ToString::to_string).collect();
+    insta::assert_snapshot!(told.join("\n"), @"");
 }

@@ -4,6 +4,7 @@ use crate::engine::retry::Remedy;
 use crate::model::{BarUpdate, WriteItem};
 use futures::future::BoxFuture;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why one item of a batch was not written, while others may have been.
@@ -76,17 +77,26 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// What writing the items would cost.
-    fn cost(&self, items: &[WriteItem]) -> Cost;
+    /// What writing the items would cost; by default one request of one command.
+    fn cost(&self, _items: &[WriteItem]) -> Cost {
+        Cost {
+            requests: 1,
+            commands: 1,
+        }
+    }
 
-    /// Bytes that one item adds to a request, estimated from above.
-    fn weight(&self, item: &WriteItem) -> usize;
+    /// Bytes that one item adds to a request, estimated from above; by default those of a bar in memory.
+    fn weight(&self, _item: &WriteItem) -> usize {
+        size_of::<BarUpdate>()
+    }
 
     /// Connects and asks for a sign of life; writes nothing.
     ///
     /// # Errors
     /// [`SinkError`] with the cause.
-    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>>;
+    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Whether a write may take as long as it likes, as one that waits for a consumer in the same program does.
     /// Such writes are not timed out.
@@ -146,8 +156,80 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`SinkError`] when something written may be lost.
-    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>>;
+    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// What was counted so far.
-    fn stats(&self) -> SinkStats;
+    fn stats(&self) -> SinkStats {
+        SinkStats::default()
+    }
+}
+
+impl<S: BarSink + ?Sized> BarSink for Arc<S> {
+    fn name(&self) -> &str {
+        self.as_ref().name()
+    }
+
+    fn write<'a>(
+        &'a self,
+        items: &'a [WriteItem],
+    ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+        self.as_ref().write(items)
+    }
+
+    fn joins_manifests(&self) -> bool {
+        self.as_ref().joins_manifests()
+    }
+
+    fn cost(&self, items: &[WriteItem]) -> Cost {
+        self.as_ref().cost(items)
+    }
+
+    fn weight(&self, item: &WriteItem) -> usize {
+        self.as_ref().weight(item)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.as_ref().ping()
+    }
+
+    fn is_patient(&self) -> bool {
+        self.as_ref().is_patient()
+    }
+
+    fn open(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.as_ref().open()
+    }
+
+    fn beat_interval(&self) -> Option<Duration> {
+        self.as_ref().beat_interval()
+    }
+
+    fn beat_cost(&self) -> Cost {
+        self.as_ref().beat_cost()
+    }
+
+    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.as_ref().beat()
+    }
+
+    fn lacking<'a>(
+        &'a self,
+        updates: &'a [BarUpdate],
+    ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
+        self.as_ref().lacking(updates)
+    }
+
+    fn reconnect(&self) -> BoxFuture<'_, ()> {
+        self.as_ref().reconnect()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.as_ref().close()
+    }
+
+    fn stats(&self) -> SinkStats {
+        self.as_ref().stats()
+    }
 }

@@ -1,0 +1,580 @@
+//! How a program describes a pipeline: sources, bars and a store, checked together at the start.
+
+use crate::daemon::{
+    self, CatchUp, HealthStatus, LiveSource, MarketProfile, SourceView, SymbolReloader,
+    checkpoint_name, shard_times,
+};
+use crate::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows};
+use crate::engine::asked::Hours;
+use crate::engine::batch::BatchLimits;
+use crate::engine::budget::BudgetLimits;
+use crate::engine::calendar::{self, Calendar, us_equity_hours};
+use crate::engine::circuit::ProbePolicy;
+use crate::engine::delivery::DeliverySettings;
+use crate::engine::retry::RetryPolicy;
+use crate::engine::rules::Rules;
+use crate::model::{BarSpec, BarUpdate, Trade};
+use crate::pipeline::channel::ChannelSink;
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::stream::StreamFeed;
+use crate::pipeline::{
+    Fault, MendingSettings, PaceSettings, Pipeline, PipelineSettings, ShardTimes, Summary,
+    WriterPorts, WriterSettings,
+};
+use crate::port::{Clock, StateStore, TradeFeed};
+use crate::running::{Live, Running};
+use crate::sink::{Sink, SinkDescription, SinkPlan};
+use crate::source::{Description, Market, Opening, Source, SourcePlan};
+use barmill_stores::state::{LazyState, StateSettings};
+use futures::stream::{Stream, StreamExt};
+use jiff::tz::TimeZone;
+use std::error::Error;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The zone of the US exchanges.
+const NEW_YORK: &str = "America/New_York";
+/// Time between two checkpoints of a live source.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+/// The oldest checkpoint that a live source resumes from.
+const RESUME_MAX: Duration = Duration::from_hours(72);
+/// How long a source may bring nothing while its market is open.
+const STALE_AFTER: Duration = Duration::from_mins(2);
+
+/// No source was given.
+#[derive(Debug, thiserror::Error)]
+#[error("pipeline has no source; give one with source()")]
+struct NoSourceError;
+
+/// No store was given.
+#[derive(Debug, thiserror::Error)]
+#[error("pipeline has no sink; give one with sink()")]
+struct NoSinkError;
+
+/// A zone that the IANA database does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("zone {name:?} is not in the IANA time zone database")]
+struct ZoneError {
+    name: String,
+    #[source]
+    source: jiff::Error,
+}
+
+/// Everything that is wrong with a description, at least one fault.
+#[derive(Debug)]
+pub struct BuildError {
+    faults: Vec<BoxError>,
+}
+
+impl BuildError {
+    pub(crate) fn of(faults: Vec<BoxError>) -> BuildError {
+        BuildError { faults }
+    }
+
+    /// The faults, in the order of the description.
+    pub fn faults(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        self.faults.iter().map(|fault| {
+            let fault: &(dyn Error + 'static) = fault.as_ref();
+            fault
+        })
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.faults().enumerate() {
+            if 0 < index {
+                f.write_str("; ")?;
+            }
+            write!(f, "{fault}")?;
+            let mut cause = fault.source();
+            while let Some(next) = cause {
+                write!(f, ": {next}")?;
+                cause = next.source();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for BuildError {}
+
+/// Why a pipeline did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The description is wrong, or a part does not open.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The run failed; bars acked before are in the store.
+    #[error(transparent)]
+    Run(#[from] Fault),
+}
+
+/// Describes a pipeline step by step; what is not said keeps its default, and what is wrong is told at the start.
+///
+/// A live source makes the run a daemon: it catches up, resumes from its checkpoint where [`PipelineBuilder::state`]
+/// names a folder, closes the bars of quiet symbols, and sends bars at once. Zone and tape rules are the source's.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use barmill::{Pipeline, Trade};
+/// let trades = futures::stream::iter(Vec::<Trade>::new());
+/// let bars = Pipeline::builder().source(trades).bars("1m,5m").collect().await?;
+/// assert!(bars.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct PipelineBuilder {
+    sources: Vec<Description>,
+    sink: Option<SinkDescription>,
+    state: Option<Arc<dyn StateStore>>,
+    zone: Option<TimeZone>,
+    rules: Option<Rules>,
+    session: Option<SessionKind>,
+    settings: PipelineSettings,
+    faults: Vec<BoxError>,
+}
+
+impl Pipeline {
+    /// Starts to describe a pipeline.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use barmill::{Binance, Pipeline, Redis};
+    /// use futures::StreamExt;
+    /// let running = Pipeline::builder()
+    ///     .source(Binance::live(["BTCUSDT", "ETHUSDT"]))
+    ///     .bars("1m,5m")
+    ///     .sink(Redis::at("redis://127.0.0.1:6379"))
+    ///     .start()
+    ///     .await?;
+    /// let mut bars = running.bars();
+    /// while let Some(update) = bars.next().await {
+    ///     println!("{update:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> PipelineBuilder {
+        PipelineBuilder::default()
+    }
+}
+
+impl Default for PipelineBuilder {
+    /// One-minute bars in UTC, no lateness, a quarter of an hour for revisions, one shard.
+    fn default() -> PipelineBuilder {
+        PipelineBuilder {
+            sources: Vec::new(),
+            sink: None,
+            state: None,
+            zone: None,
+            rules: None,
+            session: None,
+            settings: default_settings(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+impl PipelineBuilder {
+    /// Adds a source: [`Files`](crate::Files), a venue such as [`Binance`](crate::Binance), or any stream of trades.
+    #[must_use]
+    pub fn source(mut self, source: impl Source) -> PipelineBuilder {
+        let mut described = source.describe();
+        self.faults.append(&mut described.faults);
+        self.sources.push(described);
+        self
+    }
+
+    /// Adds a feed of the caller's own type.
+    #[must_use]
+    pub fn feed(mut self, feed: impl TradeFeed) -> PipelineBuilder {
+        self.sources
+            .push(Description::feed(move |_| Ok(Box::new(feed))));
+        self
+    }
+
+    /// Adds a stream of trades; `name` names it in logs and errors.
+    #[must_use]
+    pub fn trades(
+        mut self,
+        name: impl Into<String>,
+        trades: impl Stream<Item = Trade> + Send + 'static,
+    ) -> PipelineBuilder {
+        let name = name.into();
+        self.sources.push(Description::feed(move |plan| {
+            let feed = StreamFeed::new(name, trades, plan.batch_len_max);
+            Ok(Box::new(feed))
+        }));
+        self
+    }
+
+    /// Sets the store: [`Redis`](crate::Redis), [`Upstash`](crate::Upstash), [`Embedded`](crate::Embedded), or a type
+    /// of the caller's own that implements [`BarSink`](crate::BarSink).
+    #[must_use]
+    pub fn sink(mut self, sink: impl Sink) -> PipelineBuilder {
+        let mut described = sink.describe();
+        self.faults.append(&mut described.faults);
+        self.sink = Some(described);
+        self
+    }
+
+    /// Sets the folder of the durable state: what the store does not take goes to a spool there instead of ending the
+    /// run, and live sources resume from checkpoints in it.
+    #[must_use]
+    pub fn state(self, folder: impl Into<PathBuf>) -> PipelineBuilder {
+        let settings = StateSettings::new(folder);
+        self.state_store(Arc::new(LazyState::new(settings, Arc::new(SystemClock))))
+    }
+
+    /// Sets the durable state itself.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn state_store(mut self, state: Arc<dyn StateStore>) -> PipelineBuilder {
+        self.state = Some(state);
+        self
+    }
+
+    /// Sets the bars: specs joined by commas, such as `1m,5m,1d`.
+    #[must_use]
+    pub fn bars(mut self, specs: &str) -> PipelineBuilder {
+        let mut parsed: Vec<BarSpec> = Vec::new();
+        for spec in specs.split(',') {
+            match spec.trim().parse() {
+                Ok(spec) => parsed.push(spec),
+                Err(error) => self.faults.push(Box::new(error)),
+            }
+        }
+        self.settings.aggregate.specs = parsed;
+        self
+    }
+
+    /// Sets the zone of day bars and of the keys' dates by its IANA name.
+    #[must_use]
+    pub fn zone(mut self, name: &str) -> PipelineBuilder {
+        match TimeZone::get(name) {
+            Ok(zone) => self.zone = Some(zone),
+            Err(source) => self.faults.push(Box::new(ZoneError {
+                name: name.to_owned(),
+                source,
+            })),
+        }
+        self
+    }
+
+    /// Sets how far event time may run behind before a bar is final.
+    #[must_use]
+    pub fn lateness(mut self, lateness: Duration) -> PipelineBuilder {
+        self.settings.aggregate.lateness_ns = nanos(lateness);
+        self
+    }
+
+    /// Sets how long after its end a bar is revised by late trades.
+    #[must_use]
+    pub fn revise_within(mut self, within: Duration) -> PipelineBuilder {
+        self.settings.aggregate.revise_within_ns = nanos(within);
+        self
+    }
+
+    /// Sets what happens in windows without trades.
+    #[must_use]
+    pub fn fill(mut self, fill: Fill) -> PipelineBuilder {
+        self.settings.aggregate.fill = fill;
+        self
+    }
+
+    /// Sets by name which trades may set which field of a bar, such as `massive-minute`.
+    #[must_use]
+    pub fn rules(mut self, name: &str) -> PipelineBuilder {
+        match Rules::by_name(name) {
+            Ok(rules) => self.rules = Some(rules),
+            Err(error) => self.faults.push(Box::new(error)),
+        }
+        self
+    }
+
+    /// Keeps only the trades of a session of the exchange: `pre`, `regular`, `post`, `all`, or `HH:MM-HH:MM`.
+    #[must_use]
+    pub fn session(mut self, session: &str) -> PipelineBuilder {
+        match session.parse() {
+            Ok(session) => self.session = Some(session),
+            Err(error) => {
+                let error: crate::engine::aggregate::SessionError = error;
+                self.faults.push(Box::new(error));
+            }
+        }
+        self
+    }
+
+    /// Spreads the symbols over this many aggregators, 1 and up.
+    #[must_use]
+    pub fn shards(mut self, shards: usize) -> PipelineBuilder {
+        self.settings.shards = shards.max(1);
+        self
+    }
+
+    /// Changes any bound that has no method of its own.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut PipelineSettings)) -> PipelineBuilder {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Opens every part and starts the run on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`BuildError`] with everything that is wrong.
+    pub async fn start(self) -> Result<Running, BuildError> {
+        let (pipeline, live) = self.assemble().await?;
+        let running = pipeline.start();
+        let live = live.map(|live| Live {
+            health: HealthStatus::new(
+                running.handle(),
+                live.views,
+                live.hours,
+                STALE_AFTER,
+                Arc::new(SystemClock),
+            ),
+            reloader: live.reloader,
+        });
+        Ok(Running::new(running, live))
+    }
+
+    /// Runs until every source has ended and every bar is written.
+    ///
+    /// # Errors
+    /// [`PipelineError`]: the description is wrong, or the run fails.
+    pub async fn run(self) -> Result<Summary, PipelineError> {
+        let (pipeline, _) = self.assemble().await?;
+        Ok(pipeline.run().await?)
+    }
+
+    /// Runs the pipeline and returns every update in order, for tests and small jobs; needs no sink.
+    ///
+    /// # Errors
+    /// [`PipelineError`]: the description is wrong, or the run fails.
+    pub async fn collect(self) -> Result<Vec<BarUpdate>, PipelineError> {
+        let (sink, bars) = ChannelSink::pair(self.settings.writer.delivery.batch.len_max);
+        let (pipeline, _) = self.sink(sink).assemble().await?;
+        let (summary, bars) = futures::future::join(pipeline.run(), bars.collect()).await;
+        summary?;
+        Ok(bars)
+    }
+
+    /// Checks everything that can be checked without opening it, then opens the parts.
+    async fn assemble(mut self) -> Result<(Pipeline, Option<OpenedParts>), BuildError> {
+        if self.sources.is_empty() {
+            self.faults.push(Box::new(NoSourceError));
+        }
+        let sink = self.sink.take();
+        if sink.is_none() {
+            self.faults.push(Box::new(NoSinkError));
+        }
+        let market = self.market();
+        self.apply(market);
+        let (Some(sink), true) = (sink, self.faults.is_empty()) else {
+            return Err(BuildError::of(self.faults));
+        };
+        self.open(sink, market)
+            .await
+            .map_err(|error| BuildError::of(vec![error]))
+    }
+
+    /// The market whose zone and rules the run takes: that of its first source of US equities, else of its first source.
+    fn market(&self) -> Option<Market> {
+        let mut markets = self.sources.iter().filter_map(|source| source.market);
+        let first = markets.next();
+        markets
+            .chain(first)
+            .find(|market| market.is_us_equity)
+            .or(first)
+    }
+
+    /// Sets what the source decides where nothing was said.
+    fn apply(&mut self, market: Option<Market>) {
+        if self.zone.is_none() && market.is_some_and(|market| market.is_us_equity) {
+            match TimeZone::get(NEW_YORK) {
+                Ok(zone) => self.zone = Some(zone),
+                Err(error) => self.faults.push(Box::new(error)),
+            }
+        }
+        if let (None, Some(market)) = (&self.rules, market) {
+            match Rules::by_name(market.rules) {
+                Ok(rules) => self.rules = Some(rules),
+                Err(error) => self.faults.push(Box::new(error)),
+            }
+        }
+        let settings = &mut self.settings;
+        let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
+        settings.writer.delivery.zone = zone.clone();
+        if let Some(rules) = self.rules.take() {
+            settings.aggregate.rules = rules;
+        }
+        settings.aggregate.session = self
+            .session
+            .map(|kind| SessionWindows::with_hours(kind, zone.clone(), us_equity_hours));
+        settings.aggregate.zone = zone;
+    }
+
+    async fn open(
+        self,
+        sink: SinkDescription,
+        market: Option<Market>,
+    ) -> Result<(Pipeline, Option<OpenedParts>), BoxError> {
+        let mut settings = self.settings;
+        let aggregate = &settings.aggregate;
+        let plan = SourcePlan {
+            specs: aggregate.specs.clone(),
+            zone: aggregate.zone.clone(),
+            lateness: Duration::from_nanos(u64::try_from(aggregate.lateness_ns).unwrap_or(0)),
+            batch_len_max: settings.batch_len_max,
+        };
+        let run = format!(
+            "{:?} {:?} {}",
+            plan.specs,
+            plan.zone.iana_name(),
+            sink.address
+        );
+        let mut live: Vec<LiveSource<'static>> = Vec::new();
+        let (mut feeds, mut catch_up) = (Vec::new(), CatchUp::default());
+        let is_live = self.sources.iter().any(|source| source.is_live);
+        settings.writer.delivery.batch.eager |= is_live;
+        for source in self.sources {
+            catch_up = source.catch_up.unwrap_or(catch_up);
+            match source.opening {
+                Opening::Feed(open) => feeds.push(open(plan.clone()).await?),
+                Opening::Live(open) => {
+                    let mut source = open(&plan)?;
+                    source.checkpoint = self
+                        .state
+                        .as_ref()
+                        .map(|_| checkpoint_name(&run, &source.name, &source.symbols));
+                    live.push(source);
+                }
+            }
+        }
+        if sink.is_unpaced {
+            settings.writer.pace = PaceSettings::default();
+        }
+        let mut parts = None;
+        if !live.is_empty() {
+            let profile = profile(market, plan.zone.clone(), catch_up)?;
+            let now = SystemClock.now();
+            let opened = daemon::open(&profile, live, self.state.as_ref(), now).await?;
+            let checkpoint_every = (!opened.checkpoints.is_empty()).then_some(CHECKPOINT_EVERY);
+            settings.times = shard_times(None, checkpoint_every);
+            settings.aggregate.corrections = market.is_some_and(|market| market.corrects);
+            settings.writer.delivery.keeps_recent = self.state.is_some();
+            settings.writer.mending.reconcile_on_reconnect = self.state.is_some();
+            settings.writer.places = opened.checkpoints;
+            // Live feeds come first: the writer knows their checkpoints by the feeds' numbers.
+            feeds.splice(0..0, opened.feeds);
+            parts = Some(OpenedParts {
+                views: opened.views,
+                reloader: opened.reloader,
+                hours: profile.trading_hours(),
+            });
+        }
+        let (specs, zone) = (plan.specs, plan.zone);
+        let ports = WriterPorts {
+            sink: (sink.open)(SinkPlan { specs, zone }).await?,
+            state: self.state,
+            clock: Arc::new(SystemClock),
+        };
+        Ok((Pipeline::new(feeds, ports, settings), parts))
+    }
+}
+
+/// What a run knows of its live sources besides their feeds.
+struct OpenedParts {
+    views: Vec<SourceView>,
+    reloader: SymbolReloader,
+    hours: Hours,
+}
+
+fn profile(
+    market: Option<Market>,
+    zone: TimeZone,
+    catch_up: CatchUp,
+) -> Result<MarketProfile, BoxError> {
+    let is_us_equity = market.is_some_and(|market| market.is_us_equity);
+    let hours = Hours {
+        calendar: if is_us_equity {
+            Calendar::us_equities()?
+        } else {
+            Calendar::always_open()
+        },
+        kind: is_us_equity.then_some(calendar::SessionKind::All),
+        zone,
+    };
+    Ok(MarketProfile {
+        hours,
+        is_us_equity,
+        catch_up,
+        resume_max: RESUME_MAX,
+    })
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn default_settings() -> PipelineSettings {
+    PipelineSettings {
+        aggregate: AggregatorSettings {
+            revise_within_ns: nanos(Duration::from_mins(15)),
+            ..AggregatorSettings::new(vec![BarSpec::MINUTE])
+        },
+        times: ShardTimes::default(),
+        writer: WriterSettings {
+            delivery: DeliverySettings {
+                batch: BatchLimits {
+                    len_max: 1_000,
+                    bytes_max: 1 << 20,
+                    linger: Duration::from_secs(5),
+                    eager: false,
+                },
+                in_flight_max: 4,
+                queue_len_max: 16_384,
+                retry: RetryPolicy {
+                    attempts_max: 3,
+                    backoff: Duration::from_millis(500),
+                    backoff_max: Duration::from_secs(30),
+                },
+                keeps_recent: false,
+                probes: ProbePolicy::default(),
+                zone: TimeZone::UTC,
+                origin: None,
+                seed: 0,
+            },
+            timeout: Duration::from_secs(30),
+            budget: BudgetLimits::default(),
+            resume: None,
+            places: Vec::new(),
+            mending: MendingSettings {
+                reconcile_within: Duration::from_hours(2),
+                ..MendingSettings::default()
+            },
+            drain_timeout: Duration::from_secs(25),
+            pace: PaceSettings {
+                commands_per_second: NonZeroU32::new(10_000),
+                requests_per_second: NonZeroU32::new(1_000),
+            },
+        },
+        shards: 1,
+        batch_len_max: 4_096,
+        feed_queue_len_max: 4,
+        writer_queue_len_max: 8,
+        listener_len_max: 4_096,
+        drain_timeout: Duration::from_secs(25),
+    }
+}

@@ -1,0 +1,69 @@
+//! Ready stores of bars, described in one line each.
+
+mod store;
+
+pub use store::{Embedded, Null, Redis, Stdout, Store, Upstash};
+
+use crate::model::BarSpec;
+use crate::port::BarSink;
+use futures::future::BoxFuture;
+use jiff::tz::TimeZone;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Where bars go: [`Redis`], [`Upstash`], [`Embedded`], [`Stdout`], [`Null`], or a type of your own that implements
+/// [`BarSink`](crate::BarSink); in an `Arc` where the program keeps a reference.
+///
+/// ```
+/// use barmill::{Embedded, Files, Pipeline};
+/// let described = Pipeline::builder().source(Files::open("trades.csv")).sink(Embedded::at("bars"));
+/// ```
+pub trait Sink {
+    /// What the pipeline writes to.
+    #[doc(hidden)]
+    fn describe(self) -> SinkDescription;
+}
+
+impl<S: BarSink> Sink for S {
+    fn describe(self) -> SinkDescription {
+        let sink: Arc<dyn BarSink> = Arc::new(self);
+        SinkDescription {
+            faults: Vec::new(),
+            address: sink.name().to_owned(),
+            is_unpaced: false,
+            open: Box::new(move |_| Box::pin(async move { Ok(sink) })),
+        }
+    }
+}
+
+/// What a store must know of its pipeline.
+#[derive(Debug, Clone)]
+pub struct SinkPlan {
+    pub(crate) specs: Vec<BarSpec>,
+    pub(crate) zone: TimeZone,
+}
+
+type OpenSink =
+    Box<dyn FnOnce(SinkPlan) -> BoxFuture<'static, Result<Arc<dyn BarSink>, BoxError>> + Send>;
+
+/// A described store.
+pub struct SinkDescription {
+    pub(crate) faults: Vec<BoxError>,
+    /// Names the store without its secrets.
+    pub(crate) address: String,
+    /// Whether no plan of a server limits it.
+    pub(crate) is_unpaced: bool,
+    pub(crate) open: OpenSink,
+}
+
+impl fmt::Debug for SinkDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkDescription")
+            .field("address", &self.address)
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! The stores of this library as sinks.
+
+use super::{BoxError, Sink, SinkDescription, SinkPlan};
+use crate::pipeline::clock::SystemClock;
+use barmill_stores::store::{
+    BarReader, OpenError, Opened, SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect,
+};
+use jiff::tz::TimeZone;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An environment variable that is not set.
+#[derive(Debug, thiserror::Error)]
+#[error("environment variable {0} is not set")]
+struct VariableError(&'static str);
+
+/// A store that keeps nothing has no reader.
+#[derive(Debug, thiserror::Error)]
+#[error("store {0} keeps nothing that can be read")]
+struct KeepsNothingError(String);
+
+/// A store and how bars lie in it: by default one hash per symbol and day, for two hours.
+///
+/// ```
+/// use barmill::Redis;
+/// use std::time::Duration;
+/// let store = Redis::at("redis://127.0.0.1:6379").view("key-per-bar").namespace("model_7").ttl(Duration::from_hours(1));
+/// ```
+#[derive(Debug)]
+pub struct Store {
+    url: Option<SinkUrl>,
+    settings: StoreSettings,
+    view: ViewKind,
+    key: Option<String>,
+    ttl: Option<Duration>,
+    namespace: Option<String>,
+    faults: Vec<BoxError>,
+}
+
+impl Store {
+    fn at(url: &str) -> Store {
+        let (url, faults) = match url.parse::<SinkUrl>() {
+            Ok(url) => (Some(url), Vec::new()),
+            Err(error) => (None, vec![BoxError::from(error)]),
+        };
+        Store {
+            url,
+            settings: StoreSettings::default(),
+            view: ViewKind::SymbolDay,
+            key: None,
+            ttl: None,
+            namespace: None,
+            faults,
+        }
+    }
+
+    /// Sets the layout by its name: `symbol-day`, `minute`, `key-per-bar`, `stream` or `publish`.
+    #[must_use]
+    pub fn view(mut self, name: &str) -> Store {
+        match name.parse() {
+            Ok(view) => self.view = view,
+            Err(error) => self.faults.push(Box::new(error)),
+        }
+        self
+    }
+
+    /// Sets the template of the keys, such as `bars:{spec}:{date}:{symbol}`.
+    #[must_use]
+    pub fn key(mut self, template: impl Into<String>) -> Store {
+        self.key = Some(template.into());
+        self
+    }
+
+    /// Sets for how long bars are kept, 1 s and up; zero keeps them for ever.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Store {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets what stands for `{namespace}` in a template.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Store {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Opens a reader of the bars in this store; `bars` and `zone` are those that they were written with.
+    ///
+    /// # Errors
+    /// [`BuildError`](crate::BuildError) with everything that is wrong with the description, or why the store does not open.
+    pub async fn reader(self, bars: &str, zone: &str) -> Result<BarReader, crate::BuildError> {
+        let mut faults = Vec::new();
+        let specs: Result<Vec<_>, _> = bars.split(',').map(|spec| spec.trim().parse()).collect();
+        let zone = TimeZone::get(zone);
+        let (specs, zone) = match (specs, zone) {
+            (Ok(specs), Ok(zone)) => (specs, zone),
+            (specs, zone) => {
+                faults.extend(specs.err().map(BoxError::from));
+                faults.extend(zone.err().map(BoxError::from));
+                return Err(crate::BuildError::of(faults));
+            }
+        };
+        let address = self.address();
+        let opened = self.connect(SinkPlan { specs, zone }).await;
+        let opened = opened.map_err(|error| crate::BuildError::of(vec![error]))?;
+        opened
+            .reader
+            .ok_or_else(|| crate::BuildError::of(vec![Box::new(KeepsNothingError(address))]))
+    }
+
+    fn address(&self) -> String {
+        match &self.url {
+            Some(url) => url.to_string(),
+            None => "store".to_owned(),
+        }
+    }
+
+    async fn connect(mut self, plan: SinkPlan) -> Result<Opened, BoxError> {
+        if !self.faults.is_empty() {
+            return Err(self.faults.swap_remove(0));
+        }
+        let Some(url) = self.url else {
+            return Err(Box::new(KeepsNothingError("store".to_owned())));
+        };
+        let defaults = ViewSettings::new(self.view, plan.zone)?;
+        let settings = ViewSettings {
+            key: match self.key {
+                Some(key) => key.parse()?,
+                None => defaults.key.clone(),
+            },
+            ttl_s: match self.ttl {
+                Some(ttl) => (!ttl.is_zero()).then_some(ttl.as_secs()),
+                None => defaults.ttl_s,
+            },
+            namespace: self.namespace.unwrap_or(defaults.namespace.clone()),
+            ..defaults
+        };
+        let view = View::new(settings, &plan.specs)?;
+        let opened: Result<Opened, OpenError> =
+            connect(&url, view, &self.settings, Arc::new(SystemClock)).await;
+        Ok(opened?)
+    }
+}
+
+impl Sink for Store {
+    fn describe(mut self) -> SinkDescription {
+        let faults = std::mem::take(&mut self.faults);
+        SinkDescription {
+            faults,
+            address: self.address(),
+            is_unpaced: matches!(
+                self.url,
+                Some(SinkUrl::Embedded(_) | SinkUrl::Stdout | SinkUrl::Null)
+            ),
+            open: Box::new(move |plan| {
+                Box::pin(async move {
+                    let sink = self.connect(plan).await?.sink;
+                    sink.open().await?;
+                    Ok(sink)
+                })
+            }),
+        }
+    }
+}
+
+/// Redis over RESP.
+#[derive(Debug, Clone, Copy)]
+pub struct Redis;
+
+impl Redis {
+    /// Names the server: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS.
+    pub fn at(url: &str) -> Store {
+        Store::at(url)
+    }
+}
+
+/// Redis of Upstash over REST.
+#[derive(Debug, Clone, Copy)]
+pub struct Upstash;
+
+impl Upstash {
+    /// Names the database by the URL and the token of its REST interface.
+    pub fn at(url: &str, token: impl Into<String>) -> Store {
+        let mut store = Store::at(url);
+        store.settings.token = Some(token.into().into());
+        store
+    }
+
+    /// Takes `UPSTASH_REDIS_REST_URL` and `UPSTASH_REDIS_REST_TOKEN` from the environment.
+    pub fn from_env() -> Store {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the names that the vendor gives, read when the program asks for them"
+        )]
+        let read = |name: &'static str| std::env::var(name).map_err(|_| VariableError(name));
+        match (
+            read("UPSTASH_REDIS_REST_URL"),
+            read("UPSTASH_REDIS_REST_TOKEN"),
+        ) {
+            (Ok(url), Ok(token)) => Upstash::at(&url, token),
+            (url, token) => {
+                let missing = url.err().into_iter().chain(token.err());
+                Store {
+                    url: None,
+                    faults: missing.map(BoxError::from).collect(),
+                    ..Store::at("null:")
+                }
+            }
+        }
+    }
+}
+
+/// A store in a local folder.
+#[derive(Debug, Clone, Copy)]
+pub struct Embedded;
+
+impl Embedded {
+    /// Names the folder, which is made when it is missing.
+    pub fn at(folder: impl AsRef<Path>) -> Store {
+        Store::at(&format!("embedded:{}", folder.as_ref().display()))
+    }
+}
+
+/// One JSON line per bar on stdout.
+#[derive(Debug, Clone, Copy)]
+pub struct Stdout;
+
+impl Sink for Stdout {
+    fn describe(self) -> SinkDescription {
+        Store::at("stdout:").describe()
+    }
+}
+
+/// Counts bars and keeps none.
+#[derive(Debug, Clone, Copy)]
+pub struct Null;
+
+impl Sink for Null {
+    fn describe(self) -> SinkDescription {
+        Store::at("null:").describe()
+    }
+}

@@ -1,0 +1,187 @@
+//! A recording played as a venue on this machine.
+
+use super::venue::{SimulatedVenue, simulated_venue};
+use super::{BoxError, Description, Opening, Source, SourcePlan};
+use crate::daemon::idle_closing;
+use crate::model::{Covered, Trade};
+use crate::pipeline::clock::SystemClock;
+use crate::port::{Aside, FeedError, FeedStats, Gap, TradeBatch, TradeFeed};
+use crate::{Price, TradeId, TradeKey};
+use barmill_sources::file::{FileFeedSettings, TradeReader};
+use barmill_sources::history::HistorySource;
+use barmill_sources::live::{LiveFeed, LiveParts, LiveSymbol, LiveSymbols};
+use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape};
+use futures::future::BoxFuture;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A recording, played as the history and the socket of a venue, so that a live pipeline runs without an account.
+///
+/// ```
+/// use barmill::{Pipeline, SimulatedSource};
+/// let venue = SimulatedSource::of("kraken", "trades.csv").speed(60).fault("disconnect=4m");
+/// let described = Pipeline::builder().source(venue);
+/// ```
+#[derive(Debug)]
+pub struct SimulatedSource {
+    venue: Option<SimulatedVenue>,
+    file: PathBuf,
+    settings: SimulatorSettings,
+    faults: Vec<BoxError>,
+}
+
+impl SimulatedSource {
+    /// Plays the recorded trades of a file in the words of the venue with this name, at the recorded speed.
+    pub fn of(venue: &str, file: impl Into<PathBuf>) -> SimulatedSource {
+        let (venue, faults) = match simulated_venue(venue) {
+            Ok(venue) => (Some(venue), Vec::new()),
+            Err(error) => (None, vec![error]),
+        };
+        SimulatedSource {
+            venue,
+            file: file.into(),
+            settings: SimulatorSettings {
+                waits: true,
+                ..SimulatorSettings::default()
+            },
+            faults,
+        }
+    }
+
+    /// Plays at this multiple of the recorded speed, 1 and up.
+    #[must_use]
+    pub fn speed(mut self, times: u32) -> SimulatedSource {
+        self.settings.speed = NonZeroU32::new(times.saturating_mul(1_000)).or(self.settings.speed);
+        self
+    }
+
+    /// Lets something go wrong, such as `disconnect=4m`, which breaks the connection every four minutes.
+    #[must_use]
+    pub fn fault(mut self, fault: &str) -> SimulatedSource {
+        match fault.parse() {
+            Ok(fault) => self.settings.faults.push(fault),
+            Err(error) => {
+                let error: barmill_sources::simulate::FaultError = error;
+                self.faults.push(Box::new(error));
+            }
+        }
+        self
+    }
+}
+
+impl Source for SimulatedSource {
+    fn describe(mut self) -> Description {
+        let faults = std::mem::take(&mut self.faults);
+        let market = self.venue.as_ref().map(|venue| venue.market);
+        Description {
+            faults,
+            market,
+            is_live: true,
+            opening: Opening::Feed(Box::new(move |plan| Box::pin(open(self, plan)))),
+            ..Description::feed(|_| Err("not opened".into()))
+        }
+    }
+}
+
+async fn open(source: SimulatedSource, plan: SourcePlan) -> Result<Box<dyn TradeFeed>, BoxError> {
+    let SimulatedSource {
+        venue,
+        file,
+        settings,
+        ..
+    } = source;
+    let venue = venue.ok_or("no venue")?;
+    let read = tokio::task::spawn_blocking(move || -> Result<Vec<Trade>, BoxError> {
+        let mut trades = Vec::new();
+        for batch in TradeReader::new(FileFeedSettings::new(vec![file])) {
+            trades.extend(batch?);
+        }
+        Ok(trades)
+    });
+    let tape = Tape::new(venue.plays, read.await??)?;
+    // Nothing may be missed from the start of the recording on.
+    let start = TradeKey {
+        time: tape.span().0,
+        sequence: 0,
+        id: TradeId::NONE,
+        price: Price::ZERO,
+    };
+    let after = |symbol| LiveSymbol {
+        symbol,
+        after: Some(start),
+    };
+    let symbols = LiveSymbols::Named(tape.symbols().map(after).collect());
+    let speed = settings.speed.map_or(1_000, NonZeroU32::get);
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let simulator = Simulator::bind(here, tape, settings).await?;
+    let (mut history, mut live) = (venue.settings)(simulator.address());
+    history.batch_len_max = plan.batch_len_max;
+    live.batch_len_max = plan.batch_len_max;
+    live.quiet = idle_closing(&plan.specs, &plan.zone, plan.lateness);
+    // The venue's time runs faster than ours, and so must the patience with it.
+    let scaled = |time: Duration| {
+        (time * 1_000 / speed.max(1_000))
+            .max(Duration::from_millis(20))
+            .min(time)
+    };
+    live.gaps.settle = scaled(live.gaps.settle);
+    live.times.backoff_base = scaled(live.times.backoff_base);
+    let parts = LiveParts {
+        clock: Arc::new(SystemClock),
+        archive: Arc::new(HistorySource::new(&history)?),
+        tap: None,
+    };
+    let feed = LiveFeed::new(live, &symbols, parts)?;
+    Ok(Box::new(SimulatedFeed {
+        feed,
+        simulator: Some(simulator),
+    }))
+}
+
+/// A live feed together with the venue that it listens to.
+#[derive(Debug)]
+struct SimulatedFeed {
+    feed: LiveFeed,
+    simulator: Option<Simulator>,
+}
+
+impl TradeFeed for SimulatedFeed {
+    fn name(&self) -> &str {
+        self.feed.name()
+    }
+
+    fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>> {
+        self.feed.next_batch()
+    }
+
+    fn stats(&self) -> FeedStats {
+        self.feed.stats()
+    }
+
+    fn coverage(&self) -> Vec<Covered> {
+        self.feed.coverage()
+    }
+
+    fn take_gaps(&mut self) -> Vec<Gap> {
+        self.feed.take_gaps()
+    }
+
+    fn take_asides(&mut self) -> Vec<Aside> {
+        self.feed.take_asides()
+    }
+
+    fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
+        let driver = self.feed.take_task()?;
+        let simulator = self.simulator.take()?;
+        Some(Box::pin(async move {
+            // The venue serves for as long as somebody listens.
+            tokio::select! {
+                () = driver => {}
+                _played = simulator.run() => {}
+            }
+        }))
+    }
+}
