@@ -370,6 +370,18 @@ impl PipelineBuilder {
         Ok(bars)
     }
 
+    /// Sends what the spool of the state holds, and writes back what the store lost; reads no source.
+    ///
+    /// # Errors
+    /// [`PipelineError`]: sink or state are missing or do not open, or the run fails.
+    pub async fn reconcile(self) -> Result<Summary, PipelineError> {
+        let nothing = StreamFeed::new("nothing", futures::stream::empty(), 1);
+        let (pipeline, _) = self.feed(nothing).assemble().await?;
+        let pipeline = pipeline.reconciling();
+        let pipeline = pipeline.map_err(|error| BuildError::of(vec![Box::new(error)]))?;
+        Ok(pipeline.run().await?)
+    }
+
     /// Checks everything that can be checked without opening it, then opens the parts.
     async fn assemble(mut self) -> Result<(Pipeline, Option<OpenedParts>), BuildError> {
         if self.sources.is_empty() {

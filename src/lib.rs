@@ -1,4 +1,55 @@
 //! Trades in, bars in Redis: every trade counted once, every bar written once.
+//!
+//! A [`Pipeline`] joins sources of trades and a store of bars. What is wrong with its description comes at the start, all
+//! at once:
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use barmill::{Binance, Pipeline, Redis};
+//! use futures::StreamExt;
+//!
+//! let running = Pipeline::builder()
+//!     .source(Binance::live(["BTCUSDT", "ETHUSDT"]))
+//!     .bars("1m,5m")
+//!     .sink(Redis::at("redis://127.0.0.1:6379"))
+//!     .start()
+//!     .await?;
+//! let mut bars = running.bars();
+//! while let Some(update) = bars.next().await {
+//!     println!("{update:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **Trades from** recorded [`Files`], a venue live or from its history ([`Massive`], [`Alpaca`], [`Binance`],
+//!   [`Coinbase`], [`Kraken`], or by name [`VenueSource`]), a recording played as a venue ([`SimulatedSource`]), any
+//!   stream of trades, or a type of your own ([`TradeFeed`]).
+//! - **Bars to** [`Redis`], [`Upstash`], an [`Embedded`] folder, [`Stdout`], or a type of your own ([`BarSink`]).
+//! - **In tests**: recorded trades in, bars out.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use barmill::{Files, Pipeline};
+//!
+//! let bars = Pipeline::builder()
+//!     .source(Files::open("examples/data/sample-trades.csv").symbols(["SPY"]))
+//!     .bars("5m")
+//!     .collect()
+//!     .await?;
+//! assert_eq!(bars.len(), 4);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - **A daemon inside a program** is a pipeline with a live source: it catches up, resumes from the folder that
+//!   [`PipelineBuilder::state`] names, closes the bars of quiet symbols, and takes other symbols while it runs
+//!   ([`Running::reload`]); [`Running::readiness`] says how it stands.
+//! - **Bars back** from a store: [`Store::reader`].
+//!
+//! The crates `barmill-core`, `barmill-sources` and `barmill-stores` are parts of this one and follow its version; name
+//! `barmill` alone.
 
 #![allow(
     unreachable_pub,

@@ -21,6 +21,11 @@ impl Pipeline {
         mending(ports, settings, |mending| mending.reconcile_on_start = true)
     }
 
+    /// The same with the ports and settings of this pipeline; its feeds are left out.
+    pub(crate) fn reconciling(self) -> Result<Pipeline, NoStateError> {
+        Pipeline::reconcile(self.ports, self.settings)
+    }
+
     /// A run that sends what the spool holds, and the dead letters once more when `dead_letters` is set; of these,
     /// bars that the sink holds in this or a newer version are dropped. It ends by itself.
     ///

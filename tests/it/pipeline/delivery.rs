@@ -222,7 +222,6 @@ async fn a_revision_never_overtakes_the_bar_it_revises() {
         .shared();
     let pipeline = Pipeline::builder().trades("test", futures::stream::iter(trades));
     let pipeline = pipeline.sink(sink.clone()).settings(|settings| {
-        settings.batch_len_max = 1;
         settings.writer.delivery.batch.len_max = 2;
         settings.writer.delivery.retry.attempts_max = 20;
     });

@@ -200,6 +200,7 @@ fn every_example_runs_to_its_end() {
     let folder = std::path::Path::new(env!("CARGO_BIN_EXE_barmill")).with_file_name("examples");
     for (name, last) in [
         ("embed", "600 trades, 12 bars in embedded:"),
+        ("live", " trades, "),
         ("custom_sink", "SPY closed at "),
         ("replay_test", " of 59 bars rise"),
     ] {
@@ -236,5 +237,13 @@ async fn everything_that_is_wrong_with_a_description_is_told_at_once() {
         .await
         .unwrap_err();
     let told: Vec<String> = wrong.faults().map(ToString::to_string).collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    venue "nowhere" is not one of massive alpaca binance coinbase kraken
+    byte 2 of the symbol is not a letter, a digit or one of .:/_-+=^$#
+    bar spec "7m" does not divide a day
+    zone "Mars/Olympus" is not in the IANA time zone database
+    rules "none" are not one of massive-minute massive-daily alpaca-minute alpaca-daily all lean
+    sink scheme "ftp" is not one of redis:// rediss:// https:// http:// embedded:DIR stdout: null:
+    view "heap" is not one of symbol-day minute key-per-bar stream publish
+    "#);
 }
