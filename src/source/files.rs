@@ -42,7 +42,7 @@ impl Files {
     #[must_use]
     pub fn format(mut self, name: &str) -> Files {
         match name.parse::<Format>() {
-            Ok(format) => self.settings.format = format,
+            Ok(format) => self.settings.format = Some(format),
             Err(error) => self.faults.push(error.into()),
         }
         self
