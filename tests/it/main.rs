@@ -1,6 +1,8 @@
 //! The integration tests of barmill: one binary, on the public API, with real servers on loopback.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod backfill;
 #[cfg(test)]
 mod budget;
