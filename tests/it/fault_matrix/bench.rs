@@ -264,8 +264,6 @@ fn late_day() -> String {
 
 fn set(settings: &mut PipelineSettings, patience: Patience) {
     let millis = Duration::from_millis;
-    // Small enough that a late trade meets a bar that is written.
-    settings.batch_len_max = 40;
     // The client's own time-outs come first; they say more.
     settings.writer.timeout = 2 * patience.time();
     settings.writer.drain_timeout = Duration::from_mins(1);
