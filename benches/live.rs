@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "what was left out is told")]
 
 use barmill_sources::live::{Decoder, Event};
+use barmill_sources::venue::Venue;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use std::io::Read;
@@ -19,7 +20,11 @@ fn frames(row: impl Fn(u64) -> String) -> Vec<String> {
     (0..TRADES as u64).map(row).collect()
 }
 
-fn run(bencher: Bencher<'_, '_>, decoder: &Decoder, frames: &[String]) {
+fn decoder(name: &str) -> Decoder {
+    Venue::by_name(name).expect("a venue").decoder()
+}
+
+fn run(bencher: Bencher<'_, '_>, venue: &str, frames: &[String]) {
     let bytes: usize = frames.iter().map(String::len).sum();
     let decode = |decoder: &mut Decoder, events: &mut Vec<Event>| {
         let mut trades = 0usize;
@@ -30,11 +35,11 @@ fn run(bencher: Bencher<'_, '_>, decoder: &Decoder, frames: &[String]) {
         }
         trades
     };
-    let trades = decode(&mut decoder.clone(), &mut Vec::new());
+    let trades = decode(&mut decoder(venue), &mut Vec::new());
     bencher
         .counter(ItemsCount::new(trades))
         .counter(BytesCount::new(bytes))
-        .bench_local(|| decode(&mut decoder.clone(), &mut Vec::new()));
+        .bench_local(|| decode(&mut decoder(venue), &mut Vec::new()));
 }
 
 #[divan::bench]
@@ -46,7 +51,7 @@ fn massive(bencher: Bencher<'_, '_>) {
             1_536_036_818_784 + id
         )
     };
-    run(bencher, &Decoder::massive(), &frames(row));
+    run(bencher, "massive", &frames(row));
 }
 
 #[divan::bench]
@@ -58,7 +63,7 @@ fn alpaca(bencher: Bencher<'_, '_>) {
             id * 97
         )
     };
-    run(bencher, &Decoder::alpaca(), &frames(row));
+    run(bencher, "alpaca", &frames(row));
 }
 
 #[divan::bench]
@@ -69,7 +74,7 @@ fn binance(bencher: Bencher<'_, '_>) {
             10 + id % 90
         )
     };
-    run(bencher, &Decoder::binance(), &frames(row));
+    run(bencher, "binance", &frames(row));
 }
 
 #[divan::bench]
@@ -80,7 +85,7 @@ fn coinbase(bencher: Bencher<'_, '_>) {
             10 + id % 90
         )
     };
-    run(bencher, &Decoder::coinbase(), &frames(row));
+    run(bencher, "coinbase", &frames(row));
 }
 
 #[divan::bench]
@@ -91,7 +96,7 @@ fn kraken(bencher: Bencher<'_, '_>) {
             10 + id % 90
         )
     };
-    run(bencher, &Decoder::kraken(), &frames(row));
+    run(bencher, "kraken", &frames(row));
 }
 
 /// Trades among book updates, as a combined stream brings them; the time is that of all frames.
@@ -112,5 +117,5 @@ fn binance_recorded(bencher: Bencher<'_, '_>) {
         .filter_map(|line| line.split_once(' '))
         .map(|(_, frame)| frame.to_owned())
         .collect();
-    run(bencher, &Decoder::binance(), &frames);
+    run(bencher, "binance", &frames);
 }

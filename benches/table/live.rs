@@ -6,6 +6,7 @@
 use super::Line;
 use barmill::{Price, Size, Symbol, Timestamp};
 use barmill_sources::live::{Decoder, Event};
+use barmill_sources::venue::Venue;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::hint::black_box;
@@ -50,13 +51,7 @@ pub(crate) fn frames(venue: &str) -> Vec<String> {
 
 /// The venue's decoder.
 pub(crate) fn decoder(venue: &str) -> Decoder {
-    match venue {
-        "massive" => Decoder::massive(),
-        "alpaca" => Decoder::alpaca(),
-        "binance" => Decoder::binance(),
-        "coinbase" => Decoder::coinbase(),
-        _ => Decoder::kraken(),
-    }
+    Venue::by_name(venue).expect("a venue").decoder()
 }
 
 /// Decodes the frames and tells how many of them end in a trade.

@@ -4,7 +4,6 @@ use super::fault::{Fault, Origin, Problem};
 use super::load::Loaded;
 use super::settings::Config;
 use super::sink::SinkUrl;
-use super::source::Sources;
 use super::view::ViewKind;
 use super::writer::Guard;
 use crate::model::{BarUpdate, Trade};
@@ -195,30 +194,26 @@ impl Checker<'_> {
 
     fn source_limits(&mut self) {
         let never = "so that it could never be reached";
-        let Sources {
-            massive,
-            alpaca,
-            binance,
-            coinbase,
-            kraken,
-        } = &self.loaded.config.source;
-        macro_rules! check {
-            ($section:ident, $name:literal) => {
-                let total = (
-                    concat!("source.", $name, ".timeout_ms"),
-                    $section.timeout_ms,
-                );
-                let connect = concat!("source.", $name, ".connect_timeout_ms");
-                self.at_most((connect, $section.connect_timeout_ms), total, never);
-                let read = concat!("source.", $name, ".read_timeout_ms");
-                self.at_most((read, $section.read_timeout_ms), total, never);
-            };
+        let names = ["timeout_ms", "connect_timeout_ms", "read_timeout_ms"];
+        let limits: Vec<[(&'static str, u64); 3]> = self
+            .loaded
+            .config
+            .source
+            .iter()
+            .map(|source| {
+                let common = &source.common;
+                let values = [
+                    common.timeout_ms,
+                    common.connect_timeout_ms,
+                    common.read_timeout_ms,
+                ];
+                std::array::from_fn(|index| (source.path(names[index]), values[index]))
+            })
+            .collect();
+        for [total, connect, read] in limits {
+            self.at_most(connect, total, never);
+            self.at_most(read, total, never);
         }
-        check!(massive, "massive");
-        check!(alpaca, "alpaca");
-        check!(binance, "binance");
-        check!(coinbase, "coinbase");
-        check!(kraken, "kraken");
     }
 
     fn memory(&mut self) {

@@ -116,10 +116,8 @@ impl LiveNames {
 /// A name as source and symbol; a symbol may hold a colon itself, a source's name before it decides.
 fn parse(name: &str) -> Option<(Option<SourceName>, Symbol)> {
     let split = name.split_once(':').and_then(|(source, rest)| {
-        let source = SourceName::ALL
-            .iter()
-            .find(|known| known.as_str() == source)?;
-        Some((*source, rest))
+        let source = SourceName::all().find(|known| known.as_str() == source)?;
+        Some((source, rest))
     });
     match split {
         Some((source, rest)) => rest.parse().ok().map(|symbol| (Some(source), symbol)),
@@ -173,17 +171,17 @@ mod tests {
 
     #[test]
     fn names_go_to_their_source_and_each_symbol_to_one() {
-        use SourceName::{Binance, Kraken};
-        assert_eq!(deal("A,B:C", &[Kraken]), "{Kraken: [A, B:C]}");
+        let [binance, kraken] = ["binance", "kraken"].map(|name| SourceName::parse(name).unwrap());
+        assert_eq!(deal("A,B:C", &[kraken]), "{kraken: [A, B:C]}");
         assert_eq!(
-            deal("kraken:BTC/USD,binance:X", &[Binance, Kraken]),
-            "{Binance: [X], Kraken: [BTC/USD]}"
+            deal("kraken:BTC/USD,binance:X", &[binance, kraken]),
+            "{binance: [X], kraken: [BTC/USD]}"
         );
         let refusals = [
-            deal("A,kraken:B", &[Binance, Kraken]),
-            deal("binance:A", &[Kraken]),
-            deal("kraken:A,binance:A", &[Binance, Kraken]),
-            deal("kraken:A", &[Binance, Kraken]),
+            deal("A,kraken:B", &[binance, kraken]),
+            deal("binance:A", &[kraken]),
+            deal("kraken:A,binance:A", &[binance, kraken]),
+            deal("kraken:A", &[binance, kraken]),
         ];
         insta::assert_snapshot!(refusals.join("\n"), @r#"
         symbol "A" has no source; with several sources write SOURCE:A

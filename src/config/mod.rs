@@ -46,7 +46,7 @@ pub use run::{Log, LogFormat, Run};
 pub use secret::{SecretError, SinkTarget};
 pub use settings::Config;
 pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
-pub use source::{BinanceHistory, CoinbaseInterface, Paging, SourceName, Sources};
+pub use source::{SourceName, Sources};
 pub use source_key::SourceKeys;
 pub use status::Status;
 pub use value::{ValueError, VariableName};

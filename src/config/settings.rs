@@ -40,16 +40,11 @@ pub struct Config {
 
 impl Config {
     /// The sections in the order of `config.toml`.
-    pub(super) fn sections(&self) -> [&dyn Section; 17] {
-        [
-            &self.bars,
-            &self.replay,
-            &self.source.massive,
-            &self.source.alpaca,
-            &self.source.binance,
-            &self.source.coinbase,
-            &self.source.kraken,
-            &self.live,
+    pub(super) fn sections(&self) -> Vec<&dyn Section> {
+        let mut sections: Vec<&dyn Section> = vec![&self.bars, &self.replay];
+        sections.extend(self.source.iter().map(|source| source as &dyn Section));
+        sections.extend([
+            &self.live as &dyn Section,
             &self.aggregate,
             &self.sink,
             &self.redis,
@@ -59,20 +54,17 @@ impl Config {
             &self.status,
             &self.run,
             &self.log,
-        ]
+        ]);
+        sections
     }
 
     /// The same sections, to be set.
-    pub(super) fn sections_mut(&mut self) -> [&mut dyn Section; 17] {
-        [
-            &mut self.bars,
-            &mut self.replay,
-            &mut self.source.massive,
-            &mut self.source.alpaca,
-            &mut self.source.binance,
-            &mut self.source.coinbase,
-            &mut self.source.kraken,
-            &mut self.live,
+    pub(super) fn sections_mut(&mut self) -> Vec<&mut dyn Section> {
+        let mut sections: Vec<&mut dyn Section> = vec![&mut self.bars, &mut self.replay];
+        let sources = self.source.iter_mut();
+        sections.extend(sources.map(|source| source as &mut dyn Section));
+        sections.extend([
+            &mut self.live as &mut dyn Section,
             &mut self.aggregate,
             &mut self.sink,
             &mut self.redis,
@@ -82,7 +74,8 @@ impl Config {
             &mut self.status,
             &mut self.run,
             &mut self.log,
-        ]
+        ]);
+        sections
     }
 }
 

@@ -211,16 +211,13 @@ fn a_source_is_set_in_every_layer_and_its_key_in_none() {
         ..Layers::new(&environment)
     };
     let source = load(&layers).unwrap().config.source;
-    let massive = (
-        source.massive.wrap.as_str(),
-        source.massive.key_header.as_str(),
-        source.massive.paging,
-    );
+    let of = |name| source.of(super::SourceName::parse(name).unwrap());
+    let massive = of("massive").venue_settings();
     assert_eq!(
-        massive,
-        ("data.results", "X-Own-Key", super::Paging::Restart)
+        ["wrap", "key_header", "paging"].map(|name| massive.get(name)),
+        ["data.results", "X-Own-Key", "restart"]
     );
-    assert_eq!(source.kraken.page_len, 500);
+    assert_eq!(of("kraken").common.page_len, 500);
     let shown = faults(&[
         "[source.massive]",
         r#"api_key = "hunter2""#,

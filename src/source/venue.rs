@@ -8,11 +8,10 @@ use crate::engine::calendar::Calendar;
 use crate::period::{Moment, Period};
 use crate::pipeline::clock::SystemClock;
 use crate::port::TradeFeed;
-use barmill_sources::history::{
-    BinanceTrades, HistoryFeed, HistorySettings, HistorySource, SymbolRange,
-};
-use barmill_sources::live::{BinanceStream, CoinbaseApi, LiveFeed, LiveParts, LiveSettings};
+use barmill_sources::history::{HistoryFeed, HistorySettings, HistorySource, SymbolRange};
+use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings};
 use barmill_sources::simulate::Venue as Played;
+use barmill_sources::venue::{Secret, VENUES, Venue, VenueSettings};
 use secrecy::SecretString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,9 +19,14 @@ use std::sync::Arc;
 
 /// A venue that this library does not know.
 #[derive(Debug, thiserror::Error)]
-#[error("venue {name:?} is not one of massive alpaca binance coinbase kraken")]
+#[error("venue {name:?} is not one of {}", names())]
 struct UnknownVenueError {
     name: String,
+}
+
+fn names() -> String {
+    let names: Vec<&str> = VENUES.iter().map(|venue| venue.name).collect();
+    names.join(" ")
 }
 
 /// No symbols were given.
@@ -38,93 +42,14 @@ struct NoKeyError {
     variable: &'static str,
 }
 
-/// The keys of a venue; what it does not need is absent.
-#[derive(Debug, Default)]
-struct Keys {
-    id: Option<SecretString>,
-    key: Option<SecretString>,
+/// The market of a venue, as pipelines know markets.
+fn market(venue: &Venue) -> Market {
+    Market {
+        is_us_equity: venue.is_us_equity(),
+        rules: venue.rules,
+        corrects: venue.live.has_corrections,
+    }
 }
-
-/// What is known of a venue here.
-#[derive(Debug)]
-struct Venue {
-    name: &'static str,
-    market: Market,
-    /// Environment variables of the id that goes with the key, and of the key; the first that is set counts.
-    id_variables: &'static [&'static str],
-    key_variables: &'static [&'static str],
-    plays: Played,
-    /// Path of the socket where a simulator serves it.
-    path: &'static str,
-    history: fn(Keys) -> HistorySettings,
-    live: fn(Keys) -> LiveSettings,
-}
-
-const CRYPTO: Market = Market {
-    is_us_equity: false,
-    rules: "all",
-    corrects: false,
-};
-
-const MASSIVE: Venue = Venue {
-    name: "massive",
-    market: Market {
-        is_us_equity: true,
-        rules: "massive-minute",
-        corrects: false,
-    },
-    id_variables: &[],
-    key_variables: &["MASSIVE_API_KEY", "POLYGON_API_KEY"],
-    plays: Played::Massive,
-    path: "stocks",
-    history: |keys| HistorySettings::massive(keys.key),
-    live: |keys| LiveSettings::massive(keys.key.unwrap_or_default()),
-};
-const ALPACA: Venue = Venue {
-    name: "alpaca",
-    market: Market {
-        is_us_equity: true,
-        rules: "alpaca-minute",
-        corrects: true,
-    },
-    id_variables: &["APCA_API_KEY_ID"],
-    key_variables: &["APCA_API_SECRET_KEY"],
-    plays: Played::Alpaca,
-    path: "v2/sip",
-    history: |keys| HistorySettings::alpaca(keys.id, keys.key),
-    live: |keys| LiveSettings::alpaca(keys.id.unwrap_or_default(), keys.key.unwrap_or_default()),
-};
-const BINANCE: Venue = Venue {
-    name: "binance",
-    market: CRYPTO,
-    id_variables: &[],
-    key_variables: &[],
-    plays: Played::Binance,
-    path: "stream",
-    history: |_| HistorySettings::binance(BinanceTrades::Aggregate),
-    live: |_| LiveSettings::binance(BinanceStream::Aggregate),
-};
-const COINBASE: Venue = Venue {
-    name: "coinbase",
-    market: CRYPTO,
-    id_variables: &[],
-    key_variables: &[],
-    plays: Played::Coinbase,
-    path: "",
-    history: |_| HistorySettings::coinbase(),
-    live: |_| LiveSettings::coinbase(CoinbaseApi::Exchange),
-};
-const KRAKEN: Venue = Venue {
-    name: "kraken",
-    market: CRYPTO,
-    id_variables: &[],
-    key_variables: &[],
-    plays: Played::Kraken,
-    path: "v2",
-    history: |_| HistorySettings::kraken(),
-    live: |_| LiveSettings::kraken(),
-};
-const VENUES: [&Venue; 5] = [&MASSIVE, &ALPACA, &BINANCE, &COINBASE, &KRAKEN];
 
 #[derive(Debug)]
 enum Mode {
@@ -147,7 +72,8 @@ pub struct VenueSource {
     venue: Option<&'static Venue>,
     symbols: Vec<Symbol>,
     mode: Mode,
-    keys: Keys,
+    /// Each secret that is known, by the setting that names its variable.
+    keys: Vec<(&'static str, SecretString)>,
     rest_url: Option<String>,
     socket_url: Option<String>,
     faults: Vec<BoxError>,
@@ -182,14 +108,19 @@ impl VenueSource {
     /// Sets the key; otherwise it is taken from `MASSIVE_API_KEY`, `POLYGON_API_KEY` or `APCA_API_SECRET_KEY`.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> VenueSource {
-        self.keys.key = Some(key.into().into());
+        let secret = self.venue.and_then(|venue| venue.secrets.last());
+        self.set_secret(secret, key.into().into());
         self
     }
 
     /// Sets the id that goes with the key; otherwise it is taken from `APCA_API_KEY_ID`.
     #[must_use]
     pub fn key_id(mut self, id: impl Into<String>) -> VenueSource {
-        self.keys.id = Some(id.into().into());
+        let secret = self.venue.and_then(|venue| match venue.secrets {
+            [id, _] => Some(id),
+            _ => None,
+        });
+        self.set_secret(secret, id.into().into());
         self
     }
 
@@ -212,20 +143,24 @@ impl VenueSource {
         symbols: impl IntoIterator<Item = impl AsRef<str>>,
         mode: Mode,
     ) -> VenueSource {
-        let venue = VENUES.into_iter().find(|venue| venue.name == name);
+        let venue = Venue::by_name(name);
         let mut source = VenueSource {
             venue,
             symbols: Vec::new(),
             mode,
-            keys: Keys::default(),
+            keys: Vec::new(),
             rest_url: None,
             socket_url: None,
             faults: Vec::new(),
         };
         match venue {
             Some(venue) => {
-                source.keys.key = variable(venue.key_variables);
-                source.keys.id = variable(venue.id_variables);
+                for secret in venue.secrets {
+                    let names = [Some(secret.variable), secret.older];
+                    if let Some(value) = variable(names.into_iter().flatten()) {
+                        source.set_secret(Some(secret), value);
+                    }
+                }
             }
             None => source.faults.push(Box::new(UnknownVenueError {
                 name: name.to_owned(),
@@ -238,6 +173,13 @@ impl VenueSource {
             }
         }
         source
+    }
+
+    fn set_secret(&mut self, secret: Option<&'static Secret>, value: SecretString) {
+        if let Some(secret) = secret {
+            self.keys.retain(|(setting, _)| *setting != secret.setting);
+            self.keys.push((secret.setting, value));
+        }
     }
 
     fn of(mut self, text: &str) -> VenueSource {
@@ -266,28 +208,35 @@ impl VenueSource {
         }
         // A proxy may add the key by itself.
         let is_own_host = self.rest_url.is_none();
-        let wanted = [
-            (&self.keys.key, venue.key_variables),
-            (&self.keys.id, venue.id_variables),
-        ];
-        for (key, variables) in wanted {
-            if let (None, Some(variable), true) = (key, variables.first(), is_own_host) {
+        for secret in venue.secrets.iter().filter(|secret| secret.is_needed) {
+            let is_known = self.keys.iter().any(|(name, _)| *name == secret.setting);
+            if is_own_host && !is_known {
                 self.faults.push(Box::new(NoKeyError {
                     venue: venue.name,
-                    variable,
+                    variable: secret.variable,
                 }));
             }
         }
     }
+
+    /// What only this venue has, with its secrets.
+    fn settings(&self, venue: &'static Venue) -> VenueSettings {
+        let mut settings = VenueSettings::new(venue);
+        for (name, secret) in &self.keys {
+            // The venue has the secret: its own declaration named it.
+            let _known = settings.set_secret(name, secret.clone());
+        }
+        settings
+    }
 }
 
 /// The value of the first variable that is set.
-fn variable(names: &[&str]) -> Option<SecretString> {
+fn variable(mut names: impl Iterator<Item = &'static str>) -> Option<SecretString> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the keys that a program's user has set, under the names that vendors give them"
     )]
-    let value = names.iter().find_map(|name| std::env::var(name).ok());
+    let value = names.find_map(|name| std::env::var(name).ok());
     value.filter(|value| !value.is_empty()).map(Into::into)
 }
 
@@ -315,7 +264,7 @@ impl Source for VenueSource {
         };
         Description {
             faults,
-            market: Some(venue.market),
+            market: Some(market(venue)),
             catch_up,
             is_live,
             opening,
@@ -330,9 +279,9 @@ fn open_live(
 ) -> LiveSource<'static> {
     let quiet = idle_closing(&plan.specs, &plan.zone, plan.lateness);
     let batch_len_max = plan.batch_len_max;
+    let own = source.settings(venue);
     let VenueSource {
         symbols,
-        keys: Keys { id, key },
         rest_url,
         socket_url,
         ..
@@ -343,12 +292,9 @@ fn open_live(
         checkpoint: None,
         open: Box::new(move |symbols| {
             Box::pin(async move {
-                let mut history = (venue.history)(Keys {
-                    id: id.clone(),
-                    key: key.clone(),
-                });
+                let mut history = HistorySettings::new(own.clone());
                 history.base_url = rest_url.unwrap_or(history.base_url);
-                let mut settings = (venue.live)(Keys { id, key });
+                let mut settings = LiveSettings::new(own);
                 settings.url = socket_url.unwrap_or(settings.url);
                 settings.quiet = quiet;
                 settings.batch_len_max = batch_len_max;
@@ -373,7 +319,7 @@ fn open_history(
     if let Mode::History(Some(period)) = source.mode {
         let (from, to) = period.resolve(&plan.zone)?;
         let hours = Hours {
-            calendar: if venue.market.is_us_equity {
+            calendar: if venue.is_us_equity() {
                 Calendar::us_equities()?
             } else {
                 Calendar::always_open()
@@ -383,7 +329,7 @@ fn open_history(
         };
         hours.ask(from, to, &mut asked)?;
     }
-    let mut settings = (venue.history)(source.keys);
+    let mut settings = HistorySettings::new(source.settings(venue));
     settings.base_url = source.rest_url.unwrap_or(settings.base_url);
     settings.batch_len_max = plan.batch_len_max;
     let history = HistorySource::new(&settings)?;
@@ -430,21 +376,22 @@ impl fmt::Debug for SimulatedVenue {
 
 /// Finds a venue to play by its name.
 pub(super) fn simulated_venue(name: &str) -> Result<SimulatedVenue, BoxError> {
-    let venue = VENUES.into_iter().find(|venue| venue.name == name);
-    let venue = venue.ok_or_else(|| UnknownVenueError {
+    let venue = Venue::by_name(name).ok_or_else(|| UnknownVenueError {
         name: name.to_owned(),
     })?;
-    let keys = || Keys {
-        id: Some("simulated".into()),
-        key: Some("simulated".into()),
-    };
+    let mut own = VenueSettings::new(venue);
+    for secret in venue.secrets {
+        own.set_secret(secret.setting, "simulated".into())?;
+    }
+    let (plays, path) = Played::of(venue);
     Ok(SimulatedVenue {
-        market: venue.market,
-        plays: venue.plays,
+        market: market(venue),
+        plays,
         settings: Box::new(move |address| {
-            let (mut history, mut live) = ((venue.history)(keys()), (venue.live)(keys()));
+            let mut history = HistorySettings::new(own.clone());
+            let mut live = LiveSettings::new(own.clone());
             history.base_url = format!("http://{address}");
-            live.url = format!("ws://{address}/{}", venue.path);
+            live.url = format!("ws://{address}{path}");
             (history, live)
         }),
     })

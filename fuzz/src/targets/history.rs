@@ -4,39 +4,48 @@ use super::file::gzip;
 use super::{seed, words};
 use crate::tree::Tree;
 use barmill_sources::history::fuzzing::{self, Page};
-use barmill_sources::history::{
-    BinanceTrades, HistorySettings, MassivePaging, SymbolRange, VenueSettings,
-};
+use barmill_sources::history::{HistorySettings, SymbolRange};
+use barmill_sources::venue::{Venue, VenueSettings};
 
 const KEY: &str = "hunter2-the-key";
 
-/// The venues in all their forms, and a symbol as each writes it.
+/// A form of a venue: its name, its settings, and a symbol as it writes them.
+type Form = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+/// The venues in all their forms.
+const FORMS: [Form; 7] = [
+    ("massive", &[], "AAPL"),
+    (
+        "massive",
+        &[("paging", "restart"), ("wrap", "data.results")],
+        "AAPL",
+    ),
+    ("alpaca", &[], "AAPL"),
+    ("binance", &[], "BTCUSDT"),
+    ("binance", &[("trades", "single")], "BTCUSDT"),
+    ("coinbase", &[], "BTC-USD"),
+    ("kraken", &[], "XBTUSD"),
+];
+const VENUES: usize = FORMS.len();
+
 fn venue(number: usize) -> (HistorySettings, &'static str) {
-    let key = || Some(KEY.to_owned().into());
-    let (mut settings, symbol) = match number {
-        0 => (HistorySettings::massive(key()), "AAPL"),
-        1 => {
-            let mut settings = HistorySettings::massive(key());
-            if let VenueSettings::Massive(massive) = &mut settings.venue {
-                (massive.paging, massive.wrap) =
-                    (MassivePaging::Restart, "data.results".to_owned());
-            }
-            (settings, "AAPL")
-        }
-        2 => (HistorySettings::alpaca(key(), key()), "AAPL"),
-        3 => (
-            HistorySettings::binance(BinanceTrades::Aggregate),
-            "BTCUSDT",
-        ),
-        4 => (HistorySettings::binance(BinanceTrades::Single), "BTCUSDT"),
-        5 => (HistorySettings::coinbase(), "BTC-USD"),
-        _ => (HistorySettings::kraken(), "XBTUSD"),
-    };
+    let (name, values, symbol) = FORMS[number.min(VENUES - 1)];
+    let mut venue = VenueSettings::new(Venue::by_name(name).expect("a venue"));
+    for (name, value) in values {
+        venue.set(name, *value).expect("a setting");
+    }
+    for secret in venue.venue().secrets {
+        let key = KEY.to_owned().into();
+        venue.set_secret(secret.setting, key).expect("a secret");
+    }
+    let mut settings = HistorySettings::new(venue);
     settings.skip_malformed = false;
     (settings, symbol)
 }
-
-const VENUES: usize = 7;
 
 fn walk(
     settings: &HistorySettings,

@@ -4,15 +4,10 @@ use super::seed;
 use crate::tree::Tree;
 use barmill::{Price, Trade};
 use barmill_sources::live::{DecodeFault, Decoder, Event};
+use barmill_sources::venue::VENUES;
 
 fn decoder(number: u8) -> Decoder {
-    match number % 5 {
-        0 => Decoder::massive(),
-        1 => Decoder::alpaca(),
-        2 => Decoder::binance(),
-        3 => Decoder::coinbase(),
-        _ => Decoder::kraken(),
-    }
+    VENUES[usize::from(number) % VENUES.len()].decoder()
 }
 
 fn decode(number: u8, frame: &[u8]) -> (Vec<Event>, Option<DecodeFault>) {

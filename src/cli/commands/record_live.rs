@@ -235,7 +235,7 @@ mod tests {
     fn each_day_has_a_recording_and_a_start_goes_on_behind_a_torn_block() {
         let folder = tempfile::tempdir().unwrap();
         let (monday, tuesday) = (date(2026, 11, 23), date(2026, 11, 24));
-        let book = Book::open(folder.path(), SourceName::Kraken, monday).unwrap();
+        let book = Book::open(folder.path(), SourceName::parse("kraken").unwrap(), monday).unwrap();
         let book = book
             .keep(&[trade(1), trade(2)], monday)
             .unwrap()
@@ -258,7 +258,8 @@ mod tests {
             ),
             (2, 1)
         );
-        let book = Book::open(folder.path(), SourceName::Kraken, tuesday).unwrap();
+        let book =
+            Book::open(folder.path(), SourceName::parse("kraken").unwrap(), tuesday).unwrap();
         book.keep(&[trade(5)], tuesday)
             .unwrap()
             .writer

@@ -80,13 +80,7 @@ pub(super) async fn run(
 }
 
 fn venue(name: SourceName) -> Venue {
-    match name {
-        SourceName::Massive => Venue::Massive,
-        SourceName::Alpaca => Venue::Alpaca,
-        SourceName::Binance => Venue::Binance,
-        SourceName::Coinbase => Venue::Coinbase,
-        SourceName::Kraken => Venue::Kraken,
-    }
+    Venue::of(name.venue()).0
 }
 
 /// Whether the numbers of the recording's conditions are another vendor's; a recording of barmill's own names no vendor

@@ -3,17 +3,12 @@
 use super::dispatch::CommandError;
 use super::wire;
 use crate::cli::AskedArguments;
-use crate::config::{
-    self, BinanceHistory, Config, Environment, Paging, Session, SourceKeys, SourceName, Sources,
-};
+use crate::config::{self, Config, Environment, Session, SourceKeys, SourceName, Sources};
 use crate::engine::asked::{Asked, AskedDay, CutBar, Hours, Shut};
 use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
 use crate::period::PeriodError;
 use crate::{BarSpec, Origin, Symbol, Timestamp};
-use barmill_sources::history::{
-    BinanceTrades, HistorySettings, HistorySource, MassivePaging, SettingsFault, SymbolRange,
-    VenueSettings,
-};
+use barmill_sources::history::{HistorySettings, HistorySource, SettingsFault, SymbolRange};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::io::Write;
@@ -63,106 +58,31 @@ pub(super) fn open(
     Ok(HistorySource::new(&settings).map_err(|source| Unusable { name, source })?)
 }
 
-macro_rules! common {
-    ($settings:ident, $section:ident) => {{
-        $section
-            .base_url
-            .as_str()
-            .clone_into(&mut $settings.base_url);
-        $settings.rate_per_min = $section.requests_per_minute;
-        $settings.symbols_in_flight = $section.symbols_in_flight;
-        $settings.page_bytes_max = $section.page_bytes_max;
-        $settings.connect_timeout = Duration::from_millis($section.connect_timeout_ms);
-        $settings.read_timeout = Duration::from_millis($section.read_timeout_ms);
-        $settings.total_timeout = Duration::from_millis($section.timeout_ms);
-        $settings.attempts_max = $section.attempts_max;
-        $settings.backoff_base = Duration::from_millis($section.backoff_ms);
-    }};
-}
-
 fn settings(sources: &Sources, name: SourceName, keys: SourceKeys) -> HistorySettings {
-    let Sources {
-        massive,
-        alpaca,
-        binance,
-        coinbase,
-        kraken,
-    } = sources;
-    let mut settings = match name {
-        SourceName::Massive => HistorySettings::massive(keys.key),
-        SourceName::Alpaca => HistorySettings::alpaca(keys.id, keys.key),
-        SourceName::Binance => {
-            let mut settings = HistorySettings::binance(match binance.trades {
-                BinanceHistory::Aggregate => BinanceTrades::Aggregate,
-                BinanceHistory::Single => BinanceTrades::Single,
-            });
-            if let VenueSettings::Binance(venue) = &mut settings.venue {
-                venue.key = keys.key;
-            }
-            settings
-        }
-        SourceName::Coinbase => HistorySettings::coinbase(),
-        SourceName::Kraken => HistorySettings::kraken(),
-    };
-    match name {
-        SourceName::Massive => common!(settings, massive),
-        SourceName::Alpaca => common!(settings, alpaca),
-        SourceName::Binance => common!(settings, binance),
-        SourceName::Coinbase => common!(settings, coinbase),
-        SourceName::Kraken => common!(settings, kraken),
-    }
-    match &mut settings.venue {
-        VenueSettings::Massive(venue) => {
-            massive
-                .key_header
-                .as_str()
-                .clone_into(&mut venue.key_header);
-            massive.path.as_str().clone_into(&mut venue.path);
-            massive.wrap.as_str().clone_into(&mut venue.wrap);
-            venue.page_len = massive.page_len;
-            venue.paging = match massive.paging {
-                Paging::Cursor => MassivePaging::Cursor,
-                Paging::Restart => MassivePaging::Restart,
-            };
-        }
-        VenueSettings::Alpaca(venue) => {
-            venue.page_len = alpaca.page_len;
-            alpaca.feed.as_str().clone_into(&mut venue.feed);
-        }
-        VenueSettings::Binance(venue) => venue.page_len = binance.page_len,
-        VenueSettings::Coinbase(venue) => venue.page_len = coinbase.page_len,
-        VenueSettings::Kraken(venue) => venue.page_len = kraken.page_len,
-    }
+    let source = sources.of(name);
+    let mut settings = HistorySettings::new(keys.give(source.venue_settings()));
+    let common = &source.common;
+    common.base_url.as_str().clone_into(&mut settings.base_url);
+    settings.rate_per_min = common.requests_per_minute;
+    settings.symbols_in_flight = common.symbols_in_flight;
+    settings.page_bytes_max = common.page_bytes_max;
+    settings.connect_timeout = Duration::from_millis(common.connect_timeout_ms);
+    settings.read_timeout = Duration::from_millis(common.read_timeout_ms);
+    settings.total_timeout = Duration::from_millis(common.timeout_ms);
+    settings.attempts_max = common.attempts_max;
+    settings.backoff_base = Duration::from_millis(common.backoff_ms);
     settings
 }
 
 /// Trades of a page, and requests a minute.
 pub(super) fn pace(sources: &Sources, name: SourceName) -> (usize, u32) {
-    let Sources {
-        massive,
-        alpaca,
-        binance,
-        coinbase,
-        kraken,
-    } = sources;
-    match name {
-        SourceName::Massive => (massive.page_len, massive.requests_per_minute),
-        SourceName::Alpaca => (alpaca.page_len, alpaca.requests_per_minute),
-        SourceName::Binance => (binance.page_len, binance.requests_per_minute),
-        SourceName::Coinbase => (coinbase.page_len, coinbase.requests_per_minute),
-        SourceName::Kraken => (kraken.page_len, kraken.requests_per_minute),
-    }
+    let common = &sources.of(name).common;
+    (common.page_len, common.requests_per_minute)
 }
 
 /// The instant before which a day that ended counts as over.
 pub(super) fn settled(sources: &Sources, name: SourceName, now: Timestamp) -> Timestamp {
-    let seconds = match name {
-        SourceName::Massive => sources.massive.settle_s,
-        SourceName::Alpaca => sources.alpaca.settle_s,
-        SourceName::Binance => sources.binance.settle_s,
-        SourceName::Coinbase => sources.coinbase.settle_s,
-        SourceName::Kraken => sources.kraken.settle_s,
-    };
+    let seconds = sources.of(name).common.settle_s;
     now.saturating_sub(i64::try_from(seconds.saturating_mul(1_000_000_000)).unwrap_or(i64::MAX))
 }
 
@@ -170,11 +90,7 @@ pub(super) fn settled(sources: &Sources, name: SourceName, now: Timestamp) -> Ti
 pub(super) fn adapted(config: &Config, name: SourceName) -> Config {
     let mut config = config.clone();
     if config.bars.rules == config::Rules::Source {
-        config.bars.rules = match name {
-            SourceName::Massive => config::Rules::MassiveMinute,
-            SourceName::Alpaca => config::Rules::AlpacaMinute,
-            SourceName::Binance | SourceName::Coinbase | SourceName::Kraken => config::Rules::All,
-        };
+        config.bars.rules = rules_of(name);
     }
     let is_named = !matches!(config.bars.session, Session::Interval(_));
     if is_named && !name.is_us_equity() {
@@ -183,17 +99,21 @@ pub(super) fn adapted(config: &Config, name: SourceName) -> Config {
     config
 }
 
+/// The rules that the venue's own bars follow.
+fn rules_of(name: SourceName) -> config::Rules {
+    let rules = config::Rules::ALL;
+    let own = rules
+        .iter()
+        .find(|rules| rules.as_str() == name.venue().rules);
+    own.copied().unwrap_or(config::Rules::All)
+}
+
 /// What the manifests of a run say: its source, and whatever else decides which trades are in its bars and how.
 ///
 /// The config is the adapted one.
 pub(super) fn origin(config: &Config, name: SourceName) -> Origin {
-    let source = match name {
-        SourceName::Alpaca => format!("{name} {}", config.source.alpaca.feed.as_str()),
-        SourceName::Binance => format!("{name} {}", config.source.binance.trades.as_str()),
-        SourceName::Massive | SourceName::Coinbase | SourceName::Kraken => name.to_string(),
-    };
     Origin {
-        source,
+        source: config.source.of(name).venue_settings().origin(),
         rules: wire::rules_text(&config.bars),
     }
 }

@@ -5,12 +5,10 @@ use crate::history::speak;
 use crate::history::tape::{
     self, Essence, Print, Run, between, drain, expected, local, range, symbol,
 };
+use crate::support::venue::history;
 use barmill::{Side, Timestamp};
 use barmill_core::port::{Position, TradeFeed};
-use barmill_sources::history::{
-    BinanceTrades, HistoryFeed, HistorySettings, HistorySource, MassivePaging, SymbolRange,
-    VenueSettings,
-};
+use barmill_sources::history::{HistoryFeed, HistorySettings, HistorySource, SymbolRange};
 use futures::FutureExt;
 
 /// A venue as these tests know it.
@@ -25,24 +23,20 @@ pub(crate) struct Case {
 }
 
 pub(crate) fn proxy_settings() -> HistorySettings {
-    let mut settings = HistorySettings::massive(Some("own-key".into()));
-    if let VenueSettings::Massive(massive) = &mut settings.venue {
-        massive.paging = MassivePaging::Restart;
-        massive.wrap = "data.results".into();
-        massive.path = "/polygon/stocks/trades/{ticker}".into();
-        massive.key_header = "x-custom-key".into();
-    }
-    settings
+    history(
+        "massive",
+        &[
+            ("key_env", "own-key"),
+            ("paging", "restart"),
+            ("wrap", "data.results"),
+            ("path", "/polygon/stocks/trades/{ticker}"),
+            ("key_header", "x-custom-key"),
+        ],
+    )
 }
 
 fn with_page_len(mut settings: HistorySettings, len: usize) -> HistorySettings {
-    match &mut settings.venue {
-        VenueSettings::Massive(venue) => venue.page_len = len,
-        VenueSettings::Alpaca(venue) => venue.page_len = len,
-        VenueSettings::Binance(venue) => venue.page_len = len,
-        VenueSettings::Coinbase(venue) => venue.page_len = len,
-        VenueSettings::Kraken(venue) => venue.page_len = len,
-    }
+    settings.venue.page_len = len;
     settings
 }
 
@@ -58,7 +52,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case(
             "massive",
-            HistorySettings::massive(Some("own-key".into())),
+            history("massive", &[("key_env", "own-key")]),
             speak::massive,
             1,
             0,
@@ -66,28 +60,25 @@ pub(crate) fn cases() -> Vec<Case> {
         case("proxy", proxy_settings(), speak::proxy, 1, 0),
         case(
             "alpaca",
-            HistorySettings::alpaca(Some("own-id".into()), Some("own-key".into())),
+            history(
+                "alpaca",
+                &[("key_id_env", "own-id"), ("secret_key_env", "own-key")],
+            ),
             speak::alpaca,
             1,
             0,
         ),
-        case(
-            "binance",
-            HistorySettings::binance(BinanceTrades::Aggregate),
-            speak::binance,
-            1_000,
-            0,
-        ),
+        case("binance", history("binance", &[]), speak::binance, 1_000, 0),
         case(
             "singles",
-            HistorySettings::binance(BinanceTrades::Single),
+            history("binance", &[("trades", "single")]),
             speak::binance,
             1_000,
             1_000_000,
         ),
         case(
             "coinbase",
-            HistorySettings::coinbase(),
+            history("coinbase", &[]),
             speak::coinbase,
             1_000,
             0,
@@ -95,7 +86,7 @@ pub(crate) fn cases() -> Vec<Case> {
         // Eighths of a second survive the floating point of a fault that edits the text.
         case(
             "kraken",
-            HistorySettings::kraken(),
+            history("kraken", &[]),
             speak::kraken,
             125_000_000,
             0,

@@ -4,18 +4,12 @@ use crate::history::clean::case;
 use crate::history::server::{Reply, Server};
 use crate::history::tape::{self, Run, drain, local, range};
 use crate::support::data;
-use barmill_sources::history::VenueSettings;
 use barmill_test_kit::Tape;
 
 async fn replay(name: &str, text: String) -> Run {
     let server = Server::start(move |_| Reply::Page(text.clone())).await;
     let mut settings = local(case(name).settings, &server.base);
-    match &mut settings.venue {
-        VenueSettings::Massive(venue) => venue.page_len = 50_000,
-        VenueSettings::Alpaca(venue) => venue.page_len = 10_000,
-        VenueSettings::Kraken(venue) => venue.page_len = 1_000,
-        VenueSettings::Binance(_) | VenueSettings::Coinbase(_) => {}
-    }
+    settings.venue.page_len = settings.venue.venue().history.page_len_max;
     let interval = (tape::at(0), "2026-01-01T00:00:00Z".parse().unwrap());
     let symbol = if name == "kraken" { "XBTUSDT" } else { "AAPL" };
     drain(&settings, vec![range(symbol, interval)]).await

@@ -3,8 +3,9 @@
 use crate::history::clean::{case, cases};
 use crate::history::server::{Reply, Server, gzip};
 use crate::history::tape::{self, between, drain, local, range, symbol};
+use crate::support::venue::history;
 use barmill_core::port::TradeFeed;
-use barmill_sources::history::{HistorySettings, HistorySource, VenueSettings};
+use barmill_sources::history::{HistorySettings, HistorySource};
 use std::sync::Arc;
 
 #[tokio::test]
@@ -90,7 +91,7 @@ async fn denied_access_ends_the_source_at_once_and_shows_no_key() {
         })
         .await;
         let mut settings = local(
-            HistorySettings::massive(Some("very-secret".into())),
+            history("massive", &[("key_env", "very-secret")]),
             &server.base,
         );
         settings.symbols_in_flight = 1;
@@ -229,7 +230,7 @@ async fn error_in_a_reply_of_200_is_not_a_day_without_trades() {
 #[test]
 fn settings_that_cannot_work_are_refused_by_name() {
     let refused = |change: fn(&mut HistorySettings)| {
-        let mut settings = HistorySettings::massive(Some("k".into()));
+        let mut settings = history("massive", &[("key_env", "k")]);
         change(&mut settings);
         HistorySource::new(&settings).unwrap_err().to_string()
     };
@@ -246,10 +247,8 @@ fn settings_that_cannot_work_are_refused_by_name() {
         "rate_per_min is 0, allowed are 1 to 4294967295"
     );
     let massive = |settings: &mut HistorySettings| {
-        let VenueSettings::Massive(massive) = &mut settings.venue else {
-            panic!("massive")
-        };
-        massive.key = Some("line\nbreak".into());
+        let key = "line\nbreak".into();
+        settings.venue.set_secret("key_env", key).unwrap();
     };
     assert_eq!(refused(massive), "massive.key cannot be sent as a header");
 }

@@ -2,11 +2,11 @@
 
 use crate::live::venue::{self, Faults, Venue};
 use crate::live::world::{ALL, Archive, Dawn, Kind, World};
+use crate::support::venue::live;
 use barmill::{Symbol, Timestamp, Trade, TradeId, TradeKey};
 use barmill_core::port::{Clock, FrameTap, TradeFeed};
 use barmill_sources::live::{
-    BinanceStream, CoinbaseApi, LiveFeed, LiveParts, LiveSettings, LiveStats, LiveSymbol,
-    LiveSymbols,
+    LiveFeed, LiveParts, LiveSettings, LiveStats, LiveSymbol, LiveSymbols,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,16 @@ const MS: Duration = Duration::from_millis(1);
 /// Settings of a venue at its address, with all times scaled down.
 pub(crate) fn settings(kind: Kind, url: &str) -> LiveSettings {
     let mut settings = match kind {
-        Kind::Massive => LiveSettings::massive("live-key".into()),
-        Kind::Alpaca => LiveSettings::alpaca("live-id".into(), "live-key".into()),
-        Kind::Binance => LiveSettings::binance(BinanceStream::Single),
-        Kind::BinanceAggregate => LiveSettings::binance(BinanceStream::Aggregate),
-        Kind::CoinbaseAdvanced => LiveSettings::coinbase(CoinbaseApi::Advanced),
-        Kind::CoinbaseExchange => LiveSettings::coinbase(CoinbaseApi::Exchange),
-        Kind::Kraken => LiveSettings::kraken(),
+        Kind::Massive => live("massive", &[("key_env", "live-key")]),
+        Kind::Alpaca => live(
+            "alpaca",
+            &[("key_id_env", "live-id"), ("secret_key_env", "live-key")],
+        ),
+        Kind::Binance => live("binance", &[("trades", "single")]),
+        Kind::BinanceAggregate => live("binance", &[]),
+        Kind::CoinbaseAdvanced => live("coinbase", &[("interface", "advanced")]),
+        Kind::CoinbaseExchange => live("coinbase", &[]),
+        Kind::Kraken => live("kraken", &[]),
     };
     url.clone_into(&mut settings.url);
     settings.message_every = Duration::ZERO;

@@ -4,6 +4,7 @@ use crate::support::data;
 use barmill::{Bar, BarSpec, Side, Trade, Volume};
 use barmill_core::engine::aggregate::{Aggregator, AggregatorSettings};
 use barmill_sources::live::{Decoder, Event};
+use barmill_sources::venue::Venue;
 use barmill_test_kit::Tape;
 use serde_json::Value;
 
@@ -16,6 +17,10 @@ fn frames<'a>(bytes: &'a [u8], separator: &str) -> Vec<&'a str> {
     received
         .map(|line| line.split_once(separator).unwrap().1)
         .collect()
+}
+
+fn decoder(name: &str) -> Decoder {
+    Venue::by_name(name).expect("a venue").decoder()
 }
 
 fn decoded(mut decoder: Decoder, frames: &[&str]) -> Vec<Event> {
@@ -50,7 +55,7 @@ fn recorded_binance_trades_are_contiguous_and_none_is_lost() {
         return;
     };
     let frames = frames(&bytes, " ");
-    let trades = trades(&decoded(Decoder::binance(), &frames));
+    let trades = trades(&decoded(decoder("binance"), &frames));
     assert_eq!((frames.len(), trades.len()), (41_249, 9_757));
     assert!(
         trades
@@ -77,7 +82,7 @@ fn recorded_binance_us_aggregates_are_decoded_among_other_events() {
         .iter()
         .filter(|frame| frame.contains(r#""e":"aggTrade""#))
         .count();
-    let trades = trades(&decoded(Decoder::binance(), &frames));
+    let trades = trades(&decoded(decoder("binance"), &frames));
     assert_eq!((trades.len(), expected), (11, 11));
     assert!(
         trades
@@ -100,7 +105,7 @@ fn recorded_binance_us_candles_grow_by_the_bars_of_the_trades_between_them() {
         .collect();
     let (first, closed, next) = (&candles[0], &candles[3], &candles[4]);
     assert_eq!((&closed["x"], &next["n"]), (&true.into(), &2.into()));
-    let mut trades = trades(&decoded(Decoder::binance(), &frames));
+    let mut trades = trades(&decoded(decoder("binance"), &frames));
     // The first trade is the last one of the first candle.
     assert_eq!(trades.remove(0).price.to_string(), decimal(&first["c"]));
     let mut aggregator = Aggregator::new(AggregatorSettings::new(vec![BarSpec::MINUTE]));
@@ -155,7 +160,7 @@ fn recorded_coinbase_matches_are_contiguous_per_product() {
     let Some(bytes) = data::bytes("exchange_ws_raw/COINBASE.ws.28.0") else {
         return;
     };
-    let events = decoded(Decoder::coinbase(), &frames(&bytes, ": "));
+    let events = decoded(decoder("coinbase"), &frames(&bytes, ": "));
     let snapshots = events
         .iter()
         .filter(|event| matches!(event, Event::Snapshot(_)))
@@ -178,7 +183,7 @@ fn recorded_frames_of_kraken_version_1_are_passed_over() {
         let Some(bytes) = data::bytes(name) else {
             return;
         };
-        let events = decoded(Decoder::kraken(), &frames(&bytes, ": "));
+        let events = decoded(decoder("kraken"), &frames(&bytes, ": "));
         assert!(
             events.iter().all(|event| matches!(event, Event::Other)),
             "{name}"
@@ -191,7 +196,7 @@ fn made_binance_trades_are_decoded_among_other_events() {
     let tape = Tape::new(6, 2_000);
     let text = tape.binance_frames("BTCUSDT");
     let frames = frames(text.as_bytes(), " ");
-    let trades = trades(&decoded(Decoder::binance(), &frames));
+    let trades = trades(&decoded(decoder("binance"), &frames));
     assert_eq!((frames.len(), trades.len()), (4_000, 2_000));
     let mut aggregator = Aggregator::new(AggregatorSettings::new(vec![BarSpec::MINUTE]));
     let mut bars = Vec::new();

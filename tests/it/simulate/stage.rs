@@ -1,8 +1,9 @@
 //! Trades to serve, a venue that serves them, and the settings to listen to it.
 
+use crate::support::venue::{history, live};
 use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
-use barmill_sources::history::{BinanceTrades, HistorySettings};
-use barmill_sources::live::{BinanceStream, CoinbaseApi, LiveSettings};
+use barmill_sources::history::HistorySettings;
+use barmill_sources::live::LiveSettings;
 use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape, Venue, View};
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
@@ -105,17 +106,20 @@ impl Stage {
     pub(crate) fn live(&self, venue: Venue) -> LiveSettings {
         let address = self.address;
         let (mut settings, path) = match venue {
-            Venue::Massive => (LiveSettings::massive("live-key".into()), "stocks"),
+            Venue::Massive => (live("massive", &[("key_env", "live-key")]), "stocks"),
             Venue::Alpaca => (
-                LiveSettings::alpaca("live-id".into(), "live-key".into()),
+                live(
+                    "alpaca",
+                    &[("key_id_env", "live-id"), ("secret_key_env", "live-key")],
+                ),
                 "v2/sip",
             ),
             Venue::Binance => (
-                LiveSettings::binance(BinanceStream::Single),
+                live("binance", &[("trades", "single")]),
                 "stream?timeUnit=MICROSECOND",
             ),
-            Venue::Coinbase => (LiveSettings::coinbase(CoinbaseApi::Advanced), ""),
-            Venue::Kraken => (LiveSettings::kraken(), "v2"),
+            Venue::Coinbase => (live("coinbase", &[("interface", "advanced")]), ""),
+            Venue::Kraken => (live("kraken", &[]), "v2"),
         };
         settings.url = format!("ws://{address}/{path}");
         settings
@@ -123,13 +127,14 @@ impl Stage {
 
     pub(crate) fn history(&self, venue: Venue) -> HistorySettings {
         let mut settings = match venue {
-            Venue::Massive => HistorySettings::massive(Some("live-key".into())),
-            Venue::Alpaca => {
-                HistorySettings::alpaca(Some("live-id".into()), Some("live-key".into()))
-            }
-            Venue::Binance => HistorySettings::binance(BinanceTrades::Single),
-            Venue::Coinbase => HistorySettings::coinbase(),
-            Venue::Kraken => HistorySettings::kraken(),
+            Venue::Massive => history("massive", &[("key_env", "live-key")]),
+            Venue::Alpaca => history(
+                "alpaca",
+                &[("key_id_env", "live-id"), ("secret_key_env", "live-key")],
+            ),
+            Venue::Binance => history("binance", &[("trades", "single")]),
+            Venue::Coinbase => history("coinbase", &[]),
+            Venue::Kraken => history("kraken", &[]),
         };
         settings.base_url = format!("http://{}", self.address);
         settings.rate_per_min = 10_000_000;

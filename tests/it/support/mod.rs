@@ -17,3 +17,4 @@ pub(crate) mod resp_server;
 pub(crate) mod skip;
 pub(crate) mod trades;
 pub(crate) mod upstash;
+pub(crate) mod venue;

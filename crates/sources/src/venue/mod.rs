@@ -2,11 +2,17 @@
 //!
 //! A venue knows no other venue.
 
-mod alpaca;
-mod binance;
-mod coinbase;
+pub mod alpaca;
+pub mod binance;
+pub mod coinbase;
+mod descriptor;
 pub mod history;
-mod kraken;
+pub mod kraken;
 pub mod live;
-mod massive;
+pub mod massive;
 pub mod simulate;
+
+pub use descriptor::{
+    HistoryDefaults, LiveDefaults, Market, Secret, Setting, SettingKind, UnknownSetting, VENUES,
+    Venue, VenueSettings,
+};

@@ -137,8 +137,8 @@ fn settings(
     let checkpoint_every = (!checkpoints.is_empty()).then(|| every(live.checkpoint_every_ms));
     let mut settings = wire::pipeline(&market.config, &market.zone, LatencyMode::Low)?;
     settings.aggregate.forming = forming_every.is_some();
-    // Of these venues only Alpaca corrects and cancels over its socket.
-    settings.aggregate.corrections = live.sources.as_slice().contains(&SourceName::Alpaca);
+    let mut sources = live.sources.as_slice().iter();
+    settings.aggregate.corrections = sources.any(|name| name.venue().live.has_corrections);
     settings.times = shard_times(forming_every, checkpoint_every);
     settings.writer.places = checkpoints;
     if !matches!(

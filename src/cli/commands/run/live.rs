@@ -4,14 +4,11 @@ use super::super::dispatch::CommandError;
 use super::super::source;
 use super::market::Market;
 use crate::Symbol;
-use crate::config::{
-    BinanceHistory, CoinbaseInterface, Config, Environment, SourceKeys, SourceName, Sources,
-};
+use crate::config::{Config, Environment, SourceKeys, SourceName};
 use crate::daemon::idle_closing;
 use crate::pipeline::clock::SystemClock;
 use barmill_sources::live::{
-    BinanceStream, CoinbaseApi, GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol,
-    LiveSymbols, LiveTimes,
+    GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols, LiveTimes,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,58 +66,14 @@ pub(in super::super) fn listen(
 
 /// The settings of a source's connections.
 pub(super) fn settings(config: &Config, name: SourceName, keys: SourceKeys) -> LiveSettings {
-    let (key, id) = (keys.key.unwrap_or_default(), keys.id.unwrap_or_default());
-    let Sources {
-        massive,
-        alpaca,
-        binance,
-        coinbase,
-        kraken,
-    } = &config.source;
-    let (mut settings, url, per_connection) = match name {
-        SourceName::Massive => (
-            LiveSettings::massive(key),
-            massive.ws_url.as_str(),
-            massive.symbols_per_connection,
-        ),
-        SourceName::Alpaca => (
-            LiveSettings::alpaca(id, key),
-            alpaca.ws_url.as_str(),
-            alpaca.symbols_per_connection,
-        ),
-        SourceName::Binance => {
-            let stream = match binance.trades {
-                BinanceHistory::Aggregate => BinanceStream::Aggregate,
-                BinanceHistory::Single => BinanceStream::Single,
-            };
-            (
-                LiveSettings::binance(stream),
-                binance.ws_url.as_str(),
-                binance.symbols_per_connection,
-            )
-        }
-        SourceName::Coinbase => {
-            let api = match coinbase.interface {
-                CoinbaseInterface::Exchange => CoinbaseApi::Exchange,
-                CoinbaseInterface::Advanced => CoinbaseApi::Advanced,
-            };
-            (
-                LiveSettings::coinbase(api),
-                coinbase.ws_url.as_str(),
-                coinbase.symbols_per_connection,
-            )
-        }
-        SourceName::Kraken => (
-            LiveSettings::kraken(),
-            kraken.ws_url.as_str(),
-            kraken.symbols_per_connection,
-        ),
-    };
-    settings.url = url.replace("{feed}", alpaca.feed.as_str());
-    settings.symbols_per_connection_max = if per_connection == 0 {
-        usize::MAX
-    } else {
-        per_connection
+    let source = config.source.of(name);
+    let venue = keys.give(source.venue_settings());
+    let url = venue.filled_in(source.common.ws_url.as_str());
+    let mut settings = LiveSettings::new(venue);
+    settings.url = url;
+    settings.symbols_per_connection_max = match source.common.symbols_per_connection {
+        0 => usize::MAX,
+        count => count,
     };
     settings.batch_len_max = config.replay.batch_len_max;
     settings.backlog_len_max = config.live.backlog_len_max;

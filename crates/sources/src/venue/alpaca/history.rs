@@ -4,14 +4,16 @@
 //! one nanosecond. Condition letters and the tape, which decides what a letter means, become conditions as
 //! `engine/rules.rs` numbers them.
 
+use crate::venue::VenueSettings;
 use crate::venue::history::error::{HistoryFault, RowFault};
 use crate::venue::history::json::{
     Rows, message, parse, parse_row, price, refused, rfc3339, shorten, size, text_of,
 };
 use crate::venue::history::link::join;
-use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::page::{
+    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
+};
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::AlpacaSettings;
 use crate::venue::history::source::{SettingsFault, in_range, secret_header};
 use barmill_core::engine::rules::{Tape, alpaca_condition};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
@@ -22,6 +24,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
+
+/// Opens the history.
+pub(crate) fn open(
+    base: &Url,
+    settings: &VenueSettings,
+) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+    Ok(Arc::new(Alpaca::new(base, settings)?))
+}
 
 #[derive(Debug)]
 pub(crate) struct Alpaca {
@@ -50,15 +61,19 @@ struct Row<'a> {
 }
 
 impl Alpaca {
-    pub(crate) fn new(base: &Url, settings: &AlpacaSettings) -> Result<Alpaca, SettingsFault> {
+    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Alpaca, SettingsFault> {
         in_range("alpaca.page_len", settings.page_len, 2, 10_000)?;
         let mut headers = HeaderMap::new();
         let keys = [
-            ("alpaca.key_id", "apca-api-key-id", &settings.key_id),
+            (
+                "alpaca.key_id",
+                "apca-api-key-id",
+                settings.secret("key_id_env"),
+            ),
             (
                 "alpaca.secret_key",
                 "apca-api-secret-key",
-                &settings.secret_key,
+                settings.secret("secret_key_env"),
             ),
         ];
         for (key, name, secret) in keys {
@@ -71,19 +86,19 @@ impl Alpaca {
         }
         Ok(Alpaca {
             base: base.clone(),
-            feed: settings.feed.clone(),
+            feed: settings.get("feed").to_owned(),
             page_len: settings.page_len,
             headers,
         })
     }
 }
 
-impl Venue for Alpaca {
+impl HistoryProtocol for Alpaca {
     /// The page token; the first page has none.
     type Place = Option<String>;
 
-    fn habits(&self) -> Habits {
-        Habits {
+    fn traits(&self) -> VenueTraits {
+        VenueTraits {
             name: "alpaca",
             is_open_ended: false,
             is_numbered: false,

@@ -5,13 +5,40 @@
 //! A condition is one character; its number here is its byte less 32, and the tape is one condition more: 97 for A,
 //! 98 for B, 99 for C, 100 for O. There is no sequence, so trades of one nanosecond are ordered by identity.
 
+use crate::venue::VenueSettings;
+use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Correction, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
+use crate::venue::live::session::script::{Expected, Script};
 use crate::venue::live::value::{DecodeFault, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
+use secrecy::ExposeSecret;
+use serde_json::json;
 
 /// The number of tape A among the conditions.
 const TAPE_A: u32 = 97;
+
+/// Proves who we are, then asks for the trades of each symbol; each is confirmed.
+pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
+    let secret = |name| {
+        settings
+            .secret(name)
+            .map_or("", |secret| secret.expose_secret())
+    };
+    let auth =
+        json!({"action": "auth", "key": secret("key_id_env"), "secret": secret("secret_key_env")});
+    let subscribe = |names: &&[&str]| json!({"action": "subscribe", "trades": names}).to_string();
+    Script::secret(
+        &auth,
+        chunks.iter().map(subscribe).collect(),
+        Expected::symbols(chunks),
+        decoder(),
+    )
+}
+
+pub(crate) fn decoder() -> Decoder {
+    Decoder::stateless(decode)
+}
 
 #[derive(Default)]
 struct Record<'a> {

@@ -5,12 +5,14 @@
 //! the interval: that it holds a trade of before the interval proves that none is missing at the start.
 //! Times are asked for in microseconds and known by their magnitude.
 
+use crate::venue::VenueSettings;
 use crate::venue::history::error::{HistoryFault, RowFault};
 use crate::venue::history::json::{Rows, parse, parse_row, price, refused, size, text_of};
 use crate::venue::history::link::join;
-use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::page::{
+    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
+};
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::{BinanceSettings, BinanceTrades};
 use crate::venue::history::source::{SettingsFault, in_range, secret_header};
 use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use reqwest::Url;
@@ -19,6 +21,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// Weight of a page of aggregate trades.
 const AGGREGATE_WEIGHT: NonZeroU32 = NonZeroU32::new(4).unwrap();
@@ -26,6 +29,23 @@ const AGGREGATE_WEIGHT: NonZeroU32 = NonZeroU32::new(4).unwrap();
 const SINGLE_WEIGHT: NonZeroU32 = NonZeroU32::new(25).unwrap();
 /// Numbers before the first trade of the interval at which the first page begins.
 const LOOK_BACK: usize = 16;
+
+/// Which of the two histories is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BinanceTrades {
+    /// `/api/v3/aggTrades`: the fills of one taker order at one price are one row.
+    Aggregate,
+    /// `/api/v3/historicalTrades`: every fill.
+    Single,
+}
+
+/// Opens the history.
+pub(crate) fn open(
+    base: &Url,
+    settings: &VenueSettings,
+) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+    Ok(Arc::new(Binance::new(base, settings)?))
+}
 
 #[derive(Debug)]
 pub(crate) struct Binance {
@@ -72,24 +92,24 @@ struct Single<'a> {
 }
 
 impl Binance {
-    pub(crate) fn new(base: &Url, settings: &BinanceSettings) -> Result<Binance, SettingsFault> {
+    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Binance, SettingsFault> {
         in_range("binance.page_len", settings.page_len, 2, 1_000)?;
         let mut headers = HeaderMap::new();
         headers.insert(
             HeaderName::from_static("x-mbx-time-unit"),
             HeaderValue::from_static("MICROSECOND"),
         );
-        if let Some(key) = &settings.key {
+        if let Some(key) = settings.secret("key_env") {
             let value = secret_header("binance.key", key.expose_secret())?;
             headers.insert(HeaderName::from_static("x-mbx-apikey"), value);
         }
-        let BinanceSettings {
-            trades, page_len, ..
-        } = settings;
         Ok(Binance {
             base: base.clone(),
-            trades: *trades,
-            page_len: *page_len,
+            trades: match settings.get("trades") {
+                "single" => BinanceTrades::Single,
+                _ => BinanceTrades::Aggregate,
+            },
+            page_len: settings.page_len,
             headers,
         })
     }
@@ -121,15 +141,15 @@ impl Binance {
     }
 }
 
-impl Venue for Binance {
+impl HistoryProtocol for Binance {
     type Place = Place;
 
-    fn habits(&self) -> Habits {
+    fn traits(&self) -> VenueTraits {
         let weight_max = match self.trades {
             BinanceTrades::Aggregate => AGGREGATE_WEIGHT,
             BinanceTrades::Single => SINGLE_WEIGHT,
         };
-        Habits {
+        VenueTraits {
             name: "binance",
             is_open_ended: true,
             is_numbered: true,

@@ -5,10 +5,38 @@
 //! apart by magnitude. `m` says that the buyer was the maker, so that the taker sold. Identities are contiguous per
 //! symbol and kind of stream, and serve as the sequence.
 
+use crate::venue::VenueSettings;
+use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
+use crate::venue::live::session::script::Script;
 use crate::venue::live::value::{DecodeFault, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
+use serde_json::json;
+
+/// Asks for the stream of each symbol that the setting `trades` names; each message is confirmed.
+pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
+    let kind = match settings.get("trades") {
+        "single" => "trade",
+        _ => "aggTrade",
+    };
+    let message = |(number, names): (usize, &&[&str])| {
+        let params: Vec<String> = names
+            .iter()
+            .map(|name| format!("{}@{kind}", name.to_ascii_lowercase()))
+            .collect();
+        json!({"method": "SUBSCRIBE", "params": params, "id": number + 1}).to_string()
+    };
+    Script::open(
+        chunks.iter().enumerate().map(message).collect(),
+        None,
+        decoder(),
+    )
+}
+
+pub(crate) fn decoder() -> Decoder {
+    Decoder::stateless(decode)
+}
 
 #[derive(Default)]
 struct Record<'a> {

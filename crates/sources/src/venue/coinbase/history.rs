@@ -5,18 +5,29 @@
 //! over the numbers, about twenty pages; then the pages step forwards, each overlapping the one before by
 //! its last trade. Walking back from now instead would fetch or hold every page since.
 
+use crate::venue::VenueSettings;
 use crate::venue::history::error::{HistoryFault, RowFault};
 use crate::venue::history::json::{Rows, parse, parse_row, price, refused, rfc3339, size, text_of};
 use crate::venue::history::link::join;
-use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::page::{
+    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
+};
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::CoinbaseSettings;
 use crate::venue::history::source::{SettingsFault, in_range};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::num::NonZeroU32;
+use std::sync::Arc;
+
+/// Opens the history.
+pub(crate) fn open(
+    base: &Url,
+    settings: &VenueSettings,
+) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+    Ok(Arc::new(Coinbase::new(base, settings)?))
+}
 
 #[derive(Debug)]
 pub(crate) struct Coinbase {
@@ -55,7 +66,7 @@ struct Row<'a> {
 }
 
 impl Coinbase {
-    pub(crate) fn new(base: &Url, settings: &CoinbaseSettings) -> Result<Coinbase, SettingsFault> {
+    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Coinbase, SettingsFault> {
         in_range("coinbase.page_len", settings.page_len, 3, 1_000)?;
         Ok(Coinbase {
             base: base.clone(),
@@ -168,11 +179,11 @@ impl Bounds {
     }
 }
 
-impl Venue for Coinbase {
+impl HistoryProtocol for Coinbase {
     type Place = Place;
 
-    fn habits(&self) -> Habits {
-        Habits {
+    fn traits(&self) -> VenueTraits {
+        VenueTraits {
             name: "coinbase",
             is_open_ended: true,
             is_numbered: true,

@@ -5,12 +5,40 @@
 //! sequence. Advanced counts the messages of a connection in `sequence_num` and lists trades newest first; they come
 //! out in the order of their identities. Exchange tells the newest identity of a product in its `heartbeat`.
 
+use crate::venue::VenueSettings;
+use crate::venue::live::decoder::{Decode, Decoder};
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
+use crate::venue::live::session::script::Script;
 use crate::venue::live::value::{DecodeFault, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
+use serde_json::json;
 
 /// The count of one connection's messages.
+/// Asks for the trades by the interface that the setting `interface` names; each message is confirmed.
+pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
+    let advanced = |names: &&[&str]| {
+        json!({"type": "subscribe", "product_ids": names, "channel": "market_trades"}).to_string()
+    };
+    let exchange = |names: &&[&str]| {
+        json!({"type": "subscribe", "product_ids": names, "channels": ["matches", "heartbeat"]})
+            .to_string()
+    };
+    let subscribe = match settings.get("interface") {
+        "advanced" => {
+            // Quiet channels are closed after a minute without heartbeats.
+            let heartbeats = json!({"type": "subscribe", "channel": "heartbeats"}).to_string();
+            chunks.iter().map(advanced).chain([heartbeats]).collect()
+        }
+        _ => chunks.iter().map(exchange).collect(),
+    };
+    Script::open(subscribe, None, decoder())
+}
+
+pub(crate) fn decoder() -> Decoder {
+    Decoder::new(Coinbase::default())
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Coinbase {
     sequence_next: Option<u64>,
@@ -39,12 +67,8 @@ struct Row<'a> {
     time: Field<'a>,
 }
 
-impl Coinbase {
-    pub(crate) fn decode(
-        &mut self,
-        text: &[u8],
-        events: &mut Vec<Event>,
-    ) -> Result<(), DecodeFault> {
+impl Decode for Coinbase {
+    fn decode(&mut self, text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
         let mut cursor = Cursor::new(text);
         let mut frame = Frame::default();
         cursor.object(|key, cursor| frame.take(key, cursor))?;
@@ -62,7 +86,9 @@ impl Coinbase {
         }
         Ok(())
     }
+}
 
+impl Coinbase {
     fn count(&mut self, sequence_num: Field<'_>, events: &mut Vec<Event>) {
         let Ok(sequence) = sequence_num.whole("sequence_num") else {
             return;
@@ -225,6 +251,7 @@ impl<'a> Row<'a> {
 #[cfg(test)]
 mod tests {
     use super::Coinbase;
+    use crate::venue::live::decoder::Decode;
     use crate::venue::live::event::{Ack, Event, RefusalKind};
     use barmill_core::model::Side;
 

@@ -4,22 +4,17 @@ use super::early::Early;
 use super::error::HistoryFault;
 use super::json::Rows;
 use super::link::parse_base;
-use super::page::{Next, Reply, Venue};
+use super::page::{HistoryProtocol, Next, Reply};
 use super::progress::SymbolRange;
-use super::settings::{MassivePaging, MassiveSettings};
+use crate::venue::VenueSettings;
+use crate::venue::massive::VENUE;
 use crate::venue::massive::history::{Massive, Place};
 use barmill_core::model::{Timestamp, Trade};
 use proptest::prelude::*;
 
 fn massive(wrap: &str) -> Massive {
-    let settings = MassiveSettings {
-        key: None,
-        key_header: "authorization".into(),
-        path: "/v3/trades/{ticker}".into(),
-        wrap: wrap.into(),
-        paging: MassivePaging::Cursor,
-        page_len: 3,
-    };
+    let mut settings = VenueSettings::new(&VENUE).with("wrap", wrap).unwrap();
+    settings.page_len = 3;
     Massive::new(&parse_base("https://venue.example").unwrap(), &settings).unwrap()
 }
 

@@ -165,6 +165,7 @@ mod tests {
     use super::{Client, Duration, Gate, HistoryFault, Ordering, Pace, Patience, Request, Tally};
     use crate::venue::history::link::parse_base;
     use crate::venue::history::settings::HistorySettings;
+    use crate::venue::{VenueSettings, kraken};
     use reqwest::header::HeaderMap;
     use std::num::NonZeroU32;
     use tokio::net::TcpListener;
@@ -178,7 +179,7 @@ mod tests {
     }
 
     fn pause(fault: &HistoryFault, attempts: u32) -> Option<Duration> {
-        Patience::new(&HistorySettings::kraken()).pause(
+        Patience::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE))).pause(
             fault,
             attempts,
             &mut fastrand::Rng::with_seed(7),
@@ -219,7 +220,7 @@ mod tests {
     fn long_ban_is_not_made_longer() {
         assert!(pause(&status(418, Some(60)), 1).is_some());
         assert_eq!(pause(&status(418, Some(86_400)), 1), None);
-        let patience = Patience::new(&HistorySettings::kraken());
+        let patience = Patience::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE)));
         assert!(matches!(
             patience.ban(status(418, Some(86_400))),
             HistoryFault::Banned { .. }
@@ -237,7 +238,7 @@ mod tests {
     async fn faults_while_nobody_waits_for_trades_use_up_no_attempt() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = parse_base(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let mut settings = HistorySettings::kraken();
+        let mut settings = HistorySettings::new(VenueSettings::new(&kraken::VENUE));
         (settings.attempts_max, settings.backoff_base) = (2, Duration::from_millis(1));
         let client = Client::new(&settings, &base, HeaderMap::new()).unwrap();
         let pace = Pace::new(NonZeroU32::MAX, NonZeroU32::MIN);

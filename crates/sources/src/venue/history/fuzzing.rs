@@ -4,14 +4,9 @@ use super::body::Body;
 use super::error::HistoryFault;
 use super::json::Rows;
 use super::link::{follow, parse_base};
-use super::page::{Next, Reply, Venue};
+use super::page::{HistoryProtocol, Next, Reply};
 use super::progress::SymbolRange;
-use super::settings::{HistorySettings, VenueSettings};
-use crate::venue::alpaca::history::Alpaca;
-use crate::venue::binance::history::Binance;
-use crate::venue::coinbase::history::Coinbase;
-use crate::venue::kraken::history::Kraken;
-use crate::venue::massive::history::Massive;
+use super::settings::HistorySettings;
 use barmill_core::model::Trade;
 
 /// What one page says.
@@ -45,26 +40,21 @@ pub fn pages(
     };
     let skip = settings.skip_malformed;
     let walk = (range, body, count, skip, piece_len);
-    match &settings.venue {
-        VenueSettings::Massive(venue) => Massive::new(&base, venue).map(|venue| of(&venue, walk)),
-        VenueSettings::Alpaca(venue) => Alpaca::new(&base, venue).map(|venue| of(&venue, walk)),
-        VenueSettings::Binance(venue) => Binance::new(&base, venue).map(|venue| of(&venue, walk)),
-        VenueSettings::Coinbase(venue) => Coinbase::new(&base, venue).map(|venue| of(&venue, walk)),
-        VenueSettings::Kraken(venue) => Kraken::new(&base, venue).map(|venue| of(&venue, walk)),
+    match (settings.venue.venue().open_history)(&base, &settings.venue) {
+        Ok(venue) => venue.walk(walk),
+        Err(_) => (Vec::new(), Ok(())),
     }
-    .unwrap_or((Vec::new(), Ok(())))
 }
 
-fn of<V: Venue>(
+/// What is decoded: range, body, pages, whether bad rows are left out, and the length of the pieces it comes in.
+pub(crate) type Walk<'a> = (SymbolRange, &'a [u8], usize, bool, Option<usize>);
+/// What came of it.
+pub(crate) type Walked = (Vec<Page>, Result<(), HistoryFault>);
+
+pub(crate) fn of<V: HistoryProtocol>(
     venue: &V,
-    (range, body, count, skip_malformed, piece_len): (
-        SymbolRange,
-        &[u8],
-        usize,
-        bool,
-        Option<usize>,
-    ),
-) -> (Vec<Page>, Result<(), HistoryFault>) {
+    (range, body, count, skip_malformed, piece_len): Walk<'_>,
+) -> Walked {
     let mut pages = Vec::new();
     let mut place = venue.start();
     let reply = Reply {

@@ -24,7 +24,7 @@ pub(crate) mod json;
 pub(crate) mod link;
 mod pace;
 pub(crate) mod page;
-mod pager;
+pub(crate) mod pager;
 pub(crate) mod progress;
 pub(crate) mod settings;
 mod sift;
@@ -34,8 +34,5 @@ pub use error::{HistoryError, HistoryFault, RowFault};
 pub use feed::HistoryFeed;
 pub use link::BaseUrlFault;
 pub use progress::{Coverage, Progress, SymbolRange};
-pub use settings::{
-    AlpacaSettings, BinanceSettings, BinanceTrades, CoinbaseSettings, HistorySettings,
-    KrakenSettings, MassivePaging, MassiveSettings, VenueSettings,
-};
+pub use settings::HistorySettings;
 pub use source::{HistorySource, SettingsFault};

@@ -3,10 +3,12 @@
 use super::early::Early;
 use super::error::HistoryFault;
 use super::json::Rows;
+use super::pager::{Pages, Trail, Walk};
 use super::progress::SymbolRange;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// One request for a page.
 #[derive(Debug, Clone)]
@@ -56,7 +58,7 @@ pub(crate) enum Next<P> {
 
 /// What holds for all pages of a venue.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Habits {
+pub(crate) struct VenueTraits {
     /// The venue's name.
     pub(crate) name: &'static str,
     /// Whether pages run past the end of the interval, because the venue has no bound for it.
@@ -70,12 +72,12 @@ pub(crate) struct Habits {
 }
 
 /// A venue's wire format and paging. Pure: the driver sends, repeats, paces and proves.
-pub(crate) trait Venue: Send + Sync + 'static {
+pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
     /// Where a page begins.
     type Place: Send + Sync + 'static;
 
     /// What holds for all pages.
-    fn habits(&self) -> Habits;
+    fn traits(&self) -> VenueTraits;
 
     /// Where the first page begins.
     fn start(&self) -> Self::Place;
@@ -100,5 +102,40 @@ pub(crate) trait Venue: Send + Sync + 'static {
     /// The headers of every request, the secret ones marked as sensitive.
     fn headers(&self) -> HeaderMap {
         HeaderMap::new()
+    }
+}
+
+/// A venue's history, ready to be asked; hides where its pages begin.
+pub(crate) trait OpenHistory: Send + Sync + std::fmt::Debug {
+    /// What holds for all pages.
+    fn traits(&self) -> VenueTraits;
+
+    /// The headers of every request.
+    fn headers(&self) -> HeaderMap;
+
+    /// Starts to read one range.
+    fn pages(self: Arc<Self>, context: Trail, range: SymbolRange) -> Box<dyn Pages>;
+
+    /// Decodes one body as several pages in a row, for the fuzz targets.
+    #[cfg(feature = "fuzzing")]
+    fn walk(&self, walk: super::fuzzing::Walk<'_>) -> super::fuzzing::Walked;
+}
+
+impl<P: HistoryProtocol> OpenHistory for P {
+    fn traits(&self) -> VenueTraits {
+        HistoryProtocol::traits(self)
+    }
+
+    fn headers(&self) -> HeaderMap {
+        HistoryProtocol::headers(self)
+    }
+
+    fn pages(self: Arc<Self>, context: Trail, range: SymbolRange) -> Box<dyn Pages> {
+        Box::new(Walk::new(self, context, range))
+    }
+
+    #[cfg(feature = "fuzzing")]
+    fn walk(&self, walk: super::fuzzing::Walk<'_>) -> super::fuzzing::Walked {
+        super::fuzzing::of(self, walk)
     }
 }

@@ -6,7 +6,7 @@
 use super::error::{HistoryError, HistoryFault};
 use super::fetch::{Gate, Given, Tally};
 use super::json::Rows;
-use super::page::{Next, Reply, Venue};
+use super::page::{HistoryProtocol, Next, Reply};
 use super::progress::SymbolRange;
 use super::sift::{Sieve, Sifted};
 use barmill_core::model::Trade;
@@ -49,7 +49,7 @@ pub(crate) struct Trail {
     pub(crate) seed: u64,
 }
 
-pub(crate) struct Walk<V: Venue> {
+pub(crate) struct Walk<V: HistoryProtocol> {
     venue: Arc<V>,
     trail: Trail,
     range: SymbolRange,
@@ -62,10 +62,10 @@ pub(crate) struct Walk<V: Venue> {
     rng: fastrand::Rng,
 }
 
-impl<V: Venue> Walk<V> {
+impl<V: HistoryProtocol> Walk<V> {
     pub(crate) fn new(venue: Arc<V>, trail: Trail, range: SymbolRange) -> Walk<V> {
         let place = venue.start();
-        let sieve = Sieve::new(venue.habits(), range);
+        let sieve = Sieve::new(venue.traits(), range);
         let rng = fastrand::Rng::with_seed(trail.seed);
         let cursors = HashSet::with_hasher(FixedState::with_seed(0));
         Walk {
@@ -185,7 +185,7 @@ impl<V: Venue> Walk<V> {
     }
 }
 
-impl<V: Venue> Pages for Walk<V> {
+impl<V: HistoryProtocol> Pages for Walk<V> {
     fn turn(&mut self) -> BoxFuture<'_, Result<Leaf, HistoryError>> {
         Box::pin(async move {
             let position = self.sieve.position();
@@ -195,7 +195,7 @@ impl<V: Venue> Pages for Walk<V> {
                 .instrument(span)
                 .await
                 .map_err(|(attempts, fault)| HistoryError {
-                    venue: self.venue.habits().name,
+                    venue: self.venue.traits().name,
                     symbol: self.range.symbol,
                     page,
                     position,

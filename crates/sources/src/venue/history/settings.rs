@@ -3,7 +3,7 @@
 //! Rates are those of the venues' public documents of 2026 with room to spare; a plan that allows more
 //! or less is a setting. `HistorySource::new` checks them.
 
-use secrecy::SecretString;
+use crate::venue::VenueSettings;
 use std::time::Duration;
 
 /// How one venue's history is asked for.
@@ -41,164 +41,13 @@ pub struct HistorySettings {
     pub venue: VenueSettings,
 }
 
-/// What only one venue has.
-#[derive(Debug, Clone)]
-pub enum VenueSettings {
-    /// Massive, formerly Polygon, or a proxy of it.
-    Massive(MassiveSettings),
-    /// Alpaca.
-    Alpaca(AlpacaSettings),
-    /// Binance spot.
-    Binance(BinanceSettings),
-    /// Coinbase Exchange.
-    Coinbase(CoinbaseSettings),
-    /// Kraken spot.
-    Kraken(KrakenSettings),
-}
-
-/// How Massive's pages follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MassivePaging {
-    /// By `next_url`.
-    Cursor,
-    /// By asking again from the last SIP timestamp, inclusive: for proxies that drop cursors.
-    Restart,
-}
-
-/// Massive: `/v3/trades/{ticker}`.
-#[derive(Debug, Clone)]
-pub struct MassiveSettings {
-    /// The key, sent in a header only; without one the header is left out.
-    pub key: Option<SecretString>,
-    /// Name of the key's header; `authorization` gets the key as a bearer token, any other the key alone.
-    pub key_header: String,
-    /// Path below the base URL; `{ticker}` stands for the symbol.
-    pub path: String,
-    /// Where the rows lie in the reply, as names joined by points.
-    pub wrap: String,
-    /// How pages follow each other.
-    pub paging: MassivePaging,
-    /// Trades per page, 2 to 50,000.
-    pub page_len: usize,
-}
-
-/// Alpaca: `/v2/stocks/trades`.
-#[derive(Debug, Clone)]
-pub struct AlpacaSettings {
-    /// `APCA-API-KEY-ID`.
-    pub key_id: Option<SecretString>,
-    /// `APCA-API-SECRET-KEY`.
-    pub secret_key: Option<SecretString>,
-    /// The feed: `sip`, `iex`, `otc` or `boats`.
-    pub feed: String,
-    /// Trades per page, 2 to 10,000.
-    pub page_len: usize,
-}
-
-/// Which of Binance's two histories is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BinanceTrades {
-    /// `/api/v3/aggTrades`: the fills of one taker order at one price are one row.
-    Aggregate,
-    /// `/api/v3/historicalTrades`: every fill.
-    Single,
-}
-
-/// Binance spot.
-#[derive(Debug, Clone)]
-pub struct BinanceSettings {
-    /// `X-MBX-APIKEY`, for those who have one.
-    pub key: Option<SecretString>,
-    /// Which history.
-    pub trades: BinanceTrades,
-    /// Trades per page, 2 to 1,000.
-    pub page_len: usize,
-}
-
-/// Coinbase Exchange: `/products/{id}/trades`.
-#[derive(Debug, Clone)]
-pub struct CoinbaseSettings {
-    /// Trades per page, 3 to 1,000.
-    pub page_len: usize,
-}
-
-/// Kraken: `/0/public/Trades`.
-#[derive(Debug, Clone)]
-pub struct KrakenSettings {
-    /// Trades per page, 2 to 1,000.
-    pub page_len: usize,
-}
-
 impl HistorySettings {
-    /// Massive by its own host and cursors.
-    pub fn massive(key: Option<SecretString>) -> HistorySettings {
-        let venue = MassiveSettings {
-            key,
-            key_header: "authorization".into(),
-            path: "/v3/trades/{ticker}".into(),
-            wrap: "results".into(),
-            paging: MassivePaging::Cursor,
-            page_len: 50_000,
-        };
-        HistorySettings::of(
-            "https://api.massive.com",
-            1_200,
-            VenueSettings::Massive(venue),
-        )
-    }
-
-    /// Alpaca's SIP feed.
-    pub fn alpaca(
-        key_id: Option<SecretString>,
-        secret_key: Option<SecretString>,
-    ) -> HistorySettings {
-        let venue = AlpacaSettings {
-            key_id,
-            secret_key,
-            feed: "sip".into(),
-            page_len: 10_000,
-        };
-        HistorySettings::of(
-            "https://data.alpaca.markets",
-            200,
-            VenueSettings::Alpaca(venue),
-        )
-    }
-
-    /// Binance spot.
-    pub fn binance(trades: BinanceTrades) -> HistorySettings {
-        let venue = BinanceSettings {
-            key: None,
-            trades,
-            page_len: 1_000,
-        };
-        HistorySettings::of(
-            "https://api.binance.com",
-            4_800,
-            VenueSettings::Binance(venue),
-        )
-    }
-
-    /// Coinbase Exchange.
-    pub fn coinbase() -> HistorySettings {
-        let venue = CoinbaseSettings { page_len: 1_000 };
-        HistorySettings::of(
-            "https://api.exchange.coinbase.com",
-            480,
-            VenueSettings::Coinbase(venue),
-        )
-    }
-
-    /// Kraken spot.
-    pub fn kraken() -> HistorySettings {
-        let venue = KrakenSettings { page_len: 1_000 };
-        HistorySettings::of("https://api.kraken.com", 60, VenueSettings::Kraken(venue))
-    }
-
-    fn of(base_url: &str, rate_per_min: u32, venue: VenueSettings) -> HistorySettings {
+    /// The defaults of a venue, with its own settings and secrets.
+    pub fn new(venue: VenueSettings) -> HistorySettings {
+        let defaults = venue.venue().history;
         HistorySettings {
-            base_url: base_url.into(),
-            rate_per_min,
+            base_url: defaults.base_url.into(),
+            rate_per_min: defaults.requests_per_minute,
             symbols_in_flight: 4,
             batch_len_max: 4_096,
             page_bytes_max: 64 << 20,

@@ -4,7 +4,7 @@
 //! numbers its trades; so a page may end anywhere, also inside one nanosecond.
 
 use super::error::HistoryFault;
-use super::page::Habits;
+use super::page::VenueTraits;
 use super::progress::SymbolRange;
 use barmill_core::model::{Timestamp, Trade, TradeId};
 use foldhash::fast::FixedState;
@@ -31,7 +31,7 @@ pub(crate) struct Sifted {
 /// What is known of the pages so far.
 #[derive(Debug)]
 pub(crate) struct Sieve {
-    habits: Habits,
+    traits: VenueTraits,
     range: SymbolRange,
     last: Option<Trade>,
     /// The trades of the last one's nanosecond before it.
@@ -39,10 +39,10 @@ pub(crate) struct Sieve {
 }
 
 impl Sieve {
-    pub(crate) fn new(habits: Habits, range: SymbolRange) -> Sieve {
+    pub(crate) fn new(traits: VenueTraits, range: SymbolRange) -> Sieve {
         let at_last = HashSet::with_hasher(FixedState::with_seed(0));
         Sieve {
-            habits,
+            traits,
             range,
             last: None,
             at_last,
@@ -71,7 +71,7 @@ impl Sieve {
             let trade = rows[row];
             self.check_order(row, &trade, previous.as_ref())?;
             previous = Some(trade);
-            if trade.time >= self.range.to && self.habits.is_open_ended {
+            if trade.time >= self.range.to && self.traits.is_open_ended {
                 sifted.is_past_end = true;
                 break;
             }
@@ -117,7 +117,7 @@ impl Sieve {
         match previous {
             Some(previous)
                 if trade.time < previous.time
-                    || self.habits.is_numbered && trade.sequence < previous.sequence =>
+                    || self.traits.is_numbered && trade.sequence < previous.sequence =>
             {
                 Err(HistoryFault::Order {
                     row,
@@ -134,7 +134,7 @@ impl Sieve {
         if from <= trade.time && trade.time < to {
             return Ok(true);
         }
-        if trade.time < from && from.saturating_sub(self.habits.lead_ns) <= trade.time {
+        if trade.time < from && from.saturating_sub(self.traits.lead_ns) <= trade.time {
             return Ok(false);
         }
         Err(HistoryFault::Outside {
@@ -147,7 +147,7 @@ impl Sieve {
 
     fn is_seen(&self, trade: &Trade) -> bool {
         match &self.last {
-            Some(last) if self.habits.is_numbered => trade.sequence <= last.sequence,
+            Some(last) if self.traits.is_numbered => trade.sequence <= last.sequence,
             Some(last) if trade.time == last.time => {
                 identity(last) == identity(trade) || self.at_last.contains(&identity(trade))
             }
@@ -189,7 +189,7 @@ impl Sieve {
 mod tests {
     use super::{Sieve, Sifted};
     use crate::venue::history::error::HistoryFault;
-    use crate::venue::history::page::Habits;
+    use crate::venue::history::page::VenueTraits;
     use crate::venue::history::progress::SymbolRange;
     use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
     use proptest::prelude::*;
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn sieve(is_numbered: bool, is_open_ended: bool) -> Sieve {
-        let habits = Habits {
+        let traits = VenueTraits {
             name: "test",
             is_open_ended,
             is_numbered,
@@ -228,7 +228,7 @@ mod tests {
             weight_max: NonZeroU32::MIN,
         };
         Sieve::new(
-            habits,
+            traits,
             SymbolRange {
                 symbol: symbol(),
                 from: at(100),

@@ -4,15 +4,10 @@ use super::client::Client;
 use super::fetch::{Gate, Patience, Tally};
 use super::link::{BaseUrlFault, parse_base};
 use super::pace::Pace;
-use super::page::Venue;
-use super::pager::{Pages, Trail, Walk};
+use super::page::OpenHistory;
+use super::pager::{Pages, Trail};
 use super::progress::SymbolRange;
-use super::settings::{HistorySettings, VenueSettings};
-use crate::venue::alpaca::history::Alpaca;
-use crate::venue::binance::history::Binance;
-use crate::venue::coinbase::history::Coinbase;
-use crate::venue::kraken::history::Kraken;
-use crate::venue::massive::history::Massive;
+use super::settings::HistorySettings;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use std::num::NonZeroU32;
@@ -58,21 +53,12 @@ pub enum SettingsFault {
 pub struct HistorySource {
     name: &'static str,
     gate: Arc<Gate>,
-    kind: Kind,
+    venue: Arc<dyn OpenHistory>,
     pub(crate) symbols_in_flight: usize,
     pub(crate) batch_len_max: usize,
     pub(crate) read_timeout: std::time::Duration,
     skip_malformed: bool,
     seed: u64,
-}
-
-#[derive(Debug, Clone)]
-enum Kind {
-    Massive(Arc<Massive>),
-    Alpaca(Arc<Alpaca>),
-    Binance(Arc<Binance>),
-    Coinbase(Arc<Coinbase>),
-    Kraken(Arc<Kraken>),
 }
 
 impl HistorySource {
@@ -83,32 +69,8 @@ impl HistorySource {
     pub fn new(settings: &HistorySettings) -> Result<HistorySource, SettingsFault> {
         let base = parse_base(&settings.base_url).map_err(SettingsFault::BaseUrl)?;
         check_counts(settings)?;
-        match &settings.venue {
-            VenueSettings::Massive(massive) => HistorySource::of(
-                settings,
-                &base,
-                Massive::new(&base, massive)?,
-                Kind::Massive,
-            ),
-            VenueSettings::Alpaca(alpaca) => {
-                HistorySource::of(settings, &base, Alpaca::new(&base, alpaca)?, Kind::Alpaca)
-            }
-            VenueSettings::Binance(binance) => HistorySource::of(
-                settings,
-                &base,
-                Binance::new(&base, binance)?,
-                Kind::Binance,
-            ),
-            VenueSettings::Coinbase(coinbase) => HistorySource::of(
-                settings,
-                &base,
-                Coinbase::new(&base, coinbase)?,
-                Kind::Coinbase,
-            ),
-            VenueSettings::Kraken(kraken) => {
-                HistorySource::of(settings, &base, Kraken::new(&base, kraken)?, Kind::Kraken)
-            }
-        }
+        let venue = (settings.venue.venue().open_history)(&base, &settings.venue)?;
+        HistorySource::of(settings, &base, venue)
     }
 
     /// The venue's name.
@@ -131,41 +93,34 @@ impl HistorySource {
             skip_malformed: self.skip_malformed,
             seed,
         };
-        match &self.kind {
-            Kind::Massive(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
-            Kind::Alpaca(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
-            Kind::Binance(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
-            Kind::Coinbase(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
-            Kind::Kraken(venue) => Box::new(Walk::new(Arc::clone(venue), trail, range)),
-        }
+        Arc::clone(&self.venue).pages(trail, range)
     }
 
-    fn of<V: Venue>(
+    fn of(
         settings: &HistorySettings,
         base: &Url,
-        venue: V,
-        kind: impl FnOnce(Arc<V>) -> Kind,
+        venue: Arc<dyn OpenHistory>,
     ) -> Result<HistorySource, SettingsFault> {
-        let habits = venue.habits();
-        let weight_max = count(habits.weight_max.get());
+        let traits = venue.traits();
+        let weight_max = count(traits.weight_max.get());
         in_range(
             "rate_per_min",
             count(settings.rate_per_min),
             weight_max,
             count(u32::MAX),
         )?;
-        let rate_per_min = NonZeroU32::new(settings.rate_per_min).unwrap_or(habits.weight_max);
+        let rate_per_min = NonZeroU32::new(settings.rate_per_min).unwrap_or(traits.weight_max);
         let client = Client::new(settings, base, venue.headers()).map_err(SettingsFault::Client)?;
-        let pace = Pace::new(rate_per_min, habits.weight_max);
+        let pace = Pace::new(rate_per_min, traits.weight_max);
         let gate = Gate {
             client,
             pace,
             patience: Patience::new(settings),
         };
         Ok(HistorySource {
-            name: habits.name,
+            name: traits.name,
             gate: Arc::new(gate),
-            kind: kind(Arc::new(venue)),
+            venue,
             symbols_in_flight: settings.symbols_in_flight,
             batch_len_max: settings.batch_len_max,
             read_timeout: settings.read_timeout,

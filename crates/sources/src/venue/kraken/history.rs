@@ -5,14 +5,16 @@
 //! next page is asked from one nanosecond before it, so that it holds that trade whether the venue
 //! includes `since` or not; trades are told apart by their number.
 
+use crate::venue::VenueSettings;
 use crate::venue::history::error::{HistoryFault, RowFault};
 use crate::venue::history::json::{
     Rows, message, parse, parse_row, price, refused, shorten, size, text_of,
 };
 use crate::venue::history::link::join;
-use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::page::{
+    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
+};
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::KrakenSettings;
 use crate::venue::history::source::{SettingsFault, in_range};
 use barmill_core::model::{Conditions, Price, Side, Symbol, Timestamp, Trade, TradeId};
 use reqwest::Url;
@@ -20,11 +22,20 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// Nanoseconds by which a row's time may be before its true time.
 const CUT_NS: i64 = 1_000;
 /// Nanoseconds before the interval in which a first page may begin.
 const LEAD_NS: i64 = 2 * CUT_NS;
+
+/// Opens the history.
+pub(crate) fn open(
+    base: &Url,
+    settings: &VenueSettings,
+) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+    Ok(Arc::new(Kraken::new(base, settings)?))
+}
 
 #[derive(Debug)]
 pub(crate) struct Kraken {
@@ -53,7 +64,7 @@ struct Envelope<'a> {
 }
 
 impl Kraken {
-    pub(crate) fn new(base: &Url, settings: &KrakenSettings) -> Result<Kraken, SettingsFault> {
+    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Kraken, SettingsFault> {
         in_range("kraken.page_len", settings.page_len, 2, 1_000)?;
         Ok(Kraken {
             base: base.clone(),
@@ -62,11 +73,11 @@ impl Kraken {
     }
 }
 
-impl Venue for Kraken {
+impl HistoryProtocol for Kraken {
     type Place = Place;
 
-    fn habits(&self) -> Habits {
-        Habits {
+    fn traits(&self) -> VenueTraits {
+        VenueTraits {
             name: "kraken",
             is_open_ended: true,
             is_numbered: true,
@@ -235,15 +246,15 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kraken, Reply, Rows, SymbolRange, Timestamp, Venue};
-    use crate::venue::history::KrakenSettings;
+    use super::{HistoryProtocol, Kraken, Reply, Rows, SymbolRange, Timestamp};
     use crate::venue::history::link::parse_base;
+    use crate::venue::{VenueSettings, kraken};
 
     /// The words of the venue in a fault are one short line, whatever they hold.
     #[test]
     fn words_of_the_venue_are_shortened_without_control_characters() {
         let base = parse_base("https://api.kraken.com").unwrap();
-        let venue = Kraken::new(&base, &KrakenSettings { page_len: 1_000 }).unwrap();
+        let venue = Kraken::new(&base, &VenueSettings::new(&kraken::VENUE)).unwrap();
         let range = SymbolRange {
             symbol: "XBTUSD".parse().unwrap(),
             from: Timestamp::EPOCH,

@@ -4,10 +4,31 @@
 //! `qty` and `price` are JSON numbers, read from their text. `side` is the taker's. Identities are contiguous per symbol
 //! and serve as the sequence. Each symbol of a subscription is answered on its own.
 
+use crate::venue::VenueSettings;
+use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
+use crate::venue::live::session::script::{Expected, Script};
 use crate::venue::live::value::{DecodeFault, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
+use serde_json::json;
+
+/// Asks for the trades of each symbol, without the snapshot; each is confirmed.
+pub(crate) fn script(_settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
+    let subscribe = |names: &&[&str]| {
+        json!({"method": "subscribe", "params": {"channel": "trade", "symbol": names, "snapshot": false}})
+            .to_string()
+    };
+    let ping = Some(json!({"method": "ping"}).to_string());
+    Script {
+        expected: Expected::symbols(chunks),
+        ..Script::open(chunks.iter().map(subscribe).collect(), ping, decoder())
+    }
+}
+
+pub(crate) fn decoder() -> Decoder {
+    Decoder::stateless(decode)
+}
 
 #[derive(Default)]
 struct Frame<'a> {

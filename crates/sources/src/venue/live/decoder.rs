@@ -2,58 +2,44 @@
 
 use super::event::Event;
 use super::value::DecodeFault;
-use crate::venue::alpaca::live as alpaca;
-use crate::venue::binance::live as binance;
-use crate::venue::coinbase::live::Coinbase;
-use crate::venue::kraken::live as kraken;
-use crate::venue::massive::live as massive;
 
 /// The wire format of one connection.
 ///
 /// ```
-/// use barmill_sources::live::{Decoder, Event};
+/// use barmill_sources::live::Event;
+/// use barmill_sources::venue::Venue;
 /// let frame = br#"{"e":"trade","s":"BTCUSDT","t":7,"p":"61837.63","q":"0.02","T":1723161255342,"m":true}"#;
+/// let binance = Venue::by_name("binance").expect("a venue");
 /// let mut events = Vec::new();
-/// Decoder::binance().decode(frame, &mut events)?;
+/// binance.decoder().decode(frame, &mut events)?;
 /// assert!(matches!(&events[..], [Event::Trade(trade)] if trade.price.to_string() == "61837.63"));
 /// # Ok::<(), barmill_sources::live::DecodeFault>(())
 /// ```
-#[derive(Debug, Clone)]
-pub struct Decoder(Wire);
+#[derive(Debug)]
+pub struct Decoder(Box<dyn Decode>);
 
-#[derive(Debug, Clone)]
-enum Wire {
-    Massive,
-    Alpaca,
-    Binance,
-    Coinbase(Coinbase),
-    Kraken,
+/// What a venue's decoder does.
+pub(crate) trait Decode: std::fmt::Debug + Send + Sync {
+    /// Appends what the frame says; see [`Decoder::decode`].
+    fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault>;
+}
+
+/// A decoder that keeps nothing from one frame to the next.
+type Stateless = fn(&[u8], &mut Vec<Event>) -> Result<(), DecodeFault>;
+
+impl Decode for Stateless {
+    fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+        self(frame, events)
+    }
 }
 
 impl Decoder {
-    /// Massive's stocks cluster.
-    pub fn massive() -> Decoder {
-        Decoder(Wire::Massive)
+    pub(crate) fn new(decode: impl Decode + 'static) -> Decoder {
+        Decoder(Box::new(decode))
     }
 
-    /// Alpaca's v2 stock feeds, as JSON.
-    pub fn alpaca() -> Decoder {
-        Decoder(Wire::Alpaca)
-    }
-
-    /// Binance spot, raw and combined streams.
-    pub fn binance() -> Decoder {
-        Decoder(Wire::Binance)
-    }
-
-    /// Coinbase, both Advanced Trade and Exchange; a new connection takes a new decoder, as messages are counted.
-    pub fn coinbase() -> Decoder {
-        Decoder(Wire::Coinbase(Coinbase::default()))
-    }
-
-    /// Kraken v2.
-    pub fn kraken() -> Decoder {
-        Decoder(Wire::Kraken)
+    pub(crate) fn stateless(decode: Stateless) -> Decoder {
+        Decoder::new(decode)
     }
 
     /// Appends what the frame says.
@@ -61,29 +47,18 @@ impl Decoder {
     /// # Errors
     /// [`DecodeFault`] when the frame as a whole is not of the venue's shape; events before the fault are kept.
     pub fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
-        match &mut self.0 {
-            Wire::Massive => massive::decode(frame, events),
-            Wire::Alpaca => alpaca::decode(frame, events),
-            Wire::Binance => binance::decode(frame, events),
-            Wire::Coinbase(coinbase) => coinbase.decode(frame, events),
-            Wire::Kraken => kraken::decode(frame, events),
-        }
+        self.0.decode(frame, events)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Decoder;
+    use crate::venue::VENUES;
     use proptest::prelude::*;
 
-    fn all() -> [Decoder; 5] {
-        [
-            Decoder::massive(),
-            Decoder::alpaca(),
-            Decoder::binance(),
-            Decoder::coinbase(),
-            Decoder::kraken(),
-        ]
+    fn all() -> impl Iterator<Item = Decoder> {
+        VENUES.iter().map(|venue| venue.decoder())
     }
 
     proptest! {

@@ -7,7 +7,7 @@ mod backoff;
 mod changes;
 mod connection;
 mod continuity;
-mod decoder;
+pub(crate) mod decoder;
 mod driver;
 pub(crate) mod event;
 mod fault;
@@ -17,7 +17,7 @@ mod ledger;
 mod outbox;
 mod quiet;
 pub(crate) mod scan;
-mod session;
+pub(crate) mod session;
 pub(crate) mod settings;
 mod skew;
 mod socket;
@@ -32,7 +32,7 @@ pub use feed::{LiveFeed, LiveParts, LiveStats, Reloader};
 pub use ledger::GapStats;
 pub use scan::ScanFault;
 pub use settings::{
-    BinanceStream, CoinbaseApi, GapSettings, LiveSettings, LiveSettingsFault, LiveSymbol,
-    LiveSymbols, LiveTimes, LiveVenue, QuietEnd, QuietSettings,
+    GapSettings, LiveSettings, LiveSettingsFault, LiveSymbol, LiveSymbols, LiveTimes, QuietEnd,
+    QuietSettings,
 };
 pub use value::{DecodeFault, ValueFault};

@@ -2,9 +2,9 @@
 //!
 //! Limits are those of the venues' public documents of 2026, with room to spare; `LiveFeed::new` checks them.
 
+use crate::venue::VenueSettings;
 use barmill_core::model::{Symbol, TradeKey};
 use jiff::tz::TimeZone;
-use secrecy::SecretString;
 use std::time::Duration;
 
 /// How one venue is listened to.
@@ -13,7 +13,7 @@ pub struct LiveSettings {
     /// Address: `wss`, or `ws` on loopback and behind a proxy of one's own.
     pub url: String,
     /// The venue, its keys and its choices.
-    pub venue: LiveVenue,
+    pub venue: VenueSettings,
     /// Symbols of one connection, at least 1; more symbols take more connections.
     pub symbols_per_connection_max: usize,
     /// Symbols of one subscribe message, at least 1.
@@ -109,53 +109,6 @@ pub enum QuietEnd {
     Steady(Duration),
 }
 
-/// The venue, its keys and its choices.
-#[derive(Debug, Clone)]
-pub enum LiveVenue {
-    /// Massive, formerly Polygon.
-    Massive {
-        /// The key.
-        key: SecretString,
-    },
-    /// Alpaca.
-    Alpaca {
-        /// `APCA-API-KEY-ID`.
-        key_id: SecretString,
-        /// `APCA-API-SECRET-KEY`.
-        secret_key: SecretString,
-    },
-    /// Binance spot.
-    Binance {
-        /// Which of its two streams.
-        stream: BinanceStream,
-    },
-    /// Coinbase.
-    Coinbase {
-        /// Which of its two interfaces.
-        api: CoinbaseApi,
-    },
-    /// Kraken v2.
-    Kraken,
-}
-
-/// Which of Binance's two streams is listened to; the history must be of the same kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BinanceStream {
-    /// `@trade`: every fill.
-    Single,
-    /// `@aggTrade`: the fills of one taker order at one price as one.
-    Aggregate,
-}
-
-/// Which of Coinbase's two interfaces is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CoinbaseApi {
-    /// Advanced Trade: `market_trades`.
-    Advanced,
-    /// Exchange: `matches`.
-    Exchange,
-}
-
 /// What is listened to.
 #[derive(Debug, Clone)]
 pub enum LiveSymbols {
@@ -203,80 +156,32 @@ pub enum LiveSettingsFault {
 }
 
 impl LiveSettings {
-    /// Massive's real-time stocks cluster: one connection, whatever the number of symbols.
-    pub fn massive(key: SecretString) -> LiveSettings {
-        let settings = LiveSettings::of(
-            "wss://socket.massive.com/stocks",
-            LiveVenue::Massive { key },
-        );
-        LiveSettings {
-            symbols_per_connection_max: usize::MAX,
-            ..settings
-        }
-    }
-
-    /// Alpaca's SIP feed: one connection, whatever the number of symbols.
-    pub fn alpaca(key_id: SecretString, secret_key: SecretString) -> LiveSettings {
-        let venue = LiveVenue::Alpaca { key_id, secret_key };
-        let settings = LiveSettings::of("wss://stream.data.alpaca.markets/v2/sip", venue);
-        LiveSettings {
-            symbols_per_connection_max: usize::MAX,
-            ..settings
-        }
-    }
-
-    /// Binance spot, in microseconds; 1,024 streams per connection and five messages a second are allowed, pongs
-    /// included, and a connection ends after 24 hours.
-    pub fn binance(stream: BinanceStream) -> LiveSettings {
-        let url = "wss://stream.binance.com:9443/stream?timeUnit=MICROSECOND";
-        let mut settings = LiveSettings::of(url, LiveVenue::Binance { stream });
-        settings.symbols_per_connection_max = 1_000;
-        settings.message_every = Duration::from_millis(400);
-        settings.times.lifetime = Some(Duration::from_mins(23 * 60 + 50));
-        settings
-    }
-
-    /// Coinbase; the first subscription must come within five seconds.
-    pub fn coinbase(api: CoinbaseApi) -> LiveSettings {
-        let url = match api {
-            CoinbaseApi::Advanced => "wss://advanced-trade-ws.coinbase.com",
-            CoinbaseApi::Exchange => "wss://ws-feed.exchange.coinbase.com",
+    /// The defaults of a venue, with its own settings and secrets.
+    pub fn new(venue: VenueSettings) -> LiveSettings {
+        let defaults = &venue.venue().live;
+        let mut settings = LiveSettings::of(&venue.filled_in(defaults.url), venue);
+        settings.symbols_per_connection_max = match defaults.symbols_per_connection {
+            0 => usize::MAX,
+            count => count,
         };
-        LiveSettings::of(url, LiveVenue::Coinbase { api })
-    }
-
-    /// Kraken v2.
-    pub fn kraken() -> LiveSettings {
-        LiveSettings::of("wss://ws.kraken.com/v2", LiveVenue::Kraken)
+        settings.message_every = defaults.message_every;
+        settings.times.lifetime = defaults.lifetime;
+        settings
     }
 
     /// The venue's name.
     pub fn name(&self) -> &'static str {
-        match self.venue {
-            LiveVenue::Massive { .. } => "massive",
-            LiveVenue::Alpaca { .. } => "alpaca",
-            LiveVenue::Binance { .. } => "binance",
-            LiveVenue::Coinbase { .. } => "coinbase",
-            LiveVenue::Kraken => "kraken",
-        }
+        self.venue.venue().name
     }
 
-    /// Whether the identities of a symbol's trades have no holes.
+    /// Whether identities of a symbol follow each other without a gap.
     pub(crate) fn is_contiguous(&self) -> bool {
-        match self.venue {
-            LiveVenue::Massive { .. } | LiveVenue::Alpaca { .. } => false,
-            LiveVenue::Binance { .. } | LiveVenue::Coinbase { .. } | LiveVenue::Kraken => true,
-        }
+        self.venue.venue().live.is_contiguous
     }
 
-    /// Nanoseconds of the finest step of the socket's clock.
+    /// Nanoseconds that the times of the socket are cut to.
     pub(crate) fn resolution_ns(&self) -> i64 {
-        match self.venue {
-            LiveVenue::Massive { .. } => 1_000_000,
-            LiveVenue::Alpaca { .. } => 1,
-            LiveVenue::Binance { .. } if !self.url.contains("timeUnit=MICROSECOND") => 1_000_000,
-            LiveVenue::Binance { .. } | LiveVenue::Coinbase { .. } | LiveVenue::Kraken => 1_000,
-        }
+        (self.venue.venue().live.resolution_ns)(&self.url)
     }
 
     /// Refuses settings that cannot work.
@@ -310,7 +215,7 @@ impl LiveSettings {
         }
     }
 
-    fn of(url: &str, venue: LiveVenue) -> LiveSettings {
+    fn of(url: &str, venue: VenueSettings) -> LiveSettings {
         LiveSettings {
             url: url.into(),
             venue,
@@ -352,25 +257,19 @@ impl LiveSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::{BinanceStream, LiveSettings, LiveSettingsFault, LiveSymbols};
-
-    #[test]
-    fn keys_do_not_print() {
-        let settings = LiveSettings::alpaca("canary-id".into(), "canary-secret".into());
-        let massive = LiveSettings::massive("canary-key".into());
-        assert!(!format!("{settings:?}{massive:?}").contains("canary"));
-    }
+    use super::{LiveSettings, LiveSettingsFault, LiveSymbols};
+    use crate::venue::{VenueSettings, binance, massive};
 
     #[test]
     fn settings_that_cannot_work_are_refused() {
-        let settings = LiveSettings::binance(BinanceStream::Single);
+        let settings = LiveSettings::new(VenueSettings::new(&binance::VENUE));
         assert_eq!(
             settings.check(&LiveSymbols::All),
             Err(LiveSettingsFault::Symbols)
         );
         let settings = LiveSettings {
             batch_len_max: 0,
-            ..LiveSettings::massive("key".into())
+            ..LiveSettings::new(VenueSettings::new(&massive::VENUE))
         };
         let fault = settings.check(&LiveSymbols::All).unwrap_err();
         assert_eq!(

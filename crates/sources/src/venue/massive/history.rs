@@ -4,15 +4,17 @@
 //! its place also inside one nanosecond; and, for proxies that forward filters only, asking again from the
 //! last SIP timestamp inclusive. Such proxies wrap the reply and name the key's header otherwise.
 
+use crate::venue::VenueSettings;
 use crate::venue::history::early::{Early, Whole};
 use crate::venue::history::error::{HistoryFault, RowFault};
 use crate::venue::history::json::{
     Rows, message, nanos, parse, parse_row, price, refused, size, text_of,
 };
 use crate::venue::history::link::{follow, join};
-use crate::venue::history::page::{Habits, Next, Reply, Request, Venue};
+use crate::venue::history::page::{
+    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
+};
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::{MassivePaging, MassiveSettings};
 use crate::venue::history::source::{SettingsFault, in_range, secret_header};
 use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
 use reqwest::Url;
@@ -23,6 +25,24 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ptr;
+use std::sync::Arc;
+
+/// How pages follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MassivePaging {
+    /// By `next_url`.
+    Cursor,
+    /// By asking again from the last SIP timestamp, inclusive: for proxies that drop cursors.
+    Restart,
+}
+
+/// Opens the history.
+pub(crate) fn open(
+    base: &Url,
+    settings: &VenueSettings,
+) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+    Ok(Arc::new(Massive::new(base, settings)?))
+}
 
 #[derive(Debug)]
 pub(crate) struct Massive {
@@ -66,22 +86,24 @@ struct Row<'a> {
 type Level<'a> = HashMap<String, &'a RawValue>;
 
 impl Massive {
-    pub(crate) fn new(base: &Url, settings: &MassiveSettings) -> Result<Massive, SettingsFault> {
+    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Massive, SettingsFault> {
         in_range("massive.page_len", settings.page_len, 2, 50_000)?;
-        if !settings.path.contains("{ticker}") {
+        let path = settings.get("path");
+        if !path.contains("{ticker}") {
             return Err(SettingsFault::Path {
-                path: settings.path.clone(),
+                path: path.to_owned(),
             });
         }
-        let mut wrap: Vec<String> = settings.wrap.split('.').map(str::to_owned).collect();
+        let mut wrap: Vec<String> = settings.get("wrap").split('.').map(str::to_owned).collect();
         let results = wrap.pop().unwrap_or_default();
         let mut headers = HeaderMap::new();
-        if let Some(key) = &settings.key {
-            let name = HeaderName::from_bytes(settings.key_header.as_bytes()).map_err(|_| {
-                SettingsFault::Header {
-                    key: "massive.key_header",
-                }
-            })?;
+        if let Some(key) = settings.secret("key_env") {
+            let name =
+                HeaderName::from_bytes(settings.get("key_header").as_bytes()).map_err(|_| {
+                    SettingsFault::Header {
+                        key: "massive.key_header",
+                    }
+                })?;
             let key = key.expose_secret();
             let value = if name == AUTHORIZATION {
                 format!("Bearer {key}")
@@ -92,10 +114,13 @@ impl Massive {
         }
         Ok(Massive {
             base: base.clone(),
-            path: settings.path.clone(),
+            path: path.to_owned(),
             wrap,
             results,
-            paging: settings.paging,
+            paging: match settings.get("paging") {
+                "restart" => MassivePaging::Restart,
+                _ => MassivePaging::Cursor,
+            },
             page_len: settings.page_len,
             headers,
         })
@@ -203,11 +228,11 @@ impl Massive {
     }
 }
 
-impl Venue for Massive {
+impl HistoryProtocol for Massive {
     type Place = Place;
 
-    fn habits(&self) -> Habits {
-        Habits {
+    fn traits(&self) -> VenueTraits {
+        VenueTraits {
             name: "massive",
             is_open_ended: false,
             is_numbered: false,

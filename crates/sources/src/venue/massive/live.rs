@@ -4,10 +4,37 @@
 //! `T` is a trade: `sym`, `x` exchange, `i` identity, `p`, `ds` size as a decimal (`s` is whole shares), `c` condition
 //! ids, `t` SIP milliseconds, `q` sequence, `trfi` reporting facility. `status` speaks of the connection.
 
+use crate::venue::VenueSettings;
+use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
+use crate::venue::live::session::script::{Expected, Script};
 use crate::venue::live::value::{DecodeFault, Field};
 use barmill_core::model::{Conditions, Side, Timestamp, Trade, TradeId};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+/// Proves who we are, then asks for the trades of each symbol as `T.SYMBOL`; each is confirmed.
+pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
+    let key = settings
+        .secret("key_env")
+        .map_or("", |key| key.expose_secret());
+    let auth = json!({"action": "auth", "params": key});
+    let subscribe = |names: &&[&str]| {
+        let topics: Vec<String> = names.iter().map(|name| format!("T.{name}")).collect();
+        json!({"action": "subscribe", "params": topics.join(",")}).to_string()
+    };
+    Script::secret(
+        &auth,
+        chunks.iter().map(subscribe).collect(),
+        Expected::symbols(chunks),
+        decoder(),
+    )
+}
+
+pub(crate) fn decoder() -> Decoder {
+    Decoder::stateless(decode)
+}
 
 #[derive(Default)]
 struct Record<'a> {

@@ -30,6 +30,20 @@ impl Venue {
         }
     }
 
+    /// The simulated side of a venue, and the path of its socket.
+    pub fn of(venue: &crate::venue::Venue) -> (Venue, &'static str) {
+        let sides = [
+            (Venue::Massive, "/stocks"),
+            (Venue::Alpaca, "/v2/sip"),
+            (Venue::Binance, "/stream"),
+            (Venue::Coinbase, "/"),
+        ];
+        let found = sides
+            .into_iter()
+            .find(|(side, _)| side.name() == venue.name);
+        found.unwrap_or((Venue::Kraken, "/v2"))
+    }
+
     /// Whether the identities of a symbol's trades have no holes.
     pub const fn is_contiguous(self) -> bool {
         match self {

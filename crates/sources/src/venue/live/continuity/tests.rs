@@ -2,6 +2,7 @@
 
 use super::Continuity;
 use crate::venue::live::settings::LiveSettings;
+use crate::venue::{VenueSettings, kraken};
 use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use barmill_core::port::{Gap, GapError, GapFill, Remedy};
 use proptest::prelude::*;
@@ -40,7 +41,7 @@ fn continuity(
     is_contiguous: bool,
     change: impl FnOnce(&mut super::GapSettings),
 ) -> (Continuity, usize) {
-    let mut gaps = LiveSettings::kraken().gaps;
+    let mut gaps = LiveSettings::new(VenueSettings::new(&kraken::VENUE)).gaps;
     (gaps.wait, gaps.settle, gaps.backoff) = (2 * MS, 5 * MS, MS);
     (gaps.len_max, gaps.held_len_max, gaps.attempts_max) = (7, 5, 1_000);
     gaps.overlap = 10 * MS;

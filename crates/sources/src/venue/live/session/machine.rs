@@ -255,8 +255,9 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::settings::{BinanceStream, LiveSettings};
+    use super::super::super::settings::LiveSettings;
     use super::{LiveFault, Outbound, Script, Session};
+    use crate::venue::{VenueSettings, alpaca, binance, kraken, massive};
     use barmill_core::model::Symbol;
     use barmill_core::port::Remedy;
     use secrecy::ExposeSecret;
@@ -293,7 +294,11 @@ mod tests {
 
     #[test]
     fn key_is_sent_after_the_greeting_and_symbols_after_the_key() {
-        let settings = LiveSettings::massive("k-1".into());
+        let settings = LiveSettings::new(
+            VenueSettings::new(&massive::VENUE)
+                .with_secret("key_env", "k-1")
+                .unwrap(),
+        );
         let mut session = session(&settings, &["A", "B"]);
         assert!(sent(&mut session, SECOND).is_empty());
         hear(
@@ -328,7 +333,7 @@ mod tests {
 
     #[test]
     fn subscriptions_keep_to_the_venues_pace() {
-        let mut settings = LiveSettings::binance(BinanceStream::Aggregate);
+        let mut settings = LiveSettings::new(VenueSettings::new(&binance::VENUE));
         settings.symbols_per_message_max = 1;
         let mut session = session(&settings, &["BTCUSDT", "ETHUSDT", "BNBUSDT"]);
         assert_eq!(
@@ -341,7 +346,7 @@ mod tests {
 
     #[test]
     fn heartbeats_hide_no_stall_and_pongs_no_end() {
-        let settings = LiveSettings::kraken();
+        let settings = LiveSettings::new(VenueSettings::new(&kraken::VENUE));
         let mut session = session(&settings, &["BTC/USD"]);
         hear(
             &mut session,
@@ -361,7 +366,7 @@ mod tests {
 
     #[test]
     fn silence_age_and_slow_steps_end_a_connection() {
-        let mut settings = LiveSettings::kraken();
+        let mut settings = LiveSettings::new(VenueSettings::new(&kraken::VENUE));
         let fault = |settings: &LiveSettings, is_live: bool, at: Duration| {
             let mut session = session(settings, &["BTC/USD"]);
             if is_live {
@@ -391,7 +396,7 @@ mod tests {
 
     #[test]
     fn refused_key_is_fatal_and_a_shutdown_is_not() {
-        let settings = LiveSettings::alpaca("id".into(), "secret".into());
+        let settings = LiveSettings::new(VenueSettings::new(&alpaca::VENUE));
         let mut session = session(&settings, &["A"]);
         let fault = hear(
             &mut session,
