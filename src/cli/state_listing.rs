@@ -70,9 +70,22 @@ impl FolderListing {
             sum.recent += listing.recent;
             sum.checkpoints.extend(listing.checkpoints.iter().cloned());
             sum.rows.extend(listing.rows.iter().cloned());
-            sum.budget = sum.budget.or_else(|| listing.budget.clone());
+            sum.budget = both(sum.budget, listing.budget.clone());
         }
         sum
+    }
+}
+
+/// The commands of two stores together; of an older day only where there are no newer ones.
+fn both(one: Option<BudgetUsed>, other: Option<BudgetUsed>) -> Option<BudgetUsed> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.day == other.day => Some(BudgetUsed {
+            day: one.day,
+            day_commands: one.day_commands + other.day_commands,
+            month_commands: one.month_commands + other.month_commands,
+        }),
+        (Some(one), Some(other)) => Some(if one.day < other.day { other } else { one }),
+        (one, other) => one.or(other),
     }
 }
 
