@@ -253,7 +253,8 @@ impl Writer {
             None => {
                 self.inbox_open = false;
                 self.progress = self.origin.elapsed();
-                self.delivery.close(self.shards_open == 0);
+                let is_proved = self.recheck.is_proved();
+                self.delivery.close(self.shards_open == 0 && is_proved);
             }
         }
     }
@@ -281,7 +282,9 @@ impl Writer {
             if let Some(resume) = &mut self.resume {
                 resume.receive(shard);
             }
-            if is_claimed && !self.recheck.is_off() {
+            if is_claimed && self.recheck.is_leaving() {
+                self.believe(&update);
+            } else if is_claimed {
                 self.recheck.claim(update);
             } else {
                 self.push(WriteItem::Bar(update), now);

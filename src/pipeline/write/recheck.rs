@@ -4,7 +4,8 @@
 //! eviction, the end of their TTL). A manifest must speak of bars that are there. So updates that the checkpoint claims
 //! are compared with the store by version, a bounded number at a time, and those it lacks are sent again. Until that is
 //! known nothing behind them is taken in, so that updates of one bar keep their order. Where nothing can be read back
-//! (see [`BarSink::lacking`]) the claim is believed; while the store is out they are sent again unseen.
+//! (see [`BarSink::lacking`]) the claim is believed. While the store is out it is believed too, since what was not acked
+//! waits in the spool; but then no manifest of the run says that its day is complete, and the next run looks again.
 
 use super::actor::Writer;
 use super::attempt::Report;
@@ -13,7 +14,7 @@ use crate::model::{BarState, BarUpdate, WriteItem};
 use crate::pipeline::fault::chain;
 use crate::pipeline::message::ShardMessage;
 use crate::pipeline::pace::Pace;
-use crate::port::{BarSink, Cost, SinkError};
+use crate::port::{BarSink, Cost, Remedy, SinkError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +30,10 @@ pub(super) struct Recheck {
     /// Whether the claims are to be compared before anything else is taken in.
     is_due: bool,
     is_under_way: bool,
-    /// Whether claims are sent again without a look.
-    is_off: bool,
+    /// Whether a claim was believed because the store could not be asked.
+    is_unseen: bool,
+    /// Whether the run ends, so that nothing is compared any more.
+    is_leaving: bool,
 }
 
 impl Recheck {
@@ -41,7 +44,8 @@ impl Recheck {
             held: VecDeque::new(),
             is_due: false,
             is_under_way: false,
-            is_off: false,
+            is_unseen: false,
+            is_leaving: false,
         }
     }
 
@@ -51,9 +55,14 @@ impl Recheck {
         self.is_due = self.len_max <= self.claims.len();
     }
 
-    /// Whether claims are sent again without a look.
-    pub(super) fn is_off(&self) -> bool {
-        self.is_off
+    /// Whether claims are believed without a look, since the run ends.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// Whether every claim was compared with the store, or is of a store that nothing can be read back from.
+    pub(super) fn is_proved(&self) -> bool {
+        !self.is_unseen
     }
 
     /// Keeps a message until the claims before it are compared.
@@ -93,23 +102,32 @@ impl Writer {
                     self.settings.timeout,
                 )));
             }
-            CircuitState::Open { .. } | CircuitState::Paused { .. } => self.trust_nothing(),
+            CircuitState::Open { .. } | CircuitState::Paused { .. } => self.believe_claims(),
         }
     }
 
-    /// Compares no more: every claim goes out again, this one and all behind it, so that a bar whose older update was
-    /// sent again gets its newer ones too.
-    pub(super) fn trust_nothing(&mut self) {
-        self.recheck.is_off = true;
+    /// Believes the claims without a look, since the store cannot be asked now.
+    pub(super) fn believe_claims(&mut self) {
         let claims = std::mem::take(&mut self.recheck.claims);
-        self.on_compared(claims, |_| true);
+        self.recheck.is_unseen |= !claims.is_empty();
+        self.on_compared(claims, |_| false);
+    }
+
+    /// Believes the claims and all that follow, since the run ends.
+    pub(super) fn stop_comparing(&mut self) {
+        self.recheck.is_leaving = true;
+        self.believe_claims();
+    }
+
+    /// Believes one claim.
+    pub(super) fn believe(&mut self, update: &BarUpdate) {
+        self.recheck.is_unseen = true;
+        self.delivery.skip(update);
+        self.counts.send_modify(|counts| counts.resumed += 1);
     }
 
     pub(super) fn on_rechecked(&mut self, result: Result<Option<Vec<usize>>, SinkError>) {
         self.recheck.is_under_way = false;
-        if self.recheck.is_off {
-            return;
-        }
         match result {
             Ok(Some(lacking)) => {
                 if !lacking.is_empty() {
@@ -129,9 +147,9 @@ impl Writer {
             Err(error) => {
                 tracing::warn!(
                     cause = %chain(&error),
-                    "bars that an earlier run delivered cannot be read back; they are written again"
+                    "bars that an earlier run delivered cannot be read back; the day is not called complete"
                 );
-                self.trust_nothing();
+                self.believe_claims();
             }
         }
     }
@@ -177,7 +195,11 @@ async fn compare(
     let asked: Vec<BarUpdate> = closed.iter().map(|&index| updates[index]).collect();
     let result = match tokio::time::timeout(timeout, sink.lacking(&asked)).await {
         Ok(result) => result,
-        Err(_elapsed) => Ok(Some((0..asked.len()).collect())),
+        Err(elapsed) => Err(SinkError {
+            operation: format!("read bars back from {}", sink.name()),
+            remedy: Remedy::Reconnect,
+            source: Box::new(elapsed),
+        }),
     };
     // The places are those of `updates` again, in order.
     let result = result.map(|lacking| {

@@ -129,8 +129,7 @@ async fn settle(writer: &mut Writer) {
 /// Takes in what the shards have sent. Of an aborted run the sources have left, so the shards come to their end
 /// at once, with all they hold; else they may go on for ever.
 async fn collect(writer: &mut Writer) {
-    // What could not be compared is sent again, and comes into the spool with the rest.
-    writer.trust_nothing();
+    writer.stop_comparing();
     if writer.is_aborted()
         && tokio::time::timeout(SHARDS_END, drain(writer))
             .await
