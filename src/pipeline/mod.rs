@@ -384,7 +384,9 @@ impl Running {
             // An aborted writer leaves actors that still have bars for it; that is no fault of theirs.
             Err(fault) if abort.is_cancelled() && fault.is_consequence() => End::Aborted,
             Err(fault) => End::Failed(fault),
-            Ok(()) if abort.is_cancelled() || summary.spooled > 0 => End::Aborted,
+            Ok(()) if abort.is_cancelled() || summary.spooled + summary.unproved > 0 => {
+                End::Aborted
+            }
             Ok(()) => End::Drained,
         };
         Finished { summary, end }

@@ -50,6 +50,8 @@ pub struct Summary {
     pub retries: u64,
     /// Items in the spool.
     pub spooled: u64,
+    /// Bars of an earlier run that could not be looked for in the store; the same run again does so.
+    pub unproved: u64,
     /// Items set aside because the store refuses them.
     pub dead_letters: u64,
     /// Recent bars compared with the store.
@@ -84,6 +86,7 @@ impl Summary {
             connections: writer.sink.connections,
             retries: writer.retries,
             spooled: writer.spooled,
+            unproved: writer.unproved,
             dead_letters: writer.dead_letters,
             compared: writer.compared,
             written_back: writer.written_back,

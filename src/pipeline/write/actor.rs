@@ -253,7 +253,7 @@ impl Writer {
             None => {
                 self.inbox_open = false;
                 self.progress = self.origin.elapsed();
-                let is_proved = self.recheck.is_proved();
+                let is_proved = self.counts.borrow().unproved == 0;
                 self.delivery.close(self.shards_open == 0 && is_proved);
             }
         }

@@ -30,8 +30,6 @@ pub(super) struct Recheck {
     /// Whether the claims are to be compared before anything else is taken in.
     is_due: bool,
     is_under_way: bool,
-    /// Whether a claim was believed because the store could not be asked.
-    is_unseen: bool,
     /// Whether the run ends, so that nothing is compared any more.
     is_leaving: bool,
 }
@@ -44,7 +42,6 @@ impl Recheck {
             held: VecDeque::new(),
             is_due: false,
             is_under_way: false,
-            is_unseen: false,
             is_leaving: false,
         }
     }
@@ -58,11 +55,6 @@ impl Recheck {
     /// Whether claims are believed without a look, since the run ends.
     pub(super) fn is_leaving(&self) -> bool {
         self.is_leaving
-    }
-
-    /// Whether every claim was compared with the store, or is of a store that nothing can be read back from.
-    pub(super) fn is_proved(&self) -> bool {
-        !self.is_unseen
     }
 
     /// Keeps a message until the claims before it are compared.
@@ -109,7 +101,7 @@ impl Writer {
     /// Believes the claims without a look, since the store cannot be asked now.
     pub(super) fn believe_claims(&mut self) {
         let claims = std::mem::take(&mut self.recheck.claims);
-        self.recheck.is_unseen |= !claims.is_empty();
+        self.add_unproved(claims.len());
         self.on_compared(claims, |_| false);
     }
 
@@ -119,9 +111,21 @@ impl Writer {
         self.believe_claims();
     }
 
+    fn add_unproved(&mut self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        if count > 0 && self.counts.borrow().unproved == 0 {
+            tracing::warn!(
+                sink = self.ports.sink.name(),
+                "bars that an earlier run delivered cannot be looked for; run again when the store is back, so that the \
+                 day is called complete"
+            );
+        }
+        self.counts.send_modify(|counts| counts.unproved += count);
+    }
+
     /// Believes one claim.
     pub(super) fn believe(&mut self, update: &BarUpdate) {
-        self.recheck.is_unseen = true;
+        self.add_unproved(1);
         self.delivery.skip(update);
         self.counts.send_modify(|counts| counts.resumed += 1);
     }

@@ -46,6 +46,8 @@ pub struct WriterCounts {
     pub bars: u64,
     /// Updates not sent again, because an earlier run of the same input has delivered them.
     pub resumed: u64,
+    /// Of these, updates that could not be looked for in the store; while there are any, no day is called complete.
+    pub unproved: u64,
     /// Revised updates acked.
     pub revised: u64,
     /// Forming updates replaced by newer ones before they were sent.
