@@ -20,6 +20,10 @@ fn frames(row: impl Fn(u64) -> String) -> Vec<String> {
     (0..TRADES as u64).map(row).collect()
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "a benchmark names only venues there are"
+)]
 fn decoder(name: &str) -> Decoder {
     Venue::by_name(name).expect("a venue").decoder()
 }

@@ -477,22 +477,22 @@ impl PipelineBuilder {
         if sink.is_unpaced {
             settings.writer.pace = PaceSettings::default();
         }
-        let mut parts = None;
+        let mut live_parts = None;
         if !live.is_empty() {
             let profile = profile(market, plan.zone.clone(), catch_up)?;
             let now = SystemClock.now();
-            let opened = daemon::open(&profile, live, self.state.as_ref(), now).await?;
-            let checkpoint_every = (!opened.checkpoints.is_empty()).then_some(CHECKPOINT_EVERY);
+            let live_feeds = daemon::open(&profile, live, self.state.as_ref(), now).await?;
+            let checkpoint_every = (!live_feeds.checkpoints.is_empty()).then_some(CHECKPOINT_EVERY);
             settings.times = shard_times(None, checkpoint_every);
             settings.aggregate.corrections = market.is_some_and(|market| market.corrects);
             settings.writer.delivery.keeps_recent = self.state.is_some();
             settings.writer.mending.reconcile_on_reconnect = self.state.is_some();
-            settings.writer.places = opened.checkpoints;
+            settings.writer.places = live_feeds.checkpoints;
             // Live feeds come first: the writer knows their checkpoints by the feeds' numbers.
-            feeds.splice(0..0, opened.feeds);
-            parts = Some(OpenedParts {
-                views: opened.views,
-                reloader: opened.reloader,
+            feeds.splice(0..0, live_feeds.feeds);
+            live_parts = Some(OpenedParts {
+                views: live_feeds.views,
+                reloader: live_feeds.reloader,
                 hours: profile.trading_hours(),
             });
         }
@@ -502,7 +502,7 @@ impl PipelineBuilder {
             state: self.state,
             clock: Arc::new(SystemClock),
         };
-        Ok((Pipeline::new(feeds, ports, settings), parts))
+        Ok((Pipeline::new(feeds, ports, settings), live_parts))
     }
 }
 

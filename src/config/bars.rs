@@ -184,27 +184,27 @@ pub enum Session {
 /// A half-open interval of the day, in whole minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DayInterval {
-    from_minute: u16,
-    to_minute: u16,
+    start_minute: u16,
+    end_minute: u16,
 }
 
 impl DayInterval {
     /// Minutes from midnight to the start, included; 0 to 1439.
-    pub const fn from_minute(self) -> u16 {
-        self.from_minute
+    pub const fn start_minute(self) -> u16 {
+        self.start_minute
     }
 
     /// Minutes from midnight to the end, excluded; above the start, to 1440.
-    pub const fn to_minute(self) -> u16 {
-        self.to_minute
+    pub const fn end_minute(self) -> u16 {
+        self.end_minute
     }
 
     fn parse(text: &str) -> Option<DayInterval> {
         let (from, to) = text.split_once('-')?;
-        let (from_minute, to_minute) = (minute_of_day(from)?, minute_of_day(to)?);
-        (from_minute < to_minute).then_some(DayInterval {
-            from_minute,
-            to_minute,
+        let (start_minute, end_minute) = (minute_of_day(from)?, minute_of_day(to)?);
+        (start_minute < end_minute).then_some(DayInterval {
+            start_minute,
+            end_minute,
         })
     }
 }
@@ -232,8 +232,8 @@ const SESSIONS: [(&str, Session); 5] = [
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Session::Interval(DayInterval {
-            from_minute: from,
-            to_minute: to,
+            start_minute: from,
+            end_minute: to,
         }) = self
         {
             return write!(

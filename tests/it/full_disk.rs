@@ -21,6 +21,10 @@ const DAY: MadeDay = MadeDay {
 };
 
 /// Runs a script of the shell where a disk of 16 MiB is mounted on the folder `state`.
+#[expect(
+    clippy::expect_used,
+    reason = "without the tool there is nothing to test"
+)]
 fn with_small_disk(folder: &Path, script: &str) -> Output {
     let script = format!("mount -t tmpfs -o size=16m tmpfs state && {script}");
     Command::new("unshare")

@@ -119,7 +119,7 @@ fn hours(session: config::Session, is_us_equity: bool) -> (Range<u16>, u64) {
         config::Session::Post => (post..end, TRADING_DAYS),
         config::Session::All => (pre..end, TRADING_DAYS),
         config::Session::Interval(interval) => {
-            (interval.from_minute()..interval.to_minute(), of_interval)
+            (interval.start_minute()..interval.end_minute(), of_interval)
         }
     }
 }

@@ -185,7 +185,7 @@ fn kind(session: Session) -> Option<SessionKind> {
         Session::Post => SessionKind::Post,
         Session::All => SessionKind::All,
         Session::Interval(interval) => {
-            SessionKind::Custom(time(interval.from_minute()), time(interval.to_minute()))
+            SessionKind::Custom(time(interval.start_minute()), time(interval.end_minute()))
         }
     })
 }

@@ -203,7 +203,10 @@ fn session(session: config::Session, zone: &TimeZone) -> Option<SessionWindows> 
         config::Session::All => SessionKind::All,
         config::Session::Interval(interval) => {
             let minute = |minute: u16| i16::try_from(minute).unwrap_or(i16::MAX);
-            let (open, close) = (minute(interval.from_minute()), minute(interval.to_minute()));
+            let (open, close) = (
+                minute(interval.start_minute()),
+                minute(interval.end_minute()),
+            );
             return Some(SessionWindows::new(
                 SessionKind::Custom { open, close },
                 zone.clone(),

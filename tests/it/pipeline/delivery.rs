@@ -22,10 +22,11 @@ async fn run(
         .trades("test", futures::stream::iter(trades))
         .sink(sink.clone())
         .settings(change);
-    pipeline.run().await.map_err(|error| match error {
-        PipelineError::Run(fault) => fault,
-        other => panic!("{other}"),
-    })
+    match pipeline.run().await {
+        Ok(summary) => Ok(summary),
+        Err(PipelineError::Run(fault)) => Err(fault),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// The store's words about the last cause, with the causes below it.
