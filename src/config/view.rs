@@ -14,7 +14,7 @@ section! {
         /// The layout.
         kind: ViewKind = ViewKind::SymbolDay;
         /// What `{namespace}` stands for in templates; keeps two pipelines in one store apart.
-        namespace: Namespace = Namespace("barmill".to_owned());
+        namespace: Namespace = Namespace(NAMESPACE_DEFAULT.to_owned());
         /// The key of a bar; none means that of the kind.
         key: Option<Template> = None;
         /// The field of a bar in its hash; none means that of the kind.
@@ -110,14 +110,17 @@ choice! {
 }
 
 impl ViewKind {
-    /// The key template of the kind.
-    pub const fn default_key(self) -> &'static str {
-        match self {
-            ViewKind::SymbolDay => "bars:{spec}:{date}:{symbol}",
-            ViewKind::Minute => "bars:{spec}:{date}:{time}",
-            ViewKind::KeyPerBar => "intraday:{namespace}:{date}:{symbol}:{time}",
-            ViewKind::Stream => STREAM_KEY,
-            ViewKind::Publish => CHANNEL,
+    /// The key template of the kind in the default namespace, or in one of its own.
+    pub const fn default_key(self, is_default_namespace: bool) -> &'static str {
+        match (self, is_default_namespace) {
+            (ViewKind::SymbolDay, true) => "bars:{spec}:{date}:{symbol}",
+            (ViewKind::SymbolDay, false) => "bars:{namespace}:{spec}:{date}:{symbol}",
+            (ViewKind::Minute, true) => "bars:{spec}:{date}:{time}",
+            (ViewKind::Minute, false) => "bars:{namespace}:{spec}:{date}:{time}",
+            (ViewKind::KeyPerBar, _) => "intraday:{namespace}:{date}:{symbol}:{time}",
+            (ViewKind::Stream, true) => "bars:{spec}:{symbol}",
+            (ViewKind::Stream, false) => "bars:{namespace}:{spec}:{symbol}",
+            (ViewKind::Publish, _) => CHANNEL,
         }
     }
 
@@ -131,7 +134,8 @@ impl ViewKind {
     }
 }
 
-const STREAM_KEY: &str = "bars:{spec}:{symbol}";
+/// The namespace whose bars lie at keys that do not name it.
+const NAMESPACE_DEFAULT: &str = "barmill";
 const CHANNEL: &str = "bars:{namespace}";
 
 impl View {
@@ -142,15 +146,16 @@ impl View {
             ViewKind::Publish => self.channel.as_ref().or(self.key.as_ref()),
             ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => self.key.as_ref(),
         };
-        own.map_or(self.kind.default_key(), Template::as_str)
+        own.map_or(
+            self.kind.default_key(self.namespace.is_default()),
+            Template::as_str,
+        )
     }
 
     /// Key template of a stream beside the layout.
     pub fn also_stream(&self) -> Option<&str> {
-        let own = self
-            .stream_key
-            .as_ref()
-            .map_or(STREAM_KEY, Template::as_str);
+        let default = ViewKind::Stream.default_key(self.namespace.is_default());
+        let own = self.stream_key.as_ref().map_or(default, Template::as_str);
         self.also.has(AlsoView::Stream).then_some(own)
     }
 
@@ -262,6 +267,10 @@ impl Namespace {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    fn is_default(&self) -> bool {
+        self.0 == NAMESPACE_DEFAULT
+    }
 }
 
 impl fmt::Display for Namespace {
@@ -316,7 +325,10 @@ mod tests {
     #[test]
     fn every_default_template_is_a_template() {
         for kind in ViewKind::ALL {
-            assert!(Template::parse(kind.default_key()).is_ok());
+            assert!(Template::parse(kind.default_key(true)).is_ok());
+            let of_namespace = kind.default_key(false);
+            assert!(Template::parse(of_namespace).is_ok());
+            assert!(of_namespace.contains("{namespace}"), "{of_namespace}");
             assert!(
                 kind.default_field()
                     .is_none_or(|field| Template::parse(field).is_ok())

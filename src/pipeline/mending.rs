@@ -10,10 +10,10 @@ pub struct NoStateError;
 
 impl Pipeline {
     /// A run that sends what the spool holds, then compares the recent bars of the state store with the sink by version
-    /// and writes back what the sink lost; [`MendingSettings::reconcile_within`] says how recent. It ends by itself.
+    /// and writes back what the sink lost; `MendingSettings::reconcile_within` says how recent. It ends by itself.
     ///
     /// # Errors
-    /// [`NoStateError`] when the ports have no state store.
+    /// `NoStateError` when the ports have no state store.
     pub fn reconcile(
         ports: WriterPorts,
         settings: PipelineSettings,
@@ -30,7 +30,7 @@ impl Pipeline {
     /// bars that the sink holds in this or a newer version are dropped. It ends by itself.
     ///
     /// # Errors
-    /// [`NoStateError`] when the ports have no state store.
+    /// `NoStateError` when the ports have no state store.
     pub fn redeliver(
         ports: WriterPorts,
         settings: PipelineSettings,

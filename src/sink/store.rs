@@ -3,7 +3,8 @@
 use super::{BoxError, Sink, SinkDescription, SinkPlan};
 use crate::pipeline::clock::SystemClock;
 use barmill_stores::store::{
-    BarReader, OpenError, Opened, SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect,
+    BarReader, NAMESPACE_DEFAULT, OpenError, Opened, SinkUrl, StoreSettings, View, ViewKind,
+    ViewSettings, connect,
 };
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -79,7 +80,7 @@ impl Store {
         self
     }
 
-    /// Sets what stands for `{namespace}` in a template.
+    /// Sets what stands for `{namespace}` in a template; keys name it then, so that two pipelines in one store stay apart.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Store {
         self.namespace = Some(namespace.into());
@@ -124,7 +125,8 @@ impl Store {
         let Some(url) = self.url else {
             return Err(Box::new(KeepsNothingError("store".to_owned())));
         };
-        let defaults = ViewSettings::new(self.view, plan.zone)?;
+        let namespace = self.namespace.as_deref().unwrap_or(NAMESPACE_DEFAULT);
+        let defaults = ViewSettings::in_namespace(self.view, namespace, plan.zone)?;
         let settings = ViewSettings {
             key: match self.key {
                 Some(key) => key.parse()?,
@@ -134,7 +136,6 @@ impl Store {
                 Some(ttl) => (!ttl.is_zero()).then_some(ttl.as_secs()),
                 None => defaults.ttl_s,
             },
-            namespace: self.namespace.unwrap_or(defaults.namespace.clone()),
             ..defaults
         };
         let view = View::new(settings, &plan.specs)?;

@@ -432,7 +432,8 @@ fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError>
         config::ViewKind::Stream => ViewKind::Stream,
         config::ViewKind::Publish => ViewKind::Publish,
     };
-    let defaults = ViewSettings::new(kind, zone.clone())?;
+    let namespace = view.namespace.as_str();
+    let defaults = ViewSettings::in_namespace(kind, namespace, zone.clone())?;
     Ok(ViewSettings {
         key: view.key_template().parse()?,
         field: view.field_template().map(str::parse).transpose()?,
@@ -444,7 +445,6 @@ fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError>
             config::ValueFormat::Csv => ValueForm::Csv,
         },
         ttl_s: (view.ttl_s > 0).then_some(view.ttl_s),
-        namespace: view.namespace.as_str().to_owned(),
         ..defaults
     })
 }

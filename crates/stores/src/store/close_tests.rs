@@ -10,7 +10,7 @@ use redis::AsyncCommands;
 use secrecy::SecretString;
 use std::sync::Arc;
 
-const MANIFEST: &str = "manifest:default:1m:2025-10-15";
+const MANIFEST: &str = "manifest:barmill:1m:2025-10-15";
 
 async fn open(url: &str, kind: ViewKind) -> Arc<dyn BarSink> {
     let view = ViewSettings::new(kind, TimeZone::get("America/New_York").unwrap()).unwrap();
@@ -48,7 +48,7 @@ async fn bars_and_their_manifests_take_one_request_over_resp_and_rest() {
         for (kind, key) in [
             (ViewKind::SymbolDay, "bars:1m:2025-10-15:A"),
             (ViewKind::Minute, "bars:1m:2025-10-15:09:30"),
-            (ViewKind::KeyPerBar, "intraday:default:2025-10-15:A:09:30"),
+            (ViewKind::KeyPerBar, "intraday:barmill:2025-10-15:A:09:30"),
         ] {
             let sink = open(&url, kind).await;
             assert!(sink.joins_manifests());

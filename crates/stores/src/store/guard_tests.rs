@@ -328,7 +328,7 @@ async fn a_wrong_type_is_seen_before_anything_is_written_and_refuses_its_item_on
         for (kind, bad) in [
             (ViewKind::SymbolDay, "bars:1m:2025-10-15:BAD"),
             (ViewKind::SymbolDay, "bars:1m:2025-10-15:BAD:version"),
-            (ViewKind::KeyPerBar, "version:default:1m:2025-10-15:BAD"),
+            (ViewKind::KeyPerBar, "version:barmill:1m:2025-10-15:BAD"),
             (ViewKind::Stream, "bars:1m:BAD"),
         ] {
             let bench = Bench::new().await;

@@ -79,5 +79,6 @@ pub use tls::CaFileError;
 pub use url::{RedisUrl, RestUrl, SinkUrl, SinkUrlError};
 pub use view::View;
 pub use view_settings::{
-    STREAM_LEN_MAX_DEFAULT, TTL_S_DEFAULT, TTL_S_MAX, ValueForm, ViewError, ViewKind, ViewSettings,
+    NAMESPACE_DEFAULT, STREAM_LEN_MAX_DEFAULT, TTL_S_DEFAULT, TTL_S_MAX, ValueForm, ViewError,
+    ViewKind, ViewSettings,
 };

@@ -168,6 +168,11 @@ fn check_plain(settings: &ViewSettings) -> Result<(), ViewError> {
             namespace: namespace.clone(),
         });
     }
+    if namespace.parse::<BarSpec>().is_ok() {
+        return Err(ViewError::NamespaceIsSpec {
+            namespace: namespace.clone(),
+        });
+    }
     if let Some(seconds) = settings.ttl_s
         && !(1..=TTL_S_MAX).contains(&seconds)
     {
@@ -280,6 +285,8 @@ fn missing(settings: &ViewSettings, part: &'static str, place: Placeholder) -> V
 #[cfg(test)]
 mod tests {
     use super::{View, ViewError, ViewKind, ViewSettings};
+    use crate::store::view_settings::NAMESPACE_DEFAULT;
+    use barmill_core::model::{BarKey, Timestamp};
     use jiff::tz::TimeZone;
 
     fn settings(kind: ViewKind, key: &str, field: Option<&str>) -> ViewSettings {
@@ -393,5 +400,26 @@ mod tests {
             View::new(made, &[]),
             Err(ViewError::Namespace { .. })
         ));
+        let made = ViewSettings::in_namespace(ViewKind::Stream, "5m", TimeZone::UTC).unwrap();
+        assert!(matches!(
+            View::new(made, &[]),
+            Err(ViewError::NamespaceIsSpec { .. })
+        ));
+    }
+
+    #[test]
+    fn bars_of_two_namespaces_never_share_a_key() {
+        let bar = BarKey {
+            symbol: "AAPL".parse().unwrap(),
+            spec: "1m".parse().unwrap(),
+            start: Timestamp::from_nanos(0).unwrap(),
+        };
+        for kind in ViewKind::ALL {
+            let keys = [NAMESPACE_DEFAULT, "a", "b"].map(|namespace| {
+                let made = ViewSettings::in_namespace(kind, namespace, TimeZone::UTC).unwrap();
+                View::new(made, &[]).unwrap().place(&bar).0
+            });
+            assert!(keys[0] != keys[1] && keys[1] != keys[2], "{keys:?}");
+        }
     }
 }

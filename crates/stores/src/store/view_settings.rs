@@ -10,6 +10,9 @@
 //! | `stream` | `bars:{spec}:{symbol}` | none | full JSON, see `stream` |
 //! | `publish` | channel `bars:{namespace}` | none | a notice per flush, see `notice` |
 //! | manifest | `manifest:{namespace}:{spec}:{date}` | `{symbol}` | JSON |
+//!
+//! In a namespace other than [`NAMESPACE_DEFAULT`], `bars:` is followed by `{namespace}:` in each of them, so that
+//! two namespaces share no key.
 
 use super::template::{Template, TemplateError};
 use jiff::tz::TimeZone;
@@ -22,6 +25,8 @@ pub const STREAM_LEN_MAX_DEFAULT: u64 = 10_000;
 pub const TTL_S_DEFAULT: u64 = 7_200;
 /// Seconds of the longest life a key can be given: 10 years.
 pub const TTL_S_MAX: u64 = 315_360_000;
+/// The namespace whose bars lie at keys that do not name it.
+pub const NAMESPACE_DEFAULT: &str = "barmill";
 pub(super) const NAMESPACE_LEN_MAX: usize = 64;
 
 /// The shape of a view.
@@ -40,7 +45,7 @@ pub enum ViewKind {
 }
 
 impl ViewKind {
-    const ALL: [ViewKind; 5] = [
+    pub(super) const ALL: [ViewKind; 5] = [
         ViewKind::SymbolDay,
         ViewKind::Minute,
         ViewKind::KeyPerBar,
@@ -59,13 +64,21 @@ impl ViewKind {
         }
     }
 
-    const fn templates(self) -> (&'static str, Option<&'static str>) {
-        match self {
-            ViewKind::SymbolDay => ("bars:{spec}:{date}:{symbol}", Some("{time}")),
-            ViewKind::Minute => ("bars:{spec}:{date}:{time}", Some("{symbol}")),
-            ViewKind::KeyPerBar => ("intraday:{namespace}:{date}:{symbol}:{time}", None),
-            ViewKind::Stream => ("bars:{spec}:{symbol}", None),
-            ViewKind::Publish => ("bars:{namespace}", None),
+    /// Key and field template in the default namespace, or in one of its own.
+    const fn templates(self, is_default: bool) -> (&'static str, Option<&'static str>) {
+        match (self, is_default) {
+            (ViewKind::SymbolDay, true) => ("bars:{spec}:{date}:{symbol}", Some("{time}")),
+            (ViewKind::SymbolDay, false) => {
+                ("bars:{namespace}:{spec}:{date}:{symbol}", Some("{time}"))
+            }
+            (ViewKind::Minute, true) => ("bars:{spec}:{date}:{time}", Some("{symbol}")),
+            (ViewKind::Minute, false) => {
+                ("bars:{namespace}:{spec}:{date}:{time}", Some("{symbol}"))
+            }
+            (ViewKind::KeyPerBar, _) => ("intraday:{namespace}:{date}:{symbol}:{time}", None),
+            (ViewKind::Stream, true) => ("bars:{spec}:{symbol}", None),
+            (ViewKind::Stream, false) => ("bars:{namespace}:{spec}:{symbol}", None),
+            (ViewKind::Publish, _) => ("bars:{namespace}", None),
         }
     }
 }
@@ -176,6 +189,12 @@ pub enum ViewError {
         /// The refused text.
         namespace: String,
     },
+    /// A namespace that reads like a spec, so that its keys could be those of another namespace.
+    #[error("namespace {namespace:?} reads like a bar spec; take another name")]
+    NamespaceIsSpec {
+        /// The refused text.
+        namespace: String,
+    },
     /// A life of nothing or beyond ten years.
     #[error("ttl of {seconds} s is not 1 to {TTL_S_MAX}; leave it out for keys that stay")]
     Ttl {
@@ -210,12 +229,24 @@ pub struct ViewSettings {
 }
 
 impl ViewSettings {
-    /// The defaults of a kind: its templates, TTL 7200 s, namespace `default`.
+    /// The defaults of a kind: its templates, TTL 7200 s, namespace [`NAMESPACE_DEFAULT`].
     ///
     /// # Errors
     /// [`ViewError::Template`] never happens, since the templates are fixed.
     pub fn new(kind: ViewKind, zone: TimeZone) -> Result<ViewSettings, ViewError> {
-        let (key, field) = kind.templates();
+        ViewSettings::in_namespace(kind, NAMESPACE_DEFAULT, zone)
+    }
+
+    /// The defaults of a kind in a namespace, whose templates then name it.
+    ///
+    /// # Errors
+    /// [`ViewError::Template`] never happens, since the templates are fixed.
+    pub fn in_namespace(
+        kind: ViewKind,
+        namespace: &str,
+        zone: TimeZone,
+    ) -> Result<ViewSettings, ViewError> {
+        let (key, field) = kind.templates(namespace == NAMESPACE_DEFAULT);
         let parse = |part, text: &str| {
             text.parse::<Template>()
                 .map_err(|source| ViewError::Template { part, kind, source })
@@ -235,7 +266,7 @@ impl ViewSettings {
             stream_len_max: Some(STREAM_LEN_MAX_DEFAULT),
             value,
             ttl_s: Some(TTL_S_DEFAULT),
-            namespace: "default".to_owned(),
+            namespace: namespace.to_owned(),
             zone,
         })
     }
