@@ -177,7 +177,7 @@ async fn a_lost_answer_about_the_lease_does_not_raise_its_number_twice() {
     );
     store.sink.open().await.unwrap_err();
     store.sink.open().await.unwrap();
-    let number = redis.command(&["HGET", "fence:default", "number"]);
+    let number = redis.command(&["HGET", "fence:barmill", "number"]);
     assert_eq!(number, Value::BulkString(b"1".to_vec()));
 }
 

@@ -204,7 +204,7 @@ async fn a_second_writer_is_refused_by_name_and_time() {
         assert_eq!(error.remedy, Remedy::Fatal);
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert!(
-            cause.starts_with("fence:default is held by host:1 until 20"),
+            cause.starts_with("fence:barmill is held by host:1 until 20"),
             "{cause}"
         );
         assert!(cause.contains("--take-over"), "{cause}");
@@ -257,7 +257,7 @@ async fn a_lease_that_ended_may_be_taken_and_its_sleeping_holder_is_fenced() {
         let first = bench.writer(door, ViewKind::Minute, "a", false).await;
         write_well(&first, &[at("A", 30, 0)]).await;
         let _set: i64 = bench
-            .command(&["HSET", "fence:default", "until", "1"])
+            .command(&["HSET", "fence:barmill", "until", "1"])
             .await;
         // Nobody took it: the holder goes on.
         write_well(&first, &[at("A", 31, 0)]).await;
@@ -306,7 +306,7 @@ async fn writes_and_beats_renew_the_lease_after_a_quarter_of_its_life() {
         writer.sink.open().await.unwrap();
         for is_beat in [false, true] {
             let _set: i64 = bench
-                .command(&["HSET", "fence:default", "until", "1"])
+                .command(&["HSET", "fence:barmill", "until", "1"])
                 .await;
             for (seconds, is_renewed) in [(7, false), (1, true)] {
                 bench.clock.advance_s(seconds);
@@ -315,7 +315,7 @@ async fn writes_and_beats_renew_the_lease_after_a_quarter_of_its_life() {
                 } else {
                     write_well(&writer, &[at("A", 30, 0)]).await;
                 }
-                let until: String = bench.command(&["HGET", "fence:default", "until"]).await;
+                let until: String = bench.command(&["HGET", "fence:barmill", "until"]).await;
                 assert_eq!(until != "1", is_renewed, "{door:?} {is_beat}");
             }
         }
@@ -394,7 +394,7 @@ async fn versions_live_as_long_as_their_bars_and_the_fence_for_ever() {
         );
         for key in keys {
             let ttl: i64 = bench.command(&["TTL", &key]).await;
-            let expected = if key == "fence:default" {
+            let expected = if key == "fence:barmill" {
                 -1..=-1
             } else {
                 7_190..=7_200

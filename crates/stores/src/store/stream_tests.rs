@@ -317,7 +317,7 @@ async fn a_notice_reaches_who_listens_after_the_bars_it_speaks_of() {
         .get_connection()
         .unwrap();
     let mut listener = listener.as_pubsub();
-    listener.subscribe("news:default").unwrap();
+    listener.subscribe("news:barmill").unwrap();
     write(&store, &[at(30, 0), at(31, 0)]).await;
     let message: String = listener.get_message().unwrap().get_payload().unwrap();
     let expected =
