@@ -119,6 +119,46 @@ fn a_second_replay_leaves_the_store_as_one_does() {
 }
 
 #[test]
+fn bars_of_two_namespaces_lie_apart_and_those_of_before_are_read_by_their_template() {
+    let (redis, program) = (RedisServer::start(), program());
+    let url = redis.url();
+    let of = |command: &[&str], namespace: &str, more: &[&str]| {
+        let namespace = format!("--set=view.namespace={namespace}");
+        let all = [command, &["--sink", &url, &namespace], more].concat();
+        program.ok(&all)
+    };
+    let (replay, read) = (
+        ["replay", "day.csv"],
+        ["bars", "--date=2025-10-15", "--symbol=AAPL", "--output=csv"],
+    );
+    for view in ["symbol-day", "minute"] {
+        let view = format!("--set=view.kind={view}");
+        of(&replay, "all", &["--rules=all", &view]);
+        let first = of(&read, "all", &[&view]);
+        of(
+            &replay,
+            "vendor",
+            &[
+                "--rules=massive-minute",
+                "--bars=1m",
+                &view,
+                "--session=regular",
+            ],
+        );
+        assert_eq!(of(&read, "all", &[&view]), first, "{view}");
+        assert_ne!(of(&read, "vendor", &[&view]), first, "{view}");
+    }
+    // As bars were written before the keys of a namespace named it.
+    let before = "--set=view.key=bars:{spec}:{date}:{symbol}";
+    of(&replay, "old", &[before]);
+    assert_eq!(of(&read, "old", &[before]).lines().count(), 7);
+    assert_eq!(
+        redis.command(&["HLEN", "bars:1m:2025-10-15:AAPL"]),
+        RedisValue::Int(6)
+    );
+}
+
+#[test]
 fn the_manifest_says_what_is_covered() {
     let (redis, program) = (RedisServer::start(), program());
     let more = ["--bars", "1m,5m", "--set", "view.namespace=model_7"];
