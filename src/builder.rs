@@ -1,14 +1,12 @@
 //! How a program describes a pipeline: sources, bars and a store, checked together at the start.
 
-use crate::daemon::{
-    self, CatchUp, HealthStatus, LiveSource, MarketProfile, SourceView, SymbolReloader,
-    checkpoint_name, shard_times,
-};
+#[cfg(feature = "venues")]
+mod live;
+
 use crate::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows};
-use crate::engine::asked::Hours;
 use crate::engine::batch::BatchLimits;
 use crate::engine::budget::BudgetLimits;
-use crate::engine::calendar::{self, Calendar, us_equity_hours};
+use crate::engine::calendar::us_equity_hours;
 use crate::engine::circuit::ProbePolicy;
 use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
@@ -21,17 +19,15 @@ use crate::pipeline::{
     Fault, MendingSettings, PaceSettings, Pipeline, PipelineSettings, ShardTimes, Summary,
     WriterPorts, WriterSettings,
 };
-use crate::port::{Clock, StateStore, TradeFeed};
-use crate::running::{Live, Running};
+use crate::port::{StateStore, TradeFeed};
+use crate::running::Running;
 use crate::sink::{Sink, SinkDescription, SinkPlan};
 use crate::source::{Description, Market, Opening, Source, SourcePlan};
-use barmill_stores::state::{LazyState, StateSettings};
 use futures::stream::{Stream, StreamExt};
 use jiff::tz::TimeZone;
 use std::error::Error;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,12 +35,6 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The zone of the US exchanges.
 const NEW_YORK: &str = "America/New_York";
-/// Time between two checkpoints of a live source.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
-/// The oldest checkpoint that a live source resumes from.
-const RESUME_MAX: Duration = Duration::from_hours(72);
-/// How long a source may bring nothing while its market is open.
-const STALE_AFTER: Duration = Duration::from_mins(2);
 
 /// No source was given.
 #[derive(Debug, thiserror::Error)]
@@ -229,8 +219,10 @@ impl PipelineBuilder {
 
     /// Sets the folder of the durable state: what the store does not take goes to a spool there instead of ending the
     /// run, and live sources resume from checkpoints in it.
+    #[cfg(feature = "state")]
     #[must_use]
-    pub fn state(self, folder: impl Into<PathBuf>) -> PipelineBuilder {
+    pub fn state(self, folder: impl Into<std::path::PathBuf>) -> PipelineBuilder {
+        use barmill_stores::state::{LazyState, StateSettings};
         let settings = StateSettings::new(folder);
         self.state_store(Arc::new(LazyState::new(settings, Arc::new(SystemClock))))
     }
@@ -334,19 +326,15 @@ impl PipelineBuilder {
     /// # Errors
     /// [`BuildError`] with everything that is wrong.
     pub async fn start(self) -> Result<Running, BuildError> {
-        let (pipeline, live) = self.assemble().await?;
-        let running = pipeline.start();
-        let live = live.map(|live| Live {
-            health: HealthStatus::new(
-                running.handle(),
-                live.views,
-                live.hours,
-                STALE_AFTER,
-                Arc::new(SystemClock),
-            ),
-            reloader: live.reloader,
-        });
-        Ok(Running::new(running, live))
+        let assembled = self.assemble().await?;
+        let running = assembled.pipeline.start();
+        #[cfg(feature = "venues")]
+        let live = assembled.live.map(|live| live.watched(running.handle()));
+        Ok(Running::new(
+            running,
+            #[cfg(feature = "venues")]
+            live,
+        ))
     }
 
     /// Runs until every source has ended and every bar is written.
@@ -354,8 +342,8 @@ impl PipelineBuilder {
     /// # Errors
     /// [`PipelineError`]: the description is wrong, or the run fails.
     pub async fn run(self) -> Result<Summary, PipelineError> {
-        let (pipeline, _) = self.assemble().await?;
-        Ok(pipeline.run().await?)
+        let assembled = self.assemble().await?;
+        Ok(assembled.pipeline.run().await?)
     }
 
     /// Runs the pipeline and returns every update in order, for tests and small jobs; needs no sink.
@@ -364,7 +352,7 @@ impl PipelineBuilder {
     /// [`PipelineError`]: the description is wrong, or the run fails.
     pub async fn collect(self) -> Result<Vec<BarUpdate>, PipelineError> {
         let (sink, bars) = ChannelSink::pair(self.settings.writer.delivery.batch.len_max);
-        let (pipeline, _) = self.sink(sink).assemble().await?;
+        let Assembled { pipeline, .. } = self.sink(sink).assemble().await?;
         let (summary, bars) = futures::future::join(pipeline.run(), bars.collect()).await;
         summary?;
         Ok(bars)
@@ -376,14 +364,14 @@ impl PipelineBuilder {
     /// [`PipelineError`]: sink or state are missing or do not open, or the run fails.
     pub async fn reconcile(self) -> Result<Summary, PipelineError> {
         let nothing = StreamFeed::new("nothing", futures::stream::empty(), 1);
-        let (pipeline, _) = self.feed(nothing).assemble().await?;
+        let Assembled { pipeline, .. } = self.feed(nothing).assemble().await?;
         let pipeline = pipeline.reconciling();
         let pipeline = pipeline.map_err(|error| BuildError::of(vec![Box::new(error)]))?;
         Ok(pipeline.run().await?)
     }
 
     /// Checks everything that can be checked without opening it, then opens the parts.
-    async fn assemble(mut self) -> Result<(Pipeline, Option<OpenedParts>), BuildError> {
+    async fn assemble(mut self) -> Result<Assembled, BuildError> {
         if self.sources.is_empty() {
             self.faults.push(Box::new(NoSourceError));
         }
@@ -441,99 +429,57 @@ impl PipelineBuilder {
         self,
         sink: SinkDescription,
         market: Option<Market>,
-    ) -> Result<(Pipeline, Option<OpenedParts>), BoxError> {
+    ) -> Result<Assembled, BoxError> {
         let mut settings = self.settings;
         let aggregate = &settings.aggregate;
         let plan = SourcePlan {
             specs: aggregate.specs.clone(),
             zone: aggregate.zone.clone(),
+            #[cfg(feature = "venues")]
             lateness: Duration::from_nanos(u64::try_from(aggregate.lateness_ns).unwrap_or(0)),
             batch_len_max: settings.batch_len_max,
         };
-        let run = format!(
-            "{:?} {:?} {}",
-            plan.specs,
-            plan.zone.iana_name(),
-            sink.address
-        );
-        let mut live: Vec<LiveSource<'static>> = Vec::new();
-        let (mut feeds, mut catch_up) = (Vec::new(), CatchUp::default());
         let is_live = self.sources.iter().any(|source| source.is_live);
         settings.writer.delivery.batch.eager |= is_live;
+        let mut feeds = Vec::new();
+        #[cfg(feature = "venues")]
+        let mut live = live::LiveSources::new(&plan, &sink.address);
         for source in self.sources {
-            catch_up = source.catch_up.unwrap_or(catch_up);
             match source.opening {
                 Opening::Feed(open) => feeds.push(open(plan.clone()).await?),
-                Opening::Live(open) => {
-                    let mut source = open(&plan)?;
-                    source.checkpoint = self
-                        .state
-                        .as_ref()
-                        .map(|_| checkpoint_name(&run, &source.name, &source.symbols));
-                    live.push(source);
-                }
+                #[cfg(feature = "venues")]
+                Opening::Live(open) => live.add(open(&plan)?, source.catch_up),
             }
         }
         if sink.is_unpaced {
             settings.writer.pace = PaceSettings::default();
         }
-        let mut live_parts = None;
-        if !live.is_empty() {
-            let profile = profile(market, plan.zone.clone(), catch_up)?;
-            let now = SystemClock.now();
-            let live_feeds = daemon::open(&profile, live, self.state.as_ref(), now).await?;
-            let checkpoint_every = (!live_feeds.checkpoints.is_empty()).then_some(CHECKPOINT_EVERY);
-            settings.times = shard_times(None, checkpoint_every);
-            settings.aggregate.corrections = market.is_some_and(|market| market.corrects);
-            settings.writer.delivery.keeps_recent = self.state.is_some();
-            settings.writer.mending.reconcile_on_reconnect = self.state.is_some();
-            settings.writer.places = live_feeds.checkpoints;
-            // Live feeds come first: the writer knows their checkpoints by the feeds' numbers.
-            feeds.splice(0..0, live_feeds.feeds);
-            live_parts = Some(OpenedParts {
-                views: live_feeds.views,
-                reloader: live_feeds.reloader,
-                hours: profile.trading_hours(),
-            });
-        }
+        #[cfg(feature = "venues")]
+        let live = live
+            .open(market, self.state.as_ref(), &mut settings, &mut feeds)
+            .await?;
+        #[cfg(not(feature = "venues"))]
+        let _ = market;
         let (specs, zone) = (plan.specs, plan.zone);
         let ports = WriterPorts {
             sink: (sink.open)(SinkPlan { specs, zone }).await?,
             state: self.state,
             clock: Arc::new(SystemClock),
         };
-        Ok((Pipeline::new(feeds, ports, settings), live_parts))
+        Ok(Assembled {
+            pipeline: Pipeline::new(feeds, ports, settings),
+            #[cfg(feature = "venues")]
+            live,
+        })
     }
 }
 
-/// What a run knows of its live sources besides their feeds.
-struct OpenedParts {
-    views: Vec<SourceView>,
-    reloader: SymbolReloader,
-    hours: Hours,
-}
-
-fn profile(
-    market: Option<Market>,
-    zone: TimeZone,
-    catch_up: CatchUp,
-) -> Result<MarketProfile, BoxError> {
-    let is_us_equity = market.is_some_and(|market| market.is_us_equity);
-    let hours = Hours {
-        calendar: if is_us_equity {
-            Calendar::us_equities()?
-        } else {
-            Calendar::always_open()
-        },
-        kind: is_us_equity.then_some(calendar::SessionKind::All),
-        zone,
-    };
-    Ok(MarketProfile {
-        hours,
-        is_us_equity,
-        catch_up,
-        resume_max: RESUME_MAX,
-    })
+/// A pipeline with all its parts open.
+struct Assembled {
+    pipeline: Pipeline,
+    /// What is known of its live sources, where it has some.
+    #[cfg(feature = "venues")]
+    live: Option<live::OpenedLive>,
 }
 
 fn nanos(duration: Duration) -> i64 {

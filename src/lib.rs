@@ -48,23 +48,48 @@
 //!   ([`Running::reload`]); [`Running::readiness`] says how it stands.
 //! - **Bars back** from a store: [`Store::reader`].
 //!
+//! # Cargo features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | none | trades, bars, [`Pipeline`], sources and stores of your own: 60 crates |
+//! | `files` | [`Files`] |
+//! | `history`, `live` | [`VenueSource`], [`Massive`], [`Binance`] and the other venues; a live feed fills its gaps from the history, so that the two come together |
+//! | `simulate` | [`SimulatedSource`] |
+//! | `redis`, `upstash`, `embedded` | [`Redis`], [`Upstash`], [`Embedded`]; each brings [`Stdout`] and the reader |
+//! | `state` | [`PipelineBuilder::state`]: spool and checkpoints |
+//! | `cli` (default) | all of them, and the command `barmill` |
+//!
 //! The crates `barmill-core`, `barmill-sources` and `barmill-stores` are parts of this one and follow its version; name
 //! `barmill` alone.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "links to what other features bring"
+    )
+)]
 #![allow(
     unreachable_pub,
     reason = "modules are private, and `internals` shows some of them to tests and benchmarks"
 )]
 
 mod builder;
+#[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "cli")]
 mod config;
+#[cfg(feature = "venues")]
 mod daemon;
+#[cfg(feature = "venues")]
 mod period;
 mod pipeline;
 mod running;
 mod sink;
 mod source;
+#[cfg(feature = "cli")]
 mod status;
 
 use barmill_core::{engine, model, port};
@@ -79,28 +104,45 @@ pub use barmill_core::port::{
     BarSink, Cost, FeedError, FeedStats, ItemError, ItemResult, Position, Remedy, SinkError,
     SinkStats, TradeBatch, TradeFeed, WriteItem,
 };
+#[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
 pub use barmill_stores::store::{BarReader, ReadError, StoredBar};
 pub use builder::{BuildError, PipelineBuilder, PipelineError};
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use cli::main;
+#[cfg(feature = "venues")]
 pub use daemon::{CatchUp, Health};
 pub use pipeline::stream::StreamFeed;
 pub use pipeline::{End, Fault as RunError, Finished, Handle, Pipeline, State, Summary};
 pub use running::{BarUpdates, Running};
-pub use sink::{Embedded, Null, Redis, Sink, Stdout, Store, Upstash};
-pub use source::{
-    Alpaca, Binance, Coinbase, Files, Kraken, Massive, SimulatedSource, Source, VenueSource,
-};
+#[cfg(feature = "embedded")]
+pub use sink::Embedded;
+#[cfg(feature = "redis")]
+pub use sink::Redis;
+pub use sink::Sink;
+#[cfg(feature = "upstash")]
+pub use sink::Upstash;
+#[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
+pub use sink::{Null, Stdout, Store};
+#[cfg(feature = "files")]
+pub use source::Files;
+#[cfg(feature = "simulate")]
+pub use source::SimulatedSource;
+pub use source::Source;
+#[cfg(feature = "venues")]
+pub use source::{Alpaca, Binance, Coinbase, Kraken, Massive, VenueSource};
 
 /// What tests, benchmarks and fuzz targets reach of the inside; no part of the API.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
     /// The command line.
+    #[cfg(feature = "cli")]
     pub mod cli {
         pub use crate::period::{Moment, Period};
     }
     /// The settings.
+    #[cfg(feature = "cli")]
     pub mod config {
         pub use crate::config::{ConfigError, Environment, Layers, Loaded, Origin, SinkUrl, load};
     }

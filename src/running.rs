@@ -1,17 +1,24 @@
 //! A pipeline under way, as a program sees it.
 
+use crate::BarUpdate;
+#[cfg(feature = "venues")]
+use crate::Symbol;
+#[cfg(feature = "venues")]
 use crate::daemon::{Health, HealthStatus, SymbolReloader};
+#[cfg(feature = "venues")]
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{self, Finished, Handle, State};
+#[cfg(feature = "venues")]
 use crate::port::Clock;
-use crate::{BarUpdate, Symbol};
 use futures::stream::{BoxStream, Stream, StreamExt};
+#[cfg(feature = "venues")]
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// What a run with live sources has besides its actors.
+#[cfg(feature = "venues")]
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) health: HealthStatus,
@@ -22,12 +29,19 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub struct Running {
     running: pipeline::Running,
+    #[cfg(feature = "venues")]
     live: Option<Live>,
 }
 
 impl Running {
+    #[cfg(feature = "venues")]
     pub(crate) fn new(running: pipeline::Running, live: Option<Live>) -> Running {
         Running { running, live }
+    }
+
+    #[cfg(not(feature = "venues"))]
+    pub(crate) fn new(running: pipeline::Running) -> Running {
+        Running { running }
     }
 
     /// A handle for other tasks: stop, abort, look into the run.
@@ -46,16 +60,19 @@ impl Running {
         self.handle().state()
     }
 
+    #[cfg(feature = "venues")]
     /// Whether the bars in the store are current; `None` for a run without live sources.
     pub fn readiness(&self) -> Option<Health> {
         self.live.as_ref().map(|live| live.health.readiness())
     }
 
+    #[cfg(feature = "venues")]
     /// Whether the run makes progress; `None` for a run without live sources.
     pub fn liveness(&self) -> Option<Health> {
         self.live.as_ref().map(|live| live.health.liveness())
     }
 
+    #[cfg(feature = "venues")]
     /// Listens to these symbols of a live source from now on; new ones catch up as at a start.
     ///
     /// # Errors

@@ -24,6 +24,10 @@ pub struct SourceView {
     /// The venue's name.
     pub name: String,
     /// What its connections have counted so far.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "only metrics show them")
+    )]
     pub stats: Box<dyn Fn() -> LiveStats + Send + Sync>,
 }
 
@@ -80,11 +84,13 @@ impl HealthStatus {
     }
 
     /// The run.
+    #[cfg(feature = "cli")]
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// The sources, in the order of the pipeline's feeds.
+    #[cfg(feature = "cli")]
     pub fn sources(&self) -> &[SourceView] {
         &self.sources
     }

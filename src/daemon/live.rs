@@ -119,6 +119,7 @@ pub(crate) struct SymbolReloader {
 
 impl SymbolReloader {
     /// The names of the sources.
+    #[cfg(feature = "cli")]
     pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
         self.feeds.keys().map(String::as_str)
     }

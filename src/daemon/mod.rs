@@ -14,6 +14,10 @@ pub use health::{Health, HealthStatus, SourceView};
 pub use profile::CatchUp;
 
 pub(crate) use checkpoint::checkpoint_name;
-pub(crate) use live::{LiveSource, OpenedLive, SymbolReloader, open};
+#[cfg(feature = "cli")]
+pub(crate) use live::OpenedLive;
+pub(crate) use live::{LiveSource, SymbolReloader, open};
 pub(crate) use profile::MarketProfile;
-pub(crate) use timers::{LatencyMode, idle_closing, shard_times};
+#[cfg(feature = "cli")]
+pub(crate) use timers::LatencyMode;
+pub(crate) use timers::{idle_closing, shard_times};

@@ -14,6 +14,7 @@ const SESSION_STEP: Duration = Duration::from_mins(15);
 const CUT_STEP: Duration = Duration::from_secs(1);
 
 /// Whether throughput counts or latency.
+#[cfg(feature = "cli")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LatencyMode {
     /// Batches fill up.

@@ -9,12 +9,14 @@ pub mod clock;
 mod deal;
 mod fault;
 mod feed;
+#[cfg(feature = "cli")]
 mod forecast;
 mod late;
 mod mending;
 mod message;
 mod outcome;
 mod pace;
+#[cfg(feature = "files")]
 pub mod paced;
 mod shard_times;
 #[cfg(test)]
@@ -25,12 +27,16 @@ mod write;
 
 pub use fault::Fault;
 pub use feed::FeedCounts;
+#[cfg(feature = "cli")]
 pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
+#[cfg(any(feature = "cli", feature = "internals"))]
 pub use mending::NoStateError;
 pub use outcome::{End, Finished, State, Summary};
 pub use pace::PaceSettings;
 pub use shard_times::{ShardCounts, ShardTimes};
-pub use write::{MendingSettings, ResumeSettings, WriterCounts, WriterPorts, WriterSettings};
+#[cfg(any(feature = "cli", feature = "internals"))]
+pub use write::ResumeSettings;
+pub use write::{MendingSettings, WriterCounts, WriterPorts, WriterSettings};
 
 pub(crate) use aggregate::AggregateActor;
 #[cfg(test)]

@@ -1,8 +1,16 @@
 //! Ready stores of bars, described in one line each.
 
+#[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
 mod store;
 
-pub use store::{Embedded, Null, Redis, Stdout, Store, Upstash};
+#[cfg(feature = "embedded")]
+pub use store::Embedded;
+#[cfg(feature = "redis")]
+pub use store::Redis;
+#[cfg(feature = "upstash")]
+pub use store::Upstash;
+#[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
+pub use store::{Null, Stdout, Store};
 
 use crate::model::BarSpec;
 use crate::port::BarSink;
@@ -41,6 +49,10 @@ impl<S: BarSink> Sink for S {
 
 /// What a store must know of its pipeline.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(any(feature = "redis", feature = "upstash", feature = "embedded")),
+    expect(dead_code, reason = "only stores lay bars out by spec and date")
+)]
 pub struct SinkPlan {
     pub(crate) specs: Vec<BarSpec>,
     pub(crate) zone: TimeZone,

@@ -7,11 +7,11 @@ use barmill_stores::store::{
     ViewSettings, connect,
 };
 use jiff::tz::TimeZone;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// An environment variable that is not set.
+#[cfg(feature = "upstash")]
 #[derive(Debug, thiserror::Error)]
 #[error("environment variable {0} is not set")]
 struct VariableError(&'static str);
@@ -151,10 +151,7 @@ impl Sink for Store {
         SinkDescription {
             faults,
             address: self.address(),
-            is_unpaced: matches!(
-                self.url,
-                Some(SinkUrl::Embedded(_) | SinkUrl::Stdout | SinkUrl::Null)
-            ),
+            is_unpaced: self.url.as_ref().is_some_and(SinkUrl::is_local),
             open: Box::new(move |plan| {
                 Box::pin(async move {
                     let sink = self.connect(plan).await?.sink;
@@ -167,9 +164,11 @@ impl Sink for Store {
 }
 
 /// Redis over RESP.
+#[cfg(feature = "redis")]
 #[derive(Debug, Clone, Copy)]
 pub struct Redis;
 
+#[cfg(feature = "redis")]
 impl Redis {
     /// Names the server: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS.
     pub fn at(url: &str) -> Store {
@@ -178,9 +177,11 @@ impl Redis {
 }
 
 /// Redis of Upstash over REST.
+#[cfg(feature = "upstash")]
 #[derive(Debug, Clone, Copy)]
 pub struct Upstash;
 
+#[cfg(feature = "upstash")]
 impl Upstash {
     /// Names the database by the URL and the token of its REST interface.
     pub fn at(url: &str, token: impl Into<String>) -> Store {
@@ -214,12 +215,14 @@ impl Upstash {
 }
 
 /// A store in a local folder.
+#[cfg(feature = "embedded")]
 #[derive(Debug, Clone, Copy)]
 pub struct Embedded;
 
+#[cfg(feature = "embedded")]
 impl Embedded {
     /// Names the folder, which is made when it is missing.
-    pub fn at(folder: impl AsRef<Path>) -> Store {
+    pub fn at(folder: impl AsRef<std::path::Path>) -> Store {
         Store::at(&format!("embedded:{}", folder.as_ref().display()))
     }
 }

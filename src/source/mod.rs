@@ -3,14 +3,21 @@
 //! A description is plain data until the pipeline starts; what is wrong with it is told then, together with every
 //! other fault.
 
+#[cfg(feature = "files")]
 mod files;
+#[cfg(feature = "simulate")]
 mod simulated;
+#[cfg(feature = "venues")]
 mod venue;
 
+#[cfg(feature = "files")]
 pub use files::Files;
+#[cfg(feature = "simulate")]
 pub use simulated::SimulatedSource;
+#[cfg(feature = "venues")]
 pub use venue::{Alpaca, Binance, Coinbase, Kraken, Massive, VenueSource};
 
+#[cfg(feature = "venues")]
 use crate::daemon::{CatchUp, LiveSource};
 use crate::model::{BarSpec, Trade};
 use crate::pipeline::stream::StreamFeed;
@@ -20,6 +27,7 @@ use futures::stream::Stream;
 use jiff::tz::TimeZone;
 use std::error::Error;
 use std::fmt;
+#[cfg(feature = "venues")]
 use std::time::Duration;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
@@ -54,6 +62,7 @@ impl<S: Stream<Item = Trade> + Send + 'static> Source for S {
 pub struct SourcePlan {
     pub(crate) specs: Vec<BarSpec>,
     pub(crate) zone: TimeZone,
+    #[cfg(feature = "venues")]
     pub(crate) lateness: Duration,
     pub(crate) batch_len_max: usize,
 }
@@ -70,10 +79,12 @@ pub(crate) struct Market {
 
 type Opened = Result<Box<dyn TradeFeed>, BoxError>;
 type OpenFeed = Box<dyn FnOnce(SourcePlan) -> BoxFuture<'static, Opened> + Send>;
+#[cfg(feature = "venues")]
 type OpenLive = Box<dyn FnOnce(&SourcePlan) -> Result<LiveSource<'static>, BoxError> + Send>;
 
 pub(crate) enum Opening {
     Feed(OpenFeed),
+    #[cfg(feature = "venues")]
     Live(OpenLive),
 }
 
@@ -81,6 +92,7 @@ pub(crate) enum Opening {
 pub struct Description {
     pub(crate) faults: Vec<BoxError>,
     pub(crate) market: Option<Market>,
+    #[cfg(feature = "venues")]
     pub(crate) catch_up: Option<CatchUp>,
     /// Whether its trades are wanted as bars at once.
     pub(crate) is_live: bool,
@@ -94,6 +106,7 @@ impl Description {
         Description {
             faults: Vec::new(),
             market: None,
+            #[cfg(feature = "venues")]
             catch_up: None,
             is_live: false,
             opening: Opening::Feed(Box::new(move |plan| Box::pin(async move { open(&plan) }))),

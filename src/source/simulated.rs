@@ -1,17 +1,19 @@
 //! A recording played as a venue on this machine.
 
-use super::venue::{SimulatedVenue, simulated_venue};
-use super::{BoxError, Description, Opening, Source, SourcePlan};
+use super::venue::{UnknownVenueError, market};
+use super::{BoxError, Description, Market, Opening, Source, SourcePlan};
 use crate::daemon::idle_closing;
 use crate::model::{Covered, Trade};
 use crate::pipeline::clock::SystemClock;
 use crate::port::{Aside, FeedError, FeedStats, Gap, TradeBatch, TradeFeed};
 use crate::{Price, TradeId, TradeKey};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
-use barmill_sources::history::HistorySource;
-use barmill_sources::live::{LiveFeed, LiveParts, LiveSymbol, LiveSymbols};
-use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape};
+use barmill_sources::history::{HistorySettings, HistorySource};
+use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
+use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape, Venue as Played};
+use barmill_sources::venue::{Venue, VenueSettings};
 use futures::future::BoxFuture;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -84,6 +86,43 @@ impl Source for SimulatedSource {
             ..Description::feed(|_| Err("not opened".into()))
         }
     }
+}
+
+/// A venue that can be played.
+struct SimulatedVenue {
+    market: Market,
+    plays: Played,
+    /// The settings of its clients, for a simulator at an address.
+    settings: Box<dyn Fn(SocketAddr) -> (HistorySettings, LiveSettings) + Send>,
+}
+
+impl fmt::Debug for SimulatedVenue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SimulatedVenue").field(&self.plays).finish()
+    }
+}
+
+/// Finds a venue to play by its name.
+fn simulated_venue(name: &str) -> Result<SimulatedVenue, BoxError> {
+    let venue = Venue::by_name(name).ok_or_else(|| UnknownVenueError {
+        name: name.to_owned(),
+    })?;
+    let mut own = VenueSettings::new(venue);
+    for secret in venue.secrets {
+        own.set_secret(secret.setting, "simulated".into())?;
+    }
+    let (plays, path) = Played::of(venue);
+    Ok(SimulatedVenue {
+        market: market(venue),
+        plays,
+        settings: Box::new(move |address| {
+            let mut history = HistorySettings::new(own.clone());
+            let mut live = LiveSettings::new(own.clone());
+            history.base_url = format!("http://{address}");
+            live.url = format!("ws://{address}{path}");
+            (history, live)
+        }),
+    })
 }
 
 async fn open(source: SimulatedSource, plan: SourcePlan) -> Result<Box<dyn TradeFeed>, BoxError> {

@@ -10,18 +10,15 @@ use crate::pipeline::clock::SystemClock;
 use crate::port::TradeFeed;
 use barmill_sources::history::{HistoryFeed, HistorySettings, HistorySource, SymbolRange};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings};
-use barmill_sources::simulate::Venue as Played;
 use barmill_sources::venue::{Secret, VENUES, Venue, VenueSettings};
 use secrecy::SecretString;
-use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A venue that this library does not know.
 #[derive(Debug, thiserror::Error)]
 #[error("venue {name:?} is not one of {}", names())]
-struct UnknownVenueError {
-    name: String,
+pub(super) struct UnknownVenueError {
+    pub(super) name: String,
 }
 
 fn names() -> String {
@@ -43,7 +40,7 @@ struct NoKeyError {
 }
 
 /// The market of a venue, as pipelines know markets.
-fn market(venue: &Venue) -> Market {
+pub(super) fn market(venue: &Venue) -> Market {
     Market {
         is_us_equity: venue.is_us_equity(),
         rules: venue.rules,
@@ -358,43 +355,6 @@ impl TradeFeed for Nothing {
     ) -> futures::future::BoxFuture<'_, Result<Option<crate::TradeBatch>, crate::FeedError>> {
         Box::pin(async { Ok(None) })
     }
-}
-
-/// A venue that can be played.
-pub(super) struct SimulatedVenue {
-    pub(super) market: Market,
-    pub(super) plays: Played,
-    /// The settings of its clients, for a simulator at an address.
-    pub(super) settings: Box<dyn Fn(SocketAddr) -> (HistorySettings, LiveSettings) + Send>,
-}
-
-impl fmt::Debug for SimulatedVenue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SimulatedVenue").field(&self.plays).finish()
-    }
-}
-
-/// Finds a venue to play by its name.
-pub(super) fn simulated_venue(name: &str) -> Result<SimulatedVenue, BoxError> {
-    let venue = Venue::by_name(name).ok_or_else(|| UnknownVenueError {
-        name: name.to_owned(),
-    })?;
-    let mut own = VenueSettings::new(venue);
-    for secret in venue.secrets {
-        own.set_secret(secret.setting, "simulated".into())?;
-    }
-    let (plays, path) = Played::of(venue);
-    Ok(SimulatedVenue {
-        market: market(venue),
-        plays,
-        settings: Box::new(move |address| {
-            let mut history = HistorySettings::new(own.clone());
-            let mut live = LiveSettings::new(own.clone());
-            history.base_url = format!("http://{address}");
-            live.url = format!("ws://{address}{path}");
-            (history, live)
-        }),
-    })
 }
 
 macro_rules! venues {

@@ -16,4 +16,6 @@ mod spending;
 
 pub use actor::{Writer, WriterPorts};
 pub use mend::MendingSettings;
-pub use settings::{ResumeSettings, WriterCounts, WriterSettings};
+#[cfg(any(feature = "cli", feature = "internals"))]
+pub use settings::ResumeSettings;
+pub use settings::{WriterCounts, WriterSettings};

@@ -213,6 +213,7 @@ impl Command {
     }
 
     /// The command as the RESP client takes it.
+    #[cfg(feature = "redis")]
     pub(super) fn to_resp(&self) -> redis::Cmd {
         let mut command = redis::Cmd::with_capacity(4, self.resp_len());
         command.arg(self.name());

@@ -20,6 +20,7 @@ impl Counters {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    #[cfg(any(feature = "redis", feature = "upstash"))]
     pub(super) fn add_connection(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }

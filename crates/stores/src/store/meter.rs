@@ -2,11 +2,11 @@
 //!
 //! Makes the same commands as the sinks do, and sends none. Deliberately knows no price.
 
-use super::batch::{count_commands, encode};
+use super::batch::encode;
 use super::close;
+use super::cost::{beat_commands, cost};
 use super::counters::resp_len;
-use super::days::Days;
-use super::fence::{Fence, Guard, RENEWAL_COMMANDS};
+use super::fence::{Fence, Guard};
 use super::view::View;
 use super::weight::Scales;
 use super::{plain, rest};
@@ -92,26 +92,4 @@ impl Meter {
         let interval = [renewal, self.idle_max].into_iter().flatten().min()?;
         Some((interval, beat_commands(self.fence.is_some())))
     }
-}
-
-/// Requests and commands of the items.
-pub(super) fn cost(view: &View, items: &[WriteItem], is_guarded: bool) -> Cost {
-    let days = if is_guarded {
-        None
-    } else {
-        Days::of(view, items)
-    };
-    let script = usize::from(!is_guarded && close::manifests(items).is_some());
-    let plainly = || count_commands(view, items, is_guarded);
-    let commands = script + days.map_or_else(plainly, |days| days.command_count());
-    let commands = u32::try_from(commands).unwrap_or(u32::MAX);
-    Cost {
-        requests: u32::from(commands > 0),
-        commands,
-    }
-}
-
-/// Commands of one sign of life.
-pub(super) const fn beat_commands(is_guarded: bool) -> u32 {
-    if is_guarded { RENEWAL_COMMANDS } else { 1 }
 }

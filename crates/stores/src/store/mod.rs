@@ -6,10 +6,14 @@ mod close;
 #[cfg(test)]
 mod close_tests;
 mod command;
+mod cost;
 mod counters;
 mod days;
+#[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "embedded")]
 mod embedded_stream;
+#[cfg(feature = "embedded")]
 mod embedded_table;
 mod fence;
 #[cfg(feature = "fuzzing")]
@@ -19,6 +23,7 @@ mod guard;
 #[cfg(test)]
 mod guard_tests;
 mod key_store;
+#[cfg(all(feature = "redis", feature = "upstash"))]
 mod meter;
 mod notice;
 mod null;
@@ -28,9 +33,13 @@ mod plain;
 mod read;
 mod read_plan;
 mod reply;
+#[cfg(feature = "redis")]
 mod resp;
+#[cfg(feature = "upstash")]
 mod rest;
+#[cfg(feature = "upstash")]
 mod rest_client;
+#[cfg(feature = "upstash")]
 mod rest_reply;
 mod script;
 #[cfg(test)]
@@ -47,6 +56,7 @@ mod template;
 mod test_servers;
 #[cfg(test)]
 mod testing;
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod tls;
 mod url;
 mod value;
@@ -57,17 +67,22 @@ mod weight;
 
 pub use command::Command;
 pub use days::Days;
+#[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
 pub use fence::{FenceError, FenceSettings, Guard};
 pub use key_store::{CommandResult, KeyStore, Reply};
+#[cfg(all(feature = "redis", feature = "upstash"))]
 pub use meter::{Meter, WireForm};
 pub use null::NullSink;
 pub use open::{OpenError, Opened, StoreSettings, connect};
 pub use read::{BarReader, ReadError};
 pub use read_plan::Unlisted;
 pub use reply::{RETRY_AFTER_MAX, remedy_of_http, remedy_of_text, retry_after};
+#[cfg(feature = "redis")]
 pub use resp::{RespError, RespSettings, RespStore};
+#[cfg(feature = "upstash")]
 pub use rest::RestStore;
+#[cfg(feature = "upstash")]
 pub use rest_client::{RestError, RestSettings};
 pub use script::Script;
 pub use sink::ViewSink;
@@ -75,8 +90,13 @@ pub use stdout::LinesSink;
 pub use stored::{BarDetail, StoredBar, StoredManifest, ValueError};
 pub use stream::{StreamEntry, StreamId};
 pub use template::{Placeholder, Template, TemplateError};
+#[cfg(any(feature = "redis", feature = "upstash"))]
 pub use tls::CaFileError;
-pub use url::{RedisUrl, RestUrl, SinkUrl, SinkUrlError};
+#[cfg(feature = "redis")]
+pub use url::RedisUrl;
+#[cfg(feature = "upstash")]
+pub use url::RestUrl;
+pub use url::{SinkUrl, SinkUrlError};
 pub use view::View;
 pub use view_settings::{
     NAMESPACE_DEFAULT, STREAM_LEN_MAX_DEFAULT, TTL_S_DEFAULT, TTL_S_MAX, ValueForm, ViewError,

@@ -1,12 +1,16 @@
 //! From a URL and settings to a sink and a reader.
 
+#[cfg(feature = "embedded")]
 use super::embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
 use super::fence::Guard;
 use super::key_store::KeyStore;
 use super::null::NullSink;
 use super::read::BarReader;
+#[cfg(feature = "redis")]
 use super::resp::{RespError, RespSettings, RespStore};
+#[cfg(feature = "upstash")]
 use super::rest::RestStore;
+#[cfg(feature = "upstash")]
 use super::rest_client::{RestError, RestSettings};
 use super::sink::ViewSink;
 use super::stdout::LinesSink;
@@ -14,6 +18,7 @@ use super::url::SinkUrl;
 use super::view::View;
 use super::view_settings::ViewKind;
 use barmill_core::port::{BarSink, Clock};
+#[cfg(feature = "upstash")]
 use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
@@ -21,12 +26,16 @@ use std::sync::Arc;
 /// Everything a store may need; each adapter takes its own part.
 #[derive(Debug, Clone, Default)]
 pub struct StoreSettings {
+    #[cfg(feature = "upstash")]
     /// Bearer token of a REST store.
     pub token: Option<SecretString>,
+    #[cfg(feature = "redis")]
     /// For `redis://` and `rediss://`.
     pub resp: RespSettings,
+    #[cfg(feature = "upstash")]
     /// For `https://`.
     pub rest: RestSettings,
+    #[cfg(feature = "embedded")]
     /// For `embedded:`.
     pub embedded: EmbeddedSettings,
     /// Whether a second writer is kept out; the embedded store's folder lock does so already.
@@ -36,15 +45,19 @@ pub struct StoreSettings {
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    #[cfg(feature = "redis")]
     /// Redis over RESP.
     #[error(transparent)]
     Resp(#[from] RespError),
+    #[cfg(feature = "upstash")]
     /// Redis over REST.
     #[error(transparent)]
     Rest(#[from] RestError),
+    #[cfg(feature = "embedded")]
     /// The embedded store.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    #[cfg(feature = "embedded")]
     /// The task that opened the embedded store did not end.
     #[error("store was not opened")]
     Task(#[source] tokio::task::JoinError),
@@ -79,7 +92,9 @@ pub async fn connect(
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, OpenError> {
     let store: Arc<dyn KeyStore> = match url {
+        #[cfg(feature = "redis")]
         SinkUrl::Redis(url) => Arc::new(RespStore::new(url, &settings.resp)?),
+        #[cfg(feature = "upstash")]
         SinkUrl::Rest(url) => {
             let token = settings.token.as_ref().ok_or(RestError::NoToken)?;
             Arc::new(RestStore::new(
@@ -89,6 +104,7 @@ pub async fn connect(
                 Arc::clone(&clock),
             )?)
         }
+        #[cfg(feature = "embedded")]
         SinkUrl::Embedded(folder) => {
             let (folder, settings, clock) = (
                 folder.clone(),
@@ -119,10 +135,10 @@ pub async fn connect(
     let keeps_bars = view.settings().kind != ViewKind::Publish;
     let reader = keeps_bars
         .then(|| BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock)));
-    let guard = if matches!(url, SinkUrl::Embedded(_)) {
-        Guard::Off
-    } else {
-        settings.guard.clone()
+    let guard = match url {
+        #[cfg(feature = "embedded")]
+        SinkUrl::Embedded(_) => Guard::Off,
+        _ => settings.guard.clone(),
     };
     Ok(Opened {
         sink: Arc::new(ViewSink::new(store, view, clock).guarded(guard)),

@@ -1,7 +1,12 @@
 //! Where commands are written, argument by argument: a pipeline of RESP, the body of a REST request, or a list.
 
-use super::command::{Command, bulk_len, digits, push_json_string};
+use super::command::Command;
+#[cfg(feature = "upstash")]
+use super::command::push_json_string;
+#[cfg(feature = "redis")]
+use super::command::{bulk_len, digits};
 use bytes::Bytes;
+#[cfg(feature = "upstash")]
 use std::str::Utf8Error;
 
 /// Takes commands.
@@ -17,6 +22,7 @@ pub(super) trait Pack {
 }
 
 /// A pipeline as the RESP client takes it.
+#[cfg(feature = "redis")]
 #[derive(Default)]
 pub(super) struct RespPipeline {
     pipeline: redis::Pipeline,
@@ -24,6 +30,7 @@ pub(super) struct RespPipeline {
     len: usize,
 }
 
+#[cfg(feature = "redis")]
 impl RespPipeline {
     /// Bytes on the wire.
     pub(super) fn len(&self) -> usize {
@@ -35,6 +42,7 @@ impl RespPipeline {
     }
 }
 
+#[cfg(feature = "redis")]
 impl Pack for RespPipeline {
     fn begin(&mut self, name: &'static str, arguments: usize, bytes: usize) {
         self.command = redis::Cmd::with_capacity(1 + arguments, name.len() + bytes);
@@ -53,12 +61,14 @@ impl Pack for RespPipeline {
 }
 
 /// The body of `/pipeline`.
+#[cfg(feature = "upstash")]
 #[derive(Default)]
 pub(super) struct JsonBody {
     body: Vec<u8>,
     fault: Option<Utf8Error>,
 }
 
+#[cfg(feature = "upstash")]
 impl JsonBody {
     /// The whole body.
     ///
@@ -70,6 +80,7 @@ impl JsonBody {
     }
 }
 
+#[cfg(feature = "upstash")]
 impl Pack for JsonBody {
     fn begin(&mut self, name: &'static str, _arguments: usize, bytes: usize) {
         // Some quotes are escaped.

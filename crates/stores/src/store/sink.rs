@@ -4,10 +4,10 @@ use super::audit;
 use super::batch;
 use super::close;
 use super::command::Command;
+use super::cost;
 use super::days::{self, Days};
 use super::fence::{Fence, Guard};
 use super::key_store::{KeyStore, failed};
-use super::meter;
 use super::plain;
 use super::script;
 use super::view::View;
@@ -171,7 +171,7 @@ impl BarSink for ViewSink {
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        meter::cost(&self.view, items, self.fence.is_some())
+        cost::cost(&self.view, items, self.fence.is_some())
     }
 
     fn joins_manifests(&self) -> bool {
@@ -229,7 +229,7 @@ impl BarSink for ViewSink {
     fn beat_cost(&self) -> Cost {
         Cost {
             requests: 1,
-            commands: meter::beat_commands(self.fence.is_some()),
+            commands: cost::beat_commands(self.fence.is_some()),
         }
     }
 

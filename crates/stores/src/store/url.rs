@@ -2,10 +2,14 @@
 //!
 //! Owns the schemes and what is allowed in each. No credential leaves it by `Display` or `Debug`.
 
+#[cfg(feature = "redis")]
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+#[cfg(feature = "upstash")]
 use reqwest::Url;
 use std::fmt;
+#[cfg(feature = "upstash")]
 use std::net::IpAddr;
+#[cfg(feature = "embedded")]
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -39,6 +43,12 @@ pub enum SinkUrlError {
         /// The host.
         host: String,
     },
+    /// A store that this build was made without.
+    #[error("sink needs the Cargo feature {name:?}, which this build of barmill was made without")]
+    Feature {
+        /// The feature.
+        name: &'static str,
+    },
     /// No folder.
     #[error("sink embedded: needs a folder, such as embedded:./bars")]
     Folder,
@@ -61,10 +71,13 @@ pub enum SinkUrlError {
 #[derive(Clone)]
 pub enum SinkUrl {
     /// A Redis server over RESP.
+    #[cfg(feature = "redis")]
     Redis(RedisUrl),
     /// The Upstash REST API.
+    #[cfg(feature = "upstash")]
     Rest(RestUrl),
     /// A store in a local folder.
+    #[cfg(feature = "embedded")]
     Embedded(PathBuf),
     /// JSON lines on standard output.
     Stdout,
@@ -73,26 +86,43 @@ pub enum SinkUrl {
 }
 
 /// A checked `redis://` or `rediss://` URL.
+#[cfg(feature = "redis")]
 #[derive(Clone)]
 pub struct RedisUrl(ConnectionInfo);
 
 /// A checked `https://` URL, or `http://` of this machine; without credentials, query and fragment.
+#[cfg(feature = "upstash")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct RestUrl(Url);
 
 impl SinkUrl {
+    /// Whether it is on this machine, so that no plan of a server limits it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            SinkUrl::Redis(_) => false,
+            #[cfg(feature = "upstash")]
+            SinkUrl::Rest(_) => false,
+            #[cfg(feature = "embedded")]
+            SinkUrl::Embedded(_) => true,
+            SinkUrl::Stdout | SinkUrl::Null => true,
+        }
+    }
+
     /// The URL without user and password: the same store has the same text, whoever logs in.
     pub fn without_login(&self) -> String {
         self.to_string().replace("***@", "")
     }
 }
 
+#[cfg(feature = "redis")]
 impl RedisUrl {
     pub(super) fn info(&self) -> &ConnectionInfo {
         &self.0
     }
 }
 
+#[cfg(feature = "upstash")]
 impl RestUrl {
     /// The address of pipelines.
     pub(super) fn pipeline(&self) -> Url {
@@ -115,19 +145,30 @@ impl FromStr for SinkUrl {
         };
         let (scheme, rest) = text.split_once(':').ok_or_else(|| unknown(text))?;
         match scheme {
+            #[cfg(feature = "redis")]
             "redis" | "rediss" => parse_redis(text).map(SinkUrl::Redis),
+            #[cfg(feature = "upstash")]
             "https" | "http" => parse_rest(text).map(SinkUrl::Rest),
+            #[cfg(feature = "embedded")]
             "embedded" if rest.is_empty() => Err(SinkUrlError::Folder),
+            #[cfg(feature = "embedded")]
             "embedded" => Ok(SinkUrl::Embedded(PathBuf::from(rest))),
             "stdout" if rest.is_empty() => Ok(SinkUrl::Stdout),
             "stdout" => Err(SinkUrlError::Extra { scheme: "stdout" }),
             "null" if rest.is_empty() => Ok(SinkUrl::Null),
             "null" => Err(SinkUrlError::Extra { scheme: "null" }),
+            #[cfg(not(feature = "redis"))]
+            "redis" | "rediss" => Err(SinkUrlError::Feature { name: "redis" }),
+            #[cfg(not(feature = "upstash"))]
+            "https" | "http" => Err(SinkUrlError::Feature { name: "upstash" }),
+            #[cfg(not(feature = "embedded"))]
+            "embedded" => Err(SinkUrlError::Feature { name: "embedded" }),
             other => Err(unknown(other)),
         }
     }
 }
 
+#[cfg(feature = "redis")]
 fn parse_redis(text: &str) -> Result<RedisUrl, SinkUrlError> {
     let info = text
         .into_connection_info()
@@ -146,6 +187,7 @@ fn parse_redis(text: &str) -> Result<RedisUrl, SinkUrlError> {
     }
 }
 
+#[cfg(feature = "upstash")]
 fn parse_rest(text: &str) -> Result<RestUrl, SinkUrlError> {
     let url = Url::parse(text).map_err(|_| SinkUrlError::Rest)?;
     let has_extra = !url.username().is_empty()
@@ -164,6 +206,7 @@ fn parse_rest(text: &str) -> Result<RestUrl, SinkUrlError> {
     Ok(RestUrl(url))
 }
 
+#[cfg(feature = "upstash")]
 fn is_loopback(host: &str) -> bool {
     let address = host
         .trim_start_matches('[')
@@ -175,8 +218,11 @@ fn is_loopback(host: &str) -> bool {
 impl fmt::Display for SinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            #[cfg(feature = "redis")]
             SinkUrl::Redis(url) => fmt::Display::fmt(url, f),
+            #[cfg(feature = "upstash")]
             SinkUrl::Rest(url) => fmt::Display::fmt(url, f),
+            #[cfg(feature = "embedded")]
             SinkUrl::Embedded(folder) => write!(f, "embedded:{}", folder.display()),
             SinkUrl::Stdout => f.write_str("stdout:"),
             SinkUrl::Null => f.write_str("null:"),
@@ -184,6 +230,7 @@ impl fmt::Display for SinkUrl {
     }
 }
 
+#[cfg(feature = "redis")]
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settings = self.0.redis_settings();
@@ -210,6 +257,7 @@ impl fmt::Display for RedisUrl {
     }
 }
 
+#[cfg(feature = "upstash")]
 impl fmt::Display for RestUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_str().trim_end_matches('/'))
@@ -222,12 +270,14 @@ impl fmt::Debug for SinkUrl {
     }
 }
 
+#[cfg(feature = "redis")]
 impl fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
+#[cfg(feature = "upstash")]
 impl fmt::Debug for RestUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

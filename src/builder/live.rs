@@ -1,0 +1,124 @@
+//! The live sources of a description: what makes a run a daemon.
+
+use super::BoxError;
+use crate::daemon::{
+    self, CatchUp, HealthStatus, LiveSource, MarketProfile, SourceView, SymbolReloader,
+    checkpoint_name, shard_times,
+};
+use crate::engine::asked::Hours;
+use crate::engine::calendar::{Calendar, SessionKind};
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::{Handle, PipelineSettings};
+use crate::port::{Clock, StateStore, TradeFeed};
+use crate::running::Live;
+use crate::source::{Market, SourcePlan};
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two checkpoints of a live source.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+/// The oldest checkpoint that a live source resumes from.
+const RESUME_MAX: Duration = Duration::from_hours(72);
+/// How long a source may bring nothing while its market is open.
+const STALE_AFTER: Duration = Duration::from_mins(2);
+
+/// The live sources of a description, until they are opened together.
+pub(super) struct LiveSources {
+    sources: Vec<LiveSource<'static>>,
+    catch_up: CatchUp,
+    zone: TimeZone,
+    /// What checkpoints are of besides their source: bars and store.
+    run: String,
+}
+
+impl LiveSources {
+    pub(super) fn new(plan: &SourcePlan, sink: &str) -> LiveSources {
+        LiveSources {
+            sources: Vec::new(),
+            catch_up: CatchUp::default(),
+            zone: plan.zone.clone(),
+            run: format!("{:?} {:?} {sink}", plan.specs, plan.zone.iana_name()),
+        }
+    }
+
+    pub(super) fn add(&mut self, source: LiveSource<'static>, catch_up: Option<CatchUp>) {
+        self.catch_up = catch_up.unwrap_or(self.catch_up);
+        self.sources.push(source);
+    }
+
+    /// Opens the sources, where there are some, and sets what a daemon does otherwise than a short run.
+    pub(super) async fn open(
+        mut self,
+        market: Option<Market>,
+        state: Option<&Arc<dyn StateStore>>,
+        settings: &mut PipelineSettings,
+        feeds: &mut Vec<Box<dyn TradeFeed>>,
+    ) -> Result<Option<OpenedLive>, BoxError> {
+        if self.sources.is_empty() {
+            return Ok(None);
+        }
+        if state.is_some() {
+            for source in &mut self.sources {
+                let name = checkpoint_name(&self.run, &source.name, &source.symbols);
+                source.checkpoint = Some(name);
+            }
+        }
+        let profile = profile(market, self.zone, self.catch_up)?;
+        let opened = daemon::open(&profile, self.sources, state, SystemClock.now()).await?;
+        let checkpoint_every = (!opened.checkpoints.is_empty()).then_some(CHECKPOINT_EVERY);
+        settings.times = shard_times(None, checkpoint_every);
+        settings.aggregate.corrections = market.is_some_and(|market| market.corrects);
+        settings.writer.delivery.keeps_recent = state.is_some();
+        settings.writer.mending.reconcile_on_reconnect = state.is_some();
+        settings.writer.places = opened.checkpoints;
+        // Live feeds come first: the writer knows their checkpoints by the feeds' numbers.
+        feeds.splice(0..0, opened.feeds);
+        Ok(Some(OpenedLive {
+            views: opened.views,
+            reloader: opened.reloader,
+            hours: profile.trading_hours(),
+        }))
+    }
+}
+
+/// What a run knows of its live sources besides their feeds.
+pub(super) struct OpenedLive {
+    views: Vec<SourceView>,
+    reloader: SymbolReloader,
+    hours: Hours,
+}
+
+impl OpenedLive {
+    /// Watches the health of the run.
+    pub(super) fn watched(self, handle: Handle) -> Live {
+        let clock = Arc::new(SystemClock);
+        Live {
+            health: HealthStatus::new(handle, self.views, self.hours, STALE_AFTER, clock),
+            reloader: self.reloader,
+        }
+    }
+}
+
+fn profile(
+    market: Option<Market>,
+    zone: TimeZone,
+    catch_up: CatchUp,
+) -> Result<MarketProfile, BoxError> {
+    let is_us_equity = market.is_some_and(|market| market.is_us_equity);
+    let hours = Hours {
+        calendar: if is_us_equity {
+            Calendar::us_equities()?
+        } else {
+            Calendar::always_open()
+        },
+        kind: is_us_equity.then_some(SessionKind::All),
+        zone,
+    };
+    Ok(MarketProfile {
+        hours,
+        is_us_equity,
+        catch_up,
+        resume_max: RESUME_MAX,
+    })
+}
