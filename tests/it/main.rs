@@ -8,6 +8,7 @@ mod backfill;
 mod budget;
 #[cfg(test)]
 mod damage;
+mod docs;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
