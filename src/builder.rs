@@ -16,7 +16,7 @@ use crate::pipeline::channel::ChannelSink;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::stream::StreamFeed;
 use crate::pipeline::{
-    Fault, MendingSettings, PaceSettings, Pipeline, PipelineSettings, ShardTimes, Summary,
+    MendingSettings, PaceSettings, Pipeline, PipelineSettings, RunError, ShardTimes, Summary,
     WriterPorts, WriterSettings,
 };
 use crate::port::{StateStore, TradeFeed};
@@ -103,7 +103,7 @@ pub enum PipelineError {
     Build(#[from] BuildError),
     /// The run failed; bars acked before are in the store.
     #[error(transparent)]
-    Run(#[from] Fault),
+    Run(#[from] RunError),
 }
 
 /// Describes a pipeline step by step; what is not said keeps its default, and what is wrong is told at the start.

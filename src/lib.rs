@@ -113,7 +113,7 @@ pub use cli::main;
 #[cfg(feature = "venues")]
 pub use daemon::{CatchUp, Health};
 pub use pipeline::stream::StreamFeed;
-pub use pipeline::{End, Fault as RunError, Finished, Handle, Pipeline, State, Summary};
+pub use pipeline::{End, Finished, Handle, Pipeline, RunError, State, Summary};
 pub use running::{BarUpdates, Running};
 #[cfg(feature = "embedded")]
 pub use sink::Embedded;

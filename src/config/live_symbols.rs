@@ -12,7 +12,7 @@ pub struct LiveNames(Vec<String>);
 
 /// Why names do not become the symbols of sources.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LiveNamesFault {
+pub enum LiveNamesError {
     /// A name without a source where there are several.
     #[error("symbol {name:?} has no source; with several sources write SOURCE:{name}")]
     Sourceless {
@@ -55,8 +55,8 @@ impl LiveNames {
     /// Reads a file of names, one a line; what follows `#` is a comment.
     ///
     /// # Errors
-    /// [`LiveNamesFault::Line`] names the first line that is no symbol.
-    pub fn from_lines(text: &str) -> Result<LiveNames, LiveNamesFault> {
+    /// [`LiveNamesError::Line`] names the first line that is no symbol.
+    pub fn from_lines(text: &str) -> Result<LiveNames, LiveNamesError> {
         let mut names = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let name = line.split('#').next().unwrap_or_default().trim();
@@ -64,7 +64,7 @@ impl LiveNames {
                 continue;
             }
             if parse(name).is_none() {
-                return Err(LiveNamesFault::Line {
+                return Err(LiveNamesError::Line {
                     line: index + 1,
                     text: name.to_owned(),
                 });
@@ -77,11 +77,11 @@ impl LiveNames {
     /// Deals the names of several lists to the sources; each source gets at least one symbol, each symbol one source.
     ///
     /// # Errors
-    /// [`LiveNamesFault`] names the first name or source that does not fit.
+    /// [`LiveNamesError`] names the first name or source that does not fit.
     pub fn deal(
         lists: &[LiveNames],
         sources: &[SourceName],
-    ) -> Result<BTreeMap<SourceName, Vec<Symbol>>, LiveNamesFault> {
+    ) -> Result<BTreeMap<SourceName, Vec<Symbol>>, LiveNamesError> {
         let mut dealt: BTreeMap<SourceName, Vec<Symbol>> = BTreeMap::new();
         for name in lists.iter().flat_map(|list| &list.0) {
             let Some((source, symbol)) = parse(name) else {
@@ -90,22 +90,22 @@ impl LiveNames {
             let source = match (source, sources) {
                 (Some(source), _) => source,
                 (None, [only]) => *only,
-                (None, _) => return Err(LiveNamesFault::Sourceless { name: name.clone() }),
+                (None, _) => return Err(LiveNamesError::Sourceless { name: name.clone() }),
             };
             if !sources.contains(&source) {
-                return Err(LiveNamesFault::Unlisted {
+                return Err(LiveNamesError::Unlisted {
                     name: name.clone(),
                     source_name: source,
                 });
             }
             match dealt.iter().find(|(_, symbols)| symbols.contains(&symbol)) {
                 Some((known, _)) if *known == source => {}
-                Some(_) => return Err(LiveNamesFault::Shared { symbol }),
+                Some(_) => return Err(LiveNamesError::Shared { symbol }),
                 None => dealt.entry(source).or_default().push(symbol),
             }
         }
         match sources.iter().find(|source| !dealt.contains_key(source)) {
-            Some(source) => Err(LiveNamesFault::Empty {
+            Some(source) => Err(LiveNamesError::Empty {
                 source_name: *source,
             }),
             None => Ok(dealt),

@@ -3,7 +3,7 @@
 //! At the end of every feed the open bars become final. When the feeds are stopped instead, they are dropped, apart
 //! from those of symbols whose feed vouches for the whole of them: an open bar is never written as a closed one.
 
-use super::fault::Fault;
+use super::fault::RunError;
 use super::message::{FeedMessage, ShardMessage};
 use super::shard_times::{ShardCounts, ShardTimes, Timer};
 use crate::engine::aggregate::Aggregator;
@@ -89,8 +89,8 @@ impl AggregateActor {
     /// Aggregates until every feed has dropped its sender.
     ///
     /// # Errors
-    /// [`Fault::Downstream`] when the writer is gone.
-    pub(crate) async fn run(mut self) -> Result<(), Fault> {
+    /// [`RunError::Downstream`] when the writer is gone.
+    pub(crate) async fn run(mut self) -> Result<(), RunError> {
         let mut updates = Vec::new();
         loop {
             match self.next_event().await {
@@ -125,7 +125,7 @@ impl AggregateActor {
         &mut self,
         message: FeedMessage,
         updates: &mut Vec<BarUpdate>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RunError> {
         match message {
             FeedMessage::Trades {
                 feed,
@@ -195,7 +195,7 @@ impl AggregateActor {
     }
 
     /// What the clock brings about; no trade and no bar closes by it.
-    async fn on_deadline(&mut self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+    async fn on_deadline(&mut self, updates: &mut Vec<BarUpdate>) -> Result<(), RunError> {
         if Timer::take(&mut self.gauge) {
             let (open_bars, oldest_open) =
                 (self.aggregator.open_len(), self.aggregator.oldest_open());
@@ -227,7 +227,7 @@ impl AggregateActor {
         &mut self,
         covered: Vec<Covered>,
         updates: &mut Vec<BarUpdate>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RunError> {
         let symbols: BTreeSet<Symbol> = covered.iter().map(|one| one.symbol).collect();
         for symbol in symbols {
             match covered
@@ -255,7 +255,7 @@ impl AggregateActor {
         });
     }
 
-    async fn send(&self, updates: &mut Vec<BarUpdate>) -> Result<(), Fault> {
+    async fn send(&self, updates: &mut Vec<BarUpdate>) -> Result<(), RunError> {
         if updates.is_empty() {
             return Ok(());
         }
@@ -279,8 +279,8 @@ impl AggregateActor {
         Ok(())
     }
 
-    fn downstream(&self) -> Fault {
-        Fault::Downstream {
+    fn downstream(&self) -> RunError {
+        RunError::Downstream {
             actor: format!("aggregate {}", self.shard),
         }
     }

@@ -15,7 +15,7 @@ pub struct Failure {
 
 /// The end of an actor by a fault.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum RunError {
     /// A feed could not go on.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -50,16 +50,16 @@ pub enum Fault {
     },
 }
 
-impl Fault {
+impl RunError {
     /// Whether this fault only follows from another actor's.
     pub(crate) fn is_consequence(&self) -> bool {
         match self {
-            Fault::Downstream { .. } => true,
-            Fault::Feed(_)
-            | Fault::Unwritten { .. }
-            | Fault::State(_)
-            | Fault::Close(_)
-            | Fault::Panicked { .. } => false,
+            RunError::Downstream { .. } => true,
+            RunError::Feed(_)
+            | RunError::Unwritten { .. }
+            | RunError::State(_)
+            | RunError::Close(_)
+            | RunError::Panicked { .. } => false,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! shards last.
 
 use super::deal::Deal;
-use super::fault::Fault;
+use super::fault::RunError;
 use super::message::{FeedIndex, FeedMessage};
 use crate::model::{Covered, Symbol, Timestamp, Trade};
 use crate::port::{Aside, FeedError, FeedStats, TradeBatch, TradeFeed};
@@ -71,8 +71,8 @@ impl<F: TradeFeed> FeedActor<F> {
     /// Delivers the feed until its end or until `stop`.
     ///
     /// # Errors
-    /// [`Fault::Feed`] when the feed fails, [`Fault::Downstream`] when a shard is gone.
-    pub(crate) async fn run(mut self) -> Result<(), Fault> {
+    /// [`RunError::Feed`] when the feed fails, [`RunError::Downstream`] when a shard is gone.
+    pub(crate) async fn run(mut self) -> Result<(), RunError> {
         loop {
             match self.next_event().await {
                 Event::Stop => return self.on_stop(&[]).await,
@@ -101,7 +101,7 @@ impl<F: TradeFeed> FeedActor<F> {
     }
 
     /// Deals a batch out; `stop` wins over a shard without room, and what then was not dealt comes back.
-    async fn on_batch(&mut self, batch: TradeBatch) -> Result<Option<Vec<Trade>>, Fault> {
+    async fn on_batch(&mut self, batch: TradeBatch) -> Result<Option<Vec<Trade>>, RunError> {
         let gaps = self.feed.take_gaps();
         self.tell(gaps, |gap| gap.symbol, FeedMessage::Gaps).await?;
         let asides = self.feed.take_asides();
@@ -140,7 +140,7 @@ impl<F: TradeFeed> FeedActor<F> {
         items: Vec<T>,
         symbol: impl Fn(&T) -> Symbol,
         message: impl Fn(Vec<T>) -> FeedMessage,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RunError> {
         if items.is_empty() {
             return Ok(());
         }
@@ -160,7 +160,7 @@ impl<F: TradeFeed> FeedActor<F> {
     }
 
     /// Tells the shards what the feed vouches for, and answers whether that is all it was asked for.
-    async fn cover(&mut self, lost: &[Trade]) -> Result<bool, Fault> {
+    async fn cover(&mut self, lost: &[Trade]) -> Result<bool, RunError> {
         let covered: Vec<Covered> = self
             .feed
             .coverage()
@@ -174,13 +174,13 @@ impl<F: TradeFeed> FeedActor<F> {
     }
 
     /// After a stop, a shard that is gone has followed an abort.
-    async fn on_stop(&mut self, lost: &[Trade]) -> Result<(), Fault> {
+    async fn on_stop(&mut self, lost: &[Trade]) -> Result<(), RunError> {
         let _downstream = self.cover(lost).await;
         Ok(())
     }
 
     /// An input that ends before what was asked for, as today's, leaves its last bars open.
-    async fn on_end(&mut self) -> Result<(), Fault> {
+    async fn on_end(&mut self) -> Result<(), RunError> {
         if !self.cover(&[]).await? {
             self.publish(0, false);
             return Ok(());
@@ -204,8 +204,8 @@ impl<F: TradeFeed> FeedActor<F> {
         });
     }
 
-    fn downstream(&self) -> Fault {
-        Fault::Downstream {
+    fn downstream(&self) -> RunError {
+        RunError::Downstream {
             actor: format!("feed {}", self.feed.name()),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A store that fails costs the trades' place in the file, not their count, and never the run.
 
-use super::fault::Fault;
+use super::fault::RunError;
 use crate::model::Trade;
 use crate::port::LateStore;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl LateActor {
     ///
     /// # Errors
     /// None; the type is that of every actor.
-    pub(crate) async fn run(mut self) -> Result<(), Fault> {
+    pub(crate) async fn run(mut self) -> Result<(), RunError> {
         while let Some(trades) = self.inbox.recv().await {
             self.on_trades(trades).await;
         }

@@ -25,7 +25,7 @@ pub mod stream;
 mod supervise;
 mod write;
 
-pub use fault::Fault;
+pub use fault::RunError;
 pub use feed::FeedCounts;
 #[cfg(feature = "cli")]
 pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
@@ -148,8 +148,8 @@ impl Pipeline {
     /// Runs until every feed has ended and every bar is written.
     ///
     /// # Errors
-    /// The first [`Fault`] of an actor; bars acked before it are in the store.
-    pub async fn run(self) -> Result<Summary, Fault> {
+    /// The first [`RunError`] of an actor; bars acked before it are in the store.
+    pub async fn run(self) -> Result<Summary, RunError> {
         let finished = self.start().join().await;
         match finished.end {
             End::Drained | End::Aborted => Ok(finished.summary),

@@ -1,7 +1,7 @@
 //! What a run came to, and what it looks like on the way.
 
 use crate::engine::aggregate::AggregateCounts;
-use crate::pipeline::{Fault, FeedCounts, ShardCounts, WriterCounts};
+use crate::pipeline::{FeedCounts, RunError, ShardCounts, WriterCounts};
 use std::time::Duration;
 
 /// What every actor has counted so far.
@@ -106,7 +106,7 @@ pub enum End {
     /// The drain deadline passed, or the run was aborted.
     Aborted,
     /// An actor failed.
-    Failed(Fault),
+    Failed(RunError),
 }
 
 /// The end of a run and its figures.

@@ -15,7 +15,7 @@ mod story;
 mod world;
 
 use super::{End, Finished, Pipeline, WriterPorts};
-use crate::pipeline::Fault;
+use crate::pipeline::RunError;
 use crate::port::StateStore;
 use barmill_stores::state::SimState;
 use ports::{SimClock, SimFeed, SimSink, SimSpool, bars_of};
@@ -79,9 +79,12 @@ fn check_end(world: &World, finished: &Finished) -> bool {
         End::Drained | End::Aborted => true,
         // The shards are cut off by these; the next run makes their bars again.
         End::Failed(
-            Fault::Unwritten { .. } | Fault::State(_) | Fault::Feed(_) | Fault::Close(_),
+            RunError::Unwritten { .. }
+            | RunError::State(_)
+            | RunError::Feed(_)
+            | RunError::Close(_),
         ) => false,
-        End::Failed(fault @ (Fault::Panicked { .. } | Fault::Downstream { .. })) => {
+        End::Failed(fault @ (RunError::Panicked { .. } | RunError::Downstream { .. })) => {
             panic!("{fault}")
         }
     };

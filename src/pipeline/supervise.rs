@@ -2,7 +2,7 @@
 //!
 //! A fault of one actor cancels `stop`: the sources leave, everything else drains. A panic is a fault.
 
-use super::fault::Fault;
+use super::fault::RunError;
 use std::collections::HashMap;
 use std::future::Future;
 use tokio::task::{Id, JoinSet};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// Spawns actors into one set and waits for all of them.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    actors: JoinSet<Result<(), Fault>>,
+    actors: JoinSet<Result<(), RunError>>,
     names: HashMap<Id, String>,
     stop: CancellationToken,
 }
@@ -30,7 +30,7 @@ impl Supervisor {
     pub(crate) fn spawn(
         &mut self,
         name: &str,
-        life: impl Future<Output = Result<(), Fault>> + Send + 'static,
+        life: impl Future<Output = Result<(), RunError>> + Send + 'static,
     ) {
         let handle = self.actors.spawn(life);
         self.names.insert(handle.id(), name.to_owned());
@@ -39,16 +39,16 @@ impl Supervisor {
     /// Waits until every actor has ended.
     ///
     /// # Errors
-    /// The first [`Fault`] that is not a mere consequence of another one.
-    pub(crate) async fn join(mut self) -> Result<(), Fault> {
-        let mut cause: Option<Fault> = None;
+    /// The first [`RunError`] that is not a mere consequence of another one.
+    pub(crate) async fn join(mut self) -> Result<(), RunError> {
+        let mut cause: Option<RunError> = None;
         while let Some(end) = self.actors.join_next_with_id().await {
             let fault = match end {
                 Ok((_, Ok(()))) => continue,
                 Ok((_, Err(fault))) => fault,
                 Err(error) => {
                     let actor = self.names.remove(&error.id()).unwrap_or_default();
-                    Fault::Panicked { actor }
+                    RunError::Panicked { actor }
                 }
             };
             self.stop.cancel();
@@ -67,7 +67,7 @@ impl Supervisor {
 #[cfg(test)]
 mod tests {
     use super::Supervisor;
-    use crate::pipeline::fault::Fault;
+    use crate::pipeline::fault::RunError;
     use tokio_util::sync::CancellationToken;
 
     #[tokio::test(start_paused = true)]
@@ -75,7 +75,7 @@ mod tests {
         let stop = CancellationToken::new();
         let mut supervisor = Supervisor::new(stop.clone());
         supervisor.spawn("feed", async {
-            Err(Fault::Downstream {
+            Err(RunError::Downstream {
                 actor: "feed".into(),
             })
         });
@@ -86,7 +86,7 @@ mod tests {
         });
         supervisor.spawn("write", async {
             tokio::task::yield_now().await;
-            Err(Fault::Panicked {
+            Err(RunError::Panicked {
                 actor: "write".into(),
             })
         });

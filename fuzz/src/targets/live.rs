@@ -3,14 +3,14 @@
 use super::seed;
 use crate::tree::Tree;
 use barmill::{Price, Trade};
-use barmill_sources::live::{DecodeFault, Decoder, Event};
+use barmill_sources::live::{DecodeError, Decoder, Event};
 use barmill_sources::venue::VENUES;
 
 fn decoder(number: u8) -> Decoder {
     VENUES[usize::from(number) % VENUES.len()].decoder()
 }
 
-fn decode(number: u8, frame: &[u8]) -> (Vec<Event>, Option<DecodeFault>) {
+fn decode(number: u8, frame: &[u8]) -> (Vec<Event>, Option<DecodeError>) {
     let mut events = Vec::new();
     let fault = decoder(number).decode(frame, &mut events).err();
     (events, fault)

@@ -1,7 +1,7 @@
 //! From a prepared command to its exit code.
 
 use super::bars::KeepsNothing;
-use super::plan::Mixed;
+use super::plan::MixedBarsError;
 use super::source::{AskError, Unusable};
 use super::wire::WireError;
 use super::{backfill, bars, check, forecast, reconcile, record, replay, run, simulate, spool};
@@ -74,7 +74,7 @@ pub(crate) async fn carry_out(prepared: Prepared, environment: &Environment) -> 
 
 /// A config that only the parts themselves find wrong is a wrong config all the same.
 fn exit_of(error: &CommandError) -> Exit {
-    let is_usage = error.is::<Mixed>()
+    let is_usage = error.is::<MixedBarsError>()
         || error.is::<AskError>()
         || error.is::<PeriodError>()
         || error.is::<Unusable>()

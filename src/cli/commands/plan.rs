@@ -33,7 +33,7 @@ pub(super) struct Plan {
     "the {spec} bars of {symbol} {date} in the sink are of {found}, those of this run would be of {wanted}; take those \
      out first, or give these a view.namespace and a view.key of their own"
 )]
-pub(super) struct Mixed {
+pub(super) struct MixedBarsError {
     symbol: Symbol,
     spec: BarSpec,
     date: Date,
@@ -51,14 +51,14 @@ pub(super) struct Label<'a> {
     pub(super) is_filled: bool,
 }
 
-impl Mixed {
+impl MixedBarsError {
     /// Says so where bars of another label are there, or may be.
     fn of(
         Stored {
             manifest, count, ..
         }: &Stored,
         wanted: Label<'_>,
-    ) -> Option<Mixed> {
+    ) -> Option<MixedBarsError> {
         let has_other = manifest
             .origin
             .as_ref()
@@ -81,7 +81,7 @@ impl Mixed {
         let Manifest {
             symbol, spec, date, ..
         } = *manifest;
-        Some(Mixed {
+        Some(MixedBarsError {
             symbol,
             spec,
             date,
@@ -116,7 +116,7 @@ impl Plan {
             for &spec in specs {
                 stored.extend(present(reader, symbols, spec, (*day, label.zone)).await?);
             }
-            if let Some(mixed) = stored.iter().find_map(|one| Mixed::of(one, label)) {
+            if let Some(mixed) = stored.iter().find_map(|one| MixedBarsError::of(one, label)) {
                 return Err(mixed.into());
             }
             // What does not say what it was made from, or lacks bars, proves nothing.

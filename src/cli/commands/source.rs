@@ -8,7 +8,7 @@ use crate::engine::asked::{Asked, AskedDay, CutBar, Hours, Shut};
 use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
 use crate::period::PeriodError;
 use crate::{BarSpec, Origin, Symbol, Timestamp};
-use barmill_sources::history::{HistorySettings, HistorySource, SettingsFault, SymbolRange};
+use barmill_sources::history::{HistorySettings, HistorySettingsError, HistorySource, SymbolRange};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::io::Write;
@@ -41,7 +41,7 @@ pub(super) enum AskError {
 #[error("the settings or the key of source {name} cannot be used")]
 pub(super) struct Unusable {
     name: SourceName,
-    source: SettingsFault,
+    source: HistorySettingsError,
 }
 
 /// Opens a source; connects to nothing.

@@ -17,7 +17,7 @@ use crate::engine::budget::{Budget, BudgetLimits};
 use crate::engine::circuit::CircuitState;
 use crate::engine::delivery::{Delivery, Work};
 use crate::model::{BarUpdate, WriteItem};
-use crate::pipeline::fault::{Failure, Fault};
+use crate::pipeline::fault::{Failure, RunError};
 use crate::pipeline::message::ShardMessage;
 use crate::pipeline::pace::Pace;
 use crate::port::{BarSink, Clock, StateStore};
@@ -130,9 +130,9 @@ impl Writer {
     /// When the store stays away at the end, or the run is aborted, the rest is left in the spool.
     ///
     /// # Errors
-    /// [`Fault::Unwritten`] when a batch failed for good, [`Fault::State`] when the durable state fails,
-    /// [`Fault::Close`] when the store cannot be closed.
-    pub async fn run(mut self) -> Result<(), Fault> {
+    /// [`RunError::Unwritten`] when a batch failed for good, [`RunError::State`] when the durable state fails,
+    /// [`RunError::Close`] when the store cannot be closed.
+    pub async fn run(mut self) -> Result<(), RunError> {
         self.resume().await?;
         self.delivery.set_joins(self.ports.sink.joins_manifests());
         self.launch();
@@ -166,15 +166,15 @@ impl Writer {
     }
 
     /// Takes up what an earlier run left.
-    async fn resume(&mut self) -> Result<(), Fault> {
+    async fn resume(&mut self) -> Result<(), RunError> {
         let Some(state) = &self.ports.state else {
             return Ok(());
         };
-        let held = state.spool_stats().await.map_err(Fault::State)?;
+        let held = state.spool_stats().await.map_err(RunError::State)?;
         let spooled = held.items;
         self.counts
             .send_modify(|counts| counts.spool_bytes = held.bytes + held.dead_bytes);
-        let used = state.budget_load().await.map_err(Fault::State)?;
+        let used = state.budget_load().await.map_err(RunError::State)?;
         if spooled > 0 {
             tracing::info!(
                 spooled,
@@ -186,7 +186,7 @@ impl Writer {
         self.budget = Budget::new(self.settings.budget, used, self.ports.clock.now());
         if let Some(settings) = self.settings.resume.clone() {
             let resume = Resume::load(settings, self.shards_open, state.as_ref()).await;
-            self.resume = Some(resume.map_err(Fault::State)?);
+            self.resume = Some(resume.map_err(RunError::State)?);
         }
         Ok(())
     }
@@ -308,7 +308,7 @@ impl Writer {
     }
 
     /// Holds the inbox back until nothing is outstanding, then saves how far each shard is delivered.
-    async fn save_place(&mut self) -> Result<(), Fault> {
+    async fn save_place(&mut self) -> Result<(), RunError> {
         let now = self.origin.elapsed();
         let is_told = !self.pausing && self.places.are_told() && self.ports.state.is_some();
         if is_told || self.pause_at().is_some_and(|at| at <= now) {
@@ -329,7 +329,10 @@ impl Writer {
                 .unwrap_or_default(),
         );
         if let Some(state) = self.ports.state.as_ref().filter(|_| !places.is_empty()) {
-            state.checkpoint_save(places).await.map_err(Fault::State)?;
+            state
+                .checkpoint_save(places)
+                .await
+                .map_err(RunError::State)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::actor::Writer;
 use super::attempt::Report;
 use super::mend::{MendError, Mended, Mender};
 use crate::engine::circuit::CircuitState;
-use crate::pipeline::fault::{Failure, Fault, chain};
+use crate::pipeline::fault::{Failure, RunError, chain};
 use crate::port::{Remedy, SinkError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,7 +147,7 @@ impl Writer {
         &mut self,
         mended: &Mended,
         result: Result<(), MendError>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RunError> {
         self.mending.phase = Phase::Idle;
         let now = self.origin.elapsed();
         let spent = self
@@ -170,7 +170,7 @@ impl Writer {
                 }
             }
             Err(MendError::State(error)) if !matches!(error.remedy(), Remedy::Retry { .. }) => {
-                return Err(Fault::State(error));
+                return Err(RunError::State(error));
             }
             Err(error) => {
                 let cause = chain(&error);

@@ -5,11 +5,11 @@ use super::attempt::Report;
 use super::log::{self, Failed};
 use crate::engine::delivery::{Landed, Parcel, Verdict, bar_of};
 use crate::model::{BarState, BarUpdate};
-use crate::pipeline::fault::{Failure, Fault};
+use crate::pipeline::fault::{Failure, RunError};
 use crate::port::{Committed, Remedy, SinkError, StateError};
 
 impl Writer {
-    pub(super) fn on_report(&mut self, report: Report) -> Result<(), Fault> {
+    pub(super) fn on_report(&mut self, report: Report) -> Result<(), RunError> {
         match report {
             Report::Landed(parcel, landed, error) => {
                 self.on_landed(&parcel, landed, error.as_ref());
@@ -20,7 +20,7 @@ impl Writer {
                 self.delivery.loaded(items);
                 Ok(())
             }
-            Report::Loaded(Err(error)) => Err(Fault::State(error)),
+            Report::Loaded(Err(error)) => Err(RunError::State(error)),
             Report::Beat(result) => {
                 self.on_beat(result);
                 Ok(())
@@ -106,7 +106,7 @@ impl Writer {
         });
     }
 
-    fn on_committed(&mut self, result: Result<Committed, StateError>) -> Result<(), Fault> {
+    fn on_committed(&mut self, result: Result<Committed, StateError>) -> Result<(), RunError> {
         let now = self.origin.elapsed();
         match result {
             Ok(committed) => {
@@ -124,7 +124,7 @@ impl Writer {
                     Ok(())
                 }
                 Remedy::Reconnect | Remedy::Pause | Remedy::Refuse | Remedy::Fatal => {
-                    Err(Fault::State(error))
+                    Err(RunError::State(error))
                 }
             },
         }

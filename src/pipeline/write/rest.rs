@@ -4,7 +4,7 @@ use super::actor::Writer;
 use super::attempt::changes;
 use super::resume::Resume;
 use crate::engine::delivery::count_bars;
-use crate::pipeline::fault::{Fault, chain};
+use crate::pipeline::fault::{RunError, chain};
 use crate::port::{BarSink, Changes, Remedy, SinkError, StateError, StateStore};
 use futures::stream::StreamExt;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const SHARDS_END: Duration = Duration::from_secs(5);
 const COMMIT_END: Duration = Duration::from_secs(10);
 
 /// Closes the store after the last ack.
-pub(super) async fn close(mut writer: Writer) -> Result<(), Fault> {
+pub(super) async fn close(mut writer: Writer) -> Result<(), RunError> {
     let closed = tokio::time::timeout(writer.timeout(), writer.ports.sink.close()).await;
     let closed = closed.unwrap_or_else(|elapsed| {
         let operation = format!("close {}", writer.ports.sink.name());
@@ -51,15 +51,15 @@ pub(super) async fn close(mut writer: Writer) -> Result<(), Fault> {
                     ..Changes::default()
                 })
                 .await
-                .map_err(Fault::State)?;
+                .map_err(RunError::State)?;
         }
-        state.close().await.map_err(Fault::State)?;
+        state.close().await.map_err(RunError::State)?;
     }
-    closed.map_err(Fault::Close)
+    closed.map_err(RunError::Close)
 }
 
 /// Puts what is not known to be in the store into the spool, and closes without waiting for the store.
-pub(super) async fn leave(mut writer: Writer) -> Result<(), Fault> {
+pub(super) async fn leave(mut writer: Writer) -> Result<(), RunError> {
     collect(&mut writer).await;
     settle(&mut writer).await;
     let rescued = writer.delivery.rescue();
@@ -87,18 +87,18 @@ pub(super) async fn leave(mut writer: Writer) -> Result<(), Fault> {
     };
     end(&mut writer, unwritten, spooled).await;
     match (writer.failure.take(), lost) {
-        (Some(failure), _) => Err(Fault::Unwritten {
+        (Some(failure), _) => Err(RunError::Unwritten {
             bars: unwritten,
             spooled,
             failure,
         }),
-        (None, Some(error)) if is_needed => Err(Fault::State(error)),
+        (None, Some(error)) if is_needed => Err(RunError::State(error)),
         (None, _) => Ok(()),
     }
 }
 
 /// Ends without a spool to write to: what is not in the store is counted, and read again by the next run.
-pub(super) async fn abandon(mut writer: Writer, fault: Fault) -> Result<(), Fault> {
+pub(super) async fn abandon(mut writer: Writer, fault: RunError) -> Result<(), RunError> {
     writer.inbox.close();
     collect(&mut writer).await;
     let unwritten = count_bars(&writer.delivery.rescue().append);

@@ -8,7 +8,7 @@ use super::attempt::{self, Report};
 use super::log;
 use crate::engine::budget::BudgetVerdict;
 use crate::engine::delivery::{Landed, Parcel};
-use crate::pipeline::fault::{Fault, chain};
+use crate::pipeline::fault::{RunError, chain};
 use crate::port::{Changes, Committed, Remedy, StateError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,7 +124,7 @@ impl Writer {
     pub(super) fn on_budget_saved(
         &mut self,
         result: Result<Committed, StateError>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RunError> {
         self.savings.is_saving = false;
         match result {
             Ok(_) => Ok(()),
@@ -133,7 +133,7 @@ impl Writer {
                 self.savings.since.get_or_insert(self.origin.elapsed());
                 Ok(())
             }
-            Err(error) => Err(Fault::State(error)),
+            Err(error) => Err(RunError::State(error)),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::live::venue::{self, Faults};
 use crate::live::wire::{self, Request};
 use crate::live::world::{Kind, World};
 use barmill_core::port::TradeFeed;
-use barmill_sources::live::{LiveFeed, LiveSettingsFault, LiveSymbol, LiveSymbols};
+use barmill_sources::live::{LiveFeed, LiveSettingsError, LiveSymbol, LiveSymbols};
 use futures::{SinkExt, StreamExt};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use std::error::Error;
@@ -178,7 +178,7 @@ async fn addresses_that_are_no_web_sockets_are_refused_without_their_text() {
     for url in ["https://canary.example/", "canary", ""] {
         let refused = LiveFeed::new(settings(Kind::Kraken, url), &symbols(&world), parts(&world))
             .unwrap_err();
-        assert_eq!(refused, LiveSettingsFault::Url);
+        assert_eq!(refused, LiveSettingsError::Url);
         assert!(!refused.to_string().contains("canary"));
     }
 }

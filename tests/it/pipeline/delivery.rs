@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use barmill::internals::pipeline::{PaceSettings, PipelineSettings};
-use barmill::{Pipeline, PipelineError, RunError as Fault, Summary, Trade};
+use barmill::{Pipeline, PipelineError, RunError, Summary, Trade};
 use barmill_core::port::{Remedy, WriteItem};
 
 use super::fakes::{Answer, FakeSink, SECOND_NS, minutes, trade};
@@ -17,7 +17,7 @@ async fn run(
     sink: &std::sync::Arc<FakeSink>,
     trades: Vec<Trade>,
     change: impl FnOnce(&mut PipelineSettings),
-) -> Result<Summary, Fault> {
+) -> Result<Summary, RunError> {
     let pipeline = Pipeline::builder()
         .trades("test", futures::stream::iter(trades))
         .sink(sink.clone())
@@ -114,7 +114,7 @@ async fn what_no_retry_helps_is_not_tried_again() {
         assert!(
             matches!(
                 fault,
-                Fault::Unwritten {
+                RunError::Unwritten {
                     bars: 3,
                     spooled: 0,
                     ..

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use barmill::internals::pipeline::End;
-use barmill::{Pipeline, RunError as Fault};
+use barmill::{Pipeline, RunError};
 use barmill_core::port::{Remedy, WriteItem};
 
 use super::fakes::{Answer, BatchFeed, FakeSink, Last, minutes};
@@ -47,7 +47,7 @@ async fn a_fault_of_one_feed_stops_the_others() {
         .unwrap();
     let finished = running.join().await;
     assert!(
-        matches!(finished.end, End::Failed(Fault::Feed(_))),
+        matches!(finished.end, End::Failed(RunError::Feed(_))),
         "{finished:?}"
     );
 }
@@ -94,7 +94,7 @@ async fn a_store_that_refuses_is_the_cause_and_not_the_actors_that_lost_it() {
     let End::Failed(fault) = running.join().await.end else {
         panic!("no fault")
     };
-    assert!(matches!(fault, Fault::Unwritten { .. }), "{fault:?}");
+    assert!(matches!(fault, RunError::Unwritten { .. }), "{fault:?}");
 }
 
 #[tokio::test(start_paused = true)]

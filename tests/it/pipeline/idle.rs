@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use barmill::internals::pipeline::End;
-use barmill::{Pipeline, RunError as Fault, Running};
+use barmill::{Pipeline, RunError, Running};
 use barmill_core::port::Remedy;
 
 use super::fakes::{Answer, BatchFeed, FakeSink, Last, minutes};
@@ -54,7 +54,7 @@ async fn a_writer_that_is_fenced_out_while_idle_ends_with_a_fault() {
         .beat_every(EVERY, [Remedy::Fatal])
         .shared();
     let finished = start(&sink).await.join().await;
-    let End::Failed(Fault::Unwritten { failure, .. }) = finished.end else {
+    let End::Failed(RunError::Unwritten { failure, .. }) = finished.end else {
         panic!("{finished:?}")
     };
     assert!(

@@ -4,7 +4,7 @@
 //! which venue it is; whoever needs something of it finds it here.
 
 use super::history::page::OpenHistory;
-use super::history::source::SettingsFault;
+use super::history::source::HistorySettingsError;
 use super::live::decoder::Decoder;
 use super::live::session::script::Script;
 use reqwest::Url;
@@ -94,7 +94,7 @@ pub struct LiveDefaults {
     pub resolution_ns: fn(url: &str) -> i64,
 }
 
-type HistoryOpener = fn(&Url, &VenueSettings) -> Result<Arc<dyn OpenHistory>, SettingsFault>;
+type HistoryOpener = fn(&Url, &VenueSettings) -> Result<Arc<dyn OpenHistory>, HistorySettingsError>;
 type ScriptWriter = fn(&VenueSettings, &[&[&str]]) -> Script;
 
 /// A venue.
@@ -176,7 +176,7 @@ pub struct VenueSettings {
 /// A setting or secret that the venue does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{venue} has no setting {name}")]
-pub struct UnknownSetting {
+pub struct UnknownSettingError {
     venue: &'static str,
     name: String,
 }
@@ -201,8 +201,8 @@ impl VenueSettings {
     /// Changes one of the venue's own settings.
     ///
     /// # Errors
-    /// [`UnknownSetting`] when the venue has none of that name.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) -> Result<(), UnknownSetting> {
+    /// [`UnknownSettingError`] when the venue has none of that name.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) -> Result<(), UnknownSettingError> {
         match self.values.get_mut(name) {
             Some(old) => {
                 *old = value.into();
@@ -215,8 +215,12 @@ impl VenueSettings {
     /// Gives the secret whose variable the setting `name` names.
     ///
     /// # Errors
-    /// [`UnknownSetting`] when the venue has none of that name.
-    pub fn set_secret(&mut self, name: &str, value: SecretString) -> Result<(), UnknownSetting> {
+    /// [`UnknownSettingError`] when the venue has none of that name.
+    pub fn set_secret(
+        &mut self,
+        name: &str,
+        value: SecretString,
+    ) -> Result<(), UnknownSettingError> {
         let secret = self.venue.secrets.iter().find(|one| one.setting == name);
         let secret = secret.ok_or_else(|| self.unknown(name))?;
         self.secrets.insert(secret.setting, value);
@@ -231,7 +235,7 @@ impl VenueSettings {
         mut self,
         name: &str,
         value: impl Into<SecretString>,
-    ) -> Result<VenueSettings, UnknownSetting> {
+    ) -> Result<VenueSettings, UnknownSettingError> {
         self.set_secret(name, value.into())?;
         Ok(self)
     }
@@ -244,7 +248,7 @@ impl VenueSettings {
         mut self,
         name: &str,
         value: impl Into<String>,
-    ) -> Result<VenueSettings, UnknownSetting> {
+    ) -> Result<VenueSettings, UnknownSettingError> {
         self.set(name, value)?;
         Ok(self)
     }
@@ -275,8 +279,8 @@ impl VenueSettings {
         self.values.iter().fold(address.to_owned(), fill)
     }
 
-    fn unknown(&self, name: &str) -> UnknownSetting {
-        UnknownSetting {
+    fn unknown(&self, name: &str) -> UnknownSettingError {
+        UnknownSettingError {
             venue: self.venue.name,
             name: name.to_owned(),
         }

@@ -13,6 +13,6 @@ pub mod massive;
 pub mod simulate;
 
 pub use descriptor::{
-    HistoryDefaults, LiveDefaults, Market, Secret, Setting, SettingKind, UnknownSetting, VENUES,
-    Venue, VenueSettings,
+    HistoryDefaults, LiveDefaults, Market, Secret, Setting, SettingKind, UnknownSettingError,
+    VENUES, Venue, VenueSettings,
 };

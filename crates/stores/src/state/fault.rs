@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Why a transaction cannot go on, or why one change of it was refused.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum EngineError {
     Full {
         bytes: u64,
         needed: u64,
@@ -23,15 +23,15 @@ pub(super) enum Fault {
 }
 
 /// What redb says, whatever its many error types.
-pub(super) fn engine(error: impl Into<redb::Error>) -> Fault {
-    Fault::Engine(error.into())
+pub(super) fn engine(error: impl Into<redb::Error>) -> EngineError {
+    EngineError::Engine(error.into())
 }
 
-impl Fault {
+impl EngineError {
     /// The error that names the file.
     pub(super) fn at(self, file: &Path) -> StateError {
         match self {
-            Fault::Full {
+            EngineError::Full {
                 bytes,
                 needed,
                 bytes_max,
@@ -40,13 +40,13 @@ impl Fault {
                 needed,
                 bytes_max,
             },
-            Fault::Row { place, source } => corrupt(file, format!("{place}: {source}")),
-            Fault::Version(found) => StateError::Version {
+            EngineError::Row { place, source } => corrupt(file, format!("{place}: {source}")),
+            EngineError::Version(found) => StateError::Version {
                 file: file.to_owned(),
                 found,
                 known: SCHEMA,
             },
-            Fault::Engine(error) => from_engine(file, error),
+            EngineError::Engine(error) => from_engine(file, error),
         }
     }
 }

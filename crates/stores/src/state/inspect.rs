@@ -4,7 +4,7 @@
 //! damaged file aside and never makes a new one; a file that was set aside is opened by its own name.
 
 use super::db::file_opener;
-use super::fault::{Fault, from_io};
+use super::fault::{EngineError, from_io};
 use super::folder::Folder;
 use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals, decode_dead, decode_timed};
 use super::settings::{OpenCheck, StateSettings};
@@ -356,7 +356,7 @@ impl StateCheck {
         }
     }
 
-    fn tell_named(&mut self, rows: Result<usize, Fault>, file: &Path) {
+    fn tell_named(&mut self, rows: Result<usize, EngineError>, file: &Path) {
         match rows {
             Ok(rows) => self.intact += u64::try_from(rows).unwrap_or(u64::MAX),
             Err(fault) => self.tell(fault.at(file).to_string()),

@@ -1,7 +1,7 @@
 //! What one read transaction of the state file tells; every value is checked before it is served.
 
 use super::codec::{CodecError, Reader};
-use super::fault::{Fault, engine};
+use super::fault::{EngineError, engine};
 use super::row::{
     CHECKPOINTS, DEAD, META, Names, Places, RECENT, RowError, SCHEMA, SPOOL, Timed, Totals,
     decode_budget, decode_dead, decode_position, decode_recent, decode_schema, decode_target,
@@ -27,7 +27,11 @@ impl Snapshot {
     }
 
     /// The items at or after `from`.
-    pub(super) fn spool(&self, from: u64, len_max: usize) -> Result<Vec<(u64, WriteItem)>, Fault> {
+    pub(super) fn spool(
+        &self,
+        from: u64,
+        len_max: usize,
+    ) -> Result<Vec<(u64, WriteItem)>, EngineError> {
         let rows = self.places(SPOOL, from, len_max, decode_timed)?;
         Ok(rows
             .into_iter()
@@ -36,13 +40,17 @@ impl Snapshot {
     }
 
     /// When the oldest item was appended.
-    pub(super) fn spool_oldest(&self) -> Result<Option<Timestamp>, Fault> {
+    pub(super) fn spool_oldest(&self) -> Result<Option<Timestamp>, EngineError> {
         let first: Option<(u64, Timed)> = self.places(SPOOL, 0, 1, decode_timed)?.pop();
         Ok(first.map(|(_, row)| row.time))
     }
 
     /// The dead letters at or after `from`.
-    pub(super) fn dead(&self, from: u64, len_max: usize) -> Result<Vec<(u64, DeadLetter)>, Fault> {
+    pub(super) fn dead(
+        &self,
+        from: u64,
+        len_max: usize,
+    ) -> Result<Vec<(u64, DeadLetter)>, EngineError> {
         self.places(DEAD, from, len_max, decode_dead)
     }
 
@@ -53,7 +61,7 @@ impl Snapshot {
         from: u64,
         len_max: usize,
         held: Totals,
-    ) -> Result<Vec<RecentBar>, Fault> {
+    ) -> Result<Vec<RecentBar>, EngineError> {
         let first = self.recent_since(since, held)?;
         let rows = self.places(RECENT, from.max(first), len_max, decode_recent)?;
         Ok(rows
@@ -67,7 +75,7 @@ impl Snapshot {
     }
 
     /// The first place at or after `since`, by halving: rows are in order of time and only the oldest leave.
-    fn recent_since(&self, since: Timestamp, held: Totals) -> Result<u64, Fault> {
+    fn recent_since(&self, since: Timestamp, held: Totals) -> Result<u64, EngineError> {
         let (mut low, mut high) = (held.next - held.items.min(held.next), held.next);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -81,12 +89,12 @@ impl Snapshot {
     }
 
     /// The saved position of a feed.
-    pub(super) fn checkpoint(&self, feed: &str) -> Result<Option<Position>, Fault> {
+    pub(super) fn checkpoint(&self, feed: &str) -> Result<Option<Position>, EngineError> {
         self.named(CHECKPOINTS, feed, decode_position)
     }
 
     /// The saved position of every feed.
-    pub(super) fn checkpoints(&self) -> Result<Vec<(String, Position)>, Fault> {
+    pub(super) fn checkpoints(&self) -> Result<Vec<(String, Position)>, EngineError> {
         let table = self.transaction.open_table(CHECKPOINTS).map_err(engine)?;
         let mut positions = Vec::new();
         for row in table.iter().map_err(engine)? {
@@ -100,12 +108,12 @@ impl Snapshot {
     }
 
     /// The saved commands.
-    pub(super) fn budget(&self) -> Result<Option<BudgetUse>, Fault> {
+    pub(super) fn budget(&self) -> Result<Option<BudgetUse>, EngineError> {
         self.named(META, "budget", decode_budget)
     }
 
     /// The text of the target that the file is labelled with.
-    pub(super) fn target(&self) -> Result<Option<String>, Fault> {
+    pub(super) fn target(&self) -> Result<Option<String>, EngineError> {
         self.named(META, "target", decode_target)
     }
 
@@ -115,7 +123,7 @@ impl Snapshot {
         table: Places,
         decode: Decode<T>,
         mut visit: impl FnMut(u64, Result<T, RowError>) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), EngineError> {
         let rows = self.transaction.open_table(table).map_err(engine)?;
         for row in rows.iter().map_err(engine)? {
             let (place, value) = row.map_err(engine)?;
@@ -136,14 +144,14 @@ impl Snapshot {
         from: u64,
         len_max: usize,
         decode: Decode<T>,
-    ) -> Result<Vec<(u64, T)>, Fault> {
+    ) -> Result<Vec<(u64, T)>, EngineError> {
         let rows = self.transaction.open_table(table).map_err(engine)?;
         let mut found = Vec::new();
         for row in rows.range(from..).map_err(engine)?.take(len_max) {
             let (place, value) = row.map_err(engine)?;
             let place = place.value();
             let row = unseal(table.name(), &place.to_le_bytes(), value.value(), decode).map_err(
-                |source| Fault::Row {
+                |source| EngineError::Row {
                     place: format!("{} place {place}", table.name()),
                     source,
                 },
@@ -153,7 +161,12 @@ impl Snapshot {
         Ok(found)
     }
 
-    fn named<T>(&self, table: Names, name: &str, decode: Decode<T>) -> Result<Option<T>, Fault> {
+    fn named<T>(
+        &self,
+        table: Names,
+        name: &str,
+        decode: Decode<T>,
+    ) -> Result<Option<T>, EngineError> {
         let rows = self.transaction.open_table(table).map_err(engine)?;
         let value = rows.get(name).map_err(engine)?;
         value
@@ -161,8 +174,8 @@ impl Snapshot {
             .transpose()
     }
 
-    fn required<T>(&self, name: &str, decode: Decode<T>) -> Result<T, Fault> {
-        let missing = || Fault::Row {
+    fn required<T>(&self, name: &str, decode: Decode<T>) -> Result<T, EngineError> {
+        let missing = || EngineError::Row {
             place: format!("meta {name}"),
             source: RowError::Missing,
         };
@@ -170,15 +183,15 @@ impl Snapshot {
     }
 }
 
-fn named<T>(table: Names, name: &str, value: &[u8], decode: Decode<T>) -> Result<T, Fault> {
-    unseal(table.name(), name.as_bytes(), value, decode).map_err(|source| Fault::Row {
+fn named<T>(table: Names, name: &str, value: &[u8], decode: Decode<T>) -> Result<T, EngineError> {
+    unseal(table.name(), name.as_bytes(), value, decode).map_err(|source| EngineError::Row {
         place: format!("{} {name}", table.name()),
         source,
     })
 }
 
 /// What the tables hold; `None` for a file without tables.
-pub(super) fn read_held(database: &Database) -> Result<Option<Held>, Fault> {
+pub(super) fn read_held(database: &Database) -> Result<Option<Held>, EngineError> {
     let snapshot = Snapshot::new(database.begin_read().map_err(engine)?);
     match snapshot.transaction.open_table(META) {
         Ok(_) => {}
@@ -187,7 +200,7 @@ pub(super) fn read_held(database: &Database) -> Result<Option<Held>, Fault> {
     }
     let schema = snapshot.required("schema", decode_schema)?;
     if schema > SCHEMA {
-        return Err(Fault::Version(schema));
+        return Err(EngineError::Version(schema));
     }
     Ok(Some(Held {
         spool: snapshot.required("spool", Totals::decode)?,

@@ -3,7 +3,7 @@
 //! Owns what a change does to the tables. A change that passes the bound of the spool is refused before
 //! anything of it is applied, so that the other changes of the transaction are not touched by it.
 
-use super::fault::{Fault, engine};
+use super::fault::{EngineError, engine};
 use super::row::{
     CHECKPOINTS, DEAD, META, Names, Places, RECENT, SCHEMA, SPOOL, Totals, decode_recent,
     encode_budget, encode_dead, encode_position, encode_target, encode_timed, row_bytes, seal,
@@ -40,7 +40,7 @@ impl<'t> Session<'t> {
         transaction: &'t WriteTransaction,
         held: Held,
         bounds: Bounds,
-    ) -> Result<Session<'t>, Fault> {
+    ) -> Result<Session<'t>, EngineError> {
         let places = |table: Places| transaction.open_table(table).map_err(engine);
         let names = |table: Names| transaction.open_table(table).map_err(engine);
         Ok(Session {
@@ -55,7 +55,7 @@ impl<'t> Session<'t> {
     }
 
     /// Applies one caller's changes.
-    pub(super) fn apply(&mut self, changes: &Changes) -> Result<Committed, Fault> {
+    pub(super) fn apply(&mut self, changes: &Changes) -> Result<Committed, EngineError> {
         let append = self.sealed_items(changes);
         let letters = self.sealed_letters(changes);
         self.check_room(changes, append.iter().chain(&letters))?;
@@ -99,12 +99,12 @@ impl<'t> Session<'t> {
     }
 
     /// Labels the file with its target.
-    pub(super) fn label(&mut self, target: &str) -> Result<(), Fault> {
+    pub(super) fn label(&mut self, target: &str) -> Result<(), EngineError> {
         self.put_meta("target", |out| encode_target(target, out))
     }
 
     /// Writes the totals; the last step before the commit.
-    pub(super) fn finish(mut self) -> Result<Held, Fault> {
+    pub(super) fn finish(mut self) -> Result<Held, EngineError> {
         let held = self.held;
         self.put_meta("schema", |out| out.extend_from_slice(&SCHEMA.to_le_bytes()))?;
         for (name, totals) in [
@@ -141,21 +141,21 @@ impl<'t> Session<'t> {
         &self,
         changes: &Changes,
         added: impl Iterator<Item = &'a Vec<u8>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), EngineError> {
         let needed: u64 = added.map(|value| row_bytes(value.len())).sum();
         let drains = changes.spool_append.is_empty() && !changes.spool_remove.is_empty();
         let bytes = self.held.spool.bytes + self.held.dead.bytes;
         if drains || needed == 0 || bytes + needed <= self.bounds.spool_bytes_max {
             return Ok(());
         }
-        Err(Fault::Full {
+        Err(EngineError::Full {
             bytes,
             needed,
             bytes_max: self.bounds.spool_bytes_max,
         })
     }
 
-    fn add_recent(&mut self, updates: &[BarUpdate], now: Timestamp) -> Result<(), Fault> {
+    fn add_recent(&mut self, updates: &[BarUpdate], now: Timestamp) -> Result<(), EngineError> {
         if self.bounds.recent_age_max.is_zero() || updates.is_empty() {
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl<'t> Session<'t> {
         self.forget_recent(now)
     }
 
-    fn forget_recent(&mut self, now: Timestamp) -> Result<(), Fault> {
+    fn forget_recent(&mut self, now: Timestamp) -> Result<(), EngineError> {
         let age = i64::try_from(self.bounds.recent_age_max.as_nanos()).unwrap_or(i64::MAX);
         let oldest = now.saturating_sub(age);
         while let Some((place, len, time)) = self.recent_first()? {
@@ -188,7 +188,7 @@ impl<'t> Session<'t> {
     }
 
     /// Place, bytes and time of the oldest recent bar; no time when the row is damaged.
-    fn recent_first(&self) -> Result<Option<(u64, usize, Option<Timestamp>)>, Fault> {
+    fn recent_first(&self) -> Result<Option<(u64, usize, Option<Timestamp>)>, EngineError> {
         let first = self.recent.first().map_err(engine)?;
         Ok(first.map(|(place, value)| {
             let (place, value) = (place.value(), value.value());
@@ -197,7 +197,11 @@ impl<'t> Session<'t> {
         }))
     }
 
-    fn put_meta(&mut self, name: &str, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault> {
+    fn put_meta(
+        &mut self,
+        name: &str,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), EngineError> {
         let value = seal(META.name(), name.as_bytes(), encode);
         self.meta.insert(name, value.as_slice()).map_err(engine)?;
         Ok(())
@@ -214,7 +218,7 @@ fn insert(
     table: &mut Table<'_, u64, &[u8]>,
     totals: &mut Totals,
     values: &[Vec<u8>],
-) -> Result<(), Fault> {
+) -> Result<(), EngineError> {
     for value in values {
         table
             .insert(totals.next, value.as_slice())
@@ -228,7 +232,7 @@ fn remove(
     table: &mut Table<'_, u64, &[u8]>,
     totals: &mut Totals,
     places: RangeInclusive<u64>,
-) -> Result<(), Fault> {
+) -> Result<(), EngineError> {
     let rows = table.extract_from_if(places, |_, _| true).map_err(engine)?;
     for row in rows {
         totals.remove(row.map_err(engine)?.1.value().len());

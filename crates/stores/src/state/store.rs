@@ -4,7 +4,7 @@
 //! call, as redb asks for. After any other fault of the disk nothing more is tried: a second fsync can succeed
 //! although the first one lost pages. A damaged file answers its damage until it is set aside.
 
-use super::fault::{Fault, corrupt, engine};
+use super::fault::{EngineError, corrupt, engine};
 use super::reads::{Snapshot, read_held};
 use super::session::{Held, Session};
 use super::settings::Bounds;
@@ -64,7 +64,7 @@ impl Store {
     /// Reads what is committed.
     pub(super) fn read<T>(
         &mut self,
-        work: impl FnOnce(&Snapshot) -> Result<T, Fault>,
+        work: impl FnOnce(&Snapshot) -> Result<T, EngineError>,
     ) -> Result<T, StateError> {
         self.guarded(|database| work(&Snapshot::new(database.begin_read().map_err(engine)?)))
     }
@@ -154,7 +154,7 @@ impl Store {
 
     fn guarded<T>(
         &mut self,
-        work: impl FnOnce(&Database) -> Result<T, Fault>,
+        work: impl FnOnce(&Database) -> Result<T, EngineError>,
     ) -> Result<T, StateError> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
@@ -167,8 +167,8 @@ impl Store {
         };
         match catch_unwind(AssertUnwindSafe(|| work(database))) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(Fault::Row { place, source })) => {
-                Err(Fault::Row { place, source }.at(&self.file))
+            Ok(Err(EngineError::Row { place, source })) => {
+                Err(EngineError::Row { place, source }.at(&self.file))
             }
             Ok(Err(fault)) => Err(self.fail(fault.at(&self.file))),
             Err(_) => Err(self.fail(self.panicked())),
@@ -218,7 +218,7 @@ fn is_mostly_free(file_len: u64, held_bytes: u64) -> bool {
     COMPACT_LEN_MIN < file_len && held_bytes.saturating_mul(8) < file_len
 }
 
-fn open(opener: &Opener, check: bool, bounds: Bounds) -> Result<(Database, Held), Fault> {
+fn open(opener: &Opener, check: bool, bounds: Bounds) -> Result<(Database, Held), EngineError> {
     let database = opener(check).map_err(engine)?;
     let held = match read_held(&database)? {
         Some(held) => held,
@@ -227,7 +227,12 @@ fn open(opener: &Opener, check: bool, bounds: Bounds) -> Result<(Database, Held)
     Ok((database, held))
 }
 
-fn label(database: &Database, held: Held, bounds: Bounds, target: &Target) -> Result<(), Fault> {
+fn label(
+    database: &Database,
+    held: Held,
+    bounds: Bounds,
+    target: &Target,
+) -> Result<(), EngineError> {
     let transaction = begin(database)?;
     let mut session = Session::open(&transaction, held, bounds)?;
     session.label(target.as_str())?;
@@ -236,7 +241,7 @@ fn label(database: &Database, held: Held, bounds: Bounds, target: &Target) -> Re
 }
 
 /// A transaction that is durable once it is committed.
-fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
+fn begin(database: &Database) -> Result<WriteTransaction, EngineError> {
     let mut transaction = database.begin_write().map_err(engine)?;
     transaction
         .set_durability(Durability::Immediate)
@@ -245,21 +250,21 @@ fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
     Ok(transaction)
 }
 
-type Results = Vec<Result<Committed, Fault>>;
+type Results = Vec<Result<Committed, EngineError>>;
 
 fn commit(
     database: &Database,
     held: Held,
     bounds: Bounds,
     group: &[Changes],
-) -> Result<(Results, Held), Fault> {
+) -> Result<(Results, Held), EngineError> {
     let transaction = begin(database)?;
     let mut session = Session::open(&transaction, held, bounds)?;
     let mut results = Vec::with_capacity(group.len());
     for changes in group {
         match session.apply(changes) {
             Ok(committed) => results.push(Ok(committed)),
-            Err(fault @ Fault::Full { .. }) => results.push(Err(fault)),
+            Err(fault @ EngineError::Full { .. }) => results.push(Err(fault)),
             Err(fault) => return Err(fault),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Sources that cannot be made bars of by one set of rules.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum MarketFault {
+pub(super) enum MarketError {
     /// Different zones.
     #[error(
         "sources {0} and {1} are of markets in different zones and hours; run one daemon for each, or set bars.zone and \
@@ -40,21 +40,21 @@ impl Market {
     pub(in super::super) fn of(config: &Config) -> Result<Market, CommandError> {
         let sources = config.live.sources.as_slice();
         let Some(first) = sources.first() else {
-            return Err(MarketFault::None.into());
+            return Err(MarketError::None.into());
         };
         for other in sources {
             let is_same = first.is_us_equity() == other.is_us_equity();
             let is_told = matches!(config.bars.zone, Zone::Named(_))
                 && config.bars.session == Session::AllHours;
             if !is_same && !is_told {
-                return Err(MarketFault::Zones(*first, *other).into());
+                return Err(MarketError::Zones(*first, *other).into());
             }
             let rules = |name| source::adapted(config, name).bars.rules;
             // Trades without conditions are the same by any rules.
             let differs =
                 first.is_us_equity() && other.is_us_equity() && rules(*first) != rules(*other);
             if config.bars.rules == Rules::Source && differs {
-                return Err(MarketFault::Rules(*first, *other).into());
+                return Err(MarketError::Rules(*first, *other).into());
             }
         }
         let lead = sources

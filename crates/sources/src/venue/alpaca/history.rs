@@ -5,7 +5,7 @@
 //! `engine/rules.rs` numbers them.
 
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::error::{PageError, RowError};
 use crate::venue::history::json::{
     Rows, message, parse, parse_row, price, refused, rfc3339, shorten, size, text_of,
 };
@@ -14,7 +14,7 @@ use crate::venue::history::page::{
     HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{SettingsFault, in_range, secret_header};
+use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
 use barmill_core::engine::rules::{Tape, alpaca_condition};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
 use reqwest::Url;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub(crate) fn open(
     base: &Url,
     settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
     Ok(Arc::new(Alpaca::new(base, settings)?))
 }
 
@@ -61,7 +61,10 @@ struct Row<'a> {
 }
 
 impl Alpaca {
-    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Alpaca, SettingsFault> {
+    pub(crate) fn new(
+        base: &Url,
+        settings: &VenueSettings,
+    ) -> Result<Alpaca, HistorySettingsError> {
         in_range("alpaca.page_len", settings.page_len, 2, 10_000)?;
         let mut headers = HeaderMap::new();
         let keys = [
@@ -111,11 +114,7 @@ impl HistoryProtocol for Alpaca {
         None
     }
 
-    fn request(
-        &self,
-        range: &SymbolRange,
-        place: &Option<String>,
-    ) -> Result<Request, HistoryFault> {
+    fn request(&self, range: &SymbolRange, place: &Option<String>) -> Result<Request, PageError> {
         let mut url = join(&self.base, "/v2/stocks/trades", range.symbol)?;
         url.query_pairs_mut()
             .append_pair("symbols", range.symbol.as_str())
@@ -140,15 +139,13 @@ impl HistoryProtocol for Alpaca {
         _place: &Option<String>,
         reply: &Reply,
         rows: &mut Rows,
-    ) -> Result<Next<Option<String>>, HistoryFault> {
+    ) -> Result<Next<Option<String>>, PageError> {
         let mut envelope: BTreeMap<String, &RawValue> =
             parse(&reply.body, "a reply of trades by symbol")?;
         // A reply without the name says something else, and never that there are no trades.
-        let trades = envelope
-            .remove("trades")
-            .ok_or_else(|| HistoryFault::Busy {
-                message: message(&reply.body),
-            })?;
+        let trades = envelope.remove("trades").ok_or_else(|| PageError::Busy {
+            message: message(&reply.body),
+        })?;
         let trades: Option<Trades<'_>> = parse(trades.get().as_bytes(), "trades by symbol")?;
         let token: Option<String> = match envelope.remove("next_page_token") {
             Some(token) => parse(token.get().as_bytes(), "a page token")?,
@@ -160,7 +157,7 @@ impl HistoryProtocol for Alpaca {
             .flatten()
             .unwrap_or_default();
         if let Some((found, _)) = trades.into_iter().find(|(_, rows)| rows.is_some()) {
-            return Err(HistoryFault::WrongSymbol {
+            return Err(PageError::WrongSymbol {
                 found: shorten(&found),
             });
         }
@@ -183,7 +180,7 @@ impl HistoryProtocol for Alpaca {
     }
 }
 
-fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
     let row: Row<'_> = parse_row(row)?;
     Ok(Trade {
         symbol,
@@ -207,7 +204,7 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
     })
 }
 
-fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowFault> {
+fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowError> {
     let mut conditions = Conditions::NONE;
     for letter in letters {
         let condition = match letter.as_bytes() {
@@ -234,7 +231,7 @@ fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowF
 }
 
 /// The NYSE code of an update: `corrected` is the correction of an earlier trade, which then is `incorrect`.
-fn correction(update: Option<&str>) -> Result<u8, RowFault> {
+fn correction(update: Option<&str>) -> Result<u8, RowError> {
     match update {
         None | Some("") => Ok(0),
         Some("corrected") => Ok(12),

@@ -10,7 +10,7 @@ use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Correction, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
 use crate::venue::live::session::script::{Expected, Script};
-use crate::venue::live::value::{DecodeFault, Field};
+use crate::venue::live::value::{DecodeError, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -68,19 +68,19 @@ struct Print<'a> {
     unknown_condition: Option<Field<'a>>,
 }
 
-pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(frame);
     cursor.array(|cursor| {
         let mut record = Record::default();
         cursor.object(|key, cursor| record.take(key, cursor))?;
         events.push(record.event());
-        Ok::<(), DecodeFault>(())
+        Ok::<(), DecodeError>(())
     })?;
     Ok(cursor.end()?)
 }
 
 impl<'a> Record<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         if matches!(cursor.peek(), Some(b'{' | b'[')) {
             return self.take_nested(key, cursor);
         }
@@ -108,7 +108,7 @@ impl<'a> Record<'a> {
         Ok(())
     }
 
-    fn take_nested(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take_nested(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         match (key, cursor.peek()) {
             (b"c", Some(b'[')) => self.plain.take_conditions(cursor),
             (b"oc", Some(b'[')) => self.original.take_conditions(cursor),
@@ -146,14 +146,14 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn correction(&self) -> Result<Correction, DecodeFault> {
+    fn correction(&self) -> Result<Correction, DecodeError> {
         Ok(Correction {
             original: self.trade(&self.original, 11)?,
             corrected: self.trade(&self.corrected, 12)?,
         })
     }
 
-    fn trade(&self, print: &Print<'_>, correction: u8) -> Result<Trade, DecodeFault> {
+    fn trade(&self, print: &Print<'_>, correction: u8) -> Result<Trade, DecodeError> {
         if let Some(condition) = print.unknown_condition {
             return Err(condition.unknown("c"));
         }
@@ -176,7 +176,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    fn with_tape(&self, conditions: Conditions) -> Result<Conditions, DecodeFault> {
+    fn with_tape(&self, conditions: Conditions) -> Result<Conditions, DecodeError> {
         let number = match self.tape.bytes() {
             b"A" => TAPE_A,
             b"B" => TAPE_A + 1,
@@ -210,7 +210,7 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Print<'a> {
-    fn take_conditions(&mut self, cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take_conditions(&mut self, cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         cursor.array(|cursor| {
             let field = Field::read(cursor)?;
             let number = match field.bytes() {

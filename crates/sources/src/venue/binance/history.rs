@@ -6,14 +6,14 @@
 //! Times are asked for in microseconds and known by their magnitude.
 
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::error::{PageError, RowError};
 use crate::venue::history::json::{Rows, parse, parse_row, price, refused, size, text_of};
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
     HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{SettingsFault, in_range, secret_header};
+use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
 use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -43,7 +43,7 @@ pub(crate) enum BinanceTrades {
 pub(crate) fn open(
     base: &Url,
     settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
     Ok(Arc::new(Binance::new(base, settings)?))
 }
 
@@ -92,7 +92,10 @@ struct Single<'a> {
 }
 
 impl Binance {
-    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Binance, SettingsFault> {
+    pub(crate) fn new(
+        base: &Url,
+        settings: &VenueSettings,
+    ) -> Result<Binance, HistorySettingsError> {
         in_range("binance.page_len", settings.page_len, 2, 1_000)?;
         let mut headers = HeaderMap::new();
         headers.insert(
@@ -115,7 +118,7 @@ impl Binance {
     }
 
     /// The number at which the first page begins, from the reply to the question for the first trade.
-    fn first(&self, wire: &[&RawValue]) -> Result<Option<Place>, HistoryFault> {
+    fn first(&self, wire: &[&RawValue]) -> Result<Option<Place>, PageError> {
         let Some(first) = wire.first() else {
             return Ok(None);
         };
@@ -128,12 +131,7 @@ impl Binance {
         Ok(Some(Place::Before(number.saturating_sub(back))))
     }
 
-    fn read(
-        &self,
-        symbol: Symbol,
-        wire: &[&RawValue],
-        rows: &mut Rows,
-    ) -> Result<(), HistoryFault> {
+    fn read(&self, symbol: Symbol, wire: &[&RawValue], rows: &mut Rows) -> Result<(), PageError> {
         match self.trades {
             BinanceTrades::Aggregate => rows.read(wire, |row| decode_aggregate(symbol, row)),
             BinanceTrades::Single => rows.read(wire, |row| decode_single(symbol, row)),
@@ -162,7 +160,7 @@ impl HistoryProtocol for Binance {
         Place::Start
     }
 
-    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, HistoryFault> {
+    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
         let (path, weight, name, value, limit) = match (place, self.trades) {
             (Place::Start, _) => {
                 let millis = range.from.as_millis().to_string();
@@ -203,7 +201,7 @@ impl HistoryProtocol for Binance {
         place: &Place,
         reply: &Reply,
         rows: &mut Rows,
-    ) -> Result<Next<Place>, HistoryFault> {
+    ) -> Result<Next<Place>, PageError> {
         let wire: Vec<&RawValue> = parse(&reply.body, "an array of trades")?;
         let asked = match place {
             Place::Start => return Ok(self.first(&wire)?.map_or(Next::Done, Next::Look)),
@@ -236,11 +234,7 @@ impl HistoryProtocol for Binance {
 
 /// Leaves out the trades before the interval and gives the number of the last of them; there is one, unless
 /// the venue has no earlier trade and so begins later than asked.
-fn cut_early(
-    range: &SymbolRange,
-    asked: u64,
-    rows: &mut Rows,
-) -> Result<Option<u64>, HistoryFault> {
+fn cut_early(range: &SymbolRange, asked: u64, rows: &mut Rows) -> Result<Option<u64>, PageError> {
     let count = rows
         .trades
         .iter()
@@ -249,7 +243,7 @@ fn cut_early(
     let first = rows.trades.first();
     if count == 0 && first.is_none_or(|first| first.sequence == asked && asked > 0) {
         let got = first.map_or_else(|| "nothing".into(), |first| first.time.to_string());
-        return Err(HistoryFault::Ignored {
+        return Err(PageError::Ignored {
             parameter: "startTime",
             asked: range.from.to_string(),
             got,
@@ -262,15 +256,15 @@ fn cut_early(
         .map(|trade| trade.sequence))
 }
 
-fn ignored(parameter: &'static str, asked: u64, got: u64) -> HistoryFault {
-    HistoryFault::Ignored {
+fn ignored(parameter: &'static str, asked: u64, got: u64) -> PageError {
+    PageError::Ignored {
         parameter,
         asked: asked.to_string(),
         got: got.to_string(),
     }
 }
 
-fn decode_aggregate(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+fn decode_aggregate(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
     let row: Aggregate<'_> = parse_row(row)?;
     Ok(Trade {
         time: time("T", row.time)?,
@@ -280,7 +274,7 @@ fn decode_aggregate(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
     })
 }
 
-fn decode_single(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+fn decode_single(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
     let row: Single<'_> = parse_row(row)?;
     Ok(Trade {
         time: time("time", row.time)?,
@@ -313,7 +307,7 @@ fn blank(symbol: Symbol, number: u64, is_buyer_maker: bool) -> Trade {
 
 /// Microseconds, or milliseconds where a proxy drops the header that asks for microseconds: no instant
 /// from 1973 to 5138 is both.
-fn time(field: &'static str, value: i64) -> Result<Timestamp, RowFault> {
+fn time(field: &'static str, value: i64) -> Result<Timestamp, RowError> {
     let time = if value < 100_000_000_000_000 {
         Timestamp::from_millis(value)
     } else {

@@ -10,7 +10,7 @@ use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
 use crate::venue::live::session::script::Script;
-use crate::venue::live::value::{DecodeFault, Field};
+use crate::venue::live::value::{DecodeError, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use serde_json::json;
 
@@ -55,7 +55,7 @@ struct Record<'a> {
     is_error: bool,
 }
 
-pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(frame);
     let mut record = Record::default();
     cursor.object(|key, cursor| record.take(key, cursor))?;
@@ -65,7 +65,7 @@ pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), Decode
 }
 
 impl<'a> Record<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         let is_object = cursor.peek() == Some(b'{');
         if is_object && matches!(key, b"data" | b"error") {
             self.is_error |= key == b"error";
@@ -74,7 +74,7 @@ impl<'a> Record<'a> {
         self.take_scalar(key, cursor)
     }
 
-    fn take_scalar(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take_scalar(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         if matches!(cursor.peek(), Some(b'{' | b'[')) {
             cursor.skip()?;
             return Ok(());
@@ -120,7 +120,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn trade(&self, id: Field<'_>, name: &'static str) -> Result<Trade, DecodeFault> {
+    fn trade(&self, id: Field<'_>, name: &'static str) -> Result<Trade, DecodeError> {
         let id = id.whole(name)?;
         Ok(Trade {
             symbol: self.s.symbol("s")?,

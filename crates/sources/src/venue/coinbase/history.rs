@@ -6,14 +6,14 @@
 //! its last trade. Walking back from now instead would fetch or hold every page since.
 
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::error::{PageError, RowError};
 use crate::venue::history::json::{Rows, parse, parse_row, price, refused, rfc3339, size, text_of};
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
     HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{SettingsFault, in_range};
+use crate::venue::history::source::{HistorySettingsError, in_range};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
 use reqwest::Url;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub(crate) fn open(
     base: &Url,
     settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
     Ok(Arc::new(Coinbase::new(base, settings)?))
 }
 
@@ -66,7 +66,10 @@ struct Row<'a> {
 }
 
 impl Coinbase {
-    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Coinbase, SettingsFault> {
+    pub(crate) fn new(
+        base: &Url,
+        settings: &VenueSettings,
+    ) -> Result<Coinbase, HistorySettingsError> {
         in_range("coinbase.page_len", settings.page_len, 3, 1_000)?;
         Ok(Coinbase {
             base: base.clone(),
@@ -90,11 +93,11 @@ impl Coinbase {
         range: &SymbolRange,
         (covered, newest): (u64, u64),
         rows: &Rows,
-    ) -> Result<Next<Place>, HistoryFault> {
+    ) -> Result<Next<Place>, PageError> {
         let SymbolRange { from, to, .. } = *range;
         let is_early = |(_, trade): &(usize, &Trade)| trade.sequence > covered && trade.time < from;
         if let Some((row, trade)) = rows.trades.iter().enumerate().find(is_early) {
-            return Err(HistoryFault::Outside {
+            return Err(PageError::Outside {
                 row,
                 time: trade.time,
                 from,
@@ -104,7 +107,7 @@ impl Coinbase {
         let oldest = rows.trades.first().map(|trade| trade.sequence);
         if oldest.is_none_or(|oldest| oldest > covered.saturating_add(1)) {
             let (asked, got) = (self.page_len.to_string(), rows.read.to_string());
-            return Err(HistoryFault::Ignored {
+            return Err(PageError::Ignored {
                 parameter: "limit",
                 asked,
                 got,
@@ -116,11 +119,11 @@ impl Coinbase {
                 covered: last.sequence,
                 newest,
             })),
-            Some(last) => Err(HistoryFault::Stuck {
+            Some(last) => Err(PageError::Stuck {
                 rows: rows.read,
                 time: last.time,
             }),
-            None => Err(HistoryFault::Stuck {
+            None => Err(PageError::Stuck {
                 rows: rows.read,
                 time: from,
             }),
@@ -140,7 +143,7 @@ impl Bounds {
         range: &SymbolRange,
         after: u64,
         trades: &[Trade],
-    ) -> Result<Next<Place>, HistoryFault> {
+    ) -> Result<Next<Place>, PageError> {
         let Bounds { low, high, newest } = self;
         let below = || trades.iter().filter(|trade| trade.sequence < after);
         let early = below()
@@ -161,7 +164,7 @@ impl Bounds {
             .last()
             .filter(|_| (low, high) == (self.low, self.high))
         {
-            return Err(HistoryFault::Stuck {
+            return Err(PageError::Stuck {
                 rows: trades.len(),
                 time: last.time,
             });
@@ -197,7 +200,7 @@ impl HistoryProtocol for Coinbase {
         Place::Start
     }
 
-    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, HistoryFault> {
+    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
         let mut url = join(&self.base, "/products/{ticker}/trades", range.symbol)?;
         url.query_pairs_mut()
             .append_pair("limit", &self.page_len.to_string());
@@ -217,14 +220,14 @@ impl HistoryProtocol for Coinbase {
         place: &Place,
         reply: &Reply,
         rows: &mut Rows,
-    ) -> Result<Next<Place>, HistoryFault> {
+    ) -> Result<Next<Place>, PageError> {
         let wire: Vec<&RawValue> = parse(&reply.body, "an array of trades")?;
         rows.read(&wire, |row| decode_row(range.symbol, row))?;
         rows.trades.reverse();
         let after = self.after(place).unwrap_or(u64::MAX);
         if let Some(newest) = rows.trades.last().filter(|trade| trade.sequence > after) {
             let (asked, got) = (after.to_string(), newest.sequence.to_string());
-            return Err(HistoryFault::Ignored {
+            return Err(PageError::Ignored {
                 parameter: "after",
                 asked,
                 got,
@@ -252,7 +255,7 @@ impl HistoryProtocol for Coinbase {
     }
 }
 
-fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
     let row: Row<'_> = parse_row(row)?;
     Ok(Trade {
         symbol,

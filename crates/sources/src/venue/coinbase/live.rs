@@ -10,7 +10,7 @@ use crate::venue::live::decoder::{Decode, Decoder};
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
 use crate::venue::live::session::script::Script;
-use crate::venue::live::value::{DecodeFault, Field};
+use crate::venue::live::value::{DecodeError, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use serde_json::json;
 
@@ -68,7 +68,7 @@ struct Row<'a> {
 }
 
 impl Decode for Coinbase {
-    fn decode(&mut self, text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+    fn decode(&mut self, text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
         let mut cursor = Cursor::new(text);
         let mut frame = Frame::default();
         cursor.object(|key, cursor| frame.take(key, cursor))?;
@@ -103,7 +103,7 @@ impl Coinbase {
     }
 }
 
-fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let start = events.len();
     Cursor::new(text).array(|cursor| {
         let mut kind = Field::default();
@@ -114,7 +114,7 @@ fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault
                 b"trades" => trades = cursor.skip()?,
                 _ => _ = cursor.skip()?,
             }
-            Ok::<(), DecodeFault>(())
+            Ok::<(), DecodeError>(())
         })?;
         let wrap = if kind.bytes() == b"snapshot" {
             Event::Snapshot
@@ -125,7 +125,7 @@ fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault
             let mut row = Row::default();
             cursor.object(|key, cursor| row.take(key, cursor))?;
             events.push(row.trade().map_or_else(Event::Malformed, wrap));
-            Ok::<(), DecodeFault>(())
+            Ok::<(), DecodeError>(())
         })
     })?;
     let sequence = |event: &Event| match event {
@@ -149,7 +149,7 @@ fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault
 }
 
 impl<'a> Frame<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         match (key, cursor.peek()) {
             (b"events", _) => self.events = cursor.skip()?,
             (_, Some(b'{' | b'[')) => _ = cursor.skip()?,
@@ -209,7 +209,7 @@ impl<'a> Frame<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         let field = match key {
             b"trade_id" => &mut self.trade_id,
             b"product_id" => &mut self.product_id,
@@ -226,7 +226,7 @@ impl<'a> Row<'a> {
         Ok(())
     }
 
-    fn trade(&self) -> Result<Trade, DecodeFault> {
+    fn trade(&self) -> Result<Trade, DecodeError> {
         let id = self.trade_id.whole("trade_id")?;
         Ok(Trade {
             symbol: self.product_id.symbol("product_id")?,

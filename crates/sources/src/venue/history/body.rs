@@ -3,7 +3,7 @@
 //! Compressed bytes are expanded as they arrive and counted as they leave the decoder, so that a small
 //! bomb is refused at the bound and not in exhausted memory.
 
-use super::error::HistoryFault;
+use super::error::PageError;
 use flate2::write::MultiGzDecoder;
 use std::io::{self, Write};
 
@@ -22,7 +22,7 @@ pub(crate) struct Bounded {
 
 impl Body {
     /// Starts a body of at most `bytes_max` bytes as the reply's `content-encoding` says.
-    pub(crate) fn new(encoding: Option<&[u8]>, bytes_max: usize) -> Result<Body, HistoryFault> {
+    pub(crate) fn new(encoding: Option<&[u8]>, bytes_max: usize) -> Result<Body, PageError> {
         Body::reusing(Vec::new(), encoding, bytes_max)
     }
 
@@ -31,7 +31,7 @@ impl Body {
         mut bytes: Vec<u8>,
         encoding: Option<&[u8]>,
         bytes_max: usize,
-    ) -> Result<Body, HistoryFault> {
+    ) -> Result<Body, PageError> {
         bytes.clear();
         let bounded = Bounded {
             bytes,
@@ -41,14 +41,14 @@ impl Body {
         match encoding {
             None | Some(b"" | b"identity") => Ok(Body::Plain(bounded)),
             Some(b"gzip" | b"x-gzip") => Ok(Body::Gzip(Box::new(MultiGzDecoder::new(bounded)))),
-            Some(other) => Err(HistoryFault::Encoding {
+            Some(other) => Err(PageError::Encoding {
                 encoding: String::from_utf8_lossy(other).into_owned(),
             }),
         }
     }
 
     /// Adds the next bytes from the wire.
-    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<(), HistoryFault> {
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<(), PageError> {
         let written = match self {
             Body::Plain(bounded) => bounded.write_all(chunk),
             Body::Gzip(decoder) => decoder.write_all(chunk),
@@ -65,7 +65,7 @@ impl Body {
     }
 
     /// Takes the whole body.
-    pub(crate) fn finish(mut self) -> Result<Vec<u8>, HistoryFault> {
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, PageError> {
         if let Body::Gzip(decoder) = &mut self
             && let Err(error) = decoder.try_finish()
         {
@@ -77,17 +77,17 @@ impl Body {
         })
     }
 
-    fn fault(&self, error: io::Error) -> HistoryFault {
+    fn fault(&self, error: io::Error) -> PageError {
         let bounded = match self {
             Body::Plain(bounded) => bounded,
             Body::Gzip(decoder) => decoder.get_ref(),
         };
         if bounded.is_over {
-            HistoryFault::TooLarge {
+            PageError::TooLarge {
                 bytes_max: bounded.bytes_max,
             }
         } else {
-            HistoryFault::Gzip(error)
+            PageError::Gzip(error)
         }
     }
 }
@@ -109,7 +109,7 @@ impl Write for Bounded {
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, HistoryFault};
+    use super::{Body, PageError};
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::io::Write;
@@ -120,7 +120,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn expand(wire: &[u8], bytes_max: usize) -> Result<Vec<u8>, HistoryFault> {
+    fn expand(wire: &[u8], bytes_max: usize) -> Result<Vec<u8>, PageError> {
         let mut body = Body::new(Some(b"gzip"), bytes_max)?;
         for chunk in wire.chunks(7) {
             body.push(chunk)?;
@@ -134,7 +134,7 @@ mod tests {
         assert!(wire.len() < 8 << 10);
         assert!(matches!(
             expand(&wire, 1 << 20),
-            Err(HistoryFault::TooLarge {
+            Err(PageError::TooLarge {
                 bytes_max: 1_048_576
             })
         ));
@@ -147,20 +147,20 @@ mod tests {
         assert_eq!(expand(&wire, 100).unwrap(), b"{\"results\":[]}");
         for len in [1, 9, wire.len() / 2, wire.len() - 1] {
             assert!(
-                matches!(expand(&wire[..len], 100), Err(HistoryFault::Gzip(_))),
+                matches!(expand(&wire[..len], 100), Err(PageError::Gzip(_))),
                 "{len} bytes"
             );
         }
         let mut damaged = wire.clone();
         damaged[14] ^= 0xff;
-        assert!(matches!(expand(&damaged, 100), Err(HistoryFault::Gzip(_))));
+        assert!(matches!(expand(&damaged, 100), Err(PageError::Gzip(_))));
     }
 
     #[test]
     fn other_encodings_are_named() {
         assert!(matches!(
             Body::new(Some(b"br"), 1),
-            Err(HistoryFault::Encoding { .. })
+            Err(PageError::Encoding { .. })
         ));
     }
 }

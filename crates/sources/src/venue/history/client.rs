@@ -5,7 +5,7 @@
 
 use super::body::Body;
 use super::early::Early;
-use super::error::HistoryFault;
+use super::error::PageError;
 use super::json::{message, shorten};
 use super::link::is_loopback;
 use super::page::Reply;
@@ -72,11 +72,7 @@ impl Client {
     }
 
     /// Sends one request and collects its page; `early` reads it meanwhile.
-    pub(crate) async fn get(
-        &self,
-        url: Url,
-        mut early: Option<Early>,
-    ) -> Result<Reply, HistoryFault> {
+    pub(crate) async fn get(&self, url: Url, mut early: Option<Early>) -> Result<Reply, PageError> {
         let response = self.http.get(url).send().await.map_err(transport)?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response).await);
@@ -120,7 +116,7 @@ impl Client {
         text
     }
 
-    async fn refusal(&self, response: Response) -> HistoryFault {
+    async fn refusal(&self, response: Response) -> PageError {
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
         let encoding = response
@@ -134,8 +130,8 @@ impl Client {
         };
         let message = shorten(&self.redact(&message(&text)));
         match status {
-            401 | 403 => HistoryFault::Denied { status, message },
-            _ => HistoryFault::Status {
+            401 | 403 => PageError::Denied { status, message },
+            _ => PageError::Status {
                 status,
                 message,
                 retry_after,
@@ -148,7 +144,7 @@ async fn collect(
     mut response: Response,
     mut body: Body,
     mut early: Option<&mut Early>,
-) -> Result<Vec<u8>, HistoryFault> {
+) -> Result<Vec<u8>, PageError> {
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
         body.push(&chunk)?;
         if let Some(early) = &mut early {
@@ -162,8 +158,8 @@ async fn collect(
     Ok(body)
 }
 
-fn transport(error: reqwest::Error) -> HistoryFault {
-    HistoryFault::Transport(error.without_url())
+fn transport(error: reqwest::Error) -> PageError {
+    PageError::Transport(error.without_url())
 }
 
 /// How long the venue asks to wait: seconds, or a date as seen by the venue's own clock.

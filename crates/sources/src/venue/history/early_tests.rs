@@ -1,7 +1,7 @@
 //! The early reader against the plain one: equal trades, equal next pages, equal errors, whatever the page and its chunks.
 
 use super::early::Early;
-use super::error::HistoryFault;
+use super::error::PageError;
 use super::json::Rows;
 use super::link::parse_base;
 use super::page::{HistoryProtocol, Next, Reply};
@@ -39,7 +39,7 @@ fn decode(venue: &Massive, text: &[u8], skip_malformed: bool, early: Option<Earl
         early: None,
     };
     let next = venue.decode(&range(), &Place::From(None), &reply, &mut rows);
-    let next = next.map_err(|fault: HistoryFault| format!("{fault:?}"));
+    let next = next.map_err(|fault: PageError| format!("{fault:?}"));
     (next, rows.trades, rows.read, rows.malformed)
 }
 

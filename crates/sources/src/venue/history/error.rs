@@ -20,12 +20,12 @@ pub struct HistoryError {
     pub attempts: u32,
     /// What went wrong.
     #[source]
-    pub fault: HistoryFault,
+    pub fault: PageError,
 }
 
 /// What can go wrong with one page.
 #[derive(Debug, thiserror::Error)]
-pub enum HistoryFault {
+pub enum PageError {
     /// No whole reply: refused, reset, timed out or cut off.
     #[error("no whole reply from the venue")]
     Transport(#[source] reqwest::Error),
@@ -97,7 +97,7 @@ pub enum HistoryFault {
         row: usize,
         /// What is wrong with it.
         #[source]
-        source: RowFault,
+        source: RowError,
     },
     /// Trades of another instrument.
     #[error("page holds {found:?} instead")]
@@ -176,7 +176,7 @@ pub enum HistoryFault {
 
 /// Why a row is no trade.
 #[derive(Debug, thiserror::Error)]
-pub enum RowFault {
+pub enum RowError {
     /// A missing field or another type.
     #[error("row has not the shape of a trade")]
     Shape(#[source] serde_json::Error),
@@ -199,16 +199,16 @@ impl HistoryError {
     }
 }
 
-impl HistoryFault {
+impl PageError {
     /// What the fault calls for.
     pub fn remedy(&self) -> Remedy {
         match self {
-            HistoryFault::Transport(error) if error.is_builder() => Remedy::Refuse,
-            HistoryFault::Transport(_)
-            | HistoryFault::Busy { .. }
-            | HistoryFault::Gzip(_)
-            | HistoryFault::Json(_) => Remedy::Retry { after: None },
-            HistoryFault::Status {
+            PageError::Transport(error) if error.is_builder() => Remedy::Refuse,
+            PageError::Transport(_)
+            | PageError::Busy { .. }
+            | PageError::Gzip(_)
+            | PageError::Json(_) => Remedy::Retry { after: None },
+            PageError::Status {
                 status,
                 retry_after,
                 ..
@@ -218,21 +218,21 @@ impl HistoryFault {
                 },
                 _ => Remedy::Refuse,
             },
-            HistoryFault::Denied { .. } | HistoryFault::Banned { .. } => Remedy::Fatal,
-            HistoryFault::TooLarge { .. }
-            | HistoryFault::Encoding { .. }
-            | HistoryFault::Shape { .. }
-            | HistoryFault::Row { .. }
-            | HistoryFault::WrongSymbol { .. }
-            | HistoryFault::CursorRepeated { .. }
-            | HistoryFault::Stuck { .. }
-            | HistoryFault::Idle { .. }
-            | HistoryFault::Outside { .. }
-            | HistoryFault::Order { .. }
-            | HistoryFault::Torn { .. }
-            | HistoryFault::Ignored { .. }
-            | HistoryFault::Link { .. }
-            | HistoryFault::Symbol => Remedy::Refuse,
+            PageError::Denied { .. } | PageError::Banned { .. } => Remedy::Fatal,
+            PageError::TooLarge { .. }
+            | PageError::Encoding { .. }
+            | PageError::Shape { .. }
+            | PageError::Row { .. }
+            | PageError::WrongSymbol { .. }
+            | PageError::CursorRepeated { .. }
+            | PageError::Stuck { .. }
+            | PageError::Idle { .. }
+            | PageError::Outside { .. }
+            | PageError::Order { .. }
+            | PageError::Torn { .. }
+            | PageError::Ignored { .. }
+            | PageError::Link { .. }
+            | PageError::Symbol => Remedy::Refuse,
         }
     }
 
@@ -240,13 +240,13 @@ impl HistoryFault {
     pub(crate) fn is_throttle(&self) -> bool {
         matches!(
             self,
-            HistoryFault::Status {
+            PageError::Status {
                 status: 418 | 429,
                 ..
             }
         ) || matches!(
             self,
-            HistoryFault::Status {
+            PageError::Status {
                 retry_after: Some(_),
                 ..
             }

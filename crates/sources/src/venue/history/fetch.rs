@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::early::Early;
-use super::error::HistoryFault;
+use super::error::PageError;
 use super::pace::Pace;
 use super::page::{Reply, Request};
 use super::settings::HistorySettings;
@@ -40,7 +40,7 @@ pub(crate) struct Tally {
 }
 
 /// The last fault of a page, and the attempts made.
-pub(crate) type Given = (u32, HistoryFault);
+pub(crate) type Given = (u32, PageError);
 
 impl Gate {
     /// Fetches one page, until it decodes or the attempts are used up.
@@ -50,7 +50,7 @@ impl Gate {
         tally: &Tally,
         rng: &mut fastrand::Rng,
         early: impl Fn() -> Option<Early> + Send,
-        mut decode: impl FnMut(&mut Reply) -> Result<T, HistoryFault> + Send,
+        mut decode: impl FnMut(&mut Reply) -> Result<T, PageError> + Send,
     ) -> Result<T, Given> {
         let mut attempts = 0;
         loop {
@@ -68,7 +68,7 @@ impl Gate {
                 Err(fault) => self.redact(fault),
             };
             // A reply that timed out while nobody was waiting for trades says nothing of the venue.
-            let is_own = matches!(fault, HistoryFault::Transport(_))
+            let is_own = matches!(fault, PageError::Transport(_))
                 && stalls != tally.stalls.load(Ordering::Relaxed);
             attempts += u32::from(!is_own);
             let Some(pause) = self.patience.pause(&fault, attempts, rng) else {
@@ -83,8 +83,8 @@ impl Gate {
         }
     }
 
-    fn redact(&self, mut fault: HistoryFault) -> HistoryFault {
-        if let HistoryFault::Busy { message } | HistoryFault::Status { message, .. } = &mut fault {
+    fn redact(&self, mut fault: PageError) -> PageError {
+        if let PageError::Busy { message } | PageError::Status { message, .. } = &mut fault {
             *message = self.client.redact(message);
         }
         fault
@@ -101,7 +101,7 @@ impl Patience {
         }
     }
 
-    fn warn(&self, fault: &HistoryFault, attempts: u32, pause: Duration) {
+    fn warn(&self, fault: &PageError, attempts: u32, pause: Duration) {
         let cause: &(dyn Error + 'static) = fault;
         tracing::warn!(
             cause,
@@ -113,12 +113,7 @@ impl Patience {
     }
 
     /// The wait before the next attempt; `None` when there is none.
-    fn pause(
-        &self,
-        fault: &HistoryFault,
-        attempts: u32,
-        rng: &mut fastrand::Rng,
-    ) -> Option<Duration> {
+    fn pause(&self, fault: &PageError, attempts: u32, rng: &mut fastrand::Rng) -> Option<Duration> {
         let Remedy::Retry { after } = fault.remedy() else {
             return None;
         };
@@ -139,19 +134,19 @@ impl Patience {
     }
 
     /// Asking again during a ban makes it longer.
-    fn is_ban(&self, fault: &HistoryFault) -> bool {
-        matches!(fault, HistoryFault::Status { status: 418, retry_after: Some(after), .. } if *after > self.retry_after_max)
+    fn is_ban(&self, fault: &PageError) -> bool {
+        matches!(fault, PageError::Status { status: 418, retry_after: Some(after), .. } if *after > self.retry_after_max)
     }
 
-    fn ban(&self, fault: HistoryFault) -> HistoryFault {
-        if let HistoryFault::Status {
+    fn ban(&self, fault: PageError) -> PageError {
+        if let PageError::Status {
             message,
             retry_after: Some(retry_after),
             ..
         } = &fault
             && self.is_ban(&fault)
         {
-            return HistoryFault::Banned {
+            return PageError::Banned {
                 retry_after: *retry_after,
                 message: message.clone(),
             };
@@ -162,7 +157,7 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, Duration, Gate, HistoryFault, Ordering, Pace, Patience, Request, Tally};
+    use super::{Client, Duration, Gate, Ordering, Pace, PageError, Patience, Request, Tally};
     use crate::venue::history::link::parse_base;
     use crate::venue::history::settings::HistorySettings;
     use crate::venue::{VenueSettings, kraken};
@@ -170,15 +165,15 @@ mod tests {
     use std::num::NonZeroU32;
     use tokio::net::TcpListener;
 
-    fn status(status: u16, retry_after: Option<u64>) -> HistoryFault {
-        HistoryFault::Status {
+    fn status(status: u16, retry_after: Option<u64>) -> PageError {
+        PageError::Status {
             status,
             message: String::new(),
             retry_after: retry_after.map(Duration::from_secs),
         }
     }
 
-    fn pause(fault: &HistoryFault, attempts: u32) -> Option<Duration> {
+    fn pause(fault: &PageError, attempts: u32) -> Option<Duration> {
         Patience::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE))).pause(
             fault,
             attempts,
@@ -223,7 +218,7 @@ mod tests {
         let patience = Patience::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE)));
         assert!(matches!(
             patience.ban(status(418, Some(86_400))),
-            HistoryFault::Banned { .. }
+            PageError::Banned { .. }
         ));
     }
 
@@ -266,7 +261,7 @@ mod tests {
             given = gate.page(&request, &tally, &mut rng, || None, |_| Ok(())) => given.unwrap_err(),
             () = hang_up => panic!("the venue hangs up for ever"),
         };
-        assert!(matches!(fault, HistoryFault::Transport(_)));
+        assert!(matches!(fault, PageError::Transport(_)));
         assert_eq!((attempts, tally.requests.load(Ordering::Relaxed)), (2, 5));
     }
 }

@@ -1,7 +1,7 @@
 //! Doors for the fuzz targets in `fuzz/`; no part of the API.
 
 use super::body::Body;
-use super::error::HistoryFault;
+use super::error::PageError;
 use super::json::Rows;
 use super::link::{follow, parse_base};
 use super::page::{HistoryProtocol, Next, Reply};
@@ -27,14 +27,14 @@ pub struct Page {
 /// With `piece_len` the body is also read while it arrives, in pieces of that many bytes, where the venue does that.
 ///
 /// # Errors
-/// [`HistoryFault`] of the last page; the pages before it come first.
+/// [`PageError`] of the last page; the pages before it come first.
 pub fn pages(
     settings: &HistorySettings,
     range: SymbolRange,
     body: &[u8],
     count: usize,
     piece_len: Option<usize>,
-) -> (Vec<Page>, Result<(), HistoryFault>) {
+) -> (Vec<Page>, Result<(), PageError>) {
     let Ok(base) = parse_base(&settings.base_url) else {
         return (Vec::new(), Ok(()));
     };
@@ -49,7 +49,7 @@ pub fn pages(
 /// What is decoded: range, body, pages, whether bad rows are left out, and the length of the pieces it comes in.
 pub(crate) type Walk<'a> = (SymbolRange, &'a [u8], usize, bool, Option<usize>);
 /// What came of it.
-pub(crate) type Walked = (Vec<Page>, Result<(), HistoryFault>);
+pub(crate) type Walked = (Vec<Page>, Result<(), PageError>);
 
 pub(crate) fn of<V: HistoryProtocol>(
     venue: &V,
@@ -115,12 +115,12 @@ pub(crate) fn of<V: HistoryProtocol>(
 /// Collects and unpacks a body that arrives in chunks.
 ///
 /// # Errors
-/// [`HistoryFault`] when it is too long, or does not unpack.
+/// [`PageError`] when it is too long, or does not unpack.
 pub fn expand(
     encoding: Option<&[u8]>,
     chunks: &[&[u8]],
     bytes_max: usize,
-) -> Result<Vec<u8>, HistoryFault> {
+) -> Result<Vec<u8>, PageError> {
     let mut body = Body::new(encoding, bytes_max)?;
     for chunk in chunks {
         body.push(chunk)?;
@@ -131,8 +131,8 @@ pub fn expand(
 /// The address of a link found in the reply from `asked`; `None` when `asked` is none itself.
 ///
 /// # Errors
-/// [`HistoryFault::Link`] when it leads elsewhere.
-pub fn link(asked: &str, link: &str) -> Option<Result<String, HistoryFault>> {
+/// [`PageError::Link`] when it leads elsewhere.
+pub fn link(asked: &str, link: &str) -> Option<Result<String, PageError>> {
     let asked = asked.parse().ok()?;
     Some(follow(&asked, link).map(|url| url.to_string()))
 }

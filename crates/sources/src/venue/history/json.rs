@@ -1,7 +1,7 @@
 //! What the venues' JSON has in common: exact numbers from their text, and messages in place of trades.
 
 use super::early::Early;
-use super::error::{HistoryFault, RowFault};
+use super::error::{PageError, RowError};
 use barmill_core::model::{Price, Size, Timestamp, Trade};
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -15,16 +15,16 @@ const TEXT_LEN_MAX: usize = 200;
 pub(crate) fn parse<'a, T: Deserialize<'a>>(
     text: &'a [u8],
     expected: &'static str,
-) -> Result<T, HistoryFault> {
+) -> Result<T, PageError> {
     serde_json::from_slice(text).map_err(|source| match source.classify() {
-        Category::Io | Category::Syntax | Category::Eof => HistoryFault::Json(source),
-        Category::Data => HistoryFault::Shape { expected, source },
+        Category::Io | Category::Syntax | Category::Eof => PageError::Json(source),
+        Category::Data => PageError::Shape { expected, source },
     })
 }
 
 /// Reads one row.
-pub(crate) fn parse_row<'a, T: Deserialize<'a>>(row: &'a str) -> Result<T, RowFault> {
-    serde_json::from_str(row).map_err(RowFault::Shape)
+pub(crate) fn parse_row<'a, T: Deserialize<'a>>(row: &'a str) -> Result<T, RowError> {
+    serde_json::from_str(row).map_err(RowError::Shape)
 }
 
 /// The text of a JSON string without its quotes, or of any other value as it is.
@@ -36,7 +36,7 @@ pub(crate) fn text_of(raw: &RawValue) -> &str {
 }
 
 /// A price above zero.
-pub(crate) fn price(field: &'static str, text: &str) -> Result<Price, RowFault> {
+pub(crate) fn price(field: &'static str, text: &str) -> Result<Price, RowError> {
     let price = Price::parse(text.as_bytes()).map_err(|error| refused(field, text, error))?;
     if price == Price::ZERO {
         return Err(refused(field, text, "price is zero"));
@@ -45,24 +45,24 @@ pub(crate) fn price(field: &'static str, text: &str) -> Result<Price, RowFault> 
 }
 
 /// A size.
-pub(crate) fn size(field: &'static str, text: &str) -> Result<Size, RowFault> {
+pub(crate) fn size(field: &'static str, text: &str) -> Result<Size, RowError> {
     Size::parse(text.as_bytes()).map_err(|error| refused(field, text, error))
 }
 
 /// An instant in RFC 3339.
-pub(crate) fn rfc3339(field: &'static str, text: &str) -> Result<Timestamp, RowFault> {
+pub(crate) fn rfc3339(field: &'static str, text: &str) -> Result<Timestamp, RowError> {
     text.parse().map_err(|error| refused(field, text, error))
 }
 
 /// An instant in integer nanoseconds.
-pub(crate) fn nanos(field: &'static str, nanos: i64) -> Result<Timestamp, RowFault> {
+pub(crate) fn nanos(field: &'static str, nanos: i64) -> Result<Timestamp, RowError> {
     Timestamp::from_nanos(nanos)
         .ok_or_else(|| refused(field, &nanos.to_string(), "time is before 1970"))
 }
 
 /// The fault of one field.
-pub(crate) fn refused(field: &'static str, value: &str, reason: impl Display) -> RowFault {
-    RowFault::Field {
+pub(crate) fn refused(field: &'static str, value: &str, reason: impl Display) -> RowError {
+    RowError::Field {
         field,
         value: shorten(value),
         reason: reason.to_string(),
@@ -89,15 +89,15 @@ impl Rows {
     pub(crate) fn read<'a>(
         &mut self,
         raws: &[&'a RawValue],
-        mut decode: impl FnMut(&'a str) -> Result<Trade, RowFault>,
-    ) -> Result<(), HistoryFault> {
+        mut decode: impl FnMut(&'a str) -> Result<Trade, RowError>,
+    ) -> Result<(), PageError> {
         self.read = raws.len();
         self.trades.reserve(raws.len());
         for (row, raw) in raws.iter().enumerate() {
             match decode(raw.get()) {
                 Ok(trade) => self.trades.push(trade),
                 Err(_) if self.skip_malformed => self.malformed += 1,
-                Err(source) => return Err(HistoryFault::Row { row, source }),
+                Err(source) => return Err(PageError::Row { row, source }),
             }
         }
         Ok(())
@@ -133,7 +133,7 @@ pub(crate) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{HistoryFault, message, parse, price, shorten};
+    use super::{PageError, message, parse, price, shorten};
     use std::collections::HashMap;
 
     #[test]
@@ -168,15 +168,15 @@ mod tests {
         type Map = HashMap<String, u32>;
         assert!(matches!(
             parse::<Map>(b"{\"a\":1", "x"),
-            Err(HistoryFault::Json(_))
+            Err(PageError::Json(_))
         ));
         assert!(matches!(
             parse::<Map>(b"<html>", "x"),
-            Err(HistoryFault::Json(_))
+            Err(PageError::Json(_))
         ));
         assert!(matches!(
             parse::<Map>(b"{\"a\":\"b\"}", "x"),
-            Err(HistoryFault::Shape { .. })
+            Err(PageError::Shape { .. })
         ));
     }
 

@@ -3,7 +3,7 @@
 //! A link from a reply is followed with the key, so it must stay on the scheme, host, port and path that
 //! were asked (CWE-918, CWE-522).
 
-use super::error::HistoryFault;
+use super::error::PageError;
 use barmill_core::model::Symbol;
 use reqwest::Url;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ const LINK_LEN_MAX: usize = 8 << 10;
 
 /// Why a base URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BaseUrlFault {
+pub enum BaseUrlError {
     /// No absolute URL with a host.
     #[error("no absolute URL, such as https://api.massive.com")]
     NotAbsolute,
@@ -26,19 +26,19 @@ pub enum BaseUrlFault {
 }
 
 /// Checks a base URL.
-pub(crate) fn parse_base(text: &str) -> Result<Url, BaseUrlFault> {
-    let url = Url::parse(text).map_err(|_| BaseUrlFault::NotAbsolute)?;
+pub(crate) fn parse_base(text: &str) -> Result<Url, BaseUrlError> {
+    let url = Url::parse(text).map_err(|_| BaseUrlError::NotAbsolute)?;
     if url.host_str().is_none_or(str::is_empty) || url.cannot_be_a_base() {
-        return Err(BaseUrlFault::NotAbsolute);
+        return Err(BaseUrlError::NotAbsolute);
     }
     let has_user = !url.username().is_empty() || url.password().is_some();
     if has_user || url.query().is_some() || url.fragment().is_some() {
-        return Err(BaseUrlFault::Extras);
+        return Err(BaseUrlError::Extras);
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        _ => Err(BaseUrlFault::NotHttps),
+        _ => Err(BaseUrlError::NotHttps),
     }
 }
 
@@ -53,15 +53,15 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Appends `path` to the base; `{ticker}` in it stands for the symbol.
-pub(crate) fn join(base: &Url, path: &str, symbol: Symbol) -> Result<Url, HistoryFault> {
+pub(crate) fn join(base: &Url, path: &str, symbol: Symbol) -> Result<Url, PageError> {
     let mut url = base.clone();
-    let mut segments = url.path_segments_mut().map_err(|()| HistoryFault::Symbol)?;
+    let mut segments = url.path_segments_mut().map_err(|()| PageError::Symbol)?;
     segments.pop_if_empty();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         let segment = segment.replace("{ticker}", symbol.as_str());
         // These two would climb in the path instead of naming something in it.
         if segment == "." || segment == ".." {
-            return Err(HistoryFault::Symbol);
+            return Err(PageError::Symbol);
         }
         segments.push(&segment);
     }
@@ -70,16 +70,16 @@ pub(crate) fn join(base: &Url, path: &str, symbol: Symbol) -> Result<Url, Histor
 }
 
 /// Takes a link from a reply, relative or absolute, if it stays on `asked`; key parameters are left out.
-pub(crate) fn follow(asked: &Url, link: &str) -> Result<Url, HistoryFault> {
+pub(crate) fn follow(asked: &Url, link: &str) -> Result<Url, PageError> {
     if link.len() > LINK_LEN_MAX {
-        return Err(HistoryFault::Link {
+        return Err(PageError::Link {
             reason: "is longer than 8 KiB",
         });
     }
-    let mut url = asked.join(link).map_err(|_| HistoryFault::Link {
+    let mut url = asked.join(link).map_err(|_| PageError::Link {
         reason: "is no URL",
     })?;
-    let leaves = |reason| Err(HistoryFault::Link { reason });
+    let leaves = |reason| Err(PageError::Link { reason });
     if !url.username().is_empty() || url.password().is_some() {
         return leaves("carries a user or password");
     }
@@ -113,7 +113,7 @@ pub(crate) fn follow(asked: &Url, link: &str) -> Result<Url, HistoryFault> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BaseUrlFault, HistoryFault, follow, join, parse_base};
+    use super::{BaseUrlError, PageError, follow, join, parse_base};
 
     #[test]
     fn plain_http_is_for_loopback_only() {
@@ -126,12 +126,12 @@ mod tests {
             assert!(parse_base(good).is_ok(), "{good}");
         }
         for (bad, want) in [
-            ("http://api.massive.com", BaseUrlFault::NotHttps),
-            ("http://127.0.0.1.example", BaseUrlFault::NotHttps),
-            ("ftp://127.0.0.1", BaseUrlFault::NotHttps),
-            ("https://user@api.massive.com", BaseUrlFault::Extras),
-            ("https://api.massive.com/?apiKey=x", BaseUrlFault::Extras),
-            ("api.massive.com", BaseUrlFault::NotAbsolute),
+            ("http://api.massive.com", BaseUrlError::NotHttps),
+            ("http://127.0.0.1.example", BaseUrlError::NotHttps),
+            ("ftp://127.0.0.1", BaseUrlError::NotHttps),
+            ("https://user@api.massive.com", BaseUrlError::Extras),
+            ("https://api.massive.com/?apiKey=x", BaseUrlError::Extras),
+            ("api.massive.com", BaseUrlError::NotAbsolute),
         ] {
             assert_eq!(parse_base(bad), Err(want), "{bad}");
         }
@@ -176,7 +176,7 @@ mod tests {
             (long.as_str(), "is longer than 8 KiB"),
         ] {
             match follow(&asked, link) {
-                Err(HistoryFault::Link { reason }) => assert_eq!(reason, want, "{link}"),
+                Err(PageError::Link { reason }) => assert_eq!(reason, want, "{link}"),
                 other => panic!("{link}: {other:?}"),
             }
         }
@@ -201,6 +201,6 @@ mod tests {
         let url = |symbol: &str| join(&base, "/v3/trades/{ticker}", symbol.parse().unwrap());
         assert_eq!(url("BTC/USD").unwrap().path(), "/proxy/v3/trades/BTC%2FUSD");
         assert_eq!(url("BRK.B").unwrap().path(), "/proxy/v3/trades/BRK.B");
-        assert!(matches!(url(".."), Err(HistoryFault::Symbol)));
+        assert!(matches!(url(".."), Err(PageError::Symbol)));
     }
 }

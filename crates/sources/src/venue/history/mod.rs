@@ -30,9 +30,9 @@ pub(crate) mod settings;
 mod sift;
 pub(crate) mod source;
 
-pub use error::{HistoryError, HistoryFault, RowFault};
+pub use error::{HistoryError, PageError, RowError};
 pub use feed::HistoryFeed;
-pub use link::BaseUrlFault;
+pub use link::BaseUrlError;
 pub use progress::{Coverage, Progress, SymbolRange};
 pub use settings::HistorySettings;
-pub use source::{HistorySource, SettingsFault};
+pub use source::{HistorySettingsError, HistorySource};

@@ -1,7 +1,7 @@
 //! The shapes between the driver and the venues: what a venue asks, what it gets, where it goes on.
 
 use super::early::Early;
-use super::error::HistoryFault;
+use super::error::PageError;
 use super::json::Rows;
 use super::pager::{Pages, Trail, Walk};
 use super::progress::SymbolRange;
@@ -83,7 +83,7 @@ pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
     fn start(&self) -> Self::Place;
 
     /// The request for the page that begins at `place`.
-    fn request(&self, range: &SymbolRange, place: &Self::Place) -> Result<Request, HistoryFault>;
+    fn request(&self, range: &SymbolRange, place: &Self::Place) -> Result<Request, PageError>;
 
     /// Reads a page into `rows` in event time order, and says where the next one begins.
     fn decode(
@@ -92,7 +92,7 @@ pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
         place: &Self::Place,
         reply: &Reply,
         rows: &mut Rows,
-    ) -> Result<Next<Self::Place>, HistoryFault>;
+    ) -> Result<Next<Self::Place>, PageError>;
 
     /// Starts to read a page while it arrives; what comes of it is in [`Rows::early`] when the page is decoded.
     fn early(&self, _range: &SymbolRange) -> Option<Early> {

@@ -3,7 +3,7 @@
 //! There is no cap on the number of pages. A walk that cannot go on says so: a cursor that comes again,
 //! a page with nothing new although more follows, a page that does not join the one before.
 
-use super::error::{HistoryError, HistoryFault};
+use super::error::{HistoryError, PageError};
 use super::fetch::{Gate, Given, Tally};
 use super::json::Rows;
 use super::page::{HistoryProtocol, Next, Reply};
@@ -117,7 +117,7 @@ impl<V: HistoryProtocol> Walk<V> {
         self.advance(rows, next).map_err(|fault| (1, fault))
     }
 
-    fn advance(&mut self, mut rows: Rows, next: Next<V::Place>) -> Result<Leaf, HistoryFault> {
+    fn advance(&mut self, mut rows: Rows, next: Next<V::Place>) -> Result<Leaf, PageError> {
         if let Next::Look(place) = next {
             self.place = place;
             return Ok(Leaf {
@@ -145,9 +145,9 @@ impl<V: HistoryProtocol> Walk<V> {
         rows: usize,
         sifted: &Sifted,
         next: Next<V::Place>,
-    ) -> Result<bool, HistoryFault> {
+    ) -> Result<bool, PageError> {
         let is_new = !sifted.trades.is_empty();
-        let stuck = || HistoryFault::Stuck {
+        let stuck = || PageError::Stuck {
             rows,
             time: self.sieve.position(),
         };
@@ -165,21 +165,21 @@ impl<V: HistoryProtocol> Walk<V> {
         }
         self.idle_pages = if is_new { 0 } else { self.idle_pages + 1 };
         if self.idle_pages >= IDLE_PAGES_MAX {
-            return Err(HistoryFault::Idle {
+            return Err(PageError::Idle {
                 pages: self.idle_pages,
             });
         }
         Ok(false)
     }
 
-    fn note_cursor(&mut self, cursor: &str) -> Result<(), HistoryFault> {
+    fn note_cursor(&mut self, cursor: &str) -> Result<(), PageError> {
         if self
             .cursors
             .insert(FixedState::with_seed(0).hash_one(cursor))
         {
             return Ok(());
         }
-        Err(HistoryFault::CursorRepeated {
+        Err(PageError::CursorRepeated {
             cursor: cursor.chars().take(CURSOR_LEN_MAX).collect(),
         })
     }

@@ -3,7 +3,7 @@
 //! Pure. A trade seen is known by its identity within its nanosecond, or by its number where the venue
 //! numbers its trades; so a page may end anywhere, also inside one nanosecond.
 
-use super::error::HistoryFault;
+use super::error::PageError;
 use super::page::VenueTraits;
 use super::progress::SymbolRange;
 use barmill_core::model::{Timestamp, Trade, TradeId};
@@ -59,7 +59,7 @@ impl Sieve {
         &mut self,
         mut rows: Vec<Trade>,
         must_join: bool,
-    ) -> Result<Sifted, HistoryFault> {
+    ) -> Result<Sifted, PageError> {
         self.check_moves(&rows, must_join)?;
         let joint = self.last;
         let mut is_joined = !must_join || joint.is_none();
@@ -90,16 +90,16 @@ impl Sieve {
         rows.truncate(kept);
         sifted.trades = rows;
         match joint {
-            Some(last) if !is_joined => Err(HistoryFault::Torn { last: last.time }),
+            Some(last) if !is_joined => Err(PageError::Torn { last: last.time }),
             Some(_) | None => Ok(sifted),
         }
     }
 
     /// A page of the venue's cursor that ends before the last trade is an old page.
-    fn check_moves(&self, rows: &[Trade], must_join: bool) -> Result<(), HistoryFault> {
+    fn check_moves(&self, rows: &[Trade], must_join: bool) -> Result<(), PageError> {
         match (rows.last(), &self.last) {
             (Some(row), Some(last)) if !must_join && row.time < last.time => {
-                Err(HistoryFault::Stuck {
+                Err(PageError::Stuck {
                     rows: rows.len(),
                     time: row.time,
                 })
@@ -113,13 +113,13 @@ impl Sieve {
         row: usize,
         trade: &Trade,
         previous: Option<&Trade>,
-    ) -> Result<(), HistoryFault> {
+    ) -> Result<(), PageError> {
         match previous {
             Some(previous)
                 if trade.time < previous.time
                     || self.traits.is_numbered && trade.sequence < previous.sequence =>
             {
-                Err(HistoryFault::Order {
+                Err(PageError::Order {
                     row,
                     time: trade.time,
                     previous: previous.time,
@@ -129,7 +129,7 @@ impl Sieve {
         }
     }
 
-    fn is_inside(&self, row: usize, trade: &Trade) -> Result<bool, HistoryFault> {
+    fn is_inside(&self, row: usize, trade: &Trade) -> Result<bool, PageError> {
         let SymbolRange { from, to, .. } = self.range;
         if from <= trade.time && trade.time < to {
             return Ok(true);
@@ -137,7 +137,7 @@ impl Sieve {
         if trade.time < from && from.saturating_sub(self.traits.lead_ns) <= trade.time {
             return Ok(false);
         }
-        Err(HistoryFault::Outside {
+        Err(PageError::Outside {
             row,
             time: trade.time,
             from,
@@ -155,9 +155,9 @@ impl Sieve {
         }
     }
 
-    fn check_after_last(&self, row: usize, trade: &Trade) -> Result<(), HistoryFault> {
+    fn check_after_last(&self, row: usize, trade: &Trade) -> Result<(), PageError> {
         match &self.last {
-            Some(last) if trade.time < last.time => Err(HistoryFault::Order {
+            Some(last) if trade.time < last.time => Err(PageError::Order {
                 row,
                 time: trade.time,
                 previous: last.time,
@@ -188,7 +188,7 @@ impl Sieve {
 #[cfg(test)]
 mod tests {
     use super::{Sieve, Sifted};
-    use crate::venue::history::error::HistoryFault;
+    use crate::venue::history::error::PageError;
     use crate::venue::history::page::VenueTraits;
     use crate::venue::history::progress::SymbolRange;
     use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
@@ -237,11 +237,7 @@ mod tests {
         )
     }
 
-    fn sift(
-        sieve: &mut Sieve,
-        rows: &[(i64, u64)],
-        must_join: bool,
-    ) -> Result<Sifted, HistoryFault> {
+    fn sift(sieve: &mut Sieve, rows: &[(i64, u64)], must_join: bool) -> Result<Sifted, PageError> {
         let rows: Vec<Trade> = rows.iter().map(|&(nanos, id)| trade(nanos, id)).collect();
         sieve.sift(rows, must_join)
     }
@@ -251,7 +247,7 @@ mod tests {
         for nanos in [94, 1_000] {
             let fault = sift(&mut sieve(false, false), &[(nanos, 1)], false).unwrap_err();
             assert!(
-                matches!(fault, HistoryFault::Outside { row: 0, .. }),
+                matches!(fault, PageError::Outside { row: 0, .. }),
                 "{nanos}"
             );
         }
@@ -272,11 +268,11 @@ mod tests {
     #[test]
     fn row_before_its_predecessor_is_an_error() {
         let fault = sift(&mut sieve(false, false), &[(200, 1), (150, 2)], false).unwrap_err();
-        assert!(matches!(fault, HistoryFault::Order { row: 1, .. }));
+        assert!(matches!(fault, PageError::Order { row: 1, .. }));
         let mut sieve = sieve(false, false);
         sift(&mut sieve, &[(200, 1)], false).unwrap();
         let fault = sift(&mut sieve, &[(150, 2), (300, 3)], false).unwrap_err();
-        assert!(matches!(fault, HistoryFault::Order { row: 0, .. }));
+        assert!(matches!(fault, PageError::Order { row: 0, .. }));
     }
 
     #[test]
@@ -284,7 +280,7 @@ mod tests {
         let mut sieve = sieve(false, false);
         sift(&mut sieve, &[(200, 1), (300, 2)], false).unwrap();
         let fault = sift(&mut sieve, &[(150, 0), (200, 1)], false).unwrap_err();
-        assert!(matches!(fault, HistoryFault::Stuck { rows: 2, .. }));
+        assert!(matches!(fault, PageError::Stuck { rows: 2, .. }));
     }
 
     #[test]
@@ -294,12 +290,12 @@ mod tests {
             sift(&mut sieve, &[(200, 1), (300, 2)], false).unwrap();
             let fault = sift(&mut sieve, &[(400, 4)], true).unwrap_err();
             assert!(
-                matches!(fault, HistoryFault::Torn { .. }),
+                matches!(fault, PageError::Torn { .. }),
                 "numbered: {numbered}"
             );
             assert!(matches!(
                 sift(&mut sieve, &[], true),
-                Err(HistoryFault::Torn { .. })
+                Err(PageError::Torn { .. })
             ));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::fetch::{Gate, Patience, Tally};
-use super::link::{BaseUrlFault, parse_base};
+use super::link::{BaseUrlError, parse_base};
 use super::pace::Pace;
 use super::page::OpenHistory;
 use super::pager::{Pages, Trail};
@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 /// Why settings are refused.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsFault {
+pub enum HistorySettingsError {
     /// The base URL; its text is left out, as it may hold a key.
     #[error("base_url is refused")]
-    BaseUrl(#[source] BaseUrlFault),
+    BaseUrl(#[source] BaseUrlError),
     /// A number outside its range.
     #[error("{key} is {value}, allowed are {min} to {max}")]
     Range {
@@ -65,9 +65,9 @@ impl HistorySource {
     /// Checks the settings and builds the client; connects to nothing.
     ///
     /// # Errors
-    /// [`SettingsFault`] names the first setting that cannot work.
-    pub fn new(settings: &HistorySettings) -> Result<HistorySource, SettingsFault> {
-        let base = parse_base(&settings.base_url).map_err(SettingsFault::BaseUrl)?;
+    /// [`HistorySettingsError`] names the first setting that cannot work.
+    pub fn new(settings: &HistorySettings) -> Result<HistorySource, HistorySettingsError> {
+        let base = parse_base(&settings.base_url).map_err(HistorySettingsError::BaseUrl)?;
         check_counts(settings)?;
         let venue = (settings.venue.venue().open_history)(&base, &settings.venue)?;
         HistorySource::of(settings, &base, venue)
@@ -100,7 +100,7 @@ impl HistorySource {
         settings: &HistorySettings,
         base: &Url,
         venue: Arc<dyn OpenHistory>,
-    ) -> Result<HistorySource, SettingsFault> {
+    ) -> Result<HistorySource, HistorySettingsError> {
         let traits = venue.traits();
         let weight_max = count(traits.weight_max.get());
         in_range(
@@ -110,7 +110,8 @@ impl HistorySource {
             count(u32::MAX),
         )?;
         let rate_per_min = NonZeroU32::new(settings.rate_per_min).unwrap_or(traits.weight_max);
-        let client = Client::new(settings, base, venue.headers()).map_err(SettingsFault::Client)?;
+        let client =
+            Client::new(settings, base, venue.headers()).map_err(HistorySettingsError::Client)?;
         let pace = Pace::new(rate_per_min, traits.weight_max);
         let gate = Gate {
             client,
@@ -130,7 +131,7 @@ impl HistorySource {
     }
 }
 
-fn check_counts(settings: &HistorySettings) -> Result<(), SettingsFault> {
+fn check_counts(settings: &HistorySettings) -> Result<(), HistorySettingsError> {
     in_range("symbols_in_flight", settings.symbols_in_flight, 1, 1_000)?;
     in_range("batch_len_max", settings.batch_len_max, 1, 1_000_000)?;
     in_range("page_bytes_max", settings.page_bytes_max, 1 << 10, 1 << 30)?;
@@ -147,11 +148,11 @@ pub(crate) fn in_range(
     value: usize,
     min: usize,
     max: usize,
-) -> Result<(), SettingsFault> {
+) -> Result<(), HistorySettingsError> {
     if min <= value && value <= max {
         Ok(())
     } else {
-        Err(SettingsFault::Range {
+        Err(HistorySettingsError::Range {
             key,
             value,
             min,
@@ -161,8 +162,12 @@ pub(crate) fn in_range(
 }
 
 /// A header value that no log shows.
-pub(crate) fn secret_header(key: &'static str, value: &str) -> Result<HeaderValue, SettingsFault> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| SettingsFault::Header { key })?;
+pub(crate) fn secret_header(
+    key: &'static str,
+    value: &str,
+) -> Result<HeaderValue, HistorySettingsError> {
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| HistorySettingsError::Header { key })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -6,7 +6,7 @@
 //! includes `since` or not; trades are told apart by their number.
 
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::error::{PageError, RowError};
 use crate::venue::history::json::{
     Rows, message, parse, parse_row, price, refused, shorten, size, text_of,
 };
@@ -15,7 +15,7 @@ use crate::venue::history::page::{
     HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{SettingsFault, in_range};
+use crate::venue::history::source::{HistorySettingsError, in_range};
 use barmill_core::model::{Conditions, Price, Side, Symbol, Timestamp, Trade, TradeId};
 use reqwest::Url;
 use serde::Deserialize;
@@ -33,7 +33,7 @@ const LEAD_NS: i64 = 2 * CUT_NS;
 pub(crate) fn open(
     base: &Url,
     settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
     Ok(Arc::new(Kraken::new(base, settings)?))
 }
 
@@ -64,7 +64,10 @@ struct Envelope<'a> {
 }
 
 impl Kraken {
-    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Kraken, SettingsFault> {
+    pub(crate) fn new(
+        base: &Url,
+        settings: &VenueSettings,
+    ) -> Result<Kraken, HistorySettingsError> {
         in_range("kraken.page_len", settings.page_len, 2, 1_000)?;
         Ok(Kraken {
             base: base.clone(),
@@ -90,7 +93,7 @@ impl HistoryProtocol for Kraken {
         Place::Start
     }
 
-    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, HistoryFault> {
+    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
         let since = match place {
             Place::Start => range.from.saturating_sub(CUT_NS),
             Place::At(last) => last.saturating_sub(1),
@@ -113,20 +116,20 @@ impl HistoryProtocol for Kraken {
         place: &Place,
         reply: &Reply,
         rows: &mut Rows,
-    ) -> Result<Next<Place>, HistoryFault> {
+    ) -> Result<Next<Place>, PageError> {
         let envelope: Envelope<'_> = parse(&reply.body, "an object of error and result")?;
         check_errors(&envelope.error, &reply.body)?;
-        let mut result = envelope.result.ok_or_else(|| HistoryFault::Busy {
+        let mut result = envelope.result.ok_or_else(|| PageError::Busy {
             message: message(&reply.body),
         })?;
         let last = result.remove("last");
         // The venue may answer with its own name of the pair, but with one pair only.
         let mut pairs = result.into_iter();
-        let (pair, trades) = pairs.next().ok_or_else(|| HistoryFault::Busy {
+        let (pair, trades) = pairs.next().ok_or_else(|| PageError::Busy {
             message: message(&reply.body),
         })?;
         if let Some((found, _)) = pairs.next() {
-            return Err(HistoryFault::WrongSymbol {
+            return Err(PageError::WrongSymbol {
                 found: shorten(&format!("{pair} and {found}")),
             });
         }
@@ -149,14 +152,14 @@ fn next(
     place: &Place,
     last: Option<&RawValue>,
     (rows, page_len): (&Rows, usize),
-) -> Result<Next<Place>, HistoryFault> {
+) -> Result<Next<Place>, PageError> {
     let (Some(first), Some(row)) = (rows.trades.first(), rows.trades.last()) else {
         return Ok(Next::Done);
     };
     let text = last.map_or("", text_of);
     let last = text.parse().ok().and_then(Timestamp::from_nanos);
     let Some(last) = last.filter(|last| last.since(row.time).abs() <= CUT_NS) else {
-        return Err(HistoryFault::Ignored {
+        return Err(PageError::Ignored {
             parameter: "last",
             asked: format!("the nanosecond of the last row, {}", row.time),
             got: shorten(text),
@@ -179,14 +182,10 @@ fn next(
 }
 
 /// An interval without trades is believed if the venue, asked for its first trades, gives earlier ones.
-fn prove(
-    range: &SymbolRange,
-    first: &Trade,
-    oldest: &[Trade],
-) -> Result<Next<Place>, HistoryFault> {
+fn prove(range: &SymbolRange, first: &Trade, oldest: &[Trade]) -> Result<Next<Place>, PageError> {
     match oldest.first() {
         Some(oldest) if oldest.time < range.from || oldest.sequence <= 1 => Ok(Next::Done),
-        _ => Err(HistoryFault::Ignored {
+        _ => Err(PageError::Ignored {
             parameter: "since",
             asked: range.from.to_string(),
             got: first.time.to_string(),
@@ -194,7 +193,7 @@ fn prove(
     }
 }
 
-fn check_errors(errors: &[String], body: &[u8]) -> Result<(), HistoryFault> {
+fn check_errors(errors: &[String], body: &[u8]) -> Result<(), PageError> {
     let Some(first) = errors.first() else {
         return Ok(());
     };
@@ -202,9 +201,9 @@ fn check_errors(errors: &[String], body: &[u8]) -> Result<(), HistoryFault> {
     let is_busy =
         first.starts_with("EService") || first.contains("Too many") || first.contains("Rate limit");
     Err(if is_busy {
-        HistoryFault::Busy { message }
+        PageError::Busy { message }
     } else {
-        HistoryFault::Status {
+        PageError::Status {
             status: 200,
             message,
             retry_after: None,
@@ -213,7 +212,7 @@ fn check_errors(errors: &[String], body: &[u8]) -> Result<(), HistoryFault> {
 }
 
 /// `[price, volume, seconds, "b" or "s", order type, note, number]`
-fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
     let fields: Vec<&RawValue> = parse_row(row)?;
     let text = |index: usize| fields.get(index).map_or("", |raw| text_of(raw));
     // Seconds with nine places are a decimal of the same scale as a price.

@@ -9,7 +9,7 @@ use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
 use crate::venue::live::session::script::{Expected, Script};
-use crate::venue::live::value::{DecodeFault, Field};
+use crate::venue::live::value::{DecodeError, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use serde_json::json;
 
@@ -51,7 +51,7 @@ struct Row<'a> {
     timestamp: Field<'a>,
 }
 
-pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(text);
     // Version 1 sends arrays, which say nothing here.
     if cursor.peek() == Some(b'[') {
@@ -69,7 +69,7 @@ pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeF
     Ok(())
 }
 
-fn trades(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+fn trades(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let wrap = if frame.kind.bytes() == b"snapshot" {
         Event::Snapshot
     } else {
@@ -84,7 +84,7 @@ fn trades(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), DecodeFault>
 }
 
 impl<'a> Frame<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         match (key, cursor.peek()) {
             (b"data", _) => self.data = cursor.skip()?,
             (_, Some(b'{' | b'[')) => _ = cursor.skip()?,
@@ -133,7 +133,7 @@ impl<'a> Frame<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         let field = match key {
             b"symbol" => &mut self.symbol,
             b"side" => &mut self.side,
@@ -150,7 +150,7 @@ impl<'a> Row<'a> {
         Ok(())
     }
 
-    fn trade(&self) -> Result<Trade, DecodeFault> {
+    fn trade(&self) -> Result<Trade, DecodeError> {
         let id = self.trade_id.whole("trade_id")?;
         Ok(Trade {
             symbol: self.symbol.symbol("symbol")?,

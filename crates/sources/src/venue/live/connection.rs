@@ -4,7 +4,7 @@
 
 use super::backoff::Backoff;
 use super::event::{Event, RefusalKind};
-use super::fault::LiveFault;
+use super::fault::LiveError;
 use super::session::{Script, Session};
 use super::settings::LiveSettings;
 use super::socket::{Dialer, Inbound, Socket};
@@ -26,9 +26,9 @@ pub(crate) enum Report {
     /// Every subscription is confirmed.
     Live,
     /// The connection is gone and comes back.
-    Down(LiveFault),
+    Down(LiveError),
     /// The connection is gone and stays so; the last report.
-    Ended(LiveFault),
+    Ended(LiveError),
 }
 
 /// What all connections of a feed share.
@@ -67,7 +67,7 @@ pub(crate) struct Connection {
     is_announced: bool,
     was_good: bool,
     /// What the last read brought besides events.
-    pending: Option<LiveFault>,
+    pending: Option<LiveError>,
     is_ended: bool,
 }
 
@@ -75,7 +75,7 @@ enum Turn {
     Closed,
     Changed,
     Time,
-    Received(Result<Inbound, LiveFault>),
+    Received(Result<Inbound, LiveError>),
 }
 
 impl Connection {
@@ -139,7 +139,7 @@ impl Connection {
         }
     }
 
-    async fn open(&mut self) -> Result<(), LiveFault> {
+    async fn open(&mut self) -> Result<(), LiveError> {
         sleep_until(self.open_at).await;
         // A dropped sender means that nobody holds.
         let _is_told = self
@@ -173,7 +173,7 @@ impl Connection {
     }
 
     /// Converses until there are events, or the conversation has just become live and there are none.
-    async fn converse(&mut self, events: &mut Vec<Event>) -> Result<(), LiveFault> {
+    async fn converse(&mut self, events: &mut Vec<Event>) -> Result<(), LiveError> {
         loop {
             let Some((_, session)) = &self.link else {
                 return Ok(());
@@ -183,15 +183,15 @@ impl Connection {
             }
             match self.next_turn().await {
                 Turn::Closed if *self.shared.door.borrow() == Door::Shut => {
-                    return Err(LiveFault::Left);
+                    return Err(LiveError::Left);
                 }
-                Turn::Closed => return Err(LiveFault::Held),
+                Turn::Closed => return Err(LiveError::Held),
                 Turn::Time => {
                     // What waits in the socket was not late; we were.
                     self.read_on(events)?;
                     self.on_time().await?;
                 }
-                Turn::Changed => return Err(LiveFault::Changed),
+                Turn::Changed => return Err(LiveError::Changed),
                 Turn::Received(received) => self.on_received(received?, events)?,
             }
             self.read_on(events)?;
@@ -213,7 +213,7 @@ impl Connection {
         }
     }
 
-    async fn on_time(&mut self) -> Result<(), LiveFault> {
+    async fn on_time(&mut self) -> Result<(), LiveError> {
         let Some((socket, session)) = &mut self.link else {
             return Ok(());
         };
@@ -223,7 +223,7 @@ impl Connection {
         }
     }
 
-    fn on_received(&mut self, inbound: Inbound, events: &mut Vec<Event>) -> Result<(), LiveFault> {
+    fn on_received(&mut self, inbound: Inbound, events: &mut Vec<Event>) -> Result<(), LiveError> {
         let now = self.shared.epoch.elapsed();
         let Some((_, session)) = &mut self.link else {
             return Ok(());
@@ -241,7 +241,7 @@ impl Connection {
     }
 
     /// Takes what is here already, so that a flood travels in large batches.
-    fn read_on(&mut self, events: &mut Vec<Event>) -> Result<(), LiveFault> {
+    fn read_on(&mut self, events: &mut Vec<Event>) -> Result<(), LiveError> {
         while events.len() < self.shared.settings.batch_len_max
             && let Some((socket, _)) = &mut self.link
             && let Some(received) = socket.receive_now()
@@ -251,7 +251,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn end(&mut self, fault: LiveFault) -> Report {
+    async fn end(&mut self, fault: LiveError) -> Report {
         let settings = Arc::clone(&self.shared.settings);
         if let Some((socket, session)) = self.link.take() {
             socket.close().await;
@@ -261,13 +261,13 @@ impl Connection {
             }
             self.note_stall(&session, &fault);
         }
-        if matches!(fault, LiveFault::Left) {
+        if matches!(fault, LiveError::Left) {
             return Report::Down(fault);
         }
         if fault.remedy() == Remedy::Fatal && !self.is_ghost(&fault) {
             return Report::Ended(fault);
         }
-        let wait = if matches!(fault, LiveFault::Held | LiveFault::Changed) {
+        let wait = if matches!(fault, LiveError::Held | LiveError::Changed) {
             Duration::ZERO
         } else {
             self.backoff.next()
@@ -286,11 +286,11 @@ impl Connection {
     }
 
     /// A market without trades must not be asked again and again.
-    fn note_stall(&mut self, session: &Session, fault: &LiveFault) {
+    fn note_stall(&mut self, session: &Session, fault: &LiveError) {
         let times = &self.shared.settings.times;
         if session.has_data() {
             self.stall_after = times.stall_after;
-        } else if matches!(fault, LiveFault::Stalled { .. }) {
+        } else if matches!(fault, LiveError::Stalled { .. }) {
             self.stall_after = self
                 .stall_after
                 .saturating_mul(2)
@@ -299,8 +299,8 @@ impl Connection {
     }
 
     /// Whether the connection that is one too many may be our own, of which the venue has not noticed the end.
-    fn is_ghost(&self, fault: &LiveFault) -> bool {
-        let is_limit = matches!(fault, LiveFault::Refused(refusal) if refusal.kind == RefusalKind::ConnectionLimit);
+    fn is_ghost(&self, fault: &LiveError) -> bool {
+        let is_limit = matches!(fault, LiveError::Refused(refusal) if refusal.kind == RefusalKind::ConnectionLimit);
         is_limit
             && self.was_good
             && self.backoff.attempts() < self.shared.settings.times.limit_attempts_max

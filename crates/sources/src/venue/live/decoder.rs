@@ -1,7 +1,7 @@
 //! One decoder of any venue.
 
 use super::event::Event;
-use super::value::DecodeFault;
+use super::value::DecodeError;
 
 /// The wire format of one connection.
 ///
@@ -13,7 +13,7 @@ use super::value::DecodeFault;
 /// let mut events = Vec::new();
 /// binance.decoder().decode(frame, &mut events)?;
 /// assert!(matches!(&events[..], [Event::Trade(trade)] if trade.price.to_string() == "61837.63"));
-/// # Ok::<(), barmill_sources::live::DecodeFault>(())
+/// # Ok::<(), barmill_sources::live::DecodeError>(())
 /// ```
 #[derive(Debug)]
 pub struct Decoder(Box<dyn Decode>);
@@ -21,14 +21,14 @@ pub struct Decoder(Box<dyn Decode>);
 /// What a venue's decoder does.
 pub(crate) trait Decode: std::fmt::Debug + Send + Sync {
     /// Appends what the frame says; see [`Decoder::decode`].
-    fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault>;
+    fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError>;
 }
 
 /// A decoder that keeps nothing from one frame to the next.
-type Stateless = fn(&[u8], &mut Vec<Event>) -> Result<(), DecodeFault>;
+type Stateless = fn(&[u8], &mut Vec<Event>) -> Result<(), DecodeError>;
 
 impl Decode for Stateless {
-    fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+    fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
         self(frame, events)
     }
 }
@@ -45,8 +45,8 @@ impl Decoder {
     /// Appends what the frame says.
     ///
     /// # Errors
-    /// [`DecodeFault`] when the frame as a whole is not of the venue's shape; events before the fault are kept.
-    pub fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+    /// [`DecodeError`] when the frame as a whole is not of the venue's shape; events before the fault are kept.
+    pub fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
         self.0.decode(frame, events)
     }
 }

@@ -7,7 +7,7 @@ use super::changes::Changes;
 use super::connection::{Door, Report, Shared};
 use super::continuity::Continuity;
 use super::event::Event;
-use super::fault::LiveFault;
+use super::fault::LiveError;
 use super::feed::{Delivery, LiveStats, Reload};
 use super::outbox::Outbox;
 use super::quiet::Quiet;
@@ -306,7 +306,7 @@ impl LiveDriver {
     }
 
     /// Delivers what is left, then the fault.
-    async fn on_ended(&mut self, index: usize, fault: LiveFault) {
+    async fn on_ended(&mut self, index: usize, fault: LiveError) {
         let feed = format!("{} connection {index}", self.settings.name());
         while !self.backlog.is_empty() && self.outlet.reserve().await.is_ok() {
             self.on_room();

@@ -1,6 +1,6 @@
 //! What a frame of any venue says.
 
-use super::value::DecodeFault;
+use super::value::DecodeError;
 use barmill_core::model::{Symbol, Trade};
 use barmill_core::port::Remedy;
 
@@ -39,7 +39,7 @@ pub enum Event {
     /// The venue says no.
     Refused(Refusal),
     /// A record that should be a trade and is none.
-    Malformed(DecodeFault),
+    Malformed(DecodeError),
     /// Something else that is well formed and of no interest.
     Other,
 }

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite;
 
 /// The end of one connection.
 #[derive(Debug, thiserror::Error)]
-pub enum LiveFault {
+pub enum LiveError {
     /// The venue says no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -68,36 +68,36 @@ pub enum LiveFault {
     Gone,
 }
 
-impl LiveFault {
+impl LiveError {
     /// What the fault calls for: [`Remedy::Fatal`] or [`Remedy::Reconnect`].
     pub fn remedy(&self) -> Remedy {
         match self {
-            LiveFault::Refused(refusal) => refusal.kind.remedy(),
-            LiveFault::Http {
+            LiveError::Refused(refusal) => refusal.kind.remedy(),
+            LiveError::Http {
                 status: 400 | 401 | 403 | 404 | 451,
             }
-            | LiveFault::Gone => Remedy::Fatal,
-            LiveFault::Http { .. }
-            | LiveFault::Socket(_)
-            | LiveFault::Closed { .. }
-            | LiveFault::Timeout { .. }
-            | LiveFault::Silent { .. }
-            | LiveFault::Stalled { .. }
-            | LiveFault::Expired { .. }
-            | LiveFault::Changed
-            | LiveFault::Left
-            | LiveFault::Held => Remedy::Reconnect,
+            | LiveError::Gone => Remedy::Fatal,
+            LiveError::Http { .. }
+            | LiveError::Socket(_)
+            | LiveError::Closed { .. }
+            | LiveError::Timeout { .. }
+            | LiveError::Silent { .. }
+            | LiveError::Stalled { .. }
+            | LiveError::Expired { .. }
+            | LiveError::Changed
+            | LiveError::Left
+            | LiveError::Held => Remedy::Reconnect,
         }
     }
 }
 
-impl From<tungstenite::Error> for LiveFault {
-    fn from(error: tungstenite::Error) -> LiveFault {
+impl From<tungstenite::Error> for LiveError {
+    fn from(error: tungstenite::Error) -> LiveError {
         if let tungstenite::Error::Http(response) = &error {
-            return LiveFault::Http {
+            return LiveError::Http {
                 status: response.status().as_u16(),
             };
         }
-        LiveFault::Socket(Box::new(error))
+        LiveError::Socket(Box::new(error))
     }
 }

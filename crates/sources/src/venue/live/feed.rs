@@ -2,9 +2,9 @@
 
 use super::connection::{Door, Shared};
 use super::driver::LiveDriver;
-use super::fault::LiveFault;
+use super::fault::LiveError;
 use super::ledger::GapStats;
-use super::settings::{LiveSettings, LiveSettingsFault, LiveSymbol, LiveSymbols};
+use super::settings::{LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols};
 use super::socket::Dialer;
 use barmill_core::model::TradeKey;
 use barmill_core::port::{
@@ -50,11 +50,11 @@ pub struct LiveStats {
 }
 
 impl LiveStats {
-    pub(crate) fn count_down(&mut self, fault: &LiveFault) {
+    pub(crate) fn count_down(&mut self, fault: &LiveError) {
         self.disconnects += 1;
         self.stalls += u64::from(matches!(
             fault,
-            LiveFault::Stalled { .. } | LiveFault::Silent { .. }
+            LiveError::Stalled { .. } | LiveError::Silent { .. }
         ));
     }
 }
@@ -148,12 +148,12 @@ impl LiveFeed {
     /// Checks the settings; connects to nothing.
     ///
     /// # Errors
-    /// [`LiveSettingsFault`] names the first setting that cannot work.
+    /// [`LiveSettingsError`] names the first setting that cannot work.
     pub fn new(
         settings: LiveSettings,
         symbols: &LiveSymbols,
         parts: LiveParts,
-    ) -> Result<LiveFeed, LiveSettingsFault> {
+    ) -> Result<LiveFeed, LiveSettingsError> {
         settings.check(symbols)?;
         let dialer = Dialer::new(&settings)?;
         let name = settings.name().to_owned();
@@ -239,7 +239,7 @@ impl TradeFeed for LiveFeed {
             // A live feed has no end of its own: that its driver is gone is no end of the input.
             let gone = || FeedError {
                 feed: self.name.clone(),
-                source: Box::new(LiveFault::Gone),
+                source: Box::new(LiveError::Gone),
             };
             let delivery = delivery.ok_or_else(gone)??;
             self.gaps.extend(delivery.gaps);

@@ -27,12 +27,12 @@ pub(crate) mod value;
 pub use decoder::Decoder;
 pub use driver::LiveDriver;
 pub use event::{Ack, Correction, Event, Refusal, RefusalKind};
-pub use fault::LiveFault;
+pub use fault::LiveError;
 pub use feed::{LiveFeed, LiveParts, LiveStats, Reloader};
 pub use ledger::GapStats;
-pub use scan::ScanFault;
+pub use scan::ScanError;
 pub use settings::{
-    GapSettings, LiveSettings, LiveSettingsFault, LiveSymbol, LiveSymbols, LiveTimes, QuietEnd,
+    GapSettings, LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols, LiveTimes, QuietEnd,
     QuietSettings,
 };
-pub use value::{DecodeFault, ValueFault};
+pub use value::{DecodeError, FieldError};

@@ -10,7 +10,7 @@ const DEPTH_MAX: usize = 64;
 /// Where a frame stops being JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("byte {offset} of the frame is not {expected}")]
-pub struct ScanFault {
+pub struct ScanError {
     /// Bytes before the offending one.
     pub offset: usize,
     /// What should stand there.
@@ -41,7 +41,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Walks an array; `each` reads exactly one value.
-    pub(crate) fn array<E: From<ScanFault>>(
+    pub(crate) fn array<E: From<ScanError>>(
         &mut self,
         mut each: impl FnMut(&mut Cursor<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -59,7 +59,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Walks an object; `each` gets a key and reads exactly one value.
-    pub(crate) fn object<E: From<ScanFault>>(
+    pub(crate) fn object<E: From<ScanError>>(
         &mut self,
         mut each: impl FnMut(&'a [u8], &mut Cursor<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -79,7 +79,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The text of a string without its quotes, escapes left as they are, or of a number or literal.
-    pub(crate) fn scalar(&mut self) -> Result<&'a [u8], ScanFault> {
+    pub(crate) fn scalar(&mut self) -> Result<&'a [u8], ScanError> {
         match self.peek() {
             Some(b'"') => self.string(),
             Some(b'{' | b'[' | b'}' | b']' | b',' | b':') | None => {
@@ -90,7 +90,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes one value and gives its text.
-    pub(crate) fn skip(&mut self) -> Result<&'a [u8], ScanFault> {
+    pub(crate) fn skip(&mut self) -> Result<&'a [u8], ScanError> {
         self.peek();
         let start = self.at;
         let mut depth = 0usize;
@@ -117,7 +117,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Claims that nothing follows.
-    pub(crate) fn end(&mut self) -> Result<(), ScanFault> {
+    pub(crate) fn end(&mut self) -> Result<(), ScanError> {
         if self.peek().is_none() {
             Ok(())
         } else {
@@ -125,7 +125,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn string(&mut self) -> Result<&'a [u8], ScanFault> {
+    fn string(&mut self) -> Result<&'a [u8], ScanError> {
         self.expect(b'"', "the start of a string")?;
         let start = self.at;
         loop {
@@ -160,7 +160,7 @@ impl<'a> Cursor<'a> {
         is_there
     }
 
-    fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), ScanFault> {
+    fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), ScanError> {
         if self.take(byte) {
             Ok(())
         } else {
@@ -168,8 +168,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn fault(&self, expected: &'static str) -> ScanFault {
-        ScanFault {
+    fn fault(&self, expected: &'static str) -> ScanError {
+        ScanError {
             offset: self.at.min(self.text.len()),
             expected,
         }
@@ -178,10 +178,10 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, ScanFault};
+    use super::{Cursor, ScanError};
     use proptest::prelude::*;
 
-    fn pairs(text: &str) -> Result<Vec<(String, String)>, ScanFault> {
+    fn pairs(text: &str) -> Result<Vec<(String, String)>, ScanError> {
         let mut pairs = Vec::new();
         let mut cursor = Cursor::new(text.as_bytes());
         cursor.object(|key, cursor| {
@@ -190,7 +190,7 @@ mod tests {
                 String::from_utf8_lossy(key).into(),
                 String::from_utf8_lossy(value).into(),
             ));
-            Ok::<(), ScanFault>(())
+            Ok::<(), ScanError>(())
         })?;
         cursor.end()?;
         Ok(pairs)

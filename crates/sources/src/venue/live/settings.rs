@@ -130,7 +130,7 @@ pub struct LiveSymbol {
 
 /// Why settings are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LiveSettingsFault {
+pub enum LiveSettingsError {
     /// An address that is none; its text is left out, as it may hold a key.
     #[error("url is no ws or wss address")]
     Url,
@@ -185,7 +185,7 @@ impl LiveSettings {
     }
 
     /// Refuses settings that cannot work.
-    pub(crate) fn check(&self, symbols: &LiveSymbols) -> Result<(), LiveSettingsFault> {
+    pub(crate) fn check(&self, symbols: &LiveSymbols) -> Result<(), LiveSettingsError> {
         let least = [
             (
                 "symbols_per_connection_max",
@@ -202,7 +202,7 @@ impl LiveSettings {
             ("gaps.held_sum_max", self.gaps.held_sum_max, 1),
         ];
         if let Some((key, value, min)) = least.into_iter().find(|(_, value, min)| value < min) {
-            return Err(LiveSettingsFault::TooSmall { key, value, min });
+            return Err(LiveSettingsError::TooSmall { key, value, min });
         }
         let is_possible = match symbols {
             LiveSymbols::All => !self.is_contiguous(),
@@ -211,7 +211,7 @@ impl LiveSettings {
         if is_possible {
             Ok(())
         } else {
-            Err(LiveSettingsFault::Symbols)
+            Err(LiveSettingsError::Symbols)
         }
     }
 
@@ -257,7 +257,7 @@ impl LiveSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::{LiveSettings, LiveSettingsFault, LiveSymbols};
+    use super::{LiveSettings, LiveSettingsError, LiveSymbols};
     use crate::venue::{VenueSettings, binance, massive};
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         let settings = LiveSettings::new(VenueSettings::new(&binance::VENUE));
         assert_eq!(
             settings.check(&LiveSymbols::All),
-            Err(LiveSettingsFault::Symbols)
+            Err(LiveSettingsError::Symbols)
         );
         let settings = LiveSettings {
             batch_len_max: 0,

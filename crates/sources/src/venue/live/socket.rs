@@ -1,8 +1,8 @@
 //! One WebSocket connection: address, TLS, and frames with their limits.
 
-use super::fault::LiveFault;
+use super::fault::LiveError;
 use super::session::Outbound;
-use super::settings::{LiveSettings, LiveSettingsFault};
+use super::settings::{LiveSettings, LiveSettingsError};
 use futures::{FutureExt, SinkExt, StreamExt};
 use rustls::ClientConfig;
 use rustls::crypto::ring;
@@ -46,16 +46,16 @@ pub(crate) enum Inbound {
 
 impl Dialer {
     /// Checks the address and reads the trusted roots; connects to nothing.
-    pub(crate) fn new(settings: &LiveSettings) -> Result<Dialer, LiveSettingsFault> {
+    pub(crate) fn new(settings: &LiveSettings) -> Result<Dialer, LiveSettingsError> {
         let request = settings
             .url
             .as_str()
             .into_client_request()
-            .map_err(|_| LiveSettingsFault::Url)?;
+            .map_err(|_| LiveSettingsError::Url)?;
         let tls = match (request.uri().scheme_str(), request.uri().host()) {
             (Some("wss"), Some(_)) => Some(tls()?),
             (Some("ws"), Some(_)) => None,
-            _ => return Err(LiveSettingsFault::Url),
+            _ => return Err(LiveSettingsError::Url),
         };
         let config = WebSocketConfig::default()
             .max_message_size(Some(settings.message_bytes_max))
@@ -69,7 +69,7 @@ impl Dialer {
     }
 
     /// Connects, shakes hands and upgrades.
-    pub(crate) async fn open(&self) -> Result<Socket, LiveFault> {
+    pub(crate) async fn open(&self) -> Result<Socket, LiveError> {
         let connector = self.tls.clone().map_or(Connector::Plain, Connector::Rustls);
         let attempt = connect_async_tls_with_config(
             self.url.as_str(),
@@ -83,7 +83,7 @@ impl Dialer {
                 stream: opened?.0,
                 send_timeout: limit,
             }),
-            Err(_) => Err(LiveFault::Timeout {
+            Err(_) => Err(LiveError::Timeout {
                 step: "connecting",
                 limit,
             }),
@@ -96,23 +96,23 @@ impl Socket {
     ///
     /// # Cancel safety
     /// Dropping the future loses no frame.
-    pub(crate) async fn receive(&mut self) -> Result<Inbound, LiveFault> {
+    pub(crate) async fn receive(&mut self) -> Result<Inbound, LiveError> {
         read(self.stream.next().await)
     }
 
     /// The next frame, if it is here already.
-    pub(crate) fn receive_now(&mut self) -> Option<Result<Inbound, LiveFault>> {
+    pub(crate) fn receive_now(&mut self) -> Option<Result<Inbound, LiveError>> {
         self.stream.next().now_or_never().map(read)
     }
 
-    pub(super) async fn send(&mut self, outbound: Outbound) -> Result<(), LiveFault> {
+    pub(super) async fn send(&mut self, outbound: Outbound) -> Result<(), LiveError> {
         let message = match outbound {
             Outbound::Text(text) => Message::text(text.expose_secret()),
             Outbound::Ping => Message::Ping(tokio_tungstenite::tungstenite::Bytes::new()),
         };
         match timeout(self.send_timeout, self.stream.send(message)).await {
             Ok(sent) => Ok(sent?),
-            Err(_) => Err(LiveFault::Timeout {
+            Err(_) => Err(LiveError::Timeout {
                 step: "sending",
                 limit: self.send_timeout,
             }),
@@ -130,7 +130,7 @@ impl Socket {
     }
 }
 
-fn read(received: Option<Result<Message, Error>>) -> Result<Inbound, LiveFault> {
+fn read(received: Option<Result<Message, Error>>) -> Result<Inbound, LiveError> {
     match received {
         Some(Ok(Message::Text(text))) => Ok(Inbound::Frame(text.into())),
         Some(Ok(Message::Binary(bytes))) => Ok(Inbound::Frame(bytes)),
@@ -140,26 +140,26 @@ fn read(received: Option<Result<Message, Error>>) -> Result<Inbound, LiveFault> 
         Some(Ok(Message::Close(frame))) => Err(match frame {
             Some(frame) => {
                 let reason = frame.reason.as_str().chars().take(200).collect();
-                LiveFault::Closed {
+                LiveError::Closed {
                     code: frame.code.into(),
                     reason,
                 }
             }
-            None => LiveFault::Closed {
+            None => LiveError::Closed {
                 code: 1005,
                 reason: String::new(),
             },
         }),
         Some(Err(error)) => Err(error.into()),
-        None => Err(LiveFault::Closed {
+        None => Err(LiveError::Closed {
             code: 1006,
             reason: String::new(),
         }),
     }
 }
 
-fn tls() -> Result<Arc<ClientConfig>, LiveSettingsFault> {
-    let fault = |error: rustls::Error| LiveSettingsFault::Tls {
+fn tls() -> Result<Arc<ClientConfig>, LiveSettingsError> {
+    let fault = |error: rustls::Error| LiveSettingsError::Tls {
         reason: error.to_string(),
     };
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -2,7 +2,7 @@
 //!
 //! Deliberately rounds nothing: what does not fit is a fault that names the field and the text.
 
-use super::scan::{Cursor, ScanFault};
+use super::scan::{Cursor, ScanError};
 use barmill_core::model::{DecimalError, Price, Size, Symbol, SymbolError, Timestamp};
 use std::fmt;
 
@@ -13,10 +13,10 @@ const MICROS_MIN: i64 = 100_000_000_000_000;
 
 /// Why a frame, or one trade in it, cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeFault {
+pub enum DecodeError {
     /// The frame is no JSON of the venue's shape.
     #[error("frame has another shape")]
-    Scan(#[from] ScanFault),
+    Scan(#[from] ScanError),
     /// A trade lacks a field.
     #[error("field {field} is missing")]
     Missing {
@@ -32,13 +32,13 @@ pub enum DecodeFault {
         text: String,
         /// What is wrong with it.
         #[source]
-        source: ValueFault,
+        source: FieldError,
     },
 }
 
 /// What is wrong with the text of a field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ValueFault {
+pub enum FieldError {
     /// No exact number.
     #[error(transparent)]
     Decimal(#[from] DecimalError),
@@ -65,7 +65,7 @@ pub(crate) struct Field<'a>(Option<&'a [u8]>);
 
 impl<'a> Field<'a> {
     /// Reads a string or number.
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Field<'a>, ScanFault> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Field<'a>, ScanError> {
         cursor.scalar().map(|text| Field(Some(text)))
     }
 
@@ -87,27 +87,27 @@ impl<'a> Field<'a> {
         shorten(self.bytes())
     }
 
-    fn required(self, field: &'static str) -> Result<&'a [u8], DecodeFault> {
-        self.0.ok_or(DecodeFault::Missing { field })
+    fn required(self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        self.0.ok_or(DecodeError::Missing { field })
     }
 
     /// A price above zero.
-    pub(crate) fn price(self, field: &'static str) -> Result<Price, DecodeFault> {
+    pub(crate) fn price(self, field: &'static str) -> Result<Price, DecodeError> {
         let text = self.required(field)?;
         match Price::parse(text) {
-            Ok(Price::ZERO) => Err(refused(field, text, ValueFault::ZeroPrice)),
+            Ok(Price::ZERO) => Err(refused(field, text, FieldError::ZeroPrice)),
             Ok(price) => Ok(price),
             Err(error) => Err(refused(field, text, error)),
         }
     }
 
-    pub(crate) fn size(self, field: &'static str) -> Result<Size, DecodeFault> {
+    pub(crate) fn size(self, field: &'static str) -> Result<Size, DecodeError> {
         let text = self.required(field)?;
         Size::parse(text).map_err(|error| refused(field, text, error))
     }
 
     /// A name, in which a venue may have escaped its slashes.
-    pub(crate) fn symbol(self, field: &'static str) -> Result<Symbol, DecodeFault> {
+    pub(crate) fn symbol(self, field: &'static str) -> Result<Symbol, DecodeError> {
         let text = self.required(field)?;
         let symbol = if text.contains(&b'\\') {
             let plain: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\\').collect();
@@ -119,30 +119,30 @@ impl<'a> Field<'a> {
     }
 
     /// A number of at most 18 digits.
-    pub(crate) fn whole(self, field: &'static str) -> Result<u64, DecodeFault> {
+    pub(crate) fn whole(self, field: &'static str) -> Result<u64, DecodeError> {
         let text = self.required(field)?;
-        whole(text).ok_or_else(|| refused(field, text, ValueFault::Whole))
+        whole(text).ok_or_else(|| refused(field, text, FieldError::Whole))
     }
 
     /// A number below 256.
-    pub(crate) fn small(self, field: &'static str) -> Result<u8, DecodeFault> {
+    pub(crate) fn small(self, field: &'static str) -> Result<u8, DecodeError> {
         let number = self.whole(field)?;
-        u8::try_from(number).map_err(|_| refused(field, self.bytes(), ValueFault::Whole))
+        u8::try_from(number).map_err(|_| refused(field, self.bytes(), FieldError::Whole))
     }
 
     /// Milliseconds since the epoch, or microseconds, told apart by their magnitude.
-    pub(crate) fn epoch(self, field: &'static str) -> Result<Timestamp, DecodeFault> {
+    pub(crate) fn epoch(self, field: &'static str) -> Result<Timestamp, DecodeError> {
         let number = i64::try_from(self.whole(field)?).unwrap_or(i64::MAX);
         let time = if number < MICROS_MIN {
             Timestamp::from_millis(number)
         } else {
             Timestamp::from_micros(number)
         };
-        time.ok_or_else(|| refused(field, self.bytes(), ValueFault::Time))
+        time.ok_or_else(|| refused(field, self.bytes(), FieldError::Time))
     }
 
     /// RFC 3339 text.
-    pub(crate) fn rfc3339(self, field: &'static str) -> Result<Timestamp, DecodeFault> {
+    pub(crate) fn rfc3339(self, field: &'static str) -> Result<Timestamp, DecodeError> {
         let text = self.required(field)?;
         if let Some(time) = plain_utc(text) {
             return Ok(time);
@@ -150,12 +150,12 @@ impl<'a> Field<'a> {
         let general = std::str::from_utf8(text)
             .ok()
             .and_then(|text| text.parse().ok());
-        general.ok_or_else(|| refused(field, text, ValueFault::Time))
+        general.ok_or_else(|| refused(field, text, FieldError::Time))
     }
 
     /// The fault of a word that is none of the documented ones.
-    pub(crate) fn unknown(self, field: &'static str) -> DecodeFault {
-        refused(field, self.bytes(), ValueFault::Word)
+    pub(crate) fn unknown(self, field: &'static str) -> DecodeError {
+        refused(field, self.bytes(), FieldError::Word)
     }
 }
 
@@ -165,8 +165,8 @@ impl fmt::Debug for Field<'_> {
     }
 }
 
-fn refused(field: &'static str, text: &[u8], source: impl Into<ValueFault>) -> DecodeFault {
-    DecodeFault::Field {
+fn refused(field: &'static str, text: &[u8], source: impl Into<FieldError>) -> DecodeError {
+    DecodeError::Field {
         field,
         text: shorten(text),
         source: source.into(),
@@ -246,7 +246,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{DecodeFault, Field, ValueFault, plain_utc};
+    use super::{DecodeError, Field, FieldError, plain_utc};
     use barmill_core::model::Timestamp;
     use proptest::prelude::*;
 
@@ -270,8 +270,8 @@ mod tests {
         assert_eq!(fault.to_string(), r#"field p is "0.000""#);
         assert!(matches!(
             fault,
-            DecodeFault::Field {
-                source: ValueFault::ZeroPrice,
+            DecodeError::Field {
+                source: FieldError::ZeroPrice,
                 ..
             }
         ));

@@ -6,7 +6,7 @@
 
 use crate::venue::VenueSettings;
 use crate::venue::history::early::{Early, Whole};
-use crate::venue::history::error::{HistoryFault, RowFault};
+use crate::venue::history::error::{PageError, RowError};
 use crate::venue::history::json::{
     Rows, message, nanos, parse, parse_row, price, refused, size, text_of,
 };
@@ -15,7 +15,7 @@ use crate::venue::history::page::{
     HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{SettingsFault, in_range, secret_header};
+use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
 use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
@@ -40,7 +40,7 @@ pub(crate) enum MassivePaging {
 pub(crate) fn open(
     base: &Url,
     settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, SettingsFault> {
+) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
     Ok(Arc::new(Massive::new(base, settings)?))
 }
 
@@ -86,11 +86,14 @@ struct Row<'a> {
 type Level<'a> = HashMap<String, &'a RawValue>;
 
 impl Massive {
-    pub(crate) fn new(base: &Url, settings: &VenueSettings) -> Result<Massive, SettingsFault> {
+    pub(crate) fn new(
+        base: &Url,
+        settings: &VenueSettings,
+    ) -> Result<Massive, HistorySettingsError> {
         in_range("massive.page_len", settings.page_len, 2, 50_000)?;
         let path = settings.get("path");
         if !path.contains("{ticker}") {
-            return Err(SettingsFault::Path {
+            return Err(HistorySettingsError::Path {
                 path: path.to_owned(),
             });
         }
@@ -100,7 +103,7 @@ impl Massive {
         if let Some(key) = settings.secret("key_env") {
             let name =
                 HeaderName::from_bytes(settings.get("key_header").as_bytes()).map_err(|_| {
-                    SettingsFault::Header {
+                    HistorySettingsError::Header {
                         key: "massive.key_header",
                     }
                 })?;
@@ -126,7 +129,7 @@ impl Massive {
         })
     }
 
-    fn page_url(&self, range: &SymbolRange, from: Timestamp) -> Result<Url, HistoryFault> {
+    fn page_url(&self, range: &SymbolRange, from: Timestamp) -> Result<Url, PageError> {
         let mut url = join(&self.base, &self.path, range.symbol)?;
         url.query_pairs_mut()
             .append_pair("timestamp.gte", &from.as_nanos().to_string())
@@ -138,8 +141,8 @@ impl Massive {
     }
 
     /// The object that holds the rows.
-    fn open<'a>(&self, body: &'a [u8]) -> Result<Level<'a>, HistoryFault> {
-        let busy = || HistoryFault::Busy {
+    fn open<'a>(&self, body: &'a [u8]) -> Result<Level<'a>, PageError> {
+        let busy = || PageError::Busy {
             message: message(body),
         };
         let mut level: Level<'a> = parse(body, "a reply of trades")?;
@@ -196,7 +199,7 @@ impl Massive {
         place: &Place,
         link: Option<String>,
         rows: &Rows,
-    ) -> Result<Next<Place>, HistoryFault> {
+    ) -> Result<Next<Place>, PageError> {
         let is_full = self.page_len <= rows.read;
         let last = rows.trades.last().map(|trade| trade.time);
         match (self.paging, link) {
@@ -245,7 +248,7 @@ impl HistoryProtocol for Massive {
         Place::From(None)
     }
 
-    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, HistoryFault> {
+    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
         let url = match place {
             Place::From(from) => self.page_url(range, from.unwrap_or(range.from))?,
             Place::Link(url) => url.clone(),
@@ -262,7 +265,7 @@ impl HistoryProtocol for Massive {
         place: &Place,
         reply: &Reply,
         rows: &mut Rows,
-    ) -> Result<Next<Place>, HistoryFault> {
+    ) -> Result<Next<Place>, PageError> {
         if let Some(next) = self.decode_early(range, place, reply, rows) {
             return Ok(next);
         }
@@ -287,7 +290,7 @@ impl HistoryProtocol for Massive {
 }
 
 /// The address of the next page, if there is one.
-fn link_of(level: &Level<'_>) -> Result<Option<String>, HistoryFault> {
+fn link_of(level: &Level<'_>) -> Result<Option<String>, PageError> {
     let link: Option<String> = match level.get("next_url") {
         Some(link) => parse(link.get().as_bytes(), "a next_url")?,
         None => None,
@@ -295,7 +298,7 @@ fn link_of(level: &Level<'_>) -> Result<Option<String>, HistoryFault> {
     Ok(link.filter(|link| !link.is_empty()))
 }
 
-fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowFault> {
+fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
     let row: Row<'_> = parse_row(row)?;
     let mut conditions = Conditions::NONE;
     for condition in row.conditions.unwrap_or_default() {

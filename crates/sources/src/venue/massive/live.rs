@@ -9,7 +9,7 @@ use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
 use crate::venue::live::session::script::{Expected, Script};
-use crate::venue::live::value::{DecodeFault, Field};
+use crate::venue::live::value::{DecodeError, Field};
 use barmill_core::model::{Conditions, Side, Timestamp, Trade, TradeId};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -54,19 +54,19 @@ struct Record<'a> {
     unknown_condition: Option<Field<'a>>,
 }
 
-pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeFault> {
+pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(frame);
     cursor.array(|cursor| {
         let mut record = Record::default();
         cursor.object(|key, cursor| record.take(key, cursor))?;
         events.push(record.event());
-        Ok::<(), DecodeFault>(())
+        Ok::<(), DecodeError>(())
     })?;
     Ok(cursor.end()?)
 }
 
 impl<'a> Record<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         let field = match key {
             b"ev" => &mut self.ev,
             b"status" => &mut self.status,
@@ -96,7 +96,7 @@ impl<'a> Record<'a> {
         Ok(())
     }
 
-    fn take_conditions(&mut self, cursor: &mut Cursor<'a>) -> Result<(), DecodeFault> {
+    fn take_conditions(&mut self, cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
         cursor.array(|cursor| {
             let field = Field::read(cursor)?;
             match field
@@ -119,7 +119,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn trade(&self) -> Result<Trade, DecodeFault> {
+    fn trade(&self) -> Result<Trade, DecodeError> {
         if let Some(condition) = self.unknown_condition {
             return Err(condition.unknown("c"));
         }

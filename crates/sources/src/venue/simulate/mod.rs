@@ -16,5 +16,5 @@ mod visit;
 
 pub use fault::{Fault, FaultError, FaultKind};
 pub use hub::{Played, SimulatorSettings};
-pub use server::{Simulator, SimulatorFault, View};
-pub use tape::{Tape, TapeFault, Venue};
+pub use server::{Simulator, SimulatorError, View};
+pub use tape::{Tape, TapeError, Venue};

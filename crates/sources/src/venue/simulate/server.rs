@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 /// Why a venue cannot be played.
 #[derive(Debug, thiserror::Error)]
-pub enum SimulatorFault {
+pub enum SimulatorError {
     /// The address is taken, or not ours.
     #[error("failed to listen on {address}")]
     Listen {
@@ -46,13 +46,13 @@ impl Simulator {
     /// Listens; port 0 takes any that is free.
     ///
     /// # Errors
-    /// [`SimulatorFault::Listen`].
+    /// [`SimulatorError::Listen`].
     pub async fn bind(
         address: SocketAddr,
         tape: Tape,
         settings: SimulatorSettings,
-    ) -> Result<Simulator, SimulatorFault> {
-        let fault = |source| SimulatorFault::Listen { address, source };
+    ) -> Result<Simulator, SimulatorError> {
+        let fault = |source| SimulatorError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
         Ok(Simulator {

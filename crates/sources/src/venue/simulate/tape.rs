@@ -64,7 +64,7 @@ impl Venue {
 
 /// Why trades cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TapeFault {
+pub enum TapeError {
     /// There is none.
     #[error("the recording holds no trade")]
     Empty,
@@ -107,13 +107,13 @@ impl Tape {
     /// Sorts and restates trades in any order.
     ///
     /// # Errors
-    /// [`TapeFault`] when there are none, or too many.
-    pub fn new(venue: Venue, mut trades: Vec<Trade>) -> Result<Tape, TapeFault> {
+    /// [`TapeError`] when there are none, or too many.
+    pub fn new(venue: Venue, mut trades: Vec<Trade>) -> Result<Tape, TapeError> {
         if trades.is_empty() {
-            return Err(TapeFault::Empty);
+            return Err(TapeError::Empty);
         }
         if Tape::LEN_MAX < trades.len() {
-            return Err(TapeFault::TooLong {
+            return Err(TapeError::TooLong {
                 len: trades.len(),
                 max: Tape::LEN_MAX,
             });

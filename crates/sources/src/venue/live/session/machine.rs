@@ -4,7 +4,7 @@
 //! and age. Deliberately opens and closes nothing.
 
 use super::super::event::{Ack, Event};
-use super::super::fault::LiveFault;
+use super::super::fault::LiveError;
 use super::super::settings::{LiveSettings, LiveTimes};
 use super::script::{Expected, Script};
 use secrecy::SecretString;
@@ -102,13 +102,13 @@ impl Session {
     /// Reads a frame and appends what it says.
     ///
     /// # Errors
-    /// [`LiveFault::Refused`]; the events before the refusal are kept.
+    /// [`LiveError::Refused`]; the events before the refusal are kept.
     pub(in super::super) fn on_frame(
         &mut self,
         now: Duration,
         frame: &[u8],
         events: &mut Vec<Event>,
-    ) -> Result<(), LiveFault> {
+    ) -> Result<(), LiveError> {
         self.heard_at = now;
         let start = events.len();
         if let Err(fault) = self.script.decoder.decode(frame, events) {
@@ -123,7 +123,7 @@ impl Session {
                 Event::Greeting if self.phase == Phase::Greeting => self.on_greeting(now),
                 Event::AuthOk if self.phase == Phase::Authenticating => self.subscribe(now),
                 Event::Subscribed(ack) => self.on_ack(*ack, now),
-                Event::Refused(refusal) => return Err(LiveFault::Refused(refusal.clone())),
+                Event::Refused(refusal) => return Err(LiveError::Refused(refusal.clone())),
                 Event::Snapshot(_)
                 | Event::Newest { .. }
                 | Event::Greeting
@@ -140,11 +140,11 @@ impl Session {
     /// The next message that is due, if any.
     ///
     /// # Errors
-    /// The [`LiveFault`] by which the conversation is over: a step too slow, silence, a stall, age.
+    /// The [`LiveError`] by which the conversation is over: a step too slow, silence, a stall, age.
     pub(in super::super) fn on_time(
         &mut self,
         now: Duration,
-    ) -> Result<Option<Outbound>, LiveFault> {
+    ) -> Result<Option<Outbound>, LiveError> {
         self.check(now)?;
         if self.send_at <= now
             && let Some(text) = self.outbox.pop_front()
@@ -178,7 +178,7 @@ impl Session {
         })
     }
 
-    fn check(&self, now: Duration) -> Result<(), LiveFault> {
+    fn check(&self, now: Duration) -> Result<(), LiveError> {
         let handshake = self.times.handshake_timeout;
         if !self.is_live() && self.opened_at + handshake <= now {
             let step = match self.phase {
@@ -186,23 +186,23 @@ impl Session {
                 Phase::Authenticating => "authentication",
                 Phase::Subscribing | Phase::Live => "subscription",
             };
-            return Err(LiveFault::Timeout {
+            return Err(LiveError::Timeout {
                 step,
                 limit: handshake,
             });
         }
         if self.heard_at + self.times.silence_max <= now {
-            return Err(LiveFault::Silent {
+            return Err(LiveError::Silent {
                 limit: self.times.silence_max,
             });
         }
         if self.is_live() && self.data_at + self.stall_after <= now {
-            return Err(LiveFault::Stalled {
+            return Err(LiveError::Stalled {
                 limit: self.stall_after,
             });
         }
         match self.times.lifetime {
-            Some(limit) if self.opened_at + limit <= now => Err(LiveFault::Expired { limit }),
+            Some(limit) if self.opened_at + limit <= now => Err(LiveError::Expired { limit }),
             Some(_) | None => Ok(()),
         }
     }
@@ -256,7 +256,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::super::super::settings::LiveSettings;
-    use super::{LiveFault, Outbound, Script, Session};
+    use super::{LiveError, Outbound, Script, Session};
     use crate::venue::{VenueSettings, alpaca, binance, kraken, massive};
     use barmill_core::model::Symbol;
     use barmill_core::port::Remedy;
@@ -288,7 +288,7 @@ mod tests {
         texts
     }
 
-    fn hear(session: &mut Session, now: Duration, frame: &str) -> Result<(), LiveFault> {
+    fn hear(session: &mut Session, now: Duration, frame: &str) -> Result<(), LiveError> {
         session.on_frame(now, frame.as_bytes(), &mut Vec::new())
     }
 
@@ -360,7 +360,7 @@ mod tests {
         }
         assert!(matches!(
             session.on_time(31 * SECOND),
-            Err(LiveFault::Stalled { .. })
+            Err(LiveError::Stalled { .. })
         ));
     }
 
