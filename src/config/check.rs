@@ -1,6 +1,6 @@
 //! Limits against each other: what no single key can show.
 
-use super::fault::{Fault, Origin, Problem};
+use super::error::{Fault, Origin, Problem};
 use super::load::Loaded;
 use super::settings::Config;
 use super::sink::SinkUrl;

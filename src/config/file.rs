@@ -1,6 +1,6 @@
 //! The config file: TOML text into entries with the line and column of each key and value.
 
-use super::fault::{Fault, Origin, Problem};
+use super::error::{Fault, Origin, Problem};
 use super::value::Value;
 use std::borrow::Cow;
 use std::ops::Range;

@@ -2,7 +2,7 @@
 
 use super::check;
 use super::environment::Environment;
-use super::fault::{ConfigError, Fault, Origin, Problem};
+use super::error::{ConfigError, Fault, Origin, Problem};
 use super::file::{self, Entry};
 use super::section::SetError;
 use super::settings::Config;

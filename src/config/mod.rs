@@ -7,7 +7,7 @@
 mod bars;
 mod check;
 mod environment;
-mod fault;
+mod error;
 mod file;
 mod live;
 mod live_symbols;
@@ -31,9 +31,9 @@ mod writer;
 
 pub use bars::{Bars, Fill, Rules, Session, VolumeOnly, Zone};
 pub use environment::Environment;
-pub use fault::ConfigError;
+pub use error::ConfigError;
 #[cfg(any(test, feature = "internals"))]
-pub use fault::Origin;
+pub use error::Origin;
 pub use live::{CatchUp, Live};
 pub use live_symbols::LiveNames;
 pub use load::{Flag, Layers, Loaded, load, read_file};

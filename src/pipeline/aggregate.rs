@@ -3,7 +3,7 @@
 //! At the end of every feed the open bars become final. When the feeds are stopped instead, they are dropped, apart
 //! from those of symbols whose feed vouches for the whole of them: an open bar is never written as a closed one.
 
-use super::fault::RunError;
+use super::error::RunError;
 use super::message::{FeedMessage, ShardMessage};
 use super::shard_times::{ShardCounts, ShardTimes, Timer};
 use crate::engine::aggregate::Aggregator;

@@ -4,9 +4,9 @@
 //! the source. Knows nothing of formats and venues. Whatever ends the feed, its word on what it delivered goes to the
 //! shards last.
 
-use super::deal::Deal;
-use super::fault::RunError;
+use super::error::RunError;
 use super::message::{FeedIndex, FeedMessage};
+use super::partition::Partition;
 use crate::model::{Covered, Symbol, Timestamp, Trade};
 use crate::port::{Aside, FeedError, FeedStats, TradeBatch, TradeFeed};
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(crate) struct FeedActor<F> {
     feed: F,
     index: FeedIndex,
     shards: Vec<mpsc::Sender<FeedMessage>>,
-    deal: Deal,
+    deal: Partition,
     stop: CancellationToken,
     counts: watch::Sender<FeedCounts>,
 }
@@ -54,7 +54,7 @@ impl<F: TradeFeed> FeedActor<F> {
         stop: CancellationToken,
     ) -> (FeedActor<F>, watch::Receiver<FeedCounts>) {
         let (counts, view) = watch::channel(FeedCounts::default());
-        let deal = Deal::new(shards.len().max(1));
+        let deal = Partition::new(shards.len().max(1));
         (
             FeedActor {
                 feed,

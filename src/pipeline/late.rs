@@ -2,7 +2,7 @@
 //!
 //! A store that fails costs the trades' place in the file, not their count, and never the run.
 
-use super::fault::RunError;
+use super::error::RunError;
 use crate::model::Trade;
 use crate::port::LateStore;
 use std::sync::Arc;

@@ -6,18 +6,18 @@
 mod aggregate;
 pub mod channel;
 pub mod clock;
-mod deal;
-mod fault;
+mod error;
 mod feed;
 #[cfg(feature = "cli")]
 mod forecast;
 mod late;
-mod mending;
 mod message;
 mod outcome;
 mod pace;
 #[cfg(feature = "files")]
 pub mod paced;
+mod partition;
+mod reconcile;
 mod shard_times;
 #[cfg(test)]
 mod simulation;
@@ -25,27 +25,27 @@ pub mod stream;
 mod supervise;
 mod write;
 
-pub use fault::RunError;
+pub use error::RunError;
 pub use feed::FeedCounts;
 #[cfg(feature = "cli")]
 pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
-#[cfg(any(feature = "cli", feature = "internals"))]
-pub use mending::NoStateError;
 pub use outcome::{End, Finished, State, Summary};
 pub use pace::PaceSettings;
+#[cfg(any(feature = "cli", feature = "internals"))]
+pub use reconcile::NoStateError;
 pub use shard_times::{ShardCounts, ShardTimes};
 #[cfg(any(feature = "cli", feature = "internals"))]
 pub use write::ResumeSettings;
 pub use write::{MendingSettings, WriterCounts, WriterPorts, WriterSettings};
 
 pub(crate) use aggregate::AggregateActor;
-#[cfg(test)]
-pub(crate) use deal::Deal;
 pub(crate) use feed::FeedActor;
 pub(crate) use late::LateActor;
 #[doc(hidden)]
 pub use message::ShardMessage;
 pub(crate) use message::{FeedIndex, FeedMessage};
+#[cfg(test)]
+pub(crate) use partition::Partition;
 pub(crate) use supervise::Supervisor;
 #[doc(hidden)]
 pub use write::Writer;

@@ -2,7 +2,7 @@
 //!
 //! A fault of one actor cancels `stop`: the sources leave, everything else drains. A panic is a fault.
 
-use super::fault::RunError;
+use super::error::RunError;
 use std::collections::HashMap;
 use std::future::Future;
 use tokio::task::{Id, JoinSet};
@@ -67,7 +67,7 @@ impl Supervisor {
 #[cfg(test)]
 mod tests {
     use super::Supervisor;
-    use crate::pipeline::fault::RunError;
+    use crate::pipeline::error::RunError;
     use tokio_util::sync::CancellationToken;
 
     #[tokio::test(start_paused = true)]

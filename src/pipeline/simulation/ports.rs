@@ -4,7 +4,7 @@ use super::world::{Answer, Applied, DiskFault, Fate, World};
 use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::bar_of;
 use crate::model::{BarUpdate, Timestamp, WriteItem};
-use crate::pipeline::Deal;
+use crate::pipeline::Partition;
 use crate::port::{
     BarSink, Changes, Clock, Committed, Cost, DeadLetter, FeedError, ItemError, ItemResult,
     Position, RecentBar, Remedy, SinkError, SinkStats, SpoolStats, StateError, StateStore,
@@ -129,7 +129,7 @@ impl SimSink {
             };
             let is_applied = match fate.applied {
                 Applied::Nothing => false,
-                Applied::Half(half) => Deal::new(2).shard(symbol) == half,
+                Applied::Half(half) => Partition::new(2).shard(symbol) == half,
                 Applied::All => true,
             };
             if !is_applied {

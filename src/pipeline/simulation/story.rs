@@ -5,7 +5,7 @@ use crate::engine::aggregate::{AggregateCounts, Aggregator, Fill};
 use crate::engine::batch::BatchLimits;
 use crate::engine::retry::RetryPolicy;
 use crate::model::{BarKey, BarUpdate, Symbol, Timestamp, Trade, TradeId};
-use crate::pipeline::Deal;
+use crate::pipeline::Partition;
 use crate::pipeline::{PaceSettings, PipelineSettings, ResumeSettings};
 use fastrand::Rng;
 use std::collections::{BTreeMap, HashMap};
@@ -60,7 +60,7 @@ impl Story {
         let mut shards: Vec<(Aggregator, Vec<(usize, BarUpdate)>)> = (0..settings.shards)
             .map(|_| (Aggregator::new(settings.aggregate.clone()), Vec::new()))
             .collect();
-        let mut deal = Deal::new(settings.shards);
+        let mut deal = Partition::new(settings.shards);
         let mut counts = HashMap::from([(0, AggregateCounts::default())]);
         for (number, batch) in (1..).zip(&batches) {
             let mut sum = AggregateCounts::default();
@@ -121,7 +121,7 @@ impl Story {
 /// Symbols of which each lives on a shard of its own, if there are so many.
 fn symbols() -> Vec<Symbol> {
     let mut found: Vec<Symbol> = Vec::new();
-    let mut deal = Deal::new(SYMBOLS);
+    let mut deal = Partition::new(SYMBOLS);
     for number in 0.. {
         let symbol: Symbol = format!("SIM{number}").parse().unwrap();
         if deal.shard(symbol) == found.len() {

@@ -4,20 +4,20 @@
 //! what came of it. While Delivery has no room the inbox is not read: that is the backpressure.
 
 use super::attempt::{self, Report};
-use super::beat::Beat;
+use super::budget::Savings;
+use super::checkpoints::Places;
+use super::keepalive::Beat;
 use super::log::FullTold;
-use super::mending::Mending;
-use super::places::Places;
 use super::recheck::Recheck;
-use super::rest;
+use super::reconcile::Mending;
 use super::resume::Resume;
 use super::settings::{WriterCounts, WriterSettings};
-use super::spending::Savings;
+use super::shutdown;
 use crate::engine::budget::{Budget, BudgetLimits};
 use crate::engine::circuit::CircuitState;
 use crate::engine::delivery::{Delivery, Work};
 use crate::model::{BarUpdate, WriteItem};
-use crate::pipeline::fault::{Failure, RunError};
+use crate::pipeline::error::{Failure, RunError};
 use crate::pipeline::message::ShardMessage;
 use crate::pipeline::pace::Pace;
 use crate::port::{BarSink, Clock, StateStore};
@@ -138,13 +138,13 @@ impl Writer {
         self.launch();
         while !self.is_done() {
             match self.next_event().await {
-                Event::Abort => return rest::leave(self).await,
+                Event::Abort => return shutdown::leave(self).await,
                 Event::Report(report) => {
                     if let Err(fault) = self.on_report(report) {
-                        return rest::abandon(self, fault).await;
+                        return shutdown::abandon(self, fault).await;
                     }
                 }
-                Event::Deadline if self.is_stuck() => return rest::leave(self).await,
+                Event::Deadline if self.is_stuck() => return shutdown::leave(self).await,
                 Event::Deadline => {}
                 Event::Inbox(message) => self.take_in(message),
             }
@@ -154,9 +154,9 @@ impl Writer {
             self.publish();
         }
         if self.failure.is_some() {
-            rest::leave(self).await
+            shutdown::leave(self).await
         } else {
-            rest::close(self).await
+            shutdown::close(self).await
         }
     }
 

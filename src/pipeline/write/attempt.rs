@@ -1,10 +1,10 @@
 //! One attempt at the store, and one change of the state, as futures that own what they need.
 
-use super::mend::{MendError, Mended};
+use super::repair::{MendError, Mended};
 use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::{Landed, Parcel, StateChange};
 use crate::model::{Timestamp, WriteItem};
-use crate::pipeline::fault::chain;
+use crate::pipeline::error::chain;
 use crate::pipeline::pace::Pace;
 use crate::port::{
     BarSink, Changes, Committed, Cost, DeadLetter, Remedy, SinkError, SpoolRange, StateError,

@@ -3,7 +3,7 @@
 use crate::engine::budget::{BudgetPeriod, BudgetWarning};
 use crate::engine::circuit::Transition;
 use crate::engine::delivery::{Landed, Parcel, Verdict};
-use crate::pipeline::fault::chain;
+use crate::pipeline::error::chain;
 use crate::port::{SinkError, StateError};
 use std::time::Duration;
 

@@ -2,20 +2,20 @@
 
 mod actor;
 mod attempt;
-mod beat;
+mod budget;
+mod checkpoints;
+mod keepalive;
 mod log;
-mod mend;
-mod mending;
-mod places;
 mod recheck;
+mod reconcile;
+mod repair;
 mod reports;
-mod rest;
 mod resume;
 mod settings;
-mod spending;
+mod shutdown;
 
 pub use actor::{Writer, WriterPorts};
-pub use mend::MendingSettings;
+pub use repair::MendingSettings;
 #[cfg(any(feature = "cli", feature = "internals"))]
 pub use settings::ResumeSettings;
 pub use settings::{WriterCounts, WriterSettings};

@@ -11,7 +11,7 @@ use super::actor::Writer;
 use super::attempt::Report;
 use crate::engine::circuit::CircuitState;
 use crate::model::{BarState, BarUpdate, WriteItem};
-use crate::pipeline::fault::chain;
+use crate::pipeline::error::chain;
 use crate::pipeline::message::ShardMessage;
 use crate::pipeline::pace::Pace;
 use crate::port::{BarSink, Cost, Remedy, SinkError};

@@ -5,7 +5,7 @@ use super::attempt::Report;
 use super::log::{self, Failed};
 use crate::engine::delivery::{Landed, Parcel, Verdict, bar_of};
 use crate::model::{BarState, BarUpdate};
-use crate::pipeline::fault::{Failure, RunError};
+use crate::pipeline::error::{Failure, RunError};
 use crate::port::{Committed, Remedy, SinkError, StateError};
 
 impl Writer {

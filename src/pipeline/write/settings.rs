@@ -1,6 +1,6 @@
 //! How the writer behaves, and what it counts.
 
-use super::mend::MendingSettings;
+use super::repair::MendingSettings;
 use crate::engine::budget::BudgetLimits;
 use crate::engine::circuit::CircuitState;
 use crate::engine::delivery::DeliverySettings;

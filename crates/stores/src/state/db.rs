@@ -3,7 +3,7 @@
 //! Calls that wait together are committed together, so that one fsync serves them all. The thread is the
 //! store's own, as every commit blocks it for the time of an fsync.
 
-use super::fault::from_io;
+use super::error::from_io;
 use super::folder::Folder;
 use super::reads::Snapshot;
 use super::settings::{Bounds, StateSettings};

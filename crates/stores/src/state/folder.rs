@@ -3,7 +3,7 @@
 //! The lock lies in a file of its own, so that it also holds while the state file is closed, renamed or opened
 //! again after a full disk.
 
-use super::fault::from_io;
+use super::error::from_io;
 use super::settings::StateSettings;
 use barmill_core::model::Timestamp;
 use barmill_core::port::StateError;

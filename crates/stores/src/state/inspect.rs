@@ -4,7 +4,7 @@
 //! damaged file aside and never makes a new one; a file that was set aside is opened by its own name.
 
 use super::db::file_opener;
-use super::fault::{EngineError, from_io};
+use super::error::{EngineError, from_io};
 use super::folder::Folder;
 use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals, decode_dead, decode_timed};
 use super::settings::{OpenCheck, StateSettings};

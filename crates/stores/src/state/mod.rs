@@ -4,7 +4,7 @@ pub mod codec;
 mod db;
 #[cfg(test)]
 mod db_tests;
-mod fault;
+mod error;
 mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

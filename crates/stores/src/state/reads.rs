@@ -1,7 +1,7 @@
 //! What one read transaction of the state file tells; every value is checked before it is served.
 
 use super::codec::{CodecError, Reader};
-use super::fault::{EngineError, engine};
+use super::error::{EngineError, engine};
 use super::row::{
     CHECKPOINTS, DEAD, META, Names, Places, RECENT, RowError, SCHEMA, SPOOL, Timed, Totals,
     decode_budget, decode_dead, decode_position, decode_recent, decode_schema, decode_target,

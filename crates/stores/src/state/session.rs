@@ -3,7 +3,7 @@
 //! Owns what a change does to the tables. A change that passes the bound of the spool is refused before
 //! anything of it is applied, so that the other changes of the transaction are not touched by it.
 
-use super::fault::{EngineError, engine};
+use super::error::{EngineError, engine};
 use super::row::{
     CHECKPOINTS, DEAD, META, Names, Places, RECENT, SCHEMA, SPOOL, Totals, decode_recent,
     encode_budget, encode_dead, encode_position, encode_target, encode_timed, row_bytes, seal,

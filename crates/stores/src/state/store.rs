@@ -4,7 +4,7 @@
 //! call, as redb asks for. After any other fault of the disk nothing more is tried: a second fsync can succeed
 //! although the first one lost pages. A damaged file answers its damage until it is set aside.
 
-use super::fault::{EngineError, corrupt, engine};
+use super::error::{EngineError, corrupt, engine};
 use super::reads::{Snapshot, read_held};
 use super::session::{Held, Session};
 use super::settings::Bounds;

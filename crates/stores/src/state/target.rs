@@ -129,7 +129,7 @@ pub fn forget(settings: &StateSettings) -> Result<(), StateError> {
     let folder = Folder::lock(settings)?;
     let file = folder.file();
     if file.exists() && look(file.clone(), settings)?.is_empty() {
-        fs::remove_file(&file).map_err(|source| super::fault::from_io(&file, source))?;
+        fs::remove_file(&file).map_err(|source| super::error::from_io(&file, source))?;
         folder.sync()?;
     }
     Ok(())
@@ -152,7 +152,7 @@ pub(super) fn prepare(folder: &Folder, settings: &StateSettings) -> Result<(), S
         };
         match (&state.target, state.is_empty()) {
             (None, true) if settings.target.is_some() && !own.exists() => {
-                fs::rename(&file, &own).map_err(|source| super::fault::from_io(&file, source))?;
+                fs::rename(&file, &own).map_err(|source| super::error::from_io(&file, source))?;
                 folder.sync()?;
             }
             (None, false) if settings.target.is_some() => {

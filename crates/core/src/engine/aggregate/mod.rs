@@ -16,9 +16,9 @@ mod fold;
 mod gaps;
 #[cfg(test)]
 mod naive;
-mod place;
 #[cfg(test)]
 mod plain;
+mod restart;
 #[cfg(test)]
 mod room_tests;
 #[cfg(test)]

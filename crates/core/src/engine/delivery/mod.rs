@@ -9,8 +9,8 @@
 //!   So the order of the updates of one bar is the same whichever way they take.
 //! - An item leaves memory when the store has acked it or a commit of the state store holds it, never before.
 
+mod completion;
 mod ending;
-mod landing;
 mod machine;
 mod settings;
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! A stream of reports that reads only while it is asked. Deliberately knows nothing of holes and batches.
 
 use super::backoff::Backoff;
+use super::error::LiveError;
 use super::event::{Event, RefusalKind};
-use super::fault::LiveError;
 use super::session::{Script, Session};
 use super::settings::LiveSettings;
 use super::socket::{Dialer, Inbound, Socket};

@@ -6,8 +6,8 @@
 use super::changes::Changes;
 use super::connection::{Door, Report, Shared};
 use super::continuity::Continuity;
+use super::error::LiveError;
 use super::event::Event;
-use super::fault::LiveError;
 use super::feed::{Delivery, LiveStats, Reload};
 use super::outbox::Outbox;
 use super::quiet::Quiet;

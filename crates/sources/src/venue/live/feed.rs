@@ -2,7 +2,7 @@
 
 use super::connection::{Door, Shared};
 use super::driver::LiveDriver;
-use super::fault::LiveError;
+use super::error::LiveError;
 use super::ledger::GapStats;
 use super::settings::{LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols};
 use super::socket::Dialer;

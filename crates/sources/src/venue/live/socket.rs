@@ -1,6 +1,6 @@
 //! One WebSocket connection: address, TLS, and frames with their limits.
 
-use super::fault::LiveError;
+use super::error::LiveError;
 use super::session::Outbound;
 use super::settings::{LiveSettings, LiveSettingsError};
 use futures::{FutureExt, SinkExt, StreamExt};

@@ -3,8 +3,8 @@
 //! Sans-IO: time is a duration on the feed's clock. Keeps to the venue's pace, sends pings, and notices silence, stalls
 //! and age. Deliberately opens and closes nothing.
 
+use super::super::error::LiveError;
 use super::super::event::{Ack, Event};
-use super::super::fault::LiveError;
 use super::super::settings::{LiveSettings, LiveTimes};
 use super::script::{Expected, Script};
 use secrecy::SecretString;

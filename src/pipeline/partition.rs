@@ -11,15 +11,15 @@ const UNKNOWN: u8 = u8::MAX;
 
 /// Deals symbols to shards, and keeps the answers by the symbols' numbers.
 #[derive(Debug)]
-pub(crate) struct Deal {
+pub(crate) struct Partition {
     shards: usize,
     /// At most 64 shards, see `aggregate.shards`; more are looked up each time.
     known: Vec<u8>,
 }
 
-impl Deal {
-    pub(crate) fn new(shards: usize) -> Deal {
-        Deal {
+impl Partition {
+    pub(crate) fn new(shards: usize) -> Partition {
+        Partition {
             shards,
             known: Vec::new(),
         }
@@ -61,7 +61,7 @@ impl Deal {
 
 #[cfg(test)]
 mod tests {
-    use super::Deal;
+    use super::Partition;
     use crate::model::Symbol;
 
     #[test]
@@ -70,7 +70,7 @@ mod tests {
             .map(|number| format!("DEAL{number}").parse().unwrap())
             .collect();
         let deal = |symbols: &mut dyn Iterator<Item = &Symbol>| {
-            let mut deal = Deal::new(3);
+            let mut deal = Partition::new(3);
             let mut shards: Vec<(Symbol, usize)> = symbols
                 .map(|symbol| (*symbol, deal.shard(*symbol)))
                 .collect();

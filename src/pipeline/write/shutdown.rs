@@ -4,7 +4,7 @@ use super::actor::Writer;
 use super::attempt::changes;
 use super::resume::Resume;
 use crate::engine::delivery::count_bars;
-use crate::pipeline::fault::{RunError, chain};
+use crate::pipeline::error::{RunError, chain};
 use crate::port::{BarSink, Changes, Remedy, SinkError, StateError, StateStore};
 use futures::stream::StreamExt;
 use std::time::Duration;

@@ -4,9 +4,9 @@
 
 use super::actor::Writer;
 use super::attempt::Report;
-use super::mend::{MendError, Mended, Mender};
+use super::repair::{MendError, Mended, Mender};
 use crate::engine::circuit::CircuitState;
-use crate::pipeline::fault::{Failure, RunError, chain};
+use crate::pipeline::error::{Failure, RunError, chain};
 use crate::port::{Remedy, SinkError};
 use std::sync::Arc;
 use std::time::Duration;

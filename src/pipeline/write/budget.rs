@@ -8,7 +8,7 @@ use super::attempt::{self, Report};
 use super::log;
 use crate::engine::budget::BudgetVerdict;
 use crate::engine::delivery::{Landed, Parcel};
-use crate::pipeline::fault::{RunError, chain};
+use crate::pipeline::error::{RunError, chain};
 use crate::port::{Changes, Committed, Remedy, StateError};
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,7 @@
 use super::actor::Writer;
 use super::attempt;
 use crate::engine::circuit::CircuitState;
-use crate::pipeline::fault::{Failure, chain};
+use crate::pipeline::error::{Failure, chain};
 use crate::port::{Remedy, SinkError};
 use std::sync::Arc;
 use std::time::Duration;
