@@ -16,7 +16,7 @@ use crate::pipeline::channel::ChannelSink;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::stream::StreamFeed;
 use crate::pipeline::{
-    MendingSettings, PaceSettings, Pipeline, PipelineSettings, RunError, ShardTimes, Summary,
+    PaceSettings, Pipeline, PipelineSettings, ReconcileSettings, RunError, ShardTimes, Summary,
     WriterPorts, WriterSettings,
 };
 use crate::port::{StateStore, TradeFeed};
@@ -518,9 +518,9 @@ fn default_settings() -> PipelineSettings {
             budget: BudgetLimits::default(),
             resume: None,
             places: Vec::new(),
-            mending: MendingSettings {
+            mending: ReconcileSettings {
                 reconcile_within: Duration::from_hours(2),
-                ..MendingSettings::default()
+                ..ReconcileSettings::default()
             },
             drain_timeout: Duration::from_secs(25),
             pace: PaceSettings {

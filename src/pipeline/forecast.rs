@@ -91,14 +91,16 @@ fn first_part(
     let seen = bars + forming;
     let scale = |count: u64| scaled(count, total.bars + total.forming, seen);
     let idle = if is_live { idle_beats(day, meter) } else { 0 };
-    let beat_commands = meter.beat().map_or(0, |(_, commands)| u64::from(commands));
+    let keepalive_commands = meter
+        .keepalive()
+        .map_or(0, |(_, commands)| u64::from(commands));
     let beats = if is_live { scale(part.beats) + idle } else { 0 };
     Forecast {
         bars: total.bars,
         forming: total.forming,
         requests: scale(part.requests) + beats,
-        commands: scale(part.commands) + beats * beat_commands,
-        beats: beats * beat_commands,
+        commands: scale(part.commands) + beats * keepalive_commands,
+        beats: beats * keepalive_commands,
         bytes: scale(part.bytes),
         is_scaled: seen < total.bars + total.forming,
     }
@@ -106,7 +108,7 @@ fn first_part(
 
 /// Signs of life in the hours of the day without a market.
 fn idle_beats(day: &ForecastDay, meter: &Meter) -> u64 {
-    let Some((interval, _)) = meter.beat() else {
+    let Some((interval, _)) = meter.keepalive() else {
         return 0;
     };
     let idle = Duration::from_hours(24).saturating_sub(day.length());

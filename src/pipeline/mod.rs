@@ -36,7 +36,7 @@ pub use reconcile::NoStateError;
 pub use shard_times::{ShardCounts, ShardTimes};
 #[cfg(any(feature = "cli", feature = "internals"))]
 pub use write::ResumeSettings;
-pub use write::{MendingSettings, WriterCounts, WriterPorts, WriterSettings};
+pub use write::{ReconcileSettings, WriterCounts, WriterPorts, WriterSettings};
 
 pub(crate) use aggregate::AggregateActor;
 pub(crate) use feed::FeedActor;
@@ -93,8 +93,8 @@ impl PipelineSettings {
         let message = 4_096 * size_of::<BarUpdate>();
         let delivery = &self.writer.delivery;
         // In flight; while the store is out, a commit of as many and what is read of the spool, each twice.
-        let parcels = 2 * delivery.in_flight_max + 5;
-        let items = delivery.queue_len_max + 4_096 + parcels * delivery.batch.len_max;
+        let batches = 2 * delivery.in_flight_max + 5;
+        let items = delivery.queue_len_max + 4_096 + batches * delivery.batch.len_max;
         feeds * 6 * batch
             + self.shards * self.feed_queue_len_max * batch
             + self.writer_queue_len_max * message

@@ -1,7 +1,7 @@
 //! Runs without feeds, which put a store right from the state store.
 
 use super::{Pipeline, PipelineSettings};
-use crate::pipeline::{MendingSettings, WriterPorts};
+use crate::pipeline::{ReconcileSettings, WriterPorts};
 
 /// A run that reads the state store was given none.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +10,7 @@ pub struct NoStateError;
 
 impl Pipeline {
     /// A run that sends what the spool holds, then compares the recent bars of the state store with the sink by version
-    /// and writes back what the sink lost; `MendingSettings::reconcile_within` says how recent. It ends by itself.
+    /// and writes back what the sink lost; `ReconcileSettings::reconcile_within` says how recent. It ends by itself.
     ///
     /// # Errors
     /// `NoStateError` when the ports have no state store.
@@ -43,7 +43,7 @@ impl Pipeline {
 fn mending(
     ports: WriterPorts,
     mut settings: PipelineSettings,
-    ask: impl FnOnce(&mut MendingSettings),
+    ask: impl FnOnce(&mut ReconcileSettings),
 ) -> Result<Pipeline, NoStateError> {
     if ports.state.is_none() {
         return Err(NoStateError);

@@ -13,7 +13,7 @@ use crate::engine::retry::RetryPolicy;
 use crate::engine::rules::{Rules, RulesError};
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{
-    MendingSettings, PaceSettings, Pipeline, PipelineSettings, ShardTimes, WriterSettings,
+    PaceSettings, Pipeline, PipelineSettings, ReconcileSettings, ShardTimes, WriterSettings,
 };
 use crate::port::{Clock, StateStore};
 use barmill_sources::file::LateFile;
@@ -263,10 +263,10 @@ fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSetti
         },
         resume: None,
         places: Vec::new(),
-        mending: MendingSettings {
+        mending: ReconcileSettings {
             reconcile_within: reconcile_within(config),
             reconcile_on_reconnect: latency == LatencyMode::Low && writer.reconcile_on_reconnect,
-            ..MendingSettings::default()
+            ..ReconcileSettings::default()
         },
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
         pace: PaceSettings {

@@ -1,6 +1,6 @@
 //! Delivery in made-up time, before a store that answers every request after the same time.
 
-use crate::engine::delivery::{Delivery, DeliverySettings, Landed, Parcel, Work};
+use crate::engine::delivery::{Completion, Delivery, DeliverySettings, OutgoingBatch, Work};
 use crate::model::{BarUpdate, WriteItem};
 use barmill_stores::store::Meter;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ pub(super) struct Drive<'a> {
     round_trip: Duration,
     now: Duration,
     /// Requests under way, by the time of their answer.
-    flights: VecDeque<(Duration, Parcel)>,
+    flights: VecDeque<(Duration, OutgoingBatch)>,
     /// Since when nothing is under way.
     idle_since: Duration,
     sent: Sent,
@@ -98,13 +98,13 @@ impl<'a> Drive<'a> {
         };
         self.now = self.now.max(next);
         while self.flights.front().is_some_and(|(at, _)| *at <= self.now) {
-            let Some((_, parcel)) = self.flights.pop_front() else {
+            let Some((_, batch)) = self.flights.pop_front() else {
                 break;
             };
-            let failures = vec![None; parcel.items.len()];
-            self.delivery.landed(
-                Landed {
-                    flight: parcel.flight,
+            let failures = vec![None; batch.items.len()];
+            self.delivery.completed(
+                Completion {
+                    flight: batch.flight,
                     failures,
                     took: self.round_trip,
                 },
@@ -119,23 +119,23 @@ impl<'a> Drive<'a> {
     fn dispatch(&mut self) {
         while let Some(work) = self.delivery.next_work(self.now) {
             match work {
-                Work::Send(parcel) => self.send(parcel),
+                Work::Send(batch) => self.send(batch),
                 // Without a state store there is neither.
                 Work::Commit(_) | Work::Load { .. } => break,
             }
         }
     }
 
-    fn send(&mut self, parcel: Parcel) {
-        if let Some((interval, _)) = self.meter.beat().filter(|_| self.flights.is_empty()) {
+    fn send(&mut self, batch: OutgoingBatch) {
+        if let Some((interval, _)) = self.meter.keepalive().filter(|_| self.flights.is_empty()) {
             let idle = self.now.saturating_sub(self.idle_since);
             self.sent.beats +=
                 u64::try_from(idle.as_nanos() / interval.as_nanos().max(1)).unwrap_or(0);
         }
-        let cost = self.meter.cost(&parcel.items);
+        let cost = self.meter.cost(&batch.items);
         self.sent.requests += u64::from(cost.requests);
         self.sent.commands += u64::from(cost.commands);
-        self.sent.bytes += self.meter.bytes(&parcel.items) as u64;
-        self.flights.push_back((self.now + self.round_trip, parcel));
+        self.sent.bytes += self.meter.bytes(&batch.items) as u64;
+        self.flights.push_back((self.now + self.round_trip, batch));
     }
 }

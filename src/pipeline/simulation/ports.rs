@@ -63,9 +63,9 @@ pub(super) struct SimSink {
 }
 
 /// A write under way; it is over when it is dropped, too.
-struct Flight<'a>(&'a World, &'a [WriteItem]);
+struct InFlight<'a>(&'a World, &'a [WriteItem]);
 
-impl Drop for Flight<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         // A panic under the lock is told by itself.
         if !std::thread::panicking() {
@@ -89,7 +89,7 @@ impl SimSink {
             inner.take_off(&self.world.story, items, self.cost(items));
             inner.fate()
         };
-        let _flight = Flight(&self.world, items);
+        let _flight = InFlight(&self.world, items);
         self.world.step("write").await;
         tokio::time::sleep(fate.latency).await;
         let results = self.apply(items, &fate);

@@ -4,12 +4,12 @@
 //! what came of it. While Delivery has no room the inbox is not read: that is the backpressure.
 
 use super::attempt::{self, Report};
-use super::budget::Savings;
-use super::checkpoints::Places;
-use super::keepalive::Beat;
+use super::budget::BudgetSaver;
+use super::checkpoints::Checkpoints;
+use super::keepalive::Keepalive;
 use super::log::FullTold;
 use super::recheck::Recheck;
-use super::reconcile::Mending;
+use super::reconcile::Reconciler;
 use super::resume::Resume;
 use super::settings::{WriterCounts, WriterSettings};
 use super::shutdown;
@@ -65,14 +65,14 @@ pub struct Writer {
     pub(super) origin: Instant,
     /// When the store last took something, since the start.
     pub(super) progress: Duration,
-    pub(super) beat: Beat,
-    pub(super) savings: Savings,
-    pub(super) mending: Mending,
+    pub(super) keepalive: Keepalive,
+    pub(super) savings: BudgetSaver,
+    pub(super) mending: Reconciler,
     /// Set while nothing is taken in.
     blocked_since: Option<Duration>,
     pub(super) resume: Option<Resume>,
     pub(super) recheck: Recheck,
-    places: Places,
+    places: Checkpoints,
     /// Set while a place is to be saved: nothing is taken in until nothing is outstanding.
     pausing: bool,
     pub(super) failure: Option<Failure>,
@@ -102,16 +102,16 @@ impl Writer {
             work: FuturesUnordered::new(),
             origin: Instant::now(),
             progress: Duration::ZERO,
-            beat: Beat::new(ports.sink.beat_interval()),
-            savings: Savings::default(),
-            mending: Mending::new(
+            keepalive: Keepalive::new(ports.sink.keepalive_interval()),
+            savings: BudgetSaver::default(),
+            mending: Reconciler::new(
                 settings.mending.redeliver,
                 settings.mending.reconcile_on_start,
             ),
             blocked_since: None,
             resume: None,
             recheck: Recheck::new(settings.delivery.batch.len_max),
-            places: Places::new(settings.places.clone(), shards),
+            places: Checkpoints::new(settings.places.clone(), shards),
             pausing: false,
             failure: None,
             full_told: FullTold::default(),
@@ -356,7 +356,7 @@ impl Writer {
         }
         while let Some(work) = self.delivery.next_work(self.origin.elapsed()) {
             match work {
-                Work::Send(parcel) => self.send(parcel),
+                Work::Send(batch) => self.send(batch),
                 Work::Commit(change) => {
                     if let Some(state) = self.ports.state.clone() {
                         let budget = Some(self.budget.used());

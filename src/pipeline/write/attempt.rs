@@ -1,8 +1,8 @@
 //! One attempt at the store, and one change of the state, as futures that own what they need.
 
-use super::repair::{MendError, Mended};
+use super::repair::{RepairError, Repaired};
 use crate::engine::budget::BudgetUse;
-use crate::engine::delivery::{Landed, Parcel, StateChange};
+use crate::engine::delivery::{Completion, OutgoingBatch, StateChange};
 use crate::model::{Timestamp, WriteItem};
 use crate::pipeline::error::chain;
 use crate::pipeline::pace::Pace;
@@ -19,25 +19,25 @@ use tokio::time::Instant;
 /// What a piece of work came to.
 #[derive(Debug)]
 pub(super) enum Report {
-    /// A parcel; with the error when the whole of it failed.
-    Landed(Parcel, Landed, Option<SinkError>),
+    /// A batch; with the error when the whole of it failed.
+    Completion(OutgoingBatch, Completion, Option<SinkError>),
     /// A commit.
     Committed(Result<Committed, StateError>),
     /// A read of the spool.
     Loaded(Result<Vec<(u64, WriteItem)>, StateError>),
     /// A sign of life of an idle store.
-    Beat(Result<(), SinkError>),
+    Keepalive(Result<(), SinkError>),
     /// The commands counted so far were saved.
     BudgetSaved(Result<Committed, StateError>),
     /// Updates that an earlier run delivered: the places of those that the store lacks.
     Rechecked(Result<Option<Vec<usize>>, SinkError>),
     /// A pass over what the store may lack.
-    Mended(Mended, Result<(), MendError>),
+    Repaired(Repaired, Result<(), RepairError>),
 }
 
 /// Takes a permit for what it costs and writes within the timeout.
 pub(super) fn send(
-    (parcel, cost): (Parcel, Cost),
+    (batch, cost): (OutgoingBatch, Cost),
     sink: Arc<dyn BarSink>,
     pace: Arc<Pace>,
     timeout: Duration,
@@ -46,18 +46,18 @@ pub(super) fn send(
         pace.permit(cost).await;
         let start = Instant::now();
         let result = if sink.is_patient() {
-            sink.write(&parcel.items).await
+            sink.write(&batch.items).await
         } else {
-            match tokio::time::timeout(timeout, sink.write(&parcel.items)).await {
+            match tokio::time::timeout(timeout, sink.write(&batch.items)).await {
                 Ok(result) => result,
                 Err(elapsed) => Err(failed(sink.as_ref(), Remedy::Reconnect, elapsed)),
             }
         };
         let result = result.and_then(|results| {
             // Which items were written is unknown then, and writing one again does no harm.
-            let cause = || format!("{} results for {} items", results.len(), parcel.items.len());
+            let cause = || format!("{} results for {} items", results.len(), batch.items.len());
             let short = || failed(sink.as_ref(), Remedy::Retry { after: None }, cause());
-            if results.len() == parcel.items.len() {
+            if results.len() == batch.items.len() {
                 Ok(results)
             } else {
                 Err(short())
@@ -77,32 +77,32 @@ pub(super) fn send(
                     let _in_time = tokio::time::timeout(timeout, sink.reconnect()).await;
                 }
                 let failure = Some((error.remedy, chain(&error)));
-                (vec![failure; parcel.items.len()], Some(error))
+                (vec![failure; batch.items.len()], Some(error))
             }
         };
-        let landed = Landed {
-            flight: parcel.flight,
+        let completion = Completion {
+            flight: batch.flight,
             failures,
             took,
         };
         feel(
             &pace,
             sink.name(),
-            landed.gravest().map(|(remedy, _)| *remedy),
+            completion.gravest().map(|(remedy, _)| *remedy),
         );
-        Report::Landed(parcel, landed, error)
+        Report::Completion(batch, completion, error)
     })
 }
 
 /// Asks an idle store for a sign of life, within the timeout.
-pub(super) fn beat(
+pub(super) fn keepalive(
     sink: Arc<dyn BarSink>,
     pace: Arc<Pace>,
     timeout: Duration,
 ) -> BoxFuture<'static, Report> {
     Box::pin(async move {
-        pace.permit(sink.beat_cost()).await;
-        let result = match tokio::time::timeout(timeout, sink.beat()).await {
+        pace.permit(sink.keepalive_cost()).await;
+        let result = match tokio::time::timeout(timeout, sink.keepalive()).await {
             Ok(result) => result,
             Err(elapsed) => Err(failed(sink.as_ref(), Remedy::Reconnect, elapsed)),
         };
@@ -118,7 +118,7 @@ pub(super) fn beat(
             sink.name(),
             result.as_ref().err().map(|error| error.remedy),
         );
-        Report::Beat(result)
+        Report::Keepalive(result)
     })
 }
 

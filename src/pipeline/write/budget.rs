@@ -7,7 +7,7 @@ use super::actor::Writer;
 use super::attempt::{self, Report};
 use super::log;
 use crate::engine::budget::BudgetVerdict;
-use crate::engine::delivery::{Landed, Parcel};
+use crate::engine::delivery::{Completion, OutgoingBatch};
 use crate::pipeline::error::{RunError, chain};
 use crate::port::{Changes, Committed, Remedy, StateError};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ const SAVE_WAIT: Duration = Duration::from_secs(5);
 
 /// Whether the counts are to be saved.
 #[derive(Debug, Default)]
-pub(super) struct Savings {
+pub(super) struct BudgetSaver {
     /// When the first command was counted since the last save.
     since: Option<Duration>,
     is_saving: bool,
 }
 
-impl Savings {
+impl BudgetSaver {
     /// Whether commands were counted whose save is not known to be done.
     pub(super) fn are_due(&self) -> bool {
         self.since.is_some() || self.is_saving
@@ -33,8 +33,8 @@ impl Savings {
 
 impl Writer {
     /// One attempt, unless the budget forbids it.
-    pub(super) fn send(&mut self, parcel: Parcel) {
-        let cost = self.ports.sink.cost(&parcel.items);
+    pub(super) fn send(&mut self, batch: OutgoingBatch) {
+        let cost = self.ports.sink.cost(&batch.items);
         let commands = u64::from(cost.commands);
         let now = self.ports.clock.now();
         let verdict = self.budget.verdict(commands, now);
@@ -45,24 +45,25 @@ impl Writer {
                 Remedy::Pause,
                 format!("the command budget is spent until {until}"),
             );
-            let failures = vec![Some(failure); parcel.items.len()];
-            let landed = Landed {
-                flight: parcel.flight,
+            let failures = vec![Some(failure); batch.items.len()];
+            let completion = Completion {
+                flight: batch.flight,
                 failures,
                 took: Duration::ZERO,
             };
-            self.work.push(Box::pin(std::future::ready(Report::Landed(
-                parcel, landed, None,
-            ))));
+            self.work
+                .push(Box::pin(std::future::ready(Report::Completion(
+                    batch, completion, None,
+                ))));
             return;
         }
         self.spend(commands);
-        if parcel.attempts > 1 {
+        if batch.attempts > 1 {
             self.counts.send_modify(|counts| counts.retries += 1);
         }
         let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
         self.work.push(attempt::send(
-            (parcel, cost),
+            (batch, cost),
             sink,
             pace,
             self.settings.timeout,
@@ -102,7 +103,7 @@ impl Writer {
         let Some(state) = self.ports.state.clone().filter(|_| is_due) else {
             return;
         };
-        self.savings = Savings {
+        self.savings = BudgetSaver {
             since: None,
             is_saving: true,
         };

@@ -8,15 +8,15 @@ use crate::port::Position;
 
 /// The places of all shards since the last save.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Checkpoints {
     /// Under which name each feed's place is saved.
     names: Vec<String>,
     shards: Vec<Option<Vec<Option<Timestamp>>>>,
 }
 
-impl Places {
-    pub(super) fn new(names: Vec<String>, shards: usize) -> Places {
-        Places {
+impl Checkpoints {
+    pub(super) fn new(names: Vec<String>, shards: usize) -> Checkpoints {
+        Checkpoints {
             names,
             shards: vec![None; shards],
         }
@@ -62,7 +62,7 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
-    use super::Places;
+    use super::Checkpoints;
     use crate::model::Timestamp;
     use crate::port::Position;
 
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn earliest_place_of_all_shards_is_saved_once_all_have_told_theirs() {
-        let mut places = Places::new(vec!["a".to_owned(), "b".to_owned()], 2);
+        let mut places = Checkpoints::new(vec!["a".to_owned(), "b".to_owned()], 2);
         places.receive(0, vec![at(5), at(9)]);
         assert!(!places.are_told() && places.take().is_empty());
         places.receive(1, vec![at(7), None]);

@@ -1,7 +1,7 @@
 //! Signs of life of an idle store: the lease of the fence stays alive, and a dead connection is found before a write
 //! hangs on it.
 //!
-//! A beat is due when the store has taken nothing for the sink's interval, nothing is under way and the circuit is
+//! A keepalive is due when the store has taken nothing for the sink's interval, nothing is under way and the circuit is
 //! closed: writes and probes are signs of life themselves. It takes a permit and is counted like a write.
 
 use super::actor::Writer;
@@ -14,16 +14,16 @@ use std::time::Duration;
 
 /// When the store is asked next.
 #[derive(Debug)]
-pub(super) struct Beat {
+pub(super) struct Keepalive {
     interval: Option<Duration>,
-    /// When the last beat ended, since the start.
+    /// When the last keepalive ended, since the start.
     last: Duration,
     is_under_way: bool,
 }
 
-impl Beat {
-    pub(super) fn new(interval: Option<Duration>) -> Beat {
-        Beat {
+impl Keepalive {
+    pub(super) fn new(interval: Option<Duration>) -> Keepalive {
+        Keepalive {
             interval,
             last: Duration::ZERO,
             is_under_way: false,
@@ -32,12 +32,13 @@ impl Beat {
 }
 
 impl Writer {
-    /// When the next beat is due; `None` while something else tells whether the store lives.
+    /// When the next keepalive is due; `None` while something else tells whether the store lives.
     pub(super) fn beat_at(&self) -> Option<Duration> {
-        let interval = self.beat.interval?;
+        let interval = self.keepalive.interval?;
         let is_idle =
             self.delivery.circuit() == CircuitState::Closed && self.delivery.in_flight() == 0;
-        (is_idle && !self.beat.is_under_way).then(|| self.progress.max(self.beat.last) + interval)
+        (is_idle && !self.keepalive.is_under_way)
+            .then(|| self.progress.max(self.keepalive.last) + interval)
     }
 
     /// Asks for a sign of life if it is time.
@@ -47,18 +48,21 @@ impl Writer {
             return;
         }
         let sink = Arc::clone(&self.ports.sink);
-        if !self.spend(u64::from(sink.beat_cost().commands)) {
+        if !self.spend(u64::from(sink.keepalive_cost().commands)) {
             // What the budget does not allow is not sent; the lease may end meanwhile, the fencing number stays.
-            self.beat.last = now;
+            self.keepalive.last = now;
             return;
         }
-        self.beat.is_under_way = true;
-        self.work
-            .push(attempt::beat(sink, Arc::clone(&self.pace), self.timeout()));
+        self.keepalive.is_under_way = true;
+        self.work.push(attempt::keepalive(
+            sink,
+            Arc::clone(&self.pace),
+            self.timeout(),
+        ));
     }
 
-    pub(super) fn on_beat(&mut self, result: Result<(), SinkError>) {
-        (self.beat.is_under_way, self.beat.last) = (false, self.origin.elapsed());
+    pub(super) fn on_keepalive(&mut self, result: Result<(), SinkError>) {
+        (self.keepalive.is_under_way, self.keepalive.last) = (false, self.origin.elapsed());
         let Err(error) = result else { return };
         let (sink, cause) = (self.ports.sink.name(), chain(&error));
         self.counts

@@ -2,7 +2,7 @@
 
 use crate::engine::budget::{BudgetPeriod, BudgetWarning};
 use crate::engine::circuit::Transition;
-use crate::engine::delivery::{Landed, Parcel, Verdict};
+use crate::engine::delivery::{Completion, OutgoingBatch, Verdict};
 use crate::pipeline::error::chain;
 use crate::port::{SinkError, StateError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const FULL_TOLD_EVERY: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failed<'a> {
     pub(super) sink: &'a str,
-    pub(super) parcel: &'a Parcel,
+    pub(super) batch: &'a OutgoingBatch,
     pub(super) attempts_max: u32,
     pub(super) cause: &'a str,
 }
@@ -40,11 +40,11 @@ impl FullTold {
 pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
     let Failed {
         sink,
-        parcel,
+        batch,
         attempts_max: of,
         cause,
     } = failed;
-    let attempt = parcel.attempts;
+    let attempt = batch.attempts;
     match verdict {
         Verdict::Again { items, delay } => {
             let retry_in_s = delay.as_secs_f64();
@@ -126,9 +126,9 @@ pub(super) fn budget(
 }
 
 /// The cause of a failed flight: the whole batch's, else the gravest item's.
-pub(super) fn cause(landed: &Landed, error: Option<&SinkError>) -> String {
+pub(super) fn cause(completion: &Completion, error: Option<&SinkError>) -> String {
     let gravest = || {
-        landed
+        completion
             .gravest()
             .map(|(_, reason)| reason.clone())
             .unwrap_or_default()

@@ -15,7 +15,7 @@ mod settings;
 mod shutdown;
 
 pub use actor::{Writer, WriterPorts};
-pub use repair::MendingSettings;
+pub use repair::ReconcileSettings;
 #[cfg(any(feature = "cli", feature = "internals"))]
 pub use settings::ResumeSettings;
 pub use settings::{WriterCounts, WriterSettings};

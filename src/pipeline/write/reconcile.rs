@@ -4,7 +4,7 @@
 
 use super::actor::Writer;
 use super::attempt::Report;
-use super::repair::{MendError, Mended, Mender};
+use super::repair::{RepairError, Repaired, Repairer};
 use crate::engine::circuit::CircuitState;
 use crate::pipeline::error::{Failure, RunError, chain};
 use crate::port::{Remedy, SinkError};
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 /// What is still to be put right.
 #[derive(Debug)]
-pub(super) struct Mending {
+pub(super) struct Reconciler {
     redeliver: bool,
     reconcile: bool,
     /// Whether it is what the run is for, so that a failure is the run's own.
@@ -34,9 +34,9 @@ enum Phase {
     Working,
 }
 
-impl Mending {
-    pub(super) fn new(redeliver: bool, reconcile: bool) -> Mending {
-        Mending {
+impl Reconciler {
+    pub(super) fn new(redeliver: bool, reconcile: bool) -> Reconciler {
+        Reconciler {
             redeliver,
             reconcile,
             is_purpose: redeliver || reconcile,
@@ -124,7 +124,7 @@ impl Writer {
             i64::try_from(self.settings.mending.reconcile_within.as_nanos()).unwrap_or(i64::MAX);
         let since = now.saturating_sub(within);
         let sink = Arc::clone(&self.ports.sink);
-        let work = Mender {
+        let work = Repairer {
             sink,
             state,
             pace: Arc::clone(&self.pace),
@@ -133,20 +133,20 @@ impl Writer {
         };
         let redeliver = self.mending.redeliver;
         self.work.push(Box::pin(async move {
-            let mut mended = Mended::default();
+            let mut mended = Repaired::default();
             let result = if redeliver {
                 work.redeliver(&mut mended).await
             } else {
                 work.reconcile(since, &mut mended).await
             };
-            Report::Mended(mended, result)
+            Report::Repaired(mended, result)
         }));
     }
 
     pub(super) fn on_mended(
         &mut self,
-        mended: &Mended,
-        result: Result<(), MendError>,
+        mended: &Repaired,
+        result: Result<(), RepairError>,
     ) -> Result<(), RunError> {
         self.mending.phase = Phase::Idle;
         let now = self.origin.elapsed();
@@ -169,14 +169,14 @@ impl Writer {
                     (self.mending.reconcile, self.mending.not_before) = (false, now + PAUSE);
                 }
             }
-            Err(MendError::State(error)) if !matches!(error.remedy(), Remedy::Retry { .. }) => {
+            Err(RepairError::State(error)) if !matches!(error.remedy(), Remedy::Retry { .. }) => {
                 return Err(RunError::State(error));
             }
             Err(error) => {
                 let cause = chain(&error);
                 tracing::error!(cause, "the store is not put right");
                 self.mending.not_before = now + PAUSE;
-                if matches!(error, MendError::Unreadable { .. }) || !self.inbox_open {
+                if matches!(error, RepairError::Unreadable { .. }) || !self.inbox_open {
                     (self.mending.redeliver, self.mending.reconcile) = (false, false);
                 }
                 if self.mending.is_purpose {
@@ -189,8 +189,8 @@ impl Writer {
         Ok(())
     }
 
-    fn told(&mut self, mended: &Mended) {
-        let Mended {
+    fn told(&mut self, mended: &Repaired) {
+        let Repaired {
             compared,
             lacking,
             redelivered,

@@ -16,7 +16,7 @@ const PAGE_LEN: usize = 1_000;
 
 /// What is put right, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MendingSettings {
+pub struct ReconcileSettings {
     /// Bars acked within this time are compared; not longer than bars live in the store.
     pub reconcile_within: Duration,
     /// Whether bars are compared once the spool of an earlier run is empty.
@@ -29,7 +29,7 @@ pub struct MendingSettings {
 
 /// What a pass found and appended to the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Mended {
+pub(super) struct Repaired {
     /// Bars compared with the store.
     pub(super) compared: u64,
     /// Of these, bars that it lacked or held in an older version.
@@ -44,7 +44,7 @@ pub(super) struct Mended {
 
 /// Why a pass ended early; what it has appended stays.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum MendError {
+pub(super) enum RepairError {
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
@@ -56,7 +56,7 @@ pub(super) enum MendError {
 
 /// What the passes work with.
 #[derive(Debug, Clone)]
-pub(super) struct Mender {
+pub(super) struct Repairer {
     pub(super) sink: Arc<dyn BarSink>,
     pub(super) state: Arc<dyn StateStore>,
     pub(super) pace: Arc<Pace>,
@@ -64,16 +64,16 @@ pub(super) struct Mender {
     pub(super) now: Timestamp,
 }
 
-impl Mender {
+impl Repairer {
     /// Compares the newest state of every bar acked since then, and appends what the store lacks.
     ///
     /// # Errors
-    /// [`MendError`]; what was appended before is counted all the same.
+    /// [`RepairError`]; what was appended before is counted all the same.
     pub(super) async fn reconcile(
         &self,
         since: Timestamp,
-        mended: &mut Mended,
-    ) -> Result<(), MendError> {
+        mended: &mut Repaired,
+    ) -> Result<(), RepairError> {
         let newest = self.newest(since).await?;
         let mut from = 0;
         loop {
@@ -127,8 +127,8 @@ impl Mender {
     /// Appends the dead letters in order and removes them, but for bars that the store holds in a newer version.
     ///
     /// # Errors
-    /// [`MendError`]; what was appended before is counted all the same.
-    pub(super) async fn redeliver(&self, mended: &mut Mended) -> Result<(), MendError> {
+    /// [`RepairError`]; what was appended before is counted all the same.
+    pub(super) async fn redeliver(&self, mended: &mut Repaired) -> Result<(), RepairError> {
         loop {
             let letters = self.state.dead_letters(0, PAGE_LEN).await?;
             let Some((last, _)) = letters.last() else {
@@ -152,7 +152,7 @@ impl Mender {
     async fn still_wanted(
         &self,
         letters: Vec<(u64, DeadLetter)>,
-    ) -> Result<Vec<WriteItem>, MendError> {
+    ) -> Result<Vec<WriteItem>, RepairError> {
         let bar = |(_, letter): &(u64, DeadLetter)| match &letter.item {
             WriteItem::Bar(update) => Some(*update),
             WriteItem::Manifest(_) => None,
@@ -172,7 +172,7 @@ impl Mender {
     }
 
     /// Asks the store, at its pace and within the timeout.
-    async fn lacking(&self, updates: &[BarUpdate]) -> Result<Vec<usize>, MendError> {
+    async fn lacking(&self, updates: &[BarUpdate]) -> Result<Vec<usize>, RepairError> {
         if updates.is_empty() {
             return Ok(Vec::new());
         }
@@ -188,7 +188,7 @@ impl Mender {
         let asked = tokio::time::timeout(self.timeout, self.sink.lacking(updates))
             .await
             .map_err(late)?;
-        asked?.ok_or_else(|| MendError::Unreadable {
+        asked?.ok_or_else(|| RepairError::Unreadable {
             sink: self.sink.name().to_owned(),
         })
     }

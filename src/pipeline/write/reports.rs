@@ -3,7 +3,7 @@
 use super::actor::Writer;
 use super::attempt::Report;
 use super::log::{self, Failed};
-use crate::engine::delivery::{Landed, Parcel, Verdict, bar_of};
+use crate::engine::delivery::{Completion, OutgoingBatch, Verdict, bar_of};
 use crate::model::{BarState, BarUpdate};
 use crate::pipeline::error::{Failure, RunError};
 use crate::port::{Committed, Remedy, SinkError, StateError};
@@ -11,8 +11,8 @@ use crate::port::{Committed, Remedy, SinkError, StateError};
 impl Writer {
     pub(super) fn on_report(&mut self, report: Report) -> Result<(), RunError> {
         match report {
-            Report::Landed(parcel, landed, error) => {
-                self.on_landed(&parcel, landed, error.as_ref());
+            Report::Completion(batch, completion, error) => {
+                self.on_completion(&batch, completion, error.as_ref());
                 Ok(())
             }
             Report::Committed(result) => self.on_committed(result),
@@ -21,40 +21,45 @@ impl Writer {
                 Ok(())
             }
             Report::Loaded(Err(error)) => Err(RunError::State(error)),
-            Report::Beat(result) => {
-                self.on_beat(result);
+            Report::Keepalive(result) => {
+                self.on_keepalive(result);
                 Ok(())
             }
             Report::Rechecked(result) => {
                 self.on_rechecked(result);
                 Ok(())
             }
-            Report::Mended(mended, result) => self.on_mended(&mended, result),
+            Report::Repaired(mended, result) => self.on_mended(&mended, result),
             Report::BudgetSaved(result) => self.on_budget_saved(result),
         }
     }
 
-    fn on_landed(&mut self, parcel: &Parcel, landed: Landed, error: Option<&SinkError>) {
-        let cause = log::cause(&landed, error);
+    fn on_completion(
+        &mut self,
+        batch: &OutgoingBatch,
+        completion: Completion,
+        error: Option<&SinkError>,
+    ) {
+        let cause = log::cause(&completion, error);
         self.suspect(error);
-        if let Some((remedy, _)) = landed.gravest() {
+        if let Some((remedy, _)) = completion.gravest() {
             let remedy = *remedy;
             self.counts
                 .send_modify(|counts| counts.failures.add(remedy));
         }
-        if landed.failures.iter().any(Option::is_none) {
+        if completion.failures.iter().any(Option::is_none) {
             self.progress = self.origin.elapsed();
             let now = self.ports.clock.now();
             self.counts
                 .send_modify(|counts| counts.acked_at = Some(now));
         }
-        let acked = parcel
+        let acked = batch
             .items
             .iter()
-            .zip(&landed.failures)
+            .zip(&completion.failures)
             .filter(|(_, failure)| failure.is_none());
         self.on_acked(acked.filter_map(|(item, _)| bar_of(item)));
-        for verdict in self.delivery.landed(landed, self.origin.elapsed()) {
+        for verdict in self.delivery.completed(completion, self.origin.elapsed()) {
             let (sink, attempts_max) = (
                 self.ports.sink.name(),
                 self.settings.delivery.retry.attempts_max,
@@ -63,7 +68,7 @@ impl Writer {
                 &verdict,
                 Failed {
                     sink,
-                    parcel,
+                    batch,
                     attempts_max,
                     cause: &cause,
                 },
@@ -77,7 +82,7 @@ impl Writer {
                 Verdict::Halted => {
                     let cause = cause.clone();
                     self.failure.get_or_insert(Failure {
-                        attempts: parcel.attempts,
+                        attempts: batch.attempts,
                         cause,
                     });
                 }

@@ -225,11 +225,11 @@ impl BarSink for FakeSink {
         Box::pin(async { Ok(()) })
     }
 
-    fn beat_interval(&self) -> Option<Duration> {
+    fn keepalive_interval(&self) -> Option<Duration> {
         self.beat_every
     }
 
-    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn keepalive(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         self.beats
             .lock()
             .expect("no panic under the lock")
@@ -240,7 +240,7 @@ impl BarSink for FakeSink {
             .expect("no panic under the lock")
             .pop_front();
         let error = |remedy| SinkError {
-            operation: "beat".to_owned(),
+            operation: "keepalive".to_owned(),
             remedy,
             source: "fenced".into(),
         };

@@ -4,7 +4,7 @@
 //! is a monotonic instant given by the caller. A forming bar is replaced by any newer update of the same
 //! bar; final and revised bars and their order per bar are kept.
 
-use super::places::Places;
+use super::slots::Slots;
 use crate::model::{BarKey, BarSpec, BarState, BarUpdate, Symbol, WriteItem};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
@@ -113,7 +113,7 @@ struct Flying {
 #[cfg_attr(test, derive(Clone))]
 pub struct Batcher {
     limits: BatchLimits,
-    queue: Places<WriteItem, Pending>,
+    queue: Slots<WriteItem, Pending>,
     specs: Specs,
     /// Queue places of forming bars, which a newer update of the same bar replaces.
     forming: HashMap<Tag, u64, FixedState>,
@@ -135,7 +135,7 @@ impl Batcher {
                 len_max: limits.len_max.max(1),
                 ..limits
             },
-            queue: Places::new(),
+            queue: Slots::new(),
             specs: Specs::default(),
             forming: HashMap::default(),
             in_flight: HashMap::default(),
@@ -275,7 +275,7 @@ impl Batcher {
     }
 
     /// Releases an item whose fate is known, so that newer updates of its bar may go.
-    pub fn landed(&mut self, item: &WriteItem) {
+    pub fn release(&mut self, item: &WriteItem) {
         if let Entry::Occupied(mut flying) = self.in_flight.entry(self.specs.tag(item)) {
             flying.get_mut().count -= 1;
             if flying.get().count == 0 {
@@ -409,7 +409,7 @@ mod tests {
             [bar(1, Final, 0)],
             "other bars overtake"
         );
-        batcher.landed(&first.items[0]);
+        batcher.release(&first.items[0]);
         assert_eq!(items(batcher.take()), [bar(0, Revised, 1)]);
     }
 
@@ -418,10 +418,10 @@ mod tests {
         let mut batcher = batcher(&[bar(0, Final, 0), bar(0, Revised, 1)], 10);
         let batch = batcher.take().unwrap();
         assert_eq!((batch.items.len(), batcher.unlanded_bars()), (2, 2));
-        batcher.landed(&batch.items[0]);
+        batcher.release(&batch.items[0]);
         batcher.push(bar(0, Revised, 2), 10, Duration::ZERO);
         assert_eq!(batcher.take(), None, "the revision that failed goes first");
-        batcher.landed(&batch.items[1]);
+        batcher.release(&batch.items[1]);
         assert_eq!(items(batcher.take()), [bar(0, Revised, 2)]);
         assert_eq!(batcher.unlanded_bars(), 1);
     }
@@ -445,7 +445,7 @@ mod tests {
             while let Some(batch) = batcher.take() {
                 prop_assert!(batch.items.len() <= LIMITS.len_max);
                 for item in &batch.items {
-                    batcher.landed(item);
+                    batcher.release(item);
                 }
                 seen.extend(batch.items);
             }

@@ -11,10 +11,10 @@ pub mod coverage;
 pub mod days;
 pub mod delivery;
 mod fetch;
-mod places;
 pub mod resume;
 pub mod retry;
 pub mod rules;
+mod slots;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;

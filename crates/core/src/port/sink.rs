@@ -112,13 +112,13 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// How long the sink may go without a write before [`BarSink::beat`] is due; `None` for any time.
-    fn beat_interval(&self) -> Option<Duration> {
+    /// How long the sink may go without a write before [`BarSink::keepalive`] is due; `None` for any time.
+    fn keepalive_interval(&self) -> Option<Duration> {
         None
     }
 
-    /// What one beat costs; the writer paces and counts it like a write.
-    fn beat_cost(&self) -> Cost {
+    /// What one keepalive costs; the writer paces and counts it like a write.
+    fn keepalive_cost(&self) -> Cost {
         Cost {
             requests: 1,
             commands: 1,
@@ -129,7 +129,7 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`SinkError`] with [`Remedy::Fatal`] when another writer has taken over.
-    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn keepalive(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
     }
 
@@ -202,16 +202,16 @@ impl<S: BarSink + ?Sized> BarSink for Arc<S> {
         self.as_ref().open()
     }
 
-    fn beat_interval(&self) -> Option<Duration> {
-        self.as_ref().beat_interval()
+    fn keepalive_interval(&self) -> Option<Duration> {
+        self.as_ref().keepalive_interval()
     }
 
-    fn beat_cost(&self) -> Cost {
-        self.as_ref().beat_cost()
+    fn keepalive_cost(&self) -> Cost {
+        self.as_ref().keepalive_cost()
     }
 
-    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.as_ref().beat()
+    fn keepalive(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.as_ref().keepalive()
     }
 
     fn lacking<'a>(

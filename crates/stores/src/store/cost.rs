@@ -25,6 +25,6 @@ pub(super) fn cost(view: &View, items: &[WriteItem], is_guarded: bool) -> Cost {
 }
 
 /// Commands of one sign of life.
-pub(super) const fn beat_commands(is_guarded: bool) -> u32 {
+pub(super) const fn keepalive_commands(is_guarded: bool) -> u32 {
     if is_guarded { RENEWAL_COMMANDS } else { 1 }
 }

@@ -241,7 +241,10 @@ async fn a_take_over_fences_the_first_writer_out() {
             }
             assert_eq!(revisions(&second).await, [0], "{door:?} {kind}");
             bench.clock.advance_s(8);
-            assert_eq!(first.sink.beat().await.unwrap_err().remedy, Remedy::Fatal);
+            assert_eq!(
+                first.sink.keepalive().await.unwrap_err().remedy,
+                Remedy::Fatal
+            );
             write_well(&second, &[at("A", 30, 1)]).await;
             first.sink.close().await.unwrap();
             write_well(&second, &[at("A", 31, 0)]).await;
@@ -300,7 +303,7 @@ async fn writes_and_beats_renew_the_lease_after_a_quarter_of_its_life() {
         let bench = Bench::new().await;
         let writer = bench.writer(door, ViewKind::SymbolDay, "a", false).await;
         assert_eq!(
-            writer.sink.beat_interval(),
+            writer.sink.keepalive_interval(),
             Some(Duration::from_millis(7_500))
         );
         writer.sink.open().await.unwrap();
@@ -311,7 +314,7 @@ async fn writes_and_beats_renew_the_lease_after_a_quarter_of_its_life() {
             for (seconds, is_renewed) in [(7, false), (1, true)] {
                 bench.clock.advance_s(seconds);
                 if is_beat {
-                    writer.sink.beat().await.unwrap();
+                    writer.sink.keepalive().await.unwrap();
                 } else {
                     write_well(&writer, &[at("A", 30, 0)]).await;
                 }

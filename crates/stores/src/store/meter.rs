@@ -4,7 +4,7 @@
 
 use super::batch::encode;
 use super::close;
-use super::cost::{beat_commands, cost};
+use super::cost::{cost, keepalive_commands};
 use super::counters::resp_len;
 use super::fence::{Fence, Guard};
 use super::view::View;
@@ -87,9 +87,9 @@ impl Meter {
     }
 
     /// After how long without a write a sign of life is sent, and its commands.
-    pub fn beat(&self) -> Option<(Duration, u32)> {
+    pub fn keepalive(&self) -> Option<(Duration, u32)> {
         let renewal = self.fence.as_ref().map(Fence::renewal);
         let interval = [renewal, self.idle_max].into_iter().flatten().min()?;
-        Some((interval, beat_commands(self.fence.is_some())))
+        Some((interval, keepalive_commands(self.fence.is_some())))
     }
 }

@@ -221,19 +221,19 @@ impl BarSink for ViewSink {
         })
     }
 
-    fn beat_interval(&self) -> Option<Duration> {
+    fn keepalive_interval(&self) -> Option<Duration> {
         let renewal = self.fence.as_ref().map(|fence| fence.renewal());
         [renewal, self.store.idle_max()].into_iter().flatten().min()
     }
 
-    fn beat_cost(&self) -> Cost {
+    fn keepalive_cost(&self) -> Cost {
         Cost {
             requests: 1,
-            commands: cost::beat_commands(self.fence.is_some()),
+            commands: cost::keepalive_commands(self.fence.is_some()),
         }
     }
 
-    fn beat(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn keepalive(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             let has_asked = match &self.fence {
                 Some(fence) => {

@@ -1,8 +1,8 @@
 //! What becomes of the items of a flight that has come back.
 
-use super::machine::{Delivery, Flight};
+use super::machine::{Delivery, InFlight};
 use super::spool::Spool;
-use super::work::{Landed, Verdict, bar_of};
+use super::work::{Completion, Verdict, bar_of};
 use crate::engine::batch::{Batch, ItemKey, key_of};
 use crate::engine::circuit::{CircuitState, Failure, Sent};
 use crate::engine::retry::Remedy;
@@ -16,15 +16,15 @@ const FETCHED_AHEAD: usize = 8;
 
 impl Delivery {
     /// A flight has come back: settles every item, and says what becomes of those that failed.
-    pub fn landed(&mut self, landed: Landed, now: Duration) -> Vec<Verdict> {
+    pub fn completed(&mut self, completion: Completion, now: Duration) -> Vec<Verdict> {
         let at_limit = !self.has_slot();
-        let Some(flight) = self.flights.remove(&landed.flight) else {
+        let Some(flight) = self.flights.remove(&completion.flight) else {
             return Vec::new();
         };
         let is_spooled = !flight.places.is_empty();
         let (mut failed, mut dead, mut gravest) = (Vec::new(), Vec::new(), None::<Remedy>);
         let (mut settled, mut left) = (Vec::new(), VecDeque::new());
-        let failures = fates(&flight.items, landed.failures);
+        let failures = fates(&flight.items, completion.failures);
         for (index, (item, failure)) in flight.items.iter().zip(failures).enumerate() {
             if let Some(update) = flight.items.get(index + FETCHED_AHEAD).and_then(bar_of) {
                 self.coverage.fetch(update.bar.symbol);
@@ -68,7 +68,7 @@ impl Delivery {
         }
         match gravest {
             None => {
-                self.concurrency.on_answer(landed.took, at_limit);
+                self.concurrency.on_answer(completion.took, at_limit);
                 verdicts.extend(self.succeeded(flight.sent, now));
             }
             Some(remedy) => {
@@ -88,7 +88,7 @@ impl Delivery {
 
     fn acked(&mut self, item: &WriteItem, is_spooled: bool, now: Duration) {
         if !is_spooled {
-            self.batcher.landed(item);
+            self.batcher.release(item);
             if let Some(update) = bar_of(item) {
                 self.coverage.record(update);
             }
@@ -118,7 +118,7 @@ impl Delivery {
 
     fn failed(
         &mut self,
-        flight: &Flight,
+        flight: &InFlight,
         items: Vec<WriteItem>,
         remedy: Remedy,
         now: Duration,

@@ -4,7 +4,7 @@
 
 use super::settings::DeliverySettings;
 use super::spool::Spool;
-use super::work::{Parcel, Work, bar_of};
+use super::work::{OutgoingBatch, Work, bar_of};
 use crate::engine::batch::{Batch, Batcher};
 use crate::engine::circuit::{Circuit, CircuitState, Sending, Sent};
 use crate::engine::concurrency::Concurrency;
@@ -29,7 +29,7 @@ pub struct Delivery {
     pub(super) coverage: Coverage,
     pub(super) circuit: Circuit,
     pub(super) concurrency: Concurrency,
-    pub(super) flights: BTreeMap<u64, Flight>,
+    pub(super) flights: BTreeMap<u64, InFlight>,
     pub(super) next_flight: u64,
     /// Batches between two attempts, by the instant of the next one.
     pub(super) waiting: BTreeMap<(Duration, u64), Batch>,
@@ -47,7 +47,7 @@ pub struct Delivery {
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct Flight {
+pub(super) struct InFlight {
     pub(super) items: Arc<Vec<WriteItem>>,
     pub(super) attempts: u32,
     pub(super) sent: Sent,
@@ -59,7 +59,7 @@ pub(super) struct Flight {
     pub(super) closes: bool,
 }
 
-impl Flight {
+impl InFlight {
     /// Whether it goes before anything that comes from the queue.
     pub(super) fn drains(&self) -> bool {
         self.bypasses || !self.places.is_empty()
@@ -165,7 +165,7 @@ impl Delivery {
         }
     }
 
-    fn next_batch(&mut self, now: Duration) -> Option<Parcel> {
+    fn next_batch(&mut self, now: Duration) -> Option<OutgoingBatch> {
         let (mut batch, manifests) = match self.take_waiting(now) {
             Some(batch) => (batch, Vec::new()),
             None => self.take_queued(now)?,
@@ -186,12 +186,12 @@ impl Delivery {
         attempts: u32,
         sent: Sent,
         places: Vec<u64>,
-    ) -> Parcel {
+    ) -> OutgoingBatch {
         let (flight, items) = (self.next_flight, Arc::new(items));
         self.next_flight += 1;
         self.flights.insert(
             flight,
-            Flight {
+            InFlight {
                 items: Arc::clone(&items),
                 attempts,
                 sent,
@@ -200,7 +200,7 @@ impl Delivery {
                 closes: false,
             },
         );
-        Parcel {
+        OutgoingBatch {
             flight,
             items,
             attempts,
@@ -263,7 +263,7 @@ impl Delivery {
         } else {
             None
         };
-        let spool_flies = self.flights.values().any(Flight::drains);
+        let spool_flies = self.flights.values().any(InFlight::drains);
         let can_probe = self.spool.as_ref().is_some_and(|spool| {
             spool.can_drain() && (spool.items > 0 || !spool.next.append.is_empty())
         });

@@ -24,4 +24,4 @@ mod world;
 
 pub use machine::Delivery;
 pub use settings::DeliverySettings;
-pub use work::{Landed, Parcel, StateChange, Verdict, Work, bar_of, count_bars};
+pub use work::{Completion, OutgoingBatch, StateChange, Verdict, Work, bar_of, count_bars};

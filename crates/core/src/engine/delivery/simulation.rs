@@ -4,7 +4,7 @@
 
 use super::tests::settings;
 use super::world::{Disk, Weather, World, is_closed, is_joined, place_of, push_of};
-use super::{Delivery, DeliverySettings, Landed, Parcel, StateChange, Work};
+use super::{Completion, Delivery, DeliverySettings, OutgoingBatch, StateChange, Work};
 use crate::engine::batch::{BatchLimits, key_of};
 use crate::engine::circuit::CircuitState;
 use crate::engine::retry::{Remedy, RetryPolicy};
@@ -18,7 +18,7 @@ const STEPS_MAX: usize = 20_000;
 
 /// A piece of work under way.
 enum Pending {
-    Flight(Parcel),
+    InFlight(OutgoingBatch),
     Load { from: u64, len_max: usize },
 }
 
@@ -101,7 +101,7 @@ impl Run {
             rounds += 1;
             assert!(rounds < 100, "work without end");
             match work {
-                Work::Send(parcel) => self.take_off(parcel),
+                Work::Send(batch) => self.take_off(batch),
                 Work::Commit(change) => {
                     assert!(self.commits.is_empty(), "one commit at a time");
                     self.commits.push_back(change);
@@ -111,17 +111,14 @@ impl Run {
         }
     }
 
-    fn take_off(&mut self, parcel: Parcel) {
+    fn take_off(&mut self, batch: OutgoingBatch) {
         let held: HashSet<_> = self
             .flights()
             .flat_map(|flight| flight.items.iter().map(key_of))
             .collect();
-        assert!(!parcel.items.is_empty());
+        assert!(!batch.items.is_empty());
         assert!(
-            parcel
-                .items
-                .iter()
-                .all(|item| !held.contains(&key_of(item))),
+            batch.items.iter().all(|item| !held.contains(&key_of(item))),
             "two writes of one bar at once"
         );
         assert!(
@@ -129,12 +126,12 @@ impl Run {
             "too many flights"
         );
         self.outage = self.outage.map(|(since, sends)| (since, sends + 1));
-        self.pending.push(Pending::Flight(parcel));
+        self.pending.push(Pending::InFlight(batch));
     }
 
-    fn flights(&self) -> impl Iterator<Item = &Parcel> {
+    fn flights(&self) -> impl Iterator<Item = &OutgoingBatch> {
         self.pending.iter().filter_map(|pending| match pending {
-            Pending::Flight(parcel) => Some(parcel),
+            Pending::InFlight(batch) => Some(batch),
             Pending::Load { .. } => None,
         })
     }
@@ -150,7 +147,7 @@ impl Run {
         }
         let at = self.world.random.usize(..flights);
         match self.pending.swap_remove(at) {
-            Pending::Flight(parcel) => self.land(&parcel),
+            Pending::InFlight(batch) => self.land(&batch),
             Pending::Load { from, len_max } => {
                 let read = self.world.spool.range(from..).take(len_max);
                 let items = read.map(|(place, item)| (*place, item.clone())).collect();
@@ -166,20 +163,20 @@ impl Run {
         }
     }
 
-    fn land(&mut self, parcel: &Parcel) {
-        let has_manifest = parcel.items.iter().any(|item| push_of(item).is_none());
-        let is_joined = is_joined(&parcel.items);
+    fn land(&mut self, batch: &OutgoingBatch) {
+        let has_manifest = batch.items.iter().any(|item| push_of(item).is_none());
+        let is_joined = is_joined(&batch.items);
         if has_manifest && !is_joined && self.is_closing && self.world.spool.is_empty() {
             self.check_manifest();
         }
         let told = self.world.told;
-        let failures = self.world.write(&parcel.items);
+        let failures = self.world.write(&batch.items);
         if is_joined && told < self.world.told {
             self.check_manifest();
         }
         // Older updates of a bar share the fate of the last one of the batch.
         let is_refused = |item: &&WriteItem| {
-            let last = parcel
+            let last = batch
                 .items
                 .iter()
                 .rposition(|other| key_of(other) == key_of(item));
@@ -188,19 +185,19 @@ impl Run {
                 Some((Remedy::Refuse, _))
             )
         };
-        let refused: Vec<u64> = parcel
+        let refused: Vec<u64> = batch
             .items
             .iter()
             .filter(is_refused)
             .filter_map(push_of)
             .collect();
         self.refused.extend(refused);
-        let landed = Landed {
-            flight: parcel.flight,
+        let completion = Completion {
+            flight: batch.flight,
             failures,
             took: Duration::ZERO,
         };
-        self.delivery.landed(landed, self.now);
+        self.delivery.completed(completion, self.now);
     }
 
     /// Every closed update of this life is in the store or refused before a manifest is written.

@@ -1,6 +1,6 @@
 //! The spool side of delivery: what goes into the spool, what comes out of it, and the change that is gathered for it.
 
-use super::machine::{Delivery, Flight, is_forming};
+use super::machine::{Delivery, InFlight, is_forming};
 use super::work::{StateChange, Work, bar_of};
 use crate::engine::circuit::{Sent, Transition};
 use crate::model::WriteItem;
@@ -83,7 +83,7 @@ impl Delivery {
         let Some(spool) = &mut self.spool else { return };
         for item in items {
             if is_forming(&item) {
-                self.batcher.landed(&item);
+                self.batcher.release(&item);
             } else {
                 spool.next.append.push(item);
             }
@@ -93,7 +93,7 @@ impl Delivery {
     /// The front of the spool as a probe or as the next drain, one flight at a time.
     pub(super) fn next_of_spool(&mut self, sent: Sent) -> Option<Work> {
         let spool = self.spool.as_mut()?;
-        if self.flights.values().any(Flight::drains) {
+        if self.flights.values().any(InFlight::drains) {
             return None;
         }
         if !spool.can_drain() {
@@ -120,11 +120,11 @@ impl Delivery {
         if sent == Sent::Probe {
             self.circuit.probe_sent();
         }
-        let parcel = self.take_off(items, 1, sent, places);
-        if let Some(flight) = self.flights.get_mut(&parcel.flight) {
+        let batch = self.take_off(items, 1, sent, places);
+        if let Some(flight) = self.flights.get_mut(&batch.flight) {
             flight.bypasses = bypasses;
         }
-        Some(Work::Send(parcel))
+        Some(Work::Send(batch))
     }
 
     /// The front of the spool was read.
@@ -172,13 +172,13 @@ impl Delivery {
         (spool.items, spool.fulls) = (spool_items, 0);
         (spool.append_at, spool.commit_at) = (Duration::ZERO, Duration::ZERO);
         for item in change.append {
-            self.batcher.landed(&item);
+            self.batcher.release(&item);
             if let Some(update) = bar_of(&item) {
                 self.coverage.record(update);
             }
         }
         for (item, _) in &change.dead {
-            self.batcher.landed(item);
+            self.batcher.release(item);
         }
         spool
             .is_empty()

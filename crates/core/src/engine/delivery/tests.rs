@@ -1,6 +1,8 @@
 //! Delivery, one rule at a time; the simulation runs them together.
 
-use super::{Delivery, DeliverySettings, Landed, Parcel, StateChange, Verdict, Work, count_bars};
+use super::{
+    Completion, Delivery, DeliverySettings, OutgoingBatch, StateChange, Verdict, Work, count_bars,
+};
 use crate::engine::batch::BatchLimits;
 use crate::engine::circuit::{CircuitState, ProbePolicy};
 use crate::engine::retry::{Remedy, RetryPolicy};
@@ -46,10 +48,10 @@ fn filled(minutes: std::ops::Range<i64>, spooled: Option<u64>) -> Delivery {
     delivery
 }
 
-fn sent(work: Option<Work>) -> Parcel {
+fn sent(work: Option<Work>) -> OutgoingBatch {
     match work {
-        Some(Work::Send(parcel)) => parcel,
-        other => panic!("a parcel was expected, not {other:?}"),
+        Some(Work::Send(batch)) => batch,
+        other => panic!("a batch was expected, not {other:?}"),
     }
 }
 
@@ -60,11 +62,11 @@ fn change(work: Option<Work>) -> StateChange {
     }
 }
 
-fn answer(parcel: &Parcel, remedy: Option<Remedy>) -> Landed {
+fn answer(batch: &OutgoingBatch, remedy: Option<Remedy>) -> Completion {
     let failure = remedy.map(|remedy| (remedy, "no".to_owned()));
-    Landed {
-        flight: parcel.flight,
-        failures: vec![failure; parcel.items.len()],
+    Completion {
+        flight: batch.flight,
+        failures: vec![failure; batch.items.len()],
         took: Duration::ZERO,
     }
 }
@@ -72,13 +74,13 @@ fn answer(parcel: &Parcel, remedy: Option<Remedy>) -> Landed {
 /// Fails the next batch as often as it is tried, so that the circuit opens.
 fn open(delivery: &mut Delivery, now: Duration) -> Vec<Verdict> {
     let first = sent(delivery.next_work(now));
-    let verdicts = delivery.landed(answer(&first, Some(Remedy::Reconnect)), now);
+    let verdicts = delivery.completed(answer(&first, Some(Remedy::Reconnect)), now);
     let [Verdict::Again { delay, .. }] = verdicts[..] else {
         panic!("the first failure is retried")
     };
     let second = sent(delivery.next_work(now + delay));
     assert_eq!(second.attempts, 2);
-    delivery.landed(answer(&second, Some(Remedy::Reconnect)), now + delay)
+    delivery.completed(answer(&second, Some(Remedy::Reconnect)), now + delay)
 }
 
 #[test]
@@ -98,17 +100,17 @@ fn full_queue_and_full_flight_hold_back() {
 fn manifest_comes_once_after_the_last_ack() {
     let mut delivery = filled(0..1, None);
     delivery.close(true);
-    let parcel = sent(delivery.next_work(Duration::ZERO));
+    let batch = sent(delivery.next_work(Duration::ZERO));
     assert!(delivery.manifests().is_empty());
-    delivery.landed(answer(&parcel, None), Duration::ZERO);
+    delivery.completed(answer(&batch, None), Duration::ZERO);
     assert!(!delivery.is_done());
     for manifest in delivery.manifests() {
         delivery.push(manifest, 10, Duration::ZERO);
     }
     assert!(delivery.manifests().is_empty(), "once");
-    let parcel = sent(delivery.next_work(Duration::ZERO));
-    assert!(matches!(parcel.items[..], [WriteItem::Manifest(_)]));
-    delivery.landed(answer(&parcel, None), Duration::ZERO);
+    let batch = sent(delivery.next_work(Duration::ZERO));
+    assert!(matches!(batch.items[..], [WriteItem::Manifest(_)]));
+    delivery.completed(answer(&batch, None), Duration::ZERO);
     assert!(delivery.is_done());
 }
 
@@ -127,15 +129,15 @@ fn joining() -> Delivery {
 #[test]
 fn manifest_goes_with_the_last_bars_and_is_not_sent_again() {
     let mut delivery = joining();
-    let parcel = sent(delivery.next_work(Duration::ZERO));
-    let [first, second, WriteItem::Manifest(manifest)] = &parcel.items[..] else {
-        panic!("{parcel:?}")
+    let batch = sent(delivery.next_work(Duration::ZERO));
+    let [first, second, WriteItem::Manifest(manifest)] = &batch.items[..] else {
+        panic!("{batch:?}")
     };
     assert_eq!(
         (first, second, manifest.bars, manifest.complete),
         (&bar(0), &bar(1), 2, true)
     );
-    delivery.landed(answer(&parcel, None), Duration::ZERO);
+    delivery.completed(answer(&batch, None), Duration::ZERO);
     assert!(delivery.manifests().is_empty() && delivery.is_done());
 }
 
@@ -146,12 +148,12 @@ fn manifest_behind_bars_that_fail_is_made_anew_and_never_kept() {
         (Remedy::Refuse, false),
     ] {
         let mut delivery = joining();
-        let parcel = sent(delivery.next_work(Duration::ZERO));
+        let batch = sent(delivery.next_work(Duration::ZERO));
         let failed = Some((remedy, "no".to_owned()));
         let failures = vec![None, failed.clone(), failed];
-        delivery.landed(
-            Landed {
-                flight: parcel.flight,
+        delivery.completed(
+            Completion {
+                flight: batch.flight,
                 failures,
                 took: Duration::ZERO,
             },
@@ -159,13 +161,13 @@ fn manifest_behind_bars_that_fail_is_made_anew_and_never_kept() {
         );
         while let Some(work) = delivery.next_work(SECOND) {
             match work {
-                Work::Send(parcel) => {
+                Work::Send(batch) => {
                     assert_eq!(
-                        *parcel.items,
+                        *batch.items,
                         [bar(1)],
                         "the manifest does not go again with it"
                     );
-                    delivery.landed(answer(&parcel, None), SECOND);
+                    delivery.completed(answer(&batch, None), SECOND);
                 }
                 Work::Commit(change) => {
                     assert_eq!(change.dead.len(), 1, "no manifest is a dead letter");
@@ -191,7 +193,7 @@ fn last_bars_wait_for_those_in_flight_and_take_the_manifest_along() {
     let full = sent(delivery.next_work(Duration::ZERO));
     assert_eq!(full.items.len(), 4, "no room for a manifest");
     assert!(delivery.next_work(Duration::ZERO).is_none() && delivery.deadline().is_none());
-    delivery.landed(answer(&full, None), Duration::ZERO);
+    delivery.completed(answer(&full, None), Duration::ZERO);
     let last = sent(delivery.next_work(Duration::ZERO));
     assert!(
         matches!(last.items[..], [WriteItem::Bar(_), WriteItem::Manifest(_)]),
@@ -221,7 +223,7 @@ fn without_a_state_store_the_last_failure_ends_the_run_with_everything_counted()
 #[test]
 fn only_the_failed_items_go_again() {
     let mut delivery = filled(0..2, None);
-    let parcel = sent(delivery.next_work(Duration::ZERO));
+    let batch = sent(delivery.next_work(Duration::ZERO));
     let failures = vec![
         None,
         Some((
@@ -231,13 +233,13 @@ fn only_the_failed_items_go_again() {
             "LOADING".to_owned(),
         )),
     ];
-    let landed = Landed {
-        flight: parcel.flight,
+    let completion = Completion {
+        flight: batch.flight,
         failures,
         took: Duration::ZERO,
     };
     assert_eq!(
-        delivery.landed(landed, Duration::ZERO),
+        delivery.completed(completion, Duration::ZERO),
         [Verdict::Again {
             items: 1,
             delay: 3 * SECOND
@@ -249,15 +251,15 @@ fn only_the_failed_items_go_again() {
 #[test]
 fn refused_item_becomes_a_dead_letter_and_the_rest_is_acked() {
     let mut delivery = filled(0..2, Some(0));
-    let parcel = sent(delivery.next_work(Duration::ZERO));
+    let batch = sent(delivery.next_work(Duration::ZERO));
     let failures = vec![None, Some((Remedy::Refuse, "WRONGTYPE".to_owned()))];
-    let landed = Landed {
-        flight: parcel.flight,
+    let completion = Completion {
+        flight: batch.flight,
         failures,
         took: Duration::ZERO,
     };
     assert_eq!(
-        delivery.landed(landed, Duration::ZERO),
+        delivery.completed(completion, Duration::ZERO),
         [Verdict::Dead { items: 1 }]
     );
     assert_eq!(
@@ -310,16 +312,16 @@ fn outage_goes_through_the_spool_in_order_and_back() {
     );
     delivery.loaded((2..4).zip((2..4).map(bar)).collect());
     let probe = sent(delivery.next_work(now));
-    delivery.landed(answer(&probe, Some(Remedy::Reconnect)), now);
+    delivery.completed(answer(&probe, Some(Remedy::Reconnect)), now);
     assert!(delivery.next_work(now).is_none(), "no storm");
     now = delivery.deadline().unwrap();
     let probe = sent(delivery.next_work(now));
     assert_eq!(*probe.items, [bar(0), bar(1)]);
-    delivery.landed(answer(&probe, None), now);
+    delivery.completed(answer(&probe, None), now);
     assert_eq!(change(delivery.next_work(now)).remove, [(0, 1)]);
     delivery.committed(2, now);
     let drain = sent(delivery.next_work(now));
-    delivery.landed(answer(&drain, None), now);
+    delivery.completed(answer(&drain, None), now);
     assert_eq!(change(delivery.next_work(now)).remove, [(2, 3)]);
     assert!(delivery.committed(0, now).is_some(), "closed");
     assert_eq!(delivery.circuit(), CircuitState::Closed);
@@ -361,7 +363,7 @@ fn spool_of_an_earlier_run_goes_out_before_anything_new() {
     );
 }
 
-/// What the spool gives out, parcel by parcel, when these updates of bars (minute, revision) lie in it.
+/// What the spool gives out, batch by batch, when these updates of bars (minute, revision) lie in it.
 fn parcels(updates: &[(i64, u32)]) -> Vec<Vec<(i64, u32)>> {
     let states = |revision| {
         if revision == 0 {
@@ -386,9 +388,9 @@ fn parcels(updates: &[(i64, u32)]) -> Vec<Vec<(i64, u32)>> {
                 let from = usize::try_from(from).unwrap();
                 delivery.loaded(rows[from..rows.len().min(from + len_max)].to_vec());
             }
-            Some(Work::Send(parcel)) => {
-                delivery.landed(answer(&parcel, None), Duration::ZERO);
-                given.push(parcel.items.len());
+            Some(Work::Send(batch)) => {
+                delivery.completed(answer(&batch, None), Duration::ZERO);
+                given.push(batch.items.len());
             }
             Some(Work::Commit(change)) => {
                 let left = rows.len() as u64 - 1 - change.remove.last().unwrap().1;
@@ -456,7 +458,7 @@ fn fatal_failure_halts_and_everything_is_rescued_in_order() {
     let first = sent(delivery.next_work(Duration::ZERO));
     sent(delivery.next_work(Duration::ZERO));
     assert_eq!(
-        delivery.landed(answer(&first, Some(Remedy::Fatal)), Duration::ZERO),
+        delivery.completed(answer(&first, Some(Remedy::Fatal)), Duration::ZERO),
         [Verdict::Halted]
     );
     let rescued = delivery.rescue().append;
@@ -467,8 +469,8 @@ fn fatal_failure_halts_and_everything_is_rescued_in_order() {
 #[test]
 fn quota_pauses_without_another_attempt() {
     let mut delivery = filled(0..2, Some(0));
-    let parcel = sent(delivery.next_work(Duration::ZERO));
-    delivery.landed(answer(&parcel, Some(Remedy::Pause)), Duration::ZERO);
+    let batch = sent(delivery.next_work(Duration::ZERO));
+    delivery.completed(answer(&batch, Some(Remedy::Pause)), Duration::ZERO);
     assert!(matches!(delivery.circuit(), CircuitState::Paused { .. }));
     change(delivery.next_work(Duration::ZERO));
     delivery.committed(2, Duration::ZERO);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// Items that go to the store together.
 #[derive(Debug, Clone)]
-pub struct Parcel {
-    /// The number of this parcel's flight, used once.
+pub struct OutgoingBatch {
+    /// The number of this batch's flight, used once.
     pub flight: u64,
     /// The items, in order; never empty.
     pub items: Arc<Vec<WriteItem>>,
@@ -33,8 +33,8 @@ pub struct StateChange {
 /// Something to do.
 #[derive(Debug)]
 pub enum Work {
-    /// Write a parcel; report with [`super::Delivery::landed`].
-    Send(Parcel),
+    /// Write a batch; report with [`super::Delivery::completed`].
+    Send(OutgoingBatch),
     /// Commit a change; report with [`super::Delivery::committed`] or [`super::Delivery::commit_failed`].
     Commit(StateChange),
     /// Read the front of the spool from this place, so many items at most; report with [`super::Delivery::loaded`].
@@ -48,7 +48,7 @@ pub enum Work {
 
 /// What a flight came to.
 #[derive(Debug)]
-pub struct Landed {
+pub struct Completion {
     /// The flight.
     pub flight: u64,
     /// One entry per item: `None` for an item in the store, else what its failure calls for and the store's words.
@@ -57,7 +57,7 @@ pub struct Landed {
     pub took: Duration,
 }
 
-impl Landed {
+impl Completion {
     /// The gravest failure among the items.
     pub fn gravest(&self) -> Option<&(Remedy, String)> {
         self.failures

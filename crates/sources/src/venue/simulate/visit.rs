@@ -51,7 +51,7 @@ pub(crate) struct Visit<S> {
 enum Turn {
     Heard(Option<Message>),
     Trades,
-    Beat,
+    Keepalive,
     Ping,
     Impatient,
 }
@@ -109,9 +109,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
             match turn {
                 Turn::Heard(message) => self.on_message(message?).await?,
                 Turn::Trades => self.on_trades().await?,
-                Turn::Beat => {
+                Turn::Keepalive => {
                     beat_at = Instant::now() + BEAT;
-                    self.on_beat().await?;
+                    self.on_keepalive().await?;
                 }
                 Turn::Ping => {
                     ping_at = self
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
             () = std::future::ready(()), if is_sending && is_behind => Turn::Trades,
             Ok(()) = self.published.changed(), if is_sending => Turn::Trades,
             () = sleep_until(ping_at.unwrap_or(start)), if ping_at.is_some() => Turn::Ping,
-            () = sleep_until(beat_at) => Turn::Beat,
+            () = sleep_until(beat_at) => Turn::Keepalive,
             () = sleep_until(start + patience) => Turn::Impatient,
         }
     }
@@ -343,7 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
     }
 
     /// Heartbeats; and what a fault held back goes out when no more trades push it.
-    async fn on_beat(&mut self) -> Option<()> {
+    async fn on_keepalive(&mut self) -> Option<()> {
         let (hub, published) = (Arc::clone(&self.hub), self.hub.published());
         let newest = |lane: usize| hub.tape.places(lane, published).last().copied();
         for text in self.dialect.heartbeat(&hub.tape, &newest) {

@@ -166,14 +166,14 @@ impl Dialect for Coinbase {
             let events = format!(r#"[{{"current_time":"{now}","heartbeat_counter":{beats}}}]"#);
             return vec![self.message("heartbeats", &events)];
         }
-        let beat = |lane: &usize| {
+        let keepalive = |lane: &usize| {
             let trade = tape.at(newest(*lane)?);
             let (number, product, time) = (trade.sequence, tape.symbol(*lane), trade.time);
             Some(format!(
                 r#"{{"type":"heartbeat","sequence":{number},"last_trade_id":{number},"product_id":"{product}","time":"{time}"}}"#
             ))
         };
-        self.lanes.iter().filter_map(beat).collect()
+        self.lanes.iter().filter_map(keepalive).collect()
     }
 
     fn refusal(&mut self, refusal: Refusal) -> Option<String> {

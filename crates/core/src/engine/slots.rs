@@ -12,7 +12,7 @@ const GONE_MAX: usize = 64;
 /// Items with their notes, and the places they were given, which only rise.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct Places<T, N> {
+pub(super) struct Slots<T, N> {
     /// One of each item, sorted by place; the first one is there.
     marks: VecDeque<Mark<N>>,
     items: VecDeque<T>,
@@ -28,9 +28,9 @@ struct Mark<N> {
     note: N,
 }
 
-impl<T: Clone, N: Copy> Places<T, N> {
-    pub(super) fn new() -> Places<T, N> {
-        Places {
+impl<T: Clone, N: Copy> Slots<T, N> {
+    pub(super) fn new() -> Slots<T, N> {
+        Slots {
             marks: VecDeque::new(),
             items: VecDeque::new(),
             len: 0,
@@ -62,7 +62,7 @@ impl<T: Clone, N: Copy> Places<T, N> {
         self.marks.front().map(|mark| &mark.note)
     }
 
-    /// Places and notes, in order.
+    /// Slots and notes, in order.
     pub(super) fn notes(&self) -> impl Iterator<Item = (u64, &N)> {
         self.marks
             .iter()
@@ -153,7 +153,7 @@ impl<T: Clone, N: Copy> Places<T, N> {
 
 #[cfg(test)]
 mod tests {
-    use super::{GONE_MAX, Places};
+    use super::{GONE_MAX, Slots};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -178,7 +178,7 @@ mod tests {
     proptest! {
         #[test]
         fn places_equal_a_sorted_map(steps in proptest::collection::vec(any_step(), 0..800)) {
-            let (mut places, mut map, mut next) = (Places::new(), BTreeMap::new(), 0u64);
+            let (mut places, mut map, mut next) = (Slots::new(), BTreeMap::new(), 0u64);
             for step in steps {
                 match step {
                     Step::Push(item) => {
