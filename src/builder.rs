@@ -518,8 +518,8 @@ fn default_settings() -> PipelineSettings {
             budget: BudgetLimits::default(),
             resume: None,
             places: Vec::new(),
-            mending: ReconcileSettings {
-                reconcile_within: Duration::from_hours(2),
+            reconcile: ReconcileSettings {
+                within: Duration::from_hours(2),
                 ..ReconcileSettings::default()
             },
             drain_timeout: Duration::from_secs(25),

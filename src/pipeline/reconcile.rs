@@ -10,7 +10,7 @@ pub struct NoStateError;
 
 impl Pipeline {
     /// A run that sends what the spool holds, then compares the recent bars of the state store with the sink by version
-    /// and writes back what the sink lost; `ReconcileSettings::reconcile_within` says how recent. It ends by itself.
+    /// and writes back what the sink lost; `ReconcileSettings::within` says how recent. It ends by itself.
     ///
     /// # Errors
     /// `NoStateError` when the ports have no state store.
@@ -18,7 +18,7 @@ impl Pipeline {
         ports: WriterPorts,
         settings: PipelineSettings,
     ) -> Result<Pipeline, NoStateError> {
-        mending(ports, settings, |mending| mending.reconcile_on_start = true)
+        with_purpose(ports, settings, |reconcile| reconcile.on_start = true)
     }
 
     /// The same with the ports and settings of this pipeline; its feeds are left out.
@@ -36,11 +36,13 @@ impl Pipeline {
         settings: PipelineSettings,
         dead_letters: bool,
     ) -> Result<Pipeline, NoStateError> {
-        mending(ports, settings, |mending| mending.redeliver = dead_letters)
+        with_purpose(ports, settings, |reconcile| {
+            reconcile.redeliver = dead_letters
+        })
     }
 }
 
-fn mending(
+fn with_purpose(
     ports: WriterPorts,
     mut settings: PipelineSettings,
     ask: impl FnOnce(&mut ReconcileSettings),
@@ -48,6 +50,6 @@ fn mending(
     if ports.state.is_none() {
         return Err(NoStateError);
     }
-    ask(&mut settings.writer.mending);
+    ask(&mut settings.writer.reconcile);
     Ok(Pipeline::new(Vec::new(), ports, settings))
 }

@@ -263,9 +263,9 @@ fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSetti
         },
         resume: None,
         places: Vec::new(),
-        mending: ReconcileSettings {
-            reconcile_within: reconcile_within(config),
-            reconcile_on_reconnect: latency == LatencyMode::Low && writer.reconcile_on_reconnect,
+        reconcile: ReconcileSettings {
+            within: reconcile_within(config),
+            on_reconnect: latency == LatencyMode::Low && writer.reconcile_on_reconnect,
             ..ReconcileSettings::default()
         },
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),

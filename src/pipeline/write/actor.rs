@@ -67,7 +67,7 @@ pub struct Writer {
     pub(super) progress: Duration,
     pub(super) keepalive: Keepalive,
     pub(super) savings: BudgetSaver,
-    pub(super) mending: Reconciler,
+    pub(super) reconcile: Reconciler,
     /// Set while nothing is taken in.
     blocked_since: Option<Duration>,
     pub(super) resume: Option<Resume>,
@@ -104,10 +104,7 @@ impl Writer {
             progress: Duration::ZERO,
             keepalive: Keepalive::new(ports.sink.keepalive_interval()),
             savings: BudgetSaver::default(),
-            mending: Reconciler::new(
-                settings.mending.redeliver,
-                settings.mending.reconcile_on_start,
-            ),
+            reconcile: Reconciler::new(settings.reconcile.redeliver, settings.reconcile.on_start),
             blocked_since: None,
             resume: None,
             recheck: Recheck::new(settings.delivery.batch.len_max),
@@ -161,7 +158,7 @@ impl Writer {
     }
 
     fn is_done(&self) -> bool {
-        let has_ended = self.failure.is_some() || !self.mending.is_wanted();
+        let has_ended = self.failure.is_some() || !self.reconcile.is_wanted();
         self.delivery.is_done() && has_ended
     }
 
@@ -340,7 +337,7 @@ impl Writer {
     /// Takes nothing in while a place is to be saved or the store is put right.
     pub(super) fn hold_back(&mut self) {
         self.delivery
-            .set_flushing(self.pausing || self.mending.holds_back() || self.recheck.holds_back());
+            .set_flushing(self.pausing || self.reconcile.holds_back() || self.recheck.holds_back());
     }
 
     pub(super) fn push(&mut self, item: WriteItem, now: Duration) {

@@ -65,20 +65,20 @@ impl Writer {
             error.remedy,
             Remedy::Reconnect | Remedy::Retry { after: None }
         );
-        self.mending.reconcile |= may_be_failover && self.settings.mending.reconcile_on_reconnect;
+        self.reconcile.reconcile |= may_be_failover && self.settings.reconcile.on_reconnect;
     }
 
     /// When there is something to be put right that waits for time alone.
     pub(super) fn mend_at(&self) -> Option<Duration> {
         let is_idle =
-            self.mending.phase == Phase::Idle && self.delivery.circuit() == CircuitState::Closed;
-        (is_idle && self.mending.is_wanted()).then(|| self.mend_not_before())
+            self.reconcile.phase == Phase::Idle && self.delivery.circuit() == CircuitState::Closed;
+        (is_idle && self.reconcile.is_wanted()).then(|| self.mend_not_before())
     }
 
     /// After the end of the input there is nothing else to wait for.
     fn mend_not_before(&self) -> Duration {
         if self.inbox_open {
-            self.mending.not_before
+            self.reconcile.not_before
         } else {
             Duration::ZERO
         }
@@ -88,22 +88,22 @@ impl Writer {
     pub(super) fn mend(&mut self) {
         let is_closed = self.delivery.circuit() == CircuitState::Closed;
         let now = self.origin.elapsed();
-        match self.mending.phase {
+        match self.reconcile.phase {
             Phase::Idle
-                if is_closed && self.mending.is_wanted() && self.mend_not_before() <= now =>
+                if is_closed && self.reconcile.is_wanted() && self.mend_not_before() <= now =>
             {
-                self.mending.phase = Phase::Waiting;
+                self.reconcile.phase = Phase::Waiting;
             }
             // The store went away again; the spool comes first.
-            Phase::Waiting if !is_closed => self.mending.phase = Phase::Idle,
+            Phase::Waiting if !is_closed => self.reconcile.phase = Phase::Idle,
             // Bars matter more than what may be missing.
             Phase::Waiting if self.delivery.lacks_room() && self.inbox_open => {
-                (self.mending.phase, self.mending.not_before) = (Phase::Idle, now + PAUSE);
+                (self.reconcile.phase, self.reconcile.not_before) = (Phase::Idle, now + PAUSE);
             }
             Phase::Idle | Phase::Waiting | Phase::Working => {}
         }
         self.hold_back();
-        if self.mending.phase == Phase::Waiting && self.delivery.is_durable() {
+        if self.reconcile.phase == Phase::Waiting && self.delivery.is_durable() {
             self.launch_mending();
         }
     }
@@ -111,17 +111,16 @@ impl Writer {
     fn launch_mending(&mut self) {
         let Some(state) = self.ports.state.clone() else {
             (
-                self.mending.redeliver,
-                self.mending.reconcile,
-                self.mending.phase,
+                self.reconcile.redeliver,
+                self.reconcile.reconcile,
+                self.reconcile.phase,
             ) = (false, false, Phase::Idle);
             return self.hold_back();
         };
-        self.mending.phase = Phase::Working;
-        self.mending.commands_before = self.ports.sink.stats().commands;
+        self.reconcile.phase = Phase::Working;
+        self.reconcile.commands_before = self.ports.sink.stats().commands;
         let now = self.ports.clock.now();
-        let within =
-            i64::try_from(self.settings.mending.reconcile_within.as_nanos()).unwrap_or(i64::MAX);
+        let within = i64::try_from(self.settings.reconcile.within.as_nanos()).unwrap_or(i64::MAX);
         let since = now.saturating_sub(within);
         let sink = Arc::clone(&self.ports.sink);
         let work = Repairer {
@@ -131,7 +130,7 @@ impl Writer {
             timeout: self.timeout(),
             now,
         };
-        let redeliver = self.mending.redeliver;
+        let redeliver = self.reconcile.redeliver;
         self.work.push(Box::pin(async move {
             let mut mended = Repaired::default();
             let result = if redeliver {
@@ -148,14 +147,14 @@ impl Writer {
         mended: &Repaired,
         result: Result<(), RepairError>,
     ) -> Result<(), RunError> {
-        self.mending.phase = Phase::Idle;
+        self.reconcile.phase = Phase::Idle;
         let now = self.origin.elapsed();
         let spent = self
             .ports
             .sink
             .stats()
             .commands
-            .saturating_sub(self.mending.commands_before);
+            .saturating_sub(self.reconcile.commands_before);
         let _allowed = self.spend(spent);
         self.told(mended);
         if let Some(items) = mended.spool_items {
@@ -163,10 +162,10 @@ impl Writer {
         }
         match result {
             Ok(()) => {
-                if self.mending.redeliver {
-                    self.mending.redeliver = false;
+                if self.reconcile.redeliver {
+                    self.reconcile.redeliver = false;
                 } else {
-                    (self.mending.reconcile, self.mending.not_before) = (false, now + PAUSE);
+                    (self.reconcile.reconcile, self.reconcile.not_before) = (false, now + PAUSE);
                 }
             }
             Err(RepairError::State(error)) if !matches!(error.remedy(), Remedy::Retry { .. }) => {
@@ -175,11 +174,11 @@ impl Writer {
             Err(error) => {
                 let cause = chain(&error);
                 tracing::error!(cause, "the store is not put right");
-                self.mending.not_before = now + PAUSE;
+                self.reconcile.not_before = now + PAUSE;
                 if matches!(error, RepairError::Unreadable { .. }) || !self.inbox_open {
-                    (self.mending.redeliver, self.mending.reconcile) = (false, false);
+                    (self.reconcile.redeliver, self.reconcile.reconcile) = (false, false);
                 }
-                if self.mending.is_purpose {
+                if self.reconcile.is_purpose {
                     self.failure.get_or_insert(Failure { attempts: 1, cause });
                     self.delivery.stop();
                 }

@@ -18,11 +18,11 @@ const PAGE_LEN: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReconcileSettings {
     /// Bars acked within this time are compared; not longer than bars live in the store.
-    pub reconcile_within: Duration,
+    pub within: Duration,
     /// Whether bars are compared once the spool of an earlier run is empty.
-    pub reconcile_on_start: bool,
+    pub on_start: bool,
     /// Whether bars are compared when the store is back after a failure that may have been a failover.
-    pub reconcile_on_reconnect: bool,
+    pub on_reconnect: bool,
     /// Whether dead letters are tried once more at the start.
     pub redeliver: bool,
 }

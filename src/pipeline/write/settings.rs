@@ -25,7 +25,7 @@ pub struct WriterSettings {
     /// Under which name the place of each feed is saved, by the feed's number; empty saves none.
     pub places: Vec<String>,
     /// What is put right in a store that lost or refused something.
-    pub mending: ReconcileSettings,
+    pub reconcile: ReconcileSettings,
     /// After the end of the input: longest time without an ack before the rest stays in the spool.
     pub drain_timeout: Duration,
 }
