@@ -37,7 +37,7 @@ impl Pipeline {
         dead_letters: bool,
     ) -> Result<Pipeline, NoStateError> {
         with_purpose(ports, settings, |reconcile| {
-            reconcile.redeliver = dead_letters
+            reconcile.redeliver = dead_letters;
         })
     }
 }
