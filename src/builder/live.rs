@@ -5,8 +5,8 @@ use crate::daemon::{
     self, CatchUp, HealthStatus, LiveSource, MarketProfile, SourceView, SymbolReloader,
     checkpoint_name, shard_times,
 };
-use crate::engine::asked::Hours;
 use crate::engine::calendar::{Calendar, SessionKind};
+use crate::engine::requested::Hours;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{Handle, PipelineSettings};
 use crate::port::{Clock, StateStore, TradeFeed};

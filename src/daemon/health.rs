@@ -5,8 +5,8 @@
 
 use super::liveness::StallDetector;
 use crate::Timestamp;
-use crate::engine::asked::{Asked, Hours};
 use crate::engine::circuit::CircuitState;
+use crate::engine::requested::{Hours, Requested};
 use crate::pipeline::Handle;
 use crate::port::Clock;
 use barmill_sources::live::LiveStats;
@@ -104,7 +104,7 @@ impl HealthStatus {
     /// When the session began that `now` is in; `None` while the market is shut. A day beyond the calendar counts as
     /// open, so that a calendar that ends turns nothing green.
     fn open_since(&self, now: Timestamp) -> Option<Timestamp> {
-        let mut asked = Asked::default();
+        let mut asked = Requested::default();
         let (from, to) = (now.saturating_sub(DAY_NS), now.saturating_add(DAY_NS));
         if self.hours.ask(from, to, &mut asked).is_err() {
             return Some(from);

@@ -1,8 +1,8 @@
 //! The market that a run's sources trade in: its zone and hours, and where a run of it begins.
 
 use crate::Timestamp;
-use crate::engine::asked::{Asked, Hours};
 use crate::engine::calendar::{CalendarError, SessionKind};
+use crate::engine::requested::{Hours, Requested};
 use jiff::tz::TimeZone;
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl MarketProfile {
         ) else {
             return Ok(None);
         };
-        let mut asked = Asked::default();
+        let mut asked = Requested::default();
         self.hours.ask(start, end, &mut asked)?;
         Ok(asked.days.first().map(|day| day.from))
     }

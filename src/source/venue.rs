@@ -3,8 +3,8 @@
 use super::{BoxError, Description, Market, Opening, Source};
 use crate::Symbol;
 use crate::daemon::{CatchUp, LiveSource, idle_closing};
-use crate::engine::asked::{Asked, Hours};
 use crate::engine::calendar::Calendar;
+use crate::engine::requested::{Hours, Requested};
 use crate::period::{Moment, Period};
 use crate::pipeline::clock::SystemClock;
 use crate::port::TradeFeed;
@@ -312,7 +312,7 @@ fn open_history(
     venue: &'static Venue,
     plan: &super::SourcePlan,
 ) -> Result<Box<dyn TradeFeed>, BoxError> {
-    let mut asked = Asked::default();
+    let mut asked = Requested::default();
     if let Mode::History(Some(period)) = source.mode {
         let (from, to) = period.resolve(&plan.zone)?;
         let hours = Hours {
@@ -330,7 +330,7 @@ fn open_history(
     settings.base_url = source.rest_url.unwrap_or(settings.base_url);
     settings.batch_len_max = plan.batch_len_max;
     let history = HistorySource::new(&settings)?;
-    let range = |day: &crate::engine::asked::AskedDay| {
+    let range = |day: &crate::engine::requested::RequestedDay| {
         let (from, to) = (day.from, day.to);
         let ranges = source.symbols.iter();
         ranges

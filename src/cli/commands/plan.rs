@@ -1,7 +1,7 @@
 //! What a backfill will fetch: what is asked for less what the sink has.
 
 use super::dispatch::CommandError;
-use crate::engine::asked::AskedDay;
+use crate::engine::requested::RequestedDay;
 use crate::engine::resume::{Rest, resume, with_close};
 use crate::{BarSpec, Manifest, Origin, Symbol, Timestamp, Volume};
 use barmill_sources::history::SymbolRange;
@@ -12,7 +12,7 @@ use jiff::civil::Date;
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub(super) symbol: Symbol,
-    pub(super) day: AskedDay,
+    pub(super) day: RequestedDay,
     /// What to fetch; `None` when the sink has it whole.
     pub(super) range: Option<SymbolRange>,
     /// Trades that earlier runs counted in it.
@@ -93,7 +93,7 @@ impl MixedBarsError {
 
 impl Plan {
     /// Plans to fetch everything.
-    pub(super) fn anew(symbols: &[Symbol], days: &[AskedDay]) -> Plan {
+    pub(super) fn anew(symbols: &[Symbol], days: &[RequestedDay]) -> Plan {
         let mut plan = Plan::default();
         for day in days {
             plan.steps
@@ -105,7 +105,7 @@ impl Plan {
     /// Plans to fetch what the sink does not have, or everything; refuses to put bars among those of another label.
     pub(super) async fn made(
         symbols: &[Symbol],
-        days: &[AskedDay],
+        days: &[RequestedDay],
         specs: &[BarSpec],
         (reader, label): (&BarReader, Label<'_>),
         is_forced: bool,
@@ -136,7 +136,7 @@ impl Plan {
 
     fn add(
         &mut self,
-        (symbol, day): (Symbol, AskedDay),
+        (symbol, day): (Symbol, RequestedDay),
         specs: &[BarSpec],
         own: &[&Stored],
         is_filled: bool,
@@ -177,7 +177,7 @@ impl Plan {
     }
 }
 
-fn step(symbol: Symbol, day: AskedDay, from: Timestamp) -> Step {
+fn step(symbol: Symbol, day: RequestedDay, from: Timestamp) -> Step {
     let range = SymbolRange {
         symbol,
         from,
@@ -206,7 +206,7 @@ async fn present(
     reader: &BarReader,
     symbols: &[Symbol],
     spec: BarSpec,
-    (day, zone): (AskedDay, &str),
+    (day, zone): (RequestedDay, &str),
 ) -> Result<Vec<Stored>, CommandError> {
     let stored = reader.manifests(spec, day.date).await?;
     let mut manifests: Vec<Manifest> = stored.into_iter().map(|stored| stored.manifest).collect();

@@ -10,7 +10,7 @@ use crate::cli::{
     Exit, FetchLines, FetchSummary, FetchedDay, Progress, RecordArguments, RunSummary, Status,
 };
 use crate::config::{Config, Environment, Session};
-use crate::engine::asked::AskedDay;
+use crate::engine::requested::RequestedDay;
 use crate::pipeline::clock::SystemClock;
 use crate::port::{Clock, FeedError, TradeFeed};
 use barmill_sources::file::{FileError, RecordingWriter};
@@ -134,7 +134,7 @@ async fn write(
     Ok(writing.await??)
 }
 
-fn rows(coverage: &[Coverage], days: &[AskedDay]) -> Vec<FetchedDay> {
+fn rows(coverage: &[Coverage], days: &[RequestedDay]) -> Vec<FetchedDay> {
     let row = |one: &Coverage| {
         let date = days
             .iter()

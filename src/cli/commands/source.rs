@@ -4,8 +4,8 @@ use super::dispatch::CommandError;
 use super::wire;
 use crate::cli::AskedArguments;
 use crate::config::{self, Config, Environment, Session, SourceKeys, SourceName, Sources};
-use crate::engine::asked::{Asked, AskedDay, CutBar, Hours, Shut};
 use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
+use crate::engine::requested::{CutBar, Hours, Requested, RequestedDay, Shut};
 use crate::period::PeriodError;
 use crate::{BarSpec, Origin, Symbol, Timestamp};
 use barmill_sources::history::{HistorySettings, HistorySettingsError, HistorySource, SymbolRange};
@@ -123,9 +123,9 @@ pub(super) fn ask(
     arguments: &AskedArguments,
     config: &Config,
     zone: &TimeZone,
-) -> Result<Asked, AskError> {
+) -> Result<Requested, AskError> {
     let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(AskError::Calendar)?;
-    let mut asked = Asked::default();
+    let mut asked = Requested::default();
     for period in arguments.periods() {
         let (from, to) = period.resolve(zone)?;
         hours
@@ -140,7 +140,7 @@ pub(super) fn ask_for_bars(
     arguments: &AskedArguments,
     config: &Config,
     zone: &TimeZone,
-) -> Result<Asked, AskError> {
+) -> Result<Requested, AskError> {
     let asked = ask(arguments, config, zone)?;
     let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(AskError::Calendar)?;
     for day in &asked.days {
@@ -197,7 +197,7 @@ fn time(minute: u16) -> Time {
 }
 
 /// Says which days are shut, and why.
-pub(super) fn tell_shut(asked: &Asked, out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn tell_shut(asked: &Requested, out: &mut dyn Write) -> std::io::Result<()> {
     for (date, shut) in &asked.shut {
         match shut {
             Shut::Weekend => writeln!(out, "{date} is a weekend: nothing to fetch")?,
@@ -212,9 +212,9 @@ pub(super) fn tell_shut(asked: &Asked, out: &mut dyn Write) -> std::io::Result<(
 }
 
 /// The ranges of all symbols, day by day, so that the ranges of a symbol are in order of time.
-pub(super) fn ranges(symbols: &[Symbol], days: &[AskedDay]) -> Vec<SymbolRange> {
-    let of_day = |day: &AskedDay| {
-        let AskedDay { from, to, .. } = *day;
+pub(super) fn ranges(symbols: &[Symbol], days: &[RequestedDay]) -> Vec<SymbolRange> {
+    let of_day = |day: &RequestedDay| {
+        let RequestedDay { from, to, .. } = *day;
         symbols
             .iter()
             .map(move |&symbol| SymbolRange { symbol, from, to })

@@ -4,8 +4,8 @@
 //! vouches for an interval, the manifest speaks of that interval, bars in it or not; elsewhere of the bars'. What
 //! earlier runs wrote is added, so that a run that goes on from there counts nothing twice.
 
-use super::days::CivilDays;
-use super::fetch::fetch;
+use super::local_date::CivilDays;
+use super::prefetch::fetch;
 use crate::model::{
     BarSpec, BarState, BarUpdate, Covered, Manifest, Origin, Symbol, Timestamp, WriteItem,
 };
@@ -97,7 +97,7 @@ pub struct Coverage {
     days: CivilDays,
     zone: String,
     origin: Option<Origin>,
-    /// Asked for every bar, so not sorted; the other two are as good as empty.
+    /// Requested for every bar, so not sorted; the other two are as good as empty.
     written: Tally,
     earlier: BTreeMap<Key, Manifest>,
     covered: BTreeMap<Key, Covered>,

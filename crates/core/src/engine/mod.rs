@@ -1,16 +1,16 @@
 //! The engines: pure state machines. Time and seeds are arguments; no tokio, no clock, no I/O.
 
 pub mod aggregate;
-pub mod asked;
 pub mod batch;
 pub mod budget;
 pub mod calendar;
 pub mod circuit;
 pub mod concurrency;
 pub mod coverage;
-pub mod days;
 pub mod delivery;
-mod fetch;
+pub mod local_date;
+mod prefetch;
+pub mod requested;
 pub mod resume;
 pub mod retry;
 pub mod rules;

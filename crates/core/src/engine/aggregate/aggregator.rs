@@ -7,16 +7,16 @@
 //!
 //! A trade in order costs comparisons and one fold per spec: no allocation, hash, division or zone lookup.
 
+use super::context::Revision;
 use super::counts::AggregateCounts;
 use super::cut::{Cut, Queued, Reorder, Threshold};
 use super::dedupe::Identities;
-use super::desk::Revision;
 use super::gaps::Gaps;
+use super::recent_trades::Tape;
 use super::series::Series;
 use super::settings::AggregatorSettings;
-use super::tape::Tape;
 use super::window::{Cadence, Windows};
-use crate::engine::fetch::fetch;
+use crate::engine::prefetch::fetch;
 use crate::engine::rules::Eligible;
 use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp, Trade};
 

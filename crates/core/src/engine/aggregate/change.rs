@@ -5,10 +5,10 @@
 //! the trade still waits for its turn: what is cut is not cut again.
 
 use super::aggregator::{Aggregator, Standing};
-use super::civil::Span;
 use super::cut::Queued;
 use super::fold::Fold;
-use super::tape::Original;
+use super::recent_trades::Original;
+use super::zone_cache::Span;
 use crate::model::{BarUpdate, Symbol, Timestamp, Trade};
 
 impl Aggregator {

@@ -1,6 +1,6 @@
 //! Corrections and gaps: each rule by hand, and corrections against the corrected tape.
 
-use super::naive::{CUTS, SECOND, SPECS, any_rules, any_tape, delayed, run, settings};
+use super::reference_tests::{CUTS, SECOND, SPECS, any_rules, any_tape, delayed, run, settings};
 use super::testing::{at, trade};
 use super::{AggregateCounts, Aggregator, AggregatorSettings, Fill, Original};
 use crate::model::{Bar, BarKey, BarUpdate, Conditions, Price, Symbol, Trade, TradeId};

@@ -4,8 +4,8 @@
 //! take in trades.
 
 use super::aggregator::{Aggregator, Track};
-use super::cut::{Cut, CutDesk, Queued, Reorder, Threshold};
-use super::desk::Desk;
+use super::context::SeriesContext;
+use super::cut::{Cut, CutContext, Queued, Reorder, Threshold};
 use super::series::Series;
 use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp};
 
@@ -129,11 +129,11 @@ impl Aggregator {
         place: usize,
         index: usize,
         out: &'a mut Vec<BarUpdate>,
-    ) -> (&'a mut Series, Desk<'a>) {
+    ) -> (&'a mut Series, SeriesContext<'a>) {
         let Track { symbol, seen, .. } = self.tracks[place];
         let (spec, cadence) = self.time_specs[index - place * self.time_specs.len()];
         let (watermark, settled) = (self.watermark(seen), self.settled(seen));
-        let desk = Desk {
+        let desk = SeriesContext {
             symbol,
             spec,
             cadence,
@@ -156,12 +156,12 @@ impl Aggregator {
         place: usize,
         index: usize,
         out: &'a mut Vec<BarUpdate>,
-    ) -> (&'a mut Cut, Threshold, CutDesk<'a>) {
+    ) -> (&'a mut Cut, Threshold, CutContext<'a>) {
         let (spec, threshold) = self.cut_specs[index];
         let symbol = self.tracks[place].symbol;
         let cut = &mut self.cuts[place * self.cut_specs.len() + index];
         let (volume_only, gaps) = (self.settings.volume_only, self.gaps.of(place));
-        let desk = CutDesk {
+        let desk = CutContext {
             symbol,
             spec,
             volume_only,

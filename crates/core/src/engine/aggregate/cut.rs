@@ -5,11 +5,11 @@
 //! is split. Start is the first trade's time and end the last one's plus 1 ns; where that start is not above
 //! the start of the bar before, it is that start plus 1 ns, so that every bar has a name of its own.
 
-use super::civil::Span;
+use super::context::{VolumeOnly, bar, first_final};
 use super::counts::AggregateCounts;
-use super::desk::{VolumeOnly, bar, first_final};
 use super::fold::Fold;
 use super::gaps::meets;
+use super::zone_cache::Span;
 use crate::engine::rules::Eligible;
 use crate::model::{
     Bar, BarSpec, BarState, BarUpdate, Notional, Size, Symbol, Timestamp, Trade, TradeKey, Volume,
@@ -60,7 +60,7 @@ pub(super) struct Cut {
 
 /// Where the bars of a [`Cut`] go.
 #[derive(Debug)]
-pub(super) struct CutDesk<'a> {
+pub(super) struct CutContext<'a> {
     pub(super) symbol: Symbol,
     pub(super) spec: BarSpec,
     pub(super) volume_only: VolumeOnly,
@@ -70,7 +70,7 @@ pub(super) struct CutDesk<'a> {
     pub(super) out: &'a mut Vec<BarUpdate>,
 }
 
-impl CutDesk<'_> {
+impl CutContext<'_> {
     fn leaves_out(&self, bar: &Bar) -> bool {
         bar.prices.is_none() && self.volume_only == VolumeOnly::Skip
     }
@@ -84,7 +84,7 @@ impl Cut {
     };
 
     /// Takes the next trade in key order.
-    pub(super) fn add(&mut self, queued: &Queued, threshold: Threshold, desk: &mut CutDesk<'_>) {
+    pub(super) fn add(&mut self, queued: &Queued, threshold: Threshold, desk: &mut CutContext<'_>) {
         self.fold.add(&queued.trade, queued.eligible);
         self.changed = true;
         if threshold.is_reached(&self.fold) {
@@ -93,13 +93,13 @@ impl Cut {
     }
 
     /// Publishes what is left at the end of the input, as a partial bar.
-    pub(super) fn finish(&mut self, desk: &mut CutDesk<'_>) {
+    pub(super) fn finish(&mut self, desk: &mut CutContext<'_>) {
         if !self.fold.is_empty() {
             self.publish(true, desk);
         }
     }
 
-    pub(super) fn publish_forming(&mut self, desk: &mut CutDesk<'_>) {
+    pub(super) fn publish_forming(&mut self, desk: &mut CutContext<'_>) {
         if self.changed {
             self.changed = false;
             let bar = self.bar(desk);
@@ -126,7 +126,7 @@ impl Cut {
         (!self.fold.is_empty()).then(|| self.span().start)
     }
 
-    fn publish(&mut self, partial: bool, desk: &mut CutDesk<'_>) {
+    fn publish(&mut self, partial: bool, desk: &mut CutContext<'_>) {
         let mut bar = self.bar(desk);
         bar.flags.partial = partial;
         *self = Cut {
@@ -141,7 +141,7 @@ impl Cut {
         }
     }
 
-    fn bar(&self, desk: &CutDesk<'_>) -> Bar {
+    fn bar(&self, desk: &CutContext<'_>) -> Bar {
         let mut bar = bar(desk.symbol, desk.spec, self.span(), &self.fold, None);
         bar.flags.gap = meets(desk.gaps, self.span());
         bar

@@ -7,7 +7,7 @@
 //! identity of what it corrects. The caller never offers a trade further than the horizon behind the latest, so that
 //! forgetting what is older loses no answer.
 
-use crate::engine::fetch::fetch;
+use crate::engine::prefetch::fetch;
 use crate::model::{Trade, TradeId};
 use std::collections::VecDeque;
 

@@ -3,7 +3,7 @@
 //! Every bar that overlaps one says so, whenever it is published. Deliberately does not know why trades are
 //! missing, nor fills anything.
 
-use super::civil::Span;
+use super::zone_cache::Span;
 use std::collections::BTreeMap;
 
 /// Spans kept of one symbol; beyond them the two oldest become one.
@@ -46,7 +46,7 @@ pub(super) fn meets(gaps: &[Span], span: Span) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Gaps, SPANS_LEN_MAX, meets};
-    use crate::engine::aggregate::civil::Span;
+    use crate::engine::aggregate::zone_cache::Span;
 
     fn span(start: i64, end: i64) -> Span {
         Span { start, end }

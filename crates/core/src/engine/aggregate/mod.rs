@@ -4,20 +4,20 @@ mod aggregator;
 mod change;
 #[cfg(test)]
 mod change_tests;
-mod civil;
 mod closing;
+mod context;
 mod counts;
 mod cut;
 mod dedupe;
-mod desk;
 #[cfg(test)]
 mod flat;
 mod fold;
 mod gaps;
+mod recent_trades;
 #[cfg(test)]
-mod naive;
+mod reference;
 #[cfg(test)]
-mod plain;
+mod reference_tests;
 mod restart;
 #[cfg(test)]
 mod room_tests;
@@ -26,17 +26,17 @@ mod rules_tests;
 mod series;
 mod session;
 mod settings;
-mod tape;
 #[cfg(test)]
 mod tape_rules_tests;
 #[cfg(test)]
 mod testing;
 mod window;
+mod zone_cache;
 
 pub use aggregator::{Aggregator, LATE_LEN_MAX};
+pub use context::{Fill, VolumeOnly};
 pub use counts::AggregateCounts;
-pub use desk::{Fill, VolumeOnly};
 pub use fold::Fold;
+pub use recent_trades::Original;
 pub use session::{RegularHours, SessionError, SessionKind, SessionWindows, always_regular};
 pub use settings::AggregatorSettings;
-pub use tape::Original;

@@ -1,7 +1,7 @@
 //! Where a restart must begin so that no bar differs, and how many bars are open.
 
 use super::aggregator::Aggregator;
-use super::desk::Fill;
+use super::context::Fill;
 use crate::model::Timestamp;
 
 /// Rounds down to the windows of all specs at most; windows nest, so that two are enough but for odd sessions.

@@ -5,12 +5,12 @@
 //! Once the watermark, less the time for revisions, has passed a window's end, no trade that is not late can
 //! reach it any more, and it goes when its place is needed. Deliberately does not know when to run: the aggregator keeps the clock.
 
-use super::civil::Span;
-use super::desk::{Desk, Fill, Revision, VolumeOnly, first_final};
+use super::context::{Fill, Revision, SeriesContext, VolumeOnly, first_final};
 use super::fold::Fold;
 use super::gaps::meets;
 use super::window::Cadence;
-use crate::engine::fetch::fetch;
+use super::zone_cache::Span;
+use crate::engine::prefetch::fetch;
 use crate::engine::rules::Eligible;
 use crate::model::{BarState, BarUpdate, Price, Trade};
 use std::collections::VecDeque;
@@ -65,7 +65,7 @@ impl Window {
         self.flat.or_else(|| self.fold.close())
     }
 
-    fn publish(&mut self, desk: &mut Desk<'_>) {
+    fn publish(&mut self, desk: &mut SeriesContext<'_>) {
         let bar = desk.bar(self.span, &self.fold, self.flat);
         self.published = true;
         self.changed = false;
@@ -80,7 +80,7 @@ impl Window {
     }
 
     /// Notes a change of a published window.
-    fn revise(&mut self, desk: &mut Desk<'_>) {
+    fn revise(&mut self, desk: &mut SeriesContext<'_>) {
         if self.left_out {
             if self.fold.prices().is_some() {
                 desk.counts.volume_only -= 1;
@@ -99,7 +99,7 @@ impl Window {
         }
     }
 
-    fn publish_revision(&mut self, desk: &mut Desk<'_>) {
+    fn publish_revision(&mut self, desk: &mut SeriesContext<'_>) {
         if self.published && self.changed {
             let bar = desk.bar(self.span, &self.fold, self.flat);
             let trades_added = bar.trades.saturating_sub(self.trades_published);
@@ -168,7 +168,7 @@ impl Series {
     }
 
     /// Folds a trade of any window that is not settled.
-    pub(super) fn add(&mut self, trade: &Trade, eligible: Eligible, desk: &mut Desk<'_>) {
+    pub(super) fn add(&mut self, trade: &Trade, eligible: Eligible, desk: &mut SeriesContext<'_>) {
         let span = desk.windows.span(desk.cadence, trade.time.as_nanos());
         if span.start == self.current.span.start {
             // Only the last window of representable time ends before its last instant.
@@ -213,7 +213,7 @@ impl Series {
     /// Gives the window that starts at `start` another fold, after a correction.
     ///
     /// An open window without trades goes; a published one stays, since it may be stored.
-    pub(super) fn refold(&mut self, start: i64, fold: Fold, desk: &mut Desk<'_>) {
+    pub(super) fn refold(&mut self, start: i64, fold: Fold, desk: &mut SeriesContext<'_>) {
         if self.current.span.start == start {
             (self.current.fold, self.current.changed) = (fold, true);
             if fold.is_empty() {
@@ -254,7 +254,7 @@ impl Series {
     }
 
     /// Notes a gap that is not yet among the desk's.
-    pub(super) fn mark_gap(&mut self, gap: Span, desk: &mut Desk<'_>) {
+    pub(super) fn mark_gap(&mut self, gap: Span, desk: &mut SeriesContext<'_>) {
         for window in self.older.iter_mut().chain([&mut self.current]) {
             // One out of reach may still be here, because its place is not yet needed.
             let is_settled = window.published && window.span.end <= desk.settled;
@@ -271,7 +271,7 @@ impl Series {
 
     /// Publishes what the watermark passed and lets go what is settled; returns the end of the first
     /// window still open.
-    pub(super) fn settle(&mut self, desk: &mut Desk<'_>) -> i64 {
+    pub(super) fn settle(&mut self, desk: &mut SeriesContext<'_>) -> i64 {
         let mut index = self.published;
         while self
             .older
@@ -286,7 +286,7 @@ impl Series {
         self.next_end()
     }
 
-    fn close_current(&mut self, desk: &mut Desk<'_>) {
+    fn close_current(&mut self, desk: &mut SeriesContext<'_>) {
         let end = self.current.span.end;
         if desk.fill == Fill::PreviousClose {
             self.older.push_back(self.current);
@@ -311,21 +311,21 @@ impl Series {
     ///
     /// Looks at the oldest one only for its place, so that the ring stays as long as it has to be and nothing far
     /// away is read but what is written next.
-    fn make_room(&mut self, desk: &mut Desk<'_>) {
+    fn make_room(&mut self, desk: &mut SeriesContext<'_>) {
         if self.older.len() == self.older.capacity() && !self.let_go_first(desk) {
             self.older.reserve_exact(ROOM_LEN.max(self.older.len() / 2));
         }
     }
 
     /// Lets go the windows no trade can reach any more.
-    pub(super) fn let_go(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn let_go(&mut self, desk: &mut SeriesContext<'_>) {
         while self.let_go_first(desk) {}
         if self.older.capacity() > SPARE_LEN_MAX + 4 * self.older.len() {
             self.older.shrink_to(self.older.len());
         }
     }
 
-    fn let_go_first(&mut self, desk: &mut Desk<'_>) -> bool {
+    fn let_go_first(&mut self, desk: &mut SeriesContext<'_>) -> bool {
         let Some(window) = self.older.front_mut() else {
             return false;
         };
@@ -341,7 +341,7 @@ impl Series {
     }
 
     /// Publishes the update of a revised window, if it still has one.
-    pub(super) fn publish_revision(&mut self, start: i64, desk: &mut Desk<'_>) {
+    pub(super) fn publish_revision(&mut self, start: i64, desk: &mut SeriesContext<'_>) {
         let index = self
             .older
             .partition_point(|window| window.span.start < start);
@@ -355,7 +355,7 @@ impl Series {
     }
 
     /// Publishes the open windows that changed since they were last published.
-    pub(super) fn publish_forming(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn publish_forming(&mut self, desk: &mut SeriesContext<'_>) {
         let open = self
             .older
             .range_mut(self.published..)
@@ -400,7 +400,7 @@ impl Series {
     }
 
     /// Publishes a window for the first time, with the flat ones around it; returns where it then is.
-    fn publish_at(&mut self, index: usize, desk: &mut Desk<'_>) -> usize {
+    fn publish_at(&mut self, index: usize, desk: &mut SeriesContext<'_>) -> usize {
         self.published += 1;
         if desk.fill == Fill::None {
             // No need to look at the windows around it, which are long out of the cache.
@@ -442,7 +442,13 @@ impl Series {
     }
 
     /// Inserts and publishes flat windows from `from` to the start of the window at `index`; returns how many.
-    fn fill(&mut self, index: usize, from: i64, price: Price, desk: &mut Desk<'_>) -> usize {
+    fn fill(
+        &mut self,
+        index: usize,
+        from: i64,
+        price: Price,
+        desk: &mut SeriesContext<'_>,
+    ) -> usize {
         let (Fill::PreviousClose, Cadence::Every(length)) = (desk.fill, desk.cadence) else {
             return 0;
         };
@@ -462,7 +468,7 @@ impl Series {
     }
 
     /// Carries the close of the window at `index` to the flat ones after it.
-    fn reprice(&mut self, index: usize, desk: &mut Desk<'_>) {
+    fn reprice(&mut self, index: usize, desk: &mut SeriesContext<'_>) {
         if desk.fill == Fill::None {
             return;
         }

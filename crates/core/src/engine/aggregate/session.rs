@@ -4,7 +4,7 @@
 //! until 20:00, or until 17:00 where the close is early. Which days are open, and which close early, is a
 //! function the caller gives; a day it does not know has no session. Daylight saving is the zone's business.
 
-use super::civil::{Piece, Pieces, Span, date_of, day_span, wall_instant};
+use super::zone_cache::{DaySegment, Pieces, Span, date_of, day_span, wall_instant};
 use crate::model::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -132,7 +132,7 @@ impl SessionWindows {
 
     /// The part of the civil day that holds `time`, inside or outside the session.
     #[inline]
-    pub(super) fn piece(&mut self, time: i64) -> Piece {
+    pub(super) fn piece(&mut self, time: i64) -> DaySegment {
         match self.pieces.recent(time) {
             Some(piece) => piece,
             None => self.look_up(time),
@@ -140,14 +140,14 @@ impl SessionWindows {
     }
 
     #[cold]
-    fn look_up(&mut self, time: i64) -> Piece {
+    fn look_up(&mut self, time: i64) -> DaySegment {
         if let Some(piece) = self.pieces.find(time) {
             return piece;
         }
         let pieces = self.cut_day(date_of(&self.zone, time));
         self.pieces.keep(&pieces);
         // The end of representable time belongs to no piece; it is outside of every session.
-        let nowhere = Piece {
+        let nowhere = DaySegment {
             span: Span {
                 start: time,
                 end: time.saturating_add(1),
@@ -157,9 +157,9 @@ impl SessionWindows {
         self.pieces.find(time).unwrap_or(nowhere)
     }
 
-    fn cut_day(&self, date: Date) -> Vec<Piece> {
+    fn cut_day(&self, date: Date) -> Vec<DaySegment> {
         let day = day_span(&self.zone, date);
-        let outside = |start, end| Piece {
+        let outside = |start, end| DaySegment {
             span: Span { start, end },
             inside: false,
         };
@@ -170,7 +170,7 @@ impl SessionWindows {
         let end = wall_instant(&self.zone, date, close).clamp(start, day.end);
         let mut pieces = vec![
             outside(day.start, start),
-            Piece {
+            DaySegment {
                 span: Span { start, end },
                 inside: true,
             },

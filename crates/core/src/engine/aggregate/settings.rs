@@ -1,6 +1,6 @@
 //! What an aggregator is told at its start.
 
-use super::desk::{Fill, VolumeOnly};
+use super::context::{Fill, VolumeOnly};
 use super::session::SessionWindows;
 use crate::engine::rules::Rules;
 use crate::model::BarSpec;

@@ -4,8 +4,8 @@
 //! session is the session that holds the trade, or without sessions the civil day. Owns the cached days
 //! and sessions; deliberately knows nothing of bars.
 
-use super::civil::{Piece, Pieces, Span, date_of, day_span};
 use super::session::SessionWindows;
+use super::zone_cache::{DaySegment, Pieces, Span, date_of, day_span};
 use crate::model::BarSpec;
 use jiff::tz::TimeZone;
 
@@ -125,7 +125,7 @@ impl Windows {
             return piece.span;
         }
         let span = day_span(&self.zone, date_of(&self.zone, time));
-        self.days.keep(&[Piece { span, inside: true }]);
+        self.days.keep(&[DaySegment { span, inside: true }]);
         self.days.find(time).map_or(span, |piece| piece.span)
     }
 }

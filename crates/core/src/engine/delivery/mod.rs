@@ -10,7 +10,7 @@
 //! - An item leaves memory when the store has acked it or a commit of the state store holds it, never before.
 
 mod completion;
-mod ending;
+mod drain;
 mod machine;
 mod settings;
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What a symbol's series needs to publish: the place a bar belongs to, the clock, and where updates go.
 
-use super::civil::Span;
 use super::counts::AggregateCounts;
 use super::fold::Fold;
 use super::gaps::meets;
 use super::window::{Cadence, Windows};
+use super::zone_cache::Span;
 use crate::model::{Bar, BarFlags, BarSpec, BarState, BarUpdate, Ohlc, Price, Symbol, Timestamp};
 
 /// Whether and how windows without trades become bars.
@@ -37,7 +37,7 @@ pub(super) struct Revision {
 
 /// The surroundings of one series while it works.
 #[derive(Debug)]
-pub(super) struct Desk<'a> {
+pub(super) struct SeriesContext<'a> {
     pub(super) symbol: Symbol,
     pub(super) spec: BarSpec,
     pub(super) cadence: Cadence,
@@ -57,7 +57,7 @@ pub(super) struct Desk<'a> {
     pub(super) out: &'a mut Vec<BarUpdate>,
 }
 
-impl Desk<'_> {
+impl SeriesContext<'_> {
     /// The bar of a window; `flat` is the price of one without trades.
     #[inline]
     pub(super) fn bar(&self, span: Span, fold: &Fold, flat: Option<Price>) -> Bar {

@@ -3,7 +3,7 @@
 //! It keeps every trade, forgets duplicates by a set, groups by window, sorts by key and folds; it shares no
 //! code with the engine but the calendar library and the rules.
 
-use super::naive::{specs, zone};
+use super::reference_tests::{specs, zone};
 use super::testing::at;
 use super::{AggregateCounts, VolumeOnly};
 use crate::engine::rules::{Eligible, OpenClose, Rules};

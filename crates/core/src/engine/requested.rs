@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 /// The part of one civil day that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AskedDay {
+pub struct RequestedDay {
     /// The date in the zone.
     pub date: Date,
     /// Start, included.
@@ -33,9 +33,9 @@ pub enum Shut {
 
 /// Open days and shut ones, each by date.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Asked {
+pub struct Requested {
     /// What is asked for.
-    pub days: Vec<AskedDay>,
+    pub days: Vec<RequestedDay>,
     /// What is not.
     pub shut: Vec<(Date, Shut)>,
 }
@@ -69,7 +69,7 @@ impl Hours {
         &self,
         from: Timestamp,
         to: Timestamp,
-        asked: &mut Asked,
+        asked: &mut Requested,
     ) -> Result<(), CalendarError> {
         let date = |time: Timestamp| self.zone.to_datetime(time.to_jiff()).date();
         let (first, last) = (date(from), date(to.saturating_sub(1)));
@@ -82,7 +82,7 @@ impl Hours {
                 Ok((open, close)) => {
                     let (from, to) = (open.max(from), close.min(to));
                     if from < to {
-                        asked.days.push(AskedDay { date, from, to });
+                        asked.days.push(RequestedDay { date, from, to });
                     } else {
                         asked.shut.push((date, Shut::Outside));
                     }
@@ -99,7 +99,11 @@ impl Hours {
     ///
     /// # Errors
     /// [`CalendarError::OutsideRange`] for a day that the calendar does not know.
-    pub fn cut(&self, day: &AskedDay, specs: &[BarSpec]) -> Result<Option<CutBar>, CalendarError> {
+    pub fn cut(
+        &self,
+        day: &RequestedDay,
+        specs: &[BarSpec],
+    ) -> Result<Option<CutBar>, CalendarError> {
         let Ok((open, close)) = self.session(day.date)? else {
             return Ok(None);
         };
@@ -157,7 +161,7 @@ impl Hours {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, AskedDay, Hours, Shut};
+    use super::{Hours, Requested, RequestedDay, Shut};
     use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
     use crate::model::{BarSpec, Timestamp};
     use jiff::civil::{Date, Time, date, time};
@@ -176,8 +180,8 @@ mod tests {
         hours.instant(date.to_datetime(Time::midnight()))
     }
 
-    fn ask(hours: &Hours, first: Date, last: Date) -> Result<Asked, CalendarError> {
-        let mut asked = Asked::default();
+    fn ask(hours: &Hours, first: Date, last: Date) -> Result<Requested, CalendarError> {
+        let mut asked = Requested::default();
         let to = midnight(hours, last.tomorrow().unwrap());
         hours.ask(midnight(hours, first), to, &mut asked)?;
         Ok(asked)
@@ -277,7 +281,7 @@ mod tests {
     #[test]
     fn interval_between_instants_cuts_the_sessions() {
         let hours = new_york(Some(SessionKind::Regular));
-        let mut asked = Asked::default();
+        let mut asked = Requested::default();
         let (from, to) = (
             "2025-07-01T19:00:00Z".parse().unwrap(),
             "2025-07-02T13:00:00Z".parse().unwrap(),
@@ -296,7 +300,7 @@ mod tests {
         };
         let cut = |hours: &Hours, date: &str, (from, to): (&str, &str), text: &str| {
             let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
-            let day = AskedDay {
+            let day = RequestedDay {
                 date: date.parse().unwrap(),
                 from,
                 to,

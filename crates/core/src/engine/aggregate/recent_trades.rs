@@ -4,8 +4,8 @@
 //! and of a window that began before them the fold of its older trades: a fold merges, so the two give the
 //! bar exactly. Deliberately does not know what a trade may set: the caller weighs it.
 
-use super::civil::Span;
 use super::fold::Fold;
+use super::zone_cache::Span;
 use crate::engine::rules::Eligible;
 use crate::model::{Timestamp, Trade, TradeId};
 use std::collections::VecDeque;

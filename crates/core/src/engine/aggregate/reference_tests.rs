@@ -1,6 +1,6 @@
 //! The claims that the engine equals the naive model, in any order, any chunks and any shards.
 
-use super::plain::{keep, merged, plain_bars, plain_cuts};
+use super::reference::{keep, merged, plain_bars, plain_cuts};
 use super::testing::trade;
 use super::{AggregateCounts, Aggregator, AggregatorSettings, VolumeOnly};
 use crate::engine::rules::{OpenClose, Rules};

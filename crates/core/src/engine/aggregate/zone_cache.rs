@@ -38,7 +38,7 @@ impl Span {
 
 /// A span of one civil day, inside or outside of what is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(super) struct DaySegment {
     pub(super) span: Span,
     pub(super) inside: bool,
 }
@@ -46,14 +46,14 @@ pub(super) struct Piece {
 /// Pieces of time computed so far, sorted and disjoint.
 #[derive(Debug, Clone)]
 pub(super) struct Pieces {
-    recent: Piece,
-    sorted: Vec<Piece>,
+    recent: DaySegment,
+    sorted: Vec<DaySegment>,
 }
 
 impl Pieces {
     pub(super) fn new() -> Pieces {
         Pieces {
-            recent: Piece {
+            recent: DaySegment {
                 span: Span::NOWHERE,
                 inside: false,
             },
@@ -63,12 +63,12 @@ impl Pieces {
 
     /// The piece that holds `time`, when it is the one asked for last.
     #[inline]
-    pub(super) fn recent(&self, time: i64) -> Option<Piece> {
+    pub(super) fn recent(&self, time: i64) -> Option<DaySegment> {
         self.recent.span.contains(time).then_some(self.recent)
     }
 
     /// The piece that holds `time`, when it was computed before.
-    pub(super) fn find(&mut self, time: i64) -> Option<Piece> {
+    pub(super) fn find(&mut self, time: i64) -> Option<DaySegment> {
         let index = self.sorted.partition_point(|piece| piece.span.end <= time);
         let piece = *self.sorted.get(index)?;
         piece.span.contains(time).then(|| {
@@ -78,7 +78,7 @@ impl Pieces {
     }
 
     /// Keeps the pieces of one day, in order.
-    pub(super) fn keep(&mut self, pieces: &[Piece]) {
+    pub(super) fn keep(&mut self, pieces: &[DaySegment]) {
         if self.sorted.len() + pieces.len() > PIECES_MAX {
             self.sorted.clear();
         }
