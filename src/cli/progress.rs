@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What was done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct RequestCounts {
     /// Trades read.
     pub trades: u64,
     /// Bars made.
@@ -56,7 +56,7 @@ impl Progress {
     }
 
     /// Shows what was done so far; cheap enough for every batch.
-    pub fn update(&self, tally: Tally) {
+    pub fn update(&self, tally: RequestCounts) {
         if !self.bar.is_hidden() {
             self.bar.set_message(message(tally, self.bar.elapsed()));
             self.bar.set_position(tally.bytes);
@@ -87,7 +87,7 @@ impl Progress {
     }
 }
 
-fn message(tally: Tally, elapsed: Duration) -> String {
+fn message(tally: RequestCounts, elapsed: Duration) -> String {
     let rate = u128::from(tally.trades) * 1_000 / elapsed.as_millis().max(1);
     let rate = HumanCount(u64::try_from(rate).unwrap_or(u64::MAX));
     format!(
@@ -99,12 +99,12 @@ fn message(tally: Tally, elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Progress, Tally, message};
+    use super::{Progress, RequestCounts, message};
     use std::time::Duration;
 
     #[test]
     fn the_message_tells_trades_rate_and_bars() {
-        let tally = Tally {
+        let tally = RequestCounts {
             trades: 1_500_000,
             bars: 490,
             bytes: 0,
@@ -114,7 +114,7 @@ mod tests {
             "1,500,000 trades, 750,000/s, 490 bars"
         );
         assert_eq!(
-            message(Tally::default(), Duration::ZERO),
+            message(RequestCounts::default(), Duration::ZERO),
             "0 trades, 0/s, 0 bars"
         );
     }
@@ -123,7 +123,7 @@ mod tests {
     fn a_hidden_bar_takes_every_call() {
         let progress = Progress::hidden();
         progress.start(Some(10));
-        progress.update(Tally {
+        progress.update(RequestCounts {
             trades: 1,
             bars: 1,
             bytes: 5,

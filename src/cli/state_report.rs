@@ -10,7 +10,7 @@ pub struct SentSummary {
     /// Recent bars compared with the store.
     pub compared: u64,
     /// Of these, bars that the store lacked or held in an older version.
-    pub lacking: u64,
+    pub missing_or_stale: u64,
     /// Dead letters sent once more.
     pub redelivered: u64,
     /// Dead letters dropped, since the store holds the bar in this or a newer version.
@@ -46,7 +46,8 @@ impl SentSummary {
     /// # Errors
     /// The writer's own.
     pub fn write_compared(&self, address: &str, out: &mut dyn Write) -> io::Result<()> {
-        let (compared, lacking) = (HumanCount(self.compared), HumanCount(self.lacking));
+        let (compared, missing_or_stale) =
+            (HumanCount(self.compared), HumanCount(self.missing_or_stale));
         if self.compared == 0 {
             writeln!(
                 out,
@@ -55,7 +56,7 @@ impl SentSummary {
         } else {
             writeln!(
                 out,
-                "Compared {compared} recent bars with {address}: {lacking} missing or older"
+                "Compared {compared} recent bars with {address}: {missing_or_stale} missing or older"
             )?;
         }
         self.write_sent(out)
@@ -96,7 +97,7 @@ mod tests {
     fn what_was_compared_and_written_is_told_and_the_rest_only_where_there_is_any() {
         let some = SentSummary {
             compared: 1_490,
-            lacking: 3,
+            missing_or_stale: 3,
             bars: 3,
             ..SentSummary::default()
         };

@@ -2,7 +2,7 @@
 
 use crate::BarSpec;
 use crate::pipeline::ShardTimes;
-use barmill_sources::live::{QuietEnd, QuietSettings};
+use barmill_sources::live::{IdleEnd, IdleSettings};
 use jiff::tz::TimeZone;
 use std::time::Duration;
 
@@ -36,22 +36,18 @@ pub(crate) fn shard_times(
 }
 
 /// The ends that quiet symbols are told to have reached, so that their bars close in time.
-pub(crate) fn idle_closing(
-    specs: &[BarSpec],
-    zone: &TimeZone,
-    lateness: Duration,
-) -> QuietSettings {
+pub(crate) fn idle_closing(specs: &[BarSpec], zone: &TimeZone, lateness: Duration) -> IdleSettings {
     let end = |spec: &BarSpec| match spec {
-        BarSpec::Time(length) => QuietEnd::Window(Duration::from_nanos(length.get())),
-        BarSpec::Day => QuietEnd::Day(zone.clone()),
-        BarSpec::Session => QuietEnd::Steady(SESSION_STEP),
-        BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => QuietEnd::Steady(CUT_STEP),
+        BarSpec::Time(length) => IdleEnd::Window(Duration::from_nanos(length.get())),
+        BarSpec::Day => IdleEnd::Day(zone.clone()),
+        BarSpec::Session => IdleEnd::Steady(SESSION_STEP),
+        BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => IdleEnd::Steady(CUT_STEP),
     };
-    let mut ends: Vec<QuietEnd> = specs.iter().map(end).collect();
+    let mut ends: Vec<IdleEnd> = specs.iter().map(end).collect();
     if specs.contains(&BarSpec::Session) {
-        ends.push(QuietEnd::Day(zone.clone()));
+        ends.push(IdleEnd::Day(zone.clone()));
     }
-    QuietSettings {
+    IdleSettings {
         ends,
         slack: lateness,
     }

@@ -8,7 +8,7 @@ use super::message::{FeedMessage, ShardMessage};
 use super::shard_times::{ShardCounts, ShardTimes, Timer};
 use crate::engine::aggregate::Aggregator;
 use crate::model::{BarUpdate, Covered, Symbol, Timestamp, Trade};
-use crate::port::{Aside, Gap, Position};
+use crate::port::{ControlEvent, Gap, Position};
 use std::collections::BTreeSet;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -176,10 +176,10 @@ impl AggregateActor {
         }
     }
 
-    fn on_asides(&mut self, asides: Vec<Aside>, updates: &mut Vec<BarUpdate>) {
+    fn on_asides(&mut self, asides: Vec<ControlEvent>, updates: &mut Vec<BarUpdate>) {
         for aside in asides {
             match aside {
-                Aside::Change {
+                ControlEvent::Change {
                     symbol,
                     original,
                     replacement,
@@ -187,7 +187,7 @@ impl AggregateActor {
                     self.aggregator
                         .correct(symbol, original, replacement, updates);
                 }
-                Aside::Quiet { symbol, before } => {
+                ControlEvent::Quiet { symbol, before } => {
                     self.aggregator.close_before(symbol, before, updates);
                 }
             }

@@ -8,7 +8,7 @@ use super::error::RunError;
 use super::message::{FeedIndex, FeedMessage};
 use super::partition::Partition;
 use crate::model::{Covered, Symbol, Timestamp, Trade};
-use crate::port::{Aside, FeedError, FeedStats, TradeBatch, TradeFeed};
+use crate::port::{ControlEvent, FeedError, FeedStats, TradeBatch, TradeFeed};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -104,7 +104,7 @@ impl<F: TradeFeed> FeedActor<F> {
     async fn on_batch(&mut self, batch: TradeBatch) -> Result<Option<Vec<Trade>>, RunError> {
         let gaps = self.feed.take_gaps();
         self.tell(gaps, |gap| gap.symbol, FeedMessage::Gaps).await?;
-        let asides = self.feed.take_asides();
+        let asides = self.feed.take_control_events();
         let delivered = u64::try_from(batch.trades.len()).unwrap_or(u64::MAX);
         let newest = batch.trades.iter().map(|trade| trade.time).max();
         let start = Instant::now();
@@ -123,7 +123,7 @@ impl<F: TradeFeed> FeedActor<F> {
                 position,
             });
         }
-        self.tell(asides, Aside::symbol, FeedMessage::Asides)
+        self.tell(asides, ControlEvent::symbol, FeedMessage::Asides)
             .await?;
         let blocked = start.elapsed();
         self.counts.send_modify(|counts| {

@@ -1,7 +1,7 @@
 //! What travels between the actors.
 
 use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Timestamp, Trade};
-use crate::port::{Aside, Gap, Position};
+use crate::port::{ControlEvent, Gap, Position};
 
 /// The number of a feed within one pipeline, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +22,7 @@ pub(crate) enum FeedMessage {
     /// Holes that stay open, of the shard's symbols; before the trades that come after them.
     Gaps(Vec<Gap>),
     /// Changes of trades sent before, and the word on quiet symbols, of the shard's symbols.
-    Asides(Vec<Aside>),
+    Asides(Vec<ControlEvent>),
     /// What the feed vouches for, of the shard's symbols; sent once, when no more trades of the feed come.
     Covered(Vec<Covered>),
     /// The feed's input is at its end: every trade of it was sent.

@@ -75,12 +75,12 @@ pub(super) struct Pace {
     clock: TokioClock,
     commands: Option<Rate>,
     requests: Option<Rate>,
-    patience: Mutex<Patience>,
+    patience: Mutex<RequestRetry>,
 }
 
 /// What the store has asked for.
 #[derive(Debug)]
-struct Patience {
+struct RequestRetry {
     /// No permit before this instant.
     hold_until: Instant,
     /// Percent of the pace that is used.
@@ -106,7 +106,7 @@ impl Pace {
         Pace {
             commands: settings.commands_per_second.map(rate),
             requests: settings.requests_per_second.map(rate),
-            patience: Mutex::new(Patience {
+            patience: Mutex::new(RequestRetry {
                 hold_until: clock.origin,
                 share: FULL,
             }),
@@ -114,7 +114,7 @@ impl Pace {
         }
     }
 
-    fn patience(&self) -> MutexGuard<'_, Patience> {
+    fn patience(&self) -> MutexGuard<'_, RequestRetry> {
         self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

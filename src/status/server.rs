@@ -52,7 +52,7 @@ pub trait Pages: Send + Sync + 'static {
 
 /// Who may ask.
 #[derive(Debug, Clone, Default)]
-pub struct Door {
+pub struct AccessPolicy {
     /// The bearer token; without one only this machine may ask.
     pub token: Option<SecretString>,
     /// Host names beside those of this machine and of the address.
@@ -86,7 +86,7 @@ pub enum StatusError {
 pub struct StatusServer {
     listener: TcpListener,
     address: SocketAddr,
-    door: Arc<Door>,
+    door: Arc<AccessPolicy>,
 }
 
 impl StatusServer {
@@ -94,7 +94,10 @@ impl StatusServer {
     ///
     /// # Errors
     /// [`StatusError`].
-    pub async fn bind(address: SocketAddr, door: Door) -> Result<StatusServer, StatusError> {
+    pub async fn bind(
+        address: SocketAddr,
+        door: AccessPolicy,
+    ) -> Result<StatusServer, StatusError> {
         if !address.ip().is_loopback() && door.token.is_none() {
             return Err(StatusError::Open { address });
         }
@@ -141,7 +144,12 @@ impl StatusServer {
     }
 }
 
-async fn serve(stream: TcpStream, door: Arc<Door>, address: SocketAddr, pages: Arc<dyn Pages>) {
+async fn serve(
+    stream: TcpStream,
+    door: Arc<AccessPolicy>,
+    address: SocketAddr,
+    pages: Arc<dyn Pages>,
+) {
     let answer = service_fn(move |request: Request<Incoming>| {
         let response = respond(
             request.method(),
@@ -165,7 +173,7 @@ fn respond(
     method: &Method,
     path: &str,
     headers: &HeaderMap,
-    (door, address): (&Door, SocketAddr),
+    (door, address): (&AccessPolicy, SocketAddr),
     pages: &dyn Pages,
 ) -> Response<Full<Bytes>> {
     if !door.knows(headers, address) {
@@ -223,7 +231,7 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     response
 }
 
-impl Door {
+impl AccessPolicy {
     /// Whether the request is meant for us: a page of a foreign name that points here is not.
     fn knows(&self, headers: &HeaderMap, address: SocketAddr) -> bool {
         let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
@@ -268,7 +276,7 @@ fn is_same(given: &[u8], wanted: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Door, Page, Pages, StatusError, StatusServer, respond};
+    use super::{AccessPolicy, Page, Pages, StatusError, StatusServer, respond};
     use hyper::header::{HeaderMap, HeaderValue};
     use hyper::{Method, StatusCode};
     use std::net::SocketAddr;
@@ -294,7 +302,7 @@ mod tests {
     }
 
     fn status(
-        door: &Door,
+        door: &AccessPolicy,
         method: &Method,
         path: &str,
         headers: &[(&'static str, &'static str)],
@@ -311,9 +319,9 @@ mod tests {
 
     #[test]
     fn pages_are_for_known_names_and_get_alone() {
-        let door = Door {
+        let door = AccessPolicy {
             hosts: vec!["bars.example".to_owned()],
-            ..Door::default()
+            ..AccessPolicy::default()
         };
         let get = |path, host| status(&door, &Method::GET, path, &[("host", host)]);
         for host in [
@@ -352,9 +360,9 @@ mod tests {
 
     #[test]
     fn token_is_asked_for_where_there_is_one() {
-        let door = Door {
+        let door = AccessPolicy {
             token: Some("canary".into()),
-            ..Door::default()
+            ..AccessPolicy::default()
         };
         let with = |token| {
             status(
@@ -379,7 +387,8 @@ mod tests {
 
     #[tokio::test]
     async fn open_address_without_a_token_is_refused() {
-        let refused = StatusServer::bind("0.0.0.0:0".parse().unwrap(), Door::default()).await;
+        let refused =
+            StatusServer::bind("0.0.0.0:0".parse().unwrap(), AccessPolicy::default()).await;
         assert!(
             matches!(refused, Err(StatusError::Open { .. })),
             "{refused:?}"

@@ -8,7 +8,7 @@ use super::{record, run, signals, source, wire};
 use crate::cli::{Exit, RecordArguments, RunSummary};
 use crate::config::{Config, Environment, SourceName};
 use crate::pipeline::clock::SystemClock;
-use crate::port::{Aside, Clock, FeedError, TradeBatch, TradeFeed};
+use crate::port::{Clock, ControlEvent, FeedError, TradeBatch, TradeFeed};
 use crate::{Timestamp, Trade};
 use barmill_sources::file::{FileError, RecordingWriter};
 use barmill_sources::live::LiveFeed;
@@ -122,8 +122,8 @@ fn tell_what_is_missing(feed: &mut LiveFeed) {
         );
         tracing::warn!(symbol = %gap.symbol, %from, %to, "trades are missing in the recording");
     }
-    for aside in feed.take_asides() {
-        if let Aside::Change {
+    for aside in feed.take_control_events() {
+        if let ControlEvent::Change {
             symbol, original, ..
         } = aside
         {

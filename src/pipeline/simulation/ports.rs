@@ -187,15 +187,15 @@ impl BarSink for SimSink {
         Box::pin(async { Ok(()) })
     }
 
-    fn lacking<'a>(
+    fn missing_or_stale<'a>(
         &'a self,
         updates: &'a [BarUpdate],
     ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
         Box::pin(async move {
             self.world.step("read back").await;
             let inner = self.world.lock();
-            let lacking = |index: &usize| inner.shelf.lacks(&updates[*index]);
-            Ok(Some((0..updates.len()).filter(lacking).collect()))
+            let missing_or_stale = |index: &usize| inner.shelf.lacks(&updates[*index]);
+            Ok(Some((0..updates.len()).filter(missing_or_stale).collect()))
         })
     }
 

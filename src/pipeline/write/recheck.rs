@@ -4,7 +4,7 @@
 //! eviction, the end of their TTL). A manifest must speak of bars that are there. So updates that the checkpoint claims
 //! are compared with the store by version, a bounded number at a time, and those it lacks are sent again. Until that is
 //! known nothing behind them is taken in, so that updates of one bar keep their order. Where nothing can be read back
-//! (see [`BarSink::lacking`]) the claim is believed. While the store is out it is believed too, since what was not acked
+//! (see [`BarSink::missing_or_stale`]) the claim is believed. While the store is out it is believed too, since what was not acked
 //! waits in the spool; but then no manifest of the run says that its day is complete, and the next run looks again.
 
 use super::actor::Writer;
@@ -133,16 +133,18 @@ impl Writer {
     pub(super) fn on_rechecked(&mut self, result: Result<Option<Vec<usize>>, SinkError>) {
         self.recheck.is_under_way = false;
         match result {
-            Ok(Some(lacking)) => {
-                if !lacking.is_empty() {
+            Ok(Some(missing_or_stale)) => {
+                if !missing_or_stale.is_empty() {
                     tracing::warn!(
                         sink = self.ports.sink.name(),
-                        lacking = lacking.len(),
+                        missing_or_stale = missing_or_stale.len(),
                         "the store lacks bars that an earlier run delivered; they are written again"
                     );
                 }
                 let claims = std::mem::take(&mut self.recheck.claims);
-                self.on_compared(claims, |index| lacking.binary_search(&index).is_ok());
+                self.on_compared(claims, |index| {
+                    missing_or_stale.binary_search(&index).is_ok()
+                });
             }
             Ok(None) => {
                 let claims = std::mem::take(&mut self.recheck.claims);
@@ -197,7 +199,7 @@ async fn compare(
         .filter(|&index| updates[index].state != BarState::Forming)
         .collect();
     let asked: Vec<BarUpdate> = closed.iter().map(|&index| updates[index]).collect();
-    let result = match tokio::time::timeout(timeout, sink.lacking(&asked)).await {
+    let result = match tokio::time::timeout(timeout, sink.missing_or_stale(&asked)).await {
         Ok(result) => result,
         Err(elapsed) => Err(SinkError {
             operation: format!("read bars back from {}", sink.name()),
@@ -206,8 +208,8 @@ async fn compare(
         }),
     };
     // The places are those of `updates` again, in order.
-    let result = result.map(|lacking| {
-        lacking.map(|mut places| {
+    let result = result.map(|missing_or_stale| {
+        missing_or_stale.map(|mut places| {
             places.sort_unstable();
             places.iter().map(|&place| closed[place]).collect()
         })

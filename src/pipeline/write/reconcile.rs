@@ -191,14 +191,14 @@ impl Writer {
     fn told(&mut self, mended: &Repaired) {
         let Repaired {
             compared,
-            lacking,
+            missing_or_stale,
             redelivered,
             outdated,
             ..
         } = *mended;
         self.counts.send_modify(|counts| {
             counts.compared += compared;
-            counts.written_back += lacking;
+            counts.written_back += missing_or_stale;
             counts.redelivered += redelivered;
             counts.outdated += outdated;
         });
@@ -209,7 +209,7 @@ impl Writer {
         if compared > 0 {
             tracing::info!(
                 compared,
-                lacking,
+                missing_or_stale,
                 "recent bars compared with {sink}, what it lacks is written back"
             );
         }

@@ -33,7 +33,7 @@ pub(super) struct Repaired {
     /// Bars compared with the store.
     pub(super) compared: u64,
     /// Of these, bars that it lacked or held in an older version.
-    pub(super) lacking: u64,
+    pub(super) missing_or_stale: u64,
     /// Dead letters appended.
     pub(super) redelivered: u64,
     /// Dead letters dropped, since the store holds the bar in this or a newer version.
@@ -90,10 +90,10 @@ impl Repairer {
                 .filter(|one| is_newest(one))
                 .map(|one| one.update)
                 .collect();
-            let lacking = self.lacking(&updates).await?;
+            let missing_or_stale = self.missing_or_stale(&updates).await?;
             mended.compared += count(updates.len());
-            mended.lacking += count(lacking.len());
-            let spool_append: Vec<WriteItem> = lacking
+            mended.missing_or_stale += count(missing_or_stale.len());
+            let spool_append: Vec<WriteItem> = missing_or_stale
                 .into_iter()
                 .map(|place| WriteItem::Bar(updates[place]))
                 .collect();
@@ -158,8 +158,11 @@ impl Repairer {
             WriteItem::Manifest(_) => None,
         };
         let updates: Vec<BarUpdate> = letters.iter().filter_map(bar).collect();
-        let lacking = self.lacking(&updates).await?;
-        let wanted: Vec<BarUpdate> = lacking.into_iter().map(|place| updates[place]).collect();
+        let missing_or_stale = self.missing_or_stale(&updates).await?;
+        let wanted: Vec<BarUpdate> = missing_or_stale
+            .into_iter()
+            .map(|place| updates[place])
+            .collect();
         let is_wanted = |item: &WriteItem| match item {
             WriteItem::Bar(update) => wanted.contains(update),
             WriteItem::Manifest(_) => true,
@@ -172,7 +175,7 @@ impl Repairer {
     }
 
     /// Asks the store, at its pace and within the timeout.
-    async fn lacking(&self, updates: &[BarUpdate]) -> Result<Vec<usize>, RepairError> {
+    async fn missing_or_stale(&self, updates: &[BarUpdate]) -> Result<Vec<usize>, RepairError> {
         if updates.is_empty() {
             return Ok(Vec::new());
         }
@@ -185,7 +188,7 @@ impl Repairer {
             remedy: Remedy::Reconnect,
             source: Box::new(elapsed),
         };
-        let asked = tokio::time::timeout(self.timeout, self.sink.lacking(updates))
+        let asked = tokio::time::timeout(self.timeout, self.sink.missing_or_stale(updates))
             .await
             .map_err(late)?;
         asked?.ok_or_else(|| RepairError::Unreadable {

@@ -41,18 +41,18 @@ const LATE_BY: usize = 60;
 
 /// How long an answer is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum RequestRetry {
     /// For what never comes.
     Short,
     /// For what comes, on a busy machine too.
     Long,
 }
 
-impl Patience {
+impl RequestRetry {
     const fn time(self) -> Duration {
         match self {
-            Patience::Short => Duration::from_millis(500),
-            Patience::Long => Duration::from_secs(20),
+            RequestRetry::Short => Duration::from_millis(500),
+            RequestRetry::Long => Duration::from_secs(20),
         }
     }
 }
@@ -157,7 +157,7 @@ impl Bench {
         }
     }
 
-    async fn pipeline(&self, patience: Patience) -> PipelineBuilder {
+    async fn pipeline(&self, patience: RequestRetry) -> PipelineBuilder {
         let view = ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC).expect("a view");
         let view = View::new(view, &[BarSpec::MINUTE]).expect("a view");
         let url: SinkUrl = self.url.parse().expect("a URL");
@@ -178,7 +178,7 @@ impl Bench {
     }
 
     /// Writes the day; meanwhile `lift` may end the fault.
-    pub(super) async fn write(&self, patience: Patience, lift: impl AsyncFnOnce(Log)) -> Ran {
+    pub(super) async fn write(&self, patience: RequestRetry, lift: impl AsyncFnOnce(Log)) -> Ran {
         let log = Log::default();
         let lines = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -262,7 +262,7 @@ fn late_day() -> String {
     format!("{header}\n{}\n", rows.join("\n"))
 }
 
-fn set(settings: &mut PipelineSettings, patience: Patience) {
+fn set(settings: &mut PipelineSettings, patience: RequestRetry) {
     let millis = Duration::from_millis;
     // The client's own time-outs come first; they say more.
     settings.writer.timeout = 2 * patience.time();

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use barmill::RunError as RunFault;
 use barmill::internals::pipeline::{End, Summary};
 
-use bench::{Bench, Held, Log, Patience, Ran, check_order};
+use bench::{Bench, Held, Log, Ran, RequestRetry, check_order};
 use rows::{Ending, Met, ROWS, Row, Wire};
 
 use crate::support::dump::is_manifest;
@@ -47,7 +47,7 @@ impl Bench {
             finished,
             log,
             requests,
-        } = self.write(Patience::Long, async |_| {}).await;
+        } = self.write(RequestRetry::Long, async |_| {}).await;
         assert!(
             matches!(finished.end, End::Drained),
             "{:?} {log}",
@@ -131,7 +131,7 @@ impl Case {
                 finished.end
             );
             bench.server.clear_faults();
-            let second = bench.write(Patience::Long, async |_| {}).await;
+            let second = bench.write(RequestRetry::Long, async |_| {}).await;
             assert!(
                 matches!(second.finished.end, End::Drained),
                 "{name}: {:?} {}",

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::bench::Patience;
+use super::bench::RequestRetry;
 use crate::support::fault::{ConnectionFault, Fault, RetryAfter, Stage, StoreError};
 
 /// How the program and the store speak.
@@ -62,7 +62,7 @@ pub(super) struct Row {
 
 impl Row {
     /// Where no answer comes it is not waited for long; elsewhere a busy machine must not look like a fault.
-    pub(super) fn patience(&self) -> Patience {
+    pub(super) fn patience(&self) -> RequestRetry {
         match self.met {
             Met::Connections(ConnectionFault::Hang)
             | Met::Request(
@@ -70,12 +70,12 @@ impl Row {
                 | Fault::StallBeforeHeaders
                 | Fault::Drip { .. }
                 | Fault::ShortArray,
-            ) => Patience::Short,
+            ) => RequestRetry::Short,
             Met::Request(_)
             | Met::Commands(_)
             | Met::Connections(_)
             | Met::Refused
-            | Met::Poison(_) => Patience::Long,
+            | Met::Poison(_) => RequestRetry::Long,
         }
     }
 

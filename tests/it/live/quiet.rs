@@ -4,8 +4,8 @@ use crate::live::faults::{parts, settings, symbols};
 use crate::live::venue::{self, Faults};
 use crate::live::world::{Kind, World};
 use barmill::{Symbol, Timestamp};
-use barmill_core::port::{Aside, TradeFeed};
-use barmill_sources::live::{LiveFeed, QuietEnd, QuietSettings};
+use barmill_core::port::{ControlEvent, TradeFeed};
+use barmill_sources::live::{IdleEnd, IdleSettings, LiveFeed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,8 +17,8 @@ fn feed(kind: Kind, world: &Arc<World>, url: &str) -> LiveFeed {
     let mut settings = settings(kind, url);
     (settings.times.stall_after, settings.times.stall_after_max) =
         (Duration::from_mins(5), Duration::from_mins(5));
-    settings.quiet = QuietSettings {
-        ends: vec![QuietEnd::Window(Duration::from_secs(1))],
+    settings.quiet = IdleSettings {
+        ends: vec![IdleEnd::Window(Duration::from_secs(1))],
         slack: Duration::from_millis(5),
     };
     LiveFeed::new(settings, &symbols(world), parts(world)).unwrap()
@@ -30,8 +30,8 @@ async fn read_all(feed: &mut LiveFeed, world: &World) -> BTreeMap<Symbol, Timest
     while trades < 1_800 || told.len() < 3 || told.values().any(|before| *before < end(world)) {
         let batch = tokio::time::timeout(Duration::from_mins(1), feed.next_batch()).await;
         trades += batch.expect("more to come").unwrap().unwrap().trades.len();
-        for aside in feed.take_asides() {
-            let Aside::Quiet { symbol, before } = aside else {
+        for aside in feed.take_control_events() {
+            let ControlEvent::Quiet { symbol, before } = aside else {
                 panic!("nothing was changed")
             };
             told.insert(symbol, before);
@@ -73,7 +73,7 @@ async fn silent_feed_tells_nothing_while_the_archive_cannot_be_asked() {
     let mut trades = 0;
     while trades < 1_800 {
         trades += feed.next_batch().await.unwrap().unwrap().trades.len();
-        feed.take_asides();
+        feed.take_control_events();
     }
     world.is_archive_shut.store(true, Ordering::Relaxed);
     let before = stats().requests;

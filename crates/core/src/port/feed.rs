@@ -1,6 +1,6 @@
 //! Where trades come from.
 
-use super::aside::Aside;
+use super::control_event::ControlEvent;
 use super::history::Gap;
 use crate::model::{Covered, Trade};
 use futures::future::BoxFuture;
@@ -74,7 +74,7 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
 
     /// Takes the changes of trades delivered before, and the word on quiet symbols; asked after every batch, and true
     /// behind its trades.
-    fn take_asides(&mut self) -> Vec<Aside> {
+    fn take_control_events(&mut self) -> Vec<ControlEvent> {
         Vec::new()
     }
 
@@ -102,8 +102,8 @@ impl TradeFeed for Box<dyn TradeFeed> {
         self.as_mut().take_gaps()
     }
 
-    fn take_asides(&mut self) -> Vec<Aside> {
-        self.as_mut().take_asides()
+    fn take_control_events(&mut self) -> Vec<ControlEvent> {
+        self.as_mut().take_control_events()
     }
 
     fn coverage(&self) -> Vec<Covered> {

@@ -2,8 +2,8 @@
 //!
 //! Owns the traits and the shapes that cross them. Deliberately knows no implementation.
 
-mod aside;
 mod clock;
+mod control_event;
 mod feed;
 mod history;
 mod late;
@@ -13,8 +13,8 @@ mod tap;
 
 pub use crate::engine::retry::Remedy;
 pub use crate::model::{Covered, WriteItem};
-pub use aside::Aside;
 pub use clock::Clock;
+pub use control_event::ControlEvent;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 pub use history::{Gap, GapError, GapFill, GapSource};
 pub use late::{LateError, LateStore};

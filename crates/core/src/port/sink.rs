@@ -138,11 +138,11 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`SinkError`] when the store cannot be read.
-    fn lacking<'a>(
+    fn missing_or_stale<'a>(
         &'a self,
         updates: &'a [BarUpdate],
     ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
-        // Nothing is asked for, nothing is lacking.
+        // Nothing is asked for, nothing is missing_or_stale.
         let answer = updates.is_empty().then(Vec::new);
         Box::pin(async { Ok(answer) })
     }
@@ -214,11 +214,11 @@ impl<S: BarSink + ?Sized> BarSink for Arc<S> {
         self.as_ref().keepalive()
     }
 
-    fn lacking<'a>(
+    fn missing_or_stale<'a>(
         &'a self,
         updates: &'a [BarUpdate],
     ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
-        self.as_ref().lacking(updates)
+        self.as_ref().missing_or_stale(updates)
     }
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {

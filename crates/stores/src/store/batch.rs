@@ -3,8 +3,8 @@
 //! Owns the grouping and the texts. A stream alone takes every closed update, since it is a log. Deliberately knows
 //! no command: `plain` sends groups as commands, `guard` as one script.
 
-use super::notice::Notice;
-use super::stamp::{Stamp, Stamps};
+use super::key_time::{KeyTime, Stamps};
+use super::notification::Notice;
 use super::stream::StreamId;
 use super::template::{Placeholder, push_display};
 use super::value::{push_manifest, push_value};
@@ -216,7 +216,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn push_base(&mut self, update: &BarUpdate, stamp: &Stamp, is_newest: bool) -> Option<usize> {
+    fn push_base(&mut self, update: &BarUpdate, stamp: &KeyTime, is_newest: bool) -> Option<usize> {
         let (view, bar) = (self.view, update.bar.key());
         let (layout, share) = match view.settings().kind {
             ViewKind::SymbolDay => (Layout::Hash, Share::Day(bar.symbol, bar.spec, stamp.date())),
@@ -249,7 +249,7 @@ impl<'a> Builder<'a> {
         Some(index)
     }
 
-    fn push_stream(&mut self, update: &BarUpdate, stamp: &Stamp) -> Option<usize> {
+    fn push_stream(&mut self, update: &BarUpdate, stamp: &KeyTime) -> Option<usize> {
         let template = self.view.stream()?;
         if update.state == BarState::Forming {
             return None;
@@ -281,7 +281,7 @@ impl<'a> Builder<'a> {
         Some(index)
     }
 
-    fn push_notice(&mut self, update: &BarUpdate, stamp: &Stamp) -> Option<usize> {
+    fn push_notice(&mut self, update: &BarUpdate, stamp: &KeyTime) -> Option<usize> {
         let template = self.view.channel()?;
         let bar = update.bar.key();
         let share = Share::Channel(template.has(Placeholder::Spec).then_some(bar.spec));
@@ -429,7 +429,7 @@ pub(super) fn count_commands(view: &View, items: &[WriteItem], is_guarded: bool)
 }
 
 /// Key of the versions of what lies under `key`.
-fn versions(view: &View, key: &[u8], layout: Layout, bar: &BarKey, stamp: &Stamp) -> Vec<u8> {
+fn versions(view: &View, key: &[u8], layout: Layout, bar: &BarKey, stamp: &KeyTime) -> Vec<u8> {
     if layout == Layout::Hash {
         return [key, b":version"].concat();
     }

@@ -1,9 +1,9 @@
 //! What a batch costs at the store: requests, and the commands that it bills.
 
 use super::batch::count_commands;
-use super::close;
 use super::days::Days;
 use super::fence::RENEWAL_COMMANDS;
+use super::final_batch;
 use super::view::View;
 use barmill_core::port::{Cost, WriteItem};
 
@@ -14,7 +14,7 @@ pub(super) fn cost(view: &View, items: &[WriteItem], is_guarded: bool) -> Cost {
     } else {
         Days::of(view, items)
     };
-    let script = usize::from(!is_guarded && close::manifests(items).is_some());
+    let script = usize::from(!is_guarded && final_batch::manifests(items).is_some());
     let plainly = || count_commands(view, items, is_guarded);
     let commands = script + days.map_or_else(plainly, |days| days.command_count());
     let commands = u32::try_from(commands).unwrap_or(u32::MAX);

@@ -6,10 +6,10 @@
 
 use super::batch::encode;
 use super::command::Command;
+use super::commands::{self, fate};
+use super::encoder::{CommandEncoder, Listed};
 use super::key_store::CommandResult;
-use super::pack::{Listed, Pack};
-use super::plain::{self, fate};
-use super::stamp::Stamps;
+use super::key_time::Stamps;
 use super::template::Placeholder;
 use super::value::push_value;
 use super::view::View;
@@ -129,7 +129,7 @@ impl<'a> Days<'a> {
     }
 
     /// Writes the commands, in order.
-    pub(super) fn write(&self, out: &mut impl Pack) {
+    pub(super) fn write(&self, out: &mut impl CommandEncoder) {
         let settings = self.view.settings();
         let mut stamps = Stamps::new(&settings.zone);
         let (mut key, mut value) = (Vec::new(), Vec::with_capacity(VALUE_LEN));
@@ -199,18 +199,18 @@ fn civil(minute: u16) -> [u8; 5] {
 }
 
 /// The commands of a batch the plain way.
-pub(super) fn plan(view: &View, items: &[WriteItem], now: Timestamp) -> plain::Plan {
-    plain::plan(view, encode(view, items, now, false))
+pub(super) fn plan(view: &View, items: &[WriteItem], now: Timestamp) -> commands::Plan {
+    commands::plan(view, encode(view, items, now, false))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Days, plan};
     use crate::store::command::Command;
+    use crate::store::commands::fate;
     use crate::store::counters::resp_len;
+    use crate::store::encoder::{JsonBody, RespPipeline};
     use crate::store::key_store::Reply;
-    use crate::store::pack::{JsonBody, RespPipeline};
-    use crate::store::plain::fate;
     use crate::store::reply::item_error;
     use crate::store::rest::encode;
     use crate::store::testing::{manifest, update};

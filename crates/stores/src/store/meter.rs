@@ -3,13 +3,13 @@
 //! Makes the same commands as the sinks do, and sends none. Deliberately knows no price.
 
 use super::batch::encode;
-use super::close;
 use super::cost::{cost, keepalive_commands};
 use super::counters::resp_len;
+use super::encoded_len::SizeEstimator;
 use super::fence::{Fence, Guard};
+use super::final_batch;
 use super::view::View;
-use super::weight::Scales;
-use super::{plain, rest};
+use super::{commands, rest};
 use barmill_core::model::Timestamp;
 use barmill_core::port::{Cost, WriteItem};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub enum WireForm {
 #[derive(Debug)]
 pub struct Meter {
     view: Arc<View>,
-    scales: Scales,
+    scales: SizeEstimator,
     fence: Option<Fence>,
     form: WireForm,
     idle_max: Option<Duration>,
@@ -39,7 +39,7 @@ impl Meter {
     /// sign of life.
     pub fn new(view: Arc<View>, guard: Guard, form: WireForm, idle_max: Option<Duration>) -> Meter {
         let fence = guard.fence(&view.settings().namespace);
-        let scales = Scales::new(Arc::clone(&view));
+        let scales = SizeEstimator::new(Arc::clone(&view));
         Meter {
             view,
             scales,
@@ -61,7 +61,7 @@ impl Meter {
 
     /// Whether a batch may end with manifests behind its bars.
     pub fn joins_manifests(&self) -> bool {
-        close::joins(&self.view, self.fence.is_some())
+        final_batch::joins(&self.view, self.fence.is_some())
     }
 
     /// Bytes of the body of a batch's request.
@@ -75,8 +75,9 @@ impl Meter {
                     .take_command(),
             ]
         } else {
-            let plan = plain::plan(&self.view, batch);
-            let call = close::manifests(items).and_then(|first| close::call(&plan, first));
+            let plan = commands::plan(&self.view, batch);
+            let call =
+                final_batch::manifests(items).and_then(|first| final_batch::call(&plan, first));
             call.map_or(plan.commands, |call| vec![call])
         };
         match self.form {

@@ -1,21 +1,24 @@
 //! The stores: sinks for bars, and the reader of what they hold.
 
-mod audit;
 mod batch;
-mod close;
-#[cfg(test)]
-mod close_tests;
 mod command;
+mod commands;
 mod cost;
 mod counters;
 mod days;
+mod diff;
 #[cfg(feature = "embedded")]
 mod embedded;
 #[cfg(feature = "embedded")]
 mod embedded_stream;
 #[cfg(feature = "embedded")]
 mod embedded_table;
+mod encoded_len;
+mod encoder;
 mod fence;
+mod final_batch;
+#[cfg(test)]
+mod final_batch_tests;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -23,13 +26,12 @@ mod guard;
 #[cfg(test)]
 mod guard_tests;
 mod key_store;
+mod key_time;
 #[cfg(all(feature = "redis", feature = "upstash"))]
 mod meter;
-mod notice;
+mod notification;
 mod null;
 mod open;
-mod pack;
-mod plain;
 mod read;
 mod read_plan;
 mod reply;
@@ -45,7 +47,6 @@ mod script;
 #[cfg(test)]
 mod server_tests;
 mod sink;
-mod stamp;
 mod stdout;
 mod stored;
 mod stream;
@@ -63,7 +64,6 @@ mod value;
 mod version;
 mod view;
 mod view_settings;
-mod weight;
 
 pub use command::Command;
 pub use days::Days;

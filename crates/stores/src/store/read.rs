@@ -6,8 +6,8 @@
 
 use super::command::Command;
 use super::key_store::{KeyStore, Reply};
+use super::key_time::{KeyTime, instant, instants};
 use super::read_plan::{Lookup, Unlisted, day_edges, day_starts};
-use super::stamp::{Stamp, instant, instants};
 use super::stored::{StoredBar, StoredManifest, ValueError, decode_bar, decode_manifest};
 use super::stream;
 use super::template::Placeholder;
@@ -242,7 +242,7 @@ impl BarReader {
             self.view.push_key(
                 &mut key,
                 &bar,
-                &Stamp::of(start, BarSpec::Day, &settings.zone),
+                &KeyTime::of(start, BarSpec::Day, &settings.zone),
             );
             let key = Bytes::from(key);
             if settings.kind == ViewKind::Stream {

@@ -7,8 +7,8 @@
 use super::command::Command;
 use super::counters::{Counters, resp_len};
 use super::days::Days;
+use super::encoder::RespPipeline;
 use super::key_store::{CommandResult, KeyStore, Reply, failed};
-use super::pack::RespPipeline;
 use super::reply::{item_error, remedy_of_text, shorten};
 use super::tls::{CaFileError, choose_provider, read_ca_file};
 use super::url::RedisUrl;

@@ -1,17 +1,17 @@
 //! The sink that writes bars through a view into any key store.
 
-use super::audit;
 use super::batch;
-use super::close;
 use super::command::Command;
+use super::commands;
 use super::cost;
 use super::days::{self, Days};
+use super::diff;
+use super::encoded_len::SizeEstimator;
 use super::fence::{Fence, Guard};
+use super::final_batch;
 use super::key_store::{KeyStore, failed};
-use super::plain;
 use super::script;
 use super::view::View;
-use super::weight::Scales;
 use barmill_core::model::BarUpdate;
 use barmill_core::port::{
     BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem,
@@ -28,7 +28,7 @@ pub struct ViewSink {
     view: Arc<View>,
     clock: Arc<dyn Clock>,
     fence: Option<Arc<Fence>>,
-    scales: Scales,
+    scales: SizeEstimator,
 }
 
 impl ViewSink {
@@ -36,7 +36,7 @@ impl ViewSink {
     pub fn new(store: Arc<dyn KeyStore>, view: Arc<View>, clock: Arc<dyn Clock>) -> ViewSink {
         ViewSink {
             store,
-            scales: Scales::new(Arc::clone(&view)),
+            scales: SizeEstimator::new(Arc::clone(&view)),
             view,
             clock,
             fence: None,
@@ -63,8 +63,8 @@ impl ViewSink {
             return Ok(days.fates(&results));
         }
         let plan = days::plan(&self.view, items, self.clock.now());
-        if let Some(first) = close::manifests(items).filter(|_| self.store.runs_scripts())
-            && let Some(call) = close::call(&plan, first)
+        if let Some(first) = final_batch::manifests(items).filter(|_| self.store.runs_scripts())
+            && let Some(call) = final_batch::call(&plan, first)
         {
             return self.write_closing(items.split_at(first), &plan, call).await;
         }
@@ -75,16 +75,16 @@ impl ViewSink {
     async fn write_closing(
         &self,
         (bars, manifests): (&[WriteItem], &[WriteItem]),
-        plan: &plain::Plan,
+        plan: &commands::Plan,
         call: Command,
     ) -> Result<Vec<ItemResult>, SinkError> {
         let answer = self.store.run(&[call]).await?.pop();
-        let answer = answer.unwrap_or_else(|| Err(close::unwritten()));
-        match close::results(answer, plan.commands.len()) {
+        let answer = answer.unwrap_or_else(|| Err(final_batch::unwritten()));
+        match final_batch::results(answer, plan.commands.len()) {
             Ok(results) => Ok(plan
                 .carriers
                 .iter()
-                .map(|carriers| plain::fate(&results, carriers))
+                .map(|carriers| commands::fate(&results, carriers))
                 .collect()),
             // Another attempt has the script again, if there is one.
             Err(error) if !matches!(error.remedy, Remedy::Refuse | Remedy::Fatal) => {
@@ -95,13 +95,13 @@ impl ViewSink {
                 let mut fates = self
                     .write_plan(&days::plan(&self.view, bars, self.clock.now()))
                     .await?;
-                fates.extend(manifests.iter().map(|_| Err(close::unwritten())));
+                fates.extend(manifests.iter().map(|_| Err(final_batch::unwritten())));
                 Ok(fates)
             }
         }
     }
 
-    async fn write_plan(&self, plan: &plain::Plan) -> Result<Vec<ItemResult>, SinkError> {
+    async fn write_plan(&self, plan: &commands::Plan) -> Result<Vec<ItemResult>, SinkError> {
         if plan.commands.is_empty() {
             return Ok(vec![Ok(()); plan.carriers.len()]);
         }
@@ -113,7 +113,7 @@ impl ViewSink {
         Ok(plan
             .carriers
             .iter()
-            .map(|carriers| plain::fate(&results, carriers))
+            .map(|carriers| commands::fate(&results, carriers))
             .collect())
     }
 
@@ -175,7 +175,7 @@ impl BarSink for ViewSink {
     }
 
     fn joins_manifests(&self) -> bool {
-        close::joins(&self.view, self.fence.is_some()) && self.store.runs_scripts()
+        final_batch::joins(&self.view, self.fence.is_some()) && self.store.runs_scripts()
     }
 
     fn weight(&self, item: &WriteItem) -> usize {
@@ -193,11 +193,11 @@ impl BarSink for ViewSink {
         })
     }
 
-    fn lacking<'a>(
+    fn missing_or_stale<'a>(
         &'a self,
         updates: &'a [BarUpdate],
     ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
-        Box::pin(audit::lacking(
+        Box::pin(diff::missing_or_stale(
             &self.store,
             &self.view,
             &self.clock,

@@ -3,7 +3,7 @@
 //! Owns their grammar, their rendering and the way back. Deliberately does not know what a view is or
 //! which placeholders it needs. `{{` and `}}` stand for single braces, as the hash tags of a cluster need.
 
-use super::stamp::Stamp;
+use super::key_time::KeyTime;
 use barmill_core::model::{BarSpec, Symbol, Timestamp};
 use std::fmt;
 use std::str::FromStr;
@@ -125,7 +125,7 @@ pub(super) struct Filling<'a> {
     pub(super) spec: BarSpec,
     pub(super) symbol: Symbol,
     pub(super) start: Timestamp,
-    pub(super) stamp: &'a Stamp,
+    pub(super) stamp: &'a KeyTime,
 }
 
 /// Bytes of what fills the places, at most.

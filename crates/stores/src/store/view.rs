@@ -2,7 +2,7 @@
 //!
 //! Owns the checks that keep two bars from sharing one place. Deliberately does not know any store.
 
-use super::stamp::{Stamp, push_date};
+use super::key_time::{KeyTime, push_date};
 use super::template::{Filling, Placeholder, Template, push_display};
 use super::view_settings::{NAMESPACE_LEN_MAX, TTL_S_MAX, ViewError, ViewKind, ViewSettings};
 use barmill_core::model::{BarKey, BarSpec};
@@ -111,11 +111,11 @@ impl View {
         )
     }
 
-    pub(super) fn stamp(&self, bar: &BarKey) -> Stamp {
-        Stamp::of(bar.start, bar.spec, &self.settings.zone)
+    pub(super) fn stamp(&self, bar: &BarKey) -> KeyTime {
+        KeyTime::of(bar.start, bar.spec, &self.settings.zone)
     }
 
-    pub(super) fn push_key(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &Stamp) {
+    pub(super) fn push_key(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &KeyTime) {
         self.settings.key.push(out, &self.filling(bar, stamp));
     }
 
@@ -124,12 +124,12 @@ impl View {
         out: &mut Vec<u8>,
         template: &Template,
         bar: &BarKey,
-        stamp: &Stamp,
+        stamp: &KeyTime,
     ) {
         template.push(out, &self.filling(bar, stamp));
     }
 
-    pub(super) fn push_field(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &Stamp) {
+    pub(super) fn push_field(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &KeyTime) {
         if let Some(field) = &self.settings.field {
             field.push(out, &self.filling(bar, stamp));
         }
@@ -144,7 +144,7 @@ impl View {
         push_date(out, date);
     }
 
-    fn filling<'a>(&'a self, bar: &BarKey, stamp: &'a Stamp) -> Filling<'a> {
+    fn filling<'a>(&'a self, bar: &BarKey, stamp: &'a KeyTime) -> Filling<'a> {
         let BarKey {
             symbol,
             spec,

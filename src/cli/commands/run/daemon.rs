@@ -17,7 +17,7 @@ use crate::daemon::{
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{End, Finished, PaceSettings, Pipeline, PipelineSettings, WriterPorts};
 use crate::port::{Clock, StateStore};
-use crate::status::server::{Door, StatusError, StatusServer};
+use crate::status::server::{AccessPolicy, StatusError, StatusServer};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, stderr, stdout};
 use std::sync::Arc;
@@ -162,7 +162,7 @@ async fn listen(
     let Some(address) = config.status.listen.address() else {
         return Ok(None);
     };
-    let door = Door {
+    let door = AccessPolicy {
         token: config.status.token(environment)?,
         hosts: config.status.hosts.as_slice().to_vec(),
     };

@@ -6,8 +6,8 @@
 //! error is given when the others are done, except where the whole source is denied.
 
 use super::error::HistoryError;
-use super::fetch::Tally;
-use super::pager::{Leaf, Pages};
+use super::fetch::RequestCounts;
+use super::pager::{JoinedPage, Pages};
 use super::progress::{Coverage, Progress, SymbolRange};
 use super::source::HistorySource;
 use barmill_core::model::{Covered, Symbol, Timestamp, Trade};
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 struct Turn {
     index: usize,
     pages: Box<dyn Pages>,
-    leaf: Result<Leaf, HistoryError>,
+    leaf: Result<JoinedPage, HistoryError>,
 }
 
 /// The rest of a page on its way out.
@@ -50,7 +50,7 @@ pub struct HistoryFeed {
     ready: VecDeque<Ready>,
     failed: Option<HistoryError>,
     progress: Progress,
-    tally: Arc<Tally>,
+    tally: Arc<RequestCounts>,
     left_at: Option<Instant>,
 }
 
@@ -73,7 +73,7 @@ impl HistoryFeed {
             failed: None,
             progress: Progress::new(&ranges, now),
             ranges,
-            tally: Arc::new(Tally::default()),
+            tally: Arc::new(RequestCounts::default()),
             left_at: None,
         }
     }

@@ -16,12 +16,12 @@ use std::time::Duration;
 pub(crate) struct Gate {
     pub(crate) client: Client,
     pub(crate) pace: Pace,
-    pub(crate) patience: Patience,
+    pub(crate) patience: RequestRetry,
 }
 
 /// When to try again.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct RequestRetry {
     attempts_max: u32,
     backoff_base: Duration,
     backoff_max: Duration,
@@ -30,7 +30,7 @@ pub(crate) struct Patience {
 
 /// What one feed counts and notes, shared by its symbols.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct RequestCounts {
     /// Requests sent, retries included.
     pub(crate) requests: AtomicU64,
     /// Rows left out because they are no trades.
@@ -47,7 +47,7 @@ impl Gate {
     pub(crate) async fn page<T>(
         &self,
         request: &Request,
-        tally: &Tally,
+        tally: &RequestCounts,
         rng: &mut fastrand::Rng,
         early: impl Fn() -> Option<Early> + Send,
         mut decode: impl FnMut(&mut Reply) -> Result<T, PageError> + Send,
@@ -91,9 +91,9 @@ impl Gate {
     }
 }
 
-impl Patience {
-    pub(crate) fn new(settings: &HistorySettings) -> Patience {
-        Patience {
+impl RequestRetry {
+    pub(crate) fn new(settings: &HistorySettings) -> RequestRetry {
+        RequestRetry {
             attempts_max: settings.attempts_max,
             backoff_base: settings.backoff_base,
             backoff_max: settings.backoff_max,
@@ -157,7 +157,9 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, Duration, Gate, Ordering, Pace, PageError, Patience, Request, Tally};
+    use super::{
+        Client, Duration, Gate, Ordering, Pace, PageError, Request, RequestCounts, RequestRetry,
+    };
     use crate::venue::history::link::parse_base;
     use crate::venue::history::settings::HistorySettings;
     use crate::venue::{VenueSettings, kraken};
@@ -174,7 +176,7 @@ mod tests {
     }
 
     fn pause(fault: &PageError, attempts: u32) -> Option<Duration> {
-        Patience::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE))).pause(
+        RequestRetry::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE))).pause(
             fault,
             attempts,
             &mut fastrand::Rng::with_seed(7),
@@ -215,7 +217,7 @@ mod tests {
     fn long_ban_is_not_made_longer() {
         assert!(pause(&status(418, Some(60)), 1).is_some());
         assert_eq!(pause(&status(418, Some(86_400)), 1), None);
-        let patience = Patience::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE)));
+        let patience = RequestRetry::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE)));
         assert!(matches!(
             patience.ban(status(418, Some(86_400))),
             PageError::Banned { .. }
@@ -240,13 +242,13 @@ mod tests {
         let gate = Gate {
             client,
             pace,
-            patience: Patience::new(&settings),
+            patience: RequestRetry::new(&settings),
         };
         let request = Request {
             url: base,
             weight: NonZeroU32::MIN,
         };
-        let (tally, mut rng) = (Tally::default(), fastrand::Rng::with_seed(1));
+        let (tally, mut rng) = (RequestCounts::default(), fastrand::Rng::with_seed(1));
         let hang_up = async {
             for connection in 0.. {
                 // The feed is left alone during the first three requests.

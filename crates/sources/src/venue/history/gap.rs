@@ -1,7 +1,7 @@
 //! The archive of a live feed: the pages of one hole, as far as one answer may hold.
 
 use super::error::HistoryError;
-use super::fetch::Tally;
+use super::fetch::RequestCounts;
 use super::progress::SymbolRange;
 use super::source::HistorySource;
 use barmill_core::port::{Gap, GapError, GapFill, GapSource};
@@ -23,7 +23,11 @@ impl HistorySource {
             from: gap.from,
             to: gap.to,
         };
-        let mut pages = self.walk(range, &Arc::new(Tally::default()), gap.symbol.index());
+        let mut pages = self.walk(
+            range,
+            &Arc::new(RequestCounts::default()),
+            gap.symbol.index(),
+        );
         let mut fill = GapFill::default();
         while !fill.is_whole && fill.trades.len() < gap.len_max {
             let leaf = pages.turn().await?;

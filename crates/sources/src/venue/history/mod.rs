@@ -24,10 +24,10 @@ pub(crate) mod json;
 pub(crate) mod link;
 mod pace;
 pub(crate) mod page;
+mod page_join;
 pub(crate) mod pager;
 pub(crate) mod progress;
 pub(crate) mod settings;
-mod sift;
 pub(crate) mod source;
 
 pub use error::{HistoryError, PageError, RowError};

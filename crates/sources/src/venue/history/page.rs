@@ -3,7 +3,7 @@
 use super::early::Early;
 use super::error::PageError;
 use super::json::Rows;
-use super::pager::{Pages, Trail, Walk};
+use super::pager::{PagerContext, Pages, Walk};
 use super::progress::SymbolRange;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
@@ -114,7 +114,7 @@ pub(crate) trait OpenHistory: Send + Sync + std::fmt::Debug {
     fn headers(&self) -> HeaderMap;
 
     /// Starts to read one range.
-    fn pages(self: Arc<Self>, context: Trail, range: SymbolRange) -> Box<dyn Pages>;
+    fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages>;
 
     /// Decodes one body as several pages in a row, for the fuzz targets.
     #[cfg(feature = "fuzzing")]
@@ -130,7 +130,7 @@ impl<P: HistoryProtocol> OpenHistory for P {
         HistoryProtocol::headers(self)
     }
 
-    fn pages(self: Arc<Self>, context: Trail, range: SymbolRange) -> Box<dyn Pages> {
+    fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages> {
         Box::new(Walk::new(self, context, range))
     }
 

@@ -4,11 +4,11 @@
 //! a page with nothing new although more follows, a page that does not join the one before.
 
 use super::error::{HistoryError, PageError};
-use super::fetch::{Gate, Given, Tally};
+use super::fetch::{Gate, Given, RequestCounts};
 use super::json::Rows;
 use super::page::{HistoryProtocol, Next, Reply};
+use super::page_join::{PageJoiner, Sifted};
 use super::progress::SymbolRange;
-use super::sift::{Sieve, Sifted};
 use barmill_core::model::Trade;
 use foldhash::fast::FixedState;
 use futures::future::BoxFuture;
@@ -25,7 +25,7 @@ const CURSOR_LEN_MAX: usize = 60;
 
 /// The new trades of one page.
 #[derive(Debug)]
-pub(crate) struct Leaf {
+pub(crate) struct JoinedPage {
     /// In event time order; may be empty.
     pub(crate) trades: Vec<Trade>,
     /// Rows left out because the venue gave them twice.
@@ -37,25 +37,25 @@ pub(crate) struct Leaf {
 /// A walk over the pages of one range.
 pub(crate) trait Pages: Send {
     /// Fetches the next page; after an error or the last page there is none.
-    fn turn(&mut self) -> BoxFuture<'_, Result<Leaf, HistoryError>>;
+    fn turn(&mut self) -> BoxFuture<'_, Result<JoinedPage, HistoryError>>;
 }
 
 /// What all walks of a feed share, and the seed of this one.
 #[derive(Debug, Clone)]
-pub(crate) struct Trail {
+pub(crate) struct PagerContext {
     pub(crate) gate: Arc<Gate>,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) tally: Arc<RequestCounts>,
     pub(crate) skip_malformed: bool,
     pub(crate) seed: u64,
 }
 
 pub(crate) struct Walk<V: HistoryProtocol> {
     venue: Arc<V>,
-    trail: Trail,
+    trail: PagerContext,
     range: SymbolRange,
     place: V::Place,
     must_join: bool,
-    sieve: Sieve,
+    sieve: PageJoiner,
     cursors: HashSet<u64, FixedState>,
     pages: u64,
     idle_pages: u32,
@@ -63,9 +63,9 @@ pub(crate) struct Walk<V: HistoryProtocol> {
 }
 
 impl<V: HistoryProtocol> Walk<V> {
-    pub(crate) fn new(venue: Arc<V>, trail: Trail, range: SymbolRange) -> Walk<V> {
+    pub(crate) fn new(venue: Arc<V>, trail: PagerContext, range: SymbolRange) -> Walk<V> {
         let place = venue.start();
-        let sieve = Sieve::new(venue.traits(), range);
+        let sieve = PageJoiner::new(venue.traits(), range);
         let rng = fastrand::Rng::with_seed(trail.seed);
         let cursors = HashSet::with_hasher(FixedState::with_seed(0));
         Walk {
@@ -82,7 +82,7 @@ impl<V: HistoryProtocol> Walk<V> {
         }
     }
 
-    async fn page(&mut self) -> Result<Leaf, Given> {
+    async fn page(&mut self) -> Result<JoinedPage, Given> {
         let request = self
             .venue
             .request(&self.range, &self.place)
@@ -117,10 +117,10 @@ impl<V: HistoryProtocol> Walk<V> {
         self.advance(rows, next).map_err(|fault| (1, fault))
     }
 
-    fn advance(&mut self, mut rows: Rows, next: Next<V::Place>) -> Result<Leaf, PageError> {
+    fn advance(&mut self, mut rows: Rows, next: Next<V::Place>) -> Result<JoinedPage, PageError> {
         if let Next::Look(place) = next {
             self.place = place;
-            return Ok(Leaf {
+            return Ok(JoinedPage {
                 trades: Vec::new(),
                 duplicates: 0,
                 is_last: false,
@@ -133,7 +133,7 @@ impl<V: HistoryProtocol> Walk<V> {
             .sieve
             .sift(std::mem::take(&mut rows.trades), self.must_join)?;
         let is_last = sifted.is_past_end || self.is_last(rows.read, &sifted, next)?;
-        Ok(Leaf {
+        Ok(JoinedPage {
             trades: sifted.trades,
             duplicates: sifted.duplicates,
             is_last,
@@ -186,7 +186,7 @@ impl<V: HistoryProtocol> Walk<V> {
 }
 
 impl<V: HistoryProtocol> Pages for Walk<V> {
-    fn turn(&mut self) -> BoxFuture<'_, Result<Leaf, HistoryError>> {
+    fn turn(&mut self) -> BoxFuture<'_, Result<JoinedPage, HistoryError>> {
         Box::pin(async move {
             let position = self.sieve.position();
             let page = self.pages + 1;

@@ -1,11 +1,11 @@
 //! A source: one venue, its client and its pace, shared by all feeds of it.
 
 use super::client::Client;
-use super::fetch::{Gate, Patience, Tally};
+use super::fetch::{Gate, RequestCounts, RequestRetry};
 use super::link::{BaseUrlError, parse_base};
 use super::pace::Pace;
 use super::page::OpenHistory;
-use super::pager::{Pages, Trail};
+use super::pager::{PagerContext, Pages};
 use super::progress::SymbolRange;
 use super::settings::HistorySettings;
 use reqwest::Url;
@@ -82,12 +82,12 @@ impl HistorySource {
     pub(crate) fn walk(
         &self,
         range: SymbolRange,
-        tally: &Arc<Tally>,
+        tally: &Arc<RequestCounts>,
         number: usize,
     ) -> Box<dyn Pages> {
         let seed = self.seed.wrapping_add(u64::try_from(number).unwrap_or(0));
         let (gate, tally) = (Arc::clone(&self.gate), Arc::clone(tally));
-        let trail = Trail {
+        let trail = PagerContext {
             gate,
             tally,
             skip_malformed: self.skip_malformed,
@@ -116,7 +116,7 @@ impl HistorySource {
         let gate = Gate {
             client,
             pace,
-            patience: Patience::new(settings),
+            patience: RequestRetry::new(settings),
         };
         Ok(HistorySource {
             name: traits.name,

@@ -3,7 +3,7 @@
 use super::event::Correction;
 use barmill_core::engine::aggregate::Original;
 use barmill_core::model::Trade;
-use barmill_core::port::Aside;
+use barmill_core::port::ControlEvent;
 use std::collections::VecDeque;
 
 /// Changes that wait at most; beyond it the oldest is told early, and counted where its trade is unknown.
@@ -11,7 +11,7 @@ const WAITING_LEN_MAX: usize = 65_536;
 
 /// Changes, each with the place of its symbol.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(VecDeque<(usize, Aside)>);
+pub(crate) struct Changes(VecDeque<(usize, ControlEvent)>);
 
 impl Changes {
     /// Takes back a trade; a venue that does not say which one changes nothing.
@@ -25,9 +25,9 @@ impl Changes {
     }
 
     /// The changes whose symbols miss nothing, so that their trades are delivered or never will be.
-    pub(crate) fn take(&mut self, is_live: impl Fn(usize) -> bool) -> Vec<Aside> {
+    pub(crate) fn take(&mut self, is_live: impl Fn(usize) -> bool) -> Vec<ControlEvent> {
         let excess = self.0.len().saturating_sub(WAITING_LEN_MAX);
-        let mut ready: Vec<Aside> = self.0.drain(..excess).map(|(_, aside)| aside).collect();
+        let mut ready: Vec<ControlEvent> = self.0.drain(..excess).map(|(_, aside)| aside).collect();
         self.0.retain(|(place, aside)| {
             let is_ready = is_live(*place);
             if is_ready {
@@ -46,7 +46,7 @@ impl Changes {
         if let Some(named) = Original::of(original) {
             self.0.push_back((
                 place,
-                Aside::Change {
+                ControlEvent::Change {
                     symbol: original.symbol,
                     original: named,
                     replacement,

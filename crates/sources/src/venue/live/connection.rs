@@ -41,12 +41,12 @@ pub(crate) struct Shared {
     /// The origin of the feed's clock.
     pub(crate) epoch: Instant,
     /// Whether connections may be open.
-    pub(crate) door: watch::Receiver<Door>,
+    pub(crate) door: watch::Receiver<ConnectGate>,
 }
 
 /// Whether connections may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum ConnectGate {
     /// They may.
     Open,
     /// Not before the consumer catches up.
@@ -145,7 +145,7 @@ impl Connection {
         let _is_told = self
             .shared
             .door
-            .wait_for(|door| *door == Door::Open)
+            .wait_for(|door| *door == ConnectGate::Open)
             .await
             .is_ok();
         let symbols = match &mut self.symbols {
@@ -182,7 +182,7 @@ impl Connection {
                 return Ok(());
             }
             match self.next_turn().await {
-                Turn::Closed if *self.shared.door.borrow() == Door::Shut => {
+                Turn::Closed if *self.shared.door.borrow() == ConnectGate::Shut => {
                     return Err(LiveError::Left);
                 }
                 Turn::Closed => return Err(LiveError::Held),
@@ -206,7 +206,7 @@ impl Connection {
         let (door, symbols) = (&mut self.shared.door, &mut self.symbols);
         tokio::select! {
             biased;
-            Ok(_) = door.wait_for(|door| *door != Door::Open) => Turn::Closed,
+            Ok(_) = door.wait_for(|door| *door != ConnectGate::Open) => Turn::Closed,
             true = changed(symbols) => Turn::Changed,
             () = sleep_until(deadline) => Turn::Time,
             received = socket.receive() => Turn::Received(received),

@@ -2,7 +2,7 @@
 //!
 //! Pure: time is an argument. What one symbol does is in `track`.
 
-use super::ledger::{GapStats, Output, Rules};
+use super::gap_context::{GapStats, Output, Rules};
 use super::settings::GapSettings;
 use super::track::Track;
 use barmill_core::model::{Symbol, Timestamp, Trade, TradeKey};

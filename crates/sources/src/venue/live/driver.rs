@@ -3,14 +3,14 @@
 //! It reads on while the consumer is slow, up to the backlog's bound; then the connections are closed on purpose and
 //! what they miss is fetched when there is room. One task, one loop: wait, decide, respond.
 
+use super::backlog::Backlog;
 use super::changes::Changes;
-use super::connection::{Door, Report, Shared};
+use super::connection::{ConnectGate, Report, Shared};
 use super::continuity::Continuity;
 use super::error::LiveError;
 use super::event::Event;
 use super::feed::{Delivery, LiveStats, Reload};
-use super::outbox::Outbox;
-use super::quiet::Quiet;
+use super::idle::Quiet;
 use super::settings::{LiveSettings, LiveSymbols};
 use super::skew::Skew;
 use barmill_core::model::{Symbol, Timestamp, Trade};
@@ -38,7 +38,7 @@ type Answer = (Symbol, Result<GapFill, GapError>);
 pub struct LiveDriver {
     settings: Arc<LiveSettings>,
     shared: Shared,
-    door: watch::Sender<Door>,
+    door: watch::Sender<ConnectGate>,
     /// The places in `continuity` that each connection carries; `None` for all.
     carried: Vec<Option<Vec<usize>>>,
     /// The symbols of each connection that does not carry all.
@@ -48,7 +48,7 @@ pub struct LiveDriver {
     continuity: Continuity,
     archive: Arc<dyn GapSource>,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
-    backlog: Outbox,
+    backlog: Backlog,
     changes: Changes,
     quiet: Quiet,
     quiet_at: Duration,
@@ -74,7 +74,7 @@ enum Turn {
 impl LiveDriver {
     pub(crate) fn new(
         shared: Shared,
-        door: watch::Sender<Door>,
+        door: watch::Sender<ConnectGate>,
         symbols: &LiveSymbols,
         archive: Arc<dyn GapSource>,
         (outlet, reload): (
@@ -98,7 +98,7 @@ impl LiveDriver {
             connections: SelectAll::new(),
             archive,
             answers: FuturesUnordered::new(),
-            backlog: Outbox::default(),
+            backlog: Backlog::default(),
             changes: Changes::default(),
             quiet: Quiet::new(&settings.quiet),
             quiet_at: Duration::ZERO,

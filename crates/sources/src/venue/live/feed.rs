@@ -1,14 +1,14 @@
 //! The live feed as the pipeline sees it.
 
-use super::connection::{Door, Shared};
+use super::connection::{ConnectGate, Shared};
 use super::driver::LiveDriver;
 use super::error::LiveError;
-use super::ledger::GapStats;
+use super::gap_context::GapStats;
 use super::settings::{LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols};
 use super::socket::Dialer;
 use barmill_core::model::TradeKey;
 use barmill_core::port::{
-    Aside, Clock, FeedError, FeedStats, FrameTap, Gap, GapSource, TradeBatch, TradeFeed,
+    Clock, ControlEvent, FeedError, FeedStats, FrameTap, Gap, GapSource, TradeBatch, TradeFeed,
 };
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,7 +110,7 @@ pub(crate) fn partway(one: &LiveSymbol) -> Option<Gap> {
 pub(crate) struct Delivery {
     pub(crate) batch: TradeBatch,
     pub(crate) gaps: Vec<Gap>,
-    pub(crate) asides: Vec<Aside>,
+    pub(crate) asides: Vec<ControlEvent>,
 }
 
 /// What a live feed needs besides its settings.
@@ -139,7 +139,7 @@ pub struct LiveFeed {
     inlet: mpsc::Receiver<Result<Delivery, FeedError>>,
     reload: mpsc::Sender<Reload>,
     gaps: Vec<Gap>,
-    asides: Vec<Aside>,
+    asides: Vec<ControlEvent>,
     stats: Arc<Mutex<LiveStats>>,
     is_ended: bool,
 }
@@ -157,7 +157,7 @@ impl LiveFeed {
         settings.check(symbols)?;
         let dialer = Dialer::new(&settings)?;
         let name = settings.name().to_owned();
-        let (door, door_view) = watch::channel(Door::Open);
+        let (door, door_view) = watch::channel(ConnectGate::Open);
         let (outlet, inlet) = mpsc::channel(BATCHES_READY_MAX);
         let shared = Shared {
             settings: Arc::new(settings),
@@ -261,7 +261,7 @@ impl TradeFeed for LiveFeed {
         std::mem::take(&mut self.gaps)
     }
 
-    fn take_asides(&mut self) -> Vec<Aside> {
+    fn take_control_events(&mut self) -> Vec<ControlEvent> {
         std::mem::take(&mut self.asides)
     }
 

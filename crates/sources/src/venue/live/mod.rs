@@ -3,6 +3,7 @@
 //! Owns the wire formats, the conversations with the venues, the connections and the closing of gaps. Deliberately
 //! knows no REST: what a connection missed is asked of a [`GapSource`](barmill_core::port::GapSource).
 
+mod backlog;
 mod backoff;
 mod changes;
 mod connection;
@@ -12,10 +13,9 @@ mod driver;
 mod error;
 pub(crate) mod event;
 mod feed;
+mod gap_context;
 mod identity;
-mod ledger;
-mod outbox;
-mod quiet;
+mod idle;
 pub(crate) mod scan;
 pub(crate) mod session;
 pub(crate) mod settings;
@@ -29,10 +29,10 @@ pub use driver::LiveDriver;
 pub use error::LiveError;
 pub use event::{Ack, Correction, Event, Refusal, RefusalKind};
 pub use feed::{LiveFeed, LiveParts, LiveStats, Reloader};
-pub use ledger::GapStats;
+pub use gap_context::GapStats;
 pub use scan::ScanError;
 pub use settings::{
-    GapSettings, LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols, LiveTimes, QuietEnd,
-    QuietSettings,
+    GapSettings, IdleEnd, IdleSettings, LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols,
+    LiveTimes,
 };
 pub use value::{DecodeError, FieldError};

@@ -32,7 +32,7 @@ pub struct LiveSettings {
     /// How missed trades are fetched.
     pub gaps: GapSettings,
     /// When quiet symbols are told to be so.
-    pub quiet: QuietSettings,
+    pub quiet: IdleSettings,
     /// Seed of the random part of the waits.
     pub seed: u64,
 }
@@ -91,16 +91,16 @@ pub struct GapSettings {
 
 /// When quiet symbols are told to be so, that their bars close in time.
 #[derive(Debug, Clone, Default)]
-pub struct QuietSettings {
+pub struct IdleSettings {
     /// What ends after a symbol's newest trade; none tells nothing.
-    pub ends: Vec<QuietEnd>,
+    pub ends: Vec<IdleEnd>,
     /// How far the trades of one connection may be out of order among symbols.
     pub slack: Duration,
 }
 
 /// An end that a quiet symbol is told to have reached.
 #[derive(Debug, Clone)]
-pub enum QuietEnd {
+pub enum IdleEnd {
     /// Of the window of this length, aligned to the Unix epoch; where nothing comes at all, the archive is asked.
     Window(Duration),
     /// Of the civil day of this zone; the archive is asked likewise.
@@ -249,7 +249,7 @@ impl LiveSettings {
                 held_sum_max: 262_144,
                 overlap: Duration::from_secs(5),
             },
-            quiet: QuietSettings::default(),
+            quiet: IdleSettings::default(),
             seed: 0,
         }
     }

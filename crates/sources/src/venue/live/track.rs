@@ -4,8 +4,8 @@
 //! are contiguous a hole shows in them; elsewhere every break of the connection is one. While a hole is open, live
 //! trades wait in a bounded buffer; what does not fit is fetched afterwards. Pure: time is an argument.
 
+use super::gap_context::{Output, Rules};
 use super::identity::{Identity, RESOLUTION_NS, Recent};
-use super::ledger::{Output, Rules};
 use barmill_core::model::{Price, Symbol, Timestamp, Trade, TradeId, TradeKey};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! What the hub does beside its turns: the connections and their symbols, what is ready, and who is quiet.
 
-use super::super::connection::{Connection, Door, Report};
+use super::super::connection::{ConnectGate, Connection, Report};
 use super::super::event::Event;
 use super::super::feed::LiveStats;
-use super::super::quiet::Verdict;
+use super::super::idle::Verdict;
 use super::super::settings::LiveSymbols;
 use super::{LiveDriver, QUIET_EVERY};
-use barmill_core::port::Aside;
+use barmill_core::port::ControlEvent;
 use futures::stream::StreamExt;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl LiveDriver {
 
     /// Closes the connections in the venue's form.
     pub(super) async fn leave(&mut self) {
-        self.door.send_replace(Door::Shut);
+        self.door.send_replace(ConnectGate::Shut);
         let goodbyes = async {
             let mut left = self.carried.len();
             while left > 0
@@ -85,12 +85,12 @@ impl LiveDriver {
         }
         self.was_whole = is_whole;
         let bound = self.settings.backlog_len_max;
-        let is_held = *self.door.borrow() == Door::Held;
+        let is_held = *self.door.borrow() == ConnectGate::Held;
         if !is_held && bound <= self.backlog.len() {
-            self.door.send_replace(Door::Held);
+            self.door.send_replace(ConnectGate::Held);
             self.note(|stats| stats.overloads += 1);
         } else if is_held && self.backlog.len() < bound / 2 {
-            self.door.send_replace(Door::Open);
+            self.door.send_replace(ConnectGate::Open);
         }
         let (gaps, backlog_len) = (self.continuity.stats(), self.backlog.len());
         let (is_whole, delay_ns) = (self.continuity.is_whole(), self.skew.delay_ns());
@@ -121,7 +121,7 @@ impl LiveDriver {
                         let Some(symbol) = self.continuity.symbol(place) else {
                             continue;
                         };
-                        self.backlog.push(Aside::Quiet { symbol, before });
+                        self.backlog.push(ControlEvent::Quiet { symbol, before });
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! What a symbol asks of the archive, and what it does with the answers.
 
+use super::super::gap_context::{Output, Rules};
 use super::super::identity::{Identity, RESOLUTION_NS, is_copy};
-use super::super::ledger::{Output, Rules};
 use super::{State, Track, holding};
 use barmill_core::model::{Timestamp, Trade, TradeId, TradeKey};
 use barmill_core::port::{Gap, GapFill};

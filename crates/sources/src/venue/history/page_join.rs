@@ -30,7 +30,7 @@ pub(crate) struct Sifted {
 
 /// What is known of the pages so far.
 #[derive(Debug)]
-pub(crate) struct Sieve {
+pub(crate) struct PageJoiner {
     traits: VenueTraits,
     range: SymbolRange,
     last: Option<Trade>,
@@ -38,10 +38,10 @@ pub(crate) struct Sieve {
     at_last: HashSet<Identity, FixedState>,
 }
 
-impl Sieve {
-    pub(crate) fn new(traits: VenueTraits, range: SymbolRange) -> Sieve {
+impl PageJoiner {
+    pub(crate) fn new(traits: VenueTraits, range: SymbolRange) -> PageJoiner {
         let at_last = HashSet::with_hasher(FixedState::with_seed(0));
-        Sieve {
+        PageJoiner {
             traits,
             range,
             last: None,
@@ -187,7 +187,7 @@ impl Sieve {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sieve, Sifted};
+    use super::{PageJoiner, Sifted};
     use crate::venue::history::error::PageError;
     use crate::venue::history::page::VenueTraits;
     use crate::venue::history::progress::SymbolRange;
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    fn sieve(is_numbered: bool, is_open_ended: bool) -> Sieve {
+    fn sieve(is_numbered: bool, is_open_ended: bool) -> PageJoiner {
         let traits = VenueTraits {
             name: "test",
             is_open_ended,
@@ -227,7 +227,7 @@ mod tests {
             lead_ns: 5,
             weight_max: NonZeroU32::MIN,
         };
-        Sieve::new(
+        PageJoiner::new(
             traits,
             SymbolRange {
                 symbol: symbol(),
@@ -237,7 +237,11 @@ mod tests {
         )
     }
 
-    fn sift(sieve: &mut Sieve, rows: &[(i64, u64)], must_join: bool) -> Result<Sifted, PageError> {
+    fn sift(
+        sieve: &mut PageJoiner,
+        rows: &[(i64, u64)],
+        must_join: bool,
+    ) -> Result<Sifted, PageError> {
         let rows: Vec<Trade> = rows.iter().map(|&(nanos, id)| trade(nanos, id)).collect();
         sieve.sift(rows, must_join)
     }

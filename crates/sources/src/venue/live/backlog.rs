@@ -1,26 +1,26 @@
 //! What waits for the consumer: trades, and what is true only behind them.
 
 use barmill_core::model::Trade;
-use barmill_core::port::Aside;
+use barmill_core::port::ControlEvent;
 use std::collections::VecDeque;
 
 /// Trades in their order, and asides each behind the trades that were there before it.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct Backlog {
     trades: VecDeque<Trade>,
     /// Each with the count of trades that go before it.
-    asides: VecDeque<(u64, Aside)>,
+    asides: VecDeque<(u64, ControlEvent)>,
     taken_in: u64,
     given_out: u64,
 }
 
-impl Outbox {
+impl Backlog {
     pub(crate) fn extend(&mut self, trades: Vec<Trade>) {
         self.taken_in += trades.len() as u64;
         self.trades.extend(trades);
     }
 
-    pub(crate) fn push(&mut self, aside: Aside) {
+    pub(crate) fn push(&mut self, aside: ControlEvent) {
         self.asides.push_back((self.taken_in, aside));
     }
 
@@ -34,11 +34,11 @@ impl Outbox {
     }
 
     /// The oldest trades, `len_max` at most, and the asides that are true behind them.
-    pub(crate) fn take(&mut self, len_max: usize) -> (Vec<Trade>, Vec<Aside>) {
+    pub(crate) fn take(&mut self, len_max: usize) -> (Vec<Trade>, Vec<ControlEvent>) {
         let count = self.trades.len().min(len_max);
         let trades: Vec<Trade> = self.trades.drain(..count).collect();
         self.given_out += trades.len() as u64;
-        let is_due = |(before, _): &(u64, Aside)| *before <= self.given_out;
+        let is_due = |(before, _): &(u64, ControlEvent)| *before <= self.given_out;
         let due = self.asides.iter().take_while(|aside| is_due(aside)).count();
         (
             trades,
@@ -49,18 +49,18 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::Outbox;
+    use super::Backlog;
     use barmill_core::engine::testing::trade;
     use barmill_core::model::Timestamp;
-    use barmill_core::port::Aside;
+    use barmill_core::port::ControlEvent;
 
     #[test]
     fn aside_comes_behind_the_trades_that_were_there_before_it() {
-        let quiet = |before| Aside::Quiet {
+        let quiet = |before| ControlEvent::Quiet {
             symbol: "OB.A".parse().unwrap(),
             before: Timestamp::from_nanos(before).unwrap(),
         };
-        let mut outbox = Outbox::default();
+        let mut outbox = Backlog::default();
         outbox.push(quiet(0));
         outbox.extend(vec![trade("OB.A", 1), trade("OB.A", 2)]);
         outbox.push(quiet(2));

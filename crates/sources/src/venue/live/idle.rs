@@ -5,7 +5,7 @@
 //! feed: it is asked once for each end of a window that an open bar may have. The time between trades is measured on the
 //! feed's clock and added to the newest event time, so that a wrong wall clock closes nothing. Pure: time is an argument.
 
-use super::settings::{QuietEnd, QuietSettings};
+use super::settings::{IdleEnd, IdleSettings};
 use barmill_core::model::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// What the feed knows of the time at its venue, and what it told of its symbols.
 #[derive(Debug)]
 pub(crate) struct Quiet {
-    ends: Vec<QuietEnd>,
+    ends: Vec<IdleEnd>,
     /// The civil day looked up last.
     day: Option<(Timestamp, Timestamp)>,
     slack_ns: i64,
@@ -45,7 +45,7 @@ pub(crate) enum Verdict {
 }
 
 impl Quiet {
-    pub(crate) fn new(settings: &QuietSettings) -> Quiet {
+    pub(crate) fn new(settings: &IdleSettings) -> Quiet {
         Quiet {
             ends: settings.ends.clone(),
             day: None,
@@ -134,12 +134,12 @@ impl Quiet {
         let mut ends = Ends::default();
         for index in 0..self.ends.len() {
             let (end, is_asked) = match &self.ends[index] {
-                QuietEnd::Window(length) => (window_end(last, nanos(*length)), true),
-                QuietEnd::Steady(length) => (
+                IdleEnd::Window(length) => (window_end(last, nanos(*length)), true),
+                IdleEnd::Steady(length) => (
                     window_end(told.max(Some(last)).unwrap_or(last), nanos(*length)),
                     false,
                 ),
-                QuietEnd::Day(zone) => {
+                IdleEnd::Day(zone) => {
                     let day = self
                         .day
                         .filter(|(start, end)| *start <= last && last < *end);
@@ -198,7 +198,7 @@ fn slot<T: Clone + Default>(places: &mut Vec<T>, place: usize) -> &mut T {
 #[cfg(test)]
 mod tests {
     use super::{Quiet, Verdict};
-    use crate::venue::live::settings::{QuietEnd, QuietSettings};
+    use crate::venue::live::settings::{IdleEnd, IdleSettings};
     use barmill_core::model::Timestamp;
     use jiff::tz::TimeZone;
     use std::time::Duration;
@@ -210,8 +210,8 @@ mod tests {
     }
 
     fn quiet() -> Quiet {
-        let ends = vec![QuietEnd::Window(60 * S), QuietEnd::Window(300 * S)];
-        Quiet::new(&QuietSettings { ends, slack: 2 * S })
+        let ends = vec![IdleEnd::Window(60 * S), IdleEnd::Window(300 * S)];
+        Quiet::new(&IdleSettings { ends, slack: 2 * S })
     }
 
     #[test]
@@ -271,8 +271,8 @@ mod tests {
     #[test]
     fn day_ends_with_the_civil_day_of_its_zone() {
         let zone = TimeZone::get("America/New_York").unwrap();
-        let mut quiet = Quiet::new(&QuietSettings {
-            ends: vec![QuietEnd::Day(zone)],
+        let mut quiet = Quiet::new(&IdleSettings {
+            ends: vec![IdleEnd::Day(zone)],
             slack: S,
         });
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
@@ -288,8 +288,8 @@ mod tests {
 
     #[test]
     fn steady_ends_follow_other_symbols_and_ask_nothing() {
-        let mut quiet = Quiet::new(&QuietSettings {
-            ends: vec![QuietEnd::Steady(60 * S)],
+        let mut quiet = Quiet::new(&IdleSettings {
+            ends: vec![IdleEnd::Steady(60 * S)],
             slack: S,
         });
         quiet.on_trade(0, at(61), 61 * S);

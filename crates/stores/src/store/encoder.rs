@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::str::Utf8Error;
 
 /// Takes commands.
-pub(super) trait Pack {
+pub(super) trait CommandEncoder {
     /// Begins a command of so many arguments after its name, with about so many bytes.
     fn begin(&mut self, name: &'static str, arguments: usize, bytes: usize);
 
@@ -43,7 +43,7 @@ impl RespPipeline {
 }
 
 #[cfg(feature = "redis")]
-impl Pack for RespPipeline {
+impl CommandEncoder for RespPipeline {
     fn begin(&mut self, name: &'static str, arguments: usize, bytes: usize) {
         self.command = redis::Cmd::with_capacity(1 + arguments, name.len() + bytes);
         self.len += 3 + digits(1 + arguments);
@@ -81,7 +81,7 @@ impl JsonBody {
 }
 
 #[cfg(feature = "upstash")]
-impl Pack for JsonBody {
+impl CommandEncoder for JsonBody {
     fn begin(&mut self, name: &'static str, _arguments: usize, bytes: usize) {
         // Some quotes are escaped.
         self.body.reserve(bytes + bytes / 8);
@@ -117,7 +117,7 @@ pub(super) struct Listed {
     is_hash: bool,
 }
 
-impl Pack for Listed {
+impl CommandEncoder for Listed {
     fn begin(&mut self, name: &'static str, _arguments: usize, _bytes: usize) {
         self.is_hash = name == "HSET";
     }

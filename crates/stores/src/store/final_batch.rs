@@ -6,8 +6,8 @@
 //! are answered with an error that asks for another attempt.
 
 use super::command::Command;
+use super::commands::Plan;
 use super::key_store::{CommandResult, Reply};
-use super::plain::Plan;
 use super::reply::item_error;
 use super::script::CLOSE;
 use super::view::View;

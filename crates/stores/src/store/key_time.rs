@@ -43,22 +43,22 @@ impl Precision {
 
 /// The civil start of one bar.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stamp {
+pub(super) struct KeyTime {
     civil: DateTime,
     precision: Precision,
     /// Set in the second pass of a repeated hour only.
     offset: Option<Offset>,
 }
 
-impl Stamp {
-    pub(super) fn of(start: Timestamp, spec: BarSpec, zone: &TimeZone) -> Stamp {
+impl KeyTime {
+    pub(super) fn of(start: Timestamp, spec: BarSpec, zone: &TimeZone) -> KeyTime {
         let offset = zone.to_offset(start.to_jiff());
         let civil = offset.to_datetime(start.to_jiff());
         let repeated = match zone.to_ambiguous_timestamp(civil).offset() {
             AmbiguousOffset::Fold { before, .. } => before != offset,
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Gap { .. } => false,
         };
-        Stamp {
+        KeyTime {
             civil,
             precision: Precision::of(spec, civil.time()),
             offset: repeated.then_some(offset),
@@ -109,16 +109,16 @@ impl<'a> Stamps<'a> {
         }
     }
 
-    pub(super) fn of(&mut self, start: Timestamp, spec: BarSpec) -> Stamp {
+    pub(super) fn of(&mut self, start: Timestamp, spec: BarSpec) -> KeyTime {
         let nanos = start.as_nanos();
         if !self.steady.contains(&nanos) {
             self.load(start);
         }
         if !self.steady.contains(&nanos) {
-            return Stamp::of(start, spec, self.zone);
+            return KeyTime::of(start, spec, self.zone);
         }
         let civil = self.offset.to_datetime(start.to_jiff());
-        Stamp {
+        KeyTime {
             civil,
             precision: Precision::of(spec, civil.time()),
             offset: None,
@@ -241,7 +241,7 @@ pub(super) fn instants(civil: DateTime, zone: &TimeZone) -> Vec<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stamp, Stamps, instant, instants};
+    use super::{KeyTime, Stamps, instant, instants};
     use barmill_core::model::{BarSpec, Timestamp};
     use jiff::civil::date;
     use jiff::tz::TimeZone;
@@ -251,7 +251,7 @@ mod tests {
         let spec: BarSpec = spec.parse().unwrap();
         let start: Timestamp = start.parse().unwrap();
         let zone = TimeZone::get(zone).unwrap();
-        let stamp = Stamp::of(start, spec, &zone);
+        let stamp = KeyTime::of(start, spec, &zone);
         let (mut day, mut time) = (Vec::new(), Vec::new());
         stamp.push_date(&mut day);
         stamp.push_time(&mut time);
@@ -334,7 +334,7 @@ mod tests {
             let mut stamps = Stamps::new(&zone);
             for hour in hours {
                 let start = Timestamp::from_nanos(1_735_689_600_000_000_000 + hour * 3_600_000_000_000).unwrap();
-                let (kept, fresh) = (stamps.of(start, BarSpec::MINUTE), Stamp::of(start, BarSpec::MINUTE, &zone));
+                let (kept, fresh) = (stamps.of(start, BarSpec::MINUTE), KeyTime::of(start, BarSpec::MINUTE, &zone));
                 prop_assert_eq!(format!("{kept:?}"), format!("{fresh:?}"), "{}", start);
             }
         }

@@ -6,7 +6,7 @@
 //! lost for whoever does not listen, and it comes after the writes it speaks of.
 
 use super::command::push_json_string;
-use super::stamp::Stamp;
+use super::key_time::KeyTime;
 use super::template::push_display;
 use barmill_core::model::{BarSpec, BarUpdate, Symbol, Timestamp};
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ pub(super) const SYMBOLS_LEN_MAX: usize = 32;
 /// What a batch holds for one channel.
 #[derive(Debug, Default)]
 pub(super) struct Notice {
-    newest: Option<(Timestamp, Stamp)>,
+    newest: Option<(Timestamp, KeyTime)>,
     bars: usize,
     specs: Vec<BarSpec>,
     symbols: Vec<Symbol>,
@@ -26,7 +26,7 @@ pub(super) struct Notice {
 
 impl Notice {
     /// Adds a bar.
-    pub(super) fn add(&mut self, update: &BarUpdate, stamp: &Stamp) {
+    pub(super) fn add(&mut self, update: &BarUpdate, stamp: &KeyTime) {
         let bar = &update.bar;
         if self
             .newest
@@ -77,7 +77,7 @@ impl Notice {
 #[cfg(test)]
 mod tests {
     use super::Notice;
-    use crate::store::stamp::Stamp;
+    use crate::store::key_time::KeyTime;
     use crate::store::testing::update;
     use jiff::tz::TimeZone;
 
@@ -93,7 +93,7 @@ mod tests {
             let update = update(&format!("S{}", index % 40), "1m", start);
             notice.add(
                 &update,
-                &Stamp::of(update.bar.start, update.bar.spec, &TimeZone::UTC),
+                &KeyTime::of(update.bar.start, update.bar.spec, &TimeZone::UTC),
             );
         }
         let text = String::from_utf8(notice.text()).unwrap();

@@ -31,7 +31,7 @@ const VERSION_LEN: usize = 57;
 /// What an item adds to a request at most: its keys, fields and values with JSON escapes, and the framing of their
 /// commands.
 #[derive(Debug, Clone)]
-pub(super) struct Scales {
+pub(super) struct SizeEstimator {
     view: Arc<View>,
     /// Bytes around the values, without symbols and specs.
     frame: usize,
@@ -41,11 +41,11 @@ pub(super) struct Scales {
     values: usize,
 }
 
-impl Scales {
+impl SizeEstimator {
     /// Takes the measure of a view.
-    pub(super) fn new(view: Arc<View>) -> Scales {
+    pub(super) fn new(view: Arc<View>) -> SizeEstimator {
         let frame = frame_len(&view, 0, 0);
-        Scales {
+        SizeEstimator {
             symbols: frame_len(&view, 0, 1) - frame,
             specs: frame_len(&view, 1, 0) - frame,
             values: usize::from(has_base(&view)) + usize::from(view.stream().is_some()),
@@ -183,10 +183,10 @@ fn weigh_encoded(view: &View, item: &WriteItem) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Scales, weigh_encoded};
+    use super::{SizeEstimator, weigh_encoded};
     use crate::store::batch::encode;
     use crate::store::command::Command;
-    use crate::store::plain::plan;
+    use crate::store::commands::plan;
     use crate::store::testing::{manifest, update};
     use crate::store::view::View;
     use crate::store::view_settings::{ValueForm, ViewKind, ViewSettings};
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn weigh(view: &View, item: &WriteItem) -> usize {
-        Scales::new(Arc::new(view.clone())).weigh(item)
+        SizeEstimator::new(Arc::new(view.clone())).weigh(item)
     }
 
     fn sent(view: &View, item: &WriteItem) -> usize {

@@ -5,7 +5,7 @@ use crate::model::{Symbol, Timestamp, Trade};
 
 /// What a feed tells behind the trades of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aside {
+pub enum ControlEvent {
     /// A trade delivered before is replaced or taken back.
     Change {
         /// The instrument.
@@ -24,11 +24,11 @@ pub enum Aside {
     },
 }
 
-impl Aside {
+impl ControlEvent {
     /// The instrument it speaks of.
     pub fn symbol(&self) -> Symbol {
         match self {
-            Aside::Change { symbol, .. } | Aside::Quiet { symbol, .. } => *symbol,
+            ControlEvent::Change { symbol, .. } | ControlEvent::Quiet { symbol, .. } => *symbol,
         }
     }
 }
