@@ -55,11 +55,11 @@ impl LateActor {
                 self.is_failing = false;
                 if !std::mem::replace(&mut self.is_told, true) {
                     let (symbol, time, file) = (first.symbol, first.time, self.store.place());
-                    tracing::warn!(%symbol, %time, file, "trades too late for their bars are kept aside");
+                    tracing::warn!(%symbol, %time, file, "trades came too late for their bars; kept in the late file");
                 }
             }
             Err(error) if !std::mem::replace(&mut self.is_failing, true) => {
-                tracing::warn!(%error, "late trades are counted only");
+                tracing::warn!(%error, "the late file cannot be written; late trades are only counted");
             }
             Err(_) => {}
         }

@@ -292,7 +292,7 @@ fn a_folder_in_use_is_left_alone_and_an_empty_one_is_no_fault() {
         &url,
         "--set=run.drain_timeout_ms=60000",
     ]);
-    running.err_line("goes out first");
+    running.err_line("sending the spool of an earlier run first");
     let ended = program.run(&["spool", "ls"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(

@@ -9,12 +9,12 @@ pub(super) async fn watch(handle: Handle) {
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
     ) else {
-        tracing::warn!("signals cannot be handled; the run can only be killed");
+        tracing::warn!("cannot handle signals; only a kill ends the run");
         return std::future::pending().await;
     };
     next(&mut interrupt, &mut terminate).await;
     tracing::info!(
-        "stopping: sources leave, what is on its way is written; a second signal aborts"
+        "stopping: no more trades are read, pending bars are written; a second signal aborts"
     );
     handle.stop();
     next(&mut interrupt, &mut terminate).await;

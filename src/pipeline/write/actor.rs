@@ -176,7 +176,7 @@ impl Writer {
             tracing::info!(
                 spooled,
                 sink = self.ports.sink.name(),
-                "the spool of an earlier run goes out first"
+                "sending the spool of an earlier run first"
             );
         }
         self.delivery = Delivery::new(self.settings.delivery.clone(), Some(spooled));

@@ -127,7 +127,7 @@ fn feel(pace: &Pace, sink: &str, remedy: Option<Remedy>) {
     if let Some(wait) = pace.on_answer(remedy) {
         tracing::warn!(
             wait_s = wait.as_secs_f64(),
-            "{sink} asks for patience, all requests wait"
+            "{sink} asked to wait (Retry-After); all requests pause"
         );
     }
 }

@@ -130,7 +130,7 @@ impl Writer {
         match result {
             Ok(_) => Ok(()),
             Err(error) if matches!(error.remedy(), Remedy::Retry { .. }) => {
-                tracing::warn!(cause = %chain(&error), "the count of commands is not saved, the next save tries again");
+                tracing::warn!(cause = %chain(&error), "the command count could not be saved; trying again with the next save");
                 self.savings.since.get_or_insert(self.origin.elapsed());
                 Ok(())
             }

@@ -68,13 +68,13 @@ impl Writer {
         self.counts
             .send_modify(|counts| counts.failures.add(error.remedy));
         if error.remedy == Remedy::Fatal {
-            tracing::error!(cause, "{sink} takes no more");
+            tracing::error!(cause, "{sink} failed for good; the run ends");
             self.failure.get_or_insert(Failure { attempts: 1, cause });
             self.delivery.stop();
         } else {
             tracing::warn!(
                 cause,
-                "idle {sink} gives no sign of life, the next write opens a new connection"
+                "idle {sink} does not answer; the next write opens a new connection"
             );
         }
     }

@@ -32,7 +32,10 @@ impl FullTold {
             return;
         }
         self.0 = Some(now);
-        tracing::error!(cause, "the spool takes nothing, feeds wait until it does");
+        tracing::error!(
+            cause,
+            "the spool cannot be written; sources wait until it can"
+        );
     }
 }
 
@@ -69,10 +72,12 @@ pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
             tracing::error!(
                 items,
                 cause,
-                "{sink} refuses {items} items, now in the dead letters"
+                "{sink} refused {items} items; they are kept as dead letters"
             );
         }
-        Verdict::Halted => tracing::error!(attempt, of, cause, "{sink} takes no more"),
+        Verdict::Halted => {
+            tracing::error!(attempt, of, cause, "{sink} failed for good; the run ends")
+        }
     }
 }
 
@@ -83,24 +88,24 @@ pub(super) fn transition(transition: Transition, sink: &str, cause: &str) {
             tracing::error!(
                 cause,
                 probe_in_s = probe_in.as_secs_f64(),
-                "{sink} is out, bars go to the spool"
+                "{sink} is unreachable; bars go to the spool"
             );
         }
         Transition::Paused { probe_in } => tracing::error!(
             cause,
             probe_in_s = probe_in.as_secs_f64(),
-            "the quota of {sink} is used up, bars go to the spool"
+            "the quota of {sink} is used up; bars go to the spool"
         ),
         Transition::Draining { outage } => {
             tracing::info!(
                 outage_s = outage.as_secs(),
-                "{sink} is back, the spool drains"
+                "{sink} is reachable again; sending the spool"
             );
         }
         Transition::Closed { outage } => {
             tracing::info!(
                 outage_s = outage.as_secs(),
-                "the spool of {sink} is empty, bars go out directly"
+                "the spool of {sink} is empty; bars go to the store again"
             );
         }
     }
@@ -121,7 +126,7 @@ pub(super) fn budget(
     tracing::warn!(
         commands,
         limit,
-        "80 % of the command budget of the {period} is spent, the rest is kept for final bars"
+        "80 % of the command budget of the {period} is used; only final bars are sent from now on"
     );
 }
 

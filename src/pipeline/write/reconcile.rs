@@ -173,7 +173,7 @@ impl Writer {
             }
             Err(error) => {
                 let cause = chain(&error);
-                tracing::error!(cause, "the store is not put right");
+                tracing::error!(cause, "reconciliation failed");
                 self.reconcile.not_before = now + PAUSE;
                 if matches!(error, RepairError::Unreadable { .. }) || !self.inbox_open {
                     (self.reconcile.redeliver, self.reconcile.reconcile) = (false, false);
@@ -204,13 +204,17 @@ impl Writer {
         });
         let sink = self.ports.sink.name();
         if redelivered + outdated > 0 {
-            tracing::info!(redelivered, outdated, "dead letters go to {sink} once more");
+            tracing::info!(
+                redelivered,
+                outdated,
+                "sending dead letters to {sink} again"
+            );
         }
         if compared > 0 {
             tracing::info!(
                 compared,
                 missing_or_stale,
-                "recent bars compared with {sink}, what it lacks is written back"
+                "compared recent bars with {sink}; writing back what it lacks"
             );
         }
     }

@@ -117,12 +117,12 @@ async fn settle(writer: &mut Writer) {
             && let Some(report) = writer.work.next().await
         {
             if let Err(fault) = writer.on_report(report) {
-                tracing::error!(cause = %chain(&fault), "the commit under way failed");
+                tracing::error!(cause = %chain(&fault), "the pending commit of the state failed");
             }
         }
     };
     if tokio::time::timeout(COMMIT_END, settled).await.is_err() {
-        tracing::warn!("the commit under way takes too long");
+        tracing::warn!("the pending commit of the state takes too long");
     }
 }
 
@@ -171,7 +171,7 @@ async fn spool(state: &dyn StateStore, rest: Changes) -> Result<u64, StateError>
     let bars = count_bars(&rest.spool_append);
     let outcome = state.commit(rest).await;
     if let Err(error) = &outcome {
-        tracing::error!(cause = %chain(error), bars, "the rest cannot be spooled");
+        tracing::error!(cause = %chain(error), bars, "what is left cannot be written to the spool");
     }
     close_state(state).await;
     Ok(outcome?.spool_items)

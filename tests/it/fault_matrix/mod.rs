@@ -141,7 +141,7 @@ impl Case {
             assert!(
                 second
                     .log
-                    .contains("the spool of an earlier run goes out first"),
+                    .contains("sending the spool of an earlier run first"),
                 "{name}: {}",
                 second.log
             );
@@ -183,7 +183,7 @@ impl Case {
             Ending::Retried => "retrying in",
             Ending::Paused => "the quota of",
             Ending::DeadLetters => "now in the dead letters",
-            Ending::Halted => "takes no more",
+            Ending::Halted => "failed for good",
         };
         let is_meant = |line: &str| self.row.line.split('|').any(|words| line.contains(words));
         let is_told = log
@@ -208,7 +208,7 @@ impl Case {
         let is_out = log.contains("bars go to the spool");
         assert_eq!(
             is_out,
-            log.contains("bars go out directly"),
+            log.contains("bars go to the store again"),
             "{name}: {log}"
         );
     }

@@ -127,7 +127,7 @@ fn prove(state: &State) {
         let is_told =
             |line: &str| line.contains("bars go to the spool") && line.contains(state.line);
         assert!(
-            log.lines().any(is_told) && log.contains("bars go out directly"),
+            log.lines().any(is_told) && log.contains("bars go to the store again"),
             "{}: {log}",
             state.line
         );
@@ -163,7 +163,10 @@ async fn a_redis_that_wants_a_password_ends_the_run_and_the_next_one_with_it_wri
             "{:?}",
             finished.end
         );
-        assert!(log.contains(line) && log.contains("takes no more"), "{log}");
+        assert!(
+            log.contains(line) && log.contains("failed for good"),
+            "{log}"
+        );
         assert!(!log.contains("shut-out"), "{log}");
         bench.url.clone_from(&right);
         let second = bench.write(RequestRetry::Long, async |_| {}).await;
@@ -192,7 +195,7 @@ async fn a_user_without_the_right_to_write_ends_the_run_and_the_next_one_with_it
         finished.end
     );
     assert!(
-        log.contains("NOPERM") && log.contains("takes no more"),
+        log.contains("NOPERM") && log.contains("failed for good"),
         "{log}"
     );
     bench.redis.command(&["ACL", "SETUSER", "default", "+@all"]);

@@ -41,7 +41,7 @@ fn late_trades_are_kept_in_a_recording_that_every_run_adds_to() {
     assert!(
         ended
             .err
-            .contains("trades too late for their bars are kept aside"),
+            .contains("trades came too late for their bars; kept in the late file"),
         "{}",
         ended.err
     );
@@ -85,7 +85,9 @@ fn late_file_that_cannot_be_written_costs_a_warning_and_no_bar() {
         &["--set", "run.state_dir=taken", "--sink", "embedded:bars"],
     );
     assert!(
-        ended.err.contains("late trades are counted only"),
+        ended
+            .err
+            .contains("the late file cannot be written; late trades are only counted"),
         "{}",
         ended.err
     );

@@ -81,7 +81,7 @@ fn redis_away_at_the_start_is_tried_three_times_and_then_the_bars_wait_in_the_sp
     );
     assert_eq!(of(&ended, "spooled"), 24, "20 bars and 4 manifests");
     assert!(
-        ended.err.contains("is out, bars go to the spool"),
+        ended.err.contains("is unreachable; bars go to the spool"),
         "{}",
         ended.err
     );

@@ -118,7 +118,7 @@ async fn out_of_store(venue: Venue) {
     redis.restart();
     let ended = end(&proof, &redis, running).await;
     assert!(
-        ended.err.contains("is back, the spool drains"),
+        ended.err.contains("is reachable again; sending the spool"),
         "{venue:?}: {}",
         ended.err
     );

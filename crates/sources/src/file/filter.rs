@@ -152,7 +152,7 @@ impl RowFilter {
             if is_listed {
                 tracing::warn!("skipped {row}");
             } else if self.stats.malformed == BAD_ROWS_MAX as u64 + 1 {
-                tracing::warn!("further bad rows are counted and not listed");
+                tracing::warn!("more malformed rows follow; they are counted, not listed");
             }
         }
         if is_listed {

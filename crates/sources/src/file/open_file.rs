@@ -164,7 +164,7 @@ impl OpenFile {
                         }
                         let torn_bytes = reader.torn_len();
                         if torn_bytes > 0 {
-                            tracing::warn!(%file, torn_bytes, "the recording ends in a torn block, left out");
+                            tracing::warn!(%file, torn_bytes, "the recording ends in an incomplete block, which is skipped");
                         }
                         filter.stats.torn_bytes += torn_bytes;
                         return Ok(false);

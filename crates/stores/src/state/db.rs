@@ -78,7 +78,7 @@ impl StateDb {
                 let aside = folder.set_aside(now)?;
                 tracing::error!(
                     file = %file.display(), %what, set_aside = %aside.display(),
-                    "state file is damaged and set aside, its bars are fetched again from the sources"
+                    "the state file is damaged: moved it aside; its bars are fetched again from the sources"
                 );
                 (open()?, Some(aside))
             }

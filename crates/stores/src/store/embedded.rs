@@ -302,7 +302,7 @@ fn set_aside(path: &Path, damage: &DatabaseError, clock: &dyn Clock) -> Result<(
     })?;
     tracing::error!(
         store = %path.display(), aside = %aside.display(), %damage,
-        "the store is damaged: it was set aside and an empty one begun; write its bars again from their source"
+        "the store is damaged: moved it aside and started an empty one; write its bars again from their source"
     );
     Ok(())
 }

@@ -225,7 +225,7 @@ impl Fence {
         match self.call(store, "release", number).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "fence not released"),
-            Err(error) => tracing::warn!(%error, "fence not released, it ends by itself"),
+            Err(error) => tracing::warn!(%error, "fence not released; its lease will expire"),
         }
     }
 

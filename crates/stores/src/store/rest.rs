@@ -198,7 +198,9 @@ impl RestStore {
                 self.is_warm.store(false, Ordering::Release);
                 self.timeouts.store(0, Ordering::Relaxed);
             }
-            Err(error) => tracing::error!(store = %self.name, %error, "the old HTTP client stays"),
+            Err(error) => {
+                tracing::error!(store = %self.name, %error, "could not make a new HTTP client; keeping the old one")
+            }
         }
     }
 

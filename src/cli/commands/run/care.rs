@@ -33,7 +33,7 @@ impl Service {
         let manager = environment.get("NOTIFY_SOCKET").and_then(|address| {
             let found = ServiceManager::at(address);
             if let Err(error) = &found {
-                tracing::warn!(%error, "service manager cannot be told anything");
+                tracing::warn!(%error, "cannot notify the service manager");
             }
             found.ok()
         });
@@ -104,7 +104,7 @@ impl Care<'_> {
     /// Reads the symbols again on SIGHUP; a list that cannot be used changes nothing.
     async fn reload(&self) {
         let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-            tracing::warn!("SIGHUP cannot be handled; other symbols need a restart");
+            tracing::warn!("cannot handle SIGHUP; a change of symbols needs a restart");
             return;
         };
         while hangup.recv().await.is_some() {

@@ -172,7 +172,7 @@ async fn listen(
             Ok(Some(server))
         }
         Err(StatusError::Listen { address, source }) if source.kind() == ErrorKind::AddrInUse => {
-            tracing::warn!(%address, "status pages are not served, the port is taken; set status.listen");
+            tracing::warn!(%address, "status pages are off: the port is in use; set status.listen");
             Ok(None)
         }
         Err(error) => Err(error.into()),

@@ -111,7 +111,7 @@ impl RecordingWriter {
 
     fn cut_torn(&mut self, path: &Path) -> Result<(), FileError> {
         if self.torn_len > 0 {
-            tracing::warn!(file = %self.name, torn_bytes = self.torn_len, "cut the torn tail of a recording");
+            tracing::warn!(file = %self.name, torn_bytes = self.torn_len, "removed the incomplete last block of a recording");
         }
         let whole = self.file.set_len(self.len);
         whole.map_err(|source| self.write_error(source))?;

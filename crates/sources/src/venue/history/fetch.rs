@@ -108,7 +108,7 @@ impl RequestRetry {
             attempts,
             attempts_max = self.attempts_max,
             ?pause,
-            "page failed, trying again"
+            "page request failed; retrying"
         );
     }
 

@@ -278,7 +278,7 @@ impl LiveDriver {
                     venue = self.settings.name(),
                     connection = index,
                     cause,
-                    "record is no trade"
+                    "frame is not a trade; skipped"
                 );
                 self.note(|stats| stats.malformed += 1);
             }
