@@ -44,7 +44,7 @@ fn a_budget_is_warned_of_spent_to_the_last_command_and_remembered_over_restarts(
         (Some(3), 100),
         "{first:?}"
     );
-    let warned = "80 % of the command budget of the month is spent, the rest is kept for final bars commands=80 limit=100";
+    let warned = "80 % of the command budget of the month is used; only final bars are sent from now on commands=80 limit=100";
     assert_eq!(first.err.matches(warned).count(), 1, "{}", first.err);
     assert!(
         first.err.contains("the command budget is spent until "),

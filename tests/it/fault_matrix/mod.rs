@@ -182,7 +182,7 @@ impl Case {
             Ending::Unseen => "store closed",
             Ending::Retried => "retrying in",
             Ending::Paused => "the quota of",
-            Ending::DeadLetters => "now in the dead letters",
+            Ending::DeadLetters => "they are kept as dead letters",
             Ending::Halted => "failed for good",
         };
         let is_meant = |line: &str| self.row.line.split('|').any(|words| line.contains(words));
