@@ -76,7 +76,7 @@ pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
             );
         }
         Verdict::Halted => {
-            tracing::error!(attempt, of, cause, "{sink} failed for good; the run ends")
+            tracing::error!(attempt, of, cause, "{sink} failed for good; the run ends");
         }
     }
 }

@@ -142,7 +142,7 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         &'a self,
         updates: &'a [BarUpdate],
     ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
-        // Nothing is asked for, nothing is missing_or_stale.
+        // Nothing is asked for, nothing is missing.
         let answer = updates.is_empty().then(Vec::new);
         Box::pin(async { Ok(answer) })
     }

@@ -26,7 +26,7 @@ const COMMANDS_MAX: usize = 200;
 /// Places in `updates` of the bars that the store lacks; `None` for a view that keeps no bars.
 ///
 /// # Errors
-/// [`SinkError`] when the store cannot be read. A value that does not decode counts as missing_or_stale, and so does one under
+/// [`SinkError`] when the store cannot be read. A value that does not decode counts as missing, and so does one under
 /// a key of another type.
 pub(super) async fn missing_or_stale(
     store: &Arc<dyn KeyStore>,

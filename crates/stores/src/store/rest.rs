@@ -199,7 +199,7 @@ impl RestStore {
                 self.timeouts.store(0, Ordering::Relaxed);
             }
             Err(error) => {
-                tracing::error!(store = %self.name, %error, "could not make a new HTTP client; keeping the old one")
+                tracing::error!(store = %self.name, %error, "could not make a new HTTP client; keeping the old one");
             }
         }
     }
