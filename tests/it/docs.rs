@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The pages, from the root.
+#[expect(clippy::expect_used, reason = "a helper of tests")]
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = [
