@@ -10,7 +10,7 @@ use crate::{Price, TradeId, TradeKey};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
 use barmill_sources::history::{HistorySettings, HistorySource};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
-use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape, Venue as Played};
+use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape};
 use barmill_sources::venue::{Venue, VenueSettings};
 use futures::future::BoxFuture;
 use std::fmt;
@@ -91,14 +91,16 @@ impl Source for SimulatedSource {
 /// A venue that can be played.
 struct SimulatedVenue {
     market: Market,
-    plays: Played,
+    venue: &'static Venue,
     /// The settings of its clients, for a simulator at an address.
     settings: Box<dyn Fn(SocketAddr) -> (HistorySettings, LiveSettings) + Send>,
 }
 
 impl fmt::Debug for SimulatedVenue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SimulatedVenue").field(&self.plays).finish()
+        f.debug_tuple("SimulatedVenue")
+            .field(&self.venue.name)
+            .finish()
     }
 }
 
@@ -111,15 +113,14 @@ fn simulated_venue(name: &str) -> Result<SimulatedVenue, BoxError> {
     for secret in venue.secrets {
         own.set_secret(secret.setting, "simulated".into())?;
     }
-    let (plays, path) = Played::of(venue);
     Ok(SimulatedVenue {
         market: market(venue),
-        plays,
+        venue,
         settings: Box::new(move |address| {
             let mut history = HistorySettings::new(own.clone());
             let mut live = LiveSettings::new(own.clone());
             history.base_url = format!("http://{address}");
-            live.url = format!("ws://{address}{path}");
+            live.url = format!("ws://{address}{}", venue.simulation.socket_path);
             (history, live)
         }),
     })
@@ -140,7 +141,7 @@ async fn open(source: SimulatedSource, plan: SourcePlan) -> Result<Box<dyn Trade
         }
         Ok(trades)
     });
-    let tape = Tape::new(venue.plays, read.await??)?;
+    let tape = Tape::new(venue.venue, read.await??)?;
     // Nothing may be missed from the start of the recording on.
     let start = TradeKey {
         time: tape.span().0,

@@ -2,7 +2,8 @@
 
 use crate::Timestamp;
 use crate::cli::SimulateArguments;
-use barmill_sources::simulate::{Tape, Venue};
+use barmill_sources::simulate::{Example, Tape};
+use barmill_sources::venue::{Secret, Venue};
 use std::net::SocketAddr;
 
 /// Symbols of the printed commands at most.
@@ -13,7 +14,7 @@ const CATCH_UP_HOURS_MAX: i64 = 30 * 24;
 /// The words at the start, but for the address.
 #[derive(Debug)]
 pub(super) struct Recipe {
-    venue: Venue,
+    venue: &'static Venue,
     symbols: Vec<&'static str>,
     symbols_len: usize,
     len: usize,
@@ -49,7 +50,7 @@ pub(super) fn of(tape: &Tape, arguments: &SimulateArguments, now: Timestamp) -> 
 
 impl Recipe {
     pub(super) fn text(&self, address: SocketAddr) -> String {
-        let (name, symbols) = (self.venue.name(), self.symbols.join(","));
+        let (name, symbols) = (self.venue.name, self.symbols.join(","));
         let (from, to) = self.span;
         let more = if self.symbols.len() < self.symbols_len {
             format!(" and {} more", self.symbols_len - self.symbols.len())
@@ -60,57 +61,32 @@ impl Recipe {
             0 => String::new(),
             count => format!("Trades of {count} symbols are numbered anew, from 1\n"),
         };
-        let (path, keys) = self.live();
-        let (rest, ws) = (format!("http://{address}"), format!("ws://{address}{path}"));
-        let extra = match self.venue {
-            Venue::Binance => " --set source.binance.trades=single",
-            Venue::Massive | Venue::Alpaca | Venue::Coinbase | Venue::Kraken => "",
-        };
-        let (speed, len, catch_up, curl) =
-            (&self.speed, self.len, &self.catch_up, self.curl(&rest));
+        let simulation = &self.venue.simulation;
+        let (path, query) = (simulation.socket_path, simulation.socket_query);
+        let (rest, ws) = (
+            format!("http://{address}"),
+            format!("ws://{address}{path}{query}"),
+        );
+        let setting = |(key, value)| format!(" --set source.{name}.{key}={value}");
+        let extra: String = simulation
+            .client_settings
+            .iter()
+            .copied()
+            .map(setting)
+            .collect();
+        let key = |secret: &Secret| format!("{}=any ", secret.variable);
+        let keys: String = self.venue.secrets.iter().map(key).collect();
+        let curl = (simulation.example)(&Example {
+            base_url: &rest,
+            symbol: self.symbols.first().copied().unwrap_or_default(),
+            span: self.span,
+        });
+        let (speed, len, catch_up) = (&self.speed, self.len, &self.catch_up);
         format!(
             "Playing {name} at {speed}: {len} trades of {symbols}{more}, {from} to {to}\n{renumbered}\
              REST       {rest}\nWebSocket  {ws}\n\n{curl}\n\n\
              {keys}barmill run --source {name} --symbol {symbols} --catch-up {catch_up} \
              --set source.{name}.base_url={rest} --set source.{name}.ws_url='{ws}'{extra}\n"
         )
-    }
-
-    /// The path of the WebSocket, and the keys that a client must have; any will do.
-    fn live(&self) -> (&'static str, &'static str) {
-        match self.venue {
-            Venue::Massive => ("/stocks", "MASSIVE_API_KEY=any "),
-            Venue::Alpaca => ("/v2/sip", "APCA_API_KEY_ID=any APCA_API_SECRET_KEY=any "),
-            Venue::Binance => ("/stream?timeUnit=MICROSECOND", ""),
-            Venue::Coinbase => ("/", ""),
-            Venue::Kraken => ("/v2", ""),
-        }
-    }
-
-    /// A request for the first trades of the first symbol.
-    fn curl(&self, rest: &str) -> String {
-        let symbol = self.symbols.first().copied().unwrap_or_default();
-        let (from, to) = self.span;
-        match self.venue {
-            Venue::Massive => format!(
-                "curl -H 'Authorization: Bearer any' '{rest}/v3/trades/{symbol}?timestamp.gte={}&order=asc&limit=3'",
-                from.as_nanos()
-            ),
-            Venue::Alpaca => format!(
-                "curl -H 'APCA-API-KEY-ID: any' -H 'APCA-API-SECRET-KEY: any' \
-                 '{rest}/v2/stocks/trades?symbols={symbol}&start={from}&end={to}&limit=3'"
-            ),
-            Venue::Binance => format!(
-                "curl '{rest}/api/v3/aggTrades?symbol={symbol}&startTime={}&limit=3'",
-                from.as_millis()
-            ),
-            Venue::Coinbase => format!("curl '{rest}/products/{symbol}/trades?limit=3'"),
-            Venue::Kraken => {
-                format!(
-                    "curl '{rest}/0/public/Trades?pair={symbol}&since={}&count=3'",
-                    from.as_nanos().saturating_sub(1)
-                )
-            }
-        }
     }
 }

@@ -4,11 +4,12 @@ use super::dispatch::{CommandError, complain};
 use super::{recipe, signals};
 use crate::Trade;
 use crate::cli::{Exit, SimulateArguments};
-use crate::config::{Config, SourceName, Speed};
+use crate::config::{Config, Speed};
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
 use barmill_sources::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
-use barmill_sources::simulate::{Fault, Played, Simulator, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Fault, Played, Simulator, SimulatorSettings, Tape};
+use barmill_sources::venue::Venue;
 use std::io::{Write, stderr, stdout};
 
 /// Shifts are whole seconds, so that no venue's clock rounds a shifted trade otherwise.
@@ -35,7 +36,7 @@ pub(super) async fn run(
         Ok(faults) => faults,
         Err(error) => return Ok(complain("take --fault", &error, Exit::Usage)),
     };
-    let venue = venue(arguments.venue);
+    let venue = arguments.venue.venue();
     let (mut trades, format) = read(arguments, config).await?;
     let is_foreign = has_foreign_conditions(venue, format);
     if is_foreign {
@@ -65,7 +66,7 @@ pub(super) async fn run(
         writeln!(
             stderr(),
             "The recording's conditions are none of {}'s and are left out.",
-            venue.name()
+            venue.name
         )?;
     }
     stdout().write_all(recipe.text(simulator.address()).as_bytes())?;
@@ -79,19 +80,12 @@ pub(super) async fn run(
     Ok(Exit::Drained)
 }
 
-fn venue(name: SourceName) -> Venue {
-    Venue::of(name.venue()).0
-}
-
 /// Whether the numbers of the recording's conditions are another vendor's; a recording of barmill's own names no vendor
 /// and is believed.
-fn has_foreign_conditions(venue: Venue, format: Option<Format>) -> bool {
-    let own = match venue {
-        Venue::Massive => "massive",
-        Venue::Alpaca => "alpaca",
-        Venue::Binance | Venue::Coinbase | Venue::Kraken => return false,
-    };
-    format.is_none_or(|format| format.vendor().is_some_and(|vendor| vendor != own))
+fn has_foreign_conditions(venue: &Venue, format: Option<Format>) -> bool {
+    let is_foreign = |vendor| vendor != venue.name;
+    venue.simulation.has_conditions()
+        && format.is_none_or(|format| format.vendor().is_some_and(is_foreign))
 }
 
 async fn read(

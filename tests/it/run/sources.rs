@@ -7,8 +7,9 @@ use crate::simulate::proof::{Bars, bars, closed, hour};
 use crate::simulate::stage::{self, Stage, play};
 use crate::support::program::Program;
 use crate::support::redis::RedisServer;
+use crate::support::venue::Venue;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::simulate::{SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{SimulatorSettings, Tape};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +20,7 @@ const BOTH: [Venue; 2] = [Venue::Binance, Venue::Kraken];
 
 /// The bars of a replay of a venue's hour, and the venue that plays it.
 async fn hours(program: &Program, venue: Venue, redis: &RedisServer) -> (Bars, Stage) {
-    let tape = Tape::new(venue, hour(venue)).unwrap();
+    let tape = Tape::new(venue.described(), hour(venue)).unwrap();
     let truth = tape.trades().to_vec();
     let name = format!("{}.rec", venue.name());
     let mut writer = RecordingWriter::create(&program.folder().join(&name)).unwrap();

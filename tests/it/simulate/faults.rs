@@ -1,12 +1,13 @@
 //! Each fault that the hours of the suite do not meet, heard by a real feed that misses nothing all the same.
 
 use crate::simulate::stage::{Stage, dawn, play, trades};
+use crate::support::venue::Venue;
 use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Price, TradeId, TradeKey};
 use barmill_core::port::TradeFeed;
 use barmill_sources::history::HistorySource;
 use barmill_sources::live::{LiveFeed, LiveParts, LiveStats, LiveSymbol, LiveSymbols};
-use barmill_sources::simulate::{Fault, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Fault, SimulatorSettings, Tape};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -20,7 +21,13 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Twenty minutes of a venue, played as many thousand times faster as is said.
 async fn stage(venue: Venue, fault: &str, thousands: u32) -> (Stage, Tape) {
-    let tape = || Tape::new(venue, trades(venue, LEN as u64, 1_200_000_000_000, 4)).unwrap();
+    let tape = || {
+        Tape::new(
+            venue.described(),
+            trades(venue, LEN as u64, 1_200_000_000_000, 4),
+        )
+        .unwrap()
+    };
     let settings = SimulatorSettings {
         speed: NonZeroU32::new(thousands * 1_000_000),
         waits: true,
@@ -32,7 +39,7 @@ async fn stage(venue: Venue, fault: &str, thousands: u32) -> (Stage, Tape) {
 
 /// A feed of everything from the start on, with short waits.
 fn feed(stage: &Stage, tape: &Tape) -> LiveFeed {
-    let venue = tape.venue();
+    let venue = Venue::of(tape.venue());
     let start = TradeKey {
         time: dawn(),
         sequence: 0,

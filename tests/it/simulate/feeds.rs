@@ -1,11 +1,12 @@
 //! Every trade of a recording reaches barmill's own feeds, over the socket and over the history.
 
 use crate::simulate::stage::{ALL, dawn, play, trades};
+use crate::support::venue::Venue;
 use barmill::{Price, Size, Symbol, Trade};
 use barmill_core::port::{Gap, GapError, GapFill, GapSource, TradeFeed};
 use barmill_sources::history::{HistoryFeed, HistorySource, SymbolRange};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSymbol, LiveSymbols};
-use barmill_sources::simulate::{SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{SimulatorSettings, Tape};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ fn essences(trades: &[Trade], resolution_ns: i64) -> BTreeMap<Symbol, Vec<Essenc
 }
 
 fn at_once(venue: Venue) -> (Tape, SimulatorSettings) {
-    let tape = Tape::new(venue, trades(venue, 9_000, HOUR_NS, 3)).unwrap();
+    let tape = Tape::new(venue.described(), trades(venue, 9_000, HOUR_NS, 3)).unwrap();
     (
         tape,
         SimulatorSettings {

@@ -7,7 +7,7 @@ use crate::simulate::proof::{Proof, seed};
 use crate::simulate::stage::ALL;
 use crate::support::program::{Ended, Running};
 use crate::support::redis::{RedisOptions, RedisServer};
-use barmill_sources::simulate::Venue;
+use crate::support::venue::Venue;
 use std::future::Future;
 use std::thread;
 

@@ -2,8 +2,8 @@
 
 use crate::simulate::stage::{ALL, trades};
 use crate::support::program::Program;
+use crate::support::venue::Venue;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::simulate::Venue;
 use serde_json::Value;
 
 /// A folder with a recording of an hour.

@@ -4,11 +4,12 @@ use crate::simulate::stage::{self, Stage, play};
 use crate::support::dump::{dump, is_manifest};
 use crate::support::program::{Program, Running};
 use crate::support::redis::RedisServer;
+use crate::support::venue::Venue;
 use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Timestamp, Trade, TradeId};
 use barmill_core::port::Clock;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::simulate::{Fault, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Fault, SimulatorSettings, Tape};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -120,7 +121,7 @@ fn rules(venue: Venue) -> [&'static str; 2] {
 
 impl Proof {
     pub(crate) async fn new(venue: Venue) -> Proof {
-        let tape = Tape::new(venue, hour(venue)).unwrap();
+        let tape = Tape::new(venue.described(), hour(venue)).unwrap();
         let (len, truth) = (tape.len() as u64, tape.trades().to_vec());
         let program = Program::new()
             // A log that nobody reads while it grows must stay short.

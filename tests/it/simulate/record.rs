@@ -2,9 +2,10 @@
 
 use crate::simulate::stage::{self, Stage, play, trades};
 use crate::support::program::{Program, Running};
+use crate::support::venue::Venue;
 use barmill::{Symbol, Trade};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
-use barmill_sources::simulate::{Fault, SimulatorSettings, Tape, Venue};
+use barmill_sources::simulate::{Fault, SimulatorSettings, Tape};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ const SPAN_NS: i64 = 1_200_000_000_000;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 async fn stage(venue: Venue, faults: &[&str]) -> (Stage, Vec<Trade>) {
-    let tape = Tape::new(venue, trades(venue, 3_000, SPAN_NS, 9)).unwrap();
+    let tape = Tape::new(venue.described(), trades(venue, 3_000, SPAN_NS, 9)).unwrap();
     let truth = tape.trades().to_vec();
     let settings = SimulatorSettings {
         speed: NonZeroU32::new(240_000),

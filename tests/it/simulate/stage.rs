@@ -1,10 +1,10 @@
 //! Trades to serve, a venue that serves them, and the settings to listen to it.
 
-use crate::support::venue::{history, live};
+use crate::support::venue::{Venue, history, live};
 use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use barmill_sources::history::HistorySettings;
 use barmill_sources::live::LiveSettings;
-use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape, Venue, View};
+use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape, View};
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
 

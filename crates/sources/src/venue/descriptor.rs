@@ -7,6 +7,7 @@ use super::history::page::OpenHistory;
 use super::history::source::HistorySettingsError;
 use super::live::decoder::Decoder;
 use super::live::session::script::Script;
+use super::simulate::Simulation;
 use reqwest::Url;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -121,6 +122,8 @@ pub struct Venue {
     pub(crate) open_history: HistoryOpener,
     pub(crate) write_script: ScriptWriter,
     pub(crate) decoder: fn() -> Decoder,
+    /// Its simulated side.
+    pub simulation: Simulation,
 }
 
 /// Every venue, in the order of help texts: the one line that adds one.

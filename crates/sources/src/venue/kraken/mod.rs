@@ -2,7 +2,7 @@
 
 pub(crate) mod history;
 pub(crate) mod live;
-pub(crate) mod simulate;
+mod simulate;
 
 use super::descriptor::{HistoryDefaults, LiveDefaults, Market, Venue};
 use std::time::Duration;
@@ -36,4 +36,5 @@ pub static VENUE: Venue = Venue {
     open_history: history::open,
     write_script: live::script,
     decoder: live::decoder,
+    simulation: simulate::SIMULATION,
 };

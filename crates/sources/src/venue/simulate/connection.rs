@@ -3,7 +3,7 @@
 use super::fault::FaultKind;
 use super::hub::{Hub, count};
 use super::protocol::Call;
-use super::request::{self, Ask, Reply};
+use super::request::{Ask, Reply};
 use super::visit::Visit;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -96,13 +96,13 @@ async fn respond(hub: &Hub, mut request: Request<Incoming>, granted: &Granted) -
     if is_cut {
         count(&hub.counters.spoiled);
     }
-    answer(request::answer(&ask), is_cut)
+    answer((hub.tape.venue().simulation.answer)(&ask), is_cut)
 }
 
 /// The reply that a fault gives instead of the venue's.
 fn spoiled(hub: &Hub, number: u64) -> Option<Reply> {
     if hub.plan.hits(FaultKind::TooMany, number) {
-        return Some(request::too_many(hub.tape.venue()));
+        return Some((hub.tape.venue().simulation.too_many)());
     }
     if hub.plan.hits(FaultKind::Error, number) {
         let status = [500, 502, 503]

@@ -5,6 +5,7 @@
 //! shared by both sides cannot hide; trades come as a plain list, from whatever file.
 
 mod connection;
+pub(crate) mod descriptor;
 mod fault;
 mod hub;
 mod plan;
@@ -14,7 +15,8 @@ mod server;
 pub(crate) mod tape;
 mod visit;
 
+pub use descriptor::{Example, Numbering, Simulation};
 pub use fault::{Fault, FaultError, FaultKind};
 pub use hub::{Played, SimulatorSettings};
 pub use server::{Simulator, SimulatorError, View};
-pub use tape::{Tape, TapeError, Venue};
+pub use tape::{Tape, TapeError};

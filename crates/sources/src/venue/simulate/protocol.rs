@@ -1,11 +1,6 @@
 //! What all dialects have in common.
 
-use crate::venue::alpaca::simulate::socket::Alpaca;
-use crate::venue::binance::simulate::socket::Binance;
-use crate::venue::coinbase::simulate::socket::Coinbase;
-use crate::venue::kraken::simulate::socket::Kraken;
-use crate::venue::massive::simulate::socket::Massive;
-use crate::venue::simulate::tape::{Tape, Venue};
+use crate::venue::simulate::tape::Tape;
 use barmill_core::model::Timestamp;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -88,17 +83,6 @@ pub(crate) trait Dialect: Send {
     /// Time between two pings of the protocol, where the venue sends them.
     fn ping_every(&self) -> Option<Duration> {
         None
-    }
-}
-
-/// The dialect of a venue for one call.
-pub(crate) fn of(venue: Venue, call: &Call) -> Box<dyn Dialect> {
-    match venue {
-        Venue::Massive => Box::new(Massive::default()),
-        Venue::Alpaca => Box::new(Alpaca::default()),
-        Venue::Binance => Box::new(Binance::new(call)),
-        Venue::Coinbase => Box::new(Coinbase::default()),
-        Venue::Kraken => Box::new(Kraken::default()),
     }
 }
 

@@ -1,11 +1,6 @@
 //! What all histories have in common.
 
-use crate::venue::alpaca::simulate::rest as alpaca;
-use crate::venue::binance::simulate::rest as binance;
-use crate::venue::coinbase::simulate::rest as coinbase;
-use crate::venue::kraken::simulate::rest as kraken;
-use crate::venue::massive::simulate::rest as massive;
-use crate::venue::simulate::tape::{Tape, Venue};
+use crate::venue::simulate::tape::Tape;
 use hyper::header::HeaderMap;
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -73,42 +68,5 @@ impl Ask<'_> {
             .split('/')
             .filter(|segment| !segment.is_empty())
             .collect()
-    }
-}
-
-/// Answers a request.
-pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
-    match ask.tape.venue() {
-        Venue::Massive => massive::answer(ask),
-        Venue::Alpaca => alpaca::answer(ask),
-        Venue::Binance => binance::answer(ask),
-        Venue::Coinbase => coinbase::answer(ask),
-        Venue::Kraken => kraken::answer(ask),
-    }
-}
-
-/// How a venue says that there were too many requests.
-pub(crate) fn too_many(venue: Venue) -> Reply {
-    let (status, body) = match venue {
-        Venue::Massive => (
-            429,
-            r#"{"status":"ERROR","request_id":"simulated","error":"You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue."}"#,
-        ),
-        Venue::Alpaca => (429, r#"{"message":"too many requests."}"#),
-        Venue::Binance => (
-            429,
-            r#"{"code":-1003,"msg":"Too many requests; please use WebSocket Streams for live updates."}"#,
-        ),
-        Venue::Coinbase => (429, r#"{"message":"Public rate limit exceeded"}"#),
-        Venue::Kraken => (200, r#"{"error":["EGeneral:Too many requests"]}"#),
-    };
-    let headers = if venue == Venue::Binance {
-        vec![("retry-after", "1".to_owned())]
-    } else {
-        Vec::new()
-    };
-    Reply {
-        headers,
-        ..Reply::status(status, body)
     }
 }

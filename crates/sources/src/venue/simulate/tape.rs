@@ -1,66 +1,9 @@
 //! The recording as the venue knows it: in order of time, with the venue's identities and the resolution of its clock.
 
-use barmill_core::model::{Symbol, Timestamp, Trade, TradeId};
+use super::descriptor::Numbering;
+use crate::venue::Venue;
+use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
 use std::collections::HashMap;
-
-/// The venues that can be played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Venue {
-    /// Massive, formerly Polygon: stocks.
-    Massive,
-    /// Alpaca: stocks.
-    Alpaca,
-    /// Binance spot.
-    Binance,
-    /// Coinbase: Exchange history, Advanced Trade and Exchange feeds.
-    Coinbase,
-    /// Kraken spot.
-    Kraken,
-}
-
-impl Venue {
-    /// The venue's name, as a source is called.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Venue::Massive => "massive",
-            Venue::Alpaca => "alpaca",
-            Venue::Binance => "binance",
-            Venue::Coinbase => "coinbase",
-            Venue::Kraken => "kraken",
-        }
-    }
-
-    /// The simulated side of a venue, and the path of its socket.
-    pub fn of(venue: &crate::venue::Venue) -> (Venue, &'static str) {
-        let sides = [
-            (Venue::Massive, "/stocks"),
-            (Venue::Alpaca, "/v2/sip"),
-            (Venue::Binance, "/stream"),
-            (Venue::Coinbase, "/"),
-        ];
-        let found = sides
-            .into_iter()
-            .find(|(side, _)| side.name() == venue.name);
-        found.unwrap_or((Venue::Kraken, "/v2"))
-    }
-
-    /// Whether the identities of a symbol's trades have no holes.
-    pub const fn is_contiguous(self) -> bool {
-        match self {
-            Venue::Massive | Venue::Alpaca => false,
-            Venue::Binance | Venue::Coinbase | Venue::Kraken => true,
-        }
-    }
-
-    /// Nanoseconds of the finest step of the venue's clock, as its history tells it.
-    const fn resolution_ns(self) -> i64 {
-        match self {
-            Venue::Massive | Venue::Alpaca => 1,
-            Venue::Binance | Venue::Coinbase => 1_000,
-            Venue::Kraken => 100,
-        }
-    }
-}
 
 /// Why trades cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +35,7 @@ struct Lane {
 /// otherwise a symbol's trades are numbered from 1. Memory is 88 bytes a trade.
 #[derive(Debug)]
 pub struct Tape {
-    venue: Venue,
+    venue: &'static Venue,
     trades: Vec<Trade>,
     lane_of: Vec<u32>,
     lanes: Vec<Lane>,
@@ -108,7 +51,7 @@ impl Tape {
     ///
     /// # Errors
     /// [`TapeError`] when there are none, or too many.
-    pub fn new(venue: Venue, mut trades: Vec<Trade>) -> Result<Tape, TapeError> {
+    pub fn new(venue: &'static Venue, mut trades: Vec<Trade>) -> Result<Tape, TapeError> {
         if trades.is_empty() {
             return Err(TapeError::Empty);
         }
@@ -182,7 +125,7 @@ impl Tape {
     }
 
     /// The venue.
-    pub fn venue(&self) -> Venue {
+    pub fn venue(&self) -> &'static Venue {
         self.venue
     }
 
@@ -233,22 +176,22 @@ impl Tape {
 
     /// Gives the trades of a symbol numbers of the venue's kind, unless they have them.
     fn number(&mut self, lane: usize) {
-        let (venue, places) = (self.venue, &self.lanes[lane].places);
+        let numbering = self.venue.simulation.numbering;
+        let places = &self.lanes[lane].places;
         let trades = &self.trades;
         let number = |place: u32| trades[place as usize].sequence;
         let is_numeric = places.iter().all(|&place| {
             let trade = &trades[place as usize];
-            trade.id.raw() < 1 << 63 && (!venue.is_contiguous() || trade.id.raw() == trade.sequence)
+            let is_numbered = trade.id.raw() == trade.sequence;
+            trade.id.raw() < 1 << 63 && (numbering != Numbering::Contiguous || is_numbered)
         });
-        let is_ordered = places.windows(2).all(|pair| match venue {
-            Venue::Binance | Venue::Coinbase | Venue::Kraken => {
-                number(pair[0]) + 1 == number(pair[1])
-            }
-            Venue::Massive => number(pair[0]) < number(pair[1]),
-            Venue::Alpaca => true,
+        let is_ordered = places.windows(2).all(|pair| match numbering {
+            Numbering::Contiguous => number(pair[0]) + 1 == number(pair[1]),
+            Numbering::Ascending => number(pair[0]) < number(pair[1]),
+            Numbering::None => true,
         });
         let first = places.first().map_or(0, |&place| number(place));
-        if is_numeric && is_ordered && (0 < first || venue == Venue::Alpaca) {
+        if is_numeric && is_ordered && (0 < first || numbering == Numbering::None) {
             return;
         }
         self.renumbered += 1;
@@ -261,28 +204,19 @@ impl Tape {
 
     /// Leaves what the venue's history can tell.
     fn restate(&mut self) {
-        let (venue, resolution) = (self.venue, self.venue.resolution_ns());
+        let simulation = &self.venue.simulation;
         for trade in &mut self.trades {
-            trade.time = trade
-                .time
-                .saturating_sub(trade.time.as_nanos() % resolution);
-            trade.sequenced = venue != Venue::Alpaca;
-            if venue.is_contiguous() {
-                trade.venue = 0;
-                trade.conditions = barmill_core::model::Conditions::NONE;
-                trade.correction = 0;
+            let excess = trade.time.as_nanos() % simulation.resolution_ns;
+            trade.time = trade.time.saturating_sub(excess);
+            trade.sequenced = simulation.numbering != Numbering::None;
+            if simulation.has_conditions() {
+                trade.side = Side::Unknown;
             } else {
-                trade.side = barmill_core::model::Side::Unknown;
+                trade.venue = 0;
+                trade.conditions = Conditions::NONE;
+                trade.correction = 0;
             }
-            if venue == Venue::Alpaca {
-                trade.sequence = 0;
-                let is_letter = (0x20..0x7f).contains(&trade.venue);
-                trade.venue = if is_letter {
-                    trade.venue
-                } else {
-                    u16::from(b'V')
-                };
-            }
+            (simulation.restate)(trade);
         }
     }
 }

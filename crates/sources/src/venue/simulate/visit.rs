@@ -3,7 +3,7 @@
 use super::fault::FaultKind;
 use super::hub::{Hub, count};
 use super::plan::Break;
-use super::protocol::{Act, Call, Dialect, Refusal, of};
+use super::protocol::{Act, Call, Dialect, Refusal};
 use barmill_core::model::Timestamp;
 use futures::{SinkExt, StreamExt};
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ enum Turn {
 impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
     pub(crate) fn new(hub: Arc<Hub>, stream: WebSocketStream<S>, call: &Call) -> Visit<S> {
         Visit {
-            dialect: of(hub.tape.venue(), call),
+            dialect: (hub.tape.venue().simulation.protocol)(call),
             published: hub.watch(),
             wanted: vec![false; hub.tape.lanes_len()],
             place: None,
