@@ -11,8 +11,12 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(group(ArgGroup::new("asked").required(true).args(["dates", "from"])))]
 pub struct AskedArguments {
-    /// Whose history: massive, alpaca, binance, coinbase or kraken; settings in [source.NAME]
-    #[arg(long, value_name = "NAME", value_parser = SourceName::parse)]
+    #[arg(
+        help = format!("Whose history: {}; settings in [source.NAME]", SourceName::choices()),
+        long,
+        value_name = "NAME",
+        value_parser = SourceName::parse
+    )]
     pub source: SourceName,
     /// Symbols to fetch, as the source spells them.
     #[arg(

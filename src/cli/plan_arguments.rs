@@ -1,6 +1,7 @@
 //! The arguments of the plan. Its flags are those of the commands that it speaks of.
 
 use super::arguments::Shared;
+use crate::config::SourceName;
 use crate::model::Symbol;
 use clap::Args;
 
@@ -18,8 +19,13 @@ pub struct PlanArguments {
         conflicts_with = "symbols"
     )]
     pub names: Vec<Symbol>,
-    /// Whose market, which tells its hours: massive, alpaca, binance, coinbase or kraken [live.sources]
-    #[arg(long = "source", value_name = "A,B", value_delimiter = ',')]
+    #[arg(
+        help = format!(
+            "Whose market, which tells its hours: {} [live.sources]",
+            SourceName::choices()
+        ),
+        long = "source", value_name = "A,B", value_delimiter = ','
+    )]
     sources: Vec<String>,
     /// Bars to make, such as 1m,5m,1d [bars.specs]
     #[arg(long, value_name = "SPECS")]

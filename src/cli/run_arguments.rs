@@ -1,13 +1,19 @@
 //! The arguments of the daemon. Every flag stands for a key of the config, so that a service file needs none.
 
 use super::arguments::Shared;
+use crate::config::SourceName;
 use clap::Args;
 
 /// What the daemon listens to, and where its bars go.
 #[derive(Debug, Clone, Args)]
 pub struct RunArguments {
-    /// Whose live trades: massive, alpaca, binance, coinbase, kraken, or several of them [live.sources]
-    #[arg(long = "source", value_name = "A,B", value_delimiter = ',')]
+    #[arg(
+        help = format!(
+            "Whose live trades: {}, or several of them [live.sources]",
+            SourceName::choices()
+        ),
+        long = "source", value_name = "A,B", value_delimiter = ','
+    )]
     sources: Vec<String>,
     /// Symbols as the source spells them; with several sources SOURCE:SYMBOL [live.symbols]
     #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]

@@ -16,8 +16,12 @@ pub struct SimulateArguments {
     /// Recordings, of any format that replay reads.
     #[arg(required = true, value_name = "RECORDING")]
     pub files: Vec<PathBuf>,
-    /// The venue to play: massive, alpaca, binance, coinbase or kraken.
-    #[arg(long, value_name = "NAME", value_parser = SourceName::parse)]
+    #[arg(
+        help = format!("The venue to play: {}", SourceName::choices()),
+        long,
+        value_name = "NAME",
+        value_parser = SourceName::parse
+    )]
     pub venue: SourceName,
     /// How fast its clock goes: a multiple such as 10x, or max, as fast as the clients read.
     #[arg(long, default_value = "1x", value_parser = Speed::take)]

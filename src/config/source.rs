@@ -22,6 +22,16 @@ impl SourceName {
         VENUES.iter().copied().map(SourceName)
     }
 
+    /// The names as one text, such as `a, b or c`.
+    pub fn choices() -> String {
+        let names: Vec<&str> = SourceName::all().map(SourceName::as_str).collect();
+        match names.split_last() {
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+
     /// Takes a name.
     ///
     /// # Errors

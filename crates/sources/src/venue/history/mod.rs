@@ -1,10 +1,10 @@
 //! History by REST: whole intervals of trades from the venues' own archives.
 //!
-//! Owns the requests, the paging and its proofs, the pace and the patience, and the wire formats of
-//! massive, alpaca, binance, coinbase and kraken. Deliberately knows no session, no bar and no store: it
-//! is asked for half-open intervals of event time and says which part of each it covered.
+//! Owns the requests, the paging and its proofs, the pace and the retries; the wire formats are in the venues'
+//! folders. Deliberately knows no session, no bar and no store: it is asked for half-open intervals of event time and
+//! says which part of each it covered.
 //!
-//! A venue file says where the next page begins; `pager` and `sift` prove that the pages join.
+//! A venue says where the next page begins; `pager` and `page_join` prove that the pages join.
 
 mod body;
 mod client;

@@ -1,4 +1,4 @@
-//! Live trades by WebSocket: massive, alpaca, binance, coinbase and kraken.
+//! Live trades by WebSocket: what the venues share.
 //!
 //! Owns the wire formats, the conversations with the venues, the connections and the closing of gaps. Deliberately
 //! knows no REST: what a connection missed is asked of a [`GapSource`](barmill_core::port::GapSource).
