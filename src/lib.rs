@@ -130,7 +130,7 @@ pub use source::Files;
 pub use source::SimulatedSource;
 pub use source::Source;
 #[cfg(feature = "venues")]
-pub use source::{Alpaca, Binance, Coinbase, Kraken, Massive, VenueSource};
+pub use source::venue::{Alpaca, Binance, Coinbase, Kraken, Massive, VenueSource};
 
 /// What tests, benchmarks and fuzz targets reach of the inside; no part of the API.
 #[cfg(feature = "internals")]

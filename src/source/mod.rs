@@ -8,14 +8,12 @@ mod files;
 #[cfg(feature = "simulate")]
 mod simulated;
 #[cfg(feature = "venues")]
-mod venue;
+pub mod venue;
 
 #[cfg(feature = "files")]
 pub use files::Files;
 #[cfg(feature = "simulate")]
 pub use simulated::SimulatedSource;
-#[cfg(feature = "venues")]
-pub use venue::{Alpaca, Binance, Coinbase, Kraken, Massive, VenueSource};
 
 #[cfg(feature = "venues")]
 use crate::daemon::{CatchUp, LiveSource};
@@ -32,7 +30,7 @@ use std::time::Duration;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Where trades come from: [`Files`], a venue such as [`Binance`], or any [`Stream`] of trades.
+/// Where trades come from: [`Files`], a venue such as [`Binance`](crate::Binance), or any [`Stream`] of trades.
 ///
 /// A type of your own that does more than a stream implements [`TradeFeed`](crate::TradeFeed) and is given to
 /// [`PipelineBuilder::feed`](crate::PipelineBuilder::feed).

@@ -1,8 +1,9 @@
 //! What a venue says about itself: all that the config, the command line and the docs need to know of it.
 //!
-//! A venue is one constant of type [`Venue`] in its folder and one line in [`VENUES`]. Nothing outside its folder asks
+//! A venue is one constant of type [`Venue`] in its folder and two lines in the list of the folder above, [`VENUES`]. Nothing outside its folder asks
 //! which venue it is; whoever needs something of it finds it here.
 
+use super::VENUES;
 use super::history::page::OpenHistory;
 use super::history::source::HistorySettingsError;
 use super::live::decoder::Decoder;
@@ -125,15 +126,6 @@ pub struct Venue {
     /// Its simulated side.
     pub simulation: Simulation,
 }
-
-/// Every venue, in the order of help texts: the one line that adds one.
-pub static VENUES: [&Venue; 5] = [
-    &super::massive::VENUE,
-    &super::alpaca::VENUE,
-    &super::binance::VENUE,
-    &super::coinbase::VENUE,
-    &super::kraken::VENUE,
-];
 
 impl Venue {
     /// The venue of a name.

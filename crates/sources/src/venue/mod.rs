@@ -1,6 +1,6 @@
 //! Venues: all that is known of one lies in its folder; what venues share lies in `history`, `live` and `simulate`.
 //!
-//! A venue knows no other venue.
+//! A venue knows no other venue. This file is their list: a venue is a line of `mod` and a line of [`VENUES`].
 
 pub mod alpaca;
 pub mod binance;
@@ -14,5 +14,14 @@ pub mod simulate;
 
 pub use descriptor::{
     HistoryDefaults, LiveDefaults, Market, Secret, Setting, SettingKind, UnknownSettingError,
-    VENUES, Venue, VenueSettings,
+    Venue, VenueSettings,
 };
+
+/// Every venue, in the order of help texts.
+pub static VENUES: [&Venue; 5] = [
+    &massive::VENUE,
+    &alpaca::VENUE,
+    &binance::VENUE,
+    &coinbase::VENUE,
+    &kraken::VENUE,
+];
