@@ -305,7 +305,7 @@ fn bars_after_a_failover(setting: &str) -> usize {
     redis.restart();
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let told = ended.err.contains("recent bars compared with");
+    let told = ended.err.contains("compared recent bars with");
     assert_eq!(told, setting.ends_with("true"), "{}", ended.err);
     bars(&program, &redis.url(), &[]).len()
 }
