@@ -10,7 +10,7 @@ pub struct SentSummary {
     /// Recent bars compared with the store.
     pub compared: u64,
     /// Of these, bars that the store lacked or held in an older version.
-    pub missing_or_stale: u64,
+    pub lacking: u64,
     /// Dead letters sent once more.
     pub redelivered: u64,
     /// Dead letters dropped, since the store holds the bar in this or a newer version.
@@ -46,8 +46,7 @@ impl SentSummary {
     /// # Errors
     /// The writer's own.
     pub fn write_compared(&self, address: &str, out: &mut dyn Write) -> io::Result<()> {
-        let (compared, missing_or_stale) =
-            (HumanCount(self.compared), HumanCount(self.missing_or_stale));
+        let (compared, lacking) = (HumanCount(self.compared), HumanCount(self.lacking));
         if self.compared == 0 {
             writeln!(
                 out,
@@ -56,7 +55,7 @@ impl SentSummary {
         } else {
             writeln!(
                 out,
-                "Compared {compared} recent bars with {address}: {missing_or_stale} missing or older"
+                "Compared {compared} recent bars with {address}: {lacking} missing or older"
             )?;
         }
         self.write_sent(out)
@@ -97,7 +96,7 @@ mod tests {
     fn what_was_compared_and_written_is_told_and_the_rest_only_where_there_is_any() {
         let some = SentSummary {
             compared: 1_490,
-            missing_or_stale: 3,
+            lacking: 3,
             bars: 3,
             ..SentSummary::default()
         };

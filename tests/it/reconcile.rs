@@ -70,7 +70,7 @@ fn symbols(program: &Program) -> String {
 }
 
 fn found(counts: &Value) -> [u64; 3] {
-    ["compared", "missing_or_stale", "bars"].map(|name| counts[name].as_u64().expect("a count"))
+    ["compared", "lacking", "bars"].map(|name| counts[name].as_u64().expect("a count"))
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn the_fence_holds_for_reconcile_too() {
             &sink,
             &["--set=writer.guard=fence", "--take-over"],
         );
-        assert_eq!(taken["missing_or_stale"], 5, "{taken}");
+        assert_eq!(taken["lacking"], 5, "{taken}");
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn send(
 pub(super) fn sent(summary: &Summary) -> SentSummary {
     SentSummary {
         compared: summary.compared,
-        missing_or_stale: summary.written_back,
+        lacking: summary.written_back,
         redelivered: summary.redelivered,
         outdated: summary.outdated,
         bars: summary.bars,

@@ -137,7 +137,7 @@ impl Writer {
                 if !missing_or_stale.is_empty() {
                     tracing::warn!(
                         sink = self.ports.sink.name(),
-                        missing_or_stale = missing_or_stale.len(),
+                        lacking = missing_or_stale.len(),
                         "the store lacks bars that an earlier run delivered; they are written again"
                     );
                 }

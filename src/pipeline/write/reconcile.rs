@@ -213,7 +213,7 @@ impl Writer {
         if compared > 0 {
             tracing::info!(
                 compared,
-                missing_or_stale,
+                lacking = missing_or_stale,
                 "compared recent bars with {sink}; writing back what it lacks"
             );
         }
