@@ -85,13 +85,13 @@ async fn fill(
     mut book: Book,
 ) -> Result<(Book, Option<FeedError>), CommandError> {
     let mut stopped = std::pin::pin!(signals::first());
-    let mut keepalive = interval(FLUSH_EVERY);
-    keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut flush = interval(FLUSH_EVERY);
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let turn = tokio::select! {
             biased;
             () = &mut stopped => Turn::Stop,
-            _ = keepalive.tick() => Turn::Flush,
+            _ = flush.tick() => Turn::Flush,
             batch = feed.next_batch() => Turn::Batch(batch),
         };
         book = match turn {

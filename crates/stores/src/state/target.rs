@@ -154,6 +154,11 @@ pub(super) fn prepare(folder: &Folder, settings: &StateSettings) -> Result<(), S
             (None, true) if settings.target.is_some() && !own.exists() => {
                 fs::rename(&file, &own).map_err(|source| super::error::from_io(&file, source))?;
                 folder.sync()?;
+                tracing::info!(
+                    from = %file.display(),
+                    to = %own.display(),
+                    "an older state file becomes that of this store; nothing waited in it"
+                );
             }
             (None, false) if settings.target.is_some() => {
                 return Err(StateError::Unclaimed {
