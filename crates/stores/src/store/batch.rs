@@ -1,7 +1,7 @@
 //! From items to groups: items of one key stand together, and the last update of a bar wins.
 //!
 //! Owns the grouping and the texts. A stream alone takes every closed update, since it is a log. Deliberately knows
-//! no command: `plain` sends groups as commands, `guard` as one script.
+//! no command: `commands` sends groups as commands, `guard` as one script.
 
 use super::key_time::{KeyTime, Stamps};
 use super::notification::Notice;

@@ -2,7 +2,7 @@
 //!
 //! Takes what bulk brings and nothing else: bars of whole minutes in a `symbol-day` view whose field is `{time}`, those
 //! of each key in order of time. Late revisions, hours that clocks repeat, manifests, streams and notices are left to
-//! `batch` and `plain`, which are its model: a test holds the commands of both against each other.
+//! `batch` and `commands`, which are its model: a test holds the commands of both against each other.
 
 use super::batch::encode;
 use super::command::Command;
