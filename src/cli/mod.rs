@@ -36,7 +36,7 @@ pub use log::init as init_log;
 pub use plan_arguments::PlanArguments;
 pub use plan_report::{PlanParts, PlanReport, PlanWay};
 pub use prepare::{Prepared, prepare};
-pub use progress::{Progress, RequestCounts};
+pub use progress::{Progress, ProgressCounts};
 pub use render::{BarRow, render};
 pub use run_arguments::RunArguments;
 pub use simulate_arguments::SimulateArguments;

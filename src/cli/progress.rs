@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What was done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RequestCounts {
+pub struct ProgressCounts {
     /// Trades read.
     pub trades: u64,
     /// Bars made.
@@ -56,10 +56,10 @@ impl Progress {
     }
 
     /// Shows what was done so far; cheap enough for every batch.
-    pub fn update(&self, tally: RequestCounts) {
+    pub fn update(&self, counts: ProgressCounts) {
         if !self.bar.is_hidden() {
-            self.bar.set_message(message(tally, self.bar.elapsed()));
-            self.bar.set_position(tally.bytes);
+            self.bar.set_message(message(counts, self.bar.elapsed()));
+            self.bar.set_position(counts.bytes);
         }
     }
 
@@ -87,34 +87,34 @@ impl Progress {
     }
 }
 
-fn message(tally: RequestCounts, elapsed: Duration) -> String {
-    let rate = u128::from(tally.trades) * 1_000 / elapsed.as_millis().max(1);
+fn message(counts: ProgressCounts, elapsed: Duration) -> String {
+    let rate = u128::from(counts.trades) * 1_000 / elapsed.as_millis().max(1);
     let rate = HumanCount(u64::try_from(rate).unwrap_or(u64::MAX));
     format!(
         "{} trades, {rate}/s, {} bars",
-        HumanCount(tally.trades),
-        HumanCount(tally.bars)
+        HumanCount(counts.trades),
+        HumanCount(counts.bars)
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Progress, RequestCounts, message};
+    use super::{Progress, ProgressCounts, message};
     use std::time::Duration;
 
     #[test]
     fn the_message_tells_trades_rate_and_bars() {
-        let tally = RequestCounts {
+        let counts = ProgressCounts {
             trades: 1_500_000,
             bars: 490,
             bytes: 0,
         };
         assert_eq!(
-            message(tally, Duration::from_secs(2)),
+            message(counts, Duration::from_secs(2)),
             "1,500,000 trades, 750,000/s, 490 bars"
         );
         assert_eq!(
-            message(RequestCounts::default(), Duration::ZERO),
+            message(ProgressCounts::default(), Duration::ZERO),
             "0 trades, 0/s, 0 bars"
         );
     }
@@ -123,7 +123,7 @@ mod tests {
     fn a_hidden_bar_takes_every_call() {
         let progress = Progress::hidden();
         progress.start(Some(10));
-        progress.update(RequestCounts {
+        progress.update(ProgressCounts {
             trades: 1,
             bars: 1,
             bytes: 5,

@@ -1,4 +1,4 @@
-//! The write pace: commands per second and requests per second, on tokio's clock, and the patience a store asks for.
+//! The write pace: commands per second and requests per second, on tokio's clock, and the throttle a store asks for.
 //!
 //! One pace serves all requests, so what the store says to one of them slows the others: a wish to wait
 //! (`Retry-After`) holds every permit back, and a failure without one halves the pace. Each success gives a twentieth of
@@ -75,12 +75,12 @@ pub(super) struct Pace {
     clock: TokioClock,
     commands: Option<Rate>,
     requests: Option<Rate>,
-    patience: Mutex<RequestRetry>,
+    throttle: Mutex<Throttle>,
 }
 
 /// What the store has asked for.
 #[derive(Debug)]
-struct RequestRetry {
+struct Throttle {
     /// No permit before this instant.
     hold_until: Instant,
     /// Percent of the pace that is used.
@@ -106,7 +106,7 @@ impl Pace {
         Pace {
             commands: settings.commands_per_second.map(rate),
             requests: settings.requests_per_second.map(rate),
-            patience: Mutex::new(RequestRetry {
+            throttle: Mutex::new(Throttle {
                 hold_until: clock.origin,
                 share: FULL,
             }),
@@ -114,26 +114,26 @@ impl Pace {
         }
     }
 
-    fn patience(&self) -> MutexGuard<'_, RequestRetry> {
-        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in what an attempt came to: `None` for a success, else its gravest remedy. Answers how long all wait.
     pub(super) fn on_answer(&self, remedy: Option<Remedy>) -> Option<Duration> {
-        let mut patience = self.patience();
+        let mut throttle = self.throttle();
         match remedy {
-            None => patience.share = (patience.share + STEP).min(FULL),
+            None => throttle.share = (throttle.share + STEP).min(FULL),
             Some(Remedy::Retry { after: Some(wish) }) => {
                 // A wish for years is a mistake of the store's.
                 let wish = wish.min(AFTER_MAX);
                 let until = Instant::now() + wish;
-                if patience.hold_until < until {
-                    patience.hold_until = until;
+                if throttle.hold_until < until {
+                    throttle.hold_until = until;
                     return Some(wish);
                 }
             }
             Some(Remedy::Retry { after: None } | Remedy::Reconnect) => {
-                patience.share = (patience.share / 2).max(SHARE_MIN);
+                throttle.share = (throttle.share / 2).max(SHARE_MIN);
             }
             Some(Remedy::Pause | Remedy::Refuse | Remedy::Fatal) => {}
         }
@@ -142,7 +142,7 @@ impl Pace {
 
     /// Percent of the pace that is used, 1 to 100.
     pub(super) fn share(&self) -> u64 {
-        self.patience().share
+        self.throttle().share
     }
 
     /// Waits until the cost is within both rates and the store has had its wish, and spends the cost.
@@ -152,7 +152,7 @@ impl Pace {
         self.spend(self.commands.as_ref(), cost.commands).await;
         self.spend(self.requests.as_ref(), cost.requests).await;
         loop {
-            let hold_until = self.patience().hold_until;
+            let hold_until = self.throttle().hold_until;
             if hold_until <= Instant::now() {
                 return;
             }

@@ -3,7 +3,7 @@
 use super::dispatch::{CommandError, complain};
 use super::{signals, wire};
 use crate::Origin;
-use crate::cli::{Exit, Progress, ReplayArguments, RequestCounts, RunSummary};
+use crate::cli::{Exit, Progress, ProgressCounts, ReplayArguments, RunSummary};
 use crate::config::{Config, Environment, SinkTarget, Speed};
 use crate::daemon::LatencyMode;
 use crate::pipeline::clock::SystemClock;
@@ -185,7 +185,7 @@ async fn show(progress: &Progress, handle: Handle) {
         tokio::time::sleep(GLANCE).await;
         let state = handle.state();
         let trades = state.feeds.iter().map(|feed| feed.trades).sum();
-        progress.update(RequestCounts {
+        progress.update(ProgressCounts {
             trades,
             bars: state.writer.bars,
             bytes: 0,

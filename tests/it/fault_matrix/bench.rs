@@ -41,18 +41,18 @@ const LATE_BY: usize = 60;
 
 /// How long an answer is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RequestRetry {
+pub(super) enum AnswerWait {
     /// For what never comes.
     Short,
     /// For what comes, on a busy machine too.
     Long,
 }
 
-impl RequestRetry {
+impl AnswerWait {
     const fn time(self) -> Duration {
         match self {
-            RequestRetry::Short => Duration::from_millis(500),
-            RequestRetry::Long => Duration::from_secs(20),
+            AnswerWait::Short => Duration::from_millis(500),
+            AnswerWait::Long => Duration::from_secs(20),
         }
     }
 }
@@ -157,14 +157,14 @@ impl Bench {
         }
     }
 
-    async fn pipeline(&self, patience: RequestRetry) -> PipelineBuilder {
+    async fn pipeline(&self, wait: AnswerWait) -> PipelineBuilder {
         let view = ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC).expect("a view");
         let view = View::new(view, &[BarSpec::MINUTE]).expect("a view");
         let url: SinkUrl = self.url.parse().expect("a URL");
         let opened = connect(
             &url,
             view,
-            &self.store_settings(patience.time()),
+            &self.store_settings(wait.time()),
             Arc::new(SystemClock),
         )
         .await
@@ -174,11 +174,11 @@ impl Bench {
             .source(Files::open(&self.day))
             .revise_within(Duration::from_mins(10));
         let builder = builder.sink(opened.sink).state_store(Arc::new(state));
-        builder.settings(|settings| set(settings, patience))
+        builder.settings(|settings| set(settings, wait))
     }
 
     /// Writes the day; meanwhile `lift` may end the fault.
-    pub(super) async fn write(&self, patience: RequestRetry, lift: impl AsyncFnOnce(Log)) -> Ran {
+    pub(super) async fn write(&self, wait: AnswerWait, lift: impl AsyncFnOnce(Log)) -> Ran {
         let log = Log::default();
         let lines = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -187,12 +187,7 @@ impl Bench {
             .finish();
         let guard = tracing::subscriber::set_default(subscriber);
         let before = self.server.requests();
-        let running = self
-            .pipeline(patience)
-            .await
-            .start()
-            .await
-            .expect("a pipeline");
+        let running = self.pipeline(wait).await.start().await.expect("a pipeline");
         let lifting = async {
             lift(log.clone()).await;
             std::future::pending::<()>().await;
@@ -262,10 +257,10 @@ fn late_day() -> String {
     format!("{header}\n{}\n", rows.join("\n"))
 }
 
-fn set(settings: &mut PipelineSettings, patience: RequestRetry) {
+fn set(settings: &mut PipelineSettings, wait: AnswerWait) {
     let millis = Duration::from_millis;
     // The client's own time-outs come first; they say more.
-    settings.writer.timeout = 2 * patience.time();
+    settings.writer.timeout = 2 * wait.time();
     settings.writer.drain_timeout = Duration::from_mins(1);
     // As `replay` does.
     settings.writer.resume = Some(ResumeSettings {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use barmill::RunError as RunFault;
 use barmill::internals::pipeline::{End, Summary};
 
-use bench::{Bench, Held, Log, Ran, RequestRetry, check_order};
+use bench::{AnswerWait, Bench, Held, Log, Ran, check_order};
 use rows::{Ending, Met, ROWS, Row, Wire};
 
 use crate::support::dump::is_manifest;
@@ -47,7 +47,7 @@ impl Bench {
             finished,
             log,
             requests,
-        } = self.write(RequestRetry::Long, async |_| {}).await;
+        } = self.write(AnswerWait::Long, async |_| {}).await;
         assert!(
             matches!(finished.end, End::Drained),
             "{:?} {log}",
@@ -114,7 +114,7 @@ impl Case {
             log,
             mut requests,
         } = bench
-            .write(row.patience(), async |log| self.lift(bench, log).await)
+            .write(row.wait(), async |log| self.lift(bench, log).await)
             .await;
         let summary = finished.summary;
         self.check_log(&name, &log);
@@ -131,7 +131,7 @@ impl Case {
                 finished.end
             );
             bench.server.clear_faults();
-            let second = bench.write(RequestRetry::Long, async |_| {}).await;
+            let second = bench.write(AnswerWait::Long, async |_| {}).await;
             assert!(
                 matches!(second.finished.end, End::Drained),
                 "{name}: {:?} {}",

@@ -5,7 +5,7 @@ use std::path::Path;
 use barmill::RunError as RunFault;
 use barmill::internals::pipeline::End;
 
-use super::bench::{Bench, Ran, RequestRetry};
+use super::bench::{AnswerWait, Bench, Ran};
 use super::check_store;
 use super::server::Server;
 use crate::support::dump::is_manifest;
@@ -117,7 +117,7 @@ fn prove(state: &State) {
             log.tells("bars go to the spool", 1).await;
             (state.leave)(&bench.redis);
         };
-        let Ran { finished, log, .. } = bench.write(RequestRetry::Short, lift).await;
+        let Ran { finished, log, .. } = bench.write(AnswerWait::Short, lift).await;
         assert!(
             matches!(finished.end, End::Drained),
             "{}: {:?} {log}",
@@ -154,7 +154,7 @@ async fn a_redis_that_wants_a_password_ends_the_run_and_the_next_one_with_it_wri
     let right = bench.url.clone();
     for (password, line) in [("", "NOAUTH"), (":shut-out@", "WRONGPASS")] {
         bench.url = right.replace(":opener@", password);
-        let Ran { finished, log, .. } = bench.write(RequestRetry::Long, async |_| {}).await;
+        let Ran { finished, log, .. } = bench.write(AnswerWait::Long, async |_| {}).await;
         assert!(
             matches!(
                 finished.end,
@@ -169,7 +169,7 @@ async fn a_redis_that_wants_a_password_ends_the_run_and_the_next_one_with_it_wri
         );
         assert!(!log.contains("shut-out"), "{log}");
         bench.url.clone_from(&right);
-        let second = bench.write(RequestRetry::Long, async |_| {}).await;
+        let second = bench.write(AnswerWait::Long, async |_| {}).await;
         assert!(
             matches!(second.finished.end, End::Drained),
             "{:?}",
@@ -185,7 +185,7 @@ async fn a_user_without_the_right_to_write_ends_the_run_and_the_next_one_with_it
     let bench = Bench::of(RedisServer::start(), Server::None);
     let undisturbed = bench.undisturbed().await;
     bench.redis.command(&["ACL", "SETUSER", "default", "-hset"]);
-    let Ran { finished, log, .. } = bench.write(RequestRetry::Long, async |_| {}).await;
+    let Ran { finished, log, .. } = bench.write(AnswerWait::Long, async |_| {}).await;
     assert!(
         matches!(
             finished.end,
@@ -199,7 +199,7 @@ async fn a_user_without_the_right_to_write_ends_the_run_and_the_next_one_with_it
         "{log}"
     );
     bench.redis.command(&["ACL", "SETUSER", "default", "+@all"]);
-    let second = bench.write(RequestRetry::Long, async |_| {}).await;
+    let second = bench.write(AnswerWait::Long, async |_| {}).await;
     assert!(
         matches!(second.finished.end, End::Drained),
         "{:?}",
@@ -218,7 +218,7 @@ async fn a_key_of_another_type_costs_its_bars_only() {
         .find(|(key, _)| !is_manifest(key))
         .expect("a bar");
     bench.redis.command(&["SET", key, "in the way"]);
-    let Ran { finished, log, .. } = bench.write(RequestRetry::Long, async |_| {}).await;
+    let Ran { finished, log, .. } = bench.write(AnswerWait::Long, async |_| {}).await;
     assert!(
         matches!(finished.end, End::Drained) && log.contains("WRONGTYPE"),
         "{log}"

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::bench::RequestRetry;
+use super::bench::AnswerWait;
 use crate::support::fault::{ConnectionFault, Fault, RetryAfter, Stage, StoreError};
 
 /// How the program and the store speak.
@@ -62,7 +62,7 @@ pub(super) struct Row {
 
 impl Row {
     /// Where no answer comes it is not waited for long; elsewhere a busy machine must not look like a fault.
-    pub(super) fn patience(&self) -> RequestRetry {
+    pub(super) fn wait(&self) -> AnswerWait {
         match self.met {
             Met::Connections(ConnectionFault::Hang)
             | Met::Request(
@@ -70,12 +70,12 @@ impl Row {
                 | Fault::StallBeforeHeaders
                 | Fault::Drip { .. }
                 | Fault::ShortArray,
-            ) => RequestRetry::Short,
+            ) => AnswerWait::Short,
             Met::Request(_)
             | Met::Commands(_)
             | Met::Connections(_)
             | Met::Refused
-            | Met::Poison(_) => RequestRetry::Long,
+            | Met::Poison(_) => AnswerWait::Long,
         }
     }
 
@@ -120,7 +120,7 @@ const fn row(
     }
 }
 
-/// One byte a blink: any answer takes longer than the patience of the matrix.
+/// One byte a blink: any answer takes longer than the wait of the matrix.
 const DRIP: Fault = Fault::Drip {
     pause: Duration::from_millis(90),
 };

@@ -29,7 +29,7 @@ struct Written {
 
 /// What was written, by key.
 #[derive(Debug, Default, Clone)]
-struct RequestCounts {
+struct WrittenDays {
     entries: Vec<Entry>,
     places: HashMap<Key, usize, FixedState>,
     /// For each symbol, by its number, the place after that of its last bar: the next bar mostly has the same key, and
@@ -43,7 +43,7 @@ struct Entry {
     written: Written,
 }
 
-impl RequestCounts {
+impl WrittenDays {
     #[inline]
     fn entry(&mut self, key: Key, from: Timestamp, to: Timestamp) -> &mut Written {
         let (_, _, symbol) = key;
@@ -97,8 +97,8 @@ pub struct Coverage {
     days: CivilDays,
     zone: String,
     origin: Option<Origin>,
-    /// Requested for every bar, so not sorted; the other two are as good as empty.
-    written: RequestCounts,
+    /// Asked for every bar, so not sorted; the other two are as good as empty.
+    written: WrittenDays,
     earlier: BTreeMap<Key, Manifest>,
     covered: BTreeMap<Key, Covered>,
 }
@@ -111,7 +111,7 @@ impl Coverage {
             days: CivilDays::new(zone.clone()),
             zone: name,
             origin,
-            written: RequestCounts::default(),
+            written: WrittenDays::default(),
             earlier: BTreeMap::new(),
             covered: BTreeMap::new(),
         }

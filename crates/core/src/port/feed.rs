@@ -66,7 +66,7 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
         Vec::new()
     }
 
-    /// Takes the holes that stay open: the bars they touch are marked `gap`. Requested after every batch; a hole is
+    /// Takes the holes that stay open: the bars they touch are marked `gap`. Asked after every batch; a hole is
     /// told before the trades that come after it.
     fn take_gaps(&mut self) -> Vec<Gap> {
         Vec::new()

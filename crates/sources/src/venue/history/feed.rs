@@ -50,7 +50,7 @@ pub struct HistoryFeed {
     ready: VecDeque<Ready>,
     failed: Option<HistoryError>,
     progress: Progress,
-    tally: Arc<RequestCounts>,
+    counts: Arc<RequestCounts>,
     left_at: Option<Instant>,
 }
 
@@ -73,7 +73,7 @@ impl HistoryFeed {
             failed: None,
             progress: Progress::new(&ranges, now),
             ranges,
-            tally: Arc::new(RequestCounts::default()),
+            counts: Arc::new(RequestCounts::default()),
             left_at: None,
         }
     }
@@ -93,15 +93,15 @@ impl HistoryFeed {
             self.start_waiting();
             // Fetches move on while a page is handed out, but no further than one page per symbol ahead.
             while self.ready.len() < self.source.symbols_in_flight
-                && let Some(Some(turn)) = self.in_flight.next().now_or_never()
+                && let Some(Some(next_page)) = self.in_flight.next().now_or_never()
             {
-                self.on_turn(turn);
+                self.on_turn(next_page);
             }
             if let Some(batch) = self.take_ready() {
                 return Ok(Some(batch));
             }
             match self.in_flight.next().await {
-                Some(turn) => self.on_turn(turn),
+                Some(next_page) => self.on_turn(next_page),
                 None if self.waiting.is_empty() => return self.end(),
                 None => {}
             }
@@ -114,9 +114,9 @@ impl HistoryFeed {
         {
             match self.ranges.get(index) {
                 Some(range) if range.from < range.to => {
-                    let pages = self.source.walk(*range, &self.tally, index);
+                    let pages = self.source.walk(*range, &self.counts, index);
                     self.busy.insert(range.symbol);
-                    self.in_flight.push(turn(index, pages));
+                    self.in_flight.push(next_page(index, pages));
                 }
                 Some(_) | None => self.progress.on_complete(index),
             }
@@ -140,7 +140,7 @@ impl HistoryFeed {
         }
         self.progress.on_page(index, leaf.duplicates);
         if !leaf.is_last {
-            self.in_flight.push(turn(index, pages));
+            self.in_flight.push(next_page(index, pages));
         }
         if !leaf.trades.is_empty() {
             let trades = leaf.trades.into_iter();
@@ -222,14 +222,14 @@ impl HistoryFeed {
             .take()
             .is_some_and(|left_at| left_at.elapsed() > self.source.read_timeout / 2)
         {
-            self.tally.stalls.fetch_add(1, Ordering::Relaxed);
+            self.counts.stalls.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-fn turn(index: usize, mut pages: Box<dyn Pages>) -> BoxFuture<'static, Turn> {
+fn next_page(index: usize, mut pages: Box<dyn Pages>) -> BoxFuture<'static, Turn> {
     Box::pin(async move {
-        let leaf = pages.turn().await;
+        let leaf = pages.next_page().await;
         Turn { index, pages, leaf }
     })
 }
@@ -250,9 +250,9 @@ impl TradeFeed for HistoryFeed {
 
     fn stats(&self) -> FeedStats {
         FeedStats {
-            malformed: self.tally.malformed.load(Ordering::Relaxed),
+            malformed: self.counts.malformed.load(Ordering::Relaxed),
             filtered: 0,
-            requests: self.tally.requests.load(Ordering::Relaxed),
+            requests: self.counts.requests.load(Ordering::Relaxed),
         }
     }
 

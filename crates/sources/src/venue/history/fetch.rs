@@ -1,4 +1,4 @@
-//! Pace and patience: one page, as many attempts as the settings allow.
+//! One page of history at the venue's pace, with as many attempts as the settings allow.
 
 use super::client::Client;
 use super::early::Early;
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 /// The way out of one source, shared by all its symbols and feeds.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct RateLimitedClient {
     pub(crate) client: Client,
     pub(crate) pace: Pace,
-    pub(crate) patience: RequestRetry,
+    pub(crate) retry: RequestRetry,
 }
 
 /// When to try again.
@@ -40,23 +40,23 @@ pub(crate) struct RequestCounts {
 }
 
 /// The last fault of a page, and the attempts made.
-pub(crate) type Given = (u32, PageError);
+pub(crate) type FailedPage = (u32, PageError);
 
-impl Gate {
+impl RateLimitedClient {
     /// Fetches one page, until it decodes or the attempts are used up.
     pub(crate) async fn page<T>(
         &self,
         request: &Request,
-        tally: &RequestCounts,
+        counts: &RequestCounts,
         rng: &mut fastrand::Rng,
         early: impl Fn() -> Option<Early> + Send,
         mut decode: impl FnMut(&mut Reply) -> Result<T, PageError> + Send,
-    ) -> Result<T, Given> {
+    ) -> Result<T, FailedPage> {
         let mut attempts = 0;
         loop {
             self.pace.ready(request.weight).await;
-            tally.requests.fetch_add(1, Ordering::Relaxed);
-            let stalls = tally.stalls.load(Ordering::Relaxed);
+            counts.requests.fetch_add(1, Ordering::Relaxed);
+            let stalls = counts.stalls.load(Ordering::Relaxed);
             let reply = self.client.get(request.url.clone(), early()).await;
             let page = reply.and_then(|mut reply| {
                 let page = decode(&mut reply);
@@ -69,12 +69,12 @@ impl Gate {
             };
             // A reply that timed out while nobody was waiting for trades says nothing of the venue.
             let is_own = matches!(fault, PageError::Transport(_))
-                && stalls != tally.stalls.load(Ordering::Relaxed);
+                && stalls != counts.stalls.load(Ordering::Relaxed);
             attempts += u32::from(!is_own);
-            let Some(pause) = self.patience.pause(&fault, attempts, rng) else {
-                return Err((attempts, self.patience.ban(fault)));
+            let Some(pause) = self.retry.pause(&fault, attempts, rng) else {
+                return Err((attempts, self.retry.ban(fault)));
             };
-            self.patience.warn(&fault, attempts, pause);
+            self.retry.warn(&fault, attempts, pause);
             if fault.is_throttle() {
                 self.pace.hold(pause);
             } else {
@@ -158,7 +158,8 @@ impl RequestRetry {
 #[cfg(test)]
 mod tests {
     use super::{
-        Client, Duration, Gate, Ordering, Pace, PageError, Request, RequestCounts, RequestRetry,
+        Client, Duration, Ordering, Pace, PageError, RateLimitedClient, Request, RequestCounts,
+        RequestRetry,
     };
     use crate::venue::history::link::parse_base;
     use crate::venue::history::settings::HistorySettings;
@@ -217,9 +218,9 @@ mod tests {
     fn long_ban_is_not_made_longer() {
         assert!(pause(&status(418, Some(60)), 1).is_some());
         assert_eq!(pause(&status(418, Some(86_400)), 1), None);
-        let patience = RequestRetry::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE)));
+        let retry = RequestRetry::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE)));
         assert!(matches!(
-            patience.ban(status(418, Some(86_400))),
+            retry.ban(status(418, Some(86_400))),
             PageError::Banned { .. }
         ));
     }
@@ -239,31 +240,31 @@ mod tests {
         (settings.attempts_max, settings.backoff_base) = (2, Duration::from_millis(1));
         let client = Client::new(&settings, &base, HeaderMap::new()).unwrap();
         let pace = Pace::new(NonZeroU32::MAX, NonZeroU32::MIN);
-        let gate = Gate {
+        let client = RateLimitedClient {
             client,
             pace,
-            patience: RequestRetry::new(&settings),
+            retry: RequestRetry::new(&settings),
         };
         let request = Request {
             url: base,
             weight: NonZeroU32::MIN,
         };
-        let (tally, mut rng) = (RequestCounts::default(), fastrand::Rng::with_seed(1));
+        let (counts, mut rng) = (RequestCounts::default(), fastrand::Rng::with_seed(1));
         let hang_up = async {
             for connection in 0.. {
                 // The feed is left alone during the first three requests.
                 let stream = listener.accept().await;
-                tally
+                counts
                     .stalls
                     .fetch_add(u64::from(connection < 3), Ordering::Relaxed);
                 drop(stream);
             }
         };
         let (attempts, fault) = tokio::select! {
-            given = gate.page(&request, &tally, &mut rng, || None, |_| Ok(())) => given.unwrap_err(),
+            given = client.page(&request, &counts, &mut rng, || None, |_| Ok(())) => given.unwrap_err(),
             () = hang_up => panic!("the venue hangs up for ever"),
         };
         assert!(matches!(fault, PageError::Transport(_)));
-        assert_eq!((attempts, tally.requests.load(Ordering::Relaxed)), (2, 5));
+        assert_eq!((attempts, counts.requests.load(Ordering::Relaxed)), (2, 5));
     }
 }

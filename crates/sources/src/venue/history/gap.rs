@@ -30,7 +30,7 @@ impl HistorySource {
         );
         let mut fill = GapFill::default();
         while !fill.is_whole && fill.trades.len() < gap.len_max {
-            let leaf = pages.turn().await?;
+            let leaf = pages.next_page().await?;
             fill.trades.extend(leaf.trades);
             fill.is_whole = leaf.is_last;
         }

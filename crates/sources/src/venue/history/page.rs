@@ -3,7 +3,7 @@
 use super::early::Early;
 use super::error::PageError;
 use super::json::Rows;
-use super::pager::{PagerContext, Pages, Walk};
+use super::pager::{Pager, PagerContext, Pages};
 use super::progress::SymbolRange;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
@@ -118,7 +118,7 @@ pub(crate) trait OpenHistory: Send + Sync + std::fmt::Debug {
 
     /// Decodes one body as several pages in a row, for the fuzz targets.
     #[cfg(feature = "fuzzing")]
-    fn walk(&self, walk: super::fuzzing::Walk<'_>) -> super::fuzzing::Walked;
+    fn walk(&self, walk: super::fuzzing::Pager<'_>) -> super::fuzzing::Walked;
 }
 
 impl<P: HistoryProtocol> OpenHistory for P {
@@ -131,11 +131,11 @@ impl<P: HistoryProtocol> OpenHistory for P {
     }
 
     fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages> {
-        Box::new(Walk::new(self, context, range))
+        Box::new(Pager::new(self, context, range))
     }
 
     #[cfg(feature = "fuzzing")]
-    fn walk(&self, walk: super::fuzzing::Walk<'_>) -> super::fuzzing::Walked {
+    fn walk(&self, walk: super::fuzzing::Pager<'_>) -> super::fuzzing::Walked {
         super::fuzzing::of(self, walk)
     }
 }

@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    fn sieve(is_numbered: bool, is_open_ended: bool) -> PageJoiner {
+    fn joiner(is_numbered: bool, is_open_ended: bool) -> PageJoiner {
         let traits = VenueTraits {
             name: "test",
             is_open_ended,
@@ -238,25 +238,25 @@ mod tests {
     }
 
     fn sift(
-        sieve: &mut PageJoiner,
+        joiner: &mut PageJoiner,
         rows: &[(i64, u64)],
         must_join: bool,
     ) -> Result<Sifted, PageError> {
         let rows: Vec<Trade> = rows.iter().map(|&(nanos, id)| trade(nanos, id)).collect();
-        sieve.sift(rows, must_join)
+        joiner.sift(rows, must_join)
     }
 
     #[test]
     fn row_outside_the_interval_is_an_error() {
         for nanos in [94, 1_000] {
-            let fault = sift(&mut sieve(false, false), &[(nanos, 1)], false).unwrap_err();
+            let fault = sift(&mut joiner(false, false), &[(nanos, 1)], false).unwrap_err();
             assert!(
                 matches!(fault, PageError::Outside { row: 0, .. }),
                 "{nanos}"
             );
         }
         assert!(
-            sift(&mut sieve(false, false), &[(99, 1)], false)
+            sift(&mut joiner(false, false), &[(99, 1)], false)
                 .unwrap()
                 .trades
                 .is_empty()
@@ -265,40 +265,40 @@ mod tests {
 
     #[test]
     fn open_ended_venue_is_done_at_the_end_of_the_interval() {
-        let sifted = sift(&mut sieve(true, true), &[(999, 1), (1_000, 2)], false).unwrap();
+        let sifted = sift(&mut joiner(true, true), &[(999, 1), (1_000, 2)], false).unwrap();
         assert_eq!((sifted.trades.len(), sifted.is_past_end), (1, true));
     }
 
     #[test]
     fn row_before_its_predecessor_is_an_error() {
-        let fault = sift(&mut sieve(false, false), &[(200, 1), (150, 2)], false).unwrap_err();
+        let fault = sift(&mut joiner(false, false), &[(200, 1), (150, 2)], false).unwrap_err();
         assert!(matches!(fault, PageError::Order { row: 1, .. }));
-        let mut sieve = sieve(false, false);
-        sift(&mut sieve, &[(200, 1)], false).unwrap();
-        let fault = sift(&mut sieve, &[(150, 2), (300, 3)], false).unwrap_err();
+        let mut joiner = joiner(false, false);
+        sift(&mut joiner, &[(200, 1)], false).unwrap();
+        let fault = sift(&mut joiner, &[(150, 2), (300, 3)], false).unwrap_err();
         assert!(matches!(fault, PageError::Order { row: 0, .. }));
     }
 
     #[test]
     fn old_page_of_a_cursor_brings_nothing_new() {
-        let mut sieve = sieve(false, false);
-        sift(&mut sieve, &[(200, 1), (300, 2)], false).unwrap();
-        let fault = sift(&mut sieve, &[(150, 0), (200, 1)], false).unwrap_err();
+        let mut joiner = joiner(false, false);
+        sift(&mut joiner, &[(200, 1), (300, 2)], false).unwrap();
+        let fault = sift(&mut joiner, &[(150, 0), (200, 1)], false).unwrap_err();
         assert!(matches!(fault, PageError::Stuck { rows: 2, .. }));
     }
 
     #[test]
     fn page_without_the_last_trade_is_torn() {
         for numbered in [false, true] {
-            let mut sieve = sieve(numbered, true);
-            sift(&mut sieve, &[(200, 1), (300, 2)], false).unwrap();
-            let fault = sift(&mut sieve, &[(400, 4)], true).unwrap_err();
+            let mut joiner = joiner(numbered, true);
+            sift(&mut joiner, &[(200, 1), (300, 2)], false).unwrap();
+            let fault = sift(&mut joiner, &[(400, 4)], true).unwrap_err();
             assert!(
                 matches!(fault, PageError::Torn { .. }),
                 "numbered: {numbered}"
             );
             assert!(matches!(
-                sift(&mut sieve, &[], true),
+                sift(&mut joiner, &[], true),
                 Err(PageError::Torn { .. })
             ));
         }
@@ -306,10 +306,10 @@ mod tests {
 
     #[test]
     fn repeated_row_is_counted_and_an_overlap_is_not() {
-        let mut sieve = sieve(false, false);
-        let sifted = sift(&mut sieve, &[(200, 1), (200, 1), (200, 2)], false).unwrap();
+        let mut joiner = joiner(false, false);
+        let sifted = sift(&mut joiner, &[(200, 1), (200, 1), (200, 2)], false).unwrap();
         assert_eq!((sifted.trades.len(), sifted.duplicates), (2, 1));
-        let sifted = sift(&mut sieve, &[(200, 1), (200, 2), (300, 3)], true).unwrap();
+        let sifted = sift(&mut joiner, &[(200, 1), (200, 2), (300, 3)], true).unwrap();
         assert_eq!((sifted.trades.len(), sifted.duplicates), (1, 0));
     }
 
@@ -326,12 +326,12 @@ mod tests {
                 nanos += if index % 7 == 0 { 1 } else { *step / 2 };
                 trade(nanos, index as u64)
             }).collect();
-            let mut sieve = sieve(numbered, false);
+            let mut joiner = joiner(numbered, false);
             let mut got: Vec<Trade> = Vec::new();
             loop {
-                let start = sieve.position();
+                let start = joiner.position();
                 let page: Vec<Trade> = all.iter().filter(|trade| trade.time >= start).take(len).copied().collect();
-                let new = sieve.sift(page, !got.is_empty()).unwrap().trades;
+                let new = joiner.sift(page, !got.is_empty()).unwrap().trades;
                 if new.is_empty() {
                     break;
                 }

@@ -4,7 +4,7 @@
 //! a page with nothing new although more follows, a page that does not join the one before.
 
 use super::error::{HistoryError, PageError};
-use super::fetch::{Gate, Given, RequestCounts};
+use super::fetch::{FailedPage, RateLimitedClient, RequestCounts};
 use super::json::Rows;
 use super::page::{HistoryProtocol, Next, Reply};
 use super::page_join::{PageJoiner, Sifted};
@@ -37,44 +37,44 @@ pub(crate) struct JoinedPage {
 /// A walk over the pages of one range.
 pub(crate) trait Pages: Send {
     /// Fetches the next page; after an error or the last page there is none.
-    fn turn(&mut self) -> BoxFuture<'_, Result<JoinedPage, HistoryError>>;
+    fn next_page(&mut self) -> BoxFuture<'_, Result<JoinedPage, HistoryError>>;
 }
 
 /// What all walks of a feed share, and the seed of this one.
 #[derive(Debug, Clone)]
 pub(crate) struct PagerContext {
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) tally: Arc<RequestCounts>,
+    pub(crate) client: Arc<RateLimitedClient>,
+    pub(crate) counts: Arc<RequestCounts>,
     pub(crate) skip_malformed: bool,
     pub(crate) seed: u64,
 }
 
-pub(crate) struct Walk<V: HistoryProtocol> {
+pub(crate) struct Pager<V: HistoryProtocol> {
     venue: Arc<V>,
-    trail: PagerContext,
+    context: PagerContext,
     range: SymbolRange,
     place: V::Place,
     must_join: bool,
-    sieve: PageJoiner,
+    joiner: PageJoiner,
     cursors: HashSet<u64, FixedState>,
     pages: u64,
     idle_pages: u32,
     rng: fastrand::Rng,
 }
 
-impl<V: HistoryProtocol> Walk<V> {
-    pub(crate) fn new(venue: Arc<V>, trail: PagerContext, range: SymbolRange) -> Walk<V> {
+impl<V: HistoryProtocol> Pager<V> {
+    pub(crate) fn new(venue: Arc<V>, context: PagerContext, range: SymbolRange) -> Pager<V> {
         let place = venue.start();
-        let sieve = PageJoiner::new(venue.traits(), range);
-        let rng = fastrand::Rng::with_seed(trail.seed);
+        let joiner = PageJoiner::new(venue.traits(), range);
+        let rng = fastrand::Rng::with_seed(context.seed);
         let cursors = HashSet::with_hasher(FixedState::with_seed(0));
-        Walk {
+        Pager {
             venue,
-            trail,
+            context,
             range,
             place,
             must_join: false,
-            sieve,
+            joiner,
             cursors,
             pages: 0,
             idle_pages: 0,
@@ -82,21 +82,21 @@ impl<V: HistoryProtocol> Walk<V> {
         }
     }
 
-    async fn page(&mut self) -> Result<JoinedPage, Given> {
+    async fn page(&mut self) -> Result<JoinedPage, FailedPage> {
         let request = self
             .venue
             .request(&self.range, &self.place)
             .map_err(|fault| (0, fault))?;
-        let Walk {
+        let Pager {
             venue,
-            trail,
+            context,
             range,
             place,
             rng,
             ..
         } = self;
         let decode = |reply: &mut Reply| {
-            let (skip_malformed, early) = (trail.skip_malformed, reply.early.take());
+            let (skip_malformed, early) = (context.skip_malformed, reply.early.take());
             let mut rows = Rows {
                 skip_malformed,
                 early,
@@ -105,12 +105,18 @@ impl<V: HistoryProtocol> Walk<V> {
             let next = venue.decode(range, place, reply, &mut rows)?;
             Ok((rows, next))
         };
-        let (rows, next) = trail
-            .gate
-            .page(&request, &trail.tally, rng, || venue.early(range), decode)
+        let (rows, next) = context
+            .client
+            .page(
+                &request,
+                &context.counts,
+                rng,
+                || venue.early(range),
+                decode,
+            )
             .await?;
-        trail
-            .tally
+        context
+            .counts
             .malformed
             .fetch_add(rows.malformed, Ordering::Relaxed);
         self.pages += 1;
@@ -130,7 +136,7 @@ impl<V: HistoryProtocol> Walk<V> {
             self.note_cursor(cursor)?;
         }
         let sifted = self
-            .sieve
+            .joiner
             .sift(std::mem::take(&mut rows.trades), self.must_join)?;
         let is_last = sifted.is_past_end || self.is_last(rows.read, &sifted, next)?;
         Ok(JoinedPage {
@@ -149,7 +155,7 @@ impl<V: HistoryProtocol> Walk<V> {
         let is_new = !sifted.trades.is_empty();
         let stuck = || PageError::Stuck {
             rows,
-            time: self.sieve.position(),
+            time: self.joiner.position(),
         };
         match next {
             Next::Done => return Ok(true),
@@ -185,10 +191,10 @@ impl<V: HistoryProtocol> Walk<V> {
     }
 }
 
-impl<V: HistoryProtocol> Pages for Walk<V> {
-    fn turn(&mut self) -> BoxFuture<'_, Result<JoinedPage, HistoryError>> {
+impl<V: HistoryProtocol> Pages for Pager<V> {
+    fn next_page(&mut self) -> BoxFuture<'_, Result<JoinedPage, HistoryError>> {
         Box::pin(async move {
-            let position = self.sieve.position();
+            let position = self.joiner.position();
             let page = self.pages + 1;
             let span = tracing::info_span!("page", symbol = %self.range.symbol, page);
             self.page()

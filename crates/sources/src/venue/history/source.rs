@@ -1,7 +1,7 @@
 //! A source: one venue, its client and its pace, shared by all feeds of it.
 
 use super::client::Client;
-use super::fetch::{Gate, RequestCounts, RequestRetry};
+use super::fetch::{RateLimitedClient, RequestCounts, RequestRetry};
 use super::link::{BaseUrlError, parse_base};
 use super::pace::Pace;
 use super::page::OpenHistory;
@@ -52,7 +52,7 @@ pub enum HistorySettingsError {
 #[derive(Debug, Clone)]
 pub struct HistorySource {
     name: &'static str,
-    gate: Arc<Gate>,
+    client: Arc<RateLimitedClient>,
     venue: Arc<dyn OpenHistory>,
     pub(crate) symbols_in_flight: usize,
     pub(crate) batch_len_max: usize,
@@ -82,18 +82,18 @@ impl HistorySource {
     pub(crate) fn walk(
         &self,
         range: SymbolRange,
-        tally: &Arc<RequestCounts>,
+        counts: &Arc<RequestCounts>,
         number: usize,
     ) -> Box<dyn Pages> {
         let seed = self.seed.wrapping_add(u64::try_from(number).unwrap_or(0));
-        let (gate, tally) = (Arc::clone(&self.gate), Arc::clone(tally));
-        let trail = PagerContext {
-            gate,
-            tally,
+        let (client, counts) = (Arc::clone(&self.client), Arc::clone(counts));
+        let context = PagerContext {
+            client,
+            counts,
             skip_malformed: self.skip_malformed,
             seed,
         };
-        Arc::clone(&self.venue).pages(trail, range)
+        Arc::clone(&self.venue).pages(context, range)
     }
 
     fn of(
@@ -113,14 +113,14 @@ impl HistorySource {
         let client =
             Client::new(settings, base, venue.headers()).map_err(HistorySettingsError::Client)?;
         let pace = Pace::new(rate_per_min, traits.weight_max);
-        let gate = Gate {
+        let client = RateLimitedClient {
             client,
             pace,
-            patience: RequestRetry::new(settings),
+            retry: RequestRetry::new(settings),
         };
         Ok(HistorySource {
             name: traits.name,
-            gate: Arc::new(gate),
+            client: Arc::new(client),
             venue,
             symbols_in_flight: settings.symbols_in_flight,
             batch_len_max: settings.batch_len_max,
