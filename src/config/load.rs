@@ -7,6 +7,7 @@ use super::file::{self, Entry};
 use super::section::SetError;
 use super::settings::Config;
 use super::value::{Value, nearest};
+use barmill_sources::venue::VENUES;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Read;
@@ -303,13 +304,17 @@ impl Loader {
     }
 }
 
-/// The variables of the venues' keys, by the end of the section.
-const VENUE_KEYS: [(&str, &str); 4] = [
-    ("massive", "MASSIVE_API_KEY"),
-    ("polygon", "POLYGON_API_KEY"),
-    ("alpaca", "APCA_API_SECRET_KEY"),
-    ("binance", "BINANCE_API_KEY"),
-];
+/// The variable of a venue's key, by the section's name: the venue's, or a name that it had before.
+fn venue_key(section: &str) -> Option<&'static str> {
+    VENUES.iter().find_map(|venue| {
+        let secret = venue.secrets.last()?;
+        let older = secret.older.filter(|variable| {
+            let name = variable.split('_').next().unwrap_or_default();
+            section.ends_with(&name.to_lowercase())
+        });
+        older.or_else(|| section.ends_with(venue.name).then_some(secret.variable))
+    })
+}
 
 /// The variable to use in place of a key that would hold a secret.
 fn secret_variable(section: &str, key: &str) -> Option<&'static str> {
@@ -322,10 +327,7 @@ fn secret_variable(section: &str, key: &str) -> Option<&'static str> {
     let is_key = ["key", "apikey", "secret", "token", "password"]
         .into_iter()
         .any(has);
-    let own = VENUE_KEYS
-        .iter()
-        .find(|(venue, _)| section.ends_with(venue));
-    if let Some((_, variable)) = own.filter(|_| is_key) {
+    if let Some(variable) = venue_key(section).filter(|_| is_key) {
         return Some(variable);
     }
     if has("password") || has("passwd") || has("pass") || has("auth") || has("username") {

@@ -84,8 +84,7 @@ pub(super) async fn run(
 /// and is believed.
 fn has_foreign_conditions(venue: &Venue, format: Option<Format>) -> bool {
     let is_foreign = |vendor| vendor != venue.name;
-    venue.simulation.has_conditions()
-        && format.is_none_or(|format| format.vendor().is_some_and(is_foreign))
+    venue.is_us_equity() && format.is_none_or(|format| format.vendor().is_some_and(is_foreign))
 }
 
 async fn read(

@@ -2,6 +2,7 @@
 
 use barmill_sources::history::HistorySettings;
 use barmill_sources::live::LiveSettings;
+use barmill_sources::simulate::Numbering;
 use barmill_sources::venue::{self, VenueSettings};
 
 /// A venue's own settings; a name is that of a setting or of a secret.
@@ -49,7 +50,7 @@ impl Venue {
 
     /// Whether the numbers of a symbol's trades follow each other.
     pub(crate) fn is_contiguous(self) -> bool {
-        !self.described().simulation.has_conditions()
+        self.described().simulation.numbering == Numbering::Contiguous
     }
 
     /// The venue with this description.

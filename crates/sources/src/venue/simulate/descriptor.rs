@@ -41,7 +41,7 @@ pub struct Simulation {
     pub client_settings: &'static [(&'static str, &'static str)],
     /// A `curl` command for the first trades of a symbol.
     pub example: fn(&Example<'_>) -> String,
-    /// Leaves of a trade what the history can tell, beyond what the numbering says.
+    /// Leaves of a trade what the history can tell, beyond what numbering and market say.
     pub(crate) restate: fn(&mut Trade),
     /// The venue's side of one socket.
     pub(crate) protocol: fn(&Call) -> Box<dyn Dialect>,
@@ -49,11 +49,4 @@ pub struct Simulation {
     pub(crate) answer: fn(&Ask<'_>) -> Reply,
     /// How it says that there were too many requests.
     pub(crate) too_many: fn() -> Reply,
-}
-
-impl Simulation {
-    /// Whether trades carry an exchange and conditions, as those of the US exchanges do.
-    pub fn has_conditions(&self) -> bool {
-        self.numbering != Numbering::Contiguous
-    }
 }

@@ -209,7 +209,7 @@ impl Tape {
             let excess = trade.time.as_nanos() % simulation.resolution_ns;
             trade.time = trade.time.saturating_sub(excess);
             trade.sequenced = simulation.numbering != Numbering::None;
-            if simulation.has_conditions() {
+            if self.venue.is_us_equity() {
                 trade.side = Side::Unknown;
             } else {
                 trade.venue = 0;
