@@ -11,7 +11,7 @@ pub use day::ForecastDay;
 
 use crate::engine::delivery::DeliverySettings;
 use crate::model::BarState;
-use barmill_stores::store::Meter;
+use barmill_stores::store::CostEstimator;
 use drive::Drive;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub fn forecast(
     arrival: Arrival,
     delivery: DeliverySettings,
     round_trip: Duration,
-    meter: &Meter,
+    meter: &CostEstimator,
 ) -> Forecast {
     first_part(day, arrival, (delivery, round_trip), meter, UPDATES_MAX)
 }
@@ -69,7 +69,7 @@ fn first_part(
     day: &ForecastDay,
     arrival: Arrival,
     (delivery, round_trip): (DeliverySettings, Duration),
-    meter: &Meter,
+    meter: &CostEstimator,
     updates_max: u64,
 ) -> Forecast {
     let mut drive = Drive::new(delivery, round_trip, meter, day.open());
@@ -107,7 +107,7 @@ fn first_part(
 }
 
 /// Signs of life in the hours of the day without a market.
-fn idle_beats(day: &ForecastDay, meter: &Meter) -> u64 {
+fn idle_beats(day: &ForecastDay, meter: &CostEstimator) -> u64 {
     let Some((interval, _)) = meter.keepalive() else {
         return 0;
     };
@@ -130,7 +130,7 @@ mod tests {
     use crate::engine::retry::RetryPolicy;
     use crate::model::{BarSpec, Symbol, Timestamp};
     use barmill_stores::store::{
-        FenceSettings, Guard, Meter, View, ViewKind, ViewSettings, WireForm,
+        CostEstimator, FenceSettings, Guard, View, ViewKind, ViewSettings, WireForm,
     };
     use jiff::tz::TimeZone;
     use std::sync::Arc;
@@ -155,9 +155,9 @@ mod tests {
         .unwrap()
     }
 
-    fn meter(kind: ViewKind, guard: Guard) -> Meter {
+    fn meter(kind: ViewKind, guard: Guard) -> CostEstimator {
         let view = View::new(ViewSettings::new(kind, TimeZone::UTC).unwrap(), &[]).unwrap();
-        Meter::new(Arc::new(view), guard, WireForm::Rest, None)
+        CostEstimator::new(Arc::new(view), guard, WireForm::Rest, None)
     }
 
     fn delivery(eager: bool) -> DeliverySettings {
@@ -188,7 +188,12 @@ mod tests {
         }
     }
 
-    fn reckon(day: &ForecastDay, arrival: Arrival, meter: &Meter, updates_max: u64) -> Forecast {
+    fn reckon(
+        day: &ForecastDay,
+        arrival: Arrival,
+        meter: &CostEstimator,
+        updates_max: u64,
+    ) -> Forecast {
         let eager = matches!(arrival, Arrival::Live { .. });
         first_part(
             day,

@@ -8,21 +8,21 @@
 //! see `docs/testing.md`.
 
 mod checks;
+mod harness;
 mod ports;
+mod scenario;
 mod seeds;
-mod shelf;
-mod story;
-mod world;
+mod store;
 
 use super::{End, Finished, Pipeline, WriterPorts};
 use crate::pipeline::RunError;
 use crate::port::StateStore;
 use barmill_stores::state::SimState;
+use harness::World;
 use ports::{SimClock, SimFeed, SimSink, SimSpool, bars_of};
 use std::sync::Arc;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
-use world::World;
 
 /// Runs of one seed, the last of them in fair weather.
 const LIVES_MAX: usize = 60;
@@ -107,7 +107,7 @@ fn check_store(world: &World, finished: &Finished) {
         books.spool
     );
     for (key, update) in &story.bars {
-        let is_dead = books.dead.contains(&story::id_of(update));
+        let is_dead = books.dead.contains(&scenario::id_of(update));
         let stored = shelf.bars.get(key);
         assert!(
             is_dead || stored.is_some_and(|stored| stored.bar == update.bar),

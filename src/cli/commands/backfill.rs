@@ -4,7 +4,7 @@ use super::dispatch::CommandError;
 use super::dry_run::Would;
 use super::plan::{Label, Plan, Step};
 use super::replay::{ending, run_summary};
-use super::{signals, source, wire};
+use super::{settings, signals, source};
 use crate::cli::{BackfillArguments, Exit, FetchLines, FetchSummary, FetchedDay, Progress, Status};
 use crate::config::{Config, Environment, Fill, SinkTarget};
 use crate::daemon::LatencyMode;
@@ -29,7 +29,7 @@ pub(super) async fn run(
     let asked = &arguments.asked;
     let config = &source::adapted(config, asked.source);
     let target = SinkTarget::resolve(config, environment)?;
-    let zone = wire::zone(config, asked.source.is_us_equity())?;
+    let zone = settings::zone(config, asked.source.is_us_equity())?;
     let days = source::ask_for_bars(asked, config, &zone)?;
     source::tell_shut(&days, &mut stderr())?;
     let specs = config.bars.specs.as_slice();
@@ -51,7 +51,7 @@ pub(super) async fn run(
     let store = if arguments.dry_run && is_new {
         None
     } else {
-        Some(wire::store(config, &target, &zone, specs, !arguments.dry_run).await?)
+        Some(settings::store(config, &target, &zone, specs, !arguments.dry_run).await?)
     };
     let reader = store.as_ref().and_then(|store| store.reader.as_ref());
     let origin = source::origin(config, asked.source);
@@ -75,7 +75,7 @@ pub(super) async fn run(
         None => Plan::anew(&asked.symbols(), &days.days),
     };
     let (Some(history), Some(store)) = (history, store) else {
-        let view = wire::view_of(config, &zone, specs)?;
+        let view = settings::view_of(config, &zone, specs)?;
         let would = Would::of(&plan, config, asked.source, &view);
         if arguments.json {
             would.write_json(&mut stdout())?;
@@ -97,9 +97,9 @@ pub(super) async fn run(
     let now = source::settled(&config.source, asked.source, SystemClock.now());
     let feed = HistoryFeed::as_of(&history, ranges, now);
     let fetching = feed.progress();
-    let mut settings = wire::pipeline(config, &zone, LatencyMode::Throughput)?;
+    let mut settings = settings::pipeline(config, &zone, LatencyMode::Throughput)?;
     settings.writer.delivery.origin = Some(origin);
-    let state = wire::state(config, &target, &zone);
+    let state = settings::state(config, &target, &zone);
     let ports = WriterPorts {
         sink: store.sink,
         state,
@@ -107,7 +107,7 @@ pub(super) async fn run(
     };
     let pipeline =
         Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
-    let pipeline = wire::keep_late(pipeline, config, &target);
+    let pipeline = settings::keep_late(pipeline, config, &target);
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
     report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;

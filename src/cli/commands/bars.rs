@@ -1,7 +1,7 @@
 //! `barmill bars`: reads bars back from the sink.
 
 use super::dispatch::CommandError;
-use super::wire;
+use super::settings;
 use crate::cli::{BarRow, BarsArguments, Canvas, chart, render};
 use crate::config::{self, Config, Environment, SinkTarget};
 use crate::{BarSpec, Manifest, Symbol, Timestamp};
@@ -117,7 +117,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn reader(&self, zone: &TimeZone) -> Result<BarReader, CommandError> {
-        let opened = wire::store(self.config, &self.target, zone, &[self.spec], false).await?;
+        let opened = settings::store(self.config, &self.target, zone, &[self.spec], false).await?;
         Ok(opened.reader.ok_or_else(|| KeepsNothing {
             sink: self.target.address(),
         })?)

@@ -1,7 +1,7 @@
 //! `barmill check`: says what would run, what waits in the spool and whether the store answers; writes nothing to it.
 
 use super::dispatch::CommandError;
-use super::{spool, wire};
+use super::{settings, spool};
 use crate::config::{Environment, Loaded, SinkTarget};
 use crate::daemon::LatencyMode;
 use jiff::tz::TimeZone;
@@ -21,11 +21,11 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<()
         "\n# queues hold at most {queues} MiB of the {} MiB allowed",
         config.run.memory_max_mb
     )?;
-    let zone = wire::zone(config, false).unwrap_or(TimeZone::UTC);
-    wire::pipeline(config, &zone, LatencyMode::Throughput)?;
+    let zone = settings::zone(config, false).unwrap_or(TimeZone::UTC);
+    settings::pipeline(config, &zone, LatencyMode::Throughput)?;
     writeln!(out, "# {}", spool::standing(config)?)?;
     let opened =
-        match wire::store(config, &target, &zone, config.bars.specs.as_slice(), false).await {
+        match settings::store(config, &target, &zone, config.bars.specs.as_slice(), false).await {
             Err(error) if error.is_missing_store() => {
                 writeln!(
                     out,

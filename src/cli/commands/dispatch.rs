@@ -2,8 +2,8 @@
 
 use super::bars::KeepsNothing;
 use super::plan::MixedBarsError;
+use super::settings::SettingsError;
 use super::source::{AskError, Unusable};
-use super::wire::WireError;
 use super::{backfill, bars, check, forecast, reconcile, record, replay, run, simulate, spool};
 use crate::cli::{self, Command, Exit, Prepared, Progress};
 use crate::config::{Environment, SecretError};
@@ -83,15 +83,17 @@ fn exit_of(error: &CommandError) -> Exit {
     if is_usage {
         return Exit::Usage;
     }
-    match error.downcast_ref::<WireError>() {
+    match error.downcast_ref::<SettingsError>() {
         Some(
-            WireError::Url(_)
-            | WireError::Template(_)
-            | WireError::View(_)
-            | WireError::UnknownZone
-            | WireError::Hours { .. },
+            SettingsError::Url(_)
+            | SettingsError::Template(_)
+            | SettingsError::View(_)
+            | SettingsError::UnknownZone
+            | SettingsError::Hours { .. },
         ) => Exit::Usage,
-        Some(WireError::Open(_) | WireError::Rules(_) | WireError::Zone(_)) | None => Exit::Fault,
+        Some(SettingsError::Open(_) | SettingsError::Rules(_) | SettingsError::Zone(_)) | None => {
+            Exit::Fault
+        }
     }
 }
 

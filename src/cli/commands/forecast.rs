@@ -2,13 +2,13 @@
 
 use super::dispatch::{CommandError, complain};
 use super::run::{Market, symbols};
-use super::wire;
+use super::settings;
 use crate::cli::{Exit, PlanArguments, PlanParts, PlanReport, PlanWay};
 use crate::config::{self, AlsoViews, Config, SinkUrl};
 use crate::daemon::LatencyMode;
 use crate::pipeline::{Arrival, Forecast, ForecastDay, forecast};
 use crate::{Symbol, Timestamp};
-use barmill_stores::store::{Guard, Meter, WireForm};
+use barmill_stores::store::{CostEstimator, Guard, WireForm};
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use std::io::stdout;
@@ -48,7 +48,7 @@ struct Planned {
 /// Reckons and prints.
 pub(super) fn run(arguments: &PlanArguments, config: &Config) -> Result<Exit, CommandError> {
     let (config, zone, is_us_equity) = match config.live.sources.as_slice() {
-        [] => (config.clone(), wire::zone(config, false)?, false),
+        [] => (config.clone(), settings::zone(config, false)?, false),
         sources => match Market::of(config) {
             Ok(market) => (
                 market.config,
@@ -222,8 +222,10 @@ impl Planned {
         arrival: Arrival,
         tempo: LatencyMode,
     ) -> Result<Forecast, CommandError> {
-        let delivery = wire::pipeline(config, &self.zone, tempo)?.writer.delivery;
-        let view = wire::view_of(config, &self.zone, config.bars.specs.as_slice())?;
+        let delivery = settings::pipeline(config, &self.zone, tempo)?
+            .writer
+            .delivery;
+        let view = settings::view_of(config, &self.zone, config.bars.specs.as_slice())?;
         let form = match &config.sink.url {
             SinkUrl::Redis(_) | SinkUrl::RedisFromEnvironment => WireForm::Resp,
             SinkUrl::Upstash(_)
@@ -234,8 +236,8 @@ impl Planned {
         };
         let ping_ms = config.redis.ping_interval_ms;
         let idle_max = (ping_ms > 0).then(|| Duration::from_millis(ping_ms));
-        let guard: Guard = wire::guard(&config.writer);
-        let meter = Meter::new(Arc::new(view), guard, form, idle_max);
+        let guard: Guard = settings::guard(&config.writer);
+        let meter = CostEstimator::new(Arc::new(view), guard, form, idle_max);
         let round_trip = Duration::from_millis(config.plan.round_trip_ms);
         Ok(forecast(&self.day, arrival, delivery, round_trip, &meter))
     }

@@ -1,22 +1,22 @@
 //! The commands, carried out: config and arguments become a pipeline or a reader.
 
 mod backfill;
+mod banner;
 mod bars;
 mod check;
 mod dispatch;
 mod dry_run;
 mod forecast;
 mod plan;
-mod recipe;
 mod reconcile;
 mod record;
 mod record_live;
 mod replay;
 mod run;
+mod settings;
 mod signals;
 mod simulate;
 mod source;
 mod spool;
-mod wire;
 
 pub(crate) use dispatch::carry_out;

@@ -1,7 +1,7 @@
 //! `barmill reconcile`, and the sending of what the state folder holds: runs without feeds.
 
 use super::dispatch::{CommandError, complain};
-use super::{signals, wire};
+use super::{settings, signals};
 use crate::cli::{Exit, ReconcileArguments, SentSummary};
 use crate::config::{Config, Environment, SinkTarget};
 use crate::daemon::LatencyMode;
@@ -28,8 +28,8 @@ pub(super) async fn run(
     environment: &Environment,
 ) -> Result<Exit, CommandError> {
     let target = SinkTarget::resolve(config, environment)?;
-    let zone = wire::zone_of_state(config)?;
-    let state = wire::state(config, &target, &zone);
+    let zone = settings::zone_of_state(config)?;
+    let state = settings::state(config, &target, &zone);
     let finished = send(config, (&target, &zone), state, Pipeline::reconcile).await?;
     let summary = sent(&finished.summary);
     if arguments.json {
@@ -47,9 +47,9 @@ pub(super) async fn send(
     state: Option<Arc<dyn StateStore>>,
     build: impl FnOnce(WriterPorts, PipelineSettings) -> Result<Pipeline, NoStateError>,
 ) -> Result<Finished, CommandError> {
-    let mut settings = wire::pipeline(config, zone, LatencyMode::Low)?;
+    let mut settings = settings::pipeline(config, zone, LatencyMode::Low)?;
     settings.shards = 1;
-    let store = wire::store(config, target, zone, config.bars.specs.as_slice(), true).await?;
+    let store = settings::store(config, target, zone, config.bars.specs.as_slice(), true).await?;
     let ports = WriterPorts {
         sink: store.sink,
         state,

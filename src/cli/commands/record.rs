@@ -4,7 +4,7 @@
 //! block. The mark is written only when everything asked for is in it.
 
 use super::dispatch::{CommandError, complain};
-use super::{record_live, signals, source, wire};
+use super::{record_live, settings, signals, source};
 use crate::Trade;
 use crate::cli::{
     Exit, FetchLines, FetchSummary, FetchedDay, Progress, RecordArguments, RunSummary, Status,
@@ -37,7 +37,7 @@ pub(super) async fn run(
     }
     let asked = &arguments.asked;
     let config = &source::adapted(config, asked.source);
-    let zone = wire::zone(config, asked.source.is_us_equity())?;
+    let zone = settings::zone(config, asked.source.is_us_equity())?;
     let days = source::ask(asked, config, &zone)?;
     source::tell_shut(&days, &mut stderr())?;
     if days.days.is_empty() {

@@ -4,7 +4,7 @@
 //! goes on with the day's recording. What a lost connection missed is fetched; what came while nobody listened is not.
 
 use super::dispatch::{CommandError, complain};
-use super::{record, run, signals, source, wire};
+use super::{record, run, settings, signals, source};
 use crate::cli::{Exit, RecordArguments, RunSummary};
 use crate::config::{Config, Environment, SourceName};
 use crate::pipeline::clock::SystemClock;
@@ -46,7 +46,7 @@ pub(super) async fn run(
 ) -> Result<Exit, CommandError> {
     let asked = &arguments.asked;
     let config = &source::adapted(config, asked.source);
-    let zone = wire::zone(config, asked.source.is_us_equity())?;
+    let zone = settings::zone(config, asked.source.is_us_equity())?;
     let mut feed = run::listen(config, (asked.source, &asked.symbols()), environment)?;
     let started = Instant::now();
     let (folder, name) = (arguments.out.clone(), asked.source);

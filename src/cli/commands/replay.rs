@@ -1,7 +1,7 @@
 //! `barmill replay`: recorded trades become bars in the sink.
 
 use super::dispatch::{CommandError, complain};
-use super::{signals, wire};
+use super::{settings, signals};
 use crate::Origin;
 use crate::cli::{Exit, Progress, ProgressCounts, ReplayArguments, RunSummary};
 use crate::config::{Config, Environment, SinkTarget, Speed};
@@ -44,7 +44,7 @@ pub(super) async fn run(
     let target = SinkTarget::resolve(config, environment)?;
     let settings = file_settings(arguments, config)?;
     let (feed, format) = open(settings).await?;
-    let zone = wire::zone(config, format.is_some_and(Format::is_us_equity))?;
+    let zone = settings::zone(config, format.is_some_and(Format::is_us_equity))?;
     let (feed, tempo): (Box<dyn TradeFeed>, LatencyMode) = match config.replay.speed {
         Speed::Max => (Box::new(feed), LatencyMode::Throughput),
         Speed::Times(speed) => (
@@ -52,8 +52,8 @@ pub(super) async fn run(
             LatencyMode::Low,
         ),
     };
-    let mut pipeline = wire::pipeline(config, &zone, tempo)?;
-    let rules = wire::rules_text(&config.bars);
+    let mut pipeline = settings::pipeline(config, &zone, tempo)?;
+    let rules = settings::rules_text(&config.bars);
     pipeline.writer.delivery.origin = Some(Origin {
         source: "files".to_owned(),
         rules,
@@ -69,16 +69,16 @@ pub(super) async fn run(
             requests_per_second: None,
         };
     }
-    let store = wire::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
+    let store = settings::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
     store.sink.open().await?;
-    let state = wire::state(config, &target, &zone);
+    let state = settings::state(config, &target, &zone);
     let ports = WriterPorts {
         sink: store.sink,
         state,
         clock: Arc::new(SystemClock),
     };
     let running =
-        wire::keep_late(Pipeline::new(vec![feed], ports, pipeline), config, &target).start();
+        settings::keep_late(Pipeline::new(vec![feed], ports, pipeline), config, &target).start();
     let handle = running.handle();
     progress.start(None);
     let finished = tokio::select! {

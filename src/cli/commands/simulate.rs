@@ -1,7 +1,7 @@
 //! `barmill simulate`: a recording is served as a venue, for demonstrations, tests and other people's clients.
 
 use super::dispatch::{CommandError, complain};
-use super::{recipe, signals};
+use super::{banner, signals};
 use crate::Trade;
 use crate::cli::{Exit, SimulateArguments};
 use crate::config::{Config, Speed};
@@ -59,7 +59,7 @@ pub(super) async fn run(
         once: arguments.once,
         ..SimulatorSettings::default()
     };
-    let recipe = recipe::of(&tape, arguments, SystemClock.now());
+    let recipe = banner::of(&tape, arguments, SystemClock.now());
     let simulator = Simulator::bind(arguments.listen, tape, settings).await?;
     let view = simulator.view();
     if is_foreign {

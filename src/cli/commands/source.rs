@@ -1,7 +1,7 @@
 //! From config and arguments to a source of history, and to what is asked of it.
 
 use super::dispatch::CommandError;
-use super::wire;
+use super::settings;
 use crate::cli::AskedArguments;
 use crate::config::{self, Config, Environment, Session, SourceKeys, SourceName, Sources};
 use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
@@ -114,7 +114,7 @@ fn rules_of(name: SourceName) -> config::Rules {
 pub(super) fn origin(config: &Config, name: SourceName) -> Origin {
     Origin {
         source: config.source.of(name).venue_settings().origin(),
-        rules: wire::rules_text(&config.bars),
+        rules: settings::rules_text(&config.bars),
     }
 }
 

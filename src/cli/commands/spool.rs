@@ -1,7 +1,7 @@
 //! `barmill spool`: what waits in the state folder, and what the store refused.
 
 use super::dispatch::CommandError;
-use super::{reconcile, wire};
+use super::{reconcile, settings};
 use crate::cli::{
     BudgetUsed, CheckStateArguments, Exit, ExportArguments, FolderListing, LsArguments,
     RedeliverArguments, SpoolAction, SpoolArguments, StateListing, TableArguments, TargetListing,
@@ -67,7 +67,7 @@ fn lines(targets: &[TargetState]) -> String {
 
 /// Opens the only state file, or the one that is named; `None` when nothing was ever kept there.
 fn open(config: &Config, file: Option<&Path>) -> Result<Option<Inspector>, CommandError> {
-    let settings = wire::state_settings(config);
+    let settings = settings::state_settings(config);
     let file = match file {
         Some(file) if file.exists() => file.to_owned(),
         Some(file) => settings.folder.join(file),
@@ -86,7 +86,7 @@ fn open(config: &Config, file: Option<&Path>) -> Result<Option<Inspector>, Comma
 /// What waits in the state folder, in a few words.
 pub(super) fn standing(config: &Config) -> Result<String, CommandError> {
     let folder = config.run.state_dir.display();
-    let targets = match targets(&wire::state_settings(config)) {
+    let targets = match targets(&settings::state_settings(config)) {
         Err(StateError::Locked { .. }) => {
             return Ok(format!("spool {folder} is in use by a barmill that runs"));
         }
@@ -115,7 +115,7 @@ const fn table(asked: TableArguments) -> StateTable {
 }
 
 fn list(arguments: &LsArguments, config: &Config) -> Result<Exit, CommandError> {
-    let settings = wire::state_settings(config);
+    let settings = settings::state_settings(config);
     let mut listings = Vec::new();
     for state in targets(&settings)? {
         let mut inspector = Inspector::open(&settings, Some(&state.file))?;
@@ -170,7 +170,7 @@ fn listing(summary: StateSummary, rows: Vec<serde_json::Value>) -> StateListing 
 }
 
 fn check(arguments: &CheckStateArguments, config: &Config) -> Result<Exit, CommandError> {
-    let settings = wire::state_settings(config);
+    let settings = settings::state_settings(config);
     let mut total = StateCheck::default();
     if arguments.file.is_some() {
         if let Some(mut inspector) = open(config, arguments.file.as_deref())? {
@@ -236,9 +236,9 @@ async fn redeliver(
     environment: &Environment,
 ) -> Result<Exit, CommandError> {
     let target = SinkTarget::resolve(config, environment)?;
-    let zone = wire::zone_of_state(config)?;
-    let own = wire::state_target(config, &target, &zone);
-    let settings = wire::state_settings(config);
+    let zone = settings::zone_of_state(config)?;
+    let own = settings::state_target(config, &target, &zone);
+    let settings = settings::state_settings(config);
     let chosen = StateSettings {
         target: chosen(arguments.from.as_deref(), &own, &targets(&settings)?)?,
         ..settings
@@ -246,7 +246,7 @@ async fn redeliver(
     let is_moved = chosen.target.as_ref() != Some(&own);
     let dead_letters = arguments.dead_letters;
     let build = |ports, settings| Pipeline::redeliver(ports, settings, dead_letters);
-    let state = Some(wire::lazy_state(chosen.clone()));
+    let state = Some(settings::lazy_state(chosen.clone()));
     let finished = reconcile::send(config, (&target, &zone), state, build).await?;
     if is_moved && matches!(finished.end, End::Drained) {
         // Its checkpoints speak of a store that did not get these items.

@@ -2,7 +2,7 @@
 
 use crate::engine::delivery::{Completion, Delivery, DeliverySettings, OutgoingBatch, Work};
 use crate::model::{BarUpdate, WriteItem};
-use barmill_stores::store::Meter;
+use barmill_stores::store::CostEstimator;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct Drive<'a> {
     delivery: Delivery,
-    meter: &'a Meter,
+    meter: &'a CostEstimator,
     round_trip: Duration,
     now: Duration,
     /// Requests under way, by the time of their answer.
@@ -35,7 +35,7 @@ impl<'a> Drive<'a> {
     pub(super) fn new(
         settings: DeliverySettings,
         round_trip: Duration,
-        meter: &'a Meter,
+        meter: &'a CostEstimator,
         now: Duration,
     ) -> Drive<'a> {
         let mut delivery = Delivery::new(settings, None);

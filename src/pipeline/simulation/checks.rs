@@ -1,6 +1,6 @@
 //! The books that are kept of a run at its ports, and what must hold of them after every step.
 
-use super::story::{Story, UpdateId, id_of};
+use super::scenario::{Scenario, UpdateId, id_of};
 use crate::engine::aggregate::AggregateCounts;
 use crate::engine::delivery::bar_of;
 use crate::model::{BarKey, WriteItem};
@@ -70,13 +70,13 @@ impl Books {
     }
 
     /// What must hold now.
-    pub(super) fn check(&self, story: &Story, state: &State) {
+    pub(super) fn check(&self, story: &Scenario, state: &State) {
         self.check_trades(story, &state.aggregate);
         self.check_backlog(story, state.writer.resumed);
     }
 
     /// Each trade taken in is in a bar or in one counter, as in the uninterrupted run.
-    fn check_trades(&self, story: &Story, counts: &AggregateCounts) {
+    fn check_trades(&self, story: &Scenario, counts: &AggregateCounts) {
         let delivered: usize = story.batches[..self.delivered].iter().map(Vec::len).sum();
         assert!(
             counts.trades <= delivered as u64,
@@ -98,13 +98,13 @@ impl Books {
     }
 
     /// The feed delivers one more batch.
-    pub(super) fn deliver(&mut self, story: &Story) {
+    pub(super) fn deliver(&mut self, story: &Scenario) {
         self.delivered += 1;
         let made = &story.made[self.delivered];
         self.backlog += made.iter().filter(|id| !self.settled.contains(id)).count();
     }
 
-    fn settle(&mut self, story: &Story, id: UpdateId) {
+    fn settle(&mut self, story: &Scenario, id: UpdateId) {
         let is_made = story
             .made_at
             .get(&id)
@@ -115,7 +115,7 @@ impl Books {
     }
 
     /// What is neither settled nor skipped fits into the queues whose sum is known before the start.
-    fn check_backlog(&self, story: &Story, resumed: u64) {
+    fn check_backlog(&self, story: &Scenario, resumed: u64) {
         let settings = &story.settings;
         let delivery = &settings.writer.delivery;
         let queued = self
@@ -140,7 +140,7 @@ impl Books {
     /// A write starts: within the pace, and not beside another write of the same bar.
     pub(super) fn take_off(
         &mut self,
-        story: &Story,
+        story: &Scenario,
         items: &[WriteItem],
         cost: Cost,
         now: Instant,
@@ -194,14 +194,18 @@ impl Books {
         self.written.extend(items.filter_map(bar_of).map(id_of));
     }
 
-    pub(super) fn acked<'a>(&mut self, story: &Story, items: impl Iterator<Item = &'a WriteItem>) {
+    pub(super) fn acked<'a>(
+        &mut self,
+        story: &Scenario,
+        items: impl Iterator<Item = &'a WriteItem>,
+    ) {
         for update in items.filter_map(bar_of) {
             self.settle(story, id_of(update));
         }
     }
 
     /// Changes that are durable now.
-    pub(super) fn committed(&mut self, story: &Story, changes: &Changes, committed: &Committed) {
+    pub(super) fn committed(&mut self, story: &Scenario, changes: &Changes, committed: &Committed) {
         for range in &changes.spool_remove {
             self.spool
                 .retain(|place, _| !(range.first..=range.last).contains(place));
@@ -227,7 +231,7 @@ impl Books {
     }
 
     /// A saved place is never ahead: every update before it is in the store, the spool or the dead letters.
-    fn check_places(&self, story: &Story, changes: &Changes) {
+    fn check_places(&self, story: &Scenario, changes: &Changes) {
         let spooled: HashSet<UpdateId> = self.spool.values().copied().collect();
         for (name, place) in &changes.checkpoints {
             let shard: usize = name.rsplit('/').next().unwrap().parse().unwrap();
@@ -245,7 +249,7 @@ impl Books {
     }
 
     /// After an orderly end nothing that came out of a shard is in memory only.
-    pub(super) fn check_left(&self, story: &Story) {
+    pub(super) fn check_left(&self, story: &Scenario) {
         let spooled: HashSet<UpdateId> = self.spool.values().copied().collect();
         let batches = if self.is_at_end && !self.is_stopped {
             self.delivered + 1

@@ -1,6 +1,6 @@
 //! The ports of the simulated world: a feed, a store of bars, the state store on its disk, and a clock.
 
-use super::world::{Answer, Applied, DiskFault, Fate, World};
+use super::harness::{Answer, Applied, DiskFault, Fate, World};
 use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::bar_of;
 use crate::model::{BarUpdate, Timestamp, WriteItem};

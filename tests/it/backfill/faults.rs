@@ -3,9 +3,9 @@
 
 use super::program::{DAY, Dump, Program, dump, manifest};
 use super::venues::{UNIT_NS, proxied, serve};
+use crate::history::recording::{Print, tape};
 use crate::history::server::{Hit, Reply, Server, gzip};
 use crate::history::speak;
-use crate::history::tape::{Print, tape};
 use crate::support::redis::RedisServer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

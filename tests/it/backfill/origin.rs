@@ -2,8 +2,8 @@
 
 use super::program::{DAY, Program, dump, manifest};
 use super::venues::{UNIT_NS, serve};
+use crate::history::recording::{Print, tape};
 use crate::history::speak;
-use crate::history::tape::{Print, tape};
 use crate::support::redis::RedisServer;
 
 fn prints() -> Vec<Print> {

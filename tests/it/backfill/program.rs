@@ -1,7 +1,7 @@
 //! The program as a user starts it, its venue, and what it leaves in Redis.
 
+use crate::history::recording::Print;
 use crate::history::server::Server;
-use crate::history::tape::Print;
 use crate::support::redis::RedisServer;
 use redis::Value;
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 
 use super::program::{DAY, Program};
 use super::venues::{UNIT_NS, serve};
+use crate::history::recording::tape;
 use crate::history::speak;
-use crate::history::tape::tape;
 use crate::support::redis::RedisServer;
 use crate::support::upstash::{TOKEN, UpstashServer};
 use barmill::{BarSpec, Symbol, Timestamp};

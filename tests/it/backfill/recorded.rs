@@ -2,9 +2,9 @@
 
 use super::program::{DAY, Program, dump};
 use super::venues::{UNIT_NS, serve};
+use crate::history::recording::{Print, tape};
 use crate::history::server::{Reply, Server};
 use crate::history::speak;
-use crate::history::tape::{Print, tape};
 use crate::support::redis::RedisServer;
 
 fn prints() -> Vec<Print> {

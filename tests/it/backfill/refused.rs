@@ -2,9 +2,9 @@
 
 use super::program::{DAY, Program, dump};
 use super::venues::{UNIT_NS, serve};
+use crate::history::recording::tape;
 use crate::history::server::Server;
 use crate::history::speak;
-use crate::history::tape::tape;
 use crate::support::redis::RedisServer;
 
 /// What is given, and what is said of it.

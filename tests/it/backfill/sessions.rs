@@ -2,8 +2,8 @@
 
 use super::program::{Program, dump, manifest};
 use super::venues::serve;
+use crate::history::recording::Print;
 use crate::history::speak;
-use crate::history::tape::Print;
 use crate::support::redis::RedisServer;
 use serde_json::Value;
 

@@ -2,9 +2,9 @@
 
 use super::program::{DAY, Program, dump, finish, manifest};
 use super::venues::{UNIT_NS, serve};
+use crate::history::recording::{Print, tape};
 use crate::history::server::{Hit, Reply, Server};
 use crate::history::speak;
-use crate::history::tape::{Print, tape};
 use crate::support::redis::RedisServer;
 use std::time::Duration;
 

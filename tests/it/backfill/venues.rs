@@ -1,9 +1,9 @@
 //! Every venue, from its history to bars in Redis and back.
 
 use super::program::{DAY, Program, dump, manifest, minutes, minutes_of_csv};
+use crate::history::recording::{Print, tape};
 use crate::history::server::{Hit, Reply, Server};
 use crate::history::speak;
-use crate::history::tape::{Print, tape};
 use crate::support::redis::RedisServer;
 
 /// A second, so that a tape of hundreds of prints covers hours.

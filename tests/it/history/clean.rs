@@ -1,10 +1,10 @@
 //! Without faults every venue gives the tape of the interval, whole and once.
 
-use crate::history::server::{Hit, Reply, Server, gzip};
-use crate::history::speak;
-use crate::history::tape::{
+use crate::history::recording::{
     self, Essence, Print, Run, between, drain, expected, local, range, symbol,
 };
+use crate::history::server::{Hit, Reply, Server, gzip};
+use crate::history::speak;
 use crate::support::venue::history;
 use barmill::{Side, Timestamp};
 use barmill_core::port::{Position, TradeFeed};
@@ -122,7 +122,7 @@ impl Case {
 async fn every_venue_gives_the_interval_whole_and_once() {
     for case in cases() {
         for seed in 0..6 {
-            let prints = tape::tape(seed, 300, case.unit_ns);
+            let prints = recording::tape(seed, 300, case.unit_ns);
             let (own, speak) = (prints.clone(), case.speak);
             let server = Server::start(move |hit| Reply::Page(speak(&own, hit))).await;
             let interval = between(&prints, 60, 260);
@@ -160,7 +160,7 @@ async fn every_venue_gives_the_interval_whole_and_once() {
 #[tokio::test]
 async fn interval_without_trades_is_complete() {
     for case in cases() {
-        let prints = tape::tape(3, 100, case.unit_ns);
+        let prints = recording::tape(3, 100, case.unit_ns);
         let gap = prints
             .windows(2)
             .position(|pair| pair[0].nanos + 5_000 < pair[1].nanos);
@@ -171,7 +171,10 @@ async fn interval_without_trades_is_complete() {
         let speak = case.speak;
         let server = Server::start(move |hit| Reply::Page(speak(&prints, hit))).await;
         let run = case
-            .run(&server, vec![range("AAPL", (tape::at(from), tape::at(to)))])
+            .run(
+                &server,
+                vec![range("AAPL", (recording::at(from), recording::at(to)))],
+            )
             .await;
         assert_eq!(
             (run.causes(), run.trades.len()),
@@ -186,8 +189,8 @@ async fn interval_without_trades_is_complete() {
 #[tokio::test]
 async fn interval_beyond_the_tape_ends_with_it() {
     for case in cases() {
-        let prints = tape::tape(4, 100, case.unit_ns);
-        let interval = (tape::at(0), tape::at(prints[99].nanos + 1));
+        let prints = recording::tape(4, 100, case.unit_ns);
+        let interval = (recording::at(0), recording::at(prints[99].nanos + 1));
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| Reply::Page(speak(&own, hit))).await;
         let run = case.run(&server, vec![range("AAPL", interval)]).await;
@@ -205,7 +208,7 @@ async fn interval_beyond_the_tape_ends_with_it() {
 #[tokio::test]
 async fn compressed_pages_give_the_same_trades() {
     for case in cases() {
-        let prints = tape::tape(5, 120, case.unit_ns);
+        let prints = recording::tape(5, 120, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| {
             assert_eq!(hit.headers["accept-encoding"], "gzip");
@@ -230,7 +233,7 @@ async fn keys_travel_in_headers_only() {
         (case("proxy"), "x-custom-key", "own-key"),
         (case("alpaca"), "apca-api-secret-key", "own-key"),
     ] {
-        let prints = tape::tape(6, 60, case.unit_ns);
+        let prints = recording::tape(6, 60, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| Reply::Page(speak(&own, hit))).await;
         case.run(&server, vec![range("AAPL", between(&prints, 0, 50))])
@@ -247,7 +250,7 @@ async fn keys_travel_in_headers_only() {
 #[tokio::test]
 async fn symbols_in_parallel_keep_their_own_order_and_a_slow_one_holds_nobody() {
     let case = case("kraken");
-    let prints = tape::tape(7, 200, case.unit_ns);
+    let prints = recording::tape(7, 200, case.unit_ns);
     let (own, speak) = (prints.clone(), case.speak);
     // One symbol is refused for a while: the others must be done before it.
     let server = Server::start(move |hit| match hit.get("pair") {
@@ -279,7 +282,7 @@ async fn symbols_in_parallel_keep_their_own_order_and_a_slow_one_holds_nobody() 
 #[tokio::test]
 async fn restart_from_any_position_misses_nothing() {
     let case = case("massive");
-    let prints = tape::tape(8, 150, case.unit_ns);
+    let prints = recording::tape(8, 150, case.unit_ns);
     let (own, speak) = (prints.clone(), case.speak);
     let server = Server::start(move |hit| Reply::Page(speak(&own, hit))).await;
     let interval = between(&prints, 10, 140);
@@ -303,7 +306,7 @@ async fn restart_from_any_position_misses_nothing() {
             let before = trades[..len]
                 .iter()
                 .filter(|trade| trade.symbol == symbol(name))
-                .map(tape::essence);
+                .map(recording::essence);
             let mut all: Vec<Essence> = before.chain(rest.of(symbol(name))).collect();
             all.sort_unstable();
             all.dedup();
@@ -319,7 +322,7 @@ async fn restart_from_any_position_misses_nothing() {
 #[tokio::test]
 async fn dropped_calls_lose_no_trade() {
     let case = case("alpaca");
-    let prints = tape::tape(9, 150, case.unit_ns);
+    let prints = recording::tape(9, 150, case.unit_ns);
     let (own, speak) = (prints.clone(), case.speak);
     let server = Server::start(move |hit| Reply::Page(speak(&own, hit))).await;
     let interval = between(&prints, 10, 140);
@@ -341,7 +344,7 @@ async fn dropped_calls_lose_no_trade() {
         let got: Vec<Essence> = trades
             .iter()
             .filter(|trade| trade.symbol == symbol(name))
-            .map(tape::essence)
+            .map(recording::essence)
             .collect();
         assert_eq!(got, case.expected(&prints, interval), "{name}");
     }
@@ -351,7 +354,7 @@ async fn dropped_calls_lose_no_trade() {
 async fn taker_side_is_told_where_the_venue_tells_it() {
     for name in ["binance", "singles", "coinbase", "kraken"] {
         let case = case(name);
-        let prints = tape::tape(10, 60, case.unit_ns);
+        let prints = recording::tape(10, 60, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| Reply::Page(speak(&own, hit))).await;
         let run = case
@@ -376,7 +379,7 @@ async fn taker_side_is_told_where_the_venue_tells_it() {
 async fn kraken_trades_closer_than_their_written_time_are_all_there() {
     let case = case("kraken");
     for seed in 0..20 {
-        let prints = tape::tape(seed, 300, 7);
+        let prints = recording::tape(seed, 300, 7);
         let own = prints.clone();
         let server = Server::start(move |hit| Reply::Page(speak::kraken(&own, hit))).await;
         let interval = between(&prints, 60, 260);

@@ -4,7 +4,7 @@ mod clean;
 mod paging;
 mod patience;
 mod recorded;
+pub(crate) mod recording;
 mod safety;
 pub(crate) mod server;
 pub(crate) mod speak;
-pub(crate) mod tape;

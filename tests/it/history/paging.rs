@@ -2,8 +2,8 @@
 //! error and an honest coverage.
 
 use crate::history::clean::{Case, case, cases};
+use crate::history::recording::{self, Print, Run, between, range, symbol};
 use crate::history::server::{Hit, Reply, Server};
-use crate::history::tape::{self, Print, Run, between, range, symbol};
 use barmill::Timestamp;
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ fn rows(value: &mut Value) -> &mut Vec<Value> {
 #[tokio::test]
 async fn stuck_cursor_is_named_with_symbol_page_and_position() {
     let case = case("massive");
-    let prints = tape::tape(1, 300, 1);
+    let prints = recording::tape(1, 300, 1);
     let (run, interval) = run(&case, &prints, |hit, text| match hit.get("cursor") {
         None => text,
         Some(cursor) => {
@@ -82,7 +82,7 @@ async fn stuck_cursor_is_named_with_symbol_page_and_position() {
 #[tokio::test]
 async fn token_that_goes_in_a_circle_is_named() {
     let case = case("alpaca");
-    let prints = tape::tape(2, 300, 1);
+    let prints = recording::tape(2, 300, 1);
     let (run, interval) = run(&case, &prints, |hit, text| {
         match hit.number::<usize>("page_token") {
             Some(21) => edit(&text, |reply| reply["next_page_token"] = "7".into()),
@@ -101,7 +101,7 @@ async fn token_that_goes_in_a_circle_is_named() {
 #[tokio::test]
 async fn cursor_dropped_by_a_proxy_is_never_a_short_day() {
     let case = case("massive");
-    let prints = tape::tape(3, 300, 1);
+    let prints = recording::tape(3, 300, 1);
     let own = prints.clone();
     // Without filters the venue answers with its newest trades, in falling order.
     let (run, interval) = run(&case, &prints, move |hit, text| {
@@ -136,7 +136,7 @@ async fn cursor_dropped_by_a_proxy_is_never_a_short_day() {
 #[tokio::test]
 async fn proxy_that_strips_next_url_is_noticed_and_the_day_is_whole() {
     let case = case("massive");
-    let prints = tape::tape(4, 300, 1);
+    let prints = recording::tape(4, 300, 1);
     let (run, interval) = run(&case, &prints, |_, text| {
         edit(&text, |reply| {
             reply.as_object_mut().unwrap().remove("next_url");
@@ -151,7 +151,7 @@ async fn proxy_that_strips_next_url_is_noticed_and_the_day_is_whole() {
 async fn page_that_fits_one_nanosecond_only_is_stuck_and_not_stepped_over() {
     for name in ["proxy", "kraken", "binance"] {
         let case = case(name);
-        let mut prints = tape::tape(5, 300, case.unit_ns);
+        let mut prints = recording::tape(5, 300, case.unit_ns);
         let crowd = prints[100].nanos;
         for print in &mut prints[100..120] {
             print.nanos = crowd;
@@ -182,7 +182,7 @@ async fn page_that_fits_one_nanosecond_only_is_stuck_and_not_stepped_over() {
 #[tokio::test]
 async fn rows_given_twice_are_dropped_and_counted() {
     for case in cases() {
-        let prints = tape::tape(6, 300, case.unit_ns);
+        let prints = recording::tape(6, 300, case.unit_ns);
         let (run, interval) = run(&case, &prints, |_, text| {
             edit(&text, |reply| {
                 let rows = rows(reply);
@@ -211,7 +211,7 @@ async fn rows_given_twice_are_dropped_and_counted() {
 #[tokio::test]
 async fn rows_of_another_date_end_the_run() {
     for case in cases() {
-        let prints = tape::tape(7, 300, case.unit_ns);
+        let prints = recording::tape(7, 300, case.unit_ns);
         let day = 86_400_000_000_000;
         let shifted: Vec<Print> = prints
             .iter()
@@ -277,7 +277,7 @@ async fn venue_that_ignores_the_start_is_not_believed() {
         ("coinbase", "after"),
     ] {
         let case = case(name);
-        let prints = tape::tape(8, 300, case.unit_ns);
+        let prints = recording::tape(8, 300, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| {
             let mut blind = hit.clone();
@@ -310,7 +310,7 @@ async fn venue_that_ignores_the_start_is_not_believed() {
 #[tokio::test]
 async fn falling_order_is_an_error() {
     for case in cases() {
-        let prints = tape::tape(9, 300, case.unit_ns);
+        let prints = recording::tape(9, 300, case.unit_ns);
         let (run, interval) = run(&case, &prints, |hit, text| {
             if hit.index < 8 {
                 return text;
@@ -331,7 +331,7 @@ async fn falling_order_is_an_error() {
 #[tokio::test]
 async fn empty_page_with_a_cursor_goes_on() {
     let case = case("massive");
-    let prints = tape::tape(10, 300, 1);
+    let prints = recording::tape(10, 300, 1);
     let (own, speak) = (prints.clone(), case.speak);
     let server = Server::start(move |hit| {
         if hit.get("cursor").is_some() && hit.get("again").is_none() {
@@ -365,7 +365,10 @@ async fn endless_empty_pages_end() {
     })
     .await;
     let run = case
-        .run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))])
+        .run(
+            &server,
+            vec![range("AAPL", (recording::at(1), recording::at(2)))],
+        )
         .await;
     assert!(
         run.causes()
@@ -378,7 +381,7 @@ async fn endless_empty_pages_end() {
 #[tokio::test]
 async fn trades_of_another_symbol_are_refused() {
     let case = case("alpaca");
-    let prints = tape::tape(11, 300, 1);
+    let prints = recording::tape(11, 300, 1);
     let (run, _) = run(&case, &prints, |_, text| text.replace("AAPL", "MSFT")).await;
     assert!(
         run.causes().contains("page holds \"MSFT\" instead"),
@@ -392,7 +395,7 @@ async fn trades_of_another_symbol_are_refused() {
 async fn proxy_with_shorter_pages_than_asked_gives_the_whole_day() {
     for name in ["proxy", "kraken", "binance", "alpaca", "massive"] {
         let case = case(name);
-        let prints = tape::tape(12, 300, case.unit_ns);
+        let prints = recording::tape(12, 300, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let server = Server::start(move |hit| {
             let mut short = hit.clone();

@@ -2,8 +2,8 @@
 //! with the venue's own words.
 
 use crate::history::clean::{case, cases};
+use crate::history::recording::{self, between, drain, local, range, symbol};
 use crate::history::server::{Reply, Server};
-use crate::history::tape::{self, between, drain, local, range, symbol};
 use barmill_core::port::TradeFeed;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn storms_that_pass_change_no_trade() {
         "damaged gzip",
     ] {
         for case in cases() {
-            let prints = tape::tape(1, 100, case.unit_ns);
+            let prints = recording::tape(1, 100, case.unit_ns);
             let (own, speak) = (prints.clone(), case.speak);
             // Every other reply is bad.
             let server = Server::start(move |hit| match hit.index % 2 {
@@ -78,7 +78,10 @@ async fn storm_that_stays_ends_with_the_venues_words() {
     })
     .await;
     let run = case
-        .run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))])
+        .run(
+            &server,
+            vec![range("AAPL", (recording::at(1), recording::at(2)))],
+        )
         .await;
     let causes = run.causes();
     assert!(causes.contains("attempt 4"), "{causes}");
@@ -92,7 +95,7 @@ async fn storm_that_stays_ends_with_the_venues_words() {
 #[tokio::test]
 async fn slow_drip_is_ended_by_the_total_timeout() {
     let case = case("kraken");
-    let prints = tape::tape(2, 60, case.unit_ns);
+    let prints = recording::tape(2, 60, case.unit_ns);
     let (own, speak) = (prints.clone(), case.speak);
     let server = Server::start(move |hit| match hit.index {
         1 => Reply::Drip,
@@ -110,7 +113,7 @@ async fn slow_drip_is_ended_by_the_total_timeout() {
 #[tokio::test]
 async fn others_are_done_while_one_symbol_trickles() {
     let case = case("massive");
-    let prints = tape::tape(5, 60, case.unit_ns);
+    let prints = recording::tape(5, 60, case.unit_ns);
     let (own, speak) = (prints.clone(), case.speak);
     let trickles = std::sync::atomic::AtomicBool::new(true);
     let server = Server::start(move |hit| {
@@ -158,7 +161,7 @@ async fn closed_port_is_tried_as_often_as_set() {
     drop(listener);
     let run = drain(
         &local(case("kraken").settings, &base),
-        vec![range("A", (tape::at(1), tape::at(2)))],
+        vec![range("A", (recording::at(1), recording::at(2)))],
     )
     .await;
     let causes = run.causes();
@@ -173,7 +176,7 @@ async fn closed_port_is_tried_as_often_as_set() {
 #[tokio::test]
 async fn failed_symbol_ends_alone_and_is_named_when_the_others_are_done() {
     let case = case("massive");
-    let prints = tape::tape(3, 200, case.unit_ns);
+    let prints = recording::tape(3, 200, case.unit_ns);
     let (own, speak) = (prints.clone(), case.speak);
     let server = Server::start(move |hit| match hit.path.as_str() {
         "/v3/trades/BAD" if hit.get("cursor").is_some() => {
@@ -218,7 +221,7 @@ async fn failed_symbol_ends_alone_and_is_named_when_the_others_are_done() {
 #[tokio::test]
 async fn kraken_errors_inside_a_reply_of_200_are_heeded() {
     let case = case("kraken");
-    let prints = tape::tape(4, 60, case.unit_ns);
+    let prints = recording::tape(4, 60, case.unit_ns);
     let (own, speak) = (prints.clone(), case.speak);
     let server = Server::start(move |hit| match hit.index {
         1 => Reply::Page(r#"{"error":["EGeneral:Too many requests"]}"#.into()),

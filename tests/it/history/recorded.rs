@@ -1,8 +1,8 @@
 //! Replies recorded from the venues, read from the folder beside the project where it is there.
 
 use crate::history::clean::case;
+use crate::history::recording::{self, Run, drain, local, range};
 use crate::history::server::{Reply, Server};
-use crate::history::tape::{self, Run, drain, local, range};
 use crate::support::data;
 use barmill_test_kit::Tape;
 
@@ -10,7 +10,7 @@ async fn replay(name: &str, text: String) -> Run {
     let server = Server::start(move |_| Reply::Page(text.clone())).await;
     let mut settings = local(case(name).settings, &server.base);
     settings.venue.page_len = settings.venue.venue().history.page_len_max;
-    let interval = (tape::at(0), "2026-01-01T00:00:00Z".parse().unwrap());
+    let interval = (recording::at(0), "2026-01-01T00:00:00Z".parse().unwrap());
     let symbol = if name == "kraken" { "XBTUSDT" } else { "AAPL" };
     drain(&settings, vec![range(symbol, interval)]).await
 }

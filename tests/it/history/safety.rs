@@ -1,8 +1,8 @@
 //! Hostile or damaged replies: memory stays bounded, keys stay here, bad rows are named.
 
 use crate::history::clean::{case, cases};
+use crate::history::recording::{self, between, drain, local, range, symbol};
 use crate::history::server::{Reply, Server, gzip};
-use crate::history::tape::{self, between, drain, local, range, symbol};
 use crate::support::venue::history;
 use barmill_core::port::TradeFeed;
 use barmill_sources::history::{HistorySettings, HistorySource};
@@ -25,7 +25,11 @@ async fn huge_page_and_bomb_end_at_the_bound() {
         .await;
         let mut settings = local(case("massive").settings, &server.base);
         settings.page_bytes_max = 1 << 20;
-        let run = drain(&settings, vec![range("A", (tape::at(1), tape::at(2)))]).await;
+        let run = drain(
+            &settings,
+            vec![range("A", (recording::at(1), recording::at(2)))],
+        )
+        .await;
         assert!(
             run.causes().contains("page is larger than 1048576 bytes"),
             "{}",
@@ -55,7 +59,10 @@ async fn next_url_elsewhere_is_refused_before_any_request() {
             serde_json::json!({"status": "OK", "results": [], "next_url": link}).to_string();
         let server = Server::start(move |_| Reply::Page(reply.clone())).await;
         let run = case("massive")
-            .run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))])
+            .run(
+                &server,
+                vec![range("AAPL", (recording::at(1), recording::at(2)))],
+            )
             .await;
         assert!(run.causes().contains("next_url"), "{}", run.causes());
         assert_eq!(server.hits().len(), 1);
@@ -72,7 +79,10 @@ async fn redirect_is_not_followed() {
     })
     .await;
     let run = case("massive")
-        .run(&server, vec![range("AAPL", (tape::at(1), tape::at(2)))])
+        .run(
+            &server,
+            vec![range("AAPL", (recording::at(1), recording::at(2)))],
+        )
         .await;
     assert!(
         run.causes().contains("venue answered 302"),
@@ -95,7 +105,7 @@ async fn denied_access_ends_the_source_at_once_and_shows_no_key() {
             &server.base,
         );
         settings.symbols_in_flight = 1;
-        let interval = (tape::at(1), tape::at(2));
+        let interval = (recording::at(1), recording::at(2));
         let run = drain(
             &settings,
             ["A", "B", "C"].map(|name| range(name, interval)).to_vec(),
@@ -121,7 +131,7 @@ async fn denied_access_ends_the_source_at_once_and_shows_no_key() {
 #[tokio::test]
 async fn row_that_is_no_trade_is_named_or_counted() {
     for case in cases() {
-        let prints = tape::tape(1, 120, case.unit_ns);
+        let prints = recording::tape(1, 120, case.unit_ns);
         let (own, speak) = (prints.clone(), case.speak);
         let bad = prints[40].price.clone();
         let server = Server::start(move |hit| {
@@ -194,7 +204,10 @@ async fn damaged_rows_name_the_row_and_the_field() {
     ] {
         let server = Server::start(move |_| Reply::Page(body.clone())).await;
         let run = case("massive")
-            .run(&server, vec![range("A", (tape::at(0), tape::at(9)))])
+            .run(
+                &server,
+                vec![range("A", (recording::at(0), recording::at(9)))],
+            )
             .await;
         assert!(run.causes().contains(want), "{want}: {}", run.causes());
     }
@@ -216,7 +229,10 @@ async fn error_in_a_reply_of_200_is_not_a_day_without_trades() {
             };
             let server = Server::start(move |_| Reply::Page(body.into())).await;
             let run = case(name)
-                .run(&server, vec![range("A", (tape::at(1), tape::at(2)))])
+                .run(
+                    &server,
+                    vec![range("A", (recording::at(1), recording::at(2)))],
+                )
                 .await;
             assert!(
                 run.causes().contains("upstream is down"),

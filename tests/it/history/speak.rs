@@ -1,7 +1,7 @@
 //! The venues' protocols, spoken from a tape.
 
+use crate::history::recording::{Print, at};
 use crate::history::server::Hit;
-use crate::history::tape::{Print, at};
 use serde_json::{Value, json};
 
 /// A number as JSON text with all its digits.

@@ -1,8 +1,8 @@
 //! A venue, its archive and a store, and what the daemon must have made of them.
 
+use crate::history::recording::Print;
 use crate::history::server::{Hit, Reply, Server};
 use crate::history::speak;
-use crate::history::tape::Print;
 use crate::live::venue::Faults;
 use crate::live::world::{Kind, World};
 use crate::support::dump::{dump, is_manifest};
@@ -31,7 +31,7 @@ pub(super) fn world() -> Arc<World> {
     let world = World::at(
         Kind::BinanceAggregate,
         900,
-        crate::history::tape::at(minute),
+        crate::history::recording::at(minute),
         2_000,
     );
     for _ in 0..300 {

@@ -1,9 +1,9 @@
 //! What a batch costs at the store: requests, and the commands that it bills.
 
 use super::batch::count_commands;
-use super::days::Days;
 use super::fence::RENEWAL_COMMANDS;
 use super::final_batch;
+use super::symbol_day::Days;
 use super::view::View;
 use barmill_core::port::{Cost, WriteItem};
 

@@ -3,7 +3,7 @@
 //! Owns the trait that the RESP, REST and embedded stores share, so that views and the reader are written once.
 
 use super::command::Command;
-use super::days::Days;
+use super::symbol_day::Days;
 use barmill_core::port::{ItemError, Remedy, SinkError, SinkStats};
 use bytes::Bytes;
 use futures::future::BoxFuture;

@@ -4,8 +4,9 @@ mod batch;
 mod command;
 mod commands;
 mod cost;
+#[cfg(all(feature = "redis", feature = "upstash"))]
+mod cost_estimator;
 mod counters;
-mod days;
 mod diff;
 #[cfg(feature = "embedded")]
 mod embedded;
@@ -27,8 +28,6 @@ mod guard;
 mod guard_tests;
 mod key_store;
 mod key_time;
-#[cfg(all(feature = "redis", feature = "upstash"))]
-mod meter;
 mod notification;
 mod null;
 mod open;
@@ -52,6 +51,7 @@ mod stored;
 mod stream;
 #[cfg(test)]
 mod stream_tests;
+mod symbol_day;
 mod template;
 #[cfg(test)]
 mod test_servers;
@@ -66,13 +66,12 @@ mod view;
 mod view_settings;
 
 pub use command::Command;
-pub use days::Days;
+#[cfg(all(feature = "redis", feature = "upstash"))]
+pub use cost_estimator::{CostEstimator, WireForm};
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
 pub use fence::{FenceError, FenceSettings, Guard};
 pub use key_store::{CommandResult, KeyStore, Reply};
-#[cfg(all(feature = "redis", feature = "upstash"))]
-pub use meter::{Meter, WireForm};
 pub use null::NullSink;
 pub use open::{OpenError, Opened, StoreSettings, connect};
 pub use read::{BarReader, ReadError};
@@ -89,6 +88,7 @@ pub use sink::ViewSink;
 pub use stdout::LinesSink;
 pub use stored::{BarDetail, StoredBar, StoredManifest, ValueError};
 pub use stream::{StreamEntry, StreamId};
+pub use symbol_day::Days;
 pub use template::{Placeholder, Template, TemplateError};
 #[cfg(any(feature = "redis", feature = "upstash"))]
 pub use tls::CaFileError;

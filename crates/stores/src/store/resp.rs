@@ -6,10 +6,10 @@
 
 use super::command::Command;
 use super::counters::{Counters, resp_len};
-use super::days::Days;
 use super::encoder::RespPipeline;
 use super::key_store::{CommandResult, KeyStore, Reply, failed};
 use super::reply::{item_error, remedy_of_text, shorten};
+use super::symbol_day::Days;
 use super::tls::{CaFileError, choose_provider, read_ca_file};
 use super::url::RedisUrl;
 use barmill_core::port::{ItemError, Remedy, SinkError, SinkStats};

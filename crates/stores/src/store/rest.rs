@@ -5,12 +5,12 @@
 
 use super::command::Command;
 use super::counters::Counters;
-use super::days::Days;
 use super::encoder::JsonBody;
 use super::key_store::{CommandResult, KeyStore, failed};
 use super::reply::{item_error, remedy_of_http, retry_after};
 use super::rest_client::{ClientPlan, RestError, RestSettings};
 use super::rest_reply::{AnswerError, decode};
+use super::symbol_day::Days;
 use super::url::RestUrl;
 use barmill_core::port::{Clock, Remedy, SinkError, SinkStats};
 use bytes::Bytes;

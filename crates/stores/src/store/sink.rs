@@ -4,13 +4,13 @@ use super::batch;
 use super::command::Command;
 use super::commands;
 use super::cost;
-use super::days::{self, Days};
 use super::diff;
 use super::encoded_len::SizeEstimator;
 use super::fence::{Fence, Guard};
 use super::final_batch;
 use super::key_store::{KeyStore, failed};
 use super::script;
+use super::symbol_day::{self, Days};
 use super::view::View;
 use barmill_core::model::BarUpdate;
 use barmill_core::port::{
@@ -62,7 +62,7 @@ impl ViewSink {
             );
             return Ok(days.fates(&results));
         }
-        let plan = days::plan(&self.view, items, self.clock.now());
+        let plan = symbol_day::plan(&self.view, items, self.clock.now());
         if let Some(first) = final_batch::manifests(items).filter(|_| self.store.runs_scripts())
             && let Some(call) = final_batch::call(&plan, first)
         {
@@ -93,7 +93,7 @@ impl ViewSink {
             Err(error) => {
                 tracing::debug!(%error, "the last bars and their manifests go one after the other");
                 let mut fates = self
-                    .write_plan(&days::plan(&self.view, bars, self.clock.now()))
+                    .write_plan(&symbol_day::plan(&self.view, bars, self.clock.now()))
                     .await?;
                 fates.extend(manifests.iter().map(|_| Err(final_batch::unwritten())));
                 Ok(fates)

@@ -8,7 +8,7 @@
 //! | `minute` | `bars:{spec}:{date}:{time}` | `{symbol}` | full JSON |
 //! | `key-per-bar` | `intraday:{namespace}:{date}:{symbol}:{time}` | none | JSON of the six names |
 //! | `stream` | `bars:{spec}:{symbol}` | none | full JSON, see `stream` |
-//! | `publish` | channel `bars:{namespace}` | none | a notice per flush, see `notice` |
+//! | `publish` | channel `bars:{namespace}` | none | a notice per flush, see `notification` |
 //! | manifest | `manifest:{namespace}:{spec}:{date}` | `{symbol}` | JSON |
 //!
 //! In a namespace other than [`NAMESPACE_DEFAULT`], `bars:` is followed by `{namespace}:` in each of them, so that

@@ -2,11 +2,11 @@
 
 use super::super::dispatch::{CommandError, complain};
 use super::super::replay::run_summary;
-use super::super::{source, wire};
-use super::care::{Care, Service};
+use super::super::{settings, source};
 use super::market::Market;
 use super::metrics::Budget;
 use super::pages::RunPages;
+use super::side_tasks::{Service, SideTasks};
 use super::{live, symbols};
 use crate::Symbol;
 use crate::cli::{Exit, RunArguments};
@@ -43,10 +43,10 @@ pub(in super::super) async fn run(
         Err(error) => return Ok(complain("run", error.as_ref(), Exit::Usage)),
     };
     let config = &market.config;
-    let state = wire::state(config, &target, &market.zone);
+    let state = settings::state(config, &target, &market.zone);
     let opened = open(&market, &symbols, (state.as_ref(), &target), environment).await?;
     let settings = settings(&market, &target, opened.checkpoints)?;
-    let store = wire::store(
+    let store = settings::store(
         config,
         &target,
         &market.zone,
@@ -60,7 +60,7 @@ pub(in super::super) async fn run(
         state,
         clock: Arc::new(SystemClock),
     };
-    let running = wire::keep_late(
+    let running = settings::keep_late(
         Pipeline::new(opened.feeds, ports, settings),
         config,
         &target,
@@ -73,7 +73,7 @@ pub(in super::super) async fn run(
         Duration::from_secs(config.status.stale_s),
         Arc::new(SystemClock),
     ));
-    let care = Care {
+    let care = SideTasks {
         pages: Arc::new(RunPages {
             health: Arc::clone(&health),
             budget: budget(config),
@@ -135,7 +135,7 @@ fn settings(
     let every = |ms: u64| Duration::from_millis(ms);
     let forming_every = (live.forming_every_ms > 0).then(|| every(live.forming_every_ms));
     let checkpoint_every = (!checkpoints.is_empty()).then(|| every(live.checkpoint_every_ms));
-    let mut settings = wire::pipeline(&market.config, &market.zone, LatencyMode::Low)?;
+    let mut settings = settings::pipeline(&market.config, &market.zone, LatencyMode::Low)?;
     settings.aggregate.forming = forming_every.is_some();
     let mut sources = live.sources.as_slice().iter();
     settings.aggregate.corrections = sources.any(|name| name.venue().live.has_corrections);

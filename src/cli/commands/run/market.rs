@@ -1,7 +1,7 @@
 //! From config to the market profile that all sources of a run share.
 
 use super::super::dispatch::CommandError;
-use super::super::{source, wire};
+use super::super::{settings, source};
 use crate::config::{self, Config, Rules, Session, SourceName, Zone};
 use crate::daemon::{CatchUp, MarketProfile};
 use jiff::tz::TimeZone;
@@ -62,7 +62,7 @@ impl Market {
             .find(|name| name.is_us_equity())
             .unwrap_or(first);
         let config = source::adapted(config, *lead);
-        let zone = wire::zone(&config, lead.is_us_equity())?;
+        let zone = settings::zone(&config, lead.is_us_equity())?;
         let hours = source::hours(lead.is_us_equity(), &config, &zone)?;
         let profile = MarketProfile {
             hours,

@@ -9,12 +9,12 @@
 
 use super::context::Revision;
 use super::counts::AggregateCounts;
-use super::cut::{Cut, Queued, Reorder, Threshold};
 use super::dedupe::Identities;
 use super::gaps::Gaps;
 use super::recent_trades::Tape;
 use super::series::Series;
 use super::settings::AggregatorSettings;
+use super::threshold_bar::{Cut, Queued, Reorder, Threshold};
 use super::window::{Cadence, Windows};
 use crate::engine::prefetch::fetch;
 use crate::engine::rules::Eligible;

@@ -5,9 +5,9 @@
 //! the trade still waits for its turn: what is cut is not cut again.
 
 use super::aggregator::{Aggregator, Standing};
-use super::cut::Queued;
 use super::fold::Fold;
 use super::recent_trades::Original;
+use super::threshold_bar::Queued;
 use super::zone_cache::Span;
 use crate::model::{BarUpdate, Symbol, Timestamp, Trade};
 

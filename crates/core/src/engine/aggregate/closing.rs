@@ -5,8 +5,8 @@
 
 use super::aggregator::{Aggregator, Track};
 use super::context::SeriesContext;
-use super::cut::{Cut, CutContext, Queued, Reorder, Threshold};
 use super::series::Series;
+use super::threshold_bar::{Cut, CutContext, Queued, Reorder, Threshold};
 use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp};
 
 impl Aggregator {

@@ -7,7 +7,6 @@ mod change_tests;
 mod closing;
 mod context;
 mod counts;
-mod cut;
 mod dedupe;
 #[cfg(test)]
 mod flat;
@@ -30,6 +29,7 @@ mod settings;
 mod tape_rules_tests;
 #[cfg(test)]
 mod testing;
+mod threshold_bar;
 mod window;
 mod zone_cache;
 

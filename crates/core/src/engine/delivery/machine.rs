@@ -1,6 +1,6 @@
 //! The state machine of delivery: what is taken in, and what goes to the store next.
 //!
-//! The spool side is in `spool`, the fate of what was sent in `completion`, the end of the input in `ending`.
+//! The spool side is in `spool`, the fate of what was sent in `completion`, the end of the input in `drain`.
 
 use super::settings::DeliverySettings;
 use super::spool::Spool;

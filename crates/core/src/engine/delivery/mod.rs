@@ -11,6 +11,8 @@
 
 mod completion;
 mod drain;
+#[cfg(test)]
+mod harness;
 mod machine;
 mod settings;
 #[cfg(test)]
@@ -19,8 +21,6 @@ mod spool;
 #[cfg(test)]
 mod tests;
 mod work;
-#[cfg(test)]
-mod world;
 
 pub use machine::Delivery;
 pub use settings::DeliverySettings;

@@ -2,8 +2,8 @@
 //!
 //! `BARMILL_SEEDS` sets how many seeds run.
 
+use super::harness::{Disk, Weather, World, is_closed, is_joined, place_of, push_of};
 use super::tests::settings;
-use super::world::{Disk, Weather, World, is_closed, is_joined, place_of, push_of};
 use super::{Completion, Delivery, DeliverySettings, OutgoingBatch, StateChange, Work};
 use crate::engine::batch::{BatchLimits, key_of};
 use crate::engine::circuit::CircuitState;

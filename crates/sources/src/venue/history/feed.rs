@@ -6,9 +6,9 @@
 //! error is given when the others are done, except where the whole source is denied.
 
 use super::error::HistoryError;
-use super::fetch::RequestCounts;
 use super::pager::{JoinedPage, Pages};
 use super::progress::{Coverage, Progress, SymbolRange};
+use super::rate_limited_client::RequestCounts;
 use super::source::HistorySource;
 use barmill_core::model::{Covered, Symbol, Timestamp, Trade};
 use barmill_core::port::{FeedError, FeedStats, Remedy, TradeBatch, TradeFeed};

@@ -1,8 +1,8 @@
 //! The archive of a live feed: the pages of one hole, as far as one answer may hold.
 
 use super::error::HistoryError;
-use super::fetch::RequestCounts;
 use super::progress::SymbolRange;
+use super::rate_limited_client::RequestCounts;
 use super::source::HistorySource;
 use barmill_core::port::{Gap, GapError, GapFill, GapSource};
 use futures::future::BoxFuture;

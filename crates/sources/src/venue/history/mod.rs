@@ -15,7 +15,6 @@ mod early_tests;
 mod early_walk;
 pub(crate) mod error;
 mod feed;
-mod fetch;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -27,6 +26,7 @@ pub(crate) mod page;
 mod page_join;
 pub(crate) mod pager;
 pub(crate) mod progress;
+mod rate_limited_client;
 pub(crate) mod settings;
 pub(crate) mod source;
 

@@ -118,7 +118,7 @@ pub(crate) trait OpenHistory: Send + Sync + std::fmt::Debug {
 
     /// Decodes one body as several pages in a row, for the fuzz targets.
     #[cfg(feature = "fuzzing")]
-    fn walk(&self, walk: super::fuzzing::Pager<'_>) -> super::fuzzing::Walked;
+    fn walk(&self, walk: super::fuzzing::Walk<'_>) -> super::fuzzing::Walked;
 }
 
 impl<P: HistoryProtocol> OpenHistory for P {
@@ -135,7 +135,7 @@ impl<P: HistoryProtocol> OpenHistory for P {
     }
 
     #[cfg(feature = "fuzzing")]
-    fn walk(&self, walk: super::fuzzing::Pager<'_>) -> super::fuzzing::Walked {
+    fn walk(&self, walk: super::fuzzing::Walk<'_>) -> super::fuzzing::Walked {
         super::fuzzing::of(self, walk)
     }
 }

@@ -4,11 +4,11 @@
 //! a page with nothing new although more follows, a page that does not join the one before.
 
 use super::error::{HistoryError, PageError};
-use super::fetch::{FailedPage, RateLimitedClient, RequestCounts};
 use super::json::Rows;
 use super::page::{HistoryProtocol, Next, Reply};
 use super::page_join::{PageJoiner, Sifted};
 use super::progress::SymbolRange;
+use super::rate_limited_client::{FailedPage, RateLimitedClient, RequestCounts};
 use barmill_core::model::Trade;
 use foldhash::fast::FixedState;
 use futures::future::BoxFuture;

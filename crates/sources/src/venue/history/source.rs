@@ -1,12 +1,12 @@
 //! A source: one venue, its client and its pace, shared by all feeds of it.
 
 use super::client::Client;
-use super::fetch::{RateLimitedClient, RequestCounts, RequestRetry};
 use super::link::{BaseUrlError, parse_base};
 use super::pace::Pace;
 use super::page::OpenHistory;
 use super::pager::{PagerContext, Pages};
 use super::progress::SymbolRange;
+use super::rate_limited_client::{RateLimitedClient, RequestCounts, RequestRetry};
 use super::settings::HistorySettings;
 use reqwest::Url;
 use reqwest::header::HeaderValue;

@@ -1,10 +1,10 @@
 //! One TCP connection: requests of the history, or an upgrade and then a conversation.
 
 use super::fault::FaultKind;
-use super::hub::{Hub, count};
+use super::playback::{Playback, count};
 use super::protocol::Call;
 use super::request::{Ask, Reply};
-use super::visit::Visit;
+use super::session::Session;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use http_body_util::StreamBody;
@@ -31,7 +31,7 @@ type Body = StreamBody<BoxStream<'static, io::Result<Frame<Bytes>>>>;
 type Granted = Arc<Mutex<Option<(OnUpgrade, Call)>>>;
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream) {
+pub(crate) async fn serve(hub: Arc<Playback>, stream: TcpStream) {
     let granted = Granted::default();
     let service = hyper::service::service_fn(|request| {
         let (hub, granted) = (Arc::clone(&hub), Arc::clone(&granted));
@@ -50,11 +50,15 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream) {
     {
         let stream =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-        Visit::new(hub, stream, &call).serve().await;
+        Session::new(hub, stream, &call).serve().await;
     }
 }
 
-async fn respond(hub: &Hub, mut request: Request<Incoming>, granted: &Granted) -> Response<Body> {
+async fn respond(
+    hub: &Playback,
+    mut request: Request<Incoming>,
+    granted: &Granted,
+) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let query = query(request.uri().query().unwrap_or_default());
     if let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY).cloned() {
@@ -100,7 +104,7 @@ async fn respond(hub: &Hub, mut request: Request<Incoming>, granted: &Granted) -
 }
 
 /// The reply that a fault gives instead of the venue's.
-fn spoiled(hub: &Hub, number: u64) -> Option<Reply> {
+fn spoiled(hub: &Playback, number: u64) -> Option<Reply> {
     if hub.plan.hits(FaultKind::TooMany, number) {
         return Some((hub.tape.venue().simulation.too_many)());
     }

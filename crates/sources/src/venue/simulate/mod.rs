@@ -7,16 +7,16 @@
 mod connection;
 pub(crate) mod descriptor;
 mod fault;
-mod hub;
 mod plan;
+mod playback;
 pub(crate) mod protocol;
+pub(crate) mod recording;
 pub(crate) mod request;
 mod server;
-pub(crate) mod tape;
-mod visit;
+mod session;
 
 pub use descriptor::{Example, Numbering, Simulation};
 pub use fault::{Fault, FaultError, FaultKind};
-pub use hub::{Played, SimulatorSettings};
+pub use playback::{Played, SimulatorSettings};
+pub use recording::{Tape, TapeError};
 pub use server::{Simulator, SimulatorError, View};
-pub use tape::{Tape, TapeError};

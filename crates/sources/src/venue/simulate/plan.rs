@@ -1,7 +1,7 @@
 //! Where the faults of a run strike: laid down over the recording before it is played.
 
 use super::fault::{Amount, Fault, FaultKind};
-use super::tape::Tape;
+use super::recording::Tape;
 
 /// How a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

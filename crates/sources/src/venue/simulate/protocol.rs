@@ -1,6 +1,6 @@
 //! What all dialects have in common.
 
-use crate::venue::simulate::tape::Tape;
+use crate::venue::simulate::recording::Tape;
 use barmill_core::model::Timestamp;
 use serde_json::Value;
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! What all histories have in common.
 
-use crate::venue::simulate::tape::Tape;
+use crate::venue::simulate::recording::Tape;
 use hyper::header::HeaderMap;
 use std::collections::HashMap;
 use std::str::FromStr;

@@ -1,8 +1,8 @@
 //! The listener: every connection is served at the same time, REST and WebSocket on one port.
 
 use super::connection;
-use super::hub::{Hub, Played, SimulatorSettings};
-use super::tape::Tape;
+use super::playback::{Playback, Played, SimulatorSettings};
+use super::recording::Tape;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ pub enum SimulatorError {
 pub struct Simulator {
     listener: TcpListener,
     address: SocketAddr,
-    hub: Arc<Hub>,
+    hub: Arc<Playback>,
 }
 
 /// A view of a simulator that outlives it.
 #[derive(Debug, Clone)]
-pub struct View(Arc<Hub>);
+pub struct View(Arc<Playback>);
 
 impl View {
     /// What was served so far.
@@ -58,7 +58,7 @@ impl Simulator {
         Ok(Simulator {
             listener,
             address,
-            hub: Arc::new(Hub::new(tape, settings)),
+            hub: Arc::new(Playback::new(tape, settings)),
         })
     }
 

@@ -4,7 +4,7 @@
 //! of the documents.
 
 use crate::venue::simulate::protocol::{Act, Dialect, Refusal, lanes, strings};
-use crate::venue::simulate::tape::Tape;
+use crate::venue::simulate::recording::Tape;
 use barmill_core::model::Trade;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@
 //! comes every 20 seconds; times are milliseconds, or microseconds with `?timeUnit=MICROSECOND`.
 
 use crate::venue::simulate::protocol::{Act, Call, Dialect, Refusal, strings};
-use crate::venue::simulate::tape::Tape;
+use crate::venue::simulate::recording::Tape;
 use barmill_core::model::{Side, Trade};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

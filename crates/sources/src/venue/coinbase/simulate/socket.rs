@@ -4,7 +4,7 @@
 //! first; it begins with a snapshot. Exchange begins with a `last_match`, and its `heartbeat` tells the newest identity.
 
 use crate::venue::simulate::protocol::{Act, Dialect, Refusal, lanes, strings};
-use crate::venue::simulate::tape::Tape;
+use crate::venue::simulate::recording::Tape;
 use barmill_core::model::{Side, Timestamp, Trade};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@
 //! about once a second.
 
 use crate::venue::simulate::protocol::{Act, Dialect, Refusal, strings};
-use crate::venue::simulate::tape::Tape;
+use crate::venue::simulate::recording::Tape;
 use barmill_core::model::{Side, Trade};
 use serde_json::{Value, json};
 use std::time::Duration;

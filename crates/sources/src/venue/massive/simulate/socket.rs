@@ -4,7 +4,7 @@
 //! and stays silent, as an unknown ticker does.
 
 use crate::venue::simulate::protocol::{Act, Dialect, Refusal, lanes};
-use crate::venue::simulate::tape::Tape;
+use crate::venue::simulate::recording::Tape;
 use barmill_core::model::{Trade, TradeId};
 use serde_json::{Value, json};
 

@@ -3,13 +3,13 @@
 //! A bar of a hash is replaced by what is written last; behind a fence, by a newer version only. A stream takes each
 //! closed update once: one behind the newest entry goes in after it, one that an entry covers counts as written.
 
-use super::story::{UpdateId, id_of};
+use super::scenario::{UpdateId, id_of};
 use crate::model::{BarKey, BarSpec, BarState, BarUpdate, Manifest, Symbol, WriteItem};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The store.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct SimulatedStore {
     pub(super) is_fenced: bool,
     pub(super) bars: BTreeMap<BarKey, BarUpdate>,
     pub(super) manifests: BTreeMap<(BarSpec, jiff::civil::Date, Symbol), Manifest>,
@@ -28,7 +28,7 @@ struct Stream {
     newest: HashMap<BarKey, u32>,
 }
 
-impl Shelf {
+impl SimulatedStore {
     /// A run begins that may send bars again, after those in the spool.
     pub(super) fn begin_run(&mut self, spool: &[BarUpdate]) {
         self.steps_back.clear();

@@ -1,8 +1,8 @@
 //! The world around the pipeline: what the ports meet at each step, and what must hold after it.
 
 use super::checks::Books;
-use super::shelf::Shelf;
-use super::story::Story;
+use super::scenario::Scenario;
+use super::store::SimulatedStore;
 use crate::model::{BarState, BarUpdate, WriteItem};
 use crate::pipeline::Handle;
 use crate::port::{Cost, Remedy};
@@ -68,14 +68,14 @@ pub(super) enum DiskFault {
 /// The world; the ports share it.
 #[derive(Debug)]
 pub(super) struct World {
-    pub(super) story: Arc<Story>,
+    pub(super) story: Arc<Scenario>,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) random: Rng,
-    pub(super) shelf: Shelf,
+    pub(super) shelf: SimulatedStore,
     pub(super) books: Books,
     pub(super) disk: SimDisk,
     pub(super) bounds: Bounds,
@@ -98,14 +98,14 @@ pub(super) struct Inner {
 impl World {
     pub(super) fn new(seed: u64) -> Arc<World> {
         let mut random = Rng::with_seed(seed);
-        let story = Story::new(&mut random);
+        let story = Scenario::new(&mut random);
         let has_poison = random.u8(..8) == 0;
         let spool_bytes_max = if has_poison {
             1 << 20
         } else {
             [1_500, 6_000, 1 << 20][random.usize(..3)]
         };
-        let mut shelf = Shelf::default();
+        let mut shelf = SimulatedStore::default();
         shelf.is_fenced = random.u8(..4) == 0;
         let inner = Inner {
             random,
@@ -202,7 +202,7 @@ impl Inner {
         self.lives > LIVES_MAX
     }
 
-    fn turn(&mut self, story: &Story, what: &str) -> bool {
+    fn turn(&mut self, story: &Scenario, what: &str) -> bool {
         self.steps += 1;
         let writer = self
             .handle
@@ -372,7 +372,7 @@ impl Inner {
     }
 
     /// A write starts.
-    pub(super) fn take_off(&mut self, story: &Story, items: &[WriteItem], cost: Cost) {
+    pub(super) fn take_off(&mut self, story: &Scenario, items: &[WriteItem], cost: Cost) {
         let is_closed = |item: &&WriteItem| match item {
             WriteItem::Bar(update) => update.state != BarState::Forming,
             WriteItem::Manifest(_) => true,

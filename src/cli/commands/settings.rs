@@ -40,7 +40,7 @@ const LISTENER_LEN_MAX: usize = 4_096;
 
 /// Why the config does not become a store.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WireError {
+pub(super) enum SettingsError {
     /// The URL.
     #[error(transparent)]
     Url(#[from] SinkUrlError),
@@ -77,18 +77,18 @@ pub(super) enum WireError {
     Zone(#[source] jiff::Error),
 }
 
-impl WireError {
+impl SettingsError {
     /// Whether all that is wrong is that the embedded store was never written to.
     pub(super) fn is_missing_store(&self) -> bool {
         matches!(
             self,
-            WireError::Open(OpenError::Embedded(EmbeddedError::Missing { .. }))
+            SettingsError::Open(OpenError::Embedded(EmbeddedError::Missing { .. }))
         )
     }
 }
 
 /// The run's zone: the configured one, else that of the source. The exchanges' sessions have one zone only.
-pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
+pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, SettingsError> {
     let zone = zone_of_keys(config, is_us_equity)?;
     let session = config.bars.session;
     let is_named = !matches!(
@@ -97,7 +97,7 @@ pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, Wire
     );
     let name = zone.iana_name().unwrap_or("UTC");
     if is_named && !matches!(name, NEW_YORK | "US/Eastern") {
-        return Err(WireError::Hours {
+        return Err(SettingsError::Hours {
             session,
             zone: name.to_owned(),
         });
@@ -105,19 +105,21 @@ pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, Wire
     Ok(zone)
 }
 
-fn zone_of_keys(config: &Config, is_us_equity: bool) -> Result<TimeZone, WireError> {
+fn zone_of_keys(config: &Config, is_us_equity: bool) -> Result<TimeZone, SettingsError> {
     match &config.bars.zone {
         config::Zone::Named(zone) => Ok(zone.clone()),
-        config::Zone::Source if is_us_equity => TimeZone::get(NEW_YORK).map_err(WireError::Zone),
+        config::Zone::Source if is_us_equity => {
+            TimeZone::get(NEW_YORK).map_err(SettingsError::Zone)
+        }
         config::Zone::Source => Ok(TimeZone::UTC),
     }
 }
 
 /// The zone of what an earlier run left in the state folder; a guess would write it under other keys.
-pub(super) fn zone_of_state(config: &Config) -> Result<TimeZone, WireError> {
+pub(super) fn zone_of_state(config: &Config) -> Result<TimeZone, SettingsError> {
     let sources = config.live.sources.as_slice();
     match &config.bars.zone {
-        config::Zone::Source if sources.is_empty() => Err(WireError::UnknownZone),
+        config::Zone::Source if sources.is_empty() => Err(SettingsError::UnknownZone),
         config::Zone::Named(_) | config::Zone::Source => {
             zone_of_keys(config, sources.iter().any(|name| name.is_us_equity()))
         }
@@ -129,7 +131,7 @@ pub(super) fn pipeline(
     config: &Config,
     zone: &TimeZone,
     latency: LatencyMode,
-) -> Result<PipelineSettings, WireError> {
+) -> Result<PipelineSettings, SettingsError> {
     Ok(PipelineSettings {
         aggregate: aggregate(config, zone)?,
         times: ShardTimes::default(),
@@ -143,7 +145,7 @@ pub(super) fn pipeline(
     })
 }
 
-fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, WireError> {
+fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, SettingsError> {
     let bars = &config.bars;
     Ok(AggregatorSettings {
         zone: zone.clone(),
@@ -397,7 +399,7 @@ pub(super) async fn store(
     zone: &TimeZone,
     specs: &[BarSpec],
     create: bool,
-) -> Result<Opened, WireError> {
+) -> Result<Opened, SettingsError> {
     let view = view_of(config, zone, specs)?;
     let url: SinkUrl = match target {
         SinkTarget::Redis { url } => url.secret().expose_secret().parse()?,
@@ -420,11 +422,11 @@ pub(super) fn view_of(
     config: &Config,
     zone: &TimeZone,
     specs: &[BarSpec],
-) -> Result<View, WireError> {
+) -> Result<View, SettingsError> {
     Ok(View::new(view(&config.view, zone)?, specs)?)
 }
 
-fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, WireError> {
+fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, SettingsError> {
     let kind = match view.kind {
         config::ViewKind::SymbolDay => ViewKind::SymbolDay,
         config::ViewKind::Minute => ViewKind::Minute,

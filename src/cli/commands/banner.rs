@@ -13,7 +13,7 @@ const CATCH_UP_HOURS_MAX: i64 = 30 * 24;
 
 /// The words at the start, but for the address.
 #[derive(Debug)]
-pub(super) struct Recipe {
+pub(super) struct Banner {
     venue: &'static Venue,
     symbols: Vec<&'static str>,
     symbols_len: usize,
@@ -24,11 +24,11 @@ pub(super) struct Recipe {
     catch_up: String,
 }
 
-pub(super) fn of(tape: &Tape, arguments: &SimulateArguments, now: Timestamp) -> Recipe {
+pub(super) fn of(tape: &Tape, arguments: &SimulateArguments, now: Timestamp) -> Banner {
     let span = tape.span();
     let hours = now.since(span.0).div_euclid(3_600_000_000_000) + 1;
     let is_near = (1..=CATCH_UP_HOURS_MAX).contains(&hours);
-    Recipe {
+    Banner {
         venue: tape.venue(),
         symbols: tape
             .symbols()
@@ -48,7 +48,7 @@ pub(super) fn of(tape: &Tape, arguments: &SimulateArguments, now: Timestamp) -> 
     }
 }
 
-impl Recipe {
+impl Banner {
     pub(super) fn text(&self, address: SocketAddr) -> String {
         let (name, symbols) = (self.venue.name, self.symbols.join(","));
         let (from, to) = self.span;

@@ -26,7 +26,7 @@ pub enum WireForm {
 
 /// Tells what batches of one view would cost.
 #[derive(Debug)]
-pub struct Meter {
+pub struct CostEstimator {
     view: Arc<View>,
     scales: SizeEstimator,
     fence: Option<Fence>,
@@ -34,13 +34,18 @@ pub struct Meter {
     idle_max: Option<Duration>,
 }
 
-impl Meter {
+impl CostEstimator {
     /// Measures writes through `view`; `idle_max` is after how long a RESP connection without a write is asked for a
     /// sign of life.
-    pub fn new(view: Arc<View>, guard: Guard, form: WireForm, idle_max: Option<Duration>) -> Meter {
+    pub fn new(
+        view: Arc<View>,
+        guard: Guard,
+        form: WireForm,
+        idle_max: Option<Duration>,
+    ) -> CostEstimator {
         let fence = guard.fence(&view.settings().namespace);
         let scales = SizeEstimator::new(Arc::clone(&view));
-        Meter {
+        CostEstimator {
             view,
             scales,
             fence,

@@ -1,8 +1,8 @@
 //! One WebSocket conversation: answers, trades with their faults, heartbeats, the end.
 
 use super::fault::FaultKind;
-use super::hub::{Hub, count};
 use super::plan::Break;
+use super::playback::{Playback, count};
 use super::protocol::{Act, Call, Dialect, Refusal};
 use barmill_core::model::Timestamp;
 use futures::{SinkExt, StreamExt};
@@ -30,8 +30,8 @@ const SILENCE: Duration = Duration::from_mins(1);
 const SNAPSHOT_LEN: usize = 50;
 
 /// One conversation.
-pub(crate) struct Visit<S> {
-    hub: Arc<Hub>,
+pub(crate) struct Session<S> {
+    hub: Arc<Playback>,
     stream: WebSocketStream<S>,
     dialect: Box<dyn Dialect>,
     published: watch::Receiver<usize>,
@@ -56,9 +56,9 @@ enum Turn {
     Impatient,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Visit<S> {
-    pub(crate) fn new(hub: Arc<Hub>, stream: WebSocketStream<S>, call: &Call) -> Visit<S> {
-        Visit {
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    pub(crate) fn new(hub: Arc<Playback>, stream: WebSocketStream<S>, call: &Call) -> Session<S> {
+        Session {
             dialect: (hub.tape.venue().simulation.protocol)(call),
             published: hub.watch(),
             wanted: vec![false; hub.tape.lanes_len()],

@@ -5,7 +5,7 @@
 
 use super::fault::{Fault, FaultKind};
 use super::plan::Plan;
-use super::tape::Tape;
+use super::recording::Tape;
 use barmill_core::model::Timestamp;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -82,7 +82,7 @@ pub(crate) struct Counters {
 
 /// What all connections share.
 #[derive(Debug)]
-pub(crate) struct Hub {
+pub(crate) struct Playback {
     pub(crate) tape: Tape,
     pub(crate) plan: Plan,
     pub(crate) settings: SimulatorSettings,
@@ -100,9 +100,9 @@ pub(crate) fn count(counter: &AtomicU64) -> u64 {
     counter.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Hub {
-    pub(crate) fn new(tape: Tape, settings: SimulatorSettings) -> Hub {
-        Hub {
+impl Playback {
+    pub(crate) fn new(tape: Tape, settings: SimulatorSettings) -> Playback {
+        Playback {
             plan: Plan::new(&settings.faults, &tape),
             tape,
             settings,

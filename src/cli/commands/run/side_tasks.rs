@@ -51,7 +51,7 @@ impl Service {
 }
 
 /// What the caretaker minds.
-pub(super) struct Care<'a> {
+pub(super) struct SideTasks<'a> {
     pub(super) market: &'a Market,
     pub(super) reloader: SymbolReloader,
     pub(super) health: Arc<HealthStatus>,
@@ -60,7 +60,7 @@ pub(super) struct Care<'a> {
     pub(super) server: Option<StatusServer>,
 }
 
-impl Care<'_> {
+impl SideTasks<'_> {
     /// Minds the run for as long as it is polled; never ends by itself.
     pub(super) async fn mind(mut self) {
         self.service.tell(Word::Ready);

@@ -26,7 +26,7 @@ pub(super) fn id_of(update: &BarUpdate) -> UpdateId {
 
 /// The input and the settings of a run, and its outcome without faults.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct Scenario {
     pub(super) settings: PipelineSettings,
     pub(super) batches: Vec<Vec<Trade>>,
     /// The closed updates of each shard in order, each with the count of batches that make it.
@@ -43,20 +43,20 @@ pub(super) struct Story {
     pub(super) bars: BTreeMap<BarKey, BarUpdate>,
 }
 
-impl Story {
-    pub(super) fn new(random: &mut Rng) -> Story {
+impl Scenario {
+    pub(super) fn new(random: &mut Rng) -> Scenario {
         let settings = settings(random);
         let symbols = symbols();
         let symbols = &symbols[..random.usize(1..=SYMBOLS)];
         let trades = trades(random, symbols);
         let len = random.usize(1..24);
-        Story::of(
+        Scenario::of(
             settings,
             trades.chunks(len).map(<[Trade]>::to_vec).collect(),
         )
     }
 
-    fn of(settings: PipelineSettings, batches: Vec<Vec<Trade>>) -> Story {
+    fn of(settings: PipelineSettings, batches: Vec<Vec<Trade>>) -> Scenario {
         let mut shards: Vec<(Aggregator, Vec<(usize, BarUpdate)>)> = (0..settings.shards)
             .map(|_| (Aggregator::new(settings.aggregate.clone()), Vec::new()))
             .collect();
@@ -96,7 +96,7 @@ impl Story {
             .map(|(at, update)| (id_of(update), *at))
             .collect();
         let made_max = made.iter().map(Vec::len).max().unwrap_or(0);
-        Story {
+        Scenario {
             settings,
             batches,
             updates,
