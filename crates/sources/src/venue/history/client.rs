@@ -4,11 +4,11 @@
 //! decompression. Errors never carry the URL.
 
 use super::body::Body;
-use super::early::Early;
 use super::error::PageError;
 use super::json::{message, shorten};
 use super::link::is_loopback;
 use super::page::Reply;
+use super::page_stream::PageStream;
 use super::settings::HistorySettings;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
@@ -71,8 +71,12 @@ impl Client {
         })
     }
 
-    /// Sends one request and collects its page; `early` reads it meanwhile.
-    pub(crate) async fn get(&self, url: Url, mut early: Option<Early>) -> Result<Reply, PageError> {
+    /// Sends one request and collects its page; `stream` reads it meanwhile.
+    pub(crate) async fn get(
+        &self,
+        url: Url,
+        mut stream: Option<PageStream>,
+    ) -> Result<Reply, PageError> {
         let response = self.http.get(url).send().await.map_err(transport)?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response).await);
@@ -88,8 +92,8 @@ impl Client {
         bytes.clear();
         bytes.reserve_exact(announced.unwrap_or(0).min(self.page_bytes_max));
         let body = Body::reusing(bytes, encoding, self.page_bytes_max)?;
-        let body = collect(response, body, early.as_mut()).await?;
-        Ok(Reply { body, early })
+        let body = collect(response, body, stream.as_mut()).await?;
+        Ok(Reply { body, stream })
     }
 
     /// Takes back the memory of a page that is read.
@@ -143,17 +147,17 @@ impl Client {
 async fn collect(
     mut response: Response,
     mut body: Body,
-    mut early: Option<&mut Early>,
+    mut stream: Option<&mut PageStream>,
 ) -> Result<Vec<u8>, PageError> {
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
         body.push(&chunk)?;
-        if let Some(early) = &mut early {
-            early.read(body.so_far());
+        if let Some(stream) = &mut stream {
+            stream.read(body.so_far());
         }
     }
     let body = body.finish()?;
-    if let Some(early) = early {
-        early.read(&body);
+    if let Some(stream) = stream {
+        stream.read(&body);
     }
     Ok(body)
 }

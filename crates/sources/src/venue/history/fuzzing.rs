@@ -59,19 +59,19 @@ pub(crate) fn of<V: HistoryProtocol>(
     let mut place = venue.start();
     let reply = Reply {
         body: body.to_vec(),
-        early: None,
+        stream: None,
     };
     for _ in 0..count {
-        let mut early = venue.early(&range).filter(|_| piece_len.is_some());
-        if let (Some(early), Some(len)) = (&mut early, piece_len) {
+        let mut stream = venue.stream(&range).filter(|_| piece_len.is_some());
+        if let (Some(stream), Some(len)) = (&mut stream, piece_len) {
             (0..body.len())
                 .step_by(len.max(1))
                 .chain([body.len()])
-                .for_each(|end| early.read(&body[..end]));
+                .for_each(|end| stream.read(&body[..end]));
         }
         let mut rows = Rows {
             skip_malformed,
-            early,
+            stream,
             ..Rows::default()
         };
         let next = match venue.decode(&range, &place, &reply, &mut rows) {

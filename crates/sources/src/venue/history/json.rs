@@ -1,7 +1,7 @@
 //! What the venues' JSON has in common: exact numbers from their text, and messages in place of trades.
 
-use super::early::Early;
 use super::error::{PageError, RowError};
+use super::page_stream::PageStream;
 use barmill_core::model::{Price, Size, Timestamp, Trade};
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -81,7 +81,7 @@ pub(crate) struct Rows {
     /// Whether such rows are left out instead of ending the symbol.
     pub(crate) skip_malformed: bool,
     /// What was read of the page while it arrived.
-    pub(crate) early: Option<Early>,
+    pub(crate) stream: Option<PageStream>,
 }
 
 impl Rows {

@@ -8,11 +8,6 @@
 
 mod body;
 mod client;
-pub(crate) mod early;
-mod early_row;
-#[cfg(test)]
-mod early_tests;
-mod early_walk;
 pub(crate) mod error;
 mod feed;
 #[cfg(feature = "fuzzing")]
@@ -24,6 +19,11 @@ pub(crate) mod link;
 mod pace;
 pub(crate) mod page;
 mod page_join;
+pub(crate) mod page_stream;
+mod page_stream_cursor;
+mod page_stream_row;
+#[cfg(test)]
+mod page_stream_tests;
 pub(crate) mod pager;
 pub(crate) mod progress;
 mod rate_limited_client;

@@ -1,8 +1,8 @@
 //! The shapes between the driver and the venues: what a venue asks, what it gets, where it goes on.
 
-use super::early::Early;
 use super::error::PageError;
 use super::json::Rows;
+use super::page_stream::PageStream;
 use super::pager::{Pager, PagerContext, Pages};
 use super::progress::SymbolRange;
 use reqwest::Url;
@@ -25,7 +25,7 @@ pub(crate) struct Reply {
     /// The body, decompressed.
     pub(crate) body: Vec<u8>,
     /// What was read of it while it arrived, where the venue does that.
-    pub(crate) early: Option<Early>,
+    pub(crate) stream: Option<PageStream>,
 }
 
 /// Where the next page begins.
@@ -94,8 +94,8 @@ pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
         rows: &mut Rows,
     ) -> Result<Next<Self::Place>, PageError>;
 
-    /// Starts to read a page while it arrives; what comes of it is in [`Rows::early`] when the page is decoded.
-    fn early(&self, _range: &SymbolRange) -> Option<Early> {
+    /// Starts to read a page while it arrives; what comes of it is in [`Rows::stream`] when the page is decoded.
+    fn stream(&self, _range: &SymbolRange) -> Option<PageStream> {
         None
     }
 

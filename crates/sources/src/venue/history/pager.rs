@@ -96,10 +96,10 @@ impl<V: HistoryProtocol> Pager<V> {
             ..
         } = self;
         let decode = |reply: &mut Reply| {
-            let (skip_malformed, early) = (context.skip_malformed, reply.early.take());
+            let (skip_malformed, stream) = (context.skip_malformed, reply.stream.take());
             let mut rows = Rows {
                 skip_malformed,
-                early,
+                stream,
                 ..Rows::default()
             };
             let next = venue.decode(range, place, reply, &mut rows)?;
@@ -111,7 +111,7 @@ impl<V: HistoryProtocol> Pager<V> {
                 &request,
                 &context.counts,
                 rng,
-                || venue.early(range),
+                || venue.stream(range),
                 decode,
             )
             .await?;

@@ -1,10 +1,10 @@
 //! One page of history at the venue's pace, with as many attempts as the settings allow.
 
 use super::client::Client;
-use super::early::Early;
 use super::error::PageError;
 use super::pace::Pace;
 use super::page::{Reply, Request};
+use super::page_stream::PageStream;
 use super::settings::HistorySettings;
 use barmill_core::port::Remedy;
 use std::error::Error;
@@ -49,7 +49,7 @@ impl RateLimitedClient {
         request: &Request,
         counts: &RequestCounts,
         rng: &mut fastrand::Rng,
-        early: impl Fn() -> Option<Early> + Send,
+        stream: impl Fn() -> Option<PageStream> + Send,
         mut decode: impl FnMut(&mut Reply) -> Result<T, PageError> + Send,
     ) -> Result<T, FailedPage> {
         let mut attempts = 0;
@@ -57,7 +57,7 @@ impl RateLimitedClient {
             self.pace.ready(request.weight).await;
             counts.requests.fetch_add(1, Ordering::Relaxed);
             let stalls = counts.stalls.load(Ordering::Relaxed);
-            let reply = self.client.get(request.url.clone(), early()).await;
+            let reply = self.client.get(request.url.clone(), stream()).await;
             let page = reply.and_then(|mut reply| {
                 let page = decode(&mut reply);
                 self.client.reuse(reply.body);

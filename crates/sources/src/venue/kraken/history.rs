@@ -268,7 +268,7 @@ mod tests {
             let text = format!(r#"{{"error":[],"result":{{"A":{rows},"last":"{last}"{more}}}}}"#);
             let reply = Reply {
                 body: text.into_bytes(),
-                early: None,
+                stream: None,
             };
             let fault = venue
                 .decode(&range, &venue.start(), &reply, &mut Rows::default())

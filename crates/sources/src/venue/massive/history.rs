@@ -5,7 +5,6 @@
 //! last SIP timestamp inclusive. Such proxies wrap the reply and name the key's header otherwise.
 
 use crate::venue::VenueSettings;
-use crate::venue::history::early::{Early, Whole};
 use crate::venue::history::error::{PageError, RowError};
 use crate::venue::history::json::{
     Rows, message, nanos, parse, parse_row, price, refused, size, text_of,
@@ -14,6 +13,7 @@ use crate::venue::history::link::{follow, join};
 use crate::venue::history::page::{
     HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
 };
+use crate::venue::history::page_stream::{PageStream, StreamedPage};
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
 use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
@@ -161,18 +161,18 @@ impl Massive {
     }
 
     /// Takes the rows that were read while the page arrived, if all of it was as the vendor writes it.
-    fn decode_early(
+    fn decode_streamed(
         &self,
         range: &SymbolRange,
         place: &Place,
         reply: &Reply,
         rows: &mut Rows,
     ) -> Option<Next<Place>> {
-        let Whole {
+        let StreamedPage {
             trades,
             frame,
             array,
-        } = rows.early.take()?.finish(&reply.body)?;
+        } = rows.stream.take()?.finish(&reply.body)?;
         let level = self.open(&frame).ok()?;
         // The emptied array must be the one that counts, and not one of the same name elsewhere.
         let is_array = ptr::eq(
@@ -180,15 +180,15 @@ impl Massive {
             frame.get(array)?,
         );
         let link = link_of(&level).ok().filter(|_| is_array)?;
-        let early = Rows {
+        let read = Rows {
             read: trades.len(),
             trades,
             ..Rows::default()
         };
-        let next = self.next(range, place, link, &early).ok()?;
+        let next = self.next(range, place, link, &read).ok()?;
         *rows = Rows {
             skip_malformed: rows.skip_malformed,
-            ..early
+            ..read
         };
         Some(next)
     }
@@ -266,7 +266,7 @@ impl HistoryProtocol for Massive {
         reply: &Reply,
         rows: &mut Rows,
     ) -> Result<Next<Place>, PageError> {
-        if let Some(next) = self.decode_early(range, place, reply, rows) {
+        if let Some(next) = self.decode_streamed(range, place, reply, rows) {
             return Ok(next);
         }
         let level = self.open(&reply.body)?;
@@ -280,8 +280,8 @@ impl HistoryProtocol for Massive {
         self.next(range, place, link_of(&level)?, rows)
     }
 
-    fn early(&self, range: &SymbolRange) -> Option<Early> {
-        Some(Early::new(range.symbol, &self.results, self.page_len))
+    fn stream(&self, range: &SymbolRange) -> Option<PageStream> {
+        Some(PageStream::new(range.symbol, &self.results, self.page_len))
     }
 
     fn headers(&self) -> HeaderMap {

@@ -1,12 +1,12 @@
 //! A Massive page read while it arrives: one walk over the bytes, no tree, exact numbers from the digits.
 //!
-//! Owns the page around the rows; a row is `early_row`'s. What it takes is a subset of JSON (RFC 8259): objects of
+//! Owns the page around the rows; a row is `page_stream_row`'s. What it takes is a subset of JSON (RFC 8259): objects of
 //! known shape, ASCII strings without escapes, numbers without sign and exponent. Anything beyond, malformed or only
 //! unusual, makes it give up, and the page is decoded by `serde_json` as if this did not exist: so every error, and
 //! every choice between errors, is that one's. A test holds the two against each other.
 
-use super::early_row::Row;
-use super::early_walk::{Stop, Walk};
+use super::page_stream_cursor::{Cursor, Stop};
+use super::page_stream_row::Row;
 use barmill_core::model::{Symbol, Trade};
 use std::ops::Range;
 
@@ -24,12 +24,12 @@ enum Stage {
     /// The array has ended.
     Tail,
     /// Left to the plain way.
-    Odd,
+    Unsupported,
 }
 
 /// The rows of a page, as far as its bytes are there.
 #[derive(Debug)]
-pub(crate) struct Early {
+pub(crate) struct PageStream {
     symbol: Symbol,
     /// The name of the array with its quotes.
     name: Vec<u8>,
@@ -41,7 +41,7 @@ pub(crate) struct Early {
 
 /// A page whose rows are read.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub(crate) struct StreamedPage {
     pub(crate) trades: Vec<Trade>,
     /// The page without the text of its rows.
     pub(crate) frame: Vec<u8>,
@@ -49,11 +49,11 @@ pub(crate) struct Whole {
     pub(crate) array: Range<usize>,
 }
 
-impl Early {
+impl PageStream {
     /// Starts a page of one symbol's trades, usually at most so many, in the array of this name.
-    pub(crate) fn new(symbol: Symbol, name: &str, page_len: usize) -> Early {
+    pub(crate) fn new(symbol: Symbol, name: &str, page_len: usize) -> PageStream {
         let name = format!("\"{name}\"").into_bytes();
-        Early {
+        PageStream {
             symbol,
             name,
             stage: Stage::Head,
@@ -68,24 +68,24 @@ impl Early {
             let step = match self.stage {
                 Stage::Head => self.find(text),
                 Stage::First | Stage::Rows => self.row(text),
-                Stage::Tail | Stage::Odd => return,
+                Stage::Tail | Stage::Unsupported => return,
             };
             match step {
                 Ok(()) => {}
                 Err(Stop::Short) => return,
-                Err(Stop::Odd) => self.stage = Stage::Odd,
+                Err(Stop::Unsupported) => self.stage = Stage::Unsupported,
             }
         }
     }
 
     /// The rows, if all of the page was of the subset.
-    pub(crate) fn finish(self, text: &[u8]) -> Option<Whole> {
+    pub(crate) fn finish(self, text: &[u8]) -> Option<StreamedPage> {
         if self.stage != Stage::Tail {
             return None;
         }
         let Range { start, end } = self.rows;
         let frame = [text.get(..start)?, text.get(end..)?].concat();
-        Some(Whole {
+        Some(StreamedPage {
             trades: self.trades,
             frame,
             array: start - 1..start + 1,
@@ -96,12 +96,12 @@ impl Early {
     fn find(&mut self, text: &[u8]) -> Result<(), Stop> {
         let head = text.get(..HEAD_LEN_MAX).unwrap_or(text);
         let stop = if head.len() == HEAD_LEN_MAX {
-            Stop::Odd
+            Stop::Unsupported
         } else {
             Stop::Short
         };
         let name = memchr::memmem::find(head, &self.name).ok_or(stop)?;
-        let mut walk = Walk::new(text, name + self.name.len());
+        let mut walk = Cursor::new(text, name + self.name.len());
         walk.expect(b':')?;
         walk.expect(b'[')?;
         self.rows = walk.at()..walk.at();
@@ -110,7 +110,7 @@ impl Early {
     }
 
     fn row(&mut self, text: &[u8]) -> Result<(), Stop> {
-        let mut walk = Walk::new(text, self.rows.end);
+        let mut walk = Cursor::new(text, self.rows.end);
         match walk.peek()? {
             b']' => {
                 self.rows.end = walk.at();
@@ -119,9 +119,11 @@ impl Early {
             }
             b',' if self.stage == Stage::Rows => walk.next().map(drop)?,
             _ if self.stage == Stage::First => {}
-            _ => return Err(Stop::Odd),
+            _ => return Err(Stop::Unsupported),
         }
-        let trade = Row::read(&mut walk)?.trade(self.symbol).ok_or(Stop::Odd)?;
+        let trade = Row::read(&mut walk)?
+            .trade(self.symbol)
+            .ok_or(Stop::Unsupported)?;
         self.trades.push(trade);
         self.rows.end = walk.at();
         self.stage = Stage::Rows;

@@ -10,7 +10,7 @@ pub(crate) enum Stop {
     /// More bytes may help.
     Short,
     /// The text is not of the subset.
-    Odd,
+    Unsupported,
 }
 
 /// The highest bit of each of eight bytes.
@@ -22,14 +22,14 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// A place in the text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Walk<'a> {
+pub(crate) struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl<'a> Walk<'a> {
-    pub(crate) fn new(text: &'a [u8], at: usize) -> Walk<'a> {
-        Walk { text, at }
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a [u8], at: usize) -> Cursor<'a> {
+        Cursor { text, at }
     }
 
     /// Bytes before the place.
@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
 
     /// Goes past these bytes, which must come next.
     #[inline]
-    pub(crate) fn past<const LEN: usize>(&mut self, bytes: &[u8; LEN]) -> Option<&mut Walk<'a>> {
+    pub(crate) fn past<const LEN: usize>(&mut self, bytes: &[u8; LEN]) -> Option<&mut Cursor<'a>> {
         self.passes(bytes).then_some(self)
     }
 
@@ -88,7 +88,7 @@ impl<'a> Walk<'a> {
         if self.next()? == wanted {
             Ok(())
         } else {
-            Err(Stop::Odd)
+            Err(Stop::Unsupported)
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
                     self.at += 1;
                     return Ok(&self.text[start..self.at - 1]);
                 }
-                b'\\' | ..0x20 | 0x7f.. => return Err(Stop::Odd),
+                b'\\' | ..0x20 | 0x7f.. => return Err(Stop::Unsupported),
                 _ => self.at += 1,
             }
         }
@@ -125,12 +125,12 @@ impl<'a> Walk<'a> {
         let whole_len = self.digits()?;
         let is_padded = whole_len > 1 && self.text.get(start) == Some(&b'0');
         if whole_len == 0 || is_padded {
-            return Err(Stop::Odd);
+            return Err(Stop::Unsupported);
         }
         if self.text.get(self.at) == Some(&b'.') {
             self.at += 1;
             if self.digits()? == 0 {
-                return Err(Stop::Odd);
+                return Err(Stop::Unsupported);
             }
         }
         Ok(&self.text[start..self.at])
@@ -166,9 +166,9 @@ impl<'a> Walk<'a> {
         let digits = &self.text[start..self.at];
         let is_padded = len > 1 && digits[0] == b'0';
         if len == 0 || is_padded || self.text.get(self.at) == Some(&b'.') {
-            return Err(Stop::Odd);
+            return Err(Stop::Unsupported);
         }
-        value(digits).ok_or(Stop::Odd)
+        value(digits).ok_or(Stop::Unsupported)
     }
 
     pub(crate) fn conditions(&mut self) -> Result<Conditions, Stop> {
@@ -179,12 +179,12 @@ impl<'a> Walk<'a> {
             return Ok(conditions);
         }
         loop {
-            let condition = u32::try_from(self.whole()?).map_err(|_| Stop::Odd)?;
-            conditions = conditions.with(condition).ok_or(Stop::Odd)?;
+            let condition = u32::try_from(self.whole()?).map_err(|_| Stop::Unsupported)?;
+            conditions = conditions.with(condition).ok_or(Stop::Unsupported)?;
             match self.next()? {
                 b',' => {}
                 b']' => return Ok(conditions),
-                _ => return Err(Stop::Odd),
+                _ => return Err(Stop::Unsupported),
             }
         }
     }
@@ -239,7 +239,7 @@ fn eight_digits(word: [u8; 8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stop, Walk, value};
+    use super::{Cursor, Stop, value};
     use proptest::prelude::*;
 
     /// The plain form of a string: one byte after another.
@@ -247,7 +247,7 @@ mod tests {
         for (len, byte) in text.iter().enumerate() {
             match byte {
                 b'"' => return Ok(&text[..len]),
-                b'\\' | ..0x20 | 0x7f.. => return Err(Stop::Odd),
+                b'\\' | ..0x20 | 0x7f.. => return Err(Stop::Unsupported),
                 _ => {}
             }
         }
@@ -260,13 +260,13 @@ mod tests {
             text in prop::collection::vec(prop_oneof![20 => b' '..=b'~', 1 => any::<u8>()], 0..60),
         ) {
             let quoted = [b"\"", text.as_slice()].concat();
-            prop_assert_eq!(Walk::new(&quoted, 0).string(), string(&text));
+            prop_assert_eq!(Cursor::new(&quoted, 0).string(), string(&text));
         }
 
         #[test]
         fn digits_end_where_the_first_other_byte_is(text in prop::collection::vec(prop_oneof![30 => b'0'..=b'9', 1 => any::<u8>()], 0..60)) {
             let len = text.iter().position(|byte| !byte.is_ascii_digit()).ok_or(Stop::Short);
-            prop_assert_eq!(Walk::new(&text, 0).digits(), len);
+            prop_assert_eq!(Cursor::new(&text, 0).digits(), len);
         }
 
         #[test]

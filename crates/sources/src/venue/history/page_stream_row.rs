@@ -4,7 +4,7 @@
 //! run of known bytes; whatever it does not know it leaves to the other, which takes members in any order with blanks
 //! between them. A test holds the two against each other.
 
-use super::early_walk::{Stop, Walk};
+use super::page_stream_cursor::{Cursor, Stop};
 use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 
 /// The fields of one row that a trade needs; `None` where the row has none.
@@ -23,7 +23,7 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(crate) fn read(walk: &mut Walk<'a>) -> Result<Row<'a>, Stop> {
+    pub(crate) fn read(walk: &mut Cursor<'a>) -> Result<Row<'a>, Stop> {
         match Row::usual(walk) {
             Some(row) => Ok(row),
             None => Row::any(walk),
@@ -31,7 +31,7 @@ impl<'a> Row<'a> {
     }
 
     /// A row as the vendor writes it; `None` for anything else, and then the walk stands where it stood.
-    fn usual(walk: &mut Walk<'a>) -> Option<Row<'a>> {
+    fn usual(walk: &mut Cursor<'a>) -> Option<Row<'a>> {
         let mut row = Row::default();
         let mut next = *walk;
         next.peek().ok()?;
@@ -66,7 +66,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    fn any(walk: &mut Walk<'a>) -> Result<Row<'a>, Stop> {
+    fn any(walk: &mut Cursor<'a>) -> Result<Row<'a>, Stop> {
         let mut row = Row::default();
         walk.expect(b'{')?;
         loop {
@@ -76,12 +76,12 @@ impl<'a> Row<'a> {
             match walk.next()? {
                 b',' => {}
                 b'}' => return Ok(row),
-                _ => return Err(Stop::Odd),
+                _ => return Err(Stop::Unsupported),
             }
         }
     }
 
-    fn take(&mut self, key: &[u8], walk: &mut Walk<'a>) -> Result<(), Stop> {
+    fn take(&mut self, key: &[u8], walk: &mut Cursor<'a>) -> Result<(), Stop> {
         match key {
             b"conditions" => set(&mut self.conditions, walk.conditions()?),
             b"correction" => set(&mut self.correction, walk.whole()?),
@@ -123,7 +123,7 @@ impl<'a> Row<'a> {
 /// Sets a field that must not come twice.
 fn set<T>(field: &mut Option<T>, value: T) -> Result<(), Stop> {
     if field.replace(value).is_some() {
-        Err(Stop::Odd)
+        Err(Stop::Unsupported)
     } else {
         Ok(())
     }
@@ -131,7 +131,7 @@ fn set<T>(field: &mut Option<T>, value: T) -> Result<(), Stop> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, Walk};
+    use super::{Cursor, Row};
     use proptest::prelude::*;
 
     /// A row in the vendor's order, with some members left out and a byte here and there that is not his.
@@ -179,7 +179,7 @@ mod tests {
         #[test]
         fn usual_rows_are_read_as_any_row_is(text in row()) {
             let bytes = format!("{text},");
-            let (mut usual, mut any) = (Walk::new(bytes.as_bytes(), 0), Walk::new(bytes.as_bytes(), 0));
+            let (mut usual, mut any) = (Cursor::new(bytes.as_bytes(), 0), Cursor::new(bytes.as_bytes(), 0));
             if let Some(row) = Row::usual(&mut usual) {
                 prop_assert_eq!(Ok(row), Row::any(&mut any));
                 prop_assert_eq!(usual.at(), any.at());
@@ -201,7 +201,7 @@ mod tests {
             let text = format!(
                 r#"{{{more}"exchange":4,"id":"450002","participant_timestamp":1760557480241160740,"price":264.09,"sequence_number":9219591,"sip_timestamp":1760557480241314530,"size":100,"tape":3{end}"#
             );
-            let mut walk = Walk::new(text.as_bytes(), 0);
+            let mut walk = Cursor::new(text.as_bytes(), 0);
             let row = Row::usual(&mut walk).expect("as the vendor writes it");
             assert_eq!(
                 (row.sequence_number, row.sip_timestamp),

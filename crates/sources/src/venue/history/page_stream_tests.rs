@@ -1,10 +1,10 @@
-//! The early reader against the plain one: equal trades, equal next pages, equal errors, whatever the page and its chunks.
+//! The stream reader against the plain one: equal trades, equal next pages, equal errors, whatever the page and its chunks.
 
-use super::early::Early;
 use super::error::PageError;
 use super::json::Rows;
 use super::link::parse_base;
 use super::page::{HistoryProtocol, Next, Reply};
+use super::page_stream::PageStream;
 use super::progress::SymbolRange;
 use crate::venue::VenueSettings;
 use crate::venue::massive::VENUE;
@@ -28,15 +28,20 @@ fn range() -> SymbolRange {
 
 type Decoded = (Result<Next<Place>, String>, Vec<Trade>, usize, u64);
 
-fn decode(venue: &Massive, text: &[u8], skip_malformed: bool, early: Option<Early>) -> Decoded {
+fn decode(
+    venue: &Massive,
+    text: &[u8],
+    skip_malformed: bool,
+    stream: Option<PageStream>,
+) -> Decoded {
     let mut rows = Rows {
         skip_malformed,
-        early,
+        stream,
         ..Rows::default()
     };
     let reply = Reply {
         body: text.to_vec(),
-        early: None,
+        stream: None,
     };
     let next = venue.decode(&range(), &Place::From(None), &reply, &mut rows);
     let next = next.map_err(|fault: PageError| format!("{fault:?}"));
@@ -44,18 +49,18 @@ fn decode(venue: &Massive, text: &[u8], skip_malformed: bool, early: Option<Earl
 }
 
 /// Reads the text in pieces of this length, as the wire may bring it.
-fn early(venue: &Massive, text: &[u8], piece_len: usize) -> Early {
-    let mut early = venue.early(&range()).unwrap();
+fn stream(venue: &Massive, text: &[u8], piece_len: usize) -> PageStream {
+    let mut stream = venue.stream(&range()).unwrap();
     for end in (0..text.len()).step_by(piece_len).chain([text.len()]) {
-        early.read(&text[..end]);
+        stream.read(&text[..end]);
     }
-    early
+    stream
 }
 
 fn assert_same(wrap: &str, text: &[u8], piece_len: usize) {
     let venue = massive(wrap);
     for skip in [false, true] {
-        let read = early(&venue, text, piece_len);
+        let read = stream(&venue, text, piece_len);
         let same = decode(&venue, text, skip, Some(read)) == decode(&venue, text, skip, None);
         assert!(
             same,
@@ -170,7 +175,7 @@ fn a_page_as_the_vendor_writes_it_is_read_early() {
     let venue = massive("results");
     let row = r#"{"conditions":[14],"exchange":11,"id":"5","participant_timestamp":3,"price":1.5,"sequence_number":2,"sip_timestamp":4,"size":9,"tape":3,"trf_id":201,"trf_timestamp":3}"#;
     let text = format!(r#"{{"results":[{row},{row}],"status":"OK","request_id":"a"}}"#);
-    let whole = early(&venue, text.as_bytes(), 10)
+    let whole = stream(&venue, text.as_bytes(), 10)
         .finish(text.as_bytes())
         .expect("the subset");
     assert_eq!(whole.trades.len(), 2);
