@@ -50,5 +50,5 @@ pub use source::{SourceName, Sources};
 pub use source_key::SourceKeys;
 pub use status::Status;
 pub use value::{ValueError, VariableName};
-pub use view::{AlsoViews, TemplateError, ValueFormat, View, ViewKind};
+pub use view::{AlsoViews, TemplateError, ValueFormat, View};
 pub use writer::{Guard, TakeOver, Writer};

@@ -1,11 +1,11 @@
 //! `[view]`: how a bar lies in the store.
 //!
-//! Owns the kinds of views, their default templates and the form of a template. Filling a template in is the
-//! store's business.
+//! Owns the form of a template. Default templates, and what fills them in, are the store's business.
 
 use super::ValueError;
 use super::section::{choice, section};
 use super::value::{Setting, Show, Value, quoted};
+use barmill_stores::store;
 use std::fmt;
 
 section! {
@@ -14,7 +14,7 @@ section! {
         /// The layout.
         kind: ViewKind = ViewKind::SymbolDay;
         /// What `{namespace}` stands for in templates; keeps two pipelines in one store apart.
-        namespace: Namespace = Namespace(NAMESPACE_DEFAULT.to_owned());
+        namespace: Namespace = Namespace(store::NAMESPACE_DEFAULT.to_owned());
         /// The key of a bar; none means that of the kind.
         key: Option<Template> = None;
         /// The field of a bar in its hash; none means that of the kind.
@@ -110,35 +110,28 @@ choice! {
 }
 
 impl ViewKind {
-    /// The key template of the kind in the default namespace, or in one of its own.
-    pub const fn default_key(self, is_default_namespace: bool) -> &'static str {
-        match (self, is_default_namespace) {
-            (ViewKind::SymbolDay, true) => "bars:{spec}:{date}:{symbol}",
-            (ViewKind::SymbolDay, false) => "bars:{namespace}:{spec}:{date}:{symbol}",
-            (ViewKind::Minute, true) => "bars:{spec}:{date}:{time}",
-            (ViewKind::Minute, false) => "bars:{namespace}:{spec}:{date}:{time}",
-            (ViewKind::KeyPerBar, _) => "intraday:{namespace}:{date}:{symbol}:{time}",
-            (ViewKind::Stream, true) => "bars:{spec}:{symbol}",
-            (ViewKind::Stream, false) => "bars:{namespace}:{spec}:{symbol}",
-            (ViewKind::Publish, _) => CHANNEL,
+    /// The view of the store.
+    pub const fn stored(self) -> store::ViewKind {
+        match self {
+            ViewKind::SymbolDay => store::ViewKind::SymbolDay,
+            ViewKind::Minute => store::ViewKind::Minute,
+            ViewKind::KeyPerBar => store::ViewKind::KeyPerBar,
+            ViewKind::Stream => store::ViewKind::Stream,
+            ViewKind::Publish => store::ViewKind::Publish,
         }
     }
 
     /// The field template of the kind; `None` where a bar is a key of its own.
     pub const fn default_field(self) -> Option<&'static str> {
-        match self {
-            ViewKind::SymbolDay => Some("{time}"),
-            ViewKind::Minute => Some("{symbol}"),
-            ViewKind::KeyPerBar | ViewKind::Stream | ViewKind::Publish => None,
-        }
+        self.stored().field_template()
     }
 }
 
-/// The namespace whose bars lie at keys that do not name it.
-const NAMESPACE_DEFAULT: &str = "barmill";
-const CHANNEL: &str = "bars:{namespace}";
-
 impl View {
+    fn default_key(&self, kind: ViewKind) -> &'static str {
+        kind.stored().key_template(self.namespace.as_str())
+    }
+
     /// The key template in force; that of the channel for `publish`.
     pub fn key_template(&self) -> &str {
         let own = match self.kind {
@@ -146,22 +139,24 @@ impl View {
             ViewKind::Publish => self.channel.as_ref().or(self.key.as_ref()),
             ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => self.key.as_ref(),
         };
-        own.map_or(
-            self.kind.default_key(self.namespace.is_default()),
-            Template::as_str,
-        )
+        own.map_or(self.default_key(self.kind), Template::as_str)
     }
 
     /// Key template of a stream beside the layout.
     pub fn also_stream(&self) -> Option<&str> {
-        let default = ViewKind::Stream.default_key(self.namespace.is_default());
-        let own = self.stream_key.as_ref().map_or(default, Template::as_str);
+        let own = self
+            .stream_key
+            .as_ref()
+            .map_or(self.default_key(ViewKind::Stream), Template::as_str);
         self.also.has(AlsoView::Stream).then_some(own)
     }
 
     /// Channel template of notices beside the layout.
     pub fn also_publish(&self) -> Option<&str> {
-        let own = self.channel.as_ref().map_or(CHANNEL, Template::as_str);
+        let own = self
+            .channel
+            .as_ref()
+            .map_or(self.default_key(ViewKind::Publish), Template::as_str);
         self.also.has(AlsoView::Publish).then_some(own)
     }
 
@@ -267,10 +262,6 @@ impl Namespace {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    fn is_default(&self) -> bool {
-        self.0 == NAMESPACE_DEFAULT
-    }
 }
 
 impl fmt::Display for Namespace {
@@ -325,10 +316,14 @@ mod tests {
     #[test]
     fn every_default_template_is_a_template() {
         for kind in ViewKind::ALL {
-            assert!(Template::parse(kind.default_key(true)).is_ok());
-            let of_namespace = kind.default_key(false);
-            assert!(Template::parse(of_namespace).is_ok());
-            assert!(of_namespace.contains("{namespace}"), "{of_namespace}");
+            for namespace in ["barmill", "other"] {
+                let key = kind.stored().key_template(namespace);
+                assert!(Template::parse(key).is_ok(), "{key}");
+                assert!(
+                    namespace == "barmill" || key.contains("{namespace}"),
+                    "{key}"
+                );
+            }
             assert!(
                 kind.default_field()
                     .is_none_or(|field| Template::parse(field).is_ok())

@@ -21,7 +21,7 @@ use barmill_stores::state::{Bounds, LazyState, StateSettings, Target};
 use barmill_stores::store::{
     EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings,
     RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
-    ViewKind, ViewSettings, connect,
+    ViewSettings, connect,
 };
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
@@ -427,13 +427,7 @@ pub(super) fn view_of(
 }
 
 fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, SettingsError> {
-    let kind = match view.kind {
-        config::ViewKind::SymbolDay => ViewKind::SymbolDay,
-        config::ViewKind::Minute => ViewKind::Minute,
-        config::ViewKind::KeyPerBar => ViewKind::KeyPerBar,
-        config::ViewKind::Stream => ViewKind::Stream,
-        config::ViewKind::Publish => ViewKind::Publish,
-    };
+    let kind = view.kind.stored();
     let namespace = view.namespace.as_str();
     let defaults = ViewSettings::in_namespace(kind, namespace, zone.clone())?;
     Ok(ViewSettings {

@@ -64,21 +64,26 @@ impl ViewKind {
         }
     }
 
-    /// Key and field template in the default namespace, or in one of its own.
-    const fn templates(self, is_default: bool) -> (&'static str, Option<&'static str>) {
-        match (self, is_default) {
-            (ViewKind::SymbolDay, true) => ("bars:{spec}:{date}:{symbol}", Some("{time}")),
-            (ViewKind::SymbolDay, false) => {
-                ("bars:{namespace}:{spec}:{date}:{symbol}", Some("{time}"))
-            }
-            (ViewKind::Minute, true) => ("bars:{spec}:{date}:{time}", Some("{symbol}")),
-            (ViewKind::Minute, false) => {
-                ("bars:{namespace}:{spec}:{date}:{time}", Some("{symbol}"))
-            }
-            (ViewKind::KeyPerBar, _) => ("intraday:{namespace}:{date}:{symbol}:{time}", None),
-            (ViewKind::Stream, true) => ("bars:{spec}:{symbol}", None),
-            (ViewKind::Stream, false) => ("bars:{namespace}:{spec}:{symbol}", None),
-            (ViewKind::Publish, _) => ("bars:{namespace}", None),
+    /// The template of keys in a namespace, unless one is given; of the channel for `publish`.
+    pub fn key_template(self, namespace: &str) -> &'static str {
+        match (self, namespace == NAMESPACE_DEFAULT) {
+            (ViewKind::SymbolDay, true) => "bars:{spec}:{date}:{symbol}",
+            (ViewKind::SymbolDay, false) => "bars:{namespace}:{spec}:{date}:{symbol}",
+            (ViewKind::Minute, true) => "bars:{spec}:{date}:{time}",
+            (ViewKind::Minute, false) => "bars:{namespace}:{spec}:{date}:{time}",
+            (ViewKind::KeyPerBar, _) => "intraday:{namespace}:{date}:{symbol}:{time}",
+            (ViewKind::Stream, true) => "bars:{spec}:{symbol}",
+            (ViewKind::Stream, false) => "bars:{namespace}:{spec}:{symbol}",
+            (ViewKind::Publish, _) => "bars:{namespace}",
+        }
+    }
+
+    /// The template of fields, unless one is given; `None` where a bar is a key of its own.
+    pub const fn field_template(self) -> Option<&'static str> {
+        match self {
+            ViewKind::SymbolDay => Some("{time}"),
+            ViewKind::Minute => Some("{symbol}"),
+            ViewKind::KeyPerBar | ViewKind::Stream | ViewKind::Publish => None,
         }
     }
 }
@@ -246,7 +251,7 @@ impl ViewSettings {
         namespace: &str,
         zone: TimeZone,
     ) -> Result<ViewSettings, ViewError> {
-        let (key, field) = kind.templates(namespace == NAMESPACE_DEFAULT);
+        let (key, field) = (kind.key_template(namespace), kind.field_template());
         let parse = |part, text: &str| {
             text.parse::<Template>()
                 .map_err(|source| ViewError::Template { part, kind, source })

@@ -159,8 +159,8 @@ impl Aggregator {
         for place in 0..self.tracks.len() {
             self.raise(place, time, out);
             for index in self.series_of(place) {
-                let (series, mut desk) = self.desk(place, index, out);
-                series.let_go(&mut desk);
+                let (series, mut context) = self.context(place, index, out);
+                series.let_go(&mut context);
             }
         }
     }
@@ -323,8 +323,8 @@ impl Aggregator {
         out: &mut Vec<BarUpdate>,
     ) {
         let lateness = self.settings.lateness_ns;
-        let (series, mut desk) = self.desk(place, index, out);
-        series.add(trade, eligible, &mut desk);
+        let (series, mut context) = self.context(place, index, out);
+        series.add(trade, eligible, &mut context);
         let end = series.next_end();
         let track = &mut self.tracks[place];
         track.wake = track.wake.min(end.saturating_add(lateness));

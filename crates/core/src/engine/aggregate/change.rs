@@ -90,8 +90,8 @@ impl Aggregator {
         let place = self.place(symbol);
         self.tracks[place].changed = true;
         for index in self.series_of(place) {
-            let (series, mut desk) = self.desk(place, index, out);
-            series.mark_gap(gap, &mut desk);
+            let (series, mut context) = self.context(place, index, out);
+            series.mark_gap(gap, &mut context);
         }
         let count = self.cut_specs.len();
         self.cuts[place * count..(place + 1) * count]
@@ -151,8 +151,8 @@ impl Aggregator {
             if !self.eligible(spec, before).is_none() {
                 span = self.windows.span(cadence, old.time.as_nanos());
                 let fold = self.fold_again(place, spec, span);
-                let (series, mut desk) = self.desk(place, index, out);
-                series.refold(span.start, fold, &mut desk);
+                let (series, mut context) = self.context(place, index, out);
+                series.refold(span.start, fold, &mut context);
             }
             if let Some((new, after)) = new {
                 let eligible = self.eligible(spec, after);

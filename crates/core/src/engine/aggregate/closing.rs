@@ -20,12 +20,12 @@ impl Aggregator {
                 continue;
             }
             for index in self.series_of(place) {
-                let (series, mut desk) = self.desk(place, index, out);
-                series.publish_forming(&mut desk);
+                let (series, mut context) = self.context(place, index, out);
+                series.publish_forming(&mut context);
             }
             for index in 0..self.cut_specs.len() {
-                let (cut, _, mut desk) = self.cut_desk(place, index, out);
-                cut.publish_forming(&mut desk);
+                let (cut, _, mut context) = self.cut_desk(place, index, out);
+                cut.publish_forming(&mut context);
             }
         }
     }
@@ -69,16 +69,16 @@ impl Aggregator {
     fn finish_place(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
         self.tracks[place].seen = i64::MAX;
         for index in self.series_of(place) {
-            let (series, mut desk) = self.desk(place, index, out);
-            (desk.watermark, desk.settled) = (i64::MAX, i64::MAX);
-            series.settle(&mut desk);
+            let (series, mut context) = self.context(place, index, out);
+            (context.watermark, context.settled) = (i64::MAX, i64::MAX);
+            series.settle(&mut context);
         }
         while let Some(queued) = self.queues.get_mut(place).and_then(Reorder::release_any) {
             self.cut(place, &queued, out);
         }
         for index in 0..self.cut_specs.len() {
-            let (cut, _, mut desk) = self.cut_desk(place, index, out);
-            cut.finish(&mut desk);
+            let (cut, _, mut context) = self.cut_desk(place, index, out);
+            cut.finish(&mut context);
         }
     }
 
@@ -87,8 +87,8 @@ impl Aggregator {
     pub(super) fn settle(&mut self, place: usize, out: &mut Vec<BarUpdate>) {
         let mut end = i64::MAX;
         for index in self.series_of(place) {
-            let (series, mut desk) = self.desk(place, index, out);
-            end = end.min(series.settle(&mut desk));
+            let (series, mut context) = self.context(place, index, out);
+            end = end.min(series.settle(&mut context));
         }
         self.tracks[place].wake = end.saturating_add(self.settings.lateness_ns);
     }
@@ -108,8 +108,8 @@ impl Aggregator {
     pub(super) fn cut(&mut self, place: usize, queued: &Queued, out: &mut Vec<BarUpdate>) {
         self.tracks[place].changed = true;
         for index in 0..self.cut_specs.len() {
-            let (cut, threshold, mut desk) = self.cut_desk(place, index, out);
-            cut.add(queued, threshold, &mut desk);
+            let (cut, threshold, mut context) = self.cut_desk(place, index, out);
+            cut.add(queued, threshold, &mut context);
         }
     }
 
@@ -117,14 +117,14 @@ impl Aggregator {
         let mut revisions = std::mem::take(&mut self.revisions);
         for revision in revisions.drain(..) {
             let place = revision.slot / self.time_specs.len();
-            let (series, mut desk) = self.desk(place, revision.slot, out);
-            series.publish_revision(revision.start, &mut desk);
+            let (series, mut context) = self.context(place, revision.slot, out);
+            series.publish_revision(revision.start, &mut context);
         }
         // Put back for its room.
         self.revisions = revisions;
     }
 
-    pub(super) fn desk<'a>(
+    pub(super) fn context<'a>(
         &'a mut self,
         place: usize,
         index: usize,
@@ -133,7 +133,7 @@ impl Aggregator {
         let Track { symbol, seen, .. } = self.tracks[place];
         let (spec, cadence) = self.time_specs[index - place * self.time_specs.len()];
         let (watermark, settled) = (self.watermark(seen), self.settled(seen));
-        let desk = SeriesContext {
+        let context = SeriesContext {
             symbol,
             spec,
             cadence,
@@ -148,7 +148,7 @@ impl Aggregator {
             counts: &mut self.counts,
             out,
         };
-        (&mut self.series[index], desk)
+        (&mut self.series[index], context)
     }
 
     pub(super) fn cut_desk<'a>(
@@ -161,7 +161,7 @@ impl Aggregator {
         let symbol = self.tracks[place].symbol;
         let cut = &mut self.cuts[place * self.cut_specs.len() + index];
         let (volume_only, gaps) = (self.settings.volume_only, self.gaps.of(place));
-        let desk = CutContext {
+        let context = CutContext {
             symbol,
             spec,
             volume_only,
@@ -169,6 +169,6 @@ impl Aggregator {
             counts: &mut self.counts,
             out,
         };
-        (cut, threshold, desk)
+        (cut, threshold, context)
     }
 }

@@ -65,47 +65,47 @@ impl Window {
         self.flat.or_else(|| self.fold.close())
     }
 
-    fn publish(&mut self, desk: &mut SeriesContext<'_>) {
-        let bar = desk.bar(self.span, &self.fold, self.flat);
+    fn publish(&mut self, context: &mut SeriesContext<'_>) {
+        let bar = context.bar(self.span, &self.fold, self.flat);
         self.published = true;
         self.changed = false;
         self.trades_published = bar.trades;
-        self.left_out = bar.prices.is_none() && desk.volume_only == VolumeOnly::Skip;
+        self.left_out = bar.prices.is_none() && context.volume_only == VolumeOnly::Skip;
         if self.left_out {
-            desk.counts.volume_only += 1;
+            context.counts.volume_only += 1;
         } else {
-            desk.counts.bars += 1;
-            desk.out.push(first_final(bar));
+            context.counts.bars += 1;
+            context.out.push(first_final(bar));
         }
     }
 
     /// Notes a change of a published window.
-    fn revise(&mut self, desk: &mut SeriesContext<'_>) {
+    fn revise(&mut self, context: &mut SeriesContext<'_>) {
         if self.left_out {
             if self.fold.prices().is_some() {
-                desk.counts.volume_only -= 1;
-                self.publish(desk);
+                context.counts.volume_only -= 1;
+                self.publish(context);
             }
             return;
         }
         self.revision = self.revision.saturating_add(1);
-        desk.counts.revised += 1;
+        context.counts.revised += 1;
         if !self.changed {
             self.changed = true;
-            desk.revisions.push(Revision {
-                slot: desk.slot,
+            context.revisions.push(Revision {
+                slot: context.slot,
                 start: self.span.start,
             });
         }
     }
 
-    fn publish_revision(&mut self, desk: &mut SeriesContext<'_>) {
+    fn publish_revision(&mut self, context: &mut SeriesContext<'_>) {
         if self.published && self.changed {
-            let bar = desk.bar(self.span, &self.fold, self.flat);
+            let bar = context.bar(self.span, &self.fold, self.flat);
             let trades_added = bar.trades.saturating_sub(self.trades_published);
             self.changed = false;
             self.trades_published = bar.trades;
-            desk.out.push(BarUpdate {
+            context.out.push(BarUpdate {
                 bar,
                 state: BarState::Revised,
                 revision: self.revision,
@@ -168,17 +168,22 @@ impl Series {
     }
 
     /// Folds a trade of any window that is not settled.
-    pub(super) fn add(&mut self, trade: &Trade, eligible: Eligible, desk: &mut SeriesContext<'_>) {
-        let span = desk.windows.span(desk.cadence, trade.time.as_nanos());
+    pub(super) fn add(
+        &mut self,
+        trade: &Trade,
+        eligible: Eligible,
+        context: &mut SeriesContext<'_>,
+    ) {
+        let span = context.windows.span(context.cadence, trade.time.as_nanos());
         if span.start == self.current.span.start {
             // Only the last window of representable time ends before its last instant.
             self.current.fold.add(trade, eligible);
             self.current.changed = true;
             return;
         }
-        if span.start > self.current.span.start && span.end > desk.watermark {
+        if span.start > self.current.span.start && span.end > context.watermark {
             if !self.current.is_nowhere() {
-                self.make_room(desk);
+                self.make_room(context);
                 self.older.push_back(self.current);
             }
             self.current = Window::open(span);
@@ -186,7 +191,7 @@ impl Series {
             self.current.changed = true;
             return;
         }
-        self.make_room(desk);
+        self.make_room(context);
         let index = self
             .older
             .partition_point(|window| window.span.start < span.start);
@@ -201,10 +206,10 @@ impl Series {
         window.fold.add(trade, eligible);
         window.flat = None;
         if window.published {
-            window.revise(desk);
-            self.reprice(index, desk);
-        } else if span.end <= desk.watermark {
-            self.publish_at(index, desk);
+            window.revise(context);
+            self.reprice(index, context);
+        } else if span.end <= context.watermark {
+            self.publish_at(index, context);
         } else {
             window.changed = true;
         }
@@ -213,7 +218,7 @@ impl Series {
     /// Gives the window that starts at `start` another fold, after a correction.
     ///
     /// An open window without trades goes; a published one stays, since it may be stored.
-    pub(super) fn refold(&mut self, start: i64, fold: Fold, desk: &mut SeriesContext<'_>) {
+    pub(super) fn refold(&mut self, start: i64, fold: Fold, context: &mut SeriesContext<'_>) {
         if self.current.span.start == start {
             (self.current.fold, self.current.changed) = (fold, true);
             if fold.is_empty() {
@@ -242,27 +247,27 @@ impl Series {
         } else if window.fold != fold {
             window.fold = fold;
             let is_filled =
-                desk.fill == Fill::PreviousClose && matches!(desk.cadence, Cadence::Every(_));
+                context.fill == Fill::PreviousClose && matches!(context.cadence, Cadence::Every(_));
             window.flat = if fold.is_empty() && is_filled {
                 before
             } else {
                 None
             };
-            window.revise(desk);
-            self.reprice(index, desk);
+            window.revise(context);
+            self.reprice(index, context);
         }
     }
 
-    /// Notes a gap that is not yet among the desk's.
-    pub(super) fn mark_gap(&mut self, gap: Span, desk: &mut SeriesContext<'_>) {
+    /// Notes a gap that is not yet among the context's.
+    pub(super) fn mark_gap(&mut self, gap: Span, context: &mut SeriesContext<'_>) {
         for window in self.older.iter_mut().chain([&mut self.current]) {
             // One out of reach may still be here, because its place is not yet needed.
-            let is_settled = window.published && window.span.end <= desk.settled;
-            if is_settled || !gap.overlaps(window.span) || meets(desk.gaps, window.span) {
+            let is_settled = window.published && window.span.end <= context.settled;
+            if is_settled || !gap.overlaps(window.span) || meets(context.gaps, window.span) {
                 continue;
             }
             if window.published {
-                window.revise(desk);
+                window.revise(context);
             } else {
                 window.changed = true;
             }
@@ -271,36 +276,36 @@ impl Series {
 
     /// Publishes what the watermark passed and lets go what is settled; returns the end of the first
     /// window still open.
-    pub(super) fn settle(&mut self, desk: &mut SeriesContext<'_>) -> i64 {
+    pub(super) fn settle(&mut self, context: &mut SeriesContext<'_>) -> i64 {
         let mut index = self.published;
         while self
             .older
             .get(index)
-            .is_some_and(|window| window.span.end <= desk.watermark)
+            .is_some_and(|window| window.span.end <= context.watermark)
         {
-            index = self.publish_at(index, desk) + 1;
+            index = self.publish_at(index, context) + 1;
         }
-        if !self.current.is_nowhere() && self.current.span.end <= desk.watermark {
-            self.close_current(desk);
+        if !self.current.is_nowhere() && self.current.span.end <= context.watermark {
+            self.close_current(context);
         }
         self.next_end()
     }
 
-    fn close_current(&mut self, desk: &mut SeriesContext<'_>) {
+    fn close_current(&mut self, context: &mut SeriesContext<'_>) {
         let end = self.current.span.end;
-        if desk.fill == Fill::PreviousClose {
+        if context.fill == Fill::PreviousClose {
             self.older.push_back(self.current);
-            self.publish_at(self.older.len() - 1, desk);
-            self.let_go(desk);
+            self.publish_at(self.older.len() - 1, context);
+            self.let_go(context);
         } else {
             // Before it leaves for memory that is long out of the cache.
-            self.current.publish(desk);
-            if desk.settled < end {
-                self.make_room(desk);
+            self.current.publish(context);
+            if context.settled < end {
+                self.make_room(context);
                 self.older.push_back(self.current);
                 self.published += 1;
             } else {
-                self.let_go(desk);
+                self.let_go(context);
                 self.gone = Some((end, None));
             }
         }
@@ -311,28 +316,28 @@ impl Series {
     ///
     /// Looks at the oldest one only for its place, so that the ring stays as long as it has to be and nothing far
     /// away is read but what is written next.
-    fn make_room(&mut self, desk: &mut SeriesContext<'_>) {
-        if self.older.len() == self.older.capacity() && !self.let_go_first(desk) {
+    fn make_room(&mut self, context: &mut SeriesContext<'_>) {
+        if self.older.len() == self.older.capacity() && !self.let_go_first(context) {
             self.older.reserve_exact(ROOM_LEN.max(self.older.len() / 2));
         }
     }
 
     /// Lets go the windows no trade can reach any more.
-    pub(super) fn let_go(&mut self, desk: &mut SeriesContext<'_>) {
-        while self.let_go_first(desk) {}
+    pub(super) fn let_go(&mut self, context: &mut SeriesContext<'_>) {
+        while self.let_go_first(context) {}
         if self.older.capacity() > SPARE_LEN_MAX + 4 * self.older.len() {
             self.older.shrink_to(self.older.len());
         }
     }
 
-    fn let_go_first(&mut self, desk: &mut SeriesContext<'_>) -> bool {
+    fn let_go_first(&mut self, context: &mut SeriesContext<'_>) -> bool {
         let Some(window) = self.older.front_mut() else {
             return false;
         };
-        if !window.published || window.span.end > desk.settled {
+        if !window.published || window.span.end > context.settled {
             return false;
         }
-        window.publish_revision(desk);
+        window.publish_revision(context);
         let close = window.close().or(self.gone.and_then(|(_, close)| close));
         self.gone = Some((window.span.end, close));
         self.older.pop_front();
@@ -341,7 +346,7 @@ impl Series {
     }
 
     /// Publishes the update of a revised window, if it still has one.
-    pub(super) fn publish_revision(&mut self, start: i64, desk: &mut SeriesContext<'_>) {
+    pub(super) fn publish_revision(&mut self, start: i64, context: &mut SeriesContext<'_>) {
         let index = self
             .older
             .partition_point(|window| window.span.start < start);
@@ -350,24 +355,24 @@ impl Series {
             .get_mut(index)
             .filter(|window| window.span.start == start)
         {
-            window.publish_revision(desk);
+            window.publish_revision(context);
         }
     }
 
     /// Publishes the open windows that changed since they were last published.
-    pub(super) fn publish_forming(&mut self, desk: &mut SeriesContext<'_>) {
+    pub(super) fn publish_forming(&mut self, context: &mut SeriesContext<'_>) {
         let open = self
             .older
             .range_mut(self.published..)
             .chain([&mut self.current]);
         for window in open.filter(|window| window.changed && !window.published) {
             window.changed = false;
-            let bar = desk.bar(window.span, &window.fold, None);
-            if bar.prices.is_none() && desk.volume_only == VolumeOnly::Skip {
+            let bar = context.bar(window.span, &window.fold, None);
+            if bar.prices.is_none() && context.volume_only == VolumeOnly::Skip {
                 continue;
             }
             let trades_added = bar.trades;
-            desk.out.push(BarUpdate {
+            context.out.push(BarUpdate {
                 bar,
                 state: BarState::Forming,
                 revision: 0,
@@ -400,25 +405,25 @@ impl Series {
     }
 
     /// Publishes a window for the first time, with the flat ones around it; returns where it then is.
-    fn publish_at(&mut self, index: usize, desk: &mut SeriesContext<'_>) -> usize {
+    fn publish_at(&mut self, index: usize, context: &mut SeriesContext<'_>) -> usize {
         self.published += 1;
-        if desk.fill == Fill::None {
+        if context.fill == Fill::None {
             // No need to look at the windows around it, which are long out of the cache.
-            self.older[index].publish(desk);
+            self.older[index].publish(context);
             return index;
         }
         let index = match self.before(index) {
-            Some((end, Some(price))) => index + self.fill(index, end, price, desk),
+            Some((end, Some(price))) => index + self.fill(index, end, price, context),
             Some((_, None)) | None => index,
         };
         let window = &mut self.older[index];
-        window.publish(desk);
+        window.publish(context);
         let end = window.span.end;
         if self.older.get(index + 1).is_some_and(|next| next.published)
             && let Some(price) = self.close_at(index)
         {
-            self.fill(index + 1, end, price, desk);
-            self.reprice(index, desk);
+            self.fill(index + 1, end, price, context);
+            self.reprice(index, context);
         }
         index
     }
@@ -447,12 +452,12 @@ impl Series {
         index: usize,
         from: i64,
         price: Price,
-        desk: &mut SeriesContext<'_>,
+        context: &mut SeriesContext<'_>,
     ) -> usize {
-        let (Fill::PreviousClose, Cadence::Every(length)) = (desk.fill, desk.cadence) else {
+        let (Fill::PreviousClose, Cadence::Every(length)) = (context.fill, context.cadence) else {
             return 0;
         };
-        let spans = desk
+        let spans = context
             .windows
             .between(length, from, self.older[index].span.start);
         for (offset, span) in spans.iter().enumerate() {
@@ -460,7 +465,7 @@ impl Series {
                 flat: Some(price),
                 ..Window::open(*span)
             };
-            window.publish(desk);
+            window.publish(context);
             self.older.insert(index + offset, window);
         }
         self.published += spans.len();
@@ -468,8 +473,8 @@ impl Series {
     }
 
     /// Carries the close of the window at `index` to the flat ones after it.
-    fn reprice(&mut self, index: usize, desk: &mut SeriesContext<'_>) {
-        if desk.fill == Fill::None {
+    fn reprice(&mut self, index: usize, context: &mut SeriesContext<'_>) {
+        if context.fill == Fill::None {
             return;
         }
         let Some(price) = self.close_at(index) else {
@@ -483,7 +488,7 @@ impl Series {
             match window.flat {
                 Some(flat) if flat != price => {
                     window.flat = Some(price);
-                    window.revise(desk);
+                    window.revise(context);
                 }
                 Some(_) => {}
                 None if window.fold.close().is_none() => {}

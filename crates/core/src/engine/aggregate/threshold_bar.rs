@@ -84,30 +84,35 @@ impl Cut {
     };
 
     /// Takes the next trade in key order.
-    pub(super) fn add(&mut self, queued: &Queued, threshold: Threshold, desk: &mut CutContext<'_>) {
+    pub(super) fn add(
+        &mut self,
+        queued: &Queued,
+        threshold: Threshold,
+        context: &mut CutContext<'_>,
+    ) {
         self.fold.add(&queued.trade, queued.eligible);
         self.changed = true;
         if threshold.is_reached(&self.fold) {
-            self.publish(false, desk);
+            self.publish(false, context);
         }
     }
 
     /// Publishes what is left at the end of the input, as a partial bar.
-    pub(super) fn finish(&mut self, desk: &mut CutContext<'_>) {
+    pub(super) fn finish(&mut self, context: &mut CutContext<'_>) {
         if !self.fold.is_empty() {
-            self.publish(true, desk);
+            self.publish(true, context);
         }
     }
 
-    pub(super) fn publish_forming(&mut self, desk: &mut CutContext<'_>) {
+    pub(super) fn publish_forming(&mut self, context: &mut CutContext<'_>) {
         if self.changed {
             self.changed = false;
-            let bar = self.bar(desk);
-            if desk.leaves_out(&bar) {
+            let bar = self.bar(context);
+            if context.leaves_out(&bar) {
                 return;
             }
             let trades_added = bar.trades;
-            desk.out.push(BarUpdate {
+            context.out.push(BarUpdate {
                 bar,
                 state: BarState::Forming,
                 revision: 0,
@@ -126,24 +131,24 @@ impl Cut {
         (!self.fold.is_empty()).then(|| self.span().start)
     }
 
-    fn publish(&mut self, partial: bool, desk: &mut CutContext<'_>) {
-        let mut bar = self.bar(desk);
+    fn publish(&mut self, partial: bool, context: &mut CutContext<'_>) {
+        let mut bar = self.bar(context);
         bar.flags.partial = partial;
         *self = Cut {
             start_last: self.span().start,
             ..Cut::EMPTY
         };
-        if desk.leaves_out(&bar) {
-            desk.counts.volume_only += 1;
+        if context.leaves_out(&bar) {
+            context.counts.volume_only += 1;
         } else {
-            desk.counts.bars += 1;
-            desk.out.push(first_final(bar));
+            context.counts.bars += 1;
+            context.out.push(first_final(bar));
         }
     }
 
-    fn bar(&self, desk: &CutContext<'_>) -> Bar {
-        let mut bar = bar(desk.symbol, desk.spec, self.span(), &self.fold, None);
-        bar.flags.gap = meets(desk.gaps, self.span());
+    fn bar(&self, context: &CutContext<'_>) -> Bar {
+        let mut bar = bar(context.symbol, context.spec, self.span(), &self.fold, None);
+        bar.flags.gap = meets(context.gaps, self.span());
         bar
     }
 
