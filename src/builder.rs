@@ -129,6 +129,8 @@ pub struct PipelineBuilder {
     zone: Option<TimeZone>,
     rules: Option<Rules>,
     session: Option<SessionKind>,
+    /// The names of the rules and the session, as they were given.
+    names: [Option<String>; 2],
     settings: PipelineSettings,
     faults: Vec<BoxError>,
 }
@@ -168,6 +170,7 @@ impl Default for PipelineBuilder {
             zone: None,
             rules: None,
             session: None,
+            names: [None, None],
             settings: default_settings(),
             faults: Vec::new(),
         }
@@ -290,6 +293,7 @@ impl PipelineBuilder {
             Ok(rules) => self.rules = Some(rules),
             Err(error) => self.faults.push(Box::new(error)),
         }
+        self.names[0] = Some(name.to_owned());
         self
     }
 
@@ -303,6 +307,7 @@ impl PipelineBuilder {
                 self.faults.push(Box::new(error));
             }
         }
+        self.names[1] = Some(session.to_owned());
         self
     }
 
@@ -440,6 +445,7 @@ impl PipelineBuilder {
             batch_len_max: settings.batch_len_max,
         };
         let is_live = self.sources.iter().any(|source| source.is_live);
+        let made_of = made_of(&self.sources, market, self.names);
         settings.writer.delivery.batch.eager |= is_live;
         let mut feeds = Vec::new();
         #[cfg(feature = "venues")]
@@ -462,7 +468,12 @@ impl PipelineBuilder {
         let _ = market;
         let (specs, zone) = (plan.specs, plan.zone);
         let ports = WriterPorts {
-            sink: (sink.open)(SinkPlan { specs, zone }).await?,
+            sink: (sink.open)(SinkPlan {
+                specs,
+                zone,
+                made_of,
+            })
+            .await?,
             state: self.state,
             clock: Arc::new(SystemClock),
         };
@@ -472,6 +483,20 @@ impl PipelineBuilder {
             live,
         })
     }
+}
+
+/// Where the bars come from, by which rules, and of which hours, in the words of the command line.
+fn made_of(
+    sources: &[Description],
+    market: Option<Market>,
+    [rules, session]: [Option<String>; 2],
+) -> [String; 3] {
+    let mut origins: Vec<&str> = sources.iter().map(|one| one.origin.as_str()).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    let rules = rules.unwrap_or_else(|| market.map_or("all", |market| market.rules).to_owned());
+    let session = session.unwrap_or_else(|| "all-hours".to_owned());
+    [origins.join("+"), rules, session]
 }
 
 /// A pipeline with all its parts open.

@@ -52,7 +52,7 @@ pub struct RunArguments {
     /// Fence out the writer that holds the lease.
     #[arg(
         long,
-        help = "Fence out another writer of the namespace that holds the lease [writer.take_over]"
+        help = "Fence out another writer that holds the lease, and write over bars of another pipeline [writer.take_over]"
     )]
     pub(super) take_over: bool,
     /// Print one JSON object with all counts at the end.

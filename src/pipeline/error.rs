@@ -30,6 +30,9 @@ pub enum RunError {
         #[source]
         failure: Failure,
     },
+    /// Another pipeline owns the bars; nothing of this run is kept for later.
+    #[error(transparent)]
+    Owned(SinkError),
     /// The durable state cannot be read or written.
     #[error("state store failed")]
     State(#[source] StateError),
@@ -57,6 +60,7 @@ impl RunError {
             RunError::Downstream { .. } => true,
             RunError::Feed(_)
             | RunError::Unwritten { .. }
+            | RunError::Owned(_)
             | RunError::State(_)
             | RunError::Close(_)
             | RunError::Panicked { .. } => false,

@@ -73,6 +73,9 @@ fn first_part(
     updates_max: u64,
 ) -> Forecast {
     let mut drive = Drive::new(delivery, round_trip, meter, day.open());
+    if matches!(arrival, Arrival::Live { .. }) {
+        drive.open(day.opening());
+    }
     let (mut bars, mut forming) = (0, 0);
     for arriving in day.arrivals(arrival) {
         // Only whole steps are counted, so that what is reckoned from them has all symbols in it.

@@ -80,6 +80,7 @@ fn check_end(world: &World, finished: &Finished) -> bool {
         // The shards are cut off by these; the next run makes their bars again.
         End::Failed(
             RunError::Unwritten { .. }
+            | RunError::Owned(_)
             | RunError::State(_)
             | RunError::Feed(_)
             | RunError::Close(_),

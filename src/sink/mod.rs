@@ -56,6 +56,8 @@ impl<S: BarSink> Sink for S {
 pub struct SinkPlan {
     pub(crate) specs: Vec<BarSpec>,
     pub(crate) zone: TimeZone,
+    /// Where the bars come from, by which rules, and of which hours.
+    pub(crate) made_of: [String; 3],
 }
 
 type OpenSink =

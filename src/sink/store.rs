@@ -1,9 +1,10 @@
 //! The stores of this library as sinks.
 
-use super::{BoxError, Sink, SinkDescription, SinkPlan};
+use super::{BoxError, Sink, SinkDescription};
+use crate::model::BarSpec;
 use crate::pipeline::clock::SystemClock;
 use barmill_stores::store::{
-    BarReader, NAMESPACE_DEFAULT, OpenError, Opened, SinkUrl, StoreSettings, View, ViewKind,
+    BarReader, NAMESPACE_DEFAULT, OpenError, Opened, Owner, SinkUrl, StoreSettings, View, ViewKind,
     ViewSettings, connect,
 };
 use jiff::tz::TimeZone;
@@ -104,7 +105,7 @@ impl Store {
             }
         };
         let address = self.address();
-        let opened = self.connect(SinkPlan { specs, zone }).await;
+        let opened = self.connect(&specs, zone).await;
         let opened = opened.map_err(|error| crate::BuildError::of(vec![error]))?;
         opened
             .reader
@@ -118,7 +119,7 @@ impl Store {
         }
     }
 
-    async fn connect(mut self, plan: SinkPlan) -> Result<Opened, BoxError> {
+    async fn connect(mut self, specs: &[BarSpec], zone: TimeZone) -> Result<Opened, BoxError> {
         if !self.faults.is_empty() {
             return Err(self.faults.swap_remove(0));
         }
@@ -126,7 +127,7 @@ impl Store {
             return Err(Box::new(KeepsNothingError("store".to_owned())));
         };
         let namespace = self.namespace.as_deref().unwrap_or(NAMESPACE_DEFAULT);
-        let defaults = ViewSettings::in_namespace(self.view, namespace, plan.zone)?;
+        let defaults = ViewSettings::in_namespace(self.view, namespace, zone)?;
         let settings = ViewSettings {
             key: match self.key {
                 Some(key) => key.parse()?,
@@ -138,7 +139,7 @@ impl Store {
             },
             ..defaults
         };
-        let view = View::new(settings, &plan.specs)?;
+        let view = View::new(settings, specs)?;
         let opened: Result<Opened, OpenError> =
             connect(&url, view, &self.settings, Arc::new(SystemClock)).await;
         Ok(opened?)
@@ -154,7 +155,12 @@ impl Sink for Store {
             is_unpaced: self.url.as_ref().is_some_and(SinkUrl::is_local),
             open: Box::new(move |plan| {
                 Box::pin(async move {
-                    let sink = self.connect(plan).await?.sink;
+                    let [source, rules, session] = plan.made_of;
+                    self.settings.owner = Some(Owner {
+                        session: Some(session),
+                        ..Owner::new(source, rules)
+                    });
+                    let sink = self.connect(&plan.specs, plan.zone).await?.sink;
                     sink.open().await?;
                     Ok(sink)
                 })

@@ -95,6 +95,7 @@ impl Source for Files {
         });
         Description {
             faults,
+            origin: "files".to_owned(),
             ..description
         }
     }

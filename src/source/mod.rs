@@ -89,6 +89,8 @@ pub(crate) enum Opening {
 /// A described source.
 pub struct Description {
     pub(crate) faults: Vec<BoxError>,
+    /// Names what decides its trades, in the record of who owns the bars.
+    pub(crate) origin: String,
     pub(crate) market: Option<Market>,
     #[cfg(feature = "venues")]
     pub(crate) catch_up: Option<CatchUp>,
@@ -103,6 +105,7 @@ impl Description {
     ) -> Description {
         Description {
             faults: Vec::new(),
+            origin: "feed".to_owned(),
             market: None,
             #[cfg(feature = "venues")]
             catch_up: None,

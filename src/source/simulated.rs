@@ -78,8 +78,10 @@ impl Source for SimulatedSource {
     fn describe(mut self) -> Description {
         let faults = std::mem::take(&mut self.faults);
         let market = self.venue.as_ref().map(|venue| venue.market);
+        let venue = self.venue.as_ref().map(|venue| venue.venue.name);
         Description {
             faults,
+            origin: venue.unwrap_or_default().to_owned(),
             market,
             is_live: true,
             opening: Opening::Feed(Box::new(move |plan| Box::pin(open(self, plan)))),

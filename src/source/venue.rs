@@ -252,6 +252,7 @@ impl Source for VenueSource {
             Mode::History(_) => None,
         };
         let is_live = catch_up.is_some();
+        let origin = self.settings(venue).origin();
         let opening = if is_live {
             Opening::Live(Box::new(move |plan| Ok(open_live(self, venue, plan))))
         } else {
@@ -261,6 +262,7 @@ impl Source for VenueSource {
         };
         Description {
             faults,
+            origin,
             market: Some(market(venue)),
             catch_up,
             is_live,

@@ -25,6 +25,8 @@ mod lean;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod plan;

@@ -134,11 +134,11 @@ fn a_replay_sends_what_the_plan_says_in_every_view() {
     for view in ["symbol-day", "minute", "key-per-bar", "stream", "publish"] {
         stage.config(&format!("view.kind = \"{view}\"{}", key_of(view)));
         for (way, file) in [("replay", "by-time.csv"), ("backfill", "by-symbol.csv")] {
-            let (told, mut sent) = (told(&stage.plan(way)), stage.replay(file, &[]));
             if view == "stream" && way == "replay" {
-                // Once the store is sent the text of a script that it does not know yet.
-                sent[1] -= 1;
+                // The store is sent the text of a script that it does not know yet.
+                stage.replay(file, &[]);
             }
+            let (told, sent) = (told(&stage.plan(way)), stage.replay(file, &[]));
             assert_eq!((told[0], sent[0]), (BARS, BARS), "{view} {way}");
             assert_eq!(told, sent, "{view} {way}");
         }
@@ -163,7 +163,11 @@ fn what_is_written_beside_a_view_and_the_fence_are_in_the_plan() {
 fn a_live_run_sends_no_more_than_the_plan_says() {
     let stage = Stage::new();
     for (view, is_exact) in [("key-per-bar", true), ("symbol-day", false)] {
-        stage.config(&format!("view.kind = \"{view}\"{}", key_of(view)));
+        // So long a life that the owner's record is not renewed, which takes hours of the wall clock.
+        stage.config(&format!(
+            "view.kind = \"{view}\"\nview.ttl_s = 200000{}",
+            key_of(view)
+        ));
         let told = told(&stage.plan("run"));
         let sent = stage.replay("by-time.csv", &["--speed=36000x"]);
         assert_eq!(told[0], sent[0]);
@@ -226,7 +230,7 @@ fn a_plan_needs_symbols_and_bars_that_the_clock_cuts_and_no_store() {
     for line in [
         "2 symbols, bars 1h, view symbol-day, market open 09:30-16:00",
         "tick:100",
-        "run 2 %",
+        "run 3 %",
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }

@@ -104,7 +104,11 @@ fn items_wait_apart_for_each_store_database_view_namespace_zone_and_template() {
         ("another database", &database, &[]),
         ("another view", &url, &["--set=view.kind=minute"]),
         ("another namespace", &url, &["--set=view.namespace=other"]),
-        ("another zone", &url, &["--set=bars.zone=UTC"]),
+        (
+            "another zone",
+            &url,
+            &["--set=bars.zone=UTC", "--take-over"],
+        ),
         (
             "another template",
             &url,

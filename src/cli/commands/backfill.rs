@@ -12,6 +12,7 @@ use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{Finished, Pipeline, Summary, WriterPorts};
 use crate::port::Clock;
 use barmill_sources::history::{Coverage, HistoryFeed, Progress as Fetching};
+use barmill_stores::store::Owner;
 use std::io::{stderr, stdout};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,14 +48,20 @@ pub(super) async fn run(
     } else {
         Some(source::open(config, asked.source, environment)?)
     };
+    let origin = source::origin(config, asked.source);
     let is_new = matches!(&target, SinkTarget::Embedded { dir } if !dir.exists());
     let store = if arguments.dry_run && is_new {
         None
     } else {
-        Some(settings::store(config, &target, &zone, specs, !arguments.dry_run).await?)
+        // No bar is cut by the hours asked for, so those of other hours join them.
+        let owner = Owner {
+            session: None,
+            ..settings::owner(config, &origin)
+        };
+        let create = !arguments.dry_run;
+        Some(settings::store(config, &target, (&zone, specs), create, Some(owner)).await?)
     };
     let reader = store.as_ref().and_then(|store| store.reader.as_ref());
-    let origin = source::origin(config, asked.source);
     let plan = match reader {
         Some(reader) => {
             let is_filled = config.bars.fill == Fill::PreviousClose;

@@ -117,7 +117,8 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn reader(&self, zone: &TimeZone) -> Result<BarReader, CommandError> {
-        let opened = settings::store(self.config, &self.target, zone, &[self.spec], false).await?;
+        let opened =
+            settings::store(self.config, &self.target, (zone, &[self.spec]), false, None).await?;
         Ok(opened.reader.ok_or_else(|| KeepsNothing {
             sink: self.target.address(),
         })?)

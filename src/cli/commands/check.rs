@@ -24,18 +24,25 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<()
     let zone = settings::zone(config, false).unwrap_or(TimeZone::UTC);
     settings::pipeline(config, &zone, LatencyMode::Throughput)?;
     writeln!(out, "# {}", spool::standing(config)?)?;
-    let opened =
-        match settings::store(config, &target, &zone, config.bars.specs.as_slice(), false).await {
-            Err(error) if error.is_missing_store() => {
-                writeln!(
-                    out,
-                    "# sink {} is made by the first write",
-                    target.address()
-                )?;
-                return Ok(());
-            }
-            opened => opened?,
-        };
+    let opened = match settings::store(
+        config,
+        &target,
+        (&zone, config.bars.specs.as_slice()),
+        false,
+        None,
+    )
+    .await
+    {
+        Err(error) if error.is_missing_store() => {
+            writeln!(
+                out,
+                "# sink {} is made by the first write",
+                target.address()
+            )?;
+            return Ok(());
+        }
+        opened => opened?,
+    };
     opened.sink.ping().await?;
     opened.sink.close().await?;
     writeln!(out, "# sink {} answers", target.address())?;

@@ -8,6 +8,8 @@ use super::{backfill, bars, check, forecast, reconcile, record, replay, run, sim
 use crate::cli::{self, Command, Exit, Prepared, Progress};
 use crate::config::{Environment, SecretError};
 use crate::period::PeriodError;
+use crate::pipeline::RunError;
+use crate::port::SinkError;
 use std::error::Error;
 use std::io::stderr;
 
@@ -83,6 +85,12 @@ fn exit_of(error: &CommandError) -> Exit {
     if is_usage {
         return Exit::Usage;
     }
+    if error
+        .downcast_ref::<SinkError>()
+        .is_some_and(SinkError::is_owned)
+    {
+        return Exit::Usage;
+    }
     match error.downcast_ref::<SettingsError>() {
         Some(
             SettingsError::Url(_)
@@ -95,6 +103,20 @@ fn exit_of(error: &CommandError) -> Exit {
             Exit::Fault
         }
     }
+}
+
+/// Prints the fault that ended a run and returns the exit code.
+pub(super) fn complain_of_run(action: &str, fault: &RunError) -> Exit {
+    let exit = match fault {
+        RunError::Owned(_) => Exit::Usage,
+        RunError::Feed(_)
+        | RunError::Unwritten { .. }
+        | RunError::State(_)
+        | RunError::Close(_)
+        | RunError::Panicked { .. }
+        | RunError::Downstream { .. } => Exit::Fault,
+    };
+    complain(action, fault, exit)
 }
 
 /// Prints an error with its causes and returns the exit code.

@@ -7,8 +7,8 @@ use crate::cli::{Exit, PlanArguments, PlanParts, PlanReport, PlanWay};
 use crate::config::{self, AlsoViews, Config, SinkUrl};
 use crate::daemon::LatencyMode;
 use crate::pipeline::{Arrival, Forecast, ForecastDay, forecast};
-use crate::{Symbol, Timestamp};
-use barmill_stores::store::{CostEstimator, Guard, WireForm};
+use crate::{Origin, Symbol, Timestamp};
+use barmill_stores::store::{CostEstimator, Guard, Owner, WireForm};
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use std::io::stdout;
@@ -237,7 +237,16 @@ impl Planned {
         let ping_ms = config.redis.ping_interval_ms;
         let idle_max = (ping_ms > 0).then(|| Duration::from_millis(ping_ms));
         let guard: Guard = settings::guard(&config.writer);
-        let meter = CostEstimator::new(Arc::new(view), guard, form, idle_max);
+        let origin = Origin {
+            source: "files".to_owned(),
+            rules: settings::rules_text(&config.bars),
+        };
+        let owner = Owner {
+            symbols: self.day.symbols().to_vec(),
+            specs: config.bars.specs.as_slice().to_vec(),
+            ..settings::owner(config, &origin)
+        };
+        let meter = CostEstimator::new(Arc::new(view), guard, form, idle_max).owned_by(owner);
         let round_trip = Duration::from_millis(config.plan.round_trip_ms);
         Ok(forecast(&self.day, arrival, delivery, round_trip, &meter))
     }

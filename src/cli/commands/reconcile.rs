@@ -49,7 +49,14 @@ pub(super) async fn send(
 ) -> Result<Finished, CommandError> {
     let mut settings = settings::pipeline(config, zone, LatencyMode::Low)?;
     settings.shards = 1;
-    let store = settings::store(config, target, zone, config.bars.specs.as_slice(), true).await?;
+    let store = settings::store(
+        config,
+        target,
+        (zone, config.bars.specs.as_slice()),
+        true,
+        None,
+    )
+    .await?;
     let ports = WriterPorts {
         sink: store.sink,
         state,

@@ -1,6 +1,6 @@
 //! `barmill replay`: recorded trades become bars in the sink.
 
-use super::dispatch::{CommandError, complain};
+use super::dispatch::{CommandError, complain, complain_of_run};
 use super::{settings, signals};
 use crate::Origin;
 use crate::cli::{Exit, Progress, ProgressCounts, ReplayArguments, RunSummary};
@@ -53,11 +53,12 @@ pub(super) async fn run(
         ),
     };
     let mut pipeline = settings::pipeline(config, &zone, tempo)?;
-    let rules = settings::rules_text(&config.bars);
-    pipeline.writer.delivery.origin = Some(Origin {
+    let origin = Origin {
         source: "files".to_owned(),
-        rules,
-    });
+        rules: settings::rules_text(&config.bars),
+    };
+    let owner = settings::owner(config, &origin);
+    pipeline.writer.delivery.origin = Some(origin);
     pipeline.writer.resume = resume(arguments, config, &target, &zone);
     if !matches!(
         target,
@@ -69,7 +70,14 @@ pub(super) async fn run(
             requests_per_second: None,
         };
     }
-    let store = settings::store(config, &target, &zone, config.bars.specs.as_slice(), true).await?;
+    let store = settings::store(
+        config,
+        &target,
+        (&zone, config.bars.specs.as_slice()),
+        true,
+        Some(owner),
+    )
+    .await?;
     store.sink.open().await?;
     let state = settings::state(config, &target, &zone);
     let ports = WriterPorts {
@@ -103,7 +111,7 @@ pub(super) fn ending(action: &str, finished: Finished) -> Exit {
         ),
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,
-        End::Failed(fault) => complain(action, &fault, Exit::Fault),
+        End::Failed(fault) => complain_of_run(action, &fault),
     }
 }
 

@@ -1,6 +1,5 @@
 //! From config to the settings of the parts.
 
-use crate::BarSpec;
 use crate::config::{self, Config, SinkTarget};
 use crate::daemon::LatencyMode;
 use crate::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
@@ -16,10 +15,11 @@ use crate::pipeline::{
     PaceSettings, Pipeline, PipelineSettings, ReconcileSettings, ShardTimes, WriterSettings,
 };
 use crate::port::{Clock, StateStore};
+use crate::{BarSpec, Origin};
 use barmill_sources::file::LateFile;
 use barmill_stores::state::{Bounds, LazyState, StateSettings, Target};
 use barmill_stores::store::{
-    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, RespSettings,
+    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, Owner, RespSettings,
     RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
     ViewSettings, connect,
 };
@@ -186,7 +186,13 @@ fn volume_only(bars: &config::Bars) -> VolumeOnly {
 
 /// Whatever of the config decides what a bar is made of its trades, in the manifests' words.
 pub(super) fn rules_text(bars: &config::Bars) -> String {
-    let mut text = bars.rules.as_str().to_owned();
+    // Trades of no source have no rules of their own.
+    let rules = if bars.rules == config::Rules::Source {
+        config::Rules::All
+    } else {
+        bars.rules
+    };
+    let mut text = rules.as_str().to_owned();
     if bars.volume_only != config::VolumeOnly::Rules {
         text = format!("{text} {}", bars.volume_only.as_str());
     }
@@ -392,13 +398,22 @@ pub(super) fn state_settings(config: &Config) -> StateSettings {
     }
 }
 
-/// Opens the store that the config names, with its view in `zone`.
+/// Whose bars a run makes.
+pub(super) fn owner(config: &Config, origin: &Origin) -> Owner {
+    Owner {
+        session: Some(config.bars.session.to_string()),
+        take_over: config.writer.take_over == config::TakeOver::Yes,
+        ..Owner::new(&origin.source, &origin.rules)
+    }
+}
+
+/// Opens the store that the config names, with its view in a zone; `owner` is who writes to it.
 pub(super) async fn store(
     config: &Config,
     target: &SinkTarget,
-    zone: &TimeZone,
-    specs: &[BarSpec],
+    (zone, specs): (&TimeZone, &[BarSpec]),
     create: bool,
+    owner: Option<Owner>,
 ) -> Result<Opened, SettingsError> {
     let view = view_of(config, zone, specs)?;
     let url: SinkUrl = match target {
@@ -408,13 +423,11 @@ pub(super) async fn store(
         | SinkTarget::Stdout
         | SinkTarget::Null => target.address().parse()?,
     };
-    Ok(connect(
-        &url,
-        view,
-        &store_settings(config, target, create),
-        Arc::new(SystemClock),
-    )
-    .await?)
+    let settings = StoreSettings {
+        owner,
+        ..store_settings(config, target, create)
+    };
+    Ok(connect(&url, view, &settings, Arc::new(SystemClock)).await?)
 }
 
 /// The view that the config describes.
@@ -483,6 +496,7 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
             ..EmbeddedSettings::default()
         },
         guard: guard(&config.writer),
+        owner: None,
     }
 }
 

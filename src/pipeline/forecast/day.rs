@@ -80,6 +80,16 @@ impl ForecastDay {
         self.since_midnight(self.open)
     }
 
+    /// The instant of the opening.
+    pub(super) fn opening(&self) -> Timestamp {
+        Timestamp::from_nanos(self.open).unwrap_or(self.midnight)
+    }
+
+    /// The symbols that trade.
+    pub fn symbols(&self) -> &[Symbol] {
+        &self.symbols
+    }
+
     /// How long the market is open.
     pub(super) fn length(&self) -> Duration {
         Duration::from_nanos((self.close - self.open).unsigned_abs())

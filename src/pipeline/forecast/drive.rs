@@ -1,7 +1,8 @@
 //! Delivery in made-up time, before a store that answers every request after the same time.
 
 use crate::engine::delivery::{Completion, Delivery, DeliverySettings, OutgoingBatch, Work};
-use crate::model::{BarUpdate, WriteItem};
+use crate::model::{BarUpdate, Timestamp, WriteItem};
+use crate::port::Cost;
 use barmill_stores::store::CostEstimator;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -40,16 +41,27 @@ impl<'a> Drive<'a> {
     ) -> Drive<'a> {
         let mut delivery = Delivery::new(settings, None);
         delivery.set_joins(meter.joins_manifests());
-        let (flights, sent) = (VecDeque::new(), Sent::default());
         Drive {
             delivery,
             meter,
             round_trip,
             now,
-            flights,
+            flights: VecDeque::new(),
             idle_since: now,
-            sent,
+            sent: Sent::default(),
         }
+    }
+
+    /// Opens the store of a run that knows its symbols, for bars of the day in which `start` is.
+    pub(super) fn open(&mut self, start: Timestamp) {
+        let opened = self.meter.open(start, self.now);
+        self.count(opened);
+    }
+
+    fn count(&mut self, (cost, bytes): (Cost, usize)) {
+        self.sent.requests += u64::from(cost.requests);
+        self.sent.commands += u64::from(cost.commands);
+        self.sent.bytes += bytes as u64;
     }
 
     /// Takes in an update that comes at `at`, or as soon as there is room.
@@ -132,10 +144,8 @@ impl<'a> Drive<'a> {
             self.sent.beats +=
                 u64::try_from(idle.as_nanos() / interval.as_nanos().max(1)).unwrap_or(0);
         }
-        let cost = self.meter.cost(&batch.items);
-        self.sent.requests += u64::from(cost.requests);
-        self.sent.commands += u64::from(cost.commands);
-        self.sent.bytes += self.meter.bytes(&batch.items) as u64;
+        let sent = self.meter.send(&batch.items, self.now);
+        self.count(sent);
         self.flights.push_back((self.now + self.round_trip, batch));
     }
 }

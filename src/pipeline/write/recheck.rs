@@ -9,7 +9,6 @@
 
 use super::actor::Writer;
 use super::attempt::Report;
-use crate::engine::circuit::CircuitState;
 use crate::model::{BarState, BarUpdate, WriteItem};
 use crate::pipeline::error::chain;
 use crate::pipeline::message::ShardMessage;
@@ -77,25 +76,26 @@ impl Recheck {
 impl Writer {
     /// Starts to compare the claims when the store can answer for them.
     pub(super) fn launch_recheck(&mut self) {
+        // What was held behind believed claims may be more of them, and nothing else would come back to those.
+        while self.recheck.is_due && !self.recheck.is_under_way && self.delivery.circuit().is_away()
+        {
+            self.believe_claims();
+        }
         if !self.recheck.is_due || self.recheck.is_under_way {
             return;
         }
-        match self.delivery.circuit() {
-            // What the spool still holds is not in the store yet.
-            CircuitState::Closed | CircuitState::Draining { .. } if 0 < self.delivery.spooled() => {
-            }
-            CircuitState::Closed | CircuitState::Draining { .. } => {
-                self.recheck.is_under_way = true;
-                let updates = self.recheck.claims.clone();
-                self.work.push(Box::pin(compare(
-                    updates,
-                    Arc::clone(&self.ports.sink),
-                    Arc::clone(&self.pace),
-                    self.settings.timeout,
-                )));
-            }
-            CircuitState::Open { .. } | CircuitState::Paused { .. } => self.believe_claims(),
+        // What the spool still holds is not in the store yet.
+        if 0 < self.delivery.spooled() {
+            return;
         }
+        self.recheck.is_under_way = true;
+        let updates = self.recheck.claims.clone();
+        self.work.push(Box::pin(compare(
+            updates,
+            Arc::clone(&self.ports.sink),
+            Arc::clone(&self.pace),
+            self.settings.timeout,
+        )));
     }
 
     /// Believes the claims without a look, since the store cannot be asked now.

@@ -13,7 +13,10 @@ impl Writer {
         match report {
             Report::Completion(batch, completion, error) => {
                 self.on_completion(&batch, completion, error.as_ref());
-                Ok(())
+                match error.filter(SinkError::is_owned) {
+                    Some(error) => Err(RunError::Owned(error)),
+                    None => Ok(()),
+                }
             }
             Report::Committed(result) => self.on_committed(result),
             Report::Loaded(Ok(items)) => {

@@ -122,7 +122,9 @@ async fn other_rules_or_another_source_are_refused_in_a_sentence_and_nothing_is_
         .run(&line("alpaca", "--rules all", &redis))
         .await;
     assert_eq!(ran.code, 2, "some bars are still there: {}", ran.err);
-    redis.command(&["DEL", &format!("bars:1m:{DAY}:AAPL")]);
+    // The record of their owner ends soon after them.
+    let record = format!("owner:1m:{DAY}:bars:{{spec}}:{{date}}:{{symbol}}");
+    redis.command(&["DEL", &format!("bars:1m:{DAY}:AAPL"), &record]);
     let ran = Program::new("alpaca", &alpaca)
         .run(&line("alpaca", "--rules all", &redis))
         .await;

@@ -67,6 +67,14 @@ pub enum CircuitState {
 }
 
 impl CircuitState {
+    /// Whether batches go to the spool, since the store takes none.
+    pub const fn is_away(self) -> bool {
+        matches!(
+            self,
+            CircuitState::Open { .. } | CircuitState::Paused { .. }
+        )
+    }
+
     /// The name in figures and messages.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ pub use control_event::ControlEvent;
 pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 pub use history::{Gap, GapError, GapFill, GapSource};
 pub use late::{LateError, LateStore};
-pub use sink::{BarSink, Cost, ItemError, ItemResult, SinkError, SinkStats};
+pub use sink::{BarSink, Cost, ItemError, ItemResult, OwnedError, SinkError, SinkStats};
 pub use state::{
     Changes, Committed, DeadLetter, RecentBar, SpoolRange, SpoolStats, StateError, StateStore,
 };

@@ -1,8 +1,9 @@
 //! Where bars go.
 
 use crate::engine::retry::Remedy;
-use crate::model::{BarUpdate, WriteItem};
+use crate::model::{BarSpec, BarUpdate, Symbol, WriteItem};
 use futures::future::BoxFuture;
+use jiff::civil::Date;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,35 @@ pub struct SinkError {
     /// The cause.
     #[source]
     pub source: Box<dyn Error + Send + Sync>,
+}
+
+/// Another pipeline owns bars that were to be written; as the source of a [`SinkError`] it ends the run, and nothing of
+/// the run is kept for later.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the {spec} bars of {symbol} {date} belong to a pipeline of {found}, this one is of {wanted} (record {key}); give \
+     this one a namespace of its own (view.namespace), or write over those bars with --take-over (writer.take_over)"
+)]
+pub struct OwnedError {
+    /// The bars' spec.
+    pub spec: BarSpec,
+    /// The instrument.
+    pub symbol: Symbol,
+    /// The civil date in the zone of the view.
+    pub date: Date,
+    /// The key of the owner's record.
+    pub key: String,
+    /// What is said of the owner, as far as it differs.
+    pub found: String,
+    /// What is said of this pipeline, as far as it differs.
+    pub wanted: String,
+}
+
+impl SinkError {
+    /// Whether the bars belong to another pipeline.
+    pub fn is_owned(&self) -> bool {
+        self.source.is::<OwnedError>()
+    }
 }
 
 /// What a batch costs at the store: the writer paces by it.

@@ -3,6 +3,7 @@
 use super::batch::count_commands;
 use super::fence::RENEWAL_COMMANDS;
 use super::final_batch;
+use super::owner::{Claim, Claims};
 use super::symbol_day::Days;
 use super::view::View;
 use barmill_core::port::{Cost, WriteItem};
@@ -21,6 +22,26 @@ pub(super) fn cost(view: &View, items: &[WriteItem], is_guarded: bool) -> Cost {
     Cost {
         requests: u32::from(commands > 0),
         commands,
+    }
+}
+
+/// Adds what the claims on bars cost: nothing but their commands where one script claims and writes.
+pub(super) fn with_claims(
+    cost: Cost,
+    items: &[WriteItem],
+    (claims, due): (&Claims, Vec<Claim>),
+    joins: bool,
+) -> Cost {
+    if due.is_empty() {
+        return cost;
+    }
+    let apart = !(joins && final_batch::manifests(items).is_some());
+    let commands = claims.commands(&due) + usize::from(apart);
+    Cost {
+        requests: cost.requests + u32::from(apart),
+        commands: cost
+            .commands
+            .saturating_add(u32::try_from(commands).unwrap_or(u32::MAX)),
     }
 }
 

@@ -26,11 +26,37 @@ pub(super) fn manifests(items: &[WriteItem]) -> Option<usize> {
     (first > 0 && items[first..].iter().all(is_manifest)).then_some(first)
 }
 
-/// The call for a plan whose item `first` is the first manifest; `None` for commands that are no writes of one key.
-pub(super) fn call(plan: &Plan, first: usize) -> Option<Command> {
-    let must = plan.carriers.get(first)?[0].start;
-    let mut keys = Vec::with_capacity(plan.commands.len());
+/// The call that claims bars and does nothing else; keys of owners' records, and their arguments.
+pub(super) fn claim_call(claims: Vec<(Bytes, Vec<Bytes>)>, has_text: bool) -> Command {
+    let (mut keys, mut arguments) = (Vec::new(), vec![number(claims.len())]);
+    push_claims(claims, &mut keys, &mut arguments);
+    Command::Script {
+        script: &CLOSE,
+        has_text,
+        keys,
+        arguments,
+    }
+}
+
+fn push_claims(
+    claims: Vec<(Bytes, Vec<Bytes>)>,
+    keys: &mut Vec<Bytes>,
+    arguments: &mut Vec<Bytes>,
+) {
+    for (key, rest) in claims {
+        keys.push(key);
+        arguments.extend([Bytes::from_static(b"OWN"), number(rest.len())]);
+        arguments.extend(rest);
+    }
+}
+
+/// The call for a plan whose item `first` is the first manifest, behind the claims; `None` for commands that are no
+/// writes of one key.
+pub(super) fn call(plan: &Plan, first: usize, claims: Vec<(Bytes, Vec<Bytes>)>) -> Option<Command> {
+    let must = claims.len() + plan.carriers.get(first)?[0].start;
+    let mut keys = Vec::with_capacity(claims.len() + plan.commands.len());
     let mut arguments = vec![number(must)];
+    push_claims(claims, &mut keys, &mut arguments);
     for command in &plan.commands {
         let (key, rest) = match command {
             Command::HashSet { key, fields } => (
@@ -84,17 +110,18 @@ fn number(number: impl itoa::Integer) -> Bytes {
     Bytes::copy_from_slice(itoa::Buffer::new().format(number).as_bytes())
 }
 
-/// The result of each command, from the script's answer.
+/// The result of each of `count` commands behind the claims, from the script's answer.
 ///
 /// # Errors
 /// When the script itself was refused, or answers something else.
 pub(super) fn results(
     answer: CommandResult,
+    claims: usize,
     count: usize,
 ) -> Result<Vec<CommandResult>, ItemError> {
     match answer? {
-        Reply::Array(answers) if answers.len() == count => {
-            Ok(answers.into_iter().map(result).collect())
+        Reply::Array(answers) if answers.len() == claims + count => {
+            Ok(answers.into_iter().skip(claims).map(result).collect())
         }
         Reply::Array(_) | Reply::Nil | Reply::Integer(_) | Reply::Text(_) => Err(item_error(
             "answer of the script is no list of the commands",

@@ -5,6 +5,7 @@ use super::embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
 use super::fence::Guard;
 use super::key_store::KeyStore;
 use super::null::NullSink;
+use super::owner::Owner;
 use super::read::BarReader;
 #[cfg(feature = "redis")]
 use super::resp::{RespError, RespSettings, RespStore};
@@ -40,6 +41,8 @@ pub struct StoreSettings {
     pub embedded: EmbeddedSettings,
     /// Whether a second writer is kept out; the embedded store's folder lock does so already.
     pub guard: Guard,
+    /// Whose bars they are; `None` where nothing is known of what made them, which then are written without a look.
+    pub owner: Option<Owner>,
 }
 
 /// Why a store does not open.
@@ -141,7 +144,11 @@ pub async fn connect(
         _ => settings.guard.clone(),
     };
     Ok(Opened {
-        sink: Arc::new(ViewSink::new(store, view, clock).guarded(guard)),
+        sink: Arc::new(
+            ViewSink::new(store, view, clock)
+                .guarded(guard)
+                .owned_by(settings.owner.clone()),
+        ),
         reader,
     })
 }

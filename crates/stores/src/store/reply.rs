@@ -17,9 +17,11 @@ const REASON_LEN_MAX: usize = 300;
 const AGAIN: Remedy = Remedy::Retry { after: None };
 
 /// First words of Redis errors.
-const CODES: [(&str, Remedy); 25] = [
+const CODES: [(&str, Remedy); 26] = [
     // Another writer has taken over, see `fence`.
     ("FENCED", Remedy::Fatal),
+    // Another pipeline owns the bars, see `owner`.
+    ("OWNED", Remedy::Fatal),
     ("NOAUTH", Remedy::Fatal),
     ("WRONGPASS", Remedy::Fatal),
     ("NOPERM", Remedy::Fatal),

@@ -1,7 +1,8 @@
 //! Redis over RESP: one multiplexed connection, opened when it is first needed.
 //!
 //! Owns the connection's life: dialled once for all waiting callers, dropped after any I/O error or timeout, never
-//! repaired behind the caller's back. Deliberately retries nothing. The library's own defaults are not used: 500 ms
+//! repaired behind the caller's back. What gives keys a time to live is one transaction (`MULTI`), so that no key stays
+//! without one, wherever the connection or a process ends. Deliberately retries nothing. The library's own defaults are not used: 500 ms
 //! response timeout, no nodelay, and a reconnect loop that blocked one query for 9 s (redis 1.8, measured).
 
 use super::command::Command;
@@ -246,6 +247,12 @@ impl RespStore {
         for command in commands {
             pipeline.add_command(command.to_resp());
         }
+        if commands
+            .iter()
+            .any(|command| matches!(command, Command::Expire { .. }))
+        {
+            pipeline.atomic();
+        }
         self.query(pipeline, resp_len(commands)).await
     }
 
@@ -253,7 +260,11 @@ impl RespStore {
         let mut packed = RespPipeline::default();
         days.write(&mut packed);
         let bytes = packed.len();
-        self.query(packed.finish(), bytes).await
+        let mut pipeline = packed.finish();
+        if days.expire() {
+            pipeline.atomic();
+        }
+        self.query(pipeline, bytes).await
     }
 
     async fn query(

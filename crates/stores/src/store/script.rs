@@ -38,10 +38,10 @@ pub(super) static APPEND: Script = Script {
     sha: "578e6df86da6f8a4fd2ffcb5d182945c165f1f9a",
 };
 
-/// Writes bars, and manifests behind them when all are written.
+/// Claims bars, writes them, and manifests behind them when all are written.
 pub(super) static CLOSE: Script = Script {
     text: include_str!("lua/close.lua"),
-    sha: "7692df74fdce805bad0517cbf6d43c671e1bd2e5",
+    sha: "e20a374fd1ff0169d5476518db983e4dff679bdf",
 };
 
 /// Takes, renews and releases the lease of a writer.

@@ -50,6 +50,89 @@ async fn rest_pair() -> (RedisServer, RestServer, RestStore) {
     )
 }
 
+/// Hands the first bytes of a connection on to a port, and then drops both sides.
+async fn cut(port: u16, bytes: usize) -> (u16, impl Future<Output = ()>) {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let cutting = async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut server = tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .unwrap();
+        let mut head = vec![0; bytes];
+        tokio::io::AsyncReadExt::read_exact(&mut client, &mut head)
+            .await
+            .unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut server, &head)
+            .await
+            .unwrap();
+        // What the server has made of it is known when it has read to the end.
+        tokio::io::AsyncWriteExt::shutdown(&mut server)
+            .await
+            .unwrap();
+        let mut rest = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut server, &mut rest)
+            .await
+            .unwrap();
+    };
+    (own, cutting)
+}
+
+#[tokio::test]
+async fn wherever_the_connection_ends_no_key_is_left_without_its_time_to_live() {
+    let redis = RedisServer::start(&[]);
+    for kind in [ViewKind::SymbolDay, ViewKind::Minute] {
+        let start = |minute: u32| format!("2025-10-15T13:3{minute}:00Z");
+        let items: Vec<WriteItem> = ["A", "B", "C"]
+            .into_iter()
+            .flat_map(|symbol| (0..3).map(move |minute| (symbol, minute)))
+            .map(|(symbol, minute)| WriteItem::Bar(update(symbol, "1m", &start(minute))))
+            .collect();
+        let sink = |port: u16| {
+            let url = format!("redis://127.0.0.1:{port}").parse().unwrap();
+            async move {
+                let settings = StoreSettings::default();
+                connect(&url, view(kind), &settings, clock())
+                    .await
+                    .unwrap()
+                    .sink
+            }
+        };
+        let mut connection = redis.connection().await;
+        let _flushed: () = redis::cmd("FLUSHALL")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        let first = sink(redis.port).await;
+        first.write(&items).await.unwrap();
+        // With `MULTI` and `EXEC` around it.
+        let len = usize::try_from(first.stats().bytes).unwrap() + 29;
+        let whole: usize = redis::cmd("DBSIZE")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for bytes in (20..len).step_by(61).chain([len]) {
+            let _flushed: () = redis::cmd("FLUSHALL")
+                .query_async(&mut connection)
+                .await
+                .unwrap();
+            let (port, cutting) = cut(redis.port, bytes).await;
+            let own = sink(port).await;
+            let (_lost, ()) = tokio::join!(own.write(&items), cutting);
+            let keys: Vec<String> = connection.keys("*").await.unwrap();
+            for key in &keys {
+                let ttl: i64 = connection.ttl(key).await.unwrap();
+                assert!(ttl > 0, "{kind} {bytes}: {key}");
+            }
+            seen.insert(keys.len());
+        }
+        assert_eq!(seen, [0, whole].into(), "{kind}: all or nothing");
+    }
+}
+
 fn set(key: &str, value: &str) -> Command {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     Command::Set {

@@ -9,6 +9,7 @@ use super::encoded_len::SizeEstimator;
 use super::fence::{Fence, Guard};
 use super::final_batch;
 use super::key_store::{KeyStore, failed};
+use super::owner::{self, Claim, Claims, Owner};
 use super::script;
 use super::symbol_day::{self, Days};
 use super::view::View;
@@ -16,10 +17,15 @@ use barmill_core::model::BarUpdate;
 use barmill_core::port::{
     BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem,
 };
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::MutexGuard;
+
+/// Longest wait for the claims of a sink that is opened; a store that is out is asked again with the first bars.
+const OPEN_WAIT: Duration = Duration::from_secs(1);
 
 /// Writes bars and manifests as a [`View`] lays them out.
 #[derive(Clone)]
@@ -28,6 +34,7 @@ pub struct ViewSink {
     view: Arc<View>,
     clock: Arc<dyn Clock>,
     fence: Option<Arc<Fence>>,
+    claims: Option<Arc<Claims>>,
     scales: SizeEstimator,
 }
 
@@ -40,6 +47,7 @@ impl ViewSink {
             view,
             clock,
             fence: None,
+            claims: None,
         }
     }
 
@@ -53,8 +61,51 @@ impl ViewSink {
         }
     }
 
+    /// Writes no bar where the store has those of another owner.
+    #[must_use]
+    pub fn owned_by(self, owner: Option<Owner>) -> ViewSink {
+        let claims = owner.and_then(|owner| Claims::new(Arc::clone(&self.view), owner));
+        ViewSink {
+            claims: claims.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// What must be claimed before the items are written.
+    fn due(&self, items: &[WriteItem]) -> Vec<Claim> {
+        let claims = self.claims.as_ref();
+        claims.map_or_else(Vec::new, |claims| {
+            claims.due(items, self.clock.now(), false)
+        })
+    }
+
+    /// Waits for the batches that are claiming, if this one has something to claim, too.
+    async fn turn(&self, items: &[WriteItem]) -> Option<MutexGuard<'_, ()>> {
+        let claims = self.claims.as_ref()?;
+        if self.due(items).is_empty() {
+            return None;
+        }
+        Some(claims.turn.lock().await)
+    }
+
+    async fn claim(&self, due: &[Claim]) -> Result<(), SinkError> {
+        match &self.claims {
+            Some(claims) => {
+                let claimed = claims
+                    .claim(self.store.as_ref(), due, self.clock.now())
+                    .await;
+                claimed.inspect_err(|_| claims.failed(due))
+            }
+            None => Ok(()),
+        }
+    }
+
     async fn write_plain(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
+        let turn = self.turn(items).await;
+        let due = self.due(items);
         if let Some(days) = Days::of(&self.view, items) {
+            self.claim(&due).await?;
+            drop(turn);
             let results = self.store.run_days(&days).await?;
             assert!(
                 results.len() == days.command_count(),
@@ -64,34 +115,54 @@ impl ViewSink {
         }
         let plan = symbol_day::plan(&self.view, items, self.clock.now());
         if let Some(first) = final_batch::manifests(items).filter(|_| self.store.runs_scripts())
-            && let Some(call) = final_batch::call(&plan, first)
+            && let Some(call) = final_batch::call(&plan, first, self.arguments(&due))
         {
-            return self.write_closing(items.split_at(first), &plan, call).await;
+            return self
+                .write_closing(items.split_at(first), &plan, (call, due))
+                .await;
         }
+        self.claim(&due).await?;
+        drop(turn);
         self.write_plan(&plan).await
     }
 
-    /// Writes bars and the manifests behind them by one script.
+    fn arguments(&self, due: &[Claim]) -> Vec<(Bytes, Vec<Bytes>)> {
+        let claims = self.claims.as_ref();
+        claims.map_or_else(Vec::new, |claims| claims.arguments(due))
+    }
+
+    /// Claims and writes bars, and the manifests behind them, by one script.
     async fn write_closing(
         &self,
         (bars, manifests): (&[WriteItem], &[WriteItem]),
         plan: &commands::Plan,
-        call: Command,
+        (call, due): (Command, Vec<Claim>),
     ) -> Result<Vec<ItemResult>, SinkError> {
         let answer = self.store.run(&[call]).await?.pop();
         let answer = answer.unwrap_or_else(|| Err(final_batch::unwritten()));
-        match final_batch::results(answer, plan.commands.len()) {
-            Ok(results) => Ok(plan
-                .carriers
-                .iter()
-                .map(|carriers| commands::fate(&results, carriers))
-                .collect()),
+        match (
+            final_batch::results(answer, due.len(), plan.commands.len()),
+            &self.claims,
+        ) {
+            (Ok(results), claims) => {
+                if let Some(claims) = claims {
+                    claims.granted(&due, self.clock.now());
+                }
+                let carriers = plan.carriers.iter();
+                Ok(carriers
+                    .map(|carriers| commands::fate(&results, carriers))
+                    .collect())
+            }
+            (Err(error), Some(claims)) if owner::is_owned(&error) => {
+                Err(claims.refused(&due, error))
+            }
             // Another attempt has the script again, if there is one.
-            Err(error) if !matches!(error.remedy, Remedy::Refuse | Remedy::Fatal) => {
+            (Err(error), _) if !matches!(error.remedy, Remedy::Refuse | Remedy::Fatal) => {
                 Ok(vec![Err(error); plan.carriers.len()])
             }
-            Err(error) => {
+            (Err(error), _) => {
                 tracing::debug!(%error, "the last bars and their manifests go one after the other");
+                self.claim(&due).await?;
                 let mut fates = self
                     .write_plan(&symbol_day::plan(&self.view, bars, self.clock.now()))
                     .await?;
@@ -122,6 +193,9 @@ impl ViewSink {
         fence: &Fence,
         items: &[WriteItem],
     ) -> Result<Vec<ItemResult>, SinkError> {
+        let turn = self.turn(items).await;
+        self.claim(&self.due(items)).await?;
+        drop(turn);
         let mut results = Vec::with_capacity(items.len());
         // The next part is the last one. A script that is refused as a whole, for its size, is halved.
         let mut waiting = vec![items];
@@ -171,7 +245,16 @@ impl BarSink for ViewSink {
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        cost::cost(&self.view, items, self.fence.is_some())
+        let cost = cost::cost(&self.view, items, self.fence.is_some());
+        match &self.claims {
+            Some(claims) => {
+                let now = self.clock.now();
+                let due = claims.due(items, now, true);
+                claims.paid(&due, now);
+                cost::with_claims(cost, items, (claims, due), self.joins_manifests())
+            }
+            None => cost,
+        }
     }
 
     fn joins_manifests(&self) -> bool {
@@ -211,12 +294,22 @@ impl BarSink for ViewSink {
 
     fn open(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
-            match &self.fence {
-                Some(fence) => fence
+            if let Some(fence) = &self.fence {
+                fence
                     .number(self.store.as_ref(), self.clock.as_ref())
-                    .await
-                    .map(drop),
-                None => Ok(()),
+                    .await?;
+            }
+            let Some(claims) = &self.claims else {
+                return Ok(());
+            };
+            let due = claims.at_open(self.clock.now());
+            match tokio::time::timeout(OPEN_WAIT, self.claim(&due)).await {
+                Ok(Err(error)) if error.is_owned() => Err(error),
+                Ok(_) => Ok(()),
+                Err(_) => {
+                    self.store.reconnect().await;
+                    Ok(())
+                }
             }
         })
     }

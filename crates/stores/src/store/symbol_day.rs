@@ -128,6 +128,11 @@ impl<'a> Days<'a> {
         1 + usize::from(self.view.settings().ttl_s.is_some())
     }
 
+    /// Whether the keys get a time to live.
+    pub(super) fn expire(&self) -> bool {
+        self.view.settings().ttl_s.is_some()
+    }
+
     /// Writes the commands, in order.
     pub(super) fn write(&self, out: &mut impl CommandEncoder) {
         let settings = self.view.settings();

@@ -1,6 +1,6 @@
 //! The daemon's life.
 
-use super::super::dispatch::{CommandError, complain};
+use super::super::dispatch::{CommandError, complain, complain_of_run};
 use super::super::replay::run_summary;
 use super::super::{settings, source};
 use super::market::Market;
@@ -8,7 +8,6 @@ use super::metrics::Budget;
 use super::pages::RunPages;
 use super::side_tasks::{Service, SideTasks};
 use super::{live, symbols};
-use crate::Symbol;
 use crate::cli::{Exit, RunArguments};
 use crate::config::{Config, Environment, SinkTarget, SourceName};
 use crate::daemon::{
@@ -18,6 +17,8 @@ use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{End, Finished, PaceSettings, Pipeline, PipelineSettings, WriterPorts};
 use crate::port::{Clock, StateStore};
 use crate::status::server::{AccessPolicy, StatusError, StatusServer};
+use crate::{Origin, Symbol};
+use barmill_stores::store::Owner;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, stderr, stdout};
 use std::sync::Arc;
@@ -46,14 +47,10 @@ pub(in super::super) async fn run(
     let state = settings::state(config, &target, &market.zone);
     let opened = open(&market, &symbols, (state.as_ref(), &target), environment).await?;
     let settings = settings(&market, &target, opened.checkpoints)?;
-    let store = settings::store(
-        config,
-        &target,
-        &market.zone,
-        config.bars.specs.as_slice(),
-        true,
-    )
-    .await?;
+    let owner = owner(config, &symbols);
+    let sources = owner.sources.clone();
+    let specs = config.bars.specs.as_slice();
+    let store = settings::store(config, &target, (&market.zone, specs), true, Some(owner)).await?;
     store.sink.open().await?;
     let ports = WriterPorts {
         sink: store.sink,
@@ -81,6 +78,7 @@ pub(in super::super) async fn run(
         health,
         market: &market,
         reloader: opened.reloader,
+        sources,
         service: Service::find(environment),
         server: pages,
     };
@@ -92,8 +90,33 @@ pub(in super::super) async fn run(
     Ok(match finished.end {
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,
-        End::Failed(fault) => complain("run", &fault, Exit::Fault),
+        End::Failed(fault) => complain_of_run("run", &fault),
     })
+}
+
+/// Whose bars the run makes: each symbol's are of its own source.
+fn owner(config: &Config, symbols: &BTreeMap<SourceName, Vec<Symbol>>) -> Owner {
+    let origins: Vec<Origin> = symbols
+        .keys()
+        .map(|name| source::origin(config, *name))
+        .collect();
+    let names: Vec<&str> = origins
+        .iter()
+        .map(|origin| origin.source.as_str())
+        .collect();
+    let origin = Origin {
+        source: names.join("+"),
+        rules: settings::rules_text(&config.bars),
+    };
+    let owner = settings::owner(config, &origin);
+    for (origin, symbols) in origins.iter().zip(symbols.values()) {
+        owner.sources.add(&origin.source, symbols);
+    }
+    Owner {
+        symbols: symbols.values().flatten().copied().collect(),
+        specs: config.bars.specs.as_slice().to_vec(),
+        ..owner
+    }
 }
 
 /// Opens every feed at its start; connects to nothing.

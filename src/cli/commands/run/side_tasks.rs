@@ -1,6 +1,6 @@
 //! What goes on beside the pipeline: signals, the service manager, the status pages, and other symbols on SIGHUP.
 
-use super::super::signals;
+use super::super::{signals, source};
 use super::market::Market;
 use super::pages::RunPages;
 use super::symbols;
@@ -11,6 +11,7 @@ use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
 use crate::status::server::StatusServer;
 use crate::status::service::{ServiceManager, Word, watchdog_every};
+use barmill_stores::store::SymbolSources;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ impl Service {
 pub(super) struct SideTasks<'a> {
     pub(super) market: &'a Market,
     pub(super) reloader: SymbolReloader,
+    pub(super) sources: SymbolSources,
     pub(super) health: Arc<HealthStatus>,
     pub(super) pages: Arc<RunPages>,
     pub(super) service: Service,
@@ -122,6 +124,10 @@ impl SideTasks<'_> {
 
     async fn hand_out(&self, symbols: &BTreeMap<SourceName, Vec<Symbol>>) {
         let now = SystemClock.now();
+        for (name, symbols) in symbols {
+            let origin = source::origin(&self.market.config, *name);
+            self.sources.add(&origin.source, symbols);
+        }
         for source in self.reloader.sources() {
             let symbols = symbols.iter().find(|(name, _)| name.as_str() == source);
             let symbols = symbols.map(|(_, symbols)| symbols.as_slice());

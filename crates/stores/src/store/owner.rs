@@ -1,0 +1,458 @@
+//! Owners of bars: pipelines of another namespace, source, rules, session or zone never write among each other's bars.
+//!
+//! Owns the records: one hash `owner:{spec}:{date}:{template}`, where `{template}` is the key template of the bars with
+//! the namespace filled in, and all else in it as it was written; field is the symbol, value the owner in words, and
+//! beside it `session:{symbol}` where the hours decide what is in a bar. A record is claimed before the first bar of a spec, date and symbol is written, and again when half the life of a key
+//! is over, so that it outlives the bars. It is claimed by a script, or by commands where one process has the store.
+
+use super::final_batch;
+use super::key_store::{CommandResult, KeyStore, Reply, failed};
+use super::key_time::{Stamps, push_date};
+use super::reply::item_error;
+use super::template::{Placeholder, push_display};
+use super::view::View;
+use super::view_settings::ViewKind;
+use super::{Command, script};
+use barmill_core::model::{BarSpec, Symbol, Timestamp};
+use barmill_core::port::{ItemError, OwnedError, Remedy, SinkError, WriteItem};
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use jiff::civil::Date;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The code of the answer to a claim on bars that another pipeline owns.
+const OWNED: &str = "OWNED ";
+
+/// What stands before the symbol in the field of its session.
+const SESSION: &str = "session:";
+
+/// What decides the bars of a pipeline, besides the namespace and the zone of its view.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// Where the trades come from, such as `massive`.
+    pub source: String,
+    /// Sources of symbols that have another one than `source`.
+    pub sources: SymbolSources,
+    /// The tape rules, with what else decides the bars, such as `massive-minute filled`.
+    pub rules: String,
+    /// The hours whose trades count, such as `regular`; `None` where bars of other hours may be added later.
+    pub session: Option<String>,
+    /// Whether the bars of other owners are taken over.
+    pub take_over: bool,
+    /// Symbols that are claimed when the sink is opened, before there is a bar of them.
+    pub symbols: Vec<Symbol>,
+    /// Specs that are claimed with `symbols`.
+    pub specs: Vec<BarSpec>,
+}
+
+impl Owner {
+    /// The owner of bars made from a source by some rules, whatever the hours.
+    pub fn new(source: impl Into<String>, rules: impl Into<String>) -> Owner {
+        Owner {
+            source: source.into(),
+            sources: SymbolSources::default(),
+            rules: rules.into(),
+            session: None,
+            take_over: false,
+            symbols: Vec::new(),
+            specs: Vec::new(),
+        }
+    }
+}
+
+/// The source of each symbol, where a run has several; it may change while the run goes on.
+#[derive(Debug, Clone, Default)]
+pub struct SymbolSources(Arc<Mutex<HashMap<Symbol, String>>>);
+
+impl SymbolSources {
+    /// Adds symbols of a source.
+    pub fn add(&self, source: &str, symbols: &[Symbol]) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(symbols.iter().map(|&symbol| (symbol, source.to_owned())));
+    }
+
+    fn of(&self, symbol: Symbol) -> Option<String> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&symbol).cloned()
+    }
+}
+
+/// The bars of some symbols, one spec and one date, which are to be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) spec: BarSpec,
+    pub(super) date: Date,
+    pub(super) symbols: Vec<Symbol>,
+}
+
+/// What a writer has claimed.
+#[derive(Debug)]
+pub(super) struct Claims {
+    view: Arc<View>,
+    owner: Owner,
+    claimed: Mutex<Claimed>,
+    has_called: AtomicBool,
+    /// One batch claims at a time; the next one finds what this one was granted.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+type Claimed = HashMap<(BarSpec, Date), Record, FixedState>;
+
+/// What is known of one record.
+#[derive(Debug)]
+struct Record {
+    /// When its life last began anew.
+    at: Timestamp,
+    /// Whether each symbol is claimed, or a batch that will claim it is paid for.
+    symbols: HashMap<Symbol, bool, FixedState>,
+}
+
+impl Claims {
+    /// The claims of a writer through the view; `None` where no bars are kept.
+    pub(super) fn new(view: Arc<View>, owner: Owner) -> Option<Claims> {
+        (view.settings().kind != ViewKind::Publish).then(|| Claims {
+            view,
+            owner,
+            claimed: Mutex::default(),
+            has_called: AtomicBool::new(false),
+            turn: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// What must be claimed before the items are written, in the order of the items; without what another batch is
+    /// paid for, where `pays` is set.
+    pub(super) fn due(&self, items: &[WriteItem], now: Timestamp, pays: bool) -> Vec<Claim> {
+        let mut stamps = Stamps::new(&self.view.settings().zone);
+        let mut due = Due::new(self, now, pays);
+        for item in items {
+            if let WriteItem::Bar(update) = item {
+                let bar = update.bar.key();
+                let date = stamps.of(bar.start, bar.spec).date();
+                due.add(bar.spec, date, bar.symbol);
+            }
+        }
+        due.claims
+    }
+
+    /// What can be claimed before there is a bar.
+    pub(super) fn at_open(&self, now: Timestamp) -> Vec<Claim> {
+        let zone = &self.view.settings().zone;
+        let mut due = Due::new(self, now, false);
+        for &spec in &self.owner.specs {
+            let date = Stamps::new(zone).of(now, spec).date();
+            for &symbol in &self.owner.symbols {
+                due.add(spec, date, symbol);
+            }
+        }
+        due.claims
+    }
+
+    /// Remembers what a batch that is paid for will claim, so that no other one is made to pay for it.
+    pub(super) fn paid(&self, claims: &[Claim], now: Timestamp) {
+        self.remember(claims, now, false);
+    }
+
+    /// Remembers what the store has granted.
+    pub(super) fn granted(&self, claims: &[Claim], now: Timestamp) {
+        self.remember(claims, now, true);
+    }
+
+    /// Forgets claims that came to nothing.
+    pub(super) fn failed(&self, claims: &[Claim]) {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        for claim in claims {
+            if let Some(record) = claimed.get_mut(&(claim.spec, claim.date)) {
+                record
+                    .symbols
+                    .retain(|symbol, _| !claim.symbols.contains(symbol));
+            }
+        }
+    }
+
+    fn remember(&self, claims: &[Claim], now: Timestamp, is_granted: bool) {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        for claim in claims {
+            let record = claimed
+                .entry((claim.spec, claim.date))
+                .or_insert_with(|| Record {
+                    at: now,
+                    symbols: HashMap::default(),
+                });
+            record.at = now;
+            for &symbol in &claim.symbols {
+                record.symbols.insert(symbol, is_granted);
+            }
+        }
+    }
+
+    /// Commands that the claims are billed as inside a script.
+    pub(super) fn commands(&self, claims: &[Claim]) -> usize {
+        let look = usize::from(!self.owner.take_over);
+        claims.len() * (look + 1 + usize::from(self.ttl_s().is_some()))
+    }
+
+    /// Seconds that a record lives: longer than the bars, whose life begins anew with each write.
+    fn ttl_s(&self) -> Option<u64> {
+        self.view.settings().ttl_s.map(|ttl_s| ttl_s + ttl_s / 2)
+    }
+
+    /// The key of a record.
+    fn key(&self, claim: &Claim) -> Bytes {
+        let settings = self.view.settings();
+        let mut key = b"owner:".to_vec();
+        push_display(&mut key, claim.spec);
+        key.push(b':');
+        if settings.key.has(Placeholder::Date) || settings.key.has(Placeholder::Start) {
+            push_date(&mut key, claim.date);
+            key.push(b':');
+        }
+        let template = settings.key.to_string();
+        key.extend(
+            template
+                .replace("{namespace}", &settings.namespace)
+                .as_bytes(),
+        );
+        Bytes::from(key)
+    }
+
+    /// The owner of a symbol's bars in words.
+    fn words(&self, symbol: Symbol) -> String {
+        let Owner {
+            source,
+            sources,
+            rules,
+            ..
+        } = &self.owner;
+        let source = sources.of(symbol).unwrap_or_else(|| source.clone());
+        let settings = self.view.settings();
+        let zone = settings.zone.iana_name().unwrap_or("UTC");
+        let namespace = &settings.namespace;
+        format!("namespace {namespace}; source {source}; rules {rules}; zone {zone}")
+    }
+
+    /// The fields of a record and their values, two for a symbol where the session counts.
+    fn fields(&self, claim: &Claim) -> Vec<(Bytes, Bytes)> {
+        let mut fields = Vec::with_capacity(claim.symbols.len() * 2);
+        for &symbol in &claim.symbols {
+            fields.push((text(symbol.as_str()), Bytes::from(self.words(symbol))));
+            if let Some(session) = &self.owner.session {
+                let field = Bytes::from(format!("{SESSION}{symbol}"));
+                fields.push((field, Bytes::from(format!("session {session}"))));
+            }
+        }
+        fields
+    }
+
+    /// The arguments of the script's `OWN`, for each claim behind its key.
+    pub(super) fn arguments(&self, claims: &[Claim]) -> Vec<(Bytes, Vec<Bytes>)> {
+        let ttl = Bytes::from(self.ttl_s().unwrap_or(0).to_string());
+        let take_over = Bytes::from_static(if self.owner.take_over { b"1" } else { b"0" });
+        let arguments = |claim: &Claim| {
+            let mut arguments = vec![ttl.clone(), take_over.clone()];
+            for (field, words) in self.fields(claim) {
+                arguments.extend([field, words]);
+            }
+            (self.key(claim), arguments)
+        };
+        claims.iter().map(arguments).collect()
+    }
+
+    /// Claims bars for this writer.
+    ///
+    /// # Errors
+    /// [`SinkError`] whose source is an [`OwnedError`] where another pipeline owns one of them; then none is claimed of
+    /// its spec and date. Any other when the store does not say.
+    pub(super) async fn claim(
+        &self,
+        store: &dyn KeyStore,
+        claims: &[Claim],
+        now: Timestamp,
+    ) -> Result<(), SinkError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        if store.runs_scripts() {
+            // The store need not know the script when it is first called.
+            let has_text = !self.has_called.swap(true, Ordering::Relaxed);
+            let call = final_batch::claim_call(self.arguments(claims), has_text);
+            let answer = script::run(store, &[call]).await;
+            let answer = answer.map(|mut results| results.pop().unwrap_or(Ok(Reply::Nil)));
+            match answer {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) if is_owned(&error) || !is_refusal(error.remedy) => {
+                    return Err(self.refused(claims, error));
+                }
+                Err(error) if !is_refusal(error.remedy) => return Err(error),
+                // A server without scripts, or one that takes none of this size.
+                Ok(Err(_)) | Err(_) => self.claim_each(store, claims).await?,
+            }
+        } else {
+            self.claim_each(store, claims).await?;
+        }
+        self.granted(claims, now);
+        Ok(())
+    }
+
+    async fn claim_each(&self, store: &dyn KeyStore, claims: &[Claim]) -> Result<(), SinkError> {
+        for claim in claims {
+            self.claim_plainly(store, claim).await?;
+        }
+        Ok(())
+    }
+
+    /// Claims by commands; safe where no other process can come between two of them.
+    async fn claim_plainly(&self, store: &dyn KeyStore, claim: &Claim) -> Result<(), SinkError> {
+        let key = self.key(claim);
+        let fields = self.fields(claim);
+        if !self.owner.take_over {
+            let look = Command::HashGet {
+                key: key.clone(),
+                fields: fields.iter().map(|(field, _)| field.clone()).collect(),
+            };
+            let found = self.one(claim, store.run(&[look]).await?)?;
+            let found = match found {
+                Reply::Array(found) => found,
+                Reply::Nil | Reply::Integer(_) | Reply::Text(_) => Vec::new(),
+            };
+            for (found, (field, words)) in found.iter().zip(&fields) {
+                if let Reply::Text(found) = found
+                    && found != words
+                {
+                    let field = String::from_utf8_lossy(field);
+                    let found = String::from_utf8_lossy(found);
+                    let error = item_error(&format!("{OWNED}{field} {found}"));
+                    return Err(self.refused(std::slice::from_ref(claim), error));
+                }
+            }
+        }
+        let mut commands = vec![Command::HashSet {
+            key: key.clone(),
+            fields,
+        }];
+        commands.extend(self.ttl_s().map(|seconds| Command::Expire { key, seconds }));
+        for result in store.run(&commands).await? {
+            self.one(claim, vec![result])?;
+        }
+        Ok(())
+    }
+
+    fn one(&self, claim: &Claim, results: Vec<CommandResult>) -> Result<Reply, SinkError> {
+        let result = results.into_iter().next().unwrap_or(Ok(Reply::Nil));
+        result.map_err(|error| self.refused(std::slice::from_ref(claim), error))
+    }
+
+    /// The error of a claim that the store did not grant.
+    pub(super) fn refused(&self, claims: &[Claim], error: ItemError) -> SinkError {
+        let told = error
+            .reason
+            .strip_prefix(OWNED)
+            .and_then(|told| told.split_once(' '));
+        let Some((field, found)) = told else {
+            return failed("claim the bars", error.remedy, error);
+        };
+        let name = field.strip_prefix(SESSION).unwrap_or(field);
+        let refused = claims.iter().find_map(|claim| {
+            let symbol = claim.symbols.iter().find(|one| one.as_str() == name)?;
+            let mut fields = self.fields(claim).into_iter();
+            let (_, wanted) = fields.find(|(own, _)| own == field.as_bytes())?;
+            (wanted != found.as_bytes()).then_some((claim, *symbol, wanted))
+        });
+        match refused {
+            Some((claim, symbol, wanted)) => {
+                let wanted = String::from_utf8_lossy(&wanted);
+                self.owned((claim, symbol), found, &wanted)
+            }
+            None => failed("claim the bars", Remedy::Fatal, error),
+        }
+    }
+
+    fn owned(&self, (claim, symbol): (&Claim, Symbol), found: &str, wanted: &str) -> SinkError {
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for (their, our) in found.split("; ").zip(wanted.split("; ")) {
+            if their != our {
+                theirs.push(their);
+                ours.push(our);
+            }
+        }
+        let error = OwnedError {
+            spec: claim.spec,
+            symbol,
+            date: claim.date,
+            key: String::from_utf8_lossy(&self.key(claim)).into_owned(),
+            found: theirs.join(", "),
+            wanted: ours.join(", "),
+        };
+        failed("claim the bars", Remedy::Fatal, error)
+    }
+}
+
+/// Whether another attempt at the same would be refused, too.
+fn is_refusal(remedy: Remedy) -> bool {
+    matches!(remedy, Remedy::Refuse | Remedy::Fatal)
+}
+
+/// Whether an answer of the script says that another pipeline owns the bars.
+pub(super) fn is_owned(error: &ItemError) -> bool {
+    error.reason.starts_with(OWNED)
+}
+
+/// Gathers claims that are due.
+struct Due<'a> {
+    claimed: MutexGuard<'a, Claimed>,
+    /// Records whose life last began before this instant are claimed again.
+    since: Timestamp,
+    pays: bool,
+    claims: Vec<Claim>,
+    /// What was last found to need no claim, or one that is made already.
+    last: Option<(BarSpec, Date, Symbol)>,
+}
+
+impl Due<'_> {
+    fn new(known: &Claims, now: Timestamp, pays: bool) -> Due<'_> {
+        let ttl_s = known.view.settings().ttl_s;
+        let half = ttl_s.map_or(i64::MAX, |ttl_s| {
+            i64::try_from(ttl_s.saturating_mul(500_000_000)).unwrap_or(i64::MAX)
+        });
+        Due {
+            claimed: known.claimed.lock().unwrap_or_else(PoisonError::into_inner),
+            since: now.saturating_sub(half),
+            pays,
+            claims: Vec::new(),
+            last: None,
+        }
+    }
+
+    fn add(&mut self, spec: BarSpec, date: Date, symbol: Symbol) {
+        if self.last == Some((spec, date, symbol)) {
+            return;
+        }
+        self.last = Some((spec, date, symbol));
+        let record = self.claimed.get(&(spec, date));
+        let is_claimed = |record: &&Record| {
+            let known = record.symbols.get(&symbol);
+            self.since <= record.at && known.is_some_and(|is_granted| *is_granted || self.pays)
+        };
+        if record.as_ref().is_some_and(is_claimed) {
+            return;
+        }
+        let own = self
+            .claims
+            .iter_mut()
+            .find(|claim| (claim.spec, claim.date) == (spec, date));
+        match own {
+            Some(claim) if claim.symbols.contains(&symbol) => {}
+            Some(claim) => claim.symbols.push(symbol),
+            None => self.claims.push(Claim {
+                spec,
+                date,
+                symbols: vec![symbol],
+            }),
+        }
+    }
+}
+
+fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
