@@ -74,9 +74,12 @@ pub struct ReplayArguments {
     pub files: Vec<PathBuf>,
     #[arg(long, help = format!("Format of the files: {} [replay.format]", Format::choices()))]
     pub format: Option<String>,
-    /// Take these symbols only; for files that name none, the symbol of all trades.
+    /// Take these symbols only; for files that name none, the symbol of their trades.
     #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]
     pub symbols: Vec<Symbol>,
+    /// Name the trades of symbol A in the files B.
+    #[arg(long = "rename", value_name = "A=B", value_delimiter = ',', value_parser = renamed)]
+    pub renames: Vec<(Symbol, Symbol)>,
     /// Bars to make, such as 1m,5m,1d [bars.specs]
     #[arg(long, value_name = "SPECS")]
     pub bars: Option<String>,
@@ -260,6 +263,16 @@ fn owned(
         })
     });
     given.chain(is_take_over.then_some(flag)).collect()
+}
+
+/// Reads `A=B`.
+fn renamed(text: &str) -> Result<(Symbol, Symbol), String> {
+    let (from, to) = text.split_once('=').ok_or("it is not of the form A=B")?;
+    let symbol = |name: &str| {
+        name.parse()
+            .map_err(|error: crate::model::SymbolError| error.to_string())
+    };
+    Ok((symbol(from)?, symbol(to)?))
 }
 
 #[cfg(test)]

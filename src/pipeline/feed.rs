@@ -23,6 +23,8 @@ pub struct FeedCounts {
     pub stats: FeedStats,
     /// Whether the input came to its end.
     pub ended: bool,
+    /// Whether the run was stopped before the input came to its end.
+    pub stopped: bool,
     /// The latest event time delivered.
     pub newest: Timestamp,
     /// Time for which a shard had no room.
@@ -175,6 +177,7 @@ impl<F: TradeFeed> FeedActor<F> {
 
     /// After a stop, a shard that is gone has followed an abort.
     async fn on_stop(&mut self, lost: &[Trade]) -> Result<(), RunError> {
+        self.counts.send_modify(|counts| counts.stopped = true);
         let _downstream = self.cover(lost).await;
         Ok(())
     }

@@ -64,6 +64,8 @@ pub struct Summary {
     pub outdated: u64,
     /// Bars handed to the writer that are neither in the store nor in the spool.
     pub unwritten: u64,
+    /// Whether a feed was stopped before its input came to its end.
+    pub stopped: bool,
     /// From the start to the end of the last actor.
     pub elapsed: Duration,
 }
@@ -93,6 +95,7 @@ impl Summary {
             redelivered: writer.redelivered,
             outdated: writer.outdated,
             unwritten: writer.unwritten,
+            stopped: state.feeds.iter().any(|feed| feed.stopped),
             elapsed,
         }
     }

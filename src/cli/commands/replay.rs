@@ -34,6 +34,16 @@ struct Refused {
     items: u64,
 }
 
+/// A signal ended the run before its input was read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cut short after {trades} trades; what they closed is written, and no manifest calls the day complete; run the same \
+     command again for the whole"
+)]
+struct CutShort {
+    trades: u64,
+}
+
 /// Replays the files and prints what came of it.
 pub(super) async fn run(
     arguments: &ReplayArguments,
@@ -109,6 +119,13 @@ pub(super) fn ending(action: &str, finished: Finished) -> Exit {
             },
             Exit::Fault,
         ),
+        End::Drained if finished.summary.stopped => complain(
+            action,
+            &CutShort {
+                trades: finished.summary.trades,
+            },
+            Exit::Aborted,
+        ),
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,
         End::Failed(fault) => complain_of_run(action, &fault),
@@ -152,14 +169,24 @@ fn resume(
         ..
     } = config;
     let rules = format!(
-        "{bars:?} {replay:?} {aggregate:?} {view:?} {:?}",
-        arguments.symbols
+        "{bars:?} {replay:?} {aggregate:?} {view:?} {:?}{}",
+        arguments.symbols,
+        renames(arguments)
     );
     let zone = zone.iana_name().unwrap_or_default();
     Some(ResumeSettings {
         name: format!("replay {ORDER} {files}{} {zone} {rules}", target.address()),
         every,
     })
+}
+
+/// The renames in the name of a checkpoint, which is as it ever was without them.
+fn renames(arguments: &ReplayArguments) -> String {
+    if arguments.renames.is_empty() {
+        String::new()
+    } else {
+        format!(" {:?}", arguments.renames)
+    }
 }
 
 fn file_settings(
@@ -171,6 +198,7 @@ fn file_settings(
     Ok(FileFeedSettings {
         format: config.replay.format.format(),
         symbols,
+        renames: arguments.renames.clone(),
         on_bad_row,
         batch_len_max: config.replay.batch_len_max,
         ..FileFeedSettings::new(arguments.files.clone())

@@ -11,3 +11,4 @@ mod signals;
 mod sinks;
 mod specs;
 mod store_faults;
+mod symbols;

@@ -6,8 +6,8 @@ use std::str::FromStr;
 /// Why a text or number is not an instant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimestampError {
-    /// Before 1970 or after 2262.
-    #[error("time is outside 1970-01-01 to 2262-04-11")]
+    /// Before 1970 or after [`Timestamp::MAX`].
+    #[error("time is outside 1970-01-01 to 2262-04-09")]
     OutOfRange,
     /// No RFC 3339 text.
     #[error("time is not RFC 3339, such as 2025-10-15T13:30:00Z")]
@@ -29,12 +29,13 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Timestamp = Timestamp(0);
-    /// The last instant, in 2262.
-    pub const MAX: Timestamp = Timestamp(i64::MAX);
+    /// The last instant: 2262-04-09T00:00:00Z, two days before the last one that 64 bits hold, so that no sum of an
+    /// instant and a day passes them.
+    pub const MAX: Timestamp = Timestamp(106_749 * 86_400_000_000_000);
 
-    /// Takes nanoseconds since the Unix epoch; `None` before 1970.
+    /// Takes nanoseconds since the Unix epoch; `None` before 1970 or after [`Timestamp::MAX`].
     pub const fn from_nanos(nanos: i64) -> Option<Timestamp> {
-        if nanos < 0 {
+        if nanos < 0 || Timestamp::MAX.0 < nanos {
             None
         } else {
             Some(Timestamp(nanos))
@@ -100,8 +101,11 @@ impl Timestamp {
     /// The instant `nanos` later, held inside the range.
     #[must_use]
     pub const fn saturating_add(self, nanos: i64) -> Timestamp {
-        let sum = self.0.saturating_add(nanos);
-        Timestamp(if sum < 0 { 0 } else { sum })
+        match self.0.saturating_add(nanos) {
+            sum if sum < 0 => Timestamp::EPOCH,
+            sum if Timestamp::MAX.0 < sum => Timestamp::MAX,
+            sum => Timestamp(sum),
+        }
     }
 
     /// The instant `nanos` earlier, held inside the range.

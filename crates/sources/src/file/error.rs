@@ -2,7 +2,7 @@
 //!
 //! Owns the texts a user reads. A [`BadRow`] may be skipped on request; every other error ends the input.
 
-use barmill_core::model::{DecimalError, SymbolError};
+use barmill_core::model::{DecimalError, SymbolError, Timestamp};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub enum Location {
         /// Bytes before it.
         offset: u64,
     },
+    /// A trade of a recording, from 1.
+    Trade(u64),
 }
 
 impl Location {
@@ -29,7 +31,7 @@ impl Location {
     pub(super) fn behind(self, lines: u64) -> Location {
         match self {
             Location::Line(line) => Location::Line(line + lines),
-            Location::Row { .. } => self,
+            Location::Row { .. } | Location::Trade(_) => self,
         }
     }
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Line(line) => write!(f, "line {line}"),
+            Location::Trade(number) => write!(f, "trade {number}"),
             Location::Row { number, offset } => write!(f, "row {number} at byte {offset}"),
         }
     }
@@ -65,8 +68,14 @@ pub enum ValueError {
     #[error("price is zero")]
     PriceZero,
     /// An instant that no trade file can hold.
-    #[error("time is outside 1990-01-01 to 2262-04-11, or in an unknown unit")]
+    #[error("time is outside 1990-01-01 to 2262-04-09, or in an unknown unit")]
     Time,
+    /// A time that has not come yet.
+    #[error("lies in the future: after {max}")]
+    Future {
+        /// The latest time that a trade can have.
+        max: Timestamp,
+    },
     /// Neither of two words.
     #[error("is neither {first} nor {second}")]
     Neither {

@@ -182,6 +182,7 @@ impl FileFeed {
         self.lines_before = first.unwrap_or(self.lines_before);
         self.filter
             .add(filter, &mut trades, self.lines_before, is_numbered);
+        self.filter.rename(&mut trades);
         self.failed = error.map(|error| error.behind(self.lines_before));
         self.exhausted |= self.failed.is_some();
         self.lines_before += lines;

@@ -1,8 +1,8 @@
 //! Which decoded trades are delivered, and what is counted of the others.
 
-use super::error::{BadRow, FileError, Location, RecordError};
+use super::error::{BadRow, FileError, Location, RecordError, ValueError};
 use super::settings::{FileFeedSettings, OnBadRow};
-use barmill_core::model::Trade;
+use barmill_core::model::{Symbol, Timestamp, Trade};
 use std::sync::Arc;
 
 /// Bad rows kept for the report.
@@ -26,6 +26,9 @@ pub struct FileStats {
 pub(super) struct RowFilter {
     /// By symbol number.
     wanted: Option<Arc<[bool]>>,
+    renames: Arc<[(Symbol, Symbol)]>,
+    /// A trade of a later time has not happened yet.
+    time_max: Timestamp,
     start: u64,
     on_bad_row: OnBadRow,
     bad_rows: Vec<BadRow>,
@@ -52,6 +55,8 @@ impl RowFilter {
         });
         RowFilter {
             wanted,
+            renames: settings.renames.as_slice().into(),
+            time_max: settings.time_max,
             start: settings.start.0,
             on_bad_row: settings.on_bad_row,
             bad_rows: Vec::new(),
@@ -65,6 +70,8 @@ impl RowFilter {
     pub(super) fn chunk(&self) -> RowFilter {
         RowFilter {
             wanted: self.wanted.clone(),
+            renames: Arc::clone(&self.renames),
+            time_max: self.time_max,
             start: 0,
             on_bad_row: self.on_bad_row,
             bad_rows: Vec::new(),
@@ -111,6 +118,46 @@ impl RowFilter {
         self.stats.trades += chunk.stats.trades;
         self.stats.filtered += chunk.stats.filtered;
         self.stats.torn_bytes += chunk.stats.torn_bytes;
+    }
+
+    /// Gives trades that are to be delivered the names that they are to have.
+    pub(super) fn rename(&self, trades: &mut [Trade]) {
+        if self.renames.is_empty() {
+            return;
+        }
+        for trade in trades {
+            let renamed = self.renames.iter().find(|(from, _)| *from == trade.symbol);
+            if let Some((_, to)) = renamed {
+                trade.symbol = *to;
+            }
+        }
+    }
+
+    /// Refuses a decoded trade that has not happened yet.
+    #[inline]
+    pub(super) fn timely(
+        &self,
+        decoded: Result<Option<Trade>, RecordError>,
+    ) -> Result<Option<Trade>, RecordError> {
+        if let Ok(Some(trade)) = &decoded {
+            self.check_time(trade)?;
+        }
+        decoded
+    }
+
+    /// Refuses a trade that has not happened yet.
+    #[inline]
+    pub(super) fn check_time(&self, trade: &Trade) -> Result<(), RecordError> {
+        if trade.time <= self.time_max {
+            return Ok(());
+        }
+        Err(self.too_new(trade))
+    }
+
+    #[cold]
+    fn too_new(&self, trade: &Trade) -> RecordError {
+        let reason = ValueError::Future { max: self.time_max };
+        RecordError::new("time", trade.time.to_string().as_bytes(), reason)
     }
 
     /// Whether the trade is to be delivered.

@@ -50,7 +50,7 @@ pub(super) trait LineDecoder: fmt::Debug + Send {
                 Err(LineError::Read(source)) => return Err(text.read_error(source)),
                 Err(LineError::TooLong) => return Err(text.too_long(Location::Line(text.number))),
             };
-            match self.decode(line, filter.ordinal) {
+            match filter.timely(self.decode(line, filter.ordinal)) {
                 Ok(Some(trade)) if filter.accepts(&trade) => out.push(trade),
                 Ok(_) => {}
                 Err(error) => filter.refuse(&text.file, Location::Line(text.number), error)?,
@@ -98,19 +98,24 @@ impl Decoded {
         Ok(())
     }
 
-    /// Takes the trade of one line that is not blank.
+    /// Takes the trade of one line that is not blank; `false` for one that is to be refused, which is not taken.
     #[expect(
         clippy::inline_always,
         reason = "only what is inside `simd::dispatch` is compiled for the newer processor"
     )]
     #[inline(always)]
-    pub(super) fn push(&mut self, trade: Trade) {
+    #[must_use]
+    pub(super) fn push(&mut self, trade: Trade) -> bool {
+        if self.filter.check_time(&trade).is_err() {
+            return false;
+        }
         self.lines += 1;
         self.filter.ordinal += 1;
         if self.filter.accepts(&trade) {
             self.is_numbered |= !trade.sequenced;
             self.trades.push(trade);
         }
+        true
     }
 
     fn take<D: LineDecoder + ?Sized>(
@@ -118,7 +123,10 @@ impl Decoded {
         decoder: &mut D,
         line: &[u8],
     ) -> Result<(), FileError> {
-        match decoder.decode(line, self.filter.ordinal) {
+        match self
+            .filter
+            .timely(decoder.decode(line, self.filter.ordinal))
+        {
             Ok(Some(trade)) if self.filter.accepts(&trade) => {
                 self.is_numbered |= !trade.sequenced;
                 self.trades.push(trade);

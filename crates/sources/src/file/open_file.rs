@@ -4,7 +4,7 @@
 
 use super::bytes::{Block, Bytes};
 use super::container::Opened;
-use super::error::FileError;
+use super::error::{FileError, Location};
 use super::filter::RowFilter;
 use super::format::{self, Format, Open, TextDecoder};
 use super::line_decoder::LineDecoder;
@@ -31,6 +31,8 @@ enum Content {
         reader: Box<RecordingReader<Bytes>>,
         block: Vec<Trade>,
         taken: usize,
+        /// Trades of the blocks before.
+        before: u64,
         file: Arc<str>,
     },
 }
@@ -71,6 +73,7 @@ impl OpenFile {
                 reader: Box::new(RecordingReader::new(Arc::clone(&file), bytes)?),
                 block: Vec::new(),
                 taken: 0,
+                before: 0,
                 file,
             },
             Open::Text(open) => {
@@ -79,6 +82,7 @@ impl OpenFile {
                     names,
                     format: format.name(),
                     only_symbol: settings.only_symbol(),
+                    asked: settings.symbols.clone(),
                     bytes,
                     number: 0,
                 });
@@ -153,10 +157,12 @@ impl OpenFile {
                 reader,
                 block,
                 taken,
+                before,
                 file,
             } => {
                 while out.len() < len_max {
                     let Some(trade) = block.get(*taken) else {
+                        *before += *taken as u64;
                         *taken = 0;
                         block.clear();
                         if reader.next_block(block)? {
@@ -170,6 +176,10 @@ impl OpenFile {
                         return Ok(false);
                     };
                     *taken += 1;
+                    if let Err(error) = filter.check_time(trade) {
+                        filter.refuse(file, Location::Trade(*before + *taken as u64), error)?;
+                        continue;
+                    }
                     if filter.accepts(trade) {
                         out.push(*trade);
                     }

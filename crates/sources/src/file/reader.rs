@@ -119,7 +119,10 @@ impl TradeReader {
         let len_max = self.settings.batch_len_max.max(1);
         loop {
             if let Some(file) = &mut self.current {
-                if file.fill(&mut self.filter, out, len_max)? {
+                let first = out.len();
+                let filled = file.fill(&mut self.filter, out, len_max);
+                self.filter.rename(&mut out[first..]);
+                if filled? {
                     return Ok(true);
                 }
                 self.current = None;

@@ -51,6 +51,7 @@ impl Response {
             let decoded = decoder
                 .set_key(rows.key())
                 .and_then(|()| decoder.decode(row, filter.ordinal));
+            let decoded = filter.timely(decoded);
             match decoded {
                 Ok(Some(trade)) if filter.accepts(&trade) => out.push(trade),
                 Ok(_) => {}

@@ -1,7 +1,7 @@
 //! What to read and how.
 
 use super::Format;
-use barmill_core::model::Symbol;
+use barmill_core::model::{Symbol, Timestamp};
 use barmill_core::port::Position;
 use std::fmt;
 use std::path::PathBuf;
@@ -48,6 +48,13 @@ impl FromStr for OnBadRow {
     }
 }
 
+/// How far the clocks of two machines may differ, before the time of a trade counts as wrong.
+const CLOCK_TOLERANCE_NS: i64 = 300_000_000_000;
+
+fn clock_reading() -> Timestamp {
+    Timestamp::from_jiff(jiff::Timestamp::now()).unwrap_or(Timestamp::MAX)
+}
+
 /// The settings of one feed of files.
 #[derive(Debug, Clone)]
 pub struct FileFeedSettings {
@@ -55,13 +62,17 @@ pub struct FileFeedSettings {
     pub paths: Vec<PathBuf>,
     /// Their layout; `None` tells it for each file, and for each entry of a zip, from its first block.
     pub format: Option<Format>,
-    /// Keeps only these symbols. When it is exactly one, it also names the trades of files whose rows do
-    /// not name theirs (Binance CSV, LEAN, Massive JSON).
+    /// Keeps only these symbols. When it is exactly one, it also names the trades of files of which neither the rows nor
+    /// the name tell theirs (Binance CSV, LEAN, Massive JSON).
     pub symbols: Option<Vec<Symbol>>,
+    /// Names that trades get instead of those of the files, from and to; symbols are kept by the names of the files.
+    pub renames: Vec<(Symbol, Symbol)>,
     /// What a bad row does.
     pub on_bad_row: OnBadRow,
     /// Trades of the largest batch, from 1; zero counts as 1.
     pub batch_len_max: usize,
+    /// The latest time that a trade can have; a row with a later one is malformed. By default five minutes from now.
+    pub time_max: Timestamp,
     /// Trades to leave out at the start, because an earlier run with the same files, symbols and
     /// `on_bad_row` has delivered them.
     pub start: Position,
@@ -78,8 +89,10 @@ impl FileFeedSettings {
             paths,
             format: None,
             symbols: None,
+            renames: Vec::new(),
             on_bad_row: OnBadRow::Stop,
             batch_len_max: Self::BATCH_LEN_MAX,
+            time_max: clock_reading().saturating_add(CLOCK_TOLERANCE_NS),
             start: Position(0),
         }
     }

@@ -18,18 +18,32 @@ pub(super) struct TextInput {
     pub(super) format: &'static str,
     /// The symbol of files whose rows name none, where the settings have exactly one.
     pub(super) only_symbol: Option<Symbol>,
+    /// The symbols that are kept; `None` keeps all.
+    pub(super) asked: Option<Vec<Symbol>>,
     pub(super) bytes: Bytes,
     /// Lines or rows taken so far.
     pub(super) number: u64,
 }
 
 impl TextInput {
-    /// The symbol, or the error that says how to name it.
-    pub(super) fn symbol(&self, symbol: Option<Symbol>) -> Result<Symbol, FileError> {
-        symbol.ok_or_else(|| FileError::NoSymbol {
-            file: self.file(),
-            format: self.format,
-        })
+    /// The symbol of a file whose rows name none: that of its name, else the only one asked for, else the error that
+    /// says how to name it.
+    pub(super) fn symbol(&self, named: Option<Symbol>) -> Result<Symbol, FileError> {
+        if let (Some(named), Some(asked)) = (named, &self.asked)
+            && !asked.contains(&named)
+        {
+            tracing::warn!(
+                file = %self.file,
+                "the file is of {named} by its name, which --symbol leaves out; --rename {named}=SYMBOL gives its trades \
+                 another name"
+            );
+        }
+        named
+            .or(self.only_symbol)
+            .ok_or_else(|| FileError::NoSymbol {
+                file: self.file(),
+                format: self.format,
+            })
     }
 
     /// The error of a header that lacks a column.

@@ -76,7 +76,7 @@ pub(super) fn bar(
     fold: &Fold,
     flat: Option<Price>,
 ) -> Bar {
-    let instant = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::EPOCH);
+    let instant = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::MAX);
     let level = |price| Ohlc {
         open: price,
         high: price,

@@ -124,7 +124,7 @@ impl SessionWindows {
     /// The session that contains `time`, as start (included) and end (excluded).
     pub fn session_at(&mut self, time: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let piece = self.piece(time.as_nanos());
-        let bound = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::EPOCH);
+        let bound = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::MAX);
         piece
             .inside
             .then(|| (bound(piece.span.start), bound(piece.span.end)))

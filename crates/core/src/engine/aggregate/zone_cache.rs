@@ -92,7 +92,7 @@ impl Pieces {
 
 /// The civil date of an instant.
 pub(super) fn date_of(zone: &TimeZone, time: i64) -> Date {
-    let time = Timestamp::from_nanos(time).unwrap_or(Timestamp::EPOCH);
+    let time = Timestamp::from_nanos(time).unwrap_or(Timestamp::MAX);
     zone.to_datetime(time.to_jiff()).date()
 }
 

@@ -72,7 +72,7 @@ impl Layout {
         let Some(first) = text.first_line()? else {
             return Ok(None);
         };
-        let symbol = text.symbol(text.only_symbol.or_else(|| symbol_in(&text.names)))?;
+        let symbol = text.symbol(symbol_in(&text.names))?;
         let made =
             BinanceCsv::new(&first, self, symbol).map_err(|column| text.missing(column, &first))?;
         if has_header(&first) {

@@ -50,7 +50,7 @@ fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     if text.first_line()?.is_none() {
         return Ok(None);
     }
-    let symbol = text.symbol(text.only_symbol.or_else(|| symbol_in(&text.names)))?;
+    let symbol = text.symbol(symbol_in(&text.names))?;
     let made = date_in(&text.names).and_then(|date| LeanTick::new(symbol, date));
     let made = made.ok_or_else(|| FileError::NoDate { file: text.file() })?;
     Ok(Some(TextDecoder::Lines(Box::new(made))))

@@ -311,7 +311,7 @@ mod tests {
             (
                 "1712306654208740096",
                 "1712306654",
-                "sip_timestamp \"1712306654\" time is outside 1990-01-01 to 2262-04-11, or in an unknown unit",
+                "sip_timestamp \"1712306654\" time is outside 1990-01-01 to 2262-04-09, or in an unknown unit",
             ),
         ] {
             assert_eq!(decode(HEADER, &ROW.replacen(from, to, 1)), Err(want.into()));

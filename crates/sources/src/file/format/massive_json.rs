@@ -46,7 +46,7 @@ fn is_like(sample: &Sample<'_>) -> bool {
 }
 
 fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
-    let symbol = text.symbol(text.only_symbol)?;
+    let symbol = text.symbol(None)?;
     Ok(Some(TextDecoder::Rows(Response {
         rows: JsonRows::new(Rows::MassiveResults),
         decoder: Box::new(MassiveJson { symbol }),

@@ -1,7 +1,7 @@
 //! Shapes of text files.
 
 use super::{HEADER, all, read, reader, settings, stock_file};
-use crate::file::{FileError, Format};
+use crate::file::{FileError, Format, OnBadRow};
 use barmill_core::port::Position;
 
 #[test]
@@ -88,6 +88,34 @@ fn symbol_that_nothing_tells_is_asked_for() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn row_of_a_time_that_has_not_come_is_refused_by_its_line_on_both_ways() {
+    let text = b"ticker,id,price,size,sip_timestamp,sequence_number\n\
+        A,1,1.5,1,1736175600000000000,1\nA,2,1.5,1,1736175601000000000,2\nA,3,1.5,1,1736175602000000000,3\n";
+    let mut past = settings("auto", &[]);
+    past.time_max = "2025-01-06T15:00:01Z".parse().unwrap();
+    let error = all(reader(text, past.clone())).unwrap_err().to_string();
+    let want =
+        "line 4: time \"2025-01-06T15:00:02Z\": lies in the future: after 2025-01-06T15:00:01Z";
+    assert!(error.contains(want), "{error}");
+    past.on_bad_row = OnBadRow::Skip;
+    let mut skipping = reader(text, past.clone());
+    let kept: usize = skipping.by_ref().map(|batch| batch.unwrap().len()).sum();
+    assert_eq!((kept, skipping.stats().malformed), (2, 1));
+    // In chunks, by the decoder of flat files.
+    let queue = std::sync::Mutex::new(reader(text, past).into_queue().0);
+    let chunk = crate::file::chunk_queue::next_chunk(&queue).unwrap();
+    assert_eq!((chunk.trades.len(), chunk.filter.stats.malformed), (2, 1));
+}
+
+#[test]
+fn trades_get_other_names_behind_the_choice_of_symbols() {
+    let mut renamed = settings("auto", &["A"]);
+    renamed.renames = vec![("A".parse().unwrap(), "B".parse().unwrap())];
+    let trades = all(reader(&stock_file(30), renamed)).unwrap();
+    assert!(!trades.is_empty() && trades.iter().all(|trade| trade.symbol.as_str() == "B"));
 }
 
 #[test]

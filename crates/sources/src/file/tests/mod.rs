@@ -10,7 +10,7 @@ mod recording;
 mod robust;
 
 use super::{FileError, FileFeedSettings, Format, OnBadRow, TradeReader};
-use barmill_core::model::{Symbol, Trade};
+use barmill_core::model::{Symbol, Timestamp, Trade};
 pub(super) use barmill_test_kit::recorded as shared;
 use std::fmt::Write;
 use std::io::Cursor;
@@ -44,6 +44,8 @@ pub(super) fn settings(format: &str, symbols: &[&str]) -> FileFeedSettings {
         .map(|symbol| symbol.parse().unwrap())
         .collect();
     let mut settings = FileFeedSettings::new(Vec::new());
+    // Tests do not depend on the day on which they run.
+    settings.time_max = Timestamp::MAX;
     settings.format = Format::choice(format).unwrap();
     settings.symbols = if symbols.is_empty() {
         None

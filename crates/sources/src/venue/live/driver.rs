@@ -230,8 +230,14 @@ impl LiveDriver {
             }
             Report::Events(events) => {
                 self.note_delay(&events, now);
+                let tolerance = self.settings.clock_tolerance.as_nanos();
+                let tolerance = i64::try_from(tolerance).unwrap_or(i64::MAX);
+                let time_max = self.shared.clock.now().saturating_add(tolerance);
                 for event in events {
-                    self.on_event(index, event, now);
+                    match event.time() {
+                        Some(time) if time_max < time => self.on_early(index, time),
+                        Some(_) | None => self.on_event(index, event, now),
+                    }
                 }
             }
             Report::Down(fault) => {
@@ -242,6 +248,17 @@ impl LiveDriver {
             // The caller has taken this one.
             Report::Ended(_) => {}
         }
+    }
+
+    /// A trade that has not happened yet would move the watermark past all that follow.
+    fn on_early(&self, index: usize, time: Timestamp) {
+        tracing::warn!(
+            venue = self.settings.name(),
+            connection = index,
+            %time,
+            "the time of a trade lies in the future; skipped"
+        );
+        self.note(|stats| stats.malformed += 1);
     }
 
     fn on_event(&mut self, index: usize, event: Event, now: Duration) {

@@ -1,7 +1,7 @@
 //! What a frame of any venue says.
 
 use super::value::DecodeError;
-use barmill_core::model::{Symbol, Trade};
+use barmill_core::model::{Symbol, Timestamp, Trade};
 use barmill_core::port::Remedy;
 
 /// One thing a frame says.
@@ -42,6 +42,25 @@ pub enum Event {
     Malformed(DecodeError),
     /// Something else that is well formed and of no interest.
     Other,
+}
+
+impl Event {
+    /// The time of the trade that it gives or corrects.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        match self {
+            Event::Trade(trade) | Event::Snapshot(trade) | Event::Cancel(trade) => Some(trade.time),
+            Event::Correction(pair) => Some(pair.corrected.time.max(pair.original.time)),
+            Event::Newest { .. }
+            | Event::Greeting
+            | Event::AuthOk
+            | Event::Subscribed(_)
+            | Event::Heartbeat
+            | Event::Lost { .. }
+            | Event::Refused(_)
+            | Event::Malformed(_)
+            | Event::Other => None,
+        }
+    }
 }
 
 /// A trade and what it should have been.

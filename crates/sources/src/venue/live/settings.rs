@@ -33,6 +33,8 @@ pub struct LiveSettings {
     pub gaps: GapSettings,
     /// When quiet symbols are told to be so.
     pub quiet: IdleSettings,
+    /// How far ahead of this machine's clock the time of a trade may be; a later one is malformed.
+    pub clock_tolerance: Duration,
     /// Seed of the random part of the waits.
     pub seed: u64,
 }
@@ -250,6 +252,7 @@ impl LiveSettings {
                 overlap: Duration::from_secs(5),
             },
             quiet: IdleSettings::default(),
+            clock_tolerance: Duration::from_mins(5),
             seed: 0,
         }
     }

@@ -164,12 +164,13 @@ impl<D: LineDecoder, const FLAT: bool> Decoding<'_, D, FLAT> {
                 decoded.take_lines(*plain, found.line(lines))?;
                 continue;
             };
-            if let Some(trade) = rows.trade(best, &row, fields, symbols) {
-                decoded.push(trade);
-            } else if let Some(trade) = rows.slow_path(&row, fields, symbols) {
-                decoded.push(trade);
-            } else {
-                decoded.take_lines(*plain, found.line(lines))?;
+            let trade = match rows.trade(best, &row, fields, symbols) {
+                Some(trade) => Some(trade),
+                None => rows.slow_path(&row, fields, symbols),
+            };
+            match trade {
+                Some(trade) if decoded.push(trade) => {}
+                Some(_) | None => decoded.take_lines(*plain, found.line(lines))?,
             }
         }
         Ok(())
