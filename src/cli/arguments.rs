@@ -104,6 +104,9 @@ pub struct ReplayArguments {
         help = "A row that cannot be decoded: stop or skip [replay.on_bad_row]"
     )]
     pub on_bad_row: Option<String>,
+    /// End with exit code 1 when trades came too late for their bars.
+    #[arg(long)]
+    pub strict: bool,
     /// Aggregators side by side [aggregate.shards]
     #[arg(long, value_name = "N")]
     pub shards: Option<String>,

@@ -65,6 +65,7 @@ impl AskedArguments {
 }
 
 /// Which history becomes which bars.
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 #[derive(Debug, Clone, Args)]
 pub struct BackfillArguments {
     /// What to fetch.
@@ -87,6 +88,9 @@ pub struct BackfillArguments {
     /// Fetch days again that the sink already has whole.
     #[arg(long)]
     pub force: bool,
+    /// End with exit code 1 when trades came too late for their bars.
+    #[arg(long)]
+    pub strict: bool,
     /// Say what would be asked and written; ask the source nothing and write nothing.
     #[arg(long)]
     pub dry_run: bool,

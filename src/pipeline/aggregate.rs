@@ -9,7 +9,7 @@ use super::shard_times::{ShardCounts, ShardTimes, Timer};
 use crate::engine::aggregate::Aggregator;
 use crate::model::{BarUpdate, Covered, Symbol, Timestamp, Trade};
 use crate::port::{ControlEvent, Gap, Position};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -24,6 +24,7 @@ pub(crate) struct AggregateActor {
     /// Event time before which each feed has delivered everything.
     positions: Vec<Option<Timestamp>>,
     ended: BTreeSet<usize>,
+    left_out: LeftOut,
     inbox: mpsc::Receiver<FeedMessage>,
     writer: mpsc::Sender<ShardMessage>,
     /// To the keeper of late trades, if there is one.
@@ -54,6 +55,7 @@ impl AggregateActor {
             aggregator,
             positions: vec![None; feeds],
             ended: BTreeSet::new(),
+            left_out: LeftOut::default(),
             inbox,
             writer,
             late: None,
@@ -99,6 +101,7 @@ impl AggregateActor {
                 Event::Inbox(None) => break,
             }
         }
+        self.tell_left_out().await?;
         if self.ended.len() == self.positions.len() {
             self.aggregator.finish(&mut updates);
             self.publish();
@@ -158,12 +161,32 @@ impl AggregateActor {
 
     async fn hand_over_late(&mut self) {
         let trades = self.aggregator.take_late();
+        self.left_out.add(&trades, &self.aggregator);
         if let Some(late) = self.late.as_ref().filter(|_| !trades.is_empty())
             && late.send(trades).await.is_err()
         {
             // The keeper has ended, so this run keeps none any more.
             self.late = None;
         }
+    }
+
+    /// Says which trades are in no bar, so that no manifest calls their days complete.
+    async fn tell_left_out(&mut self) -> Result<(), RunError> {
+        let Some((first, seen)) = self.left_out.first else {
+            return Ok(());
+        };
+        let late = self.aggregator.counts().late;
+        tracing::warn!(
+            late,
+            symbol = %first.symbol,
+            time = %first.time,
+            behind = %seen,
+            "trades came too late for their bars and are in none; the first of them came behind trades up to the time \
+             that is named, and their days are not called complete"
+        );
+        let days = std::mem::take(&mut self.left_out.days);
+        let late = ShardMessage::Late(days.into_values().collect());
+        self.writer.send(late).await.map_err(|_| self.downstream())
     }
 
     fn on_gaps(&mut self, gaps: Vec<Gap>, updates: &mut Vec<BarUpdate>) {
@@ -289,5 +312,29 @@ impl AggregateActor {
 async fn sleep_until(deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline).await;
+    }
+}
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+
+/// Late trades of a shard, as far as they must be told.
+#[derive(Debug, Default)]
+struct LeftOut {
+    /// The first one, and the time that had been seen of its symbol.
+    first: Option<(Trade, Timestamp)>,
+    /// One of each symbol and hour, which is enough to know the days in any zone.
+    days: BTreeMap<(Symbol, i64), (Symbol, Timestamp)>,
+}
+
+impl LeftOut {
+    fn add(&mut self, trades: &[Trade], aggregator: &Aggregator) {
+        for trade in trades {
+            if self.first.is_none() {
+                let seen = aggregator.seen(trade.symbol).unwrap_or(trade.time);
+                self.first = Some((*trade, seen));
+            }
+            let hour = (trade.symbol, trade.time.as_nanos() / HOUR_NS);
+            self.days.insert(hour, (trade.symbol, trade.time));
+        }
     }
 }

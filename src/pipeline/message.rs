@@ -1,6 +1,6 @@
 //! What travels between the actors.
 
-use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Timestamp, Trade};
+use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Symbol, Timestamp, Trade};
 use crate::port::{ControlEvent, Gap, Position};
 
 /// The number of a feed within one pipeline, from 0.
@@ -59,6 +59,8 @@ pub enum ShardMessage {
         /// The intervals.
         covered: Vec<Covered>,
     },
+    /// Symbols and times of trades that came too late for any bar, a few for each day; before the end.
+    Late(Vec<(Symbol, Timestamp)>),
     /// Every feed came to its end and every bar of the shard was sent.
     End,
 }

@@ -118,7 +118,7 @@ pub(super) async fn run(
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
     report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;
-    Ok(ending("backfill", finished))
+    Ok(ending("backfill", finished, arguments.strict))
 }
 
 /// Runs the pipeline to its end, with progress on the terminal and an ear for signals.

@@ -23,7 +23,7 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// The order in which a replay gives its updates, part of the name of its checkpoint: a place saved in another order
 /// means nothing. To be raised with every change of batches, shards or updates.
-const ORDER: u32 = 2;
+const ORDER: u32 = 3;
 
 /// The store has taken everything but some items.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,13 @@ const ORDER: u32 = 2;
 )]
 struct Refused {
     items: u64,
+}
+
+/// Trades are in no bar.
+#[derive(Debug, thiserror::Error)]
+#[error("{trades} trades came too late for their bars and are in none (--strict)")]
+struct Late {
+    trades: u64,
 }
 
 /// A signal ended the run before its input was read.
@@ -106,11 +113,11 @@ pub(super) async fn run(
     };
     progress.finish();
     report(&finished, arguments.json, config, &target)?;
-    Ok(ending("replay", finished))
+    Ok(ending("replay", finished, arguments.strict))
 }
 
 /// The exit code of a run that ends by itself; says what went wrong.
-pub(super) fn ending(action: &str, finished: Finished) -> Exit {
+pub(super) fn ending(action: &str, finished: Finished, is_strict: bool) -> Exit {
     match finished.end {
         End::Drained if finished.summary.dead_letters > 0 => complain(
             action,
@@ -125,6 +132,13 @@ pub(super) fn ending(action: &str, finished: Finished) -> Exit {
                 trades: finished.summary.trades,
             },
             Exit::Aborted,
+        ),
+        End::Drained if is_strict && finished.summary.late > 0 => complain(
+            action,
+            &Late {
+                trades: finished.summary.late,
+            },
+            Exit::Fault,
         ),
         End::Drained => Exit::Drained,
         End::Aborted => Exit::Aborted,

@@ -246,6 +246,7 @@ impl Writer {
                 self.delivery.covered(&specs, &covered);
             }
             Some(ShardMessage::Place { shard, feeds }) => self.places.receive(shard, feeds),
+            Some(ShardMessage::Late(late)) => self.delivery.late(&late),
             Some(ShardMessage::End) => self.shards_open -= 1,
             None => {
                 self.inbox_open = false;

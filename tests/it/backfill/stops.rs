@@ -41,9 +41,9 @@ async fn stopped(program: &Program, server: &Server, good: usize, line: &str) {
             .success()
     );
     let ran = finish(child).await;
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.code, 3, "{}", ran.err);
     assert!(
-        ran.err.contains("incomplete, run again to go on"),
+        ran.err.contains("incomplete, run again to go on") && ran.err.contains("cut short"),
         "{}",
         ran.err
     );

@@ -70,7 +70,8 @@ fn late_trades_are_counted_alone_where_none_are_to_be_kept() {
         let program = Program::new();
         program.file("day.csv", disordered());
         let ended = replay(&program, rest);
-        assert!(!ended.err.contains("too late"), "{}", ended.err);
+        assert!(!ended.err.contains("late file"), "{}", ended.err);
+        assert!(ended.err.contains("came too late"), "{}", ended.err);
         assert!(!program.folder().join("barmill-data/late.rec").exists());
     }
 }

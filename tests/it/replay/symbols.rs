@@ -1,6 +1,7 @@
 //! Which symbol the trades of a file have: that of the row or the name; an argument only where neither tells one.
 
 use crate::support::program::Program;
+use crate::support::redis::RedisServer;
 
 const BTC: &str = "1,93000.5,1,93000.5,1735689600000,true,true\n";
 const ETH: &str = "7,3000.5,10,30005,1735689601000,true,true\n";
@@ -106,4 +107,62 @@ fn the_last_instants_that_a_number_holds_are_a_bad_row_and_no_panic() {
             ended.err
         );
     }
+}
+
+/// A row a second for two hours of one symbol, from this second on.
+fn hours(from: i64) -> String {
+    let mut rows = "ticker,id,price,size,sip_timestamp,sequence_number\n".to_owned();
+    for second in 0..7_200_i64 {
+        let time = (1_736_175_600 + from + second) * 1_000_000_000;
+        rows = format!("{rows}A,{0},1.5,1,{time},{0}\n", from + second);
+    }
+    rows
+}
+
+#[test]
+fn files_in_the_wrong_order_are_read_in_that_of_their_trades() {
+    let program = Program::new();
+    program.file("a.csv", hours(7_200));
+    program.file("b.csv", hours(0));
+    let counts = program.counts(&["replay", "a.csv", "b.csv", "--sink=null:"]);
+    let count = |name: &str| counts[name].as_u64().expect("a count");
+    assert_eq!(
+        (count("trades"), count("late"), count("bars")),
+        (14_400, 0, 240)
+    );
+}
+
+#[test]
+fn trades_that_are_late_are_told_and_no_manifest_calls_their_day_complete() {
+    let (program, redis) = (Program::new(), RedisServer::start());
+    let early = hours(0);
+    let (header, rows) = early.split_once('\n').expect("a header");
+    // The first hour behind the second one, in one file, so that nothing puts it right.
+    let (first, second) = rows.split_at(rows.len() / 2);
+    let second = &second[second.find('\n').expect("a line") + 1..];
+    let first = &first[..=first.rfind('\n').expect("a line")];
+    program.file("mixed.csv", format!("{header}\n{second}{first}"));
+    for sink in [redis.url(), "null:".to_owned()] {
+        let sink = format!("--sink={sink}");
+        let ended = program.run(&["replay", "mixed.csv", "--json", &sink]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let late = ended.json()["late"].as_u64().expect("a count");
+        assert!(late > 1_000, "{ended:?}");
+        let told = format!("late={late} symbol=A time=2025-01-06T15:00:00Z");
+        assert!(
+            ended.err.contains("came too late") && ended.err.contains(&told),
+            "{}",
+            ended.err
+        );
+        let strict = program.run(&["replay", "mixed.csv", "--strict", "--sink=null:"]);
+        assert_eq!(strict.code, Some(1), "{strict:?}");
+        assert!(strict.err.contains("(--strict)"), "{}", strict.err);
+    }
+    let redis::Value::BulkString(manifest) =
+        redis.command(&["HGET", "manifest:barmill:1m:2025-01-06", "A"])
+    else {
+        panic!("no manifest")
+    };
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    assert_eq!(manifest["complete"], false);
 }

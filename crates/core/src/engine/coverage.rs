@@ -101,6 +101,8 @@ pub struct Coverage {
     written: WrittenDays,
     earlier: BTreeMap<Key, Manifest>,
     covered: BTreeMap<Key, Covered>,
+    /// Days of which trades came too late for any bar.
+    late: BTreeSet<(Date, Symbol)>,
 }
 
 impl Coverage {
@@ -114,6 +116,7 @@ impl Coverage {
             written: WrittenDays::default(),
             earlier: BTreeMap::new(),
             covered: BTreeMap::new(),
+            late: BTreeSet::new(),
         }
     }
 
@@ -197,6 +200,11 @@ impl Coverage {
         }
     }
 
+    /// Notes that a trade came too late for any bar, so that no manifest calls its day complete.
+    pub fn late(&mut self, symbol: Symbol, time: Timestamp) {
+        self.late.insert((self.days.date_of(time), symbol));
+    }
+
     /// The count of the bar's day; `None` when an earlier run has counted the bar.
     fn entry(&mut self, update: &BarUpdate) -> Option<&mut Written> {
         let bar = &update.bar;
@@ -247,6 +255,7 @@ impl Coverage {
         let covered = std::mem::take(&mut self.covered);
         let earlier = std::mem::take(&mut self.earlier);
         let keys: BTreeSet<&Key> = written.keys().chain(covered.keys()).collect();
+        let late = std::mem::take(&mut self.late);
         let manifest = |key: &Key| {
             let base = Base {
                 key: *key,
@@ -254,11 +263,16 @@ impl Coverage {
                 origin: self.origin.as_ref(),
                 earlier: earlier.get(key),
             };
-            match (covered.get(key), written.get(key)) {
-                (Some(covered), written) => Some(base.vouched(covered, written)),
-                (None, Some(written)) => Some(base.counted(written, complete)),
-                (None, None) => None,
+            let mut manifest = match (covered.get(key), written.get(key)) {
+                (Some(covered), written) => base.vouched(covered, written),
+                (None, Some(written)) => base.counted(written, complete),
+                (None, None) => return None,
+            };
+            let (_, date, symbol) = *key;
+            if late.contains(&(date, symbol)) {
+                (manifest.complete, manifest.gapless) = (false, false);
             }
+            Some(manifest)
         };
         keys.into_iter().filter_map(manifest).collect()
     }

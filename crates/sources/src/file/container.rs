@@ -4,7 +4,8 @@
 //! and not memory. The container is told from its first bytes, never from the name (RFC 1952 section 2.3,
 //! RFC 8878 section 3.1, APPNOTE 4.3). Deliberately does not look at the content.
 
-use super::FileError;
+use super::settings::FileFeedSettings;
+use super::{FileError, TradeReader};
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Take};
@@ -34,14 +35,34 @@ pub(super) struct Opened {
 /// The inputs still to read, in order.
 pub(super) struct Inputs {
     paths: IntoIter<PathBuf>,
+    /// Set until the paths are brought into their order.
+    unordered: Option<FileFeedSettings>,
     reader: Option<(Arc<str>, Source)>,
     zip: Option<Zip>,
 }
 
+/// The paths in the order of their first trades, so that no file makes the trades of another one late. Streams can be
+/// read only once, so with one of them the order is the given one; what cannot be read comes first, and says so.
+fn in_order(settings: &FileFeedSettings) -> Vec<PathBuf> {
+    let given = settings.paths.clone();
+    let is_file = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|found| found.is_file());
+    if !given.iter().all(is_file) {
+        return given;
+    }
+    let mut ordered = given.clone();
+    ordered.sort_by_cached_key(|path| TradeReader::first_time(settings, path));
+    if ordered != given {
+        tracing::info!("files are read in the order of their first trades");
+    }
+    ordered
+}
+
 impl Inputs {
-    pub(super) fn new(paths: Vec<PathBuf>) -> Inputs {
+    /// The files of the settings, in the order of their first trades.
+    pub(super) fn new(settings: &FileFeedSettings) -> Inputs {
         Inputs {
-            paths: paths.into_iter(),
+            paths: settings.paths.clone().into_iter(),
+            unordered: (settings.paths.len() > 1).then(|| settings.clone()),
             reader: None,
             zip: None,
         }
@@ -51,6 +72,7 @@ impl Inputs {
     pub(super) fn of_reader(name: &str, source: Source) -> Inputs {
         Inputs {
             paths: Vec::new().into_iter(),
+            unordered: None,
             reader: Some((name.into(), source)),
             zip: None,
         }
@@ -58,6 +80,9 @@ impl Inputs {
 
     /// Opens the next input.
     pub(super) fn next(&mut self) -> Result<Option<Opened>, FileError> {
+        if let Some(settings) = self.unordered.take() {
+            self.paths = in_order(&settings).into_iter();
+        }
         loop {
             if let Some(zip) = &mut self.zip {
                 match zip.next_entry()? {

@@ -9,9 +9,11 @@ use super::container::{Inputs, Source};
 use super::error::{BadRow, FileError};
 use super::filter::{FileStats, RowFilter};
 use super::open_file::OpenFile;
-use super::settings::FileFeedSettings;
-use barmill_core::model::Trade;
+use super::settings::{FileFeedSettings, OnBadRow};
+use barmill_core::model::{Timestamp, Trade};
+use barmill_core::port::Position;
 use std::fmt;
+use std::path::Path;
 
 /// Reads files in order, as batches of trades.
 ///
@@ -47,7 +49,7 @@ impl fmt::Debug for TradeReader {
 impl TradeReader {
     /// Reads the files of the settings.
     pub fn new(settings: FileFeedSettings) -> TradeReader {
-        let inputs = Inputs::new(settings.paths.clone());
+        let inputs = Inputs::new(&settings);
         TradeReader::of_inputs(inputs, settings)
     }
 
@@ -55,6 +57,24 @@ impl TradeReader {
     /// errors.
     pub fn from_reader(name: &str, source: Source, settings: FileFeedSettings) -> TradeReader {
         TradeReader::of_inputs(Inputs::of_reader(name, source), settings)
+    }
+
+    /// The time of the first trade of one file; `None` where there is none, or none that can be read.
+    pub(super) fn first_time(settings: &FileFeedSettings, path: &Path) -> Option<Timestamp> {
+        let mut reader = TradeReader::new(FileFeedSettings {
+            paths: vec![path.to_owned()],
+            on_bad_row: OnBadRow::Stop,
+            batch_len_max: 1,
+            start: Position(0),
+            ..settings.clone()
+        });
+        // Whatever its symbol; the one that is asked for may come after gigabytes of others.
+        reader.filter = RowFilter::new(&FileFeedSettings {
+            symbols: None,
+            ..reader.settings.clone()
+        });
+        let first = reader.next()?.ok()?;
+        first.first().map(|trade| trade.time)
     }
 
     fn of_inputs(inputs: Inputs, settings: FileFeedSettings) -> TradeReader {

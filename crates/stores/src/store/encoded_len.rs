@@ -267,7 +267,7 @@ mod tests {
                 |(spec, start, price, volume, [count, sequence], revision, state, flags)| {
                     let mut update = update("BRK.B", spec, "2025-10-15T13:30:00Z");
                     let (price, volume) = (Price::from_raw(price), Volume::from_raw(volume));
-                    update.bar.start = Timestamp::from_nanos(start).unwrap();
+                    update.bar.start = Timestamp::EPOCH.saturating_add(start);
                     update.bar.end = update.bar.start.saturating_add(60_000_000_000);
                     update.bar.prices = Some(Ohlc {
                         open: price,

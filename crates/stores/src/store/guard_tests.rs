@@ -91,7 +91,11 @@ impl Bench {
         let info: String = self.command(&["INFO", "commandstats"]).await;
         let calls = |line: &str| -> Option<u64> {
             let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-            let is_ours = !name.starts_with("config") && !name.starts_with("info");
+            // A transaction is no command that the store bills.
+            let apart = ["config", "info", "multi", "exec"];
+            let is_ours = !apart
+                .iter()
+                .any(|other| name.split('|').next() == Some(other));
             is_ours.then(|| rest.split(',').next().unwrap().parse().unwrap())
         };
         info.lines().filter_map(calls).sum()

@@ -7,7 +7,7 @@
 
 use super::command::Command;
 use super::counters::{Counters, resp_len};
-use super::encoder::RespPipeline;
+use super::encoder::{CommandEncoder, RespPipeline};
 use super::key_store::{CommandResult, KeyStore, Reply, failed};
 use super::reply::{item_error, remedy_of_text, shorten};
 use super::symbol_day::Days;
@@ -243,36 +243,44 @@ impl RespStore {
     }
 
     async fn send(&self, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+        let is_expiring = |command: &Command| matches!(command, Command::Expire { .. });
+        let is_atomic = commands.iter().any(is_expiring);
+        let mut pipeline = redis::Pipeline::with_capacity(commands.len() + 2);
+        if is_atomic {
+            pipeline.cmd("MULTI");
+        }
         for command in commands {
             pipeline.add_command(command.to_resp());
         }
-        if commands
-            .iter()
-            .any(|command| matches!(command, Command::Expire { .. }))
-        {
-            pipeline.atomic();
-        }
-        self.query(pipeline, resp_len(commands)).await
+        self.query(pipeline, (commands.len(), resp_len(commands)), is_atomic)
+            .await
     }
 
     async fn send_days(&self, days: &Days<'_>) -> Result<Vec<CommandResult>, SinkError> {
         let mut packed = RespPipeline::default();
+        let is_atomic = days.expire();
+        if is_atomic {
+            packed.begin("MULTI", 0, 0);
+            packed.end();
+        }
         days.write(&mut packed);
         let bytes = packed.len();
-        let mut pipeline = packed.finish();
-        if days.expire() {
-            pipeline.atomic();
-        }
-        self.query(pipeline, bytes).await
+        self.query(packed.finish(), (days.command_count(), bytes), is_atomic)
+            .await
     }
 
+    /// Sends a pipeline of `count` commands; a transaction has `MULTI` in front of them, and is ended here.
     async fn query(
         &self,
         mut pipeline: redis::Pipeline,
-        bytes: usize,
+        (count, bytes): (usize, usize),
+        is_atomic: bool,
     ) -> Result<Vec<CommandResult>, SinkError> {
-        let count = pipeline.len();
+        if is_atomic {
+            // The client's own transactions lose the words of the server, and a wrong password makes them panic.
+            pipeline.cmd("EXEC");
+        }
+        let replies = pipeline.len();
         // Errors stay in their places among the replies.
         pipeline.ignore_errors();
         let mut live = self.connection().await?;
@@ -282,7 +290,8 @@ impl RespStore {
             .query_async::<Vec<Value>>(&mut live.connection)
             .await
         {
-            Ok(values) if values.len() == count => Ok(values.into_iter().map(convert).collect()),
+            Ok(values) if values.len() == replies && is_atomic => Ok(executed(values, count)),
+            Ok(values) if values.len() == replies => Ok(values.into_iter().map(convert).collect()),
             Ok(values) => {
                 self.drop_connection(live.number);
                 let text = format!("{} replies to {count} commands", values.len());
@@ -308,6 +317,29 @@ fn remedy_of_error(error: &RedisError) -> Remedy {
         Remedy::Fatal
     } else {
         Remedy::Retry { after: None }
+    }
+}
+
+/// The results of a transaction's commands: those of `EXEC`, or why each was not queued.
+fn executed(mut values: Vec<Value>, count: usize) -> Vec<CommandResult> {
+    match values.pop() {
+        Some(Value::Array(results)) if results.len() == count => {
+            results.into_iter().map(convert).collect()
+        }
+        refused => {
+            let refused = convert(refused.unwrap_or(Value::Nil));
+            let whole = refused
+                .err()
+                .unwrap_or_else(|| item_error("answer of EXEC is no list of the commands"));
+            let result = |value: Value| {
+                if matches!(value, Value::ServerError(_)) {
+                    convert(value)
+                } else {
+                    Err(whole.clone())
+                }
+            };
+            values.into_iter().skip(1).map(result).collect()
+        }
     }
 }
 

@@ -175,6 +175,15 @@ impl Aggregator {
         self.counts
     }
 
+    /// The latest event time of a symbol's trades, which decides what is late.
+    pub fn seen(&self, symbol: Symbol) -> Option<Timestamp> {
+        let place = self
+            .places
+            .get(symbol.index())
+            .filter(|place| **place != UNKNOWN)?;
+        Timestamp::from_nanos(self.tracks.get(*place as usize)?.seen)
+    }
+
     /// Hands over the late trades since the last call, at most [`LATE_LEN_MAX`], in order of arrival.
     pub fn take_late(&mut self) -> Vec<Trade> {
         std::mem::take(&mut self.late)

@@ -2,7 +2,7 @@
 
 use super::machine::{Closing, Delivery, is_forming};
 use super::work::{StateChange, bar_of, count_bars};
-use crate::model::{BarSpec, Covered, Manifest, WriteItem};
+use crate::model::{BarSpec, Covered, Manifest, Symbol, Timestamp, WriteItem};
 
 /// Manifests that go with the last bars at most; more of them go in batches of their own.
 const JOINED_MAX: usize = 64;
@@ -28,6 +28,13 @@ impl Delivery {
     /// Takes a feed's word for intervals whose bars, of these specs, were all pushed.
     pub fn covered(&mut self, specs: &[BarSpec], covered: &[Covered]) {
         self.coverage.cover(specs, covered);
+    }
+
+    /// Notes trades that are in no bar since they came too late.
+    pub fn late(&mut self, late: &[(Symbol, Timestamp)]) {
+        for &(symbol, time) in late {
+            self.coverage.late(symbol, time);
+        }
     }
 
     /// Says that no more bars come; `complete` when every trade of the input is in them.

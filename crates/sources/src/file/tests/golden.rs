@@ -111,7 +111,7 @@ fn sample_of_the_repository_is_twenty_minutes_of_three_symbols() {
 }
 
 #[test]
-fn several_files_are_one_feed_in_the_given_order() {
+fn several_files_are_one_feed_in_the_order_of_their_trades() {
     let (Some(spy), Some(ibm)) = (
         shared("lean_us_equity/tick_spy_20131007_trade.zip"),
         shared("lean_us_equity/tick_ibm_20131008_trade.zip"),
@@ -121,11 +121,11 @@ fn several_files_are_one_feed_in_the_given_order() {
     let mut settings = settings("lean-tick", &[]);
     settings.paths = vec![ibm, spy];
     let trades = all(TradeReader::new(settings)).unwrap();
-    let ibm = trades
+    let spy = trades
         .iter()
-        .take_while(|trade| trade.symbol.as_str() == "IBM")
+        .take_while(|trade| trade.symbol.as_str() == "SPY")
         .count();
-    assert_eq!(trades.len() - ibm, 250_601);
+    assert_eq!(spy, 250_601, "the earlier day, though it was given last");
     assert!(
         trades
             .windows(2)
