@@ -27,6 +27,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
+/// Bytes of `MULTI` on the wire.
+const MULTI_LEN: usize = 15;
+/// Bytes of `EXEC` on the wire.
+const EXEC_LEN: usize = 14;
+
 /// How to reach a Redis server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RespSettings {
@@ -252,8 +257,13 @@ impl RespStore {
         for command in commands {
             pipeline.add_command(command.to_resp());
         }
-        self.query(pipeline, (commands.len(), resp_len(commands)), is_atomic)
-            .await
+        let frame = if is_atomic { MULTI_LEN + EXEC_LEN } else { 0 };
+        self.query(
+            pipeline,
+            (commands.len(), resp_len(commands) + frame),
+            is_atomic,
+        )
+        .await
     }
 
     async fn send_days(&self, days: &Days<'_>) -> Result<Vec<CommandResult>, SinkError> {
@@ -264,7 +274,7 @@ impl RespStore {
             packed.end();
         }
         days.write(&mut packed);
-        let bytes = packed.len();
+        let bytes = packed.len() + if is_atomic { EXEC_LEN } else { 0 };
         self.query(packed.finish(), (days.command_count(), bytes), is_atomic)
             .await
     }
@@ -290,7 +300,13 @@ impl RespStore {
             .query_async::<Vec<Value>>(&mut live.connection)
             .await
         {
-            Ok(values) if values.len() == replies && is_atomic => Ok(executed(values, count)),
+            Ok(values) if values.len() == replies && is_atomic => {
+                let Executed { results, is_open } = Executed::of(values, count);
+                if is_open {
+                    self.drop_connection(live.number);
+                }
+                Ok(results)
+            }
             Ok(values) if values.len() == replies => Ok(values.into_iter().map(convert).collect()),
             Ok(values) => {
                 self.drop_connection(live.number);
@@ -320,27 +336,58 @@ fn remedy_of_error(error: &RedisError) -> Remedy {
     }
 }
 
-/// The results of a transaction's commands: those of `EXEC`, or why each was not queued.
-fn executed(mut values: Vec<Value>, count: usize) -> Vec<CommandResult> {
-    match values.pop() {
-        Some(Value::Array(results)) if results.len() == count => {
-            results.into_iter().map(convert).collect()
-        }
-        refused => {
-            let refused = convert(refused.unwrap_or(Value::Nil));
-            let whole = refused
-                .err()
-                .unwrap_or_else(|| item_error("answer of EXEC is no list of the commands"));
-            let result = |value: Value| {
-                if matches!(value, Value::ServerError(_)) {
-                    convert(value)
-                } else {
-                    Err(whole.clone())
-                }
-            };
-            values.into_iter().skip(1).map(result).collect()
-        }
+/// What came of a transaction.
+struct Executed {
+    results: Vec<CommandResult>,
+    /// Whether the server may still wait for its end, so that the connection is good for nothing else.
+    is_open: bool,
+}
+
+impl Executed {
+    /// Reads the replies to `MULTI`, `count` commands and `EXEC`: each command has the result that `EXEC` gives it, or the
+    /// words with which it was not queued; where there is neither, those of `EXEC` or `MULTI`.
+    fn of(mut values: Vec<Value>, count: usize) -> Executed {
+        let (exec, multi) = (values.pop().unwrap_or(Value::Nil), values.remove(0));
+        let is_begun = !matches!(multi, Value::ServerError(_));
+        let is_done = matches!(&exec, Value::Array(results) if results.len() == count);
+        let (results, fault) = match (is_done, exec) {
+            (true, Value::Array(results)) => (results, None),
+            (_, exec) => {
+                let fault = convert(if is_begun { exec } else { multi }).err();
+                let unread = || item_error("answer of EXEC is no list of the commands");
+                (Vec::new(), Some(fault.unwrap_or_else(unread)))
+            }
+        };
+        let is_open = is_begun
+            && fault
+                .as_ref()
+                .is_some_and(|fault| !fault.reason.starts_with("EXECABORT"));
+        let mut results = results.into_iter();
+        let result = |queued: Value| {
+            let own = results.next();
+            if matches!(queued, Value::ServerError(_)) {
+                return convert(queued);
+            }
+            match (own, &fault) {
+                (Some(result), _) => convert(result),
+                (None, Some(fault)) => Err(again_where_broken(fault)),
+                (None, None) => convert(Value::Nil),
+            }
+        };
+        let results = values.into_iter().map(result).collect();
+        Executed { results, is_open }
     }
+}
+
+/// That a transaction has no beginning, or two, says nothing against its commands.
+fn again_where_broken(fault: &ItemError) -> ItemError {
+    if fault.reason.contains(" MULTI") {
+        return ItemError {
+            remedy: Remedy::Reconnect,
+            reason: fault.reason.clone(),
+        };
+    }
+    fault.clone()
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the client's enum may grow")]
