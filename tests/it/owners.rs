@@ -177,3 +177,29 @@ fn a_daemon_is_refused_at_its_start_before_it_asks_the_venue() {
     let words = "a pipeline of source binance trades, this one is of source kraken";
     assert!(ended.err.contains(words), "{}", ended.err);
 }
+
+#[test]
+fn a_second_daemon_in_one_folder_is_refused_at_its_start() {
+    let program = Program::new();
+    let run = [
+        "run",
+        "--source=kraken",
+        "--symbol=BTC/USD",
+        "--set=source.kraken.base_url=http://127.0.0.1:1",
+        "--set=source.kraken.ws_url=ws://127.0.0.1:1",
+    ];
+    let store = |name: &str| format!("--sink=embedded:{name}");
+    let mut first =
+        program.start(&[&run[..], &[&store("one"), "--set=run.state_dir=state"]].concat());
+    first.err_line("live feed starts");
+    let ended = program.run(&[&run[..], &[&store("two"), "--set=run.state_dir=state"]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.err.contains("is in use by another barmill"),
+        "{}",
+        ended.err
+    );
+    assert!(!ended.err.contains("live feed starts"), "{}", ended.err);
+    first.signal("TERM");
+    first.wait();
+}

@@ -5,6 +5,7 @@ use crate::history::recording::{Print, tape};
 use crate::history::server::{Hit, Reply, Server};
 use crate::history::speak;
 use crate::support::redis::RedisServer;
+use serde_json::Value;
 
 /// A second, so that a tape of hundreds of prints covers hours.
 pub(crate) const UNIT_NS: i64 = 1_000_000_000;
@@ -134,17 +135,51 @@ async fn closing_line_and_table_are_for_people_on_stderr() {
     );
 }
 
+/// A symbol that the venue has never had a trade of is most likely mistyped.
+#[tokio::test]
+async fn symbol_that_the_venue_does_not_know_is_told_and_asked_for_again() {
+    for (source, speak) in [
+        ("massive", speak::massive as Speak),
+        ("alpaca", speak::alpaca),
+    ] {
+        let server = serve(&[], speak).await;
+        let redis = RedisServer::start();
+        let program = Program::new(source, &server);
+        let line = format!(
+            "backfill --source {source} --symbol APPL --date 2025-10-21 --session regular --sink {}",
+            redis.url()
+        );
+        for run in 1..=2 {
+            let ran = program.run(&line).await;
+            assert_eq!(ran.code, 1, "{source}: {}", ran.err);
+            let told = "venue has no trade of the symbol, in the interval or before it; check its spelling";
+            assert!(
+                ran.err.contains(told) && ran.err.contains("APPL"),
+                "{source}: {}",
+                ran.err
+            );
+            assert!(ran.err.contains("INCOMPLETE"), "{source}: {}", ran.err);
+            assert_eq!(server.hits().len(), 2 * run, "{source}");
+        }
+        let manifest = redis.command(&["HGET", "manifest:barmill:1m:2025-10-21", "APPL"]);
+        if let redis::Value::BulkString(manifest) = manifest {
+            let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+            assert_eq!(manifest["complete"], false, "{source}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn day_without_trades_is_whole_and_has_no_bars() {
     let server = serve(&tape(3, 100, UNIT_NS), speak::massive).await;
     let redis = RedisServer::start();
     let program = Program::new("massive", &server);
     let line = format!(
-        "backfill --source massive --symbol AAPL --date 2025-10-20 --session pre --sink {}",
+        "backfill --source massive --symbol AAPL --date 2025-10-22 --session pre --sink {}",
         redis.url()
     );
     assert_eq!(program.run(&line).await.code, 0);
-    let manifest = manifest(&redis, "1m", "2025-10-20", "AAPL");
+    let manifest = manifest(&redis, "1m", "2025-10-22", "AAPL");
     assert_eq!(
         (&manifest["complete"], &manifest["bars"]),
         (&true.into(), &0.into())
@@ -152,8 +187,8 @@ async fn day_without_trades_is_whole_and_has_no_bars() {
     assert_eq!(
         (&manifest["from"], &manifest["to"]),
         (
-            &"2025-10-20T08:00:00Z".into(),
-            &"2025-10-20T13:30:00Z".into()
+            &"2025-10-22T08:00:00Z".into(),
+            &"2025-10-22T13:30:00Z".into()
         )
     );
 }

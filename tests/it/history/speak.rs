@@ -38,7 +38,7 @@ pub(crate) fn massive(tape: &[Print], hit: &Hit) -> String {
             )
         }
         None => (
-            hit.number("timestamp.gte").unwrap(),
+            hit.number("timestamp.gte").unwrap_or(0),
             hit.number("timestamp.lt").unwrap(),
             hit.number("limit").unwrap(),
             0,
@@ -48,7 +48,12 @@ pub(crate) fn massive(tape: &[Print], hit: &Hit) -> String {
         tape.iter()
             .filter(|print| from <= print.nanos && print.nanos < to)
     };
-    let rows: Vec<Value> = inside().skip(skip).take(limit).map(massive_row).collect();
+    let is_falling = hit.get("order") == Some("desc");
+    let rows: Vec<Value> = if is_falling {
+        inside().rev().take(limit).map(massive_row).collect()
+    } else {
+        inside().skip(skip).take(limit).map(massive_row).collect()
+    };
     let mut reply = json!({"status": "OK", "request_id": "r"});
     if skip + rows.len() < inside().count() {
         let cursor = format!("{from}_{to}_{limit}_{}", skip + rows.len());

@@ -15,7 +15,7 @@ use crate::daemon::{
 };
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{End, Finished, PaceSettings, Pipeline, PipelineSettings, WriterPorts};
-use crate::port::{Clock, StateStore};
+use crate::port::{Changes, Clock, StateStore};
 use crate::status::server::{AccessPolicy, StatusError, StatusServer};
 use crate::{Origin, Symbol};
 use barmill_stores::store::Owner;
@@ -45,6 +45,15 @@ pub(in super::super) async fn run(
     };
     let config = &market.config;
     let state = settings::state(config, &target, &market.zone);
+    if let Some(state) = &state {
+        // Takes the folder now, so that a second daemon in it is refused at its start.
+        let now = SystemClock.now();
+        let nothing = Changes {
+            now,
+            ..Changes::default()
+        };
+        state.commit(nothing).await?;
+    }
     let opened = open(&market, &symbols, (state.as_ref(), &target), environment).await?;
     let settings = settings(&market, &target, opened.checkpoints)?;
     let owner = owner(config, &symbols);

@@ -133,6 +133,22 @@ impl HistoryProtocol for Alpaca {
         })
     }
 
+    fn lookup(&self, range: &SymbolRange) -> Result<Option<Request>, PageError> {
+        let mut url = join(&self.base, "/v2/stocks/trades", range.symbol)?;
+        url.query_pairs_mut()
+            .append_pair("symbols", range.symbol.as_str())
+            // The first day of the vendor's history.
+            .append_pair("start", "2016-01-01T00:00:00Z")
+            .append_pair("end", &range.to.saturating_sub(1).to_string())
+            .append_pair("feed", &self.feed)
+            .append_pair("sort", "asc")
+            .append_pair("limit", "1");
+        Ok(Some(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        }))
+    }
+
     fn decode(
         &self,
         range: &SymbolRange,

@@ -105,6 +105,11 @@ pub enum PageError {
         /// The name in the page.
         found: String,
     },
+    /// No trade in the interval, and none before it.
+    #[error(
+        "venue has no trade of the symbol, in the interval or before it; check its spelling, or whether the plan has it"
+    )]
+    UnknownSymbol,
     /// A cursor that was given before: following it would never end.
     #[error("cursor {cursor:?} was given before; a proxy may be dropping it")]
     CursorRepeated {
@@ -224,6 +229,7 @@ impl PageError {
             | PageError::Shape { .. }
             | PageError::Row { .. }
             | PageError::WrongSymbol { .. }
+            | PageError::UnknownSymbol
             | PageError::CursorRepeated { .. }
             | PageError::Stuck { .. }
             | PageError::Idle { .. }

@@ -114,7 +114,7 @@ impl HistoryFeed {
         {
             match self.ranges.get(index) {
                 Some(range) if range.from < range.to => {
-                    let pages = self.source.walk(*range, &self.counts, index);
+                    let pages = self.source.walk(*range, &self.counts, index, true);
                     self.busy.insert(range.symbol);
                     self.in_flight.push(next_page(index, pages));
                 }

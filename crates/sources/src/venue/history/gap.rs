@@ -27,6 +27,7 @@ impl HistorySource {
             range,
             &Arc::new(RequestCounts::default()),
             gap.symbol.index(),
+            false,
         );
         let mut fill = GapFill::default();
         while !fill.is_whole && fill.trades.len() < gap.len_max {

@@ -94,6 +94,12 @@ pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
         rows: &mut Rows,
     ) -> Result<Next<Self::Place>, PageError>;
 
+    /// The request that tells whether the venue knows a symbol of which it has no trade in a range: its answer, read as a
+    /// page, has any trade up to the end of the range. `None` where the venue answers an unknown symbol with an error.
+    fn lookup(&self, _range: &SymbolRange) -> Result<Option<Request>, PageError> {
+        Ok(None)
+    }
+
     /// Starts to read a page while it arrives; what comes of it is in [`Rows::stream`] when the page is decoded.
     fn stream(&self, _range: &SymbolRange) -> Option<PageStream> {
         None

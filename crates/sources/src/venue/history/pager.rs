@@ -20,6 +20,8 @@ use tracing::Instrument;
 
 /// Pages in a row without a trade, each with a new cursor, after which a walk ends.
 const IDLE_PAGES_MAX: u32 = 64;
+/// Nanoseconds from which on a range without a trade is a reason to doubt the symbol: half an hour.
+const LONG_NS: i64 = 1_800_000_000_000;
 /// Characters of a cursor in an error.
 const CURSOR_LEN_MAX: usize = 60;
 
@@ -47,6 +49,8 @@ pub(crate) struct PagerContext {
     pub(crate) counts: Arc<RequestCounts>,
     pub(crate) skip_malformed: bool,
     pub(crate) seed: u64,
+    /// Whether a range without a trade is whole only where the venue knows the symbol.
+    pub(crate) proves_symbol: bool,
 }
 
 pub(crate) struct Pager<V: HistoryProtocol> {
@@ -59,6 +63,8 @@ pub(crate) struct Pager<V: HistoryProtocol> {
     cursors: HashSet<u64, FixedState>,
     pages: u64,
     idle_pages: u32,
+    /// Whether the range has a trade.
+    has_trades: bool,
     rng: fastrand::Rng,
 }
 
@@ -78,6 +84,7 @@ impl<V: HistoryProtocol> Pager<V> {
             cursors,
             pages: 0,
             idle_pages: 0,
+            has_trades: false,
             rng,
         }
     }
@@ -120,7 +127,46 @@ impl<V: HistoryProtocol> Pager<V> {
             .malformed
             .fetch_add(rows.malformed, Ordering::Relaxed);
         self.pages += 1;
-        self.advance(rows, next).map_err(|fault| (1, fault))
+        let joined = self.advance(rows, next).map_err(|fault| (1, fault))?;
+        self.has_trades |= !joined.trades.is_empty();
+        if joined.is_last && !self.has_trades {
+            self.prove_symbol().await?;
+        }
+        Ok(joined)
+    }
+
+    /// Asks whether the venue knows the symbol of a long range without a trade; a mistyped one has none, either.
+    async fn prove_symbol(&mut self) -> Result<(), FailedPage> {
+        let Pager {
+            venue,
+            context,
+            range,
+            rng,
+            ..
+        } = self;
+        if !context.proves_symbol || range.to.since(range.from) < LONG_NS {
+            return Ok(());
+        }
+        let Some(request) = venue.lookup(range).map_err(|fault| (0, fault))? else {
+            return Ok(());
+        };
+        let (place, skip_malformed) = (venue.start(), context.skip_malformed);
+        let decode = |reply: &mut Reply| {
+            let mut rows = Rows {
+                skip_malformed,
+                ..Rows::default()
+            };
+            venue.decode(range, &place, reply, &mut rows)?;
+            Ok(rows.read)
+        };
+        let client = &context.client;
+        let trades = client
+            .page(&request, &context.counts, rng, || None, decode)
+            .await?;
+        if trades == 0 {
+            return Err((1, PageError::UnknownSymbol));
+        }
+        Ok(())
     }
 
     fn advance(&mut self, mut rows: Rows, next: Next<V::Place>) -> Result<JoinedPage, PageError> {

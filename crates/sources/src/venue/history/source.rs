@@ -84,6 +84,7 @@ impl HistorySource {
         range: SymbolRange,
         counts: &Arc<RequestCounts>,
         number: usize,
+        proves_symbol: bool,
     ) -> Box<dyn Pages> {
         let seed = self.seed.wrapping_add(u64::try_from(number).unwrap_or(0));
         let (client, counts) = (Arc::clone(&self.client), Arc::clone(counts));
@@ -92,6 +93,7 @@ impl HistorySource {
             counts,
             skip_malformed: self.skip_malformed,
             seed,
+            proves_symbol,
         };
         Arc::clone(&self.venue).pages(context, range)
     }

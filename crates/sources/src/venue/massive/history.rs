@@ -280,6 +280,19 @@ impl HistoryProtocol for Massive {
         self.next(range, place, link_of(&level)?, rows)
     }
 
+    fn lookup(&self, range: &SymbolRange) -> Result<Option<Request>, PageError> {
+        let mut url = join(&self.base, &self.path, range.symbol)?;
+        url.query_pairs_mut()
+            .append_pair("timestamp.lt", &range.to.as_nanos().to_string())
+            .append_pair("order", "desc")
+            .append_pair("sort", "timestamp")
+            .append_pair("limit", "1");
+        Ok(Some(Request {
+            url,
+            weight: NonZeroU32::MIN,
+        }))
+    }
+
     fn stream(&self, range: &SymbolRange) -> Option<PageStream> {
         Some(PageStream::new(range.symbol, &self.results, self.page_len))
     }
