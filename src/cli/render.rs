@@ -130,11 +130,14 @@ fn write_jsonl(rows: &[BarRow], out: &mut dyn Write) -> io::Result<()> {
     for row in rows {
         for (index, (name, cell)) in COLUMNS.iter().zip(row.cells()).enumerate() {
             let opening = if index == 0 { "{" } else { "," };
-            let is_text = matches!(*name, "symbol" | "spec" | "start" | "end" | "state");
-            match (cell.is_empty(), is_text) {
-                (true, _) => write!(out, "{opening}\"{name}\":null")?,
-                (false, true) => write!(out, "{opening}\"{name}\":\"{cell}\"")?,
-                (false, false) => write!(out, "{opening}\"{name}\":{cell}")?,
+            write!(out, "{opening}\"{name}\":")?;
+            match *name {
+                _ if cell.is_empty() => write!(out, "null")?,
+                "symbol" | "spec" | "start" | "end" | "state" => write!(out, "\"{cell}\"")?,
+                // A column of decimals has a point in each of them, or readers take it for one of integers.
+                "trades" | "revision" => write!(out, "{cell}")?,
+                _ if cell.contains('.') => write!(out, "{cell}")?,
+                _ => write!(out, "{cell}.0")?,
             }
         }
         writeln!(out, "}}")?;
@@ -208,7 +211,7 @@ pub(super) mod tests {
             assert_eq!(object.len(), 13);
         }
         insta::assert_snapshot!(lines, @r#"
-    {"symbol":"AAPL","spec":"1m","start":"2025-10-15T13:30:00Z","end":"2025-10-15T13:31:00Z","open":255,"high":255.5,"low":0.00000001,"close":255.1,"volume":123456789.0000000001,"vwap":254.333333333,"trades":1234,"revision":0,"state":"final"}
+    {"symbol":"AAPL","spec":"1m","start":"2025-10-15T13:30:00Z","end":"2025-10-15T13:31:00Z","open":255.0,"high":255.5,"low":0.00000001,"close":255.1,"volume":123456789.0000000001,"vwap":254.333333333,"trades":1234,"revision":0,"state":"final"}
     {"symbol":"BRK.B","spec":"1m","start":"2025-10-15T13:31:00Z","end":"2025-10-15T13:32:00Z","open":null,"high":null,"low":null,"close":null,"volume":123456789.0000000001,"vwap":null,"trades":null,"revision":null,"state":null}
     "#);
     }

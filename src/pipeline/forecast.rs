@@ -12,11 +12,15 @@ pub use day::ForecastDay;
 use crate::engine::delivery::DeliverySettings;
 use crate::model::BarState;
 use barmill_stores::store::CostEstimator;
+use day::Arriving;
 use drive::Drive;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Updates that are made up at most; a longer day is reckoned from its first part.
 const UPDATES_MAX: u64 = 200_000;
+/// Updates of one message to the writer at most.
+const MESSAGE_LEN: usize = 4_096;
 
 /// In which order and at which times the bars of the day come to the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +81,25 @@ fn first_part(
         drive.open(day.opening());
     }
     let (mut bars, mut forming) = (0, 0);
-    for arriving in day.arrivals(arrival) {
+    let is_bulk = !matches!(arrival, Arrival::Live { .. });
+    let mut arrivals = day.arrivals(arrival).peekable();
+    let mut ahead = VecDeque::new();
+    while arrivals.peek().is_some() || !ahead.is_empty() {
+        if ahead.is_empty() {
+            // What a shard has made of a batch of trades comes to the writer in one message.
+            ahead.extend(
+                arrivals
+                    .by_ref()
+                    .take(if is_bulk { MESSAGE_LEN } else { 1 }),
+            );
+            for one in &ahead {
+                let one: &Arriving = one;
+                meter.note(&one.update);
+            }
+        }
+        let Some(arriving) = ahead.pop_front() else {
+            break;
+        };
         // Only whole steps are counted, so that what is reckoned from them has all symbols in it.
         if arriving.starts_step && updates_max <= bars + forming {
             break;

@@ -12,7 +12,7 @@ use crate::pipeline::{
     End, Finished, Handle, PaceSettings, Pipeline, ResumeSettings, Summary, WriterPorts,
 };
 use crate::port::TradeFeed;
-use barmill_sources::file::{FileFeed, FileFeedSettings, Format, OnBadRow, TradeReader};
+use barmill_sources::file::{FileFeed, FileFeedSettings, OnBadRow, TradeReader};
 use jiff::tz::TimeZone;
 use std::io::stdout;
 use std::sync::Arc;
@@ -60,8 +60,8 @@ pub(super) async fn run(
 ) -> Result<Exit, CommandError> {
     let target = SinkTarget::resolve(config, environment)?;
     let settings = file_settings(arguments, config)?;
-    let (feed, format) = open(settings).await?;
-    let zone = settings::zone(config, format.is_some_and(Format::is_us_equity))?;
+    let (feed, is_us_equity) = open(settings).await?;
+    let zone = settings::zone(config, is_us_equity)?;
     let (feed, tempo): (Box<dyn TradeFeed>, LatencyMode) = match config.replay.speed {
         Speed::Max => (Box::new(feed), LatencyMode::Throughput),
         Speed::Times(speed) => (
@@ -219,15 +219,16 @@ fn file_settings(
     })
 }
 
-/// Opens the first file to tell its format, which decides the zone; reads may block.
-async fn open(settings: FileFeedSettings) -> Result<(FileFeed, Option<Format>), CommandError> {
+/// Opens the first file to tell whether it is of US equities, which decides the zone; reads may block.
+async fn open(settings: FileFeedSettings) -> Result<(FileFeed, bool), CommandError> {
     let start = settings.start;
     let opened = tokio::task::spawn_blocking(move || {
         let mut reader = TradeReader::new(settings);
-        reader.format().map(|format| (reader, format))
+        let is_us_equity = reader.is_us_equity();
+        is_us_equity.map(|is_us_equity| (reader, is_us_equity))
     });
-    let (reader, format) = opened.await??;
-    Ok((FileFeed::from_reader(start, reader), format))
+    let (reader, is_us_equity) = opened.await??;
+    Ok((FileFeed::from_reader(start, reader), is_us_equity))
 }
 
 async fn show(progress: &Progress, handle: Handle) {

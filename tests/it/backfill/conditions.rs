@@ -171,7 +171,7 @@ async fn minute_without_a_price_is_carried_through_every_view_and_value_and_read
         let second: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
         assert_eq!(
             (&second["open"], &second["volume"]),
-            (&Value::Null, &12.into()),
+            (&Value::Null, &12.0.into()),
             "{view} {value}"
         );
         let table = program.run(&read).await;

@@ -166,3 +166,106 @@ fn trades_that_are_late_are_told_and_no_manifest_calls_their_day_complete() {
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
     assert_eq!(manifest["complete"], false);
 }
+
+/// The error of a replay that reads nothing.
+fn refused(program: &Program, more: &[&str]) -> String {
+    let ended = program.run(&[&["replay", "--sink=null:"], more].concat());
+    assert_eq!(ended.code, Some(1), "{more:?}: {ended:?}");
+    ended.err
+}
+
+#[test]
+fn files_of_other_kinds_are_named_with_what_to_do() {
+    let program = Program::new();
+    for (name, start, what) in [
+        (
+            "a.parquet",
+            &b"PAR1\x15\x04"[..],
+            "a Parquet file; write it as CSV",
+        ),
+        ("a.feather", b"ARROW1\0\0", "an Arrow or Feather file"),
+        ("a.dbn", b"DBN\x01\0\0\0\0", "a Databento DBN file"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    ] {
+        program.file(name, [start, &[0; 100]].concat());
+        let told = refused(&program, &[name]);
+        assert!(told.contains(what) && told.contains(name), "{told}");
+        assert!(!told.contains("damaged"), "{told}");
+    }
+    std::fs::create_dir(program.folder().join("trades")).expect("a folder");
+    let told = refused(&program, &["trades"]);
+    assert!(
+        told.contains("it is a folder; name the files in it"),
+        "{told}"
+    );
+}
+
+#[test]
+fn lean_files_of_other_markets_are_refused_by_name() {
+    let program = Program::new();
+    let row = "100,1005000,1,P,0,0\n";
+    for (name, what) in [
+        (
+            "20131007_es_trade_tick_201312_20131220.csv",
+            "a LEAN file of futures",
+        ),
+        (
+            "20151224_goog_tick_trade_american_call_7450000_20160115.csv",
+            "a LEAN file of options",
+        ),
+        ("20131007_spy_quote_tick.csv", "a LEAN file of quotes"),
+    ] {
+        program.file(name, row);
+        let told = refused(&program, &[name]);
+        assert!(
+            told.contains(what) && told.contains("US equities are read"),
+            "{told}"
+        );
+    }
+    for (folder, what) in [
+        ("crypto/coinbase/tick/btcusd", "a LEAN file of crypto"),
+        ("future/cme/tick/es", "a LEAN file of futures"),
+        ("index/usa/tick/spx", "a LEAN file of an index"),
+        (
+            "equity/india/tick/reliance",
+            "a LEAN file of equities outside the US",
+        ),
+    ] {
+        let folder = program.folder().join(folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("20131007_x_trade_tick.csv");
+        std::fs::write(&path, row).expect("a file");
+        let told = refused(&program, &[path.to_str().expect("a path")]);
+        assert!(told.contains(what), "{told}");
+    }
+    // A table of six columns that ends in 0 is none of LEAN's when its times and prices are not.
+    program.file("six.csv", "1,100.5,2,1735689600012,buy,0\n");
+    let told = refused(&program, &["six.csv", "--symbol=A"]);
+    assert!(told.contains("tell the format of six.csv"), "{told}");
+}
+
+#[test]
+fn crypto_and_forex_of_massive_have_days_of_utc_and_options_their_exchanges() {
+    let program = Program::new();
+    let header = "ticker,conditions,exchange,id,participant_timestamp,price,size\n";
+    // Half past midnight in London is still the day before in New York.
+    for ticker in ["X:BTC-USD", "C:EUR-USD"] {
+        program.file(
+            "day.csv",
+            format!("{header}{ticker},1,2,7,1735691400000000000,1.5,1\n"),
+        );
+        let out = program.ok(&["replay", "day.csv", "--sink=stdout:", "--bars=1d"]);
+        assert!(out.contains("\"start\":\"2025-01-01T00:00:00Z\""), "{out}");
+    }
+    program.file(
+        "day.csv",
+        format!("{header}AAPL,1,2,7,1735691400000000000,1.5,1\n"),
+    );
+    let out = program.ok(&["replay", "day.csv", "--sink=stdout:", "--bars=1d"]);
+    assert!(out.contains("\"start\":\"2024-12-31T05:00:00Z\""), "{out}");
+    let options = "ticker,conditions,correction,exchange,participant_timestamp,price,sequence_number,sip_timestamp,size";
+    let row = "O:SPY251219C00650000,209,0,302,1735828202000000000,0.05,1,1735828202000000000,1";
+    program.file("options.csv", format!("{options}\n{row}\n"));
+    let counts = program.counts(&["replay", "options.csv", "--sink=null:"]);
+    assert_eq!((&counts["trades"], &counts["bars"]), (&1.into(), &1.into()));
+}

@@ -104,8 +104,9 @@ impl Desk {
             let is_ours = |bar: &Value| bar["timestamp"] == self.minute.as_millis();
             if let Some(bar) = values.into_iter().find(is_ours) {
                 if bar["state"] == state && bar["revision"] == revision {
-                    let number = |name: &str| bar[name].as_u64().unwrap();
-                    return (bar["close"].to_string(), number("volume"), number("trades"));
+                    let number = |name: &str| bar[name].to_string().trim_end_matches(".0").parse();
+                    let count = |name: &str| number(name).unwrap();
+                    return (bar["close"].to_string(), count("volume"), count("trades"));
                 }
                 assert!(Instant::now() < deadline, "{bar}");
             }

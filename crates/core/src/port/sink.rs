@@ -115,7 +115,8 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         }
     }
 
-    /// Bytes that one item adds to a request, estimated from above; by default those of a bar in memory.
+    /// Bytes that one item adds to a request, estimated from above; by default those of a bar in memory. Asked once for
+    /// each item, some time before it is written, and in the order in which that begins.
     fn weight(&self, _item: &WriteItem) -> usize {
         size_of::<BarUpdate>()
     }

@@ -105,6 +105,13 @@ impl Inputs {
                 file: Arc::clone(&file),
                 source,
             })?;
+            if source.metadata().is_ok_and(|found| found.is_dir()) {
+                return Err(FileError::Foreign {
+                    file,
+                    what: "a folder",
+                    advice: "name the files in it",
+                });
+            }
             let start = read_start(&file, &mut source)?;
             if is_zip(&start) {
                 self.zip = Some(Zip::open(file, path)?);

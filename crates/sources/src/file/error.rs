@@ -223,6 +223,16 @@ pub enum FileError {
         /// The input.
         file: Arc<str>,
     },
+    /// A file of another kind than those that are read.
+    #[error("read {file}: it is {what}; {advice}")]
+    Foreign {
+        /// The file.
+        file: Arc<str>,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
     /// No known layout.
     #[error(
         "tell the format of {file}, which starts with {start:?}; pass --format with one of {known}"

@@ -66,6 +66,9 @@ impl OpenFile {
             if window.trim_ascii().is_empty() {
                 return Ok(None);
             }
+            if let Some((what, advice)) = format::foreign(window) {
+                return Err(FileError::Foreign { file, what, advice });
+            }
             format::detect(window).ok_or_else(|| unknown(&file, window))?
         };
         let content = match format.descriptor().open {
@@ -83,6 +86,7 @@ impl OpenFile {
                     format: format.name(),
                     only_symbol: settings.only_symbol(),
                     asked: settings.symbols.clone(),
+                    is_always_open: false,
                     bytes,
                     number: 0,
                 });
@@ -96,6 +100,15 @@ impl OpenFile {
     }
 
     /// The layout.
+    /// Whether the trades are of US equities, whose day is New York's.
+    pub(super) fn is_us_equity(&self) -> bool {
+        let is_always_open = match &self.content {
+            Content::Text { text, .. } => text.is_always_open,
+            Content::Blocks { .. } => false,
+        };
+        self.format.is_us_equity() && !is_always_open
+    }
+
     pub(super) fn format(&self) -> Format {
         self.format
     }

@@ -119,6 +119,15 @@ impl TradeReader {
         }
     }
 
+    /// Whether the trades of the first input that holds anything are of US equities, whose day is New York's.
+    ///
+    /// # Errors
+    /// As for [`TradeReader::format`].
+    pub fn is_us_equity(&mut self) -> Result<bool, FileError> {
+        self.format()?;
+        Ok(self.current.as_ref().is_some_and(OpenFile::is_us_equity))
+    }
+
     /// Opens the first input that holds anything and tells its format; `None` when there is none.
     ///
     /// # Errors

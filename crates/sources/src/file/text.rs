@@ -20,6 +20,8 @@ pub(super) struct TextInput {
     pub(super) only_symbol: Option<Symbol>,
     /// The symbols that are kept; `None` keeps all.
     pub(super) asked: Option<Vec<Symbol>>,
+    /// Whether the trades are of a market that never closes, where other files of the layout are of US equities.
+    pub(super) is_always_open: bool,
     pub(super) bytes: Bytes,
     /// Lines or rows taken so far.
     pub(super) number: u64,

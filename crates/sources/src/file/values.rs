@@ -89,6 +89,17 @@ pub(super) fn small(field: &'static str, text: &[u8]) -> Result<u8, RecordError>
     }
 }
 
+/// A whole number up to 65,535; zero where the field is empty.
+#[inline]
+pub(super) fn medium(field: &'static str, text: &[u8]) -> Result<u16, RecordError> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let max = u64::from(u16::MAX);
+    u16::try_from(integer(field, text)?)
+        .map_err(|_| RecordError::new(field, text, ValueError::Above { max }))
+}
+
 /// A price above zero.
 #[inline]
 pub(super) fn price(field: &'static str, text: &[u8]) -> Result<Price, RecordError> {

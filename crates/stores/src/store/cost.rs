@@ -36,9 +36,10 @@ pub(super) fn with_claims(
         return cost;
     }
     let apart = !(joins && final_batch::manifests(items).is_some());
-    let commands = claims.commands(&due) + usize::from(apart);
+    let calls = if apart { Claims::calls(&due).len() } else { 0 };
+    let commands = claims.commands(&due) + calls;
     Cost {
-        requests: cost.requests + u32::from(apart),
+        requests: cost.requests + u32::try_from(calls).unwrap_or(u32::MAX),
         commands: cost
             .commands
             .saturating_add(u32::try_from(commands).unwrap_or(u32::MAX)),

@@ -11,7 +11,7 @@ use super::final_batch;
 use super::owner::{Claims, Owner};
 use super::view::View;
 use super::{Command, commands, rest};
-use barmill_core::model::Timestamp;
+use barmill_core::model::{BarUpdate, Timestamp};
 use barmill_core::port::{Cost, WriteItem};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -94,15 +94,25 @@ impl CostEstimator {
             return (cost, self.bytes(items, Vec::new()));
         };
         let now = since_epoch(now);
-        let due = claims.due(items, now, true);
+        let due = claims.pay(items, now);
         claims.granted(&due, now);
         let arguments = claims.arguments(&due);
         let cost = with_claims(cost, items, (claims, due), self.joins_manifests());
         (cost, self.bytes(items, arguments))
     }
 
+    /// Notes an item that comes with the next ones, before it is weighed.
+    pub fn note(&self, update: &BarUpdate) {
+        if let Some(claims) = &self.claims {
+            claims.note(&WriteItem::Bar(*update));
+        }
+    }
+
     /// Bytes that an item adds to a request at most, by which batches are closed.
     pub fn weight(&self, item: &WriteItem) -> usize {
+        if let Some(claims) = &self.claims {
+            claims.note(item);
+        }
         self.scales.weigh(item)
     }
 

@@ -13,7 +13,7 @@ use super::template::{Placeholder, push_display};
 use super::view::View;
 use super::view_settings::ViewKind;
 use super::{Command, script};
-use barmill_core::model::{BarSpec, Symbol, Timestamp};
+use barmill_core::model::{BarKey, BarSpec, Symbol, Timestamp};
 use barmill_core::port::{ItemError, OwnedError, Remedy, SinkError, WriteItem};
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -22,6 +22,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Symbols of one call at most: some 200 kB.
+const CALL_LEN: usize = 1_000;
 /// The code of the answer to a claim on bars that another pipeline owns.
 const OWNED: &str = "OWNED ";
 
@@ -93,6 +95,8 @@ pub(super) struct Claims {
     view: Arc<View>,
     owner: Owner,
     claimed: Mutex<Claimed>,
+    /// Bars that were noted since the last batch.
+    noted: Mutex<Vec<BarKey>>,
     has_called: AtomicBool,
     /// One batch claims at a time; the next one finds what this one was granted.
     pub(super) turn: tokio::sync::Mutex<()>,
@@ -116,22 +120,64 @@ impl Claims {
             view,
             owner,
             claimed: Mutex::default(),
+            noted: Mutex::default(),
             has_called: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
         })
     }
 
-    /// What must be claimed before the items are written, in the order of the items; without what another batch is
-    /// paid for, where `pays` is set.
-    pub(super) fn due(&self, items: &[WriteItem], now: Timestamp, pays: bool) -> Vec<Claim> {
+    /// Notes an item that is to be written soon: what it needs is claimed together with what is needed before.
+    pub(super) fn note(&self, item: &WriteItem) {
+        let WriteItem::Bar(update) = item else { return };
+        let bar = update.bar.key();
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = noted
+            .last()
+            .is_some_and(|last| (last.spec, last.symbol) == (bar.spec, bar.symbol));
+        if !is_same && noted.len() < CALL_LEN {
+            noted.push(bar);
+        }
+    }
+
+    /// What a batch of these items, which is about to be sent, will be made to pay for: what they need and nobody has
+    /// claimed or paid for, and then what was noted as well.
+    pub(super) fn pay(&self, items: &[WriteItem], now: Timestamp) -> Vec<Claim> {
+        let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
         let mut stamps = Stamps::new(&self.view.settings().zone);
-        let mut due = Due::new(self, now, pays);
-        for item in items {
-            if let WriteItem::Bar(update) = item {
-                let bar = update.bar.key();
-                let date = stamps.of(bar.start, bar.spec).date();
-                due.add(bar.spec, date, bar.symbol);
+        let mut due = Due::new(self, now, true);
+        due.add_items(items, &mut stamps);
+        if !due.claims.is_empty() {
+            for bar in noted {
+                due.add(bar.spec, stamps.of(bar.start, bar.spec).date(), bar.symbol);
             }
+        }
+        let claims = due.claims;
+        drop(due.claimed);
+        self.remember(&claims, now, false);
+        claims
+    }
+
+    /// What must be claimed before the items are written, with all that is paid for; nothing where they need nothing.
+    pub(super) fn due(&self, items: &[WriteItem], now: Timestamp) -> Vec<Claim> {
+        let mut stamps = Stamps::new(&self.view.settings().zone);
+        let mut due = Due::new(self, now, false);
+        due.add_items(items, &mut stamps);
+        if due.claims.is_empty() {
+            return Vec::new();
+        }
+        let paid: Vec<(BarSpec, Date, Symbol)> = due
+            .claimed
+            .iter()
+            .flat_map(|((spec, date), record)| {
+                let open = record
+                    .symbols
+                    .iter()
+                    .filter(|(_, is_granted)| !**is_granted);
+                open.map(|(symbol, _)| (*spec, *date, *symbol))
+            })
+            .collect();
+        for (spec, date, symbol) in paid {
+            due.add(spec, date, symbol);
         }
         due.claims
     }
@@ -147,11 +193,6 @@ impl Claims {
             }
         }
         due.claims
-    }
-
-    /// Remembers what a batch that is paid for will claim, so that no other one is made to pay for it.
-    pub(super) fn paid(&self, claims: &[Claim], now: Timestamp) {
-        self.remember(claims, now, false);
     }
 
     /// Remembers what the store has granted.
@@ -185,6 +226,20 @@ impl Claims {
                 record.symbols.insert(symbol, is_granted);
             }
         }
+    }
+
+    /// The claims of each call of the script, so that no request grows too large.
+    pub(super) fn calls(claims: &[Claim]) -> Vec<&[Claim]> {
+        let (mut calls, mut start, mut len) = (Vec::new(), 0, 0);
+        for (index, claim) in claims.iter().enumerate() {
+            if start < index && CALL_LEN < len + claim.symbols.len() {
+                calls.push(&claims[start..index]);
+                (start, len) = (index, 0);
+            }
+            len += claim.symbols.len();
+        }
+        calls.extend((start < claims.len()).then(|| &claims[start..]));
+        calls
     }
 
     /// Commands that the claims are billed as inside a script.
@@ -273,26 +328,31 @@ impl Claims {
         if claims.is_empty() {
             return Ok(());
         }
-        if store.runs_scripts() {
-            // The store need not know the script when it is first called.
-            let has_text = !self.has_called.swap(true, Ordering::Relaxed);
-            let call = final_batch::claim_call(self.arguments(claims), has_text);
-            let answer = script::run(store, &[call]).await;
-            let answer = answer.map(|mut results| results.pop().unwrap_or(Ok(Reply::Nil)));
-            match answer {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) if is_owned(&error) || !is_refusal(error.remedy) => {
-                    return Err(self.refused(claims, error));
-                }
-                Err(error) if !is_refusal(error.remedy) => return Err(error),
-                // A server without scripts, or one that takes none of this size.
-                Ok(Err(_)) | Err(_) => self.claim_each(store, claims).await?,
-            }
-        } else {
-            self.claim_each(store, claims).await?;
+        for claims in Claims::calls(claims) {
+            self.call(store, claims).await?;
+            self.granted(claims, now);
         }
-        self.granted(claims, now);
         Ok(())
+    }
+
+    async fn call(&self, store: &dyn KeyStore, claims: &[Claim]) -> Result<(), SinkError> {
+        if !store.runs_scripts() {
+            return self.claim_each(store, claims).await;
+        }
+        // The store need not know the script when it is first called.
+        let has_text = !self.has_called.swap(true, Ordering::Relaxed);
+        let call = final_batch::claim_call(self.arguments(claims), has_text);
+        let answer = script::run(store, &[call]).await;
+        let answer = answer.map(|mut results| results.pop().unwrap_or(Ok(Reply::Nil)));
+        match answer {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if is_owned(&error) || !is_refusal(error.remedy) => {
+                Err(self.refused(claims, error))
+            }
+            Err(error) if !is_refusal(error.remedy) => Err(error),
+            // A server without scripts, or one that takes none of this size.
+            Ok(Err(_)) | Err(_) => self.claim_each(store, claims).await,
+        }
     }
 
     async fn claim_each(&self, store: &dyn KeyStore, claims: &[Claim]) -> Result<(), SinkError> {
@@ -437,18 +497,28 @@ impl Due<'_> {
         if record.as_ref().is_some_and(is_claimed) {
             return;
         }
-        let own = self
-            .claims
-            .iter_mut()
-            .find(|claim| (claim.spec, claim.date) == (spec, date));
-        match own {
-            Some(claim) if claim.symbols.contains(&symbol) => {}
+        let is_own = |claim: &&mut Claim| (claim.spec, claim.date) == (spec, date);
+        let mut own = self.claims.iter_mut().filter(is_own);
+        if own.any(|claim| claim.symbols.contains(&symbol)) {
+            return;
+        }
+        let mut own = self.claims.iter_mut().filter(is_own);
+        match own.find(|claim| claim.symbols.len() < CALL_LEN) {
             Some(claim) => claim.symbols.push(symbol),
             None => self.claims.push(Claim {
                 spec,
                 date,
                 symbols: vec![symbol],
             }),
+        }
+    }
+
+    fn add_items(&mut self, items: &[WriteItem], stamps: &mut Stamps<'_>) {
+        for item in items {
+            if let WriteItem::Bar(update) = item {
+                let bar = update.bar.key();
+                self.add(bar.spec, stamps.of(bar.start, bar.spec).date(), bar.symbol);
+            }
         }
     }
 }

@@ -104,9 +104,18 @@ pub fn remedy_of_text(text: &str) -> Remedy {
 
 /// The error of one command.
 pub(super) fn item_error(text: &str) -> ItemError {
+    let reason = shorten(text);
+    let code = text.split(' ').next().unwrap_or_default();
     ItemError {
         remedy: remedy_of_text(text),
-        reason: shorten(text),
+        reason: if ["MOVED", "ASK", "CROSSSLOT"].contains(&code) {
+            format!(
+                "{reason} (this server is a node of a Redis Cluster, and barmill speaks to one server that holds all keys: \
+                 use a server or database without cluster mode, or a proxy that hides the nodes)"
+            )
+        } else {
+            reason
+        },
     }
 }
 
@@ -157,7 +166,9 @@ pub(super) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{AGAIN, RETRY_AFTER_MAX, remedy_of_http, remedy_of_text, retry_after, shorten};
+    use super::{
+        AGAIN, RETRY_AFTER_MAX, item_error, remedy_of_http, remedy_of_text, retry_after, shorten,
+    };
     use barmill_core::port::Remedy;
     use std::time::Duration;
 
@@ -312,6 +323,13 @@ mod tests {
         for value in ["", "-1", "1.5", "soon"] {
             assert_eq!(seconds(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn node_of_a_cluster_says_what_it_is_and_what_to_do() {
+        let error = item_error("MOVED 3999 127.0.0.1:6381");
+        assert_eq!(error.remedy, Remedy::Fatal);
+        assert!(error.reason.starts_with("MOVED 3999 ") && error.reason.contains("Redis Cluster"));
     }
 
     #[test]

@@ -207,7 +207,7 @@ async fn key_per_bar_writes_what_the_original_wrote() {
         .get("intraday:model_7:2025-10-15:AAPL:09:30")
         .await
         .unwrap();
-    let six = r#"{"timestamp":1760535000000,"open":255.1,"high":256.25,"low":254.000000001,"close":255,"volume":1200.5}"#;
+    let six = r#"{"timestamp":1760535000000,"open":255.1,"high":256.25,"low":254.000000001,"close":255.0,"volume":1200.5}"#;
     assert_eq!(value, six);
 }
 

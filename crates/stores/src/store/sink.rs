@@ -74,9 +74,7 @@ impl ViewSink {
     /// What must be claimed before the items are written.
     fn due(&self, items: &[WriteItem]) -> Vec<Claim> {
         let claims = self.claims.as_ref();
-        claims.map_or_else(Vec::new, |claims| {
-            claims.due(items, self.clock.now(), false)
-        })
+        claims.map_or_else(Vec::new, |claims| claims.due(items, self.clock.now()))
     }
 
     /// Waits for the batches that are claiming, if this one has something to claim, too.
@@ -248,9 +246,7 @@ impl BarSink for ViewSink {
         let cost = cost::cost(&self.view, items, self.fence.is_some());
         match &self.claims {
             Some(claims) => {
-                let now = self.clock.now();
-                let due = claims.due(items, now, true);
-                claims.paid(&due, now);
+                let due = claims.pay(items, self.clock.now());
                 cost::with_claims(cost, items, (claims, due), self.joins_manifests())
             }
             None => cost,
@@ -262,6 +258,9 @@ impl BarSink for ViewSink {
     }
 
     fn weight(&self, item: &WriteItem) -> usize {
+        if let Some(claims) = &self.claims {
+            claims.note(item);
+        }
         self.scales.weigh(item)
     }
 

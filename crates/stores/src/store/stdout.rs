@@ -158,7 +158,7 @@ mod tests {
             text,
             concat!(
                 r#"{"symbol":"AAPL","spec":"tick:3","timestamp":1760535000500,"open":255.1,"high":256.25,"low":254.000000001,"#,
-                r#""close":255,"volume":1200.5,"vwap":255.5,"trades":3,"buy_volume":1000,"sell_volume":200.5,"#,
+                r#""close":255.0,"volume":1200.5,"vwap":255.5,"trades":3,"buy_volume":1000.0,"sell_volume":200.5,"#,
                 r#""first_sequence":1,"last_sequence":9,"start":"2025-10-15T13:30:00.5Z","end":"2025-10-15T13:31:00.5Z","#,
                 r#""state":"final","revision":0,"flags":[]}"#,
                 "\n"

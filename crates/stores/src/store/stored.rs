@@ -398,13 +398,13 @@ mod tests {
         );
         assert_eq!(
             text(ValueForm::JsonSix),
-            r#"{"timestamp":1760535000000,"open":255.1,"high":256.25,"low":254.000000001,"close":255,"volume":1200.5}"#
+            r#"{"timestamp":1760535000000,"open":255.1,"high":256.25,"low":254.000000001,"close":255.0,"volume":1200.5}"#
         );
         assert_eq!(
             text(ValueForm::JsonFull),
             concat!(
-                r#"{"timestamp":1760535000000,"open":255.1,"high":256.25,"low":254.000000001,"close":255,"volume":1200.5,"#,
-                r#""vwap":255.5,"trades":3,"buy_volume":1000,"sell_volume":200.5,"first_sequence":1,"last_sequence":9,"#,
+                r#"{"timestamp":1760535000000,"open":255.1,"high":256.25,"low":254.000000001,"close":255.0,"volume":1200.5,"#,
+                r#""vwap":255.5,"trades":3,"buy_volume":1000.0,"sell_volume":200.5,"first_sequence":1,"last_sequence":9,"#,
                 r#""start":"2025-10-15T13:30:00Z","end":"2025-10-15T13:31:00Z","state":"final","revision":0,"flags":[]}"#
             )
         );

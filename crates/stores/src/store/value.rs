@@ -6,11 +6,11 @@
 //! | name | form |
 //! |---|---|
 //! | `timestamp` | start of the bar, whole milliseconds since the Unix epoch |
-//! | `open high low close` | decimal, or null when no trade may set a price |
-//! | `volume` | decimal |
-//! | `vwap` | decimal, or null |
+//! | `open high low close` | decimal with a point (`100.0`), or null when no trade may set a price |
+//! | `volume` | decimal with a point |
+//! | `vwap` | decimal with a point, or null |
 //! | `trades first_sequence last_sequence revision` | integer |
-//! | `buy_volume sell_volume` | decimal |
+//! | `buy_volume sell_volume` | decimal with a point |
 //! | `start end` | RFC 3339 in UTC, with as many places of the second as needed (nanoseconds do not fit a double) |
 //! | `state` | `forming`, `final` or `revised` |
 //! | `flags` | array of `gap`, `partial`, `filled` |
@@ -126,14 +126,24 @@ fn prices(update: &BarUpdate) -> [Option<Price>; 4] {
 
 fn push_price(out: &mut Vec<u8>, price: Option<Price>) {
     match price {
-        Some(price) => price.push_text(out),
+        Some(price) => push_decimal(out, |out| price.push_text(out)),
         None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends a decimal with a point in it, also where it is whole, since readers take a column that begins with `100` for
+/// one of integers, and then cannot hold `100.25`.
+fn push_decimal(out: &mut Vec<u8>, push: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    push(out);
+    if !out[start..].contains(&b'.') {
+        out.extend_from_slice(b".0");
     }
 }
 
 fn push_volume(out: &mut Vec<u8>, name: &[u8], volume: Volume) {
     out.extend_from_slice(name);
-    volume.push_text(out);
+    push_decimal(out, |out| volume.push_text(out));
 }
 
 fn push_named(out: &mut Vec<u8>, name: &[u8], text: &str) {

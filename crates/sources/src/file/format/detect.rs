@@ -12,6 +12,44 @@ pub(in crate::file) fn is_enough(window: &[u8]) -> bool {
     MARK_LEN <= text.len() && text[0] != b'{' && memchr::memchr(b'\n', text).is_some()
 }
 
+/// What a file is that begins like one of the usual binary layouts, and what to do with it.
+pub(in crate::file) fn foreign(window: &[u8]) -> Option<(&'static str, &'static str)> {
+    let known: [(&[u8], &str, &str); 6] = [
+        (
+            b"PAR1",
+            "a Parquet file",
+            "write it as CSV, for example with `duckdb -c \"copy 'FILE' to 'out.csv'\"`",
+        ),
+        (
+            b"ARROW1",
+            "an Arrow or Feather file",
+            "write it as CSV, for example with polars' `write_csv`",
+        ),
+        (
+            b"FEA1",
+            "a Feather file",
+            "write it as CSV, for example with pandas' `to_csv`",
+        ),
+        (
+            b"\x89HDF",
+            "an HDF5 file",
+            "write it as CSV, for example with pandas' `to_csv`",
+        ),
+        (
+            b"DBN",
+            "a Databento DBN file",
+            "write it as CSV, for example with `dbn --csv`",
+        ),
+        (
+            b"SQLite format 3",
+            "an SQLite database",
+            "write its table as CSV, for example with `sqlite3 -csv`",
+        ),
+    ];
+    let found = known.iter().find(|(mark, ..)| window.starts_with(mark));
+    found.map(|(_, what, advice)| (*what, *advice))
+}
+
 /// The start of a file that is not blank.
 #[derive(Debug)]
 pub(in crate::file) struct Sample<'a> {

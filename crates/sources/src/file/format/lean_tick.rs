@@ -43,12 +43,29 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
 
 fn is_like(sample: &Sample<'_>) -> bool {
     let row = sample.row();
-    row.len() == FIELDS && matches!(row[FIELDS - 1], b"0" | b"1")
+    let is_whole = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    // Milliseconds of a day, and a price in ten thousandths, which has no point.
+    let is_of_day = |text: &[u8]| {
+        let whole = text.split(|byte| *byte == b'.').next().unwrap_or_default();
+        whole.len() <= 8 && is_whole(whole)
+    };
+    row.len() == FIELDS
+        && matches!(row[FIELDS - 1], b"0" | b"1")
+        && is_of_day(row[0])
+        && is_whole(row[1])
 }
 
 fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     if text.first_line()?.is_none() {
         return Ok(None);
+    }
+    if let Some(what) = other_in(&text.names) {
+        return Err(FileError::Foreign {
+            file: text.file(),
+            what,
+            advice: "of LEAN's files those of trades of US equities are read, since prices, zones and names of the others \
+                     follow other rules",
+        });
     }
     let symbol = text.symbol(symbol_in(&text.names))?;
     let made = date_in(&text.names).and_then(|date| LeanTick::new(symbol, date));
@@ -224,6 +241,50 @@ fn symbol_in(names: &[PathBuf]) -> Option<Symbol> {
             }
         })?;
     Symbol::intern(symbol.to_ascii_uppercase().as_bytes()).ok()
+}
+
+/// What a LEAN file holds other than trades of US equities, as its path and the name of its entry tell.
+fn other_in(names: &[PathBuf]) -> Option<&'static str> {
+    for path in names {
+        let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+        for (index, part) in parts.iter().enumerate() {
+            let market = parts.get(index + 1).copied().unwrap_or_default();
+            let is_lean = parts.get(index + 2) == Some(&"tick");
+            match *part {
+                "future" if is_lean => return Some("a LEAN file of futures"),
+                "option" | "futureoption" | "indexoption" if is_lean => {
+                    return Some("a LEAN file of options");
+                }
+                "index" if is_lean => return Some("a LEAN file of an index"),
+                "crypto" | "cryptofuture" if is_lean => return Some("a LEAN file of crypto"),
+                "forex" | "cfd" if is_lean => return Some("a LEAN file of forex"),
+                "equity" if is_lean && market != "usa" => {
+                    return Some("a LEAN file of equities outside the US");
+                }
+                _ => {}
+            }
+        }
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let name = name.unwrap_or_default().to_ascii_lowercase();
+        let mut words = name.split('_');
+        if words.next().and_then(parse_date).is_none() {
+            continue;
+        }
+        // Behind the date and the symbol an equity's entry has `trade` and `tick` only; contracts have more words.
+        for word in words.skip(1) {
+            match word {
+                "trade" | "tick" => {}
+                "quote" => return Some("a LEAN file of quotes"),
+                "openinterest" => return Some("a LEAN file of open interest"),
+                "call" | "put" | "american" | "european" => return Some("a LEAN file of options"),
+                word if word.len() >= 6 && word.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    return Some("a LEAN file of futures");
+                }
+                _ => {}
+            }
+        }
+    }
+    None
 }
 
 fn entry_symbol(path: &Path) -> Option<String> {

@@ -7,7 +7,8 @@
 //! `OpenAPI` description, July 2026). Columns are found by name, in any order; others are skipped.
 //!
 //! The event time is the SIP timestamp, and the participant's where there is none. Trade identities are
-//! unique per exchange and reporting facility, so the venue is `exchange | trf_id << 8`.
+//! unique per exchange and reporting facility, so the venue is `exchange | trf_id << 8`; exchanges of options are above
+//! 255 and have no facility.
 
 use super::descriptor::{Descriptor, Open, TextDecoder, column};
 use super::detect::Sample;
@@ -17,8 +18,8 @@ use crate::file::error::{FileError, RecordError, ValueError};
 use crate::file::line_decoder::{Decoded, LineDecoder};
 use crate::file::symbols::SymbolCache;
 use crate::file::text::TextInput;
-use crate::file::values::{conditions, integer, nanos, price, size, small, trade_id};
-use barmill_core::model::{Side, Symbol, Trade};
+use crate::file::values::{conditions, integer, medium, nanos, price, size, small, trade_id};
+use barmill_core::model::{Conditions, Side, Symbol, Trade};
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "massive-csv",
@@ -39,7 +40,10 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
             "order within the symbol; else the place in the input",
         ),
         column("id", "identity, with `exchange` and `trf_id`"),
-        column("conditions", "list of sale conditions, 0 to 127"),
+        column(
+            "conditions",
+            "list of sale conditions, 0 to 127; those of options are left out",
+        ),
         column("correction", "correction code, 0 to 255"),
     ],
     vendor: Some("massive"),
@@ -66,6 +70,11 @@ fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
         Err(column) => return Err(text.missing(column, &header)),
     };
     text.take_line()?;
+    // Tickers of crypto and forex say so, and have no exchange in New York.
+    let row = text.first_line()?.unwrap_or_default();
+    text.is_always_open = made
+        .ticker_of(&row)
+        .is_some_and(|ticker| ticker.starts_with(b"X:") || ticker.starts_with(b"C:"));
     Ok(Some(TextDecoder::Lines(Box::new(made))))
 }
 
@@ -150,6 +159,15 @@ impl MassiveCsv {
     }
 }
 
+impl MassiveCsv {
+    /// The ticker of a line.
+    fn ticker_of<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let mut fields = Fields::default();
+        fields.split(line).ok()?;
+        Some(fields.get(line, self.columns.ticker?))
+    }
+}
+
 impl LineDecoder for MassiveCsv {
     fn boxed(&self) -> Box<dyn LineDecoder> {
         Box::new(self.clone())
@@ -192,8 +210,16 @@ impl LineDecoder for MassiveCsv {
             Some(index) => (integer("sequence_number", field(index))?, true),
             None => (ordinal, false),
         };
-        let exchange = small("exchange", field(columns.exchange))?;
+        let exchange = medium("exchange", field(columns.exchange))?;
         let trf_id = small("trf_id", field(columns.trf_id))?;
+        if exchange > 255 && trf_id > 0 {
+            let text = field(columns.exchange);
+            return Err(RecordError::new(
+                "exchange",
+                text,
+                ValueError::Above { max: 255 },
+            ));
+        }
         Ok(Some(Trade {
             symbol,
             time: nanos(columns.time_name, field(columns.time))?,
@@ -201,8 +227,13 @@ impl LineDecoder for MassiveCsv {
             id: trade_id(field(columns.id)),
             price: price("price", field(columns.price))?,
             size: size(columns.size_name, field(columns.size))?,
-            conditions: conditions(field(columns.conditions))?,
-            venue: u16::from(exchange) | u16::from(trf_id) << 8,
+            // Those of options are numbers of another list, of which the tape rules know nothing.
+            conditions: if symbol.as_str().starts_with("O:") {
+                Conditions::NONE
+            } else {
+                conditions(field(columns.conditions))?
+            },
+            venue: exchange | u16::from(trf_id) << 8,
             correction: small("correction", field(columns.correction))?,
             side: Side::Unknown,
             sequenced,

@@ -19,7 +19,7 @@ mod tests;
 pub use descriptor::Column;
 pub(super) use descriptor::{Descriptor, Open, TextDecoder};
 use detect::Sample;
-pub(super) use detect::is_enough;
+pub(super) use detect::{foreign, is_enough};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
