@@ -74,7 +74,7 @@ pub struct BackfillArguments {
     /// Bars to make, such as 1m,5m,1d [bars.specs]
     #[arg(long, value_name = "SPECS")]
     pub bars: Option<String>,
-    /// Which trades may set prices: source, all, massive-minute, massive-daily, alpaca-minute or alpaca-daily
+    /// Which trades may set prices: source, all, massive-minute, massive-daily, alpaca-minute, alpaca-daily or lean
     /// [bars.rules]
     #[arg(long)]
     pub rules: Option<String>,

@@ -56,6 +56,8 @@ choice! {
         AlpacaMinute = "alpaca-minute",
         /// The rules of Alpaca's day bars, for bars of every length.
         AlpacaDaily = "alpaca-daily",
+        /// The rules by which LEAN makes bars of its own tick files.
+        Lean = "lean",
     }
 }
 

@@ -105,7 +105,7 @@ fn starting(symbols: &[Symbol], start: Start) -> Vec<LiveSymbol> {
         .iter()
         .map(|symbol| LiveSymbol {
             symbol: *symbol,
-            after: Some(after),
+            after: (!start.is_with_live).then_some(after),
         })
         .collect()
 }

@@ -36,6 +36,8 @@ pub(crate) struct Start {
     pub(crate) time: Timestamp,
     /// Whether bars may lie across it.
     pub(crate) is_partway: bool,
+    /// Whether history is asked for nothing: a symbol begins with what comes when its subscription is confirmed.
+    pub(crate) is_with_live: bool,
 }
 
 /// What all sources of a run share.
@@ -64,16 +66,19 @@ impl MarketProfile {
             return Ok(Start {
                 time: saved.max(oldest).min(now),
                 is_partway: saved < oldest,
+                is_with_live: false,
             });
         }
         match self.catch_up {
             CatchUp::None => Ok(Start {
                 time: now,
                 is_partway: true,
+                is_with_live: true,
             }),
             CatchUp::For(time) => Ok(Start {
                 time: now.saturating_sub(nanos(time)),
                 is_partway: true,
+                is_with_live: false,
             }),
             CatchUp::Day => {
                 // On a day without a session, and before its opening, there is nothing to catch up with.
@@ -81,6 +86,7 @@ impl MarketProfile {
                 Ok(Start {
                     time,
                     is_partway: false,
+                    is_with_live: false,
                 })
             }
         }

@@ -169,7 +169,8 @@ fn rules(rules: config::Rules) -> Result<Rules, RulesError> {
         config::Rules::MassiveMinute
         | config::Rules::MassiveDaily
         | config::Rules::AlpacaMinute
-        | config::Rules::AlpacaDaily => Rules::by_name(rules.as_str()),
+        | config::Rules::AlpacaDaily
+        | config::Rules::Lean => Rules::by_name(rules.as_str()),
     }
 }
 

@@ -135,6 +135,42 @@ async fn closing_line_and_table_are_for_people_on_stderr() {
     );
 }
 
+/// Rows of the REST history as some proxies and older answers have them.
+fn bare(prints: &[Print], hit: &Hit) -> String {
+    let mut reply: Value = serde_json::from_str(&speak::massive(prints, hit)).unwrap();
+    for row in reply["results"].as_array_mut().unwrap() {
+        let row = row.as_object_mut().unwrap();
+        row.remove("exchange");
+        row.remove("sequence_number");
+    }
+    reply.to_string()
+}
+
+#[tokio::test]
+async fn rows_without_exchange_and_sequence_give_the_same_bars_from_a_file_and_from_the_venue() {
+    let prints = tape(1, 400, UNIT_NS);
+    let line = |redis: &RedisServer| {
+        format!(
+            "backfill --source massive --symbol AAPL --date {DAY} --session regular --rules all --sink {}",
+            redis.url()
+        )
+    };
+    let mut brief = Vec::new();
+    for speak in [bare as Speak, speak::massive] {
+        let (server, redis) = (serve(&prints, speak).await, RedisServer::start());
+        let program = Program::new("massive", &server);
+        let ran = program.run(&line(&redis)).await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let read = format!(
+            "bars --symbol AAPL --date {DAY} --output csv --sink {}",
+            redis.url()
+        );
+        brief.push(program.run(&read).await.out);
+    }
+    assert_eq!(brief[0], brief[1]);
+    assert!(brief[0].lines().count() > 5, "{}", brief[0]);
+}
+
 /// A symbol that the venue has never had a trade of is most likely mistyped.
 #[tokio::test]
 async fn symbol_that_the_venue_does_not_know_is_told_and_asked_for_again() {

@@ -262,3 +262,50 @@ async fn a_reader_that_comes_late_finds_frames_and_no_stall() {
     );
     assert_eq!(stats.disconnects, 0);
 }
+
+/// A first trade that is older than the start is what comes: nothing waits behind a hole that no archive can close.
+#[tokio::test]
+async fn a_start_with_what_comes_waits_for_nothing_and_tells_what_it_does_not_know() {
+    let world = World::new(Kind::Kraken, 2);
+    let symbol = world.symbols()[0];
+    let frame = wire::trade(Kind::Kraken, &world.truth()[&symbol][0], 0);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let symbols = vec![LiveSymbol {
+        symbol,
+        after: None,
+    }];
+    let named = LiveSymbols::Named(symbols.clone());
+    let feed = LiveFeed::new(settings(Kind::Kraken, &url), &named, parts(&world)).unwrap();
+    let mut feed = feed.starting_partway(&symbols);
+    let venue = async {
+        let mut stream = accept_async(listener.accept().await.unwrap().0)
+            .await
+            .unwrap();
+        let asked = stream.next().await.unwrap().unwrap();
+        let Request::Subscribe(_, acks) =
+            wire::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
+        else {
+            panic!("{asked}")
+        };
+        for text in acks.into_iter().chain([frame.clone()]) {
+            stream.send(Message::text(text)).await.unwrap();
+        }
+        stream
+    };
+    let taken = async {
+        let (mut gaps, mut trades) = (Vec::new(), Vec::new());
+        while trades.is_empty() {
+            let batch = feed.next_batch().await.unwrap().unwrap();
+            gaps.extend(feed.take_gaps());
+            trades.extend(batch.trades);
+        }
+        (gaps, trades)
+    };
+    let both = futures::future::join(venue, taken);
+    let (_stream, (gaps, trades)) = tokio::time::timeout(Duration::from_secs(5), both)
+        .await
+        .expect("at once");
+    assert_eq!((gaps.len(), trades.len()), (1, 1));
+    assert!(trades[0].time < gaps[0].to, "its bar is marked: {gaps:?}");
+}

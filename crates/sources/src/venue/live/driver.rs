@@ -9,14 +9,15 @@ use super::connection::{ConnectGate, Report, Shared};
 use super::continuity::Continuity;
 use super::error::LiveError;
 use super::event::Event;
-use super::feed::{Delivery, LiveStats, Reload};
+use super::feed::{Delivery, LiveStats, Reload, partway};
 use super::idle::Quiet;
-use super::settings::{LiveSettings, LiveSymbols};
+use super::settings::{LiveSettings, LiveSymbol, LiveSymbols};
 use super::skew::Skew;
-use barmill_core::model::{Symbol, Timestamp, Trade};
+use barmill_core::model::{Price, Symbol, Timestamp, Trade, TradeId, TradeKey};
 use barmill_core::port::{FeedError, GapError, GapFill, GapSource, Position, TradeBatch};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -46,6 +47,8 @@ pub struct LiveDriver {
     reload: mpsc::Receiver<Reload>,
     connections: SelectAll<BoxStream<'static, (usize, Report)>>,
     continuity: Continuity,
+    /// Symbols that start with what comes, so that what was before their subscription is missing in their first bars.
+    partway: BTreeSet<Symbol>,
     archive: Arc<dyn GapSource>,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     backlog: Backlog,
@@ -103,6 +106,7 @@ impl LiveDriver {
             quiet: Quiet::new(&settings.quiet),
             quiet_at: Duration::ZERO,
             skew: Skew::default(),
+            partway: BTreeSet::new(),
             position: now,
             newest: Timestamp::EPOCH,
             embargo: 0,
@@ -224,9 +228,9 @@ impl LiveDriver {
         match report {
             Report::Opened => self.note(|stats| stats.connections += 1),
             Report::Live => {
-                let places = self.places(index);
-                self.continuity
-                    .on_live(&places, now, self.shared.clock.now());
+                let (places, wall) = (self.places(index), self.shared.clock.now());
+                self.continuity.on_live(&places, now, wall);
+                self.tell_starts(&places, wall);
             }
             Report::Events(events) => {
                 self.note_delay(&events, now);
@@ -247,6 +251,33 @@ impl LiveDriver {
             }
             // The caller has taken this one.
             Report::Ended(_) => {}
+        }
+    }
+
+    /// Notes symbols that start with what comes.
+    pub(crate) fn start_partway(&mut self, symbols: &[LiveSymbol]) {
+        let unknown = symbols.iter().filter(|one| one.after.is_none());
+        self.partway.extend(unknown.map(|one| one.symbol));
+    }
+
+    /// Tells the hole before the subscription of symbols that start with what comes.
+    fn tell_starts(&mut self, places: &[usize], wall: Timestamp) {
+        for &place in places {
+            let Some(symbol) = self.continuity.symbol(place) else {
+                continue;
+            };
+            if self.partway.remove(&symbol) {
+                let after = Some(TradeKey {
+                    time: wall,
+                    sequence: 0,
+                    id: TradeId::NONE,
+                    price: Price::ZERO,
+                });
+                let gap = partway(&LiveSymbol { symbol, after });
+                if let Some(gap) = gap {
+                    self.continuity.tell(gap);
+                }
+            }
         }
     }
 

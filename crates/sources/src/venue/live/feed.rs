@@ -194,6 +194,9 @@ impl LiveFeed {
     #[must_use]
     pub fn starting_partway(mut self, symbols: &[LiveSymbol]) -> LiveFeed {
         self.gaps.extend(symbols.iter().filter_map(partway));
+        if let Some(driver) = &mut self.idle {
+            driver.start_partway(symbols);
+        }
         self
     }
 

@@ -70,13 +70,15 @@ struct Row<'a> {
     correction: Option<u8>,
     #[serde(borrow)]
     decimal_size: Option<&'a RawValue>,
+    #[serde(default)]
     exchange: u8,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     price: &'a RawValue,
-    sequence_number: u64,
-    sip_timestamp: i64,
+    participant_timestamp: Option<i64>,
+    sequence_number: Option<u64>,
+    sip_timestamp: Option<i64>,
     #[serde(borrow)]
     size: Option<&'a RawValue>,
     trf_id: Option<u8>,
@@ -327,8 +329,12 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
     let size_text = row.decimal_size.or(row.size).map_or("", text_of);
     Ok(Trade {
         symbol,
-        time: nanos("sip_timestamp", row.sip_timestamp)?,
-        sequence: row.sequence_number,
+        time: nanos(
+            "sip_timestamp",
+            row.sip_timestamp.or(row.participant_timestamp).unwrap_or(0),
+        )?,
+        // Trades of one instant keep the order of the page.
+        sequence: row.sequence_number.unwrap_or(0),
         id: row.id.map_or(TradeId::NONE, |id| {
             TradeId::from_text(text_of(id).as_bytes())
         }),
@@ -339,6 +345,6 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
         venue: u16::from(row.trf_id.unwrap_or(0)) << 8 | u16::from(row.exchange),
         correction: row.correction.unwrap_or(0),
         side: Side::Unknown,
-        sequenced: true,
+        sequenced: row.sequence_number.is_some(),
     })
 }

@@ -39,7 +39,9 @@ impl LiveDriver {
         let count = added.len();
         if reload.is_partway {
             let is_new = |one: &&LiveSymbol| !self.continuity.was_left(one.symbol);
-            let gaps: Vec<Gap> = added.iter().filter(is_new).filter_map(partway).collect();
+            let new: Vec<LiveSymbol> = added.iter().filter(is_new).copied().collect();
+            let gaps: Vec<Gap> = new.iter().filter_map(partway).collect();
+            self.start_partway(&new);
             for gap in gaps {
                 self.continuity.tell(gap);
             }
