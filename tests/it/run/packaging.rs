@@ -88,7 +88,7 @@ fn container_is_built_by_the_compiler_and_from_the_files_that_the_manifest_names
         .find_map(|line| line.strip_prefix("rust-version = "))
         .unwrap();
     assert!(
-        DOCKERFILE.contains(&format!("FROM rust:{}-", version.trim_matches('"'))),
+        DOCKERFILE.contains(&format!("FROM rust:{}.", version.trim_matches('"'))),
         "{version}"
     );
     let copied = DOCKERFILE
@@ -108,5 +108,29 @@ fn container_is_built_by_the_compiler_and_from_the_files_that_the_manifest_names
         "examples",
     ] {
         assert!(copied.contains(&needed), "{needed} is not copied");
+    }
+    let members = MANIFEST
+        .lines()
+        .find_map(|line| line.strip_prefix("members = "))
+        .unwrap();
+    for member in members.split('"').filter(|part| part.contains('/')) {
+        let is_copied = |name: &&str| member == *name || member.starts_with(&format!("{name}/"));
+        assert!(copied.iter().any(is_copied), "{member} is not copied");
+    }
+    // The run line in the first lines mounts the config where the program looks for it.
+    let config = "/etc/barmill.toml";
+    let run = DOCKERFILE.lines().nth(1).unwrap();
+    assert!(
+        run.contains(&format!(":{config}:ro")) && run.ends_with(" run"),
+        "{run}"
+    );
+    let entry = format!("ENTRYPOINT [\"/usr/local/bin/barmill\", \"--config\", \"{config}\"]");
+    assert!(DOCKERFILE.contains(&entry));
+    for kept in [
+        "HEALTHCHECK",
+        "USER barmill",
+        "strip target/release/barmill",
+    ] {
+        assert!(DOCKERFILE.contains(kept), "{kept}");
     }
 }

@@ -128,6 +128,7 @@ impl<'a> Days<'a> {
         1 + usize::from(self.view.settings().ttl_s.is_some())
     }
 
+    #[cfg(feature = "redis")]
     /// Whether the keys get a time to live.
     pub(super) fn expire(&self) -> bool {
         self.view.settings().ttl_s.is_some()
