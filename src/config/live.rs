@@ -24,6 +24,8 @@ section! {
         checkpoint_every_ms: u64 = 30_000, 100..=3_600_000;
         /// Hours that a restart may go back to the saved place, 1 to 720.
         resume_max_h: u64 = 72, 1..=720;
+        /// Seconds for which a connection that is one too many is tried again, 0 to one hour.
+        connection_limit_wait_s: u64 = 300, 0..=3_600;
         /// Milliseconds between two pings, 100 to one hour.
         keep_alive_ms: u64 = 15_000, 100..=3_600_000;
         /// Milliseconds without any frame until a connection counts as dead, 100 to one hour.

@@ -35,8 +35,9 @@ async fn refused(kind: Kind, refusal: &'static str) -> (String, u32) {
         ..Faults::default()
     };
     let venue = venue::start(Arc::clone(&world), faults, 1).await;
-    let mut feed =
-        LiveFeed::new(settings(kind, &venue.url), &symbols(&world), parts(&world)).unwrap();
+    let mut settings = settings(kind, &venue.url);
+    settings.times.limit_wait = Duration::ZERO;
+    let mut feed = LiveFeed::new(settings, &symbols(&world), parts(&world)).unwrap();
     let error = feed.next_batch().await.unwrap_err();
     assert!(
         feed.next_batch().await.unwrap().is_none(),
@@ -65,6 +66,16 @@ async fn refusals_that_nobody_but_a_person_can_lift_end_the_feed_at_once() {
         ),
         (
             Kind::Alpaca,
+            r#"[{"T":"error","code":410,"msg":"invalid subscribe action for this feed"}]"#,
+            "feed alpaca connection 0 failed: venue refuses: 410 invalid subscribe action for this feed; check the plan of the key",
+        ),
+        (
+            Kind::Massive,
+            r#"[{"ev":"status","status":"error","message":"not authorized"}]"#,
+            "feed massive connection 0 failed: venue refuses: error: not authorized; check the plan of the key",
+        ),
+        (
+            Kind::Alpaca,
             r#"[{"T":"error","code":405,"msg":"symbol limit exceeded"}]"#,
             "feed alpaca connection 0 failed: venue refuses: 405 symbol limit exceeded; ask for fewer symbols",
         ),
@@ -84,7 +95,7 @@ async fn own_ghost_at_a_venue_of_one_connection_is_waited_for() {
     let world = World::new(Kind::Alpaca, 100);
     let faults = Faults {
         refusal: Some(r#"[{"T":"error","code":406,"msg":"connection limit exceeded"}]"#),
-        refuse_from: 1,
+        // The first of all as well: a killed process leaves a ghost, too.
         refuse_until: 3,
         disconnect_every: 10,
         ..Faults::default()

@@ -94,6 +94,7 @@ fn times(config: &Config, of_venue: &LiveTimes) -> LiveTimes {
         stall_after_max: Duration::from_millis(live.stall_max_ms),
         backoff_base: Duration::from_millis(live.backoff_ms),
         backoff_max: Duration::from_millis(live.backoff_max_ms),
+        limit_wait: Duration::from_secs(live.connection_limit_wait_s),
         ..of_venue.clone()
     }
 }

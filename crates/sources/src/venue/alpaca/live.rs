@@ -190,14 +190,14 @@ impl<'a> Record<'a> {
             .ok_or_else(|| self.tape.unknown("z"))
     }
 
-    /// Codes of the documents: 402 key, 404 time-out, 405 symbols, 406 connections, 407 slow, 408 and 409 plan, 411 scope.
+    /// Codes of the documents: 402 key, 404 time-out, 405 symbols, 406 connections, 407 slow, 408 and 409 plan, 410 feed, 411 scope.
     fn refused(&self) -> Event {
         let kind = match self.code.bytes() {
             b"402" => RefusalKind::Auth,
             b"405" => RefusalKind::SymbolLimit,
             b"406" => RefusalKind::ConnectionLimit,
             b"407" => RefusalKind::SlowClient,
-            b"408" | b"409" | b"411" => RefusalKind::Plan,
+            b"408" | b"409" | b"410" | b"411" => RefusalKind::Plan,
             // Already authenticated: nothing is wrong.
             b"403" => return Event::Other,
             _ => RefusalKind::Other,

@@ -139,6 +139,7 @@ fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError
         | Event::Heartbeat
         | Event::Lost { .. }
         | Event::Refused(_)
+        | Event::SymbolsRefused { .. }
         | Event::Malformed(_)
         | Event::Other => 0,
     };

@@ -65,7 +65,8 @@ pub(crate) struct Connection {
     open_at: Instant,
     stall_after: Duration,
     is_announced: bool,
-    was_good: bool,
+    /// Since when connections are refused for being too many.
+    limited_since: Option<Instant>,
     /// What the last read brought besides events.
     pending: Option<LiveError>,
     is_ended: bool,
@@ -99,7 +100,7 @@ impl Connection {
             symbols,
             link: None,
             is_announced: false,
-            was_good: false,
+            limited_since: None,
             pending: None,
             is_ended: false,
         };
@@ -255,7 +256,9 @@ impl Connection {
         let settings = Arc::clone(&self.shared.settings);
         if let Some((socket, session)) = self.link.take() {
             socket.close().await;
-            self.was_good |= session.is_live();
+            if session.is_live() {
+                self.limited_since = None;
+            }
             if settings.times.stable_after <= session.age(self.shared.epoch.elapsed()) {
                 self.backoff.reset();
             }
@@ -264,7 +267,8 @@ impl Connection {
         if matches!(fault, LiveError::Left) {
             return Report::Down(fault);
         }
-        if fault.remedy() == Remedy::Fatal && !self.is_ghost(&fault) {
+        let is_ghost = self.is_ghost(&fault);
+        if fault.remedy() == Remedy::Fatal && !is_ghost {
             return Report::Ended(fault);
         }
         let wait = if matches!(fault, LiveError::Held | LiveError::Changed) {
@@ -298,12 +302,16 @@ impl Connection {
         }
     }
 
-    /// Whether the connection that is one too many may be our own, of which the venue has not noticed the end.
-    fn is_ghost(&self, fault: &LiveError) -> bool {
+    /// Whether the connection that is one too many may be our own, of which the venue has not noticed the end; for a
+    /// while after the first that was refused.
+    fn is_ghost(&mut self, fault: &LiveError) -> bool {
         let is_limit = matches!(fault, LiveError::Refused(refusal) if refusal.kind == RefusalKind::ConnectionLimit);
-        is_limit
-            && self.was_good
-            && self.backoff.attempts() < self.shared.settings.times.limit_attempts_max
+        if !is_limit {
+            self.limited_since = None;
+            return false;
+        }
+        let since = *self.limited_since.get_or_insert_with(Instant::now);
+        since.elapsed() < self.shared.settings.times.limit_wait
     }
 }
 

@@ -320,6 +320,18 @@ impl LiveDriver {
                     .on_live(&places, now, self.shared.clock.now());
                 self.note(|stats| stats.lost_messages += messages);
             }
+            Event::SymbolsRefused { symbols, text } => {
+                for symbol in symbols {
+                    tracing::error!(
+                        venue = self.settings.name(),
+                        connection = index,
+                        %symbol,
+                        text,
+                        "venue refuses the symbol; the others go on"
+                    );
+                    self.continuity.leave(symbol);
+                }
+            }
             Event::Malformed(fault) => {
                 let cause: &dyn std::error::Error = &fault;
                 tracing::warn!(

@@ -38,6 +38,13 @@ pub enum Event {
     },
     /// The venue says no.
     Refused(Refusal),
+    /// The venue gives some symbols of a subscription not, and the others all the same.
+    SymbolsRefused {
+        /// The symbols.
+        symbols: Vec<Symbol>,
+        /// The venue's words, shortened.
+        text: String,
+    },
     /// A record that should be a trade and is none.
     Malformed(DecodeError),
     /// Something else that is well formed and of no interest.
@@ -57,6 +64,7 @@ impl Event {
             | Event::Heartbeat
             | Event::Lost { .. }
             | Event::Refused(_)
+            | Event::SymbolsRefused { .. }
             | Event::Malformed(_)
             | Event::Other => None,
         }

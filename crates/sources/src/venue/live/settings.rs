@@ -62,9 +62,9 @@ pub struct LiveTimes {
     pub backoff_max: Duration,
     /// Age at which a connection has proved good, so that the next wait is a first one.
     pub stable_after: Duration,
-    /// Connections refused in a row for being too many, after one that was good; the venue may not have noticed yet that
-    /// it is gone.
-    pub limit_attempts_max: u32,
+    /// How long connections may be refused in a row for being too many, before that ends the feed: the venue may take
+    /// minutes to notice that an earlier one is gone, be it of this process or of one that was killed.
+    pub limit_wait: Duration,
 }
 
 /// How missed trades are fetched.
@@ -238,7 +238,7 @@ impl LiveSettings {
                 backoff_base: Duration::from_millis(500),
                 backoff_max: Duration::from_mins(1),
                 stable_after: Duration::from_secs(30),
-                limit_attempts_max: 5,
+                limit_wait: Duration::from_mins(5),
             },
             gaps: GapSettings {
                 wait: Duration::from_millis(500),

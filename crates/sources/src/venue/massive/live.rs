@@ -10,7 +10,7 @@ use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
 use crate::venue::live::session::script::{Expected, Script};
 use crate::venue::live::value::{DecodeError, Field};
-use barmill_core::model::{Conditions, Side, Timestamp, Trade, TradeId};
+use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -161,12 +161,29 @@ impl<'a> Record<'a> {
             b"auth_failed" if contains(self.message.bytes(), b"plan") => RefusalKind::Plan,
             b"auth_failed" => RefusalKind::Auth,
             b"max_connections" => RefusalKind::ConnectionLimit,
+            _ if contains(self.message.bytes(), b"not authorized") => {
+                let symbols = self.topics();
+                if !symbols.is_empty() {
+                    let text = self.message.words();
+                    return Event::SymbolsRefused { symbols, text };
+                }
+                RefusalKind::Plan
+            }
             _ => RefusalKind::Other,
         };
         Event::Refused(Refusal {
             kind,
             text: format!("{}: {}", self.status.words(), self.message.words()),
         })
+    }
+
+    /// The symbols of the topics `T.SYMBOL` in a message.
+    fn topics(&self) -> Vec<Symbol> {
+        let words = self.message.bytes().split(|byte| b" ,:;".contains(byte));
+        let topics = words.filter_map(|word| word.strip_prefix(b"T."));
+        topics
+            .filter_map(|name| Symbol::intern(name).ok())
+            .collect()
     }
 
     /// One confirmation per subscription, or one for several joined by commas.
@@ -226,6 +243,17 @@ mod tests {
             &found[..],
             [Event::Trade(_), Event::Malformed(_), Event::Trade(_)]
         ));
+    }
+
+    #[test]
+    fn topic_that_is_not_authorized_is_refused_alone() {
+        let frame =
+            br#"[{"ev":"status","status":"error","message":"not authorized: T.AAPL,T.BRK.B"}]"#;
+        let mut events = Vec::new();
+        super::decoder().decode(frame, &mut events).unwrap();
+        let symbols = ["AAPL", "BRK.B"].map(|name| name.parse().unwrap()).to_vec();
+        let text = "not authorized: T.AAPL,T.BRK.B".to_owned();
+        assert_eq!(events, [Event::SymbolsRefused { symbols, text }]);
     }
 
     #[test]

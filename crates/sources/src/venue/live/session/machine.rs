@@ -123,6 +123,9 @@ impl Session {
                 Event::Greeting if self.phase == Phase::Greeting => self.on_greeting(now),
                 Event::AuthOk if self.phase == Phase::Authenticating => self.subscribe(now),
                 Event::Subscribed(ack) => self.on_ack(*ack, now),
+                Event::SymbolsRefused { symbols, .. } => {
+                    self.on_ack(Ack::Symbols(symbols.len()), now);
+                }
                 Event::Refused(refusal) => return Err(LiveError::Refused(refusal.clone())),
                 Event::Snapshot(_)
                 | Event::Newest { .. }
