@@ -44,6 +44,9 @@ pub(in super::super) async fn run(
         Err(error) => return Ok(complain("run", error.as_ref(), Exit::Usage)),
     };
     let config = &market.config;
+    if let Err(error) = symbols::check(config, &symbols, environment).await {
+        return Ok(complain("run", error.as_ref(), Exit::Usage));
+    }
     let state = settings::state(config, &target, &market.zone);
     if let Some(state) = &state {
         // Takes the folder now, so that a second daemon in it is refused at its start.

@@ -1,9 +1,11 @@
 //! The symbols of a run: those of the config and those of the file beside it.
 
 use super::super::dispatch::CommandError;
+use super::super::source;
 use crate::Symbol;
-use crate::config::{Config, LiveNames, SourceName};
-use std::collections::BTreeMap;
+use crate::config::{Config, Environment, LiveNames, SourceName};
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 /// Bytes of the longest symbols file.
 const FILE_BYTES_MAX: u64 = 32 << 20;
@@ -30,6 +32,62 @@ pub(in super::super) fn read(
         lists.push(LiveNames::from_lines(&text)?);
     }
     Ok(LiveNames::deal(&lists, config.live.sources.as_slice())?)
+}
+
+/// A symbol that a venue does not list.
+#[derive(Debug, thiserror::Error)]
+#[error("{venue} does not list the symbol {symbol}{}", .nearest.as_ref().map(|name| format!(", did you mean {name}?")).unwrap_or_default())]
+pub(super) struct UnlistedError {
+    venue: SourceName,
+    symbol: Symbol,
+    nearest: Option<String>,
+}
+
+/// Longest wait for a venue's list of symbols.
+const LIST_WAIT: Duration = Duration::from_secs(5);
+
+/// Holds the symbols against the lists of the venues that give theirs in one answer; a venue that does not answer is told,
+/// and checks them itself when they are subscribed to.
+pub(super) async fn check(
+    config: &Config,
+    symbols: &BTreeMap<SourceName, Vec<Symbol>>,
+    environment: &Environment,
+) -> Result<(), CommandError> {
+    for (&venue, symbols) in symbols {
+        let source = source::open(config, venue, environment)?;
+        let listed = match tokio::time::timeout(LIST_WAIT, source.listed()).await {
+            Ok(Ok(listed)) => listed.unwrap_or_default(),
+            Ok(Err(error)) => {
+                let cause: &dyn std::error::Error = &error;
+                tracing::warn!(%venue, cause, "the list of symbols cannot be had; they are not checked");
+                continue;
+            }
+            Err(_) => {
+                tracing::warn!(%venue, "the list of symbols does not come; they are not checked");
+                continue;
+            }
+        };
+        let known: HashSet<&str> = listed.iter().map(String::as_str).collect();
+        if known.is_empty() {
+            continue;
+        }
+        for &symbol in symbols {
+            if !known.contains(symbol.as_str()) {
+                let distance = |name: &&String| strsim::levenshtein(name, symbol.as_str());
+                let upper = symbol.as_str().to_uppercase();
+                let nearest = listed.iter().find(|name| **name == upper);
+                let nearest = nearest.or_else(|| listed.iter().min_by_key(distance));
+                let nearest = nearest.cloned();
+                return Err(UnlistedError {
+                    venue,
+                    symbol,
+                    nearest,
+                }
+                .into());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_file(path: &std::path::Path) -> std::io::Result<String> {

@@ -10,7 +10,7 @@ use crate::venue::history::error::{PageError, RowError};
 use crate::venue::history::json::{Rows, parse, parse_row, price, refused, size, text_of};
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
-    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
+    HistoryProtocol, Listing, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
@@ -195,6 +195,13 @@ impl HistoryProtocol for Binance {
         Ok(Request { url, weight })
     }
 
+    fn listing(&self) -> Option<Listing> {
+        let mut url = self.base.clone();
+        let path = format!("{}/api/v3/exchangeInfo", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        Some(Listing { url, names: listed })
+    }
+
     fn decode(
         &self,
         range: &SymbolRange,
@@ -320,4 +327,18 @@ fn time(field: &'static str, value: i64) -> Result<Timestamp, RowError> {
             "time is before 1970 or after 2262",
         )
     })
+}
+
+/// The names in `symbols[].symbol`.
+fn listed(body: &[u8]) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Info {
+        symbols: Vec<Symbol>,
+    }
+    #[derive(Deserialize)]
+    struct Symbol {
+        symbol: String,
+    }
+    let info: Info = serde_json::from_slice(body).ok()?;
+    Some(info.symbols.into_iter().map(|one| one.symbol).collect())
 }

@@ -10,7 +10,7 @@ use crate::venue::history::error::{PageError, RowError};
 use crate::venue::history::json::{Rows, parse, parse_row, price, refused, rfc3339, size, text_of};
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
-    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
+    HistoryProtocol, Listing, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range};
@@ -214,6 +214,13 @@ impl HistoryProtocol for Coinbase {
         })
     }
 
+    fn listing(&self) -> Option<Listing> {
+        let mut url = self.base.clone();
+        let path = format!("{}/products", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        Some(Listing { url, names: listed })
+    }
+
     fn decode(
         &self,
         range: &SymbolRange,
@@ -253,6 +260,16 @@ impl HistoryProtocol for Coinbase {
             Place::Above { covered, newest } => self.step(range, (covered, newest), rows),
         }
     }
+}
+
+/// The names in `[].id`.
+fn listed(body: &[u8]) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Product {
+        id: String,
+    }
+    let products: Vec<Product> = serde_json::from_slice(body).ok()?;
+    Some(products.into_iter().map(|one| one.id).collect())
 }
 
 fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {

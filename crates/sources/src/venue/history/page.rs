@@ -71,6 +71,14 @@ pub(crate) struct VenueTraits {
     pub(crate) weight_max: NonZeroU32,
 }
 
+/// Where a venue lists all its symbols, and how their names are read out of the answer.
+pub(crate) struct Listing {
+    /// The whole address; holds no key.
+    pub(crate) url: Url,
+    /// The names; `None` for an answer of another shape.
+    pub(crate) names: fn(&[u8]) -> Option<Vec<String>>,
+}
+
 /// A venue's wire format and paging. Pure: the driver sends, repeats, paces and proves.
 pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
     /// Where a page begins.
@@ -100,6 +108,11 @@ pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
         Ok(None)
     }
 
+    /// The list of all symbols, where the venue gives it in one answer.
+    fn listing(&self) -> Option<Listing> {
+        None
+    }
+
     /// Starts to read a page while it arrives; what comes of it is in [`Rows::stream`] when the page is decoded.
     fn stream(&self, _range: &SymbolRange) -> Option<PageStream> {
         None
@@ -119,6 +132,9 @@ pub(crate) trait OpenHistory: Send + Sync + std::fmt::Debug {
     /// The headers of every request.
     fn headers(&self) -> HeaderMap;
 
+    /// The list of all symbols, where the venue gives it in one answer.
+    fn listing(&self) -> Option<Listing>;
+
     /// Starts to read one range.
     fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages>;
 
@@ -134,6 +150,10 @@ impl<P: HistoryProtocol> OpenHistory for P {
 
     fn headers(&self) -> HeaderMap {
         HistoryProtocol::headers(self)
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        HistoryProtocol::listing(self)
     }
 
     fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages> {

@@ -1,6 +1,8 @@
 //! A source: one venue, its client and its pace, shared by all feeds of it.
 
 use super::client::Client;
+use super::error::PageError;
+use super::json::message;
 use super::link::{BaseUrlError, parse_base};
 use super::pace::Pace;
 use super::page::OpenHistory;
@@ -76,6 +78,24 @@ impl HistorySource {
     /// The venue's name.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The names of all symbols, in the venue's own spelling; `None` where it does not list them in one answer. One
+    /// attempt, as what is asked for is no more than advice.
+    ///
+    /// # Errors
+    /// [`PageError`] when there is no answer, or one of another shape.
+    pub async fn listed(&self) -> Result<Option<Vec<String>>, PageError> {
+        let Some(listing) = self.venue.listing() else {
+            return Ok(None);
+        };
+        let reply = self.client.client.get(listing.url, None).await?;
+        match (listing.names)(&reply.body) {
+            Some(names) => Ok(Some(names)),
+            None => Err(PageError::Busy {
+                message: message(&reply.body),
+            }),
+        }
     }
 
     /// Starts the walk over one range; the number tells the seeds of a feed's walks apart.

@@ -12,7 +12,7 @@ use crate::venue::history::json::{
 };
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
-    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
+    HistoryProtocol, Listing, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range};
@@ -108,6 +108,13 @@ impl HistoryProtocol for Kraken {
             url,
             weight: NonZeroU32::MIN,
         })
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        let mut url = self.base.clone();
+        let path = format!("{}/0/public/AssetPairs", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        Some(Listing { url, names: listed })
     }
 
     fn decode(
@@ -209,6 +216,33 @@ fn check_errors(errors: &[String], body: &[u8]) -> Result<(), PageError> {
             retry_after: None,
         }
     })
+}
+
+/// The names of the pairs: those of the archive, and those of the socket, which calls XBT and XDG by their usual names.
+fn listed(body: &[u8]) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Pairs {
+        result: BTreeMap<String, Pair>,
+    }
+    #[derive(Deserialize)]
+    struct Pair {
+        altname: Option<String>,
+        wsname: Option<String>,
+    }
+    let pairs: Pairs = serde_json::from_slice(body).ok()?;
+    let names = pairs.result.into_iter().flat_map(|(key, pair)| {
+        let usual = pair.wsname.as_ref().map(|name| {
+            let asset = |name: &str| match name {
+                "XBT" => "BTC".to_owned(),
+                "XDG" => "DOGE".to_owned(),
+                other => other.to_owned(),
+            };
+            let assets: Vec<String> = name.split('/').map(asset).collect();
+            assets.join("/")
+        });
+        [Some(key), pair.altname, pair.wsname, usual]
+    });
+    Some(names.flatten().collect())
 }
 
 /// `[price, volume, seconds, "b" or "s", order type, note, number]`

@@ -26,6 +26,13 @@ pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
                 .map_or(0, |trade| trade.time.as_millis());
             Ok(Reply::page(json!({"serverTime": newest}).to_string()))
         }
+        "/api/v3/exchangeInfo" => {
+            let symbol = |symbol| json!({"symbol": symbol, "status": "TRADING"});
+            let symbols: Vec<_> = ask.tape.symbols().map(|one| symbol(one.as_str())).collect();
+            Ok(Reply::page(
+                json!({"timezone": "UTC", "symbols": symbols}).to_string(),
+            ))
+        }
         "/api/v3/aggTrades" => page(ask, false),
         "/api/v3/historicalTrades" | "/api/v3/trades" => page(ask, true),
         _ => Ok(Reply::status(404, "")),

@@ -4,12 +4,22 @@
 
 use crate::venue::simulate::request::{Ask, Reply};
 use barmill_core::model::{Side, Trade};
+use serde_json::json;
 
 /// Trades of a page at most, and unless asked otherwise.
 const LIMIT: usize = 1_000;
 
 pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
     let segments = ask.segments();
+    if segments[..] == ["products"] {
+        let product = |symbol| json!({"id": symbol, "status": "online"});
+        let products: Vec<_> = ask
+            .tape
+            .symbols()
+            .map(|one| product(one.as_str()))
+            .collect();
+        return Reply::page(json!(products).to_string());
+    }
     let ["products", product, "trades"] = segments[..] else {
         return Reply::status(404, r#"{"message":"Route not found"}"#);
     };

@@ -10,6 +10,16 @@ use serde_json::json;
 const LIMIT: usize = 1_000;
 
 pub(crate) fn answer(ask: &Ask<'_>) -> Reply {
+    if ask.path == "/0/public/AssetPairs" {
+        let pair = |name: &str| {
+            let pair =
+                json!({"altname": name.replace('/', ""), "wsname": name, "status": "online"});
+            (name.to_owned(), pair)
+        };
+        let pairs: serde_json::Map<_, _> =
+            ask.tape.symbols().map(|one| pair(one.as_str())).collect();
+        return Reply::page(json!({"error": [], "result": pairs}).to_string());
+    }
     if ask.path != "/0/public/Trades" {
         return refused("EGeneral:Unknown method");
     }
