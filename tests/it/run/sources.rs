@@ -165,6 +165,41 @@ async fn what_only_a_person_can_lift_ends_the_run_with_one_connection_and_a_clea
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn symbol_that_the_venue_does_not_list_is_told_at_the_start_with_the_nearest() {
+    for (venue, wrong, nearest) in [
+        (Venue::Binance, "AAAUSTD", "AAAUSDT"),
+        (Venue::Binance, "aaausdt", "AAAUSDT"),
+        (Venue::Coinbase, "AAB-USD", "AAA-USD"),
+        (Venue::Kraken, "AA/USD", "AAA/USD"),
+    ] {
+        let tape = Tape::new(venue.described(), hour(venue)).unwrap();
+        let stage = play(tape, SimulatorSettings::default()).await;
+        let (program, name) = (Program::new(), venue.name());
+        let settings = [
+            format!(
+                "--set=source.{name}.base_url={}",
+                stage.history(venue).base_url
+            ),
+            // Nothing listens there: the list alone tells.
+            format!("--set=source.{name}.ws_url=ws://127.0.0.1:1"),
+        ];
+        let line = ["run", "--source", name, "--symbol", wrong, "--sink=null:"];
+        let line: Vec<&str> = line
+            .into_iter()
+            .chain(settings.iter().map(String::as_str))
+            .collect();
+        let ended = tokio::task::spawn_blocking({
+            let line: Vec<String> = line.iter().map(ToString::to_string).collect();
+            move || program.run(&line.iter().map(String::as_str).collect::<Vec<_>>())
+        });
+        let ended = ended.await.unwrap();
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        let told = format!("{name} does not list the symbol {wrong}, did you mean {nearest}?");
+        assert!(ended.err.contains(&told), "{}", ended.err);
+    }
+}
+
 #[test]
 fn symbols_that_do_not_fit_their_sources_are_told_with_the_usage_code() {
     let program = Program::new();
