@@ -2,8 +2,9 @@
 //!
 //! Owns the records: one hash `owner:{spec}:{date}:{template}`, where `{template}` is the key template of the bars with
 //! the namespace filled in, and all else in it as it was written; field is the symbol, value the owner in words, and
-//! beside it `session:{symbol}` where the hours decide what is in a bar. A record is claimed before the first bar of a spec, date and symbol is written, and again when half the life of a key
-//! is over, so that it outlives the bars. It is claimed by a script, or by commands where one process has the store.
+//! beside it `session:{symbol}` where the hours decide what is in a bar. A record is claimed before the first bar of a
+//! spec, date and symbol is written, and again when half the life of a key is over, so that it outlives the bars. It is
+//! claimed by a script, or by commands where one process has the store.
 
 use super::final_batch;
 use super::key_store::{CommandResult, KeyStore, Reply, failed};
@@ -24,6 +25,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Symbols of one call at most: some 200 kB.
 const CALL_LEN: usize = 1_000;
+/// Records that are remembered however old they are.
+const RECORDS_LEN: usize = 64;
+/// Nanoseconds for which any record is remembered: two days.
+const KEPT_NS: i64 = 172_800_000_000_000;
 /// The code of the answer to a claim on bars that another pipeline owns.
 const OWNED: &str = "OWNED ";
 
@@ -214,6 +219,11 @@ impl Claims {
 
     fn remember(&self, claims: &[Claim], now: Timestamp, is_granted: bool) {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if RECORDS_LEN < claimed.len() {
+            // A daemon runs for years; what it has not written for days is claimed anew if it comes again.
+            let since = now.saturating_sub(KEPT_NS);
+            claimed.retain(|_, record| since <= record.at);
+        }
         for claim in claims {
             let record = claimed
                 .entry((claim.spec, claim.date))
@@ -221,7 +231,9 @@ impl Claims {
                     at: now,
                     symbols: HashMap::default(),
                 });
-            record.at = now;
+            if is_granted {
+                record.at = now;
+            }
             for &symbol in &claim.symbols {
                 record.symbols.insert(symbol, is_granted);
             }
@@ -525,4 +537,91 @@ impl Due<'_> {
 
 fn text(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CALL_LEN, Claim, Claims, Owner};
+    use crate::store::testing::update;
+    use crate::store::{View, ViewKind, ViewSettings};
+    use barmill_core::model::{Symbol, Timestamp};
+    use barmill_core::port::WriteItem;
+    use jiff::tz::TimeZone;
+    use std::sync::Arc;
+
+    const START: &str = "2025-10-15T13:30:00Z";
+
+    fn claims() -> Claims {
+        let view = ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC).unwrap();
+        let view = View::new(view, &["1m".parse().unwrap()]).unwrap();
+        Claims::new(Arc::new(view), Owner::new("files", "all")).unwrap()
+    }
+
+    fn bar(symbol: &str) -> WriteItem {
+        WriteItem::Bar(update(symbol, "1m", START))
+    }
+
+    fn names(claims: &[Claim]) -> Vec<&str> {
+        let symbols = claims.iter().flat_map(|claim| &claim.symbols);
+        symbols.map(|symbol| symbol.as_str()).collect()
+    }
+
+    fn at(hour: i64) -> Timestamp {
+        let start: Timestamp = START.parse().unwrap();
+        start.saturating_add(hour * 3_600_000_000_000)
+    }
+
+    #[test]
+    fn batch_pays_for_what_is_noted_and_the_next_one_for_nothing() {
+        let claims = claims();
+        for symbol in ["A", "A", "B", "C"] {
+            claims.note(&bar(symbol));
+        }
+        assert_eq!(names(&claims.pay(&[bar("A")], at(0))), ["A", "B", "C"]);
+        assert!(claims.pay(&[bar("B")], at(0)).is_empty());
+        // Nothing is granted yet, so whoever writes first claims it all.
+        let mut due = claims.due(&[bar("B")], at(0));
+        due[0].symbols.sort();
+        assert_eq!(names(&due), ["A", "B", "C"]);
+        claims.granted(&due, at(0));
+        assert!(claims.due(&[bar("C")], at(0)).is_empty());
+        claims.failed(&due);
+        assert_eq!(names(&claims.due(&[bar("C")], at(0))), ["C"]);
+    }
+
+    #[test]
+    fn claim_grows_old_with_half_the_life_of_a_key_and_is_forgotten_after_days() {
+        let claims = claims();
+        let day = claims.due(&[bar("A")], at(0));
+        claims.granted(&day, at(0));
+        assert!(claims.due(&[bar("A")], at(1)).is_empty());
+        assert_eq!(names(&claims.due(&[bar("A")], at(2))), ["A"]);
+        for days in 0..100 {
+            let mut other = day.clone();
+            other[0].date = other[0]
+                .date
+                .checked_add(jiff::Span::new().days(days))
+                .unwrap();
+            claims.granted(&other, at(24 * days));
+        }
+        let kept = claims.claimed.lock().unwrap().len();
+        assert!(kept <= super::RECORDS_LEN + 1, "{kept}");
+    }
+
+    #[test]
+    fn no_call_has_more_symbols_than_its_bound() {
+        let claims = claims();
+        let names: Vec<String> = (0..2_500).map(|index| format!("S{index}")).collect();
+        let items: Vec<WriteItem> = names.iter().map(|name| bar(name)).collect();
+        let due = claims.due(&items, at(0));
+        let symbols = |call: &&[Claim]| call.iter().map(|claim| claim.symbols.len()).sum();
+        let calls: Vec<usize> = Claims::calls(&due).iter().map(symbols).collect();
+        assert_eq!(calls.iter().sum::<usize>(), 2_500);
+        assert!(
+            calls.len() == 3 && calls.iter().all(|len| *len <= CALL_LEN),
+            "{calls:?}"
+        );
+        let known: Vec<Symbol> = due.iter().flat_map(|claim| claim.symbols.clone()).collect();
+        assert_eq!(known.len(), 2_500);
+    }
 }
