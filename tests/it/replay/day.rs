@@ -248,6 +248,14 @@ fn names(object: &str) -> Vec<&str> {
     object.split('"').skip(1).step_by(2).collect()
 }
 
+/// The numbers of a bar, whether a language writes a whole one as `100` or as `100.0`.
+fn numbers(bar: &Value) -> Vec<(&String, Option<f64>)> {
+    let bar = bar.as_object().expect("an object");
+    bar.iter()
+        .map(|(name, value)| (name, value.as_f64()))
+        .collect()
+}
+
 #[test]
 fn the_official_clients_read_the_original_s_keys_values_and_lifetime() {
     let redis = RedisServer::start();
@@ -293,7 +301,7 @@ fn the_official_clients_read_the_original_s_keys_values_and_lifetime() {
             let value = value
                 .as_str()
                 .map_or_else(|| value.clone(), |text| text.parse().expect("JSON"));
-            assert_eq!(&value, bar, "{language:?} {key}");
+            assert_eq!(numbers(&value), numbers(bar), "{language:?} {key}");
         }
         assert_eq!((values.len(), lifetimes.len()), (490, 490));
         assert!(
