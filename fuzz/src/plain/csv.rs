@@ -84,8 +84,16 @@ pub fn massive(lines: &[Vec<Vec<u8>>]) -> Option<Rows> {
             id: identity(text(id)),
             price: price(&row[cost])?,
             size: size(&row[amount])?,
-            conditions: conditions(text(codes))?,
-            venue: u16::from(small(exchange)?) + 256 * u16::from(small(facility)?),
+            // Those of options are of another list.
+            conditions: conditions(text(codes))
+                .or_else(|| row[ticker].starts_with(b"O:").then_some(Conditions::NONE))?,
+            venue: match (text(exchange), small(facility)?) {
+                (b"", facility) => 256 * u16::from(facility),
+                (exchange, 0) => whole(exchange)?.try_into().ok()?,
+                (exchange, facility) => {
+                    u16::from(u8::try_from(whole(exchange)?).ok()?) + 256 * u16::from(facility)
+                }
+            },
             correction: small(correction)?,
             side: Side::Unknown,
             sequenced: number.is_some(),

@@ -80,6 +80,7 @@ fn read_packed(bytes: &[u8], kind: usize) -> Outcome {
 /// Reads a file, which a zip needs to be.
 fn read_file(bytes: &[u8]) -> Outcome {
     let mut settings = FileFeedSettings::new(vec![put("packed.zip", bytes)]);
+    settings.time_max = barmill::Timestamp::MAX;
     settings.format = Some("massive-csv".parse().expect("a layout"));
     drain(TradeReader::new(settings), 4096)
 }

@@ -81,7 +81,9 @@ pub fn lean(input: &[u8]) {
     ][usize::from(knobs & 1)];
     let path = put(&format!("{day}_spy_Trade_Tick.csv"), text);
     let mut settings = FileFeedSettings::new(vec![path]);
-    (settings.format, settings.on_bad_row) = (Some("lean-tick".parse().expect("a layout")), OnBadRow::Skip);
+    settings.time_max = barmill::Timestamp::MAX;
+    (settings.format, settings.on_bad_row) =
+        (Some("lean-tick".parse().expect("a layout")), OnBadRow::Skip);
     let batch_len_max = settings.batch_len_max;
     let found = drain(TradeReader::new(settings), batch_len_max);
     if let (false, Some(midnight), Some(lines)) = (is_packed(text), midnight, lines(text)) {

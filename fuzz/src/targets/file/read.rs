@@ -1,6 +1,6 @@
 //! One input read in several ways, which must all say the same.
 
-use barmill::Trade;
+use barmill::{Timestamp, Trade};
 use barmill_core::port::Position;
 use barmill_sources::file::{
     FileError, FileFeedSettings, FileStats, Format, OnBadRow, TradeReader,
@@ -61,6 +61,7 @@ pub fn read(bytes: &[u8], way: Way) -> Outcome {
         on_bad_row: way.on_bad_row,
         batch_len_max: way.batch_len_max,
         start: Position(way.start),
+        time_max: Timestamp::MAX,
         ..FileFeedSettings::new(Vec::new())
     };
     let source = Box::new(Trickle(Cursor::new(bytes.to_vec()), way.chunk_len));

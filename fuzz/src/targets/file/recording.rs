@@ -3,7 +3,7 @@
 use super::pack::put;
 use super::read::{agree, drain};
 use crate::entropy::Entropy;
-use barmill::{Conditions, Side, Trade, TradeId};
+use barmill::{Conditions, Side, Timestamp, Trade, TradeId};
 use barmill_sources::file::{FileFeedSettings, RecordingWriter, TradeReader};
 
 /// The first knob chooses: trades to write and read, bytes to read, or columns to pack into a right block.
@@ -31,7 +31,13 @@ fn round_trip(input: &[u8]) {
         writer.write(part).expect("write the trades");
         writer.finish().expect("finish the recording");
     }
-    let found = drain(TradeReader::new(FileFeedSettings::new(vec![path])), 4096);
+    let found = drain(
+        TradeReader::new(FileFeedSettings {
+            time_max: Timestamp::MAX,
+            ..FileFeedSettings::new(vec![path])
+        }),
+        4096,
+    );
     assert_eq!(
         (found.trades, found.error),
         (trades, None),

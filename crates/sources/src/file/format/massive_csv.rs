@@ -227,11 +227,10 @@ impl LineDecoder for MassiveCsv {
             id: trade_id(field(columns.id)),
             price: price("price", field(columns.price))?,
             size: size(columns.size_name, field(columns.size))?,
-            // Those of options are numbers of another list, of which the tape rules know nothing.
-            conditions: if symbol.as_str().starts_with("O:") {
-                Conditions::NONE
-            } else {
-                conditions(field(columns.conditions))?
+            conditions: match conditions(field(columns.conditions)) {
+                // Those of options are numbers of another list, of which the tape rules know nothing.
+                Err(_) if symbol.as_str().starts_with("O:") => Conditions::NONE,
+                found => found?,
             },
             venue: exchange | u16::from(trf_id) << 8,
             correction: small("correction", field(columns.correction))?,
