@@ -76,9 +76,8 @@ struct Row<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     price: &'a RawValue,
-    participant_timestamp: Option<i64>,
     sequence_number: Option<u64>,
-    sip_timestamp: Option<i64>,
+    sip_timestamp: i64,
     #[serde(borrow)]
     size: Option<&'a RawValue>,
     trf_id: Option<u8>,
@@ -329,10 +328,7 @@ fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
     let size_text = row.decimal_size.or(row.size).map_or("", text_of);
     Ok(Trade {
         symbol,
-        time: nanos(
-            "sip_timestamp",
-            row.sip_timestamp.or(row.participant_timestamp).unwrap_or(0),
-        )?,
+        time: nanos("sip_timestamp", row.sip_timestamp)?,
         // Trades of one instant keep the order of the page.
         sequence: row.sequence_number.unwrap_or(0),
         id: row.id.map_or(TradeId::NONE, |id| {
