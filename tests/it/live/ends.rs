@@ -12,8 +12,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -220,6 +221,21 @@ async fn venue_that_is_not_there_is_tried_again_with_waits() {
     );
 }
 
+/// A venue that confirms the first subscription and sends one frame.
+async fn first_frame(listener: &TcpListener, frame: &str) -> WebSocketStream<TcpStream> {
+    let (connection, _) = listener.accept().await.unwrap();
+    let mut stream = accept_async(connection).await.unwrap();
+    let asked = stream.next().await.unwrap().unwrap();
+    let Request::Subscribe(_, acks) = wire::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
+    else {
+        panic!("{asked}")
+    };
+    for text in acks.into_iter().chain([frame.to_owned()]) {
+        stream.send(Message::text(text)).await.unwrap();
+    }
+    stream
+}
+
 #[tokio::test]
 async fn a_reader_that_comes_late_finds_frames_and_no_stall() {
     let world = World::new(Kind::Kraken, 2);
@@ -240,21 +256,7 @@ async fn a_reader_that_comes_late_finds_frames_and_no_stall() {
         after: None,
     }]);
     let mut feed = LiveFeed::new(settings, &named, parts(&world)).unwrap();
-    let venue = async {
-        let mut stream = accept_async(listener.accept().await.unwrap().0)
-            .await
-            .unwrap();
-        let asked = stream.next().await.unwrap().unwrap();
-        let Request::Subscribe(_, acks) =
-            wire::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
-        else {
-            panic!("{asked}")
-        };
-        for text in acks.into_iter().chain([frames[0].clone()]) {
-            stream.send(Message::text(text)).await.unwrap();
-        }
-        stream
-    };
+    let venue = first_frame(&listener, &frames[0]);
     let (mut stream, first) = tokio::join!(venue, feed.next_batch());
     assert_eq!(first.unwrap().unwrap().trades.len(), 1);
     stream.send(Message::text(frames[1].clone())).await.unwrap();
@@ -289,21 +291,7 @@ async fn a_start_with_what_comes_waits_for_nothing_and_tells_what_it_does_not_kn
     let named = LiveSymbols::Named(symbols.clone());
     let feed = LiveFeed::new(settings(Kind::Kraken, &url), &named, parts(&world)).unwrap();
     let mut feed = feed.starting_partway(&symbols);
-    let venue = async {
-        let mut stream = accept_async(listener.accept().await.unwrap().0)
-            .await
-            .unwrap();
-        let asked = stream.next().await.unwrap().unwrap();
-        let Request::Subscribe(_, acks) =
-            wire::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
-        else {
-            panic!("{asked}")
-        };
-        for text in acks.into_iter().chain([frame.clone()]) {
-            stream.send(Message::text(text)).await.unwrap();
-        }
-        stream
-    };
+    let venue = first_frame(&listener, &frame);
     let taken = async {
         let (mut gaps, mut trades) = (Vec::new(), Vec::new());
         while trades.is_empty() {

@@ -128,21 +128,7 @@ fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError
             Ok::<(), DecodeError>(())
         })
     })?;
-    let sequence = |event: &Event| match event {
-        Event::Trade(trade) | Event::Snapshot(trade) => trade.sequence,
-        Event::Cancel(_)
-        | Event::Correction(_)
-        | Event::Newest { .. }
-        | Event::Greeting
-        | Event::AuthOk
-        | Event::Subscribed(_)
-        | Event::Heartbeat
-        | Event::Lost { .. }
-        | Event::Refused(_)
-        | Event::SymbolsRefused { .. }
-        | Event::Malformed(_)
-        | Event::Other => 0,
-    };
+    let sequence = |event: &Event| event.trade().map_or(0, |trade| trade.sequence);
     if let Some(found) = events.get_mut(start..) {
         found.sort_by_key(sequence);
     }

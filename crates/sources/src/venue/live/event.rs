@@ -52,12 +52,12 @@ pub enum Event {
 }
 
 impl Event {
-    /// The time of the trade that it gives or corrects.
-    pub(crate) fn time(&self) -> Option<Timestamp> {
+    /// The trade that it gives or takes back.
+    pub(crate) fn trade(&self) -> Option<&Trade> {
         match self {
-            Event::Trade(trade) | Event::Snapshot(trade) | Event::Cancel(trade) => Some(trade.time),
-            Event::Correction(pair) => Some(pair.corrected.time.max(pair.original.time)),
-            Event::Newest { .. }
+            Event::Trade(trade) | Event::Snapshot(trade) | Event::Cancel(trade) => Some(trade),
+            Event::Correction(_)
+            | Event::Newest { .. }
             | Event::Greeting
             | Event::AuthOk
             | Event::Subscribed(_)
@@ -68,6 +68,14 @@ impl Event {
             | Event::Malformed(_)
             | Event::Other => None,
         }
+    }
+
+    /// The time of the trade that it gives or corrects.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        if let Event::Correction(pair) = self {
+            return Some(pair.corrected.time.max(pair.original.time));
+        }
+        self.trade().map(|trade| trade.time)
     }
 }
 
