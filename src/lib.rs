@@ -105,7 +105,7 @@ pub use barmill_core::port::{
     SinkStats, TradeBatch, TradeFeed, WriteItem,
 };
 #[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
-pub use barmill_stores::store::{BarReader, ReadError, StoredBar};
+pub use barmill_stores::{BarReader, ReadError, StoredBar};
 pub use builder::{BuildError, PipelineBuilder, PipelineError};
 #[cfg(feature = "cli")]
 #[doc(hidden)]

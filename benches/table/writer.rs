@@ -11,7 +11,7 @@ use barmill::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Notional, Ohlc, Price, Symbol, Timestamp, Volume,
 };
 use barmill_core::port::BarSink;
-use barmill_stores::store::{
+use barmill_stores::{
     RespSettings, SinkUrl, StoreSettings, ValueForm, View, ViewKind, ViewSettings, connect,
 };
 use std::collections::BTreeMap;

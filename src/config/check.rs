@@ -169,7 +169,7 @@ impl Checker<'_> {
     /// A batch that costs more than a whole budget would never go.
     fn budget(&mut self) {
         let Config { writer, view, .. } = &self.loaded.config;
-        // As `barmill_stores::store` counts, when every bar of the batch has a key of its own; docs/stores.md tells the costs.
+        // As `barmill_stores` counts, when every bar of the batch has a key of its own; docs/stores.md tells the costs.
         let per_bar = match (view.kind, writer.guard) {
             (ViewKind::SymbolDay | ViewKind::Minute, Guard::Off) => 2,
             (ViewKind::SymbolDay | ViewKind::Minute, Guard::Fence) => 7,

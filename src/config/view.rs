@@ -5,7 +5,7 @@
 use super::ValueError;
 use super::section::{choice, section};
 use super::value::{Setting, Show, Value, quoted};
-use barmill_stores::store;
+use barmill_stores as store;
 use std::fmt;
 
 section! {

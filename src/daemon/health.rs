@@ -202,7 +202,7 @@ mod tests {
     use crate::engine::calendar::{Calendar, SessionKind};
     use crate::{Pipeline, Trade};
     use barmill_sources::live::LiveStats;
-    use barmill_stores::store::NullSink;
+    use barmill_stores::NullSink;
     use jiff::tz::TimeZone;
     use std::sync::{Arc, Mutex};
     use std::time::Duration;

@@ -11,7 +11,7 @@ pub use day::ForecastDay;
 
 use crate::engine::delivery::DeliverySettings;
 use crate::model::BarState;
-use barmill_stores::store::CostEstimator;
+use barmill_stores::CostEstimator;
 use day::Arriving;
 use drive::Drive;
 use std::collections::VecDeque;
@@ -154,7 +154,7 @@ mod tests {
     use crate::engine::delivery::DeliverySettings;
     use crate::engine::retry::RetryPolicy;
     use crate::model::{BarSpec, Symbol, Timestamp};
-    use barmill_stores::store::{
+    use barmill_stores::{
         CostEstimator, FenceSettings, Guard, View, ViewKind, ViewSettings, WireForm,
     };
     use jiff::tz::TimeZone;

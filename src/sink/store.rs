@@ -3,7 +3,7 @@
 use super::{BoxError, Sink, SinkDescription};
 use crate::model::BarSpec;
 use crate::pipeline::clock::SystemClock;
-use barmill_stores::store::{
+use barmill_stores::{
     BarReader, NAMESPACE_DEFAULT, OpenError, Opened, Owner, SinkUrl, StoreSettings, View, ViewKind,
     ViewSettings, connect,
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Bar, BarFlags, BarState, BarUpdate, Notional, Ohlc, Price, Size, Timestamp, Volume};
 use barmill_core::port::{Remedy, WriteItem};
-use barmill_stores::store::{
+use barmill_stores::{
     FenceSettings, Guard, Opened, StoreSettings, ValueForm, View, ViewKind, ViewSettings, connect,
 };
 use jiff::tz::TimeZone;

@@ -2,7 +2,64 @@
 //!
 //! Owns layouts, clients and files. Deliberately knows no trades, no venues and no pipeline.
 
+#[cfg(feature = "embedded")]
+mod embedded;
+mod fence;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod key_store;
+mod layout;
+mod null;
+#[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
+mod open;
+mod owner;
+mod read;
+#[cfg(feature = "redis")]
+mod resp;
+#[cfg(test)]
+mod server_tests;
 #[cfg(feature = "state")]
 pub mod state;
+mod stdout;
+#[cfg(test)]
+mod test_servers;
+#[cfg(test)]
+mod testing;
+#[cfg(feature = "upstash")]
+mod upstash;
+mod url;
+mod write;
+
+#[cfg(feature = "embedded")]
+pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+pub use fence::{FenceError, FenceSettings, Guard};
+#[cfg(any(feature = "redis", feature = "upstash"))]
+pub use key_store::CaFileError;
+pub use key_store::{
+    Command, CommandResult, KeyStore, RETRY_AFTER_MAX, Reply, Script, remedy_of_http,
+    remedy_of_text, retry_after,
+};
+pub use layout::{
+    BarDetail, NAMESPACE_DEFAULT, Placeholder, STREAM_LEN_MAX_DEFAULT, StoredBar, StoredManifest,
+    StreamEntry, StreamId, TTL_S_DEFAULT, TTL_S_MAX, Template, TemplateError, ValueError,
+    ValueForm, View, ViewError, ViewKind, ViewSettings,
+};
+pub use null::NullSink;
 #[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
-pub mod store;
+pub use open::{OpenError, Opened, StoreSettings, connect};
+pub use owner::{Owner, SymbolSources};
+pub use read::{BarReader, ReadError, Unlisted};
+#[cfg(feature = "redis")]
+pub use resp::{RespError, RespSettings, RespStore};
+pub use stdout::LinesSink;
+#[cfg(feature = "upstash")]
+pub use upstash::{RestError, RestSettings, RestStore};
+#[cfg(feature = "redis")]
+pub use url::RedisUrl;
+#[cfg(feature = "upstash")]
+pub use url::RestUrl;
+pub use url::{SinkUrl, SinkUrlError};
+#[cfg(all(feature = "redis", feature = "upstash"))]
+pub use write::{CostEstimator, WireForm};
+pub use write::{Days, ViewSink};

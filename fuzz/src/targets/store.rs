@@ -6,7 +6,7 @@ use crate::tree::Tree;
 use barmill::{
     Bar, BarFlags, BarKey, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Symbol, Volume,
 };
-use barmill_stores::store::{
+use barmill_stores::{
     CommandResult, SinkUrl, StoredBar, Template, ValueForm, View, ViewKind, ViewSettings, fuzzing,
     remedy_of_http, remedy_of_text, retry_after,
 };

@@ -12,7 +12,7 @@ use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{Finished, Pipeline, Summary, WriterPorts};
 use crate::port::Clock;
 use barmill_sources::history::{Coverage, HistoryFeed, Progress as Fetching};
-use barmill_stores::store::Owner;
+use barmill_stores::Owner;
 use std::io::{stderr, stdout};
 use std::sync::Arc;
 use std::time::Duration;

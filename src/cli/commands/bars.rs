@@ -5,7 +5,7 @@ use super::settings;
 use crate::cli::{BarRow, BarsArguments, Canvas, chart, render};
 use crate::config::{self, Config, Environment, SinkTarget};
 use crate::{BarSpec, Manifest, Symbol, Timestamp};
-use barmill_stores::store::{BarReader, StoredBar};
+use barmill_stores::{BarReader, StoredBar};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;

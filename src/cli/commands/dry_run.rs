@@ -5,7 +5,7 @@ use super::source;
 use crate::config::{Config, SourceName};
 use crate::engine::resume::floor;
 use crate::{BarKey, BarSpec, Timestamp};
-use barmill_stores::store::View;
+use barmill_stores::View;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::io::{self, Write};

@@ -8,7 +8,7 @@ use crate::config::{self, AlsoViews, Config, SinkUrl};
 use crate::daemon::LatencyMode;
 use crate::pipeline::{Arrival, Forecast, ForecastDay, forecast};
 use crate::{Origin, Symbol, Timestamp};
-use barmill_stores::store::{CostEstimator, Guard, Owner, WireForm};
+use barmill_stores::{CostEstimator, Guard, Owner, WireForm};
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use std::io::stdout;

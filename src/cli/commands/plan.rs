@@ -5,7 +5,7 @@ use crate::engine::requested::RequestedDay;
 use crate::engine::resume::{Rest, resume, with_close};
 use crate::{BarSpec, Manifest, Origin, Symbol, Timestamp, Volume};
 use barmill_sources::history::SymbolRange;
-use barmill_stores::store::{BarReader, ReadError, StoredBar};
+use barmill_stores::{BarReader, ReadError, StoredBar};
 use jiff::civil::Date;
 
 /// One symbol and day.

@@ -18,7 +18,7 @@ use crate::port::{Clock, StateStore};
 use crate::{BarSpec, Origin};
 use barmill_sources::file::LateFile;
 use barmill_stores::state::{Bounds, LazyState, StateSettings, Target};
-use barmill_stores::store::{
+use barmill_stores::{
     EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, Owner, RespSettings,
     RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
     ViewSettings, connect,

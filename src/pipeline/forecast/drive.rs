@@ -3,7 +3,7 @@
 use crate::engine::delivery::{Completion, Delivery, DeliverySettings, OutgoingBatch, Work};
 use crate::model::{BarUpdate, Timestamp, WriteItem};
 use crate::port::Cost;
-use barmill_stores::store::CostEstimator;
+use barmill_stores::CostEstimator;
 use std::collections::VecDeque;
 use std::time::Duration;
 

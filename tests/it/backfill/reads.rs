@@ -8,7 +8,7 @@ use crate::support::redis::RedisServer;
 use crate::support::upstash::{TOKEN, UpstashServer};
 use barmill::{BarSpec, Symbol, Timestamp};
 use barmill_core::port::Clock;
-use barmill_stores::store::{
+use barmill_stores::{
     BarReader, Opened, SinkUrl, StoreSettings, StoredBar, View, ViewKind, ViewSettings, connect,
 };
 use jiff::civil::{Date, date, time};

@@ -13,7 +13,7 @@ use barmill::{BarSpec, Files, PipelineBuilder};
 use barmill_core::engine::circuit::ProbePolicy;
 use barmill_core::engine::retry::RetryPolicy;
 use barmill_stores::state::{LazyState, StateSettings};
-use barmill_stores::store::{
+use barmill_stores::{
     RespSettings, RestSettings, SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect,
 };
 use jiff::tz::TimeZone;

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use barmill::BarSpec;
 use barmill::internals::pipeline::clock::SystemClock;
-use barmill_stores::store::{
-    Opened, RestSettings, StoreSettings, View, ViewKind, ViewSettings, connect,
-};
+use barmill_stores::{Opened, RestSettings, StoreSettings, View, ViewKind, ViewSettings, connect};
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 

@@ -18,7 +18,7 @@ use crate::pipeline::{End, Finished, PaceSettings, Pipeline, PipelineSettings, W
 use crate::port::{Changes, Clock, StateStore};
 use crate::status::server::{AccessPolicy, StatusError, StatusServer};
 use crate::{Origin, Symbol};
-use barmill_stores::store::Owner;
+use barmill_stores::Owner;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, stderr, stdout};
 use std::sync::Arc;

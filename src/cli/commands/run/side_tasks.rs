@@ -11,7 +11,7 @@ use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
 use crate::status::server::StatusServer;
 use crate::status::service::{ServiceManager, Word, watchdog_every};
-use barmill_stores::store::SymbolSources;
+use barmill_stores::SymbolSources;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;

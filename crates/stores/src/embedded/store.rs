@@ -1,0 +1,383 @@
+//! The embedded store: the same commands on a file in a local folder, so that no server is needed.
+//!
+//! Owns the file, its lock and its damage. One batch is one durable commit. A file that is damaged is set aside
+//! under another name and an empty one is begun, with an error in the log: wrong bars are never served. The engine
+//! is redb; the settings follow its measured behaviour (without the check on opening, a flipped bit is served
+//! silently and a zeroed page panics; with it, both are clean errors).
+
+use super::table::{FIELDS, KEYS, Tables, is_write, read};
+use crate::key_store::command::Command;
+use crate::key_store::counters::{Counters, resp_len};
+use crate::key_store::port::{CommandResult, KeyStore, failed};
+use barmill_core::port::{Clock, Remedy, SinkError, SinkStats};
+use futures::future::BoxFuture;
+use redb::{
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition,
+};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const FILE_NAME: &str = "bars.redb";
+const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
+/// The record layout of `embedded_table`.
+const SCHEMA: u64 = 1;
+
+/// How to keep the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedSettings {
+    /// Bytes of the page cache; default 64 MiB, at least 1 MiB.
+    pub cache_bytes: usize,
+    /// Whether the whole file is verified on opening (about 1.5 s per GB); default yes.
+    pub check_on_open: bool,
+    /// Whether a missing store is created; default yes, readers say no.
+    pub create: bool,
+}
+
+impl Default for EmbeddedSettings {
+    fn default() -> EmbeddedSettings {
+        EmbeddedSettings {
+            cache_bytes: 64 << 20,
+            check_on_open: true,
+            create: true,
+        }
+    }
+}
+
+/// Why the store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The folder cannot be made or used.
+    #[error("folder {} cannot be used", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no store, and none was to be created.
+    #[error("there is no store {}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is open already.
+    #[error("store {} is held by another process, or opened twice in this one", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was written by a later version.
+    #[error("store {} has layout {found}, this version knows up to {SCHEMA}; use the newer barmill", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The layout's number.
+        found: u64,
+    },
+    /// Anything else.
+    #[error("store {} does not open", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Box<redb::Error>,
+    },
+}
+
+/// What the store holds of its file.
+enum State {
+    Open(Arc<Database>),
+    /// An I/O error, such as a full disk, after which the engine must open the file again.
+    Broken,
+    Closed,
+}
+
+/// A store in a folder, held by this process alone.
+pub struct EmbeddedStore {
+    name: String,
+    path: PathBuf,
+    settings: EmbeddedSettings,
+    state: Mutex<State>,
+    counters: Counters,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a folder; the clock decides what has expired. Reads the whole file if it is to be checked.
+    ///
+    /// # Errors
+    /// [`EmbeddedError`]; a damaged file is none of them, since it is set aside.
+    pub fn open(
+        folder: &Path,
+        settings: &EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<EmbeddedStore, EmbeddedError> {
+        let path = folder.join(FILE_NAME);
+        if settings.create {
+            std::fs::create_dir_all(folder).map_err(|source| EmbeddedError::Folder {
+                path: folder.to_owned(),
+                source,
+            })?;
+        } else if !path.exists() {
+            return Err(EmbeddedError::Missing { path });
+        }
+        let database = open_or_begin(&path, settings, clock.as_ref())?;
+        Ok(EmbeddedStore {
+            name: format!("embedded:{}", folder.display()),
+            path,
+            settings: settings.clone(),
+            state: Mutex::new(State::Open(Arc::new(database))),
+            counters: Counters::default(),
+            clock,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The open database, opened again if it was broken; `None` after the close.
+    async fn database(&self) -> Result<Option<Arc<Database>>, SinkError> {
+        match &*self.state() {
+            State::Open(database) => return Ok(Some(Arc::clone(database))),
+            State::Closed => return Ok(None),
+            State::Broken => {}
+        }
+        let (path, settings) = (self.path.clone(), self.settings.clone());
+        let opened =
+            tokio::task::spawn_blocking(move || open_file(&path, &settings).map_err(Box::new))
+                .await;
+        let operation = || format!("open {} again", self.name);
+        let opened = opened.map_err(|error| failed(operation(), Remedy::Fatal, error))?;
+        let retry = Remedy::Retry { after: None };
+        let database = Arc::new(opened.map_err(|error| failed(operation(), retry, *error))?);
+        *self.state() = State::Open(Arc::clone(&database));
+        Ok(Some(database))
+    }
+
+    async fn execute(&self, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
+        let operation = || format!("commit {} commands to {}", commands.len(), self.name);
+        let Some(database) = self.database().await? else {
+            return Err(failed(operation(), Remedy::Fatal, "the store is closed"));
+        };
+        self.counters
+            .add_request(commands.len(), resp_len(commands));
+        let now_ms = self.clock.now().as_millis();
+        let owned = commands.to_vec();
+        let done = tokio::task::spawn_blocking(move || transact(&database, &owned, now_ms)).await;
+        match done {
+            Ok(Ok(results)) => Ok(results),
+            Ok(Err(error)) => {
+                *self.state() = State::Broken;
+                Err(failed(operation(), remedy_of(&error), *error))
+            }
+            Err(error) => Err(failed(operation(), Remedy::Fatal, error)),
+        }
+    }
+}
+
+/// A full disk may get room again; after any other failure a person must look at the file.
+fn remedy_of(error: &redb::Error) -> Remedy {
+    let is_full =
+        matches!(error, redb::Error::Io(cause) if cause.kind() == io::ErrorKind::StorageFull);
+    if is_full {
+        Remedy::Retry { after: None }
+    } else {
+        Remedy::Fatal
+    }
+}
+
+fn transact(
+    database: &Database,
+    commands: &[Command],
+    now_ms: i64,
+) -> Result<Vec<CommandResult>, Box<redb::Error>> {
+    let has_writes = commands.iter().any(is_write);
+    let done = if has_writes {
+        change(database, commands, now_ms)
+    } else {
+        look(database, commands, now_ms)
+    };
+    done.map_err(Box::new)
+}
+
+fn change(
+    database: &Database,
+    commands: &[Command],
+    now_ms: i64,
+) -> Result<Vec<CommandResult>, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_quick_repair(true);
+    let mut tables = Tables::open(&transaction, now_ms)?;
+    tables.sweep()?;
+    let results: Result<Vec<CommandResult>, redb::Error> =
+        commands.iter().map(|command| tables.run(command)).collect();
+    let results = results?;
+    drop(tables);
+    transaction.commit()?;
+    Ok(results)
+}
+
+fn look(
+    database: &Database,
+    commands: &[Command],
+    now_ms: i64,
+) -> Result<Vec<CommandResult>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let (keys, fields) = (
+        transaction.open_table(KEYS)?,
+        transaction.open_table(FIELDS)?,
+    );
+    let mut results = Vec::with_capacity(commands.len());
+    for command in commands {
+        results.extend(read(&keys, &fields, command, now_ms)?);
+    }
+    Ok(results)
+}
+
+fn open_file(path: &Path, settings: &EmbeddedSettings) -> Result<Database, DatabaseError> {
+    let mut builder = Database::builder();
+    builder
+        .set_cache_size(settings.cache_bytes)
+        .set_check_integrity_on_open(settings.check_on_open);
+    builder.create(path)
+}
+
+/// Opens the file, or sets a damaged one aside and begins an empty one.
+fn open_or_begin(
+    path: &Path,
+    settings: &EmbeddedSettings,
+    clock: &dyn Clock,
+) -> Result<Database, EmbeddedError> {
+    let database = match open_file(path, settings) {
+        Err(damage) if is_damage(&damage) => {
+            set_aside(path, &damage, clock)?;
+            open_file(path, settings)
+        }
+        opened => opened,
+    };
+    let database = database.map_err(|error| explain(path, error))?;
+    prepare(&database, path)?;
+    Ok(database)
+}
+
+fn is_damage(error: &DatabaseError) -> bool {
+    let is_short = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+        )
+    };
+    matches!(
+        error,
+        DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::RepairAborted
+    ) || matches!(error, DatabaseError::Storage(StorageError::Io(cause)) if is_short(cause))
+}
+
+/// Renames a damaged file to `bars.redb.corrupt-<unix seconds>`.
+fn set_aside(path: &Path, damage: &DatabaseError, clock: &dyn Clock) -> Result<(), EmbeddedError> {
+    let mut seconds = clock.now().as_millis() / 1_000;
+    let mut aside = path.with_extension(format!("redb.corrupt-{seconds}"));
+    while aside.exists() {
+        seconds += 1;
+        aside = path.with_extension(format!("redb.corrupt-{seconds}"));
+    }
+    std::fs::rename(path, &aside).map_err(|source| EmbeddedError::Folder {
+        path: path.to_owned(),
+        source,
+    })?;
+    tracing::error!(
+        store = %path.display(), aside = %aside.display(), %damage,
+        "the store is damaged: moved it aside and started an empty one; write its bars again from their source"
+    );
+    Ok(())
+}
+
+fn explain(path: &Path, error: DatabaseError) -> EmbeddedError {
+    let path = path.to_owned();
+    if matches!(
+        error,
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch
+    ) {
+        return EmbeddedError::Held { path };
+    }
+    EmbeddedError::Open {
+        path,
+        source: Box::new(error.into()),
+    }
+}
+
+/// Makes the tables of a new file and checks the layout of an old one.
+fn prepare(database: &Database, path: &Path) -> Result<(), EmbeddedError> {
+    let found = layout(database).map_err(|error| EmbeddedError::Open {
+        path: path.to_owned(),
+        source: Box::new(error),
+    })?;
+    if SCHEMA < found {
+        Err(EmbeddedError::Newer {
+            path: path.to_owned(),
+            found,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+fn layout(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_write()?;
+    let known = {
+        let mut meta = transaction.open_table(META)?;
+        let known = meta.get("schema")?.map(|found| found.value());
+        if known.is_none() {
+            meta.insert("schema", SCHEMA)?;
+        }
+        known
+    };
+    if let Some(found) = known {
+        transaction.abort()?;
+        return Ok(found);
+    }
+    drop(Tables::open(&transaction, 0)?);
+    transaction.commit()?;
+    Ok(SCHEMA)
+}
+
+impl KeyStore for EmbeddedStore {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run<'a>(
+        &'a self,
+        commands: &'a [Command],
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+        Box::pin(self.execute(commands))
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        // Every commit was durable; dropping the last handle releases the lock.
+        let database = std::mem::replace(&mut *self.state(), State::Closed);
+        Box::pin(async move {
+            let closed = tokio::task::spawn_blocking(move || drop(database)).await;
+            closed.map_err(|error| failed(format!("close {}", self.name), Remedy::Fatal, error))
+        })
+    }
+
+    fn stats(&self) -> SinkStats {
+        self.counters.stats()
+    }
+}

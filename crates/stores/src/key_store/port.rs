@@ -1,0 +1,92 @@
+//! The store below a view: something that answers commands on keys.
+//!
+//! Owns the trait that the RESP, REST and embedded stores share, so that views and the reader are written once.
+
+use super::command::Command;
+use crate::write::symbol_day::Days;
+use barmill_core::port::{ItemError, Remedy, SinkError, SinkStats};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use std::error::Error;
+use std::time::Duration;
+
+/// What a store answers to one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// No such key or field.
+    Nil,
+    /// A number.
+    Integer(i64),
+    /// A string or a status such as `OK`.
+    Text(Bytes),
+    /// Several replies; a hash is flat, field before value.
+    Array(Vec<Reply>),
+}
+
+/// The fate of one command.
+pub type CommandResult = Result<Reply, ItemError>;
+
+/// A store of keys.
+pub trait KeyStore: Send + Sync + 'static {
+    /// Names the store in logs and errors; holds no secret.
+    fn name(&self) -> &str;
+
+    /// Runs the commands in order and answers one result per command, in the same order; not atomic.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the fate of all commands is unknown or the same. With [`Remedy::Refuse`] the store
+    /// takes no request with these commands: a part of them may still succeed.
+    fn run<'a>(
+        &'a self,
+        commands: &'a [Command],
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>>;
+
+    /// Runs the commands of a batch as [`KeyStore::run`] does, where the store can without making each of them.
+    ///
+    /// # Errors
+    /// As [`KeyStore::run`].
+    fn run_days<'a>(
+        &'a self,
+        days: &'a Days<'a>,
+    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
+        Box::pin(async move { self.run(&days.commands()).await })
+    }
+
+    /// Whether it runs scripts, each as a whole.
+    fn runs_scripts(&self) -> bool {
+        false
+    }
+
+    /// How long its connection may be idle before it is asked for a sign of life; `None` where the protocol below
+    /// does so by itself, or nothing can be lost.
+    fn idle_max(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Forgets its connections.
+    fn reconnect(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    /// Makes everything durable and closes the connections; the last call.
+    ///
+    /// # Errors
+    /// [`SinkError`] when something written may be lost.
+    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>>;
+
+    /// What was counted so far.
+    fn stats(&self) -> SinkStats;
+}
+
+/// Makes the error of a whole batch.
+pub(crate) fn failed(
+    operation: impl Into<String>,
+    remedy: Remedy,
+    source: impl Into<Box<dyn Error + Send + Sync>>,
+) -> SinkError {
+    SinkError {
+        operation: operation.into(),
+        remedy,
+        source: source.into(),
+    }
+}

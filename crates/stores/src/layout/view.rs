@@ -1,0 +1,425 @@
+//! A checked view: which key, field, stream and channel a bar has.
+//!
+//! Owns the checks that keep two bars from sharing one place. Deliberately does not know any store.
+
+use super::key_time::{KeyTime, push_date};
+use super::settings::{NAMESPACE_LEN_MAX, TTL_S_MAX, ViewError, ViewKind, ViewSettings};
+use super::template::{Filling, Placeholder, Template, push_display};
+use barmill_core::model::{BarKey, BarSpec};
+use jiff::civil::Date;
+
+/// A checked view: distinct bars have distinct places.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    settings: ViewSettings,
+}
+
+impl View {
+    /// Checks the settings for the specs that will be written or read; with one spec `{spec}` may be left out.
+    ///
+    /// # Errors
+    /// [`ViewError`] names the template, the placeholder and what to change.
+    pub fn new(settings: ViewSettings, specs: &[BarSpec]) -> Result<View, ViewError> {
+        check_plain(&settings)?;
+        check_places(&settings)?;
+        let view = View { settings };
+        view.check_followed(specs.len() > 1)?;
+        let settings = &view.settings;
+        if specs.len() > 1
+            && settings.kind != ViewKind::Publish
+            && !holds(settings, Placeholder::Spec)
+        {
+            return Err(missing(settings, "key or field", Placeholder::Spec));
+        }
+        Ok(view)
+    }
+
+    /// Checks the stream and the channel, whether they are the view itself or beside it.
+    fn check_followed(&self, has_specs: bool) -> Result<(), ViewError> {
+        let View { settings } = self;
+        for (kind, also) in [
+            (ViewKind::Stream, &settings.also_stream),
+            (ViewKind::Publish, &settings.also_publish),
+        ] {
+            if settings.kind == kind && also.is_some() {
+                return Err(ViewError::Twice { kind });
+            }
+        }
+        if let Some(stream) = self.stream() {
+            check_scattered(
+                ViewKind::Stream,
+                stream,
+                &[Placeholder::Time, Placeholder::Start],
+            )?;
+            for place in [Placeholder::Symbol, Placeholder::Spec] {
+                if !stream.has(place) && (place == Placeholder::Symbol || has_specs) {
+                    let (kind, template) = (ViewKind::Stream, stream.to_string());
+                    return Err(ViewError::Missing {
+                        part: "key",
+                        kind,
+                        template,
+                        place: place.as_str(),
+                    });
+                }
+            }
+        }
+        let perishable = [
+            Placeholder::Symbol,
+            Placeholder::Date,
+            Placeholder::Time,
+            Placeholder::Start,
+        ];
+        self.channel().map_or(Ok(()), |channel| {
+            check_scattered(ViewKind::Publish, channel, &perishable)
+        })
+    }
+
+    /// Key template of the stream that is written, if any.
+    pub(crate) fn stream(&self) -> Option<&Template> {
+        let View { settings } = self;
+        if settings.kind == ViewKind::Stream {
+            Some(&settings.key)
+        } else {
+            settings.also_stream.as_ref()
+        }
+    }
+
+    /// Channel template of the notices that are published, if any.
+    pub(crate) fn channel(&self) -> Option<&Template> {
+        let View { settings } = self;
+        if settings.kind == ViewKind::Publish {
+            Some(&settings.key)
+        } else {
+            settings.also_publish.as_ref()
+        }
+    }
+
+    /// The settings this view was made of.
+    pub fn settings(&self) -> &ViewSettings {
+        &self.settings
+    }
+
+    /// Where a bar lies: its key, and its field where the key is a hash.
+    pub fn place(&self, bar: &BarKey) -> (String, Option<String>) {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (stamp, mut key, mut field) = (self.stamp(bar), Vec::new(), Vec::new());
+        self.push_key(&mut key, bar, &stamp);
+        self.push_field(&mut field, bar, &stamp);
+        (
+            text(key),
+            self.settings.field.is_some().then(|| text(field)),
+        )
+    }
+
+    pub(crate) fn stamp(&self, bar: &BarKey) -> KeyTime {
+        KeyTime::of(bar.start, bar.spec, &self.settings.zone)
+    }
+
+    pub(crate) fn push_key(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &KeyTime) {
+        self.settings.key.push(out, &self.filling(bar, stamp));
+    }
+
+    pub(crate) fn push_template(
+        &self,
+        out: &mut Vec<u8>,
+        template: &Template,
+        bar: &BarKey,
+        stamp: &KeyTime,
+    ) {
+        template.push(out, &self.filling(bar, stamp));
+    }
+
+    pub(crate) fn push_field(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &KeyTime) {
+        if let Some(field) = &self.settings.field {
+            field.push(out, &self.filling(bar, stamp));
+        }
+    }
+
+    pub(crate) fn push_manifest_key(&self, out: &mut Vec<u8>, spec: BarSpec, date: Date) {
+        out.extend_from_slice(b"manifest:");
+        out.extend_from_slice(self.settings.namespace.as_bytes());
+        out.push(b':');
+        push_display(out, spec);
+        out.push(b':');
+        push_date(out, date);
+    }
+
+    fn filling<'a>(&'a self, bar: &BarKey, stamp: &'a KeyTime) -> Filling<'a> {
+        let BarKey {
+            symbol,
+            spec,
+            start,
+        } = *bar;
+        Filling {
+            namespace: &self.settings.namespace,
+            spec,
+            symbol,
+            start,
+            stamp,
+        }
+    }
+}
+
+fn check_plain(settings: &ViewSettings) -> Result<(), ViewError> {
+    let namespace = &settings.namespace;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if !(1..=NAMESPACE_LEN_MAX).contains(&namespace.len()) || !namespace.bytes().all(allowed) {
+        return Err(ViewError::Namespace {
+            namespace: namespace.clone(),
+        });
+    }
+    if namespace.parse::<BarSpec>().is_ok() {
+        return Err(ViewError::NamespaceIsSpec {
+            namespace: namespace.clone(),
+        });
+    }
+    if let Some(seconds) = settings.ttl_s
+        && !(1..=TTL_S_MAX).contains(&seconds)
+    {
+        return Err(ViewError::Ttl { seconds });
+    }
+    let wanted = matches!(settings.kind, ViewKind::SymbolDay | ViewKind::Minute);
+    if wanted != settings.field.is_some() {
+        return Err(ViewError::Field {
+            kind: settings.kind,
+            wanted,
+        });
+    }
+    Ok(())
+}
+
+fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
+    let kind = settings.kind;
+    let misplaced = |place: Placeholder| ViewError::Misplaced {
+        kind,
+        template: settings.key.to_string(),
+        place: place.as_str(),
+    };
+    let (in_key, in_field): (&[Placeholder], &[Placeholder]) = match kind {
+        ViewKind::SymbolDay => (
+            &[Placeholder::Symbol, Placeholder::Date],
+            &[Placeholder::Time],
+        ),
+        ViewKind::Minute => (
+            &[Placeholder::Date, Placeholder::Time],
+            &[Placeholder::Symbol],
+        ),
+        ViewKind::KeyPerBar => (
+            &[Placeholder::Symbol, Placeholder::Date, Placeholder::Time],
+            &[],
+        ),
+        // Checked where a stream or channel beside another view is checked too.
+        ViewKind::Stream | ViewKind::Publish => (&[], &[]),
+    };
+    for place in in_field {
+        if says(&settings.key, *place) {
+            return Err(misplaced(*place));
+        }
+        if !settings
+            .field
+            .as_ref()
+            .is_some_and(|field| says(field, *place))
+        {
+            return Err(missing(settings, "field", *place));
+        }
+    }
+    match in_key.iter().find(|place| !says(&settings.key, **place)) {
+        Some(place) => Err(missing(settings, "key", *place)),
+        None => Ok(()),
+    }
+}
+
+fn check_scattered(
+    kind: ViewKind,
+    template: &Template,
+    places: &[Placeholder],
+) -> Result<(), ViewError> {
+    match places.iter().find(|place| template.has(**place)) {
+        Some(place) => Err(ViewError::Scattered {
+            kind,
+            template: template.to_string(),
+            place: place.as_str(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the template tells the place; `{start}` tells both date and time.
+fn says(template: &Template, place: Placeholder) -> bool {
+    let by_start = match place {
+        Placeholder::Date | Placeholder::Time => template.has(Placeholder::Start),
+        Placeholder::Namespace | Placeholder::Spec | Placeholder::Symbol | Placeholder::Start => {
+            false
+        }
+    };
+    by_start || template.has(place)
+}
+
+fn holds(settings: &ViewSettings, place: Placeholder) -> bool {
+    says(&settings.key, place)
+        || settings
+            .field
+            .as_ref()
+            .is_some_and(|field| says(field, place))
+}
+
+fn missing(settings: &ViewSettings, part: &'static str, place: Placeholder) -> ViewError {
+    let field = settings
+        .field
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let template = match part {
+        "key" => settings.key.to_string(),
+        "field" => field,
+        _ => format!("{} {field}", settings.key).trim_end().to_owned(),
+    };
+    ViewError::Missing {
+        part,
+        kind: settings.kind,
+        template,
+        place: place.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{View, ViewError, ViewKind, ViewSettings};
+    use crate::layout::settings::NAMESPACE_DEFAULT;
+    use barmill_core::model::{BarKey, Timestamp};
+    use jiff::tz::TimeZone;
+
+    fn settings(kind: ViewKind, key: &str, field: Option<&str>) -> ViewSettings {
+        let mut settings = ViewSettings::new(kind, TimeZone::UTC).unwrap();
+        settings.key = key.parse().unwrap();
+        settings.field = field.map(|text| text.parse().unwrap());
+        settings
+    }
+
+    fn error(kind: ViewKind, key: &str, field: Option<&str>) -> String {
+        let specs = ["1m".parse().unwrap(), "5m".parse().unwrap()];
+        View::new(settings(kind, key, field), &specs)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_template_that_lets_bars_overwrite_each_other_is_refused_by_name() {
+        for (kind, key, field, part) in [
+            (
+                ViewKind::SymbolDay,
+                "b:{spec}:{symbol}",
+                Some("{time}"),
+                "needs {date}",
+            ),
+            (
+                ViewKind::SymbolDay,
+                "b:{spec}:{symbol}:{date}",
+                Some("x"),
+                "needs {time}",
+            ),
+            (
+                ViewKind::SymbolDay,
+                "b:{symbol}:{date}",
+                Some("{time}"),
+                "needs {spec}",
+            ),
+            (
+                ViewKind::SymbolDay,
+                "b:{spec}:{symbol}:{date}:{time}",
+                Some("{time}"),
+                "must not have {time}",
+            ),
+            (
+                ViewKind::SymbolDay,
+                "b:{spec}:{symbol}:{date}",
+                None,
+                "needs a field template",
+            ),
+            (
+                ViewKind::Minute,
+                "b:{spec}:{time}",
+                Some("{symbol}"),
+                "needs {date}",
+            ),
+            (
+                ViewKind::Minute,
+                "b:{spec}:{date}:{time}",
+                Some("{spec}"),
+                "needs {symbol}",
+            ),
+            (
+                ViewKind::KeyPerBar,
+                "b:{spec}:{symbol}:{date}",
+                None,
+                "needs {time}",
+            ),
+            (ViewKind::Stream, "b:{spec}", None, "needs {symbol}"),
+            (ViewKind::Stream, "b:{symbol}", None, "needs {spec}"),
+            (
+                ViewKind::Stream,
+                "b:{spec}:{symbol}:{time}",
+                None,
+                "must not have {time}",
+            ),
+            (
+                ViewKind::Publish,
+                "b:{symbol}",
+                None,
+                "must not have {symbol}",
+            ),
+            (
+                ViewKind::Publish,
+                "b",
+                Some("{time}"),
+                "has no field template",
+            ),
+        ] {
+            let error = error(kind, key, field);
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn start_stands_for_date_and_time_and_one_spec_needs_no_place() {
+        let made = settings(ViewKind::KeyPerBar, "b:{symbol}:{start}", None);
+        assert!(View::new(made, &["1m".parse().unwrap()]).is_ok());
+    }
+
+    #[test]
+    fn namespace_and_ttl_are_checked() {
+        let mut made = settings(ViewKind::KeyPerBar, "b:{symbol}:{start}", None);
+        made.ttl_s = Some(0);
+        assert_eq!(
+            View::new(made.clone(), &[]),
+            Err(ViewError::Ttl { seconds: 0 })
+        );
+        made.ttl_s = None;
+        made.namespace = "a:b".to_owned();
+        assert!(matches!(
+            View::new(made, &[]),
+            Err(ViewError::Namespace { .. })
+        ));
+        let made = ViewSettings::in_namespace(ViewKind::Stream, "5m", TimeZone::UTC).unwrap();
+        assert!(matches!(
+            View::new(made, &[]),
+            Err(ViewError::NamespaceIsSpec { .. })
+        ));
+    }
+
+    #[test]
+    fn bars_of_two_namespaces_never_share_a_key() {
+        let bar = BarKey {
+            symbol: "AAPL".parse().unwrap(),
+            spec: "1m".parse().unwrap(),
+            start: Timestamp::from_nanos(0).unwrap(),
+        };
+        for kind in ViewKind::ALL {
+            let keys = [NAMESPACE_DEFAULT, "a", "b"].map(|namespace| {
+                let made = ViewSettings::in_namespace(kind, namespace, TimeZone::UTC).unwrap();
+                View::new(made, &[]).unwrap().place(&bar).0
+            });
+            assert!(keys[0] != keys[1] && keys[1] != keys[2], "{keys:?}");
+        }
+    }
+}

@@ -1,0 +1,628 @@
+//! Owners of bars: pipelines of another namespace, source, rules, session or zone never write among each other's bars.
+//!
+//! Owns the records: one hash `owner:{spec}:{date}:{template}`, where `{template}` is the key template of the bars with
+//! the namespace filled in, and all else in it as it was written; field is the symbol, value the owner in words, and
+//! beside it `session:{symbol}` where the hours decide what is in a bar. A record is claimed before the first bar of a
+//! spec, date and symbol is written, and again when half the life of a key is over, so that it outlives the bars. It is
+//! claimed by a script, or by commands where one process has the store.
+
+use crate::key_store::command::Command;
+use crate::key_store::port::{CommandResult, KeyStore, Reply, failed};
+use crate::key_store::remedy::item_error;
+use crate::key_store::script;
+use crate::layout::key_time::{Stamps, push_date};
+use crate::layout::settings::ViewKind;
+use crate::layout::template::{Placeholder, push_display};
+use crate::layout::view::View;
+use crate::write::final_batch;
+use barmill_core::model::{BarKey, BarSpec, Symbol, Timestamp};
+use barmill_core::port::{ItemError, OwnedError, Remedy, SinkError, WriteItem};
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use jiff::civil::Date;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Symbols of one call at most: some 200 kB.
+const CALL_LEN: usize = 1_000;
+/// Records that are remembered however old they are.
+const RECORDS_LEN: usize = 64;
+/// Nanoseconds for which any record is remembered: two days.
+const KEPT_NS: i64 = 172_800_000_000_000;
+/// The code of the answer to a claim on bars that another pipeline owns.
+const OWNED: &str = "OWNED ";
+
+/// What stands before the symbol in the field of its session.
+const SESSION: &str = "session:";
+
+/// What decides the bars of a pipeline, besides the namespace and the zone of its view.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// Where the trades come from, such as `massive`.
+    pub source: String,
+    /// Sources of symbols that have another one than `source`.
+    pub sources: SymbolSources,
+    /// The tape rules, with what else decides the bars, such as `massive-minute filled`.
+    pub rules: String,
+    /// The hours whose trades count, such as `regular`; `None` where bars of other hours may be added later.
+    pub session: Option<String>,
+    /// Whether the bars of other owners are taken over.
+    pub take_over: bool,
+    /// Symbols that are claimed when the sink is opened, before there is a bar of them.
+    pub symbols: Vec<Symbol>,
+    /// Specs that are claimed with `symbols`.
+    pub specs: Vec<BarSpec>,
+}
+
+impl Owner {
+    /// The owner of bars made from a source by some rules, whatever the hours.
+    pub fn new(source: impl Into<String>, rules: impl Into<String>) -> Owner {
+        Owner {
+            source: source.into(),
+            sources: SymbolSources::default(),
+            rules: rules.into(),
+            session: None,
+            take_over: false,
+            symbols: Vec::new(),
+            specs: Vec::new(),
+        }
+    }
+}
+
+/// The source of each symbol, where a run has several; it may change while the run goes on.
+#[derive(Debug, Clone, Default)]
+pub struct SymbolSources(Arc<Mutex<HashMap<Symbol, String>>>);
+
+impl SymbolSources {
+    /// Adds symbols of a source.
+    pub fn add(&self, source: &str, symbols: &[Symbol]) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(symbols.iter().map(|&symbol| (symbol, source.to_owned())));
+    }
+
+    fn of(&self, symbol: Symbol) -> Option<String> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&symbol).cloned()
+    }
+}
+
+/// The bars of some symbols, one spec and one date, which are to be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) spec: BarSpec,
+    pub(crate) date: Date,
+    pub(crate) symbols: Vec<Symbol>,
+}
+
+/// What a writer has claimed.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    view: Arc<View>,
+    owner: Owner,
+    claimed: Mutex<Claimed>,
+    /// Bars that were noted since the last batch.
+    noted: Mutex<Vec<BarKey>>,
+    has_called: AtomicBool,
+    /// One batch claims at a time; the next one finds what this one was granted.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+}
+
+type Claimed = HashMap<(BarSpec, Date), Record, FixedState>;
+
+/// What is known of one record.
+#[derive(Debug)]
+struct Record {
+    /// When its life last began anew.
+    at: Timestamp,
+    /// Whether each symbol is claimed, or a batch that will claim it is paid for.
+    symbols: HashMap<Symbol, bool, FixedState>,
+}
+
+impl Claims {
+    /// The claims of a writer through the view; `None` where no bars are kept.
+    pub(crate) fn new(view: Arc<View>, owner: Owner) -> Option<Claims> {
+        (view.settings().kind != ViewKind::Publish).then(|| Claims {
+            view,
+            owner,
+            claimed: Mutex::default(),
+            noted: Mutex::default(),
+            has_called: AtomicBool::new(false),
+            turn: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Notes an item that is to be written soon: what it needs is claimed together with what is needed before.
+    pub(crate) fn note(&self, item: &WriteItem) {
+        let WriteItem::Bar(update) = item else { return };
+        let bar = update.bar.key();
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = noted
+            .last()
+            .is_some_and(|last| (last.spec, last.symbol) == (bar.spec, bar.symbol));
+        if !is_same && noted.len() < CALL_LEN {
+            noted.push(bar);
+        }
+    }
+
+    /// What a batch of these items, which is about to be sent, will be made to pay for: what they need and nobody has
+    /// claimed or paid for, and then what was noted as well.
+    pub(crate) fn pay(&self, items: &[WriteItem], now: Timestamp) -> Vec<Claim> {
+        let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut stamps = Stamps::new(&self.view.settings().zone);
+        let mut due = Due::new(self, now, true);
+        due.add_items(items, &mut stamps);
+        if !due.claims.is_empty() {
+            for bar in noted {
+                due.add(bar.spec, stamps.of(bar.start, bar.spec).date(), bar.symbol);
+            }
+        }
+        let claims = due.claims;
+        drop(due.claimed);
+        self.remember(&claims, now, false);
+        claims
+    }
+
+    /// What must be claimed before the items are written, with all that is paid for; nothing where they need nothing.
+    pub(crate) fn due(&self, items: &[WriteItem], now: Timestamp) -> Vec<Claim> {
+        let mut stamps = Stamps::new(&self.view.settings().zone);
+        let mut due = Due::new(self, now, false);
+        due.add_items(items, &mut stamps);
+        if due.claims.is_empty() {
+            return Vec::new();
+        }
+        let paid: Vec<(BarSpec, Date, Symbol)> = due
+            .claimed
+            .iter()
+            .flat_map(|((spec, date), record)| {
+                let open = record
+                    .symbols
+                    .iter()
+                    .filter(|(_, is_granted)| !**is_granted);
+                open.map(|(symbol, _)| (*spec, *date, *symbol))
+            })
+            .collect();
+        for (spec, date, symbol) in paid {
+            due.add(spec, date, symbol);
+        }
+        due.claims
+    }
+
+    /// What can be claimed before there is a bar.
+    pub(crate) fn at_open(&self, now: Timestamp) -> Vec<Claim> {
+        let zone = &self.view.settings().zone;
+        let mut due = Due::new(self, now, false);
+        for &spec in &self.owner.specs {
+            let date = Stamps::new(zone).of(now, spec).date();
+            for &symbol in &self.owner.symbols {
+                due.add(spec, date, symbol);
+            }
+        }
+        due.claims
+    }
+
+    /// Remembers what the store has granted.
+    pub(crate) fn granted(&self, claims: &[Claim], now: Timestamp) {
+        self.remember(claims, now, true);
+    }
+
+    /// Forgets claims that came to nothing.
+    pub(crate) fn failed(&self, claims: &[Claim]) {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        for claim in claims {
+            if let Some(record) = claimed.get_mut(&(claim.spec, claim.date)) {
+                record
+                    .symbols
+                    .retain(|symbol, _| !claim.symbols.contains(symbol));
+            }
+        }
+    }
+
+    fn remember(&self, claims: &[Claim], now: Timestamp, is_granted: bool) {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if RECORDS_LEN < claimed.len() {
+            // A daemon runs for years; what it has not written for days is claimed anew if it comes again.
+            let since = now.saturating_sub(KEPT_NS);
+            claimed.retain(|_, record| since <= record.at);
+        }
+        for claim in claims {
+            let record = claimed
+                .entry((claim.spec, claim.date))
+                .or_insert_with(|| Record {
+                    at: now,
+                    symbols: HashMap::default(),
+                });
+            if is_granted {
+                record.at = now;
+            }
+            for &symbol in &claim.symbols {
+                record.symbols.insert(symbol, is_granted);
+            }
+        }
+    }
+
+    /// The claims of each call of the script, so that no request grows too large.
+    pub(crate) fn calls(claims: &[Claim]) -> Vec<&[Claim]> {
+        let (mut calls, mut start, mut len) = (Vec::new(), 0, 0);
+        for (index, claim) in claims.iter().enumerate() {
+            if start < index && CALL_LEN < len + claim.symbols.len() {
+                calls.push(&claims[start..index]);
+                (start, len) = (index, 0);
+            }
+            len += claim.symbols.len();
+        }
+        calls.extend((start < claims.len()).then(|| &claims[start..]));
+        calls
+    }
+
+    /// Commands that the claims are billed as inside a script.
+    pub(crate) fn commands(&self, claims: &[Claim]) -> usize {
+        let look = usize::from(!self.owner.take_over);
+        claims.len() * (look + 1 + usize::from(self.ttl_s().is_some()))
+    }
+
+    /// Seconds that a record lives: longer than the bars, whose life begins anew with each write.
+    fn ttl_s(&self) -> Option<u64> {
+        self.view.settings().ttl_s.map(|ttl_s| ttl_s + ttl_s / 2)
+    }
+
+    /// The key of a record.
+    fn key(&self, claim: &Claim) -> Bytes {
+        let settings = self.view.settings();
+        let mut key = b"owner:".to_vec();
+        push_display(&mut key, claim.spec);
+        key.push(b':');
+        if settings.key.has(Placeholder::Date) || settings.key.has(Placeholder::Start) {
+            push_date(&mut key, claim.date);
+            key.push(b':');
+        }
+        let template = settings.key.to_string();
+        key.extend(
+            template
+                .replace("{namespace}", &settings.namespace)
+                .as_bytes(),
+        );
+        Bytes::from(key)
+    }
+
+    /// The owner of a symbol's bars in words.
+    fn words(&self, symbol: Symbol) -> String {
+        let Owner {
+            source,
+            sources,
+            rules,
+            ..
+        } = &self.owner;
+        let source = sources.of(symbol).unwrap_or_else(|| source.clone());
+        let settings = self.view.settings();
+        let zone = settings.zone.iana_name().unwrap_or("UTC");
+        let namespace = &settings.namespace;
+        format!("namespace {namespace}; source {source}; rules {rules}; zone {zone}")
+    }
+
+    /// The fields of a record and their values, two for a symbol where the session counts.
+    fn fields(&self, claim: &Claim) -> Vec<(Bytes, Bytes)> {
+        let mut fields = Vec::with_capacity(claim.symbols.len() * 2);
+        for &symbol in &claim.symbols {
+            fields.push((text(symbol.as_str()), Bytes::from(self.words(symbol))));
+            if let Some(session) = &self.owner.session {
+                let field = Bytes::from(format!("{SESSION}{symbol}"));
+                fields.push((field, Bytes::from(format!("session {session}"))));
+            }
+        }
+        fields
+    }
+
+    /// The arguments of the script's `OWN`, for each claim behind its key.
+    pub(crate) fn arguments(&self, claims: &[Claim]) -> Vec<(Bytes, Vec<Bytes>)> {
+        let ttl = Bytes::from(self.ttl_s().unwrap_or(0).to_string());
+        let take_over = Bytes::from_static(if self.owner.take_over { b"1" } else { b"0" });
+        let arguments = |claim: &Claim| {
+            let mut arguments = vec![ttl.clone(), take_over.clone()];
+            for (field, words) in self.fields(claim) {
+                arguments.extend([field, words]);
+            }
+            (self.key(claim), arguments)
+        };
+        claims.iter().map(arguments).collect()
+    }
+
+    /// Claims bars for this writer.
+    ///
+    /// # Errors
+    /// [`SinkError`] whose source is an [`OwnedError`] where another pipeline owns one of them; then none is claimed of
+    /// its spec and date. Any other when the store does not say.
+    pub(crate) async fn claim(
+        &self,
+        store: &dyn KeyStore,
+        claims: &[Claim],
+        now: Timestamp,
+    ) -> Result<(), SinkError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        for claims in Claims::calls(claims) {
+            self.call(store, claims).await?;
+            self.granted(claims, now);
+        }
+        Ok(())
+    }
+
+    async fn call(&self, store: &dyn KeyStore, claims: &[Claim]) -> Result<(), SinkError> {
+        if !store.runs_scripts() {
+            return self.claim_each(store, claims).await;
+        }
+        // The store need not know the script when it is first called.
+        let has_text = !self.has_called.swap(true, Ordering::Relaxed);
+        let call = final_batch::claim_call(self.arguments(claims), has_text);
+        let answer = script::run(store, &[call]).await;
+        let answer = answer.map(|mut results| results.pop().unwrap_or(Ok(Reply::Nil)));
+        match answer {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if is_owned(&error) || !is_refusal(error.remedy) => {
+                Err(self.refused(claims, error))
+            }
+            Err(error) if !is_refusal(error.remedy) => Err(error),
+            // A server without scripts, or one that takes none of this size.
+            Ok(Err(_)) | Err(_) => self.claim_each(store, claims).await,
+        }
+    }
+
+    async fn claim_each(&self, store: &dyn KeyStore, claims: &[Claim]) -> Result<(), SinkError> {
+        for claim in claims {
+            self.claim_plainly(store, claim).await?;
+        }
+        Ok(())
+    }
+
+    /// Claims by commands; safe where no other process can come between two of them.
+    async fn claim_plainly(&self, store: &dyn KeyStore, claim: &Claim) -> Result<(), SinkError> {
+        let key = self.key(claim);
+        let fields = self.fields(claim);
+        if !self.owner.take_over {
+            let look = Command::HashGet {
+                key: key.clone(),
+                fields: fields.iter().map(|(field, _)| field.clone()).collect(),
+            };
+            let found = self.one(claim, store.run(&[look]).await?)?;
+            let found = match found {
+                Reply::Array(found) => found,
+                Reply::Nil | Reply::Integer(_) | Reply::Text(_) => Vec::new(),
+            };
+            for (found, (field, words)) in found.iter().zip(&fields) {
+                if let Reply::Text(found) = found
+                    && found != words
+                {
+                    let field = String::from_utf8_lossy(field);
+                    let found = String::from_utf8_lossy(found);
+                    let error = item_error(&format!("{OWNED}{field} {found}"));
+                    return Err(self.refused(std::slice::from_ref(claim), error));
+                }
+            }
+        }
+        let mut commands = vec![Command::HashSet {
+            key: key.clone(),
+            fields,
+        }];
+        commands.extend(self.ttl_s().map(|seconds| Command::Expire { key, seconds }));
+        for result in store.run(&commands).await? {
+            self.one(claim, vec![result])?;
+        }
+        Ok(())
+    }
+
+    fn one(&self, claim: &Claim, results: Vec<CommandResult>) -> Result<Reply, SinkError> {
+        let result = results.into_iter().next().unwrap_or(Ok(Reply::Nil));
+        result.map_err(|error| self.refused(std::slice::from_ref(claim), error))
+    }
+
+    /// The error of a claim that the store did not grant.
+    pub(crate) fn refused(&self, claims: &[Claim], error: ItemError) -> SinkError {
+        let told = error
+            .reason
+            .strip_prefix(OWNED)
+            .and_then(|told| told.split_once(' '));
+        let Some((field, found)) = told else {
+            return failed("claim the bars", error.remedy, error);
+        };
+        let name = field.strip_prefix(SESSION).unwrap_or(field);
+        let refused = claims.iter().find_map(|claim| {
+            let symbol = claim.symbols.iter().find(|one| one.as_str() == name)?;
+            let mut fields = self.fields(claim).into_iter();
+            let (_, wanted) = fields.find(|(own, _)| own == field.as_bytes())?;
+            (wanted != found.as_bytes()).then_some((claim, *symbol, wanted))
+        });
+        match refused {
+            Some((claim, symbol, wanted)) => {
+                let wanted = String::from_utf8_lossy(&wanted);
+                self.owned((claim, symbol), found, &wanted)
+            }
+            None => failed("claim the bars", Remedy::Fatal, error),
+        }
+    }
+
+    fn owned(&self, (claim, symbol): (&Claim, Symbol), found: &str, wanted: &str) -> SinkError {
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for (their, our) in found.split("; ").zip(wanted.split("; ")) {
+            if their != our {
+                theirs.push(their);
+                ours.push(our);
+            }
+        }
+        let error = OwnedError {
+            spec: claim.spec,
+            symbol,
+            date: claim.date,
+            key: String::from_utf8_lossy(&self.key(claim)).into_owned(),
+            found: theirs.join(", "),
+            wanted: ours.join(", "),
+        };
+        failed("claim the bars", Remedy::Fatal, error)
+    }
+}
+
+/// Whether another attempt at the same would be refused, too.
+fn is_refusal(remedy: Remedy) -> bool {
+    matches!(remedy, Remedy::Refuse | Remedy::Fatal)
+}
+
+/// Whether an answer of the script says that another pipeline owns the bars.
+pub(crate) fn is_owned(error: &ItemError) -> bool {
+    error.reason.starts_with(OWNED)
+}
+
+/// Gathers claims that are due.
+struct Due<'a> {
+    claimed: MutexGuard<'a, Claimed>,
+    /// Records whose life last began before this instant are claimed again.
+    since: Timestamp,
+    pays: bool,
+    claims: Vec<Claim>,
+    /// What was last found to need no claim, or one that is made already.
+    last: Option<(BarSpec, Date, Symbol)>,
+}
+
+impl Due<'_> {
+    fn new(known: &Claims, now: Timestamp, pays: bool) -> Due<'_> {
+        let ttl_s = known.view.settings().ttl_s;
+        let half = ttl_s.map_or(i64::MAX, |ttl_s| {
+            i64::try_from(ttl_s.saturating_mul(500_000_000)).unwrap_or(i64::MAX)
+        });
+        Due {
+            claimed: known.claimed.lock().unwrap_or_else(PoisonError::into_inner),
+            since: now.saturating_sub(half),
+            pays,
+            claims: Vec::new(),
+            last: None,
+        }
+    }
+
+    fn add(&mut self, spec: BarSpec, date: Date, symbol: Symbol) {
+        if self.last == Some((spec, date, symbol)) {
+            return;
+        }
+        self.last = Some((spec, date, symbol));
+        let record = self.claimed.get(&(spec, date));
+        let is_claimed = |record: &&Record| {
+            let known = record.symbols.get(&symbol);
+            self.since <= record.at && known.is_some_and(|is_granted| *is_granted || self.pays)
+        };
+        if record.as_ref().is_some_and(is_claimed) {
+            return;
+        }
+        let is_own = |claim: &&mut Claim| (claim.spec, claim.date) == (spec, date);
+        let mut own = self.claims.iter_mut().filter(is_own);
+        if own.any(|claim| claim.symbols.contains(&symbol)) {
+            return;
+        }
+        let mut own = self.claims.iter_mut().filter(is_own);
+        match own.find(|claim| claim.symbols.len() < CALL_LEN) {
+            Some(claim) => claim.symbols.push(symbol),
+            None => self.claims.push(Claim {
+                spec,
+                date,
+                symbols: vec![symbol],
+            }),
+        }
+    }
+
+    fn add_items(&mut self, items: &[WriteItem], stamps: &mut Stamps<'_>) {
+        for item in items {
+            if let WriteItem::Bar(update) = item {
+                let bar = update.bar.key();
+                self.add(bar.spec, stamps.of(bar.start, bar.spec).date(), bar.symbol);
+            }
+        }
+    }
+}
+
+fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CALL_LEN, Claim, Claims, Owner};
+    use crate::testing::update;
+    use crate::{View, ViewKind, ViewSettings};
+    use barmill_core::model::{Symbol, Timestamp};
+    use barmill_core::port::WriteItem;
+    use jiff::tz::TimeZone;
+    use std::sync::Arc;
+
+    const START: &str = "2025-10-15T13:30:00Z";
+
+    fn claims() -> Claims {
+        let view = ViewSettings::new(ViewKind::SymbolDay, TimeZone::UTC).unwrap();
+        let view = View::new(view, &["1m".parse().unwrap()]).unwrap();
+        Claims::new(Arc::new(view), Owner::new("files", "all")).unwrap()
+    }
+
+    fn bar(symbol: &str) -> WriteItem {
+        WriteItem::Bar(update(symbol, "1m", START))
+    }
+
+    fn names(claims: &[Claim]) -> Vec<&str> {
+        let symbols = claims.iter().flat_map(|claim| &claim.symbols);
+        symbols.map(|symbol| symbol.as_str()).collect()
+    }
+
+    fn at(hour: i64) -> Timestamp {
+        let start: Timestamp = START.parse().unwrap();
+        start.saturating_add(hour * 3_600_000_000_000)
+    }
+
+    #[test]
+    fn batch_pays_for_what_is_noted_and_the_next_one_for_nothing() {
+        let claims = claims();
+        for symbol in ["A", "A", "B", "C"] {
+            claims.note(&bar(symbol));
+        }
+        assert_eq!(names(&claims.pay(&[bar("A")], at(0))), ["A", "B", "C"]);
+        assert!(claims.pay(&[bar("B")], at(0)).is_empty());
+        // Nothing is granted yet, so whoever writes first claims it all.
+        let mut due = claims.due(&[bar("B")], at(0));
+        due[0].symbols.sort();
+        assert_eq!(names(&due), ["A", "B", "C"]);
+        claims.granted(&due, at(0));
+        assert!(claims.due(&[bar("C")], at(0)).is_empty());
+        claims.failed(&due);
+        assert_eq!(names(&claims.due(&[bar("C")], at(0))), ["C"]);
+    }
+
+    #[test]
+    fn claim_grows_old_with_half_the_life_of_a_key_and_is_forgotten_after_days() {
+        let claims = claims();
+        let day = claims.due(&[bar("A")], at(0));
+        claims.granted(&day, at(0));
+        assert!(claims.due(&[bar("A")], at(1)).is_empty());
+        assert_eq!(names(&claims.due(&[bar("A")], at(2))), ["A"]);
+        for days in 0..100 {
+            let mut other = day.clone();
+            other[0].date = other[0]
+                .date
+                .checked_add(jiff::Span::new().days(days))
+                .unwrap();
+            claims.granted(&other, at(24 * days));
+        }
+        let kept = claims.claimed.lock().unwrap().len();
+        assert!(kept <= super::RECORDS_LEN + 1, "{kept}");
+    }
+
+    #[test]
+    fn no_call_has_more_symbols_than_its_bound() {
+        let claims = claims();
+        let names: Vec<String> = (0..2_500).map(|index| format!("S{index}")).collect();
+        let items: Vec<WriteItem> = names.iter().map(|name| bar(name)).collect();
+        let due = claims.due(&items, at(0));
+        let symbols = |call: &&[Claim]| call.iter().map(|claim| claim.symbols.len()).sum();
+        let calls: Vec<usize> = Claims::calls(&due).iter().map(symbols).collect();
+        assert_eq!(calls.iter().sum::<usize>(), 2_500);
+        assert!(
+            calls.len() == 3 && calls.iter().all(|len| *len <= CALL_LEN),
+            "{calls:?}"
+        );
+        let known: Vec<Symbol> = due.iter().flat_map(|claim| claim.symbols.clone()).collect();
+        assert_eq!(known.len(), 2_500);
+    }
+}

@@ -1,0 +1,10 @@
+//! Bars and manifests out of any key store.
+
+pub(crate) mod diff;
+mod plan;
+pub(crate) mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use plan::Unlisted;
+pub use reader::{BarReader, ReadError};

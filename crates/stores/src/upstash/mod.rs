@@ -1,0 +1,8 @@
+//! Redis of Upstash over REST.
+
+mod client;
+pub(crate) mod reply;
+pub(crate) mod store;
+
+pub use client::{RestError, RestSettings};
+pub use store::RestStore;

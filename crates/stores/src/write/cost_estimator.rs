@@ -1,0 +1,169 @@
+//! What batches cost at a server, told without one: the commands it bills, and the bytes of the request.
+//!
+//! Makes the same commands as the sinks do, and sends none. Deliberately knows no price.
+
+use super::batch::encode;
+use super::commands;
+use super::cost::{cost, keepalive_commands, with_claims};
+use super::encoded_len::SizeEstimator;
+use super::final_batch;
+use crate::fence::lease::{Fence, Guard};
+use crate::key_store::command::Command;
+use crate::key_store::counters::resp_len;
+use crate::layout::view::View;
+use crate::owner::{Claims, Owner};
+use crate::upstash;
+use barmill_core::model::{BarUpdate, Timestamp};
+use barmill_core::port::{Cost, WriteItem};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The wire form of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireForm {
+    /// Redis' own protocol.
+    Resp,
+    /// The bodies of Upstash REST.
+    Rest,
+}
+
+/// Tells what batches of one view would cost.
+#[derive(Debug)]
+pub struct CostEstimator {
+    view: Arc<View>,
+    scales: SizeEstimator,
+    fence: Option<Fence>,
+    claims: Option<Claims>,
+    form: WireForm,
+    idle_max: Option<Duration>,
+}
+
+impl CostEstimator {
+    /// Measures writes through `view`; `idle_max` is after how long a RESP connection without a write is asked for a
+    /// sign of life.
+    pub fn new(
+        view: Arc<View>,
+        guard: Guard,
+        form: WireForm,
+        idle_max: Option<Duration>,
+    ) -> CostEstimator {
+        let fence = guard.fence(&view.settings().namespace);
+        let scales = SizeEstimator::new(Arc::clone(&view));
+        CostEstimator {
+            view,
+            scales,
+            fence,
+            claims: None,
+            form,
+            idle_max: idle_max.filter(|_| form == WireForm::Resp),
+        }
+    }
+
+    /// Counts the claims of an owner, too.
+    #[must_use]
+    pub fn owned_by(self, owner: Owner) -> CostEstimator {
+        CostEstimator {
+            claims: Claims::new(Arc::clone(&self.view), owner),
+            ..self
+        }
+    }
+
+    /// What a run costs before its first batch, which claims the bars of the owner's symbols on the date of a bar.
+    pub fn open(&self, start: Timestamp, now: Duration) -> (Cost, usize) {
+        let Some(claims) = &self.claims else {
+            return (Cost::default(), 0);
+        };
+        let due = claims.at_open(start);
+        claims.granted(&due, since_epoch(now));
+        let arguments = claims.arguments(&due);
+        let cost = with_claims(Cost::default(), &[], (claims, due), false);
+        let call = final_batch::claim_call(arguments, false);
+        (
+            cost,
+            if cost.requests > 0 {
+                self.len(&[call])
+            } else {
+                0
+            },
+        )
+    }
+
+    /// What a batch that is sent next, at a time since the start, costs: requests, commands, and bytes of the bodies.
+    pub fn send(&self, items: &[WriteItem], now: Duration) -> (Cost, usize) {
+        let cost = cost(&self.view, items, self.fence.is_some());
+        let Some(claims) = &self.claims else {
+            return (cost, self.bytes(items, Vec::new()));
+        };
+        let now = since_epoch(now);
+        let due = claims.pay(items, now);
+        claims.granted(&due, now);
+        let arguments = claims.arguments(&due);
+        let cost = with_claims(cost, items, (claims, due), self.joins_manifests());
+        (cost, self.bytes(items, arguments))
+    }
+
+    /// Notes an item that comes with the next ones, before it is weighed.
+    pub fn note(&self, update: &BarUpdate) {
+        if let Some(claims) = &self.claims {
+            claims.note(&WriteItem::Bar(*update));
+        }
+    }
+
+    /// Bytes that an item adds to a request at most, by which batches are closed.
+    pub fn weight(&self, item: &WriteItem) -> usize {
+        if let Some(claims) = &self.claims {
+            claims.note(item);
+        }
+        self.scales.weigh(item)
+    }
+
+    /// Whether a batch may end with manifests behind its bars.
+    pub fn joins_manifests(&self) -> bool {
+        final_batch::joins(&self.view, self.fence.is_some())
+    }
+
+    /// Bytes of the bodies of a batch's requests, with its claims.
+    fn bytes(&self, items: &[WriteItem], claims: Vec<(Bytes, Vec<Bytes>)>) -> usize {
+        let is_guarded = self.fence.is_some();
+        let batch = encode(&self.view, items, Timestamp::EPOCH, is_guarded);
+        let apart =
+            |claims: Vec<_>| (!claims.is_empty()).then(|| final_batch::claim_call(claims, false));
+        let (claim, commands) = if let Some(fence) = &self.fence {
+            let commands = vec![
+                fence
+                    .call_of(u64::MAX, false, &self.view, &batch)
+                    .take_command(),
+            ];
+            (apart(claims), commands)
+        } else {
+            let plan = commands::plan(&self.view, batch);
+            let call = final_batch::manifests(items)
+                .and_then(|first| final_batch::call(&plan, first, claims.clone()));
+            match call {
+                Some(call) => (None, vec![call]),
+                None => (apart(claims), plan.commands),
+            }
+        };
+        self.len(&commands) + claim.map_or(0, |claim| self.len(&[claim]))
+    }
+
+    fn len(&self, commands: &[Command]) -> usize {
+        match self.form {
+            WireForm::Resp => resp_len(commands),
+            // Keys and values are made of texts, so the body is never refused.
+            WireForm::Rest => upstash::store::encode(commands).map_or(0, |body| body.len()),
+        }
+    }
+
+    /// After how long without a write a sign of life is sent, and its commands.
+    pub fn keepalive(&self) -> Option<(Duration, u32)> {
+        let renewal = self.fence.as_ref().map(Fence::renewal);
+        let interval = [renewal, self.idle_max].into_iter().flatten().min()?;
+        Some((interval, keepalive_commands(self.fence.is_some())))
+    }
+}
+
+fn since_epoch(now: Duration) -> Timestamp {
+    Timestamp::EPOCH.saturating_add(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
+}
