@@ -7,7 +7,7 @@ use super::VENUES;
 use super::history::page::OpenHistory;
 use super::history::source::HistorySettingsError;
 use super::live::decoder::Decoder;
-use super::live::session::script::Script;
+use super::live::script::Script;
 use super::simulate::Simulation;
 use reqwest::Url;
 use secrecy::SecretString;

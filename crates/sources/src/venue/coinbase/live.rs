@@ -9,7 +9,7 @@ use crate::venue::VenueSettings;
 use crate::venue::live::decoder::{Decode, Decoder};
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::scan::Cursor;
-use crate::venue::live::session::script::Script;
+use crate::venue::live::script::Script;
 use crate::venue::live::value::{DecodeError, Field};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use serde_json::json;

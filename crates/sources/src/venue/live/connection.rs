@@ -1,11 +1,13 @@
 //! One connection's life: wait, connect, converse, end, and again.
 //!
-//! A stream of reports that reads only while it is asked. Deliberately knows nothing of holes and batches.
+//! A stream of reports that reads only while it is asked. Deliberately knows nothing of gaps and batches. The waits
+//! between connections are exponential, with full jitter from a seed, as many clients lose their connections at the
+//! same instant and must not return together.
 
-use super::backoff::Backoff;
 use super::error::LiveError;
 use super::event::{Event, RefusalKind};
-use super::session::{Script, Session};
+use super::script::Script;
+use super::session::Session;
 use super::settings::LiveSettings;
 use super::socket::{Dialer, Inbound, Socket};
 use barmill_core::model::Symbol;
@@ -33,7 +35,7 @@ pub(crate) enum Report {
 
 /// What all connections of a feed share.
 #[derive(Clone)]
-pub(crate) struct Shared {
+pub(crate) struct ConnectionContext {
     pub(crate) settings: Arc<LiveSettings>,
     pub(crate) dialer: Dialer,
     pub(crate) clock: Arc<dyn Clock>,
@@ -41,7 +43,7 @@ pub(crate) struct Shared {
     /// The origin of the feed's clock.
     pub(crate) epoch: Instant,
     /// Whether connections may be open.
-    pub(crate) door: watch::Receiver<ConnectGate>,
+    pub(crate) gate: watch::Receiver<ConnectGate>,
 }
 
 /// Whether connections may be open.
@@ -57,10 +59,10 @@ pub(crate) enum ConnectGate {
 
 /// One connection.
 pub(crate) struct Connection {
-    shared: Shared,
+    context: ConnectionContext,
     index: usize,
     symbols: Option<watch::Receiver<Vec<Symbol>>>,
-    link: Option<(Socket, Session)>,
+    conversation: Option<(Socket, Session)>,
     backoff: Backoff,
     open_at: Instant,
     stall_after: Duration,
@@ -82,23 +84,23 @@ enum Turn {
 impl Connection {
     /// A connection for some symbols, or for everything; opened when its reports are asked for.
     pub(crate) fn reports(
-        shared: Shared,
+        context: ConnectionContext,
         index: usize,
         symbols: Option<watch::Receiver<Vec<Symbol>>>,
     ) -> BoxStream<'static, (usize, Report)> {
-        let times = &shared.settings.times;
-        let seed = shared
+        let times = &context.settings.times;
+        let seed = context
             .settings
             .seed
             .wrapping_add(u64::try_from(index).unwrap_or(0));
         let connection = Connection {
             backoff: Backoff::new(times.backoff_base, times.backoff_max, seed),
             stall_after: times.stall_after,
-            open_at: shared.epoch,
-            shared,
+            open_at: context.epoch,
+            context,
             index,
             symbols,
-            link: None,
+            conversation: None,
             is_announced: false,
             limited_since: None,
             pending: None,
@@ -118,7 +120,7 @@ impl Connection {
         if let Some(fault) = self.pending.take() {
             return self.end(fault).await;
         }
-        if self.link.is_none() {
+        if self.conversation.is_none() {
             return match self.open().await {
                 Ok(()) => Report::Opened,
                 Err(fault) => self.end(fault).await,
@@ -144,9 +146,9 @@ impl Connection {
         sleep_until(self.open_at).await;
         // A dropped sender means that nobody holds.
         let _is_told = self
-            .shared
-            .door
-            .wait_for(|door| *door == ConnectGate::Open)
+            .context
+            .gate
+            .wait_for(|gate| *gate == ConnectGate::Open)
             .await
             .is_ok();
         let symbols = match &mut self.symbols {
@@ -160,15 +162,15 @@ impl Connection {
             }
             None => None,
         };
-        let socket = self.shared.dialer.open().await?;
-        let script = Script::new(&self.shared.settings, symbols.as_deref());
+        let socket = self.context.dialer.open().await?;
+        let script = Script::new(&self.context.settings, symbols.as_deref());
         let session = Session::new(
             script,
-            &self.shared.settings,
+            &self.context.settings,
             self.stall_after,
-            self.shared.epoch.elapsed(),
+            self.context.epoch.elapsed(),
         );
-        self.link = Some((socket, session));
+        self.conversation = Some((socket, session));
         self.is_announced = false;
         Ok(())
     }
@@ -176,14 +178,14 @@ impl Connection {
     /// Converses until there are events, or the conversation has just become live and there are none.
     async fn converse(&mut self, events: &mut Vec<Event>) -> Result<(), LiveError> {
         loop {
-            let Some((_, session)) = &self.link else {
+            let Some((_, session)) = &self.conversation else {
                 return Ok(());
             };
             if !events.is_empty() || (session.is_live() && !self.is_announced) {
                 return Ok(());
             }
             match self.next_turn().await {
-                Turn::Closed if *self.shared.door.borrow() == ConnectGate::Shut => {
+                Turn::Closed if *self.context.gate.borrow() == ConnectGate::Shut => {
                     return Err(LiveError::Left);
                 }
                 Turn::Closed => return Err(LiveError::Held),
@@ -200,14 +202,14 @@ impl Connection {
     }
 
     async fn next_turn(&mut self) -> Turn {
-        let Some((socket, session)) = &mut self.link else {
+        let Some((socket, session)) = &mut self.conversation else {
             return Turn::Time;
         };
-        let deadline = self.shared.epoch + session.deadline();
-        let (door, symbols) = (&mut self.shared.door, &mut self.symbols);
+        let deadline = self.context.epoch + session.deadline();
+        let (gate, symbols) = (&mut self.context.gate, &mut self.symbols);
         tokio::select! {
             biased;
-            Ok(_) = door.wait_for(|door| *door != ConnectGate::Open) => Turn::Closed,
+            Ok(_) = gate.wait_for(|gate| *gate != ConnectGate::Open) => Turn::Closed,
             true = changed(symbols) => Turn::Changed,
             () = sleep_until(deadline) => Turn::Time,
             received = socket.receive() => Turn::Received(received),
@@ -215,25 +217,25 @@ impl Connection {
     }
 
     async fn on_time(&mut self) -> Result<(), LiveError> {
-        let Some((socket, session)) = &mut self.link else {
+        let Some((socket, session)) = &mut self.conversation else {
             return Ok(());
         };
-        match session.on_time(self.shared.epoch.elapsed())? {
+        match session.on_time(self.context.epoch.elapsed())? {
             Some(outbound) => socket.send(outbound).await,
             None => Ok(()),
         }
     }
 
     fn on_received(&mut self, inbound: Inbound, events: &mut Vec<Event>) -> Result<(), LiveError> {
-        let now = self.shared.epoch.elapsed();
-        let Some((_, session)) = &mut self.link else {
+        let now = self.context.epoch.elapsed();
+        let Some((_, session)) = &mut self.conversation else {
             return Ok(());
         };
         match inbound {
             Inbound::SignOfLife => session.on_sign_of_life(now),
             Inbound::Frame(frame) => {
-                if let Some(tap) = &self.shared.tap {
-                    tap.on_frame(self.shared.clock.now(), self.index, &frame);
+                if let Some(tap) = &self.context.tap {
+                    tap.on_frame(self.context.clock.now(), self.index, &frame);
                 }
                 session.on_frame(now, &frame, events)?;
             }
@@ -243,8 +245,8 @@ impl Connection {
 
     /// Takes what is here already, so that a flood travels in large batches.
     fn read_on(&mut self, events: &mut Vec<Event>) -> Result<(), LiveError> {
-        while events.len() < self.shared.settings.batch_len_max
-            && let Some((socket, _)) = &mut self.link
+        while events.len() < self.context.settings.batch_len_max
+            && let Some((socket, _)) = &mut self.conversation
             && let Some(received) = socket.receive_now()
         {
             self.on_received(received?, events)?;
@@ -253,13 +255,13 @@ impl Connection {
     }
 
     async fn end(&mut self, fault: LiveError) -> Report {
-        let settings = Arc::clone(&self.shared.settings);
-        if let Some((socket, session)) = self.link.take() {
+        let settings = Arc::clone(&self.context.settings);
+        if let Some((socket, session)) = self.conversation.take() {
             socket.close().await;
             if session.is_live() {
                 self.limited_since = None;
             }
-            if settings.times.stable_after <= session.age(self.shared.epoch.elapsed()) {
+            if settings.times.stable_after <= session.age(self.context.epoch.elapsed()) {
                 self.backoff.reset();
             }
             self.note_stall(&session, &fault);
@@ -291,7 +293,7 @@ impl Connection {
 
     /// A market without trades must not be asked again and again.
     fn note_stall(&mut self, session: &Session, fault: &LiveError) {
-        let times = &self.shared.settings.times;
+        let times = &self.context.settings.times;
         if session.has_data() {
             self.stall_after = times.stall_after;
         } else if matches!(fault, LiveError::Stalled { .. }) {
@@ -311,7 +313,7 @@ impl Connection {
             return false;
         }
         let since = *self.limited_since.get_or_insert_with(Instant::now);
-        since.elapsed() < self.shared.settings.times.limit_wait
+        since.elapsed() < self.context.settings.times.limit_wait
     }
 }
 
@@ -323,4 +325,69 @@ async fn changed(symbols: &mut Option<watch::Receiver<Vec<Symbol>>>) -> bool {
         return true;
     }
     std::future::pending().await
+}
+
+/// The waits of one connection.
+#[derive(Debug)]
+struct Backoff {
+    base: Duration,
+    max: Duration,
+    attempts: u32,
+    random: fastrand::Rng,
+}
+
+impl Backoff {
+    fn new(base: Duration, max: Duration, seed: u64) -> Backoff {
+        Backoff {
+            base,
+            max,
+            attempts: 0,
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Draws the next wait, evenly from zero to `base * 2^n`, capped.
+    fn next(&mut self) -> Duration {
+        let bound = self
+            .base
+            .saturating_mul(1 << self.attempts.min(20))
+            .min(self.max);
+        self.attempts = self.attempts.saturating_add(1);
+        let bound_ns = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.random.u64(0..=bound_ns))
+    }
+
+    /// The number of waits since the last good connection.
+    fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Backoff;
+    use std::time::Duration;
+
+    #[test]
+    fn waits_stay_below_their_doubling_bound() {
+        let (base, max) = (Duration::from_millis(100), Duration::from_secs(2));
+        let mut backoff = Backoff::new(base, max, 7);
+        let waits: Vec<Duration> = (0..40).map(|_| backoff.next()).collect();
+        let bound = |attempt: u32| base.saturating_mul(1 << attempt.min(20)).min(max);
+        assert!(
+            (0u32..)
+                .zip(&waits)
+                .all(|(attempt, wait)| *wait <= bound(attempt))
+        );
+        assert!(
+            waits.iter().any(|wait| *wait > max / 2)
+                && waits[10..].iter().any(|wait| *wait < max / 2)
+        );
+        backoff.reset();
+        assert!(backoff.next() <= base);
+    }
 }

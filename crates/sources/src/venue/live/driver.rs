@@ -1,67 +1,81 @@
-//! The hub of a live feed: reports in, batches out, questions to the archive between them.
+//! The driver of a live feed: reports of the connections in, batches out, questions to the archive between them.
 //!
-//! It reads on while the consumer is slow, up to the backlog's bound; then the connections are closed on purpose and
-//! what they miss is fetched when there is room. One task, one loop: wait, decide, respond.
+//! One task, one loop: wait, decide, respond. It reads on while the consumer is slow, up to the backlog's bound; then
+//! the connections are closed on purpose, and what they miss is fetched when there is room. Connections of which the
+//! symbols change are made anew, and what that misses is fetched like any gap.
 
 use super::backlog::Backlog;
-use super::changes::Changes;
-use super::connection::{ConnectGate, Report, Shared};
-use super::continuity::Continuity;
+use super::connection::{ConnectGate, Connection, ConnectionContext, Report};
 use super::error::LiveError;
 use super::event::Event;
-use super::feed::{Delivery, LiveStats, Reload, partway};
-use super::idle::Quiet;
+use super::gaps::GapManager;
+use super::idle::{IdleVerdict, IdleWatermark};
 use super::settings::{LiveSettings, LiveSymbol, LiveSymbols};
-use super::skew::Skew;
-use barmill_core::model::{Price, Symbol, Timestamp, Trade, TradeId, TradeKey};
-use barmill_core::port::{FeedError, GapError, GapFill, GapSource, Position, TradeBatch};
+use super::stats::{LiveStats, Skew};
+use super::symbol_gaps::Now;
+use barmill_core::model::{Price, Symbol, Timestamp, TradeId, TradeKey};
+use barmill_core::port::{ControlEvent, FeedError, Gap, GapError, GapFill, GapSource, TradeBatch};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
-mod reload;
-mod upkeep;
-
-/// Event time kept back from the position, for symbols that run behind others, nanoseconds.
-const POSITION_SLACK_NS: i64 = 10_000_000_000;
-/// Time between two looks at the quiet symbols.
-const QUIET_EVERY: Duration = Duration::from_millis(100);
+/// Time between two looks at the idle symbols.
+const IDLE_EVERY: Duration = Duration::from_millis(100);
 /// The longest wait when nothing is due.
-const IDLE: Duration = Duration::from_mins(1);
+const WAIT_MAX: Duration = Duration::from_mins(1);
+/// Longest wait for the connections to be closed in the venue's form.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Batches between the driver and the feed: one being taken, one ready.
+const BATCHES_READY_MAX: usize = 2;
+const DAY_NS: i64 = 86_400_000_000_000;
 
 type Answer = (Symbol, Result<GapFill, GapError>);
 
-/// The hub; made by `LiveFeed::new`.
+/// One batch and what is told with it.
+#[derive(Debug)]
+pub(crate) struct DriverBatch {
+    pub(crate) batch: TradeBatch,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) events: Vec<ControlEvent>,
+}
+
+/// Other symbols, and whether nothing before the starts of new ones is fetched.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    pub(crate) symbols: Vec<LiveSymbol>,
+    pub(crate) is_partway: bool,
+}
+
+/// The feed's ends of what joins it to its driver.
+pub(crate) struct DriverHandle {
+    pub(crate) batches: mpsc::Receiver<Result<DriverBatch, FeedError>>,
+    pub(crate) reload: mpsc::Sender<Reload>,
+    pub(crate) stats: Arc<Mutex<LiveStats>>,
+}
+
+/// Reads the connections of a live feed; made by `LiveFeed::new`.
 pub struct LiveDriver {
     settings: Arc<LiveSettings>,
-    shared: Shared,
-    door: watch::Sender<ConnectGate>,
-    /// The places in `continuity` that each connection carries; `None` for all.
-    carried: Vec<Option<Vec<usize>>>,
-    /// The symbols of each connection that does not carry all.
-    wanted: Vec<watch::Sender<Vec<Symbol>>>,
-    reload: mpsc::Receiver<Reload>,
+    context: ConnectionContext,
+    gate: watch::Sender<ConnectGate>,
+    /// The symbols of each connection; `None` where it carries all.
+    carried: Vec<Option<watch::Sender<Vec<Symbol>>>>,
     connections: SelectAll<BoxStream<'static, (usize, Report)>>,
-    continuity: Continuity,
+    gaps: GapManager,
     /// Symbols that start with what comes, so that what was before their subscription is missing in their first bars.
     partway: BTreeSet<Symbol>,
     archive: Arc<dyn GapSource>,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     backlog: Backlog,
-    changes: Changes,
-    quiet: Quiet,
-    quiet_at: Duration,
+    idle: IdleWatermark,
+    idle_at: Duration,
     skew: Skew,
-    position: Timestamp,
-    newest: Timestamp,
-    /// Trades at the head of the backlog that the position must not pass: among them are fetched, older ones.
-    embargo: usize,
-    was_whole: bool,
-    outlet: mpsc::Sender<Result<Delivery, FeedError>>,
+    batches: mpsc::Sender<Result<DriverBatch, FeedError>>,
+    reload: mpsc::Receiver<Reload>,
     stats: Arc<Mutex<LiveStats>>,
 }
 
@@ -75,52 +89,65 @@ enum Turn {
 }
 
 impl LiveDriver {
+    /// Plans the connections; opens none.
     pub(crate) fn new(
-        shared: Shared,
-        door: watch::Sender<ConnectGate>,
+        context: ConnectionContext,
+        gate: watch::Sender<ConnectGate>,
         symbols: &LiveSymbols,
         archive: Arc<dyn GapSource>,
-        (outlet, reload): (
-            mpsc::Sender<Result<Delivery, FeedError>>,
-            mpsc::Receiver<Reload>,
-        ),
-    ) -> LiveDriver {
-        let settings = Arc::clone(&shared.settings);
-        let now = shared.clock.now();
+    ) -> (LiveDriver, DriverHandle) {
+        let settings = Arc::clone(&context.settings);
+        let (batches, batches_out) = mpsc::channel(BATCHES_READY_MAX);
+        let (reload_in, reload) = mpsc::channel(1);
+        let stats = Arc::<Mutex<LiveStats>>::default();
+        let handle = DriverHandle {
+            batches: batches_out,
+            reload: reload_in,
+            stats: Arc::clone(&stats),
+        };
+        let named: &[LiveSymbol] = match symbols {
+            LiveSymbols::All => &[],
+            LiveSymbols::Named(named) => named,
+        };
+        let known = named.iter().filter_map(|one| one.after);
+        let first = known.map(|after| after.time).min();
         let mut driver = LiveDriver {
-            continuity: Continuity::new(
+            gaps: GapManager::new(
                 &settings.gaps,
                 settings.is_contiguous(),
                 settings.resolution_ns(),
             ),
-            shared,
-            door,
+            backlog: Backlog::new(first.unwrap_or_else(|| context.clock.now())),
+            idle: IdleWatermark::new(&settings.quiet, settings.gaps.settle),
+            settings,
+            context,
+            gate,
             carried: Vec::new(),
-            wanted: Vec::new(),
-            reload,
             connections: SelectAll::new(),
+            partway: BTreeSet::new(),
             archive,
             answers: FuturesUnordered::new(),
-            backlog: Backlog::default(),
-            changes: Changes::default(),
-            quiet: Quiet::new(&settings.quiet),
-            quiet_at: Duration::ZERO,
+            idle_at: Duration::ZERO,
             skew: Skew::default(),
-            partway: BTreeSet::new(),
-            position: now,
-            newest: Timestamp::EPOCH,
-            embargo: 0,
-            was_whole: false,
-            outlet,
-            stats: Arc::default(),
-            settings,
+            batches,
+            reload,
+            stats,
         };
-        driver.plan(symbols);
-        driver
+        match symbols {
+            LiveSymbols::All => driver.connect(None),
+            LiveSymbols::Named(named) => driver.connect_named(named),
+        }
+        (driver, handle)
     }
 
-    pub(crate) fn stats(&self) -> Arc<Mutex<LiveStats>> {
-        Arc::clone(&self.stats)
+    /// Says that nothing before the starts of these symbols is fetched: the bars across them are told to have a gap.
+    pub(crate) fn start_partway(&mut self, symbols: &[LiveSymbol]) {
+        for one in symbols {
+            match one.after {
+                Some(after) => self.gaps.tell(gap_before(one.symbol, after)),
+                None => drop(self.partway.insert(one.symbol)),
+            }
+        }
     }
 
     /// Runs until the feed is dropped or a connection cannot be had; what it has for the feed is delivered first.
@@ -132,32 +159,38 @@ impl LiveDriver {
                 Turn::Answer((symbol, answer)) => self.on_answer(symbol, &answer),
                 Turn::Due => self.on_due(),
                 Turn::Reload(reload) => self.on_reload(&reload),
-                Turn::Report(index, Report::Ended(fault)) => {
-                    return self.on_ended(index, fault).await;
+                Turn::Report(connection, Report::Ended(error)) => {
+                    return self.on_ended(connection, error).await;
                 }
-                Turn::Report(index, report) => self.on_report(index, report),
+                Turn::Report(connection, report) => self.on_report(connection, report),
             }
             self.settle();
         }
     }
 
     async fn next_turn(&mut self) -> Turn {
-        let now = self.shared.epoch.elapsed();
-        let asking = self.continuity.ask_at().filter(|_| self.can_ask());
-        let looking = (!self.quiet.is_off()).then_some(self.quiet_at);
+        let asking = self.gaps.ask_at().filter(|_| self.can_ask());
+        let looking = (!self.idle.is_off()).then_some(self.idle_at);
         let due = [asking, looking]
             .into_iter()
             .flatten()
-            .fold(now + IDLE, Duration::min);
-        let has_news = !self.backlog.is_empty() || self.continuity.has_unfilled();
+            .fold(self.context.epoch.elapsed() + WAIT_MAX, Duration::min);
+        let has_news = !self.backlog.is_empty() || self.gaps.has_unfilled();
         tokio::select! {
             biased;
-            () = self.outlet.closed() => Turn::Gone,
+            () = self.batches.closed() => Turn::Gone,
             Some(reload) = self.reload.recv() => Turn::Reload(reload),
-            Ok(_) = self.outlet.reserve(), if has_news => Turn::Room,
+            Ok(_) = self.batches.reserve(), if has_news => Turn::Room,
             Some(answer) = self.answers.next() => Turn::Answer(answer),
-            Some((index, report)) = self.connections.next() => Turn::Report(index, report),
-            () = sleep_until(self.shared.epoch + due) => Turn::Due,
+            Some((connection, report)) = self.connections.next() => Turn::Report(connection, report),
+            () = sleep_until(self.context.epoch + due) => Turn::Due,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            elapsed: self.context.epoch.elapsed(),
+            wall: self.context.clock.now(),
         }
     }
 
@@ -168,53 +201,38 @@ impl LiveDriver {
     }
 
     fn on_room(&mut self) {
-        let (trades, asides) = self.backlog.take(self.settings.batch_len_max);
-        let count = trades.len();
-        let newest = trades
-            .iter()
-            .map(|trade| trade.time)
-            .max()
-            .unwrap_or_default();
-        self.newest = self.newest.max(newest);
-        self.embargo = self.embargo.saturating_sub(count);
-        // While something is missed the position stays before it.
-        if self.was_whole && self.embargo == 0 {
-            self.position = self
-                .position
-                .max(self.newest.saturating_sub(POSITION_SLACK_NS));
-        }
-        let position = Position(u64::try_from(self.position.as_nanos()).unwrap_or(0));
-        let gaps = self.continuity.take_unfilled();
-        let delivery = Delivery {
-            batch: TradeBatch { trades, position },
+        let (batch, events) = self.backlog.take(self.settings.batch_len_max);
+        let gaps = self.gaps.take_unfilled();
+        let batch = DriverBatch {
+            batch,
             gaps,
-            asides,
+            events,
         };
-        if let Err(refused) = self.outlet.try_send(Ok(delivery)) {
+        if let Err(refused) = self.batches.try_send(Ok(batch)) {
             // The only sender had room a moment ago, so that the feed is gone.
             drop(refused);
         }
     }
 
     fn on_answer(&mut self, symbol: Symbol, answer: &Result<GapFill, GapError>) {
+        let now = self.now();
         if let Err(error) = answer {
             let cause: &dyn std::error::Error = error;
             tracing::warn!(venue = self.settings.name(), %symbol, cause, "missed trades could not be fetched");
+            if self.gaps.is_followed(symbol) {
+                self.idle.on_failed(symbol, now.elapsed);
+            }
         }
-        if let (Err(_), Some(place)) = (answer, self.continuity.place(symbol)) {
-            self.quiet.on_failed(place, self.shared.epoch.elapsed());
-        }
-        let (now, wall) = (self.shared.epoch.elapsed(), self.shared.clock.now());
-        self.continuity.on_fill(symbol, answer, now, wall);
+        self.gaps.on_fill(symbol, answer, now);
     }
 
     fn on_due(&mut self) {
-        let (now, wall) = (self.shared.epoch.elapsed(), self.shared.clock.now());
+        let now = self.now();
         while self.can_ask()
-            && let Some(gap) = self.continuity.ask(now, wall)
+            && let Some(gap) = self.gaps.ask(now)
         {
-            if let (None, Some(place)) = (gap.before, self.continuity.place(gap.symbol)) {
-                self.quiet.on_asked(place, self.settings.gaps.settle, now);
+            if gap.before.is_none() {
+                self.idle.on_asked(gap.symbol, now.elapsed);
             }
             self.note(|stats| stats.requests += 1);
             let fetch = self.archive.fetch(gap);
@@ -223,120 +241,117 @@ impl LiveDriver {
         }
     }
 
-    fn on_report(&mut self, index: usize, report: Report) {
-        let now = self.shared.epoch.elapsed();
+    fn on_report(&mut self, connection: usize, report: Report) {
+        let now = self.now();
         match report {
             Report::Opened => self.note(|stats| stats.connections += 1),
             Report::Live => {
-                let (places, wall) = (self.places(index), self.shared.clock.now());
-                self.continuity.on_live(&places, now, wall);
-                self.tell_starts(&places, wall);
+                let symbols = self.symbols(connection);
+                self.gaps.on_live(&symbols, now);
+                let start = instant(now.wall);
+                for symbol in symbols {
+                    if self.partway.remove(&symbol) {
+                        self.gaps.tell(gap_before(symbol, start));
+                    }
+                }
             }
             Report::Events(events) => {
                 self.note_delay(&events, now);
                 let tolerance = self.settings.clock_tolerance.as_nanos();
                 let tolerance = i64::try_from(tolerance).unwrap_or(i64::MAX);
-                let time_max = self.shared.clock.now().saturating_add(tolerance);
+                let time_max = now.wall.saturating_add(tolerance);
                 for event in events {
                     match event.time() {
-                        Some(time) if time_max < time => self.on_early(index, time),
-                        Some(_) | None => self.on_event(index, event, now),
+                        Some(time) if time_max < time => self.on_early(connection, time),
+                        Some(_) | None => self.on_event(connection, event, now),
                     }
                 }
             }
-            Report::Down(fault) => {
-                let places = self.places(index);
-                self.continuity.on_down(&places);
-                self.note(|stats| stats.count_down(&fault));
+            Report::Down(error) => {
+                self.gaps.on_down(&self.symbols(connection), now);
+                self.note(|stats| stats.count_down(&error));
             }
             // The caller has taken this one.
             Report::Ended(_) => {}
         }
     }
 
-    /// Notes symbols that start with what comes.
-    pub(crate) fn start_partway(&mut self, symbols: &[LiveSymbol]) {
-        let unknown = symbols.iter().filter(|one| one.after.is_none());
-        self.partway.extend(unknown.map(|one| one.symbol));
-    }
-
-    /// Tells the hole before the subscription of symbols that start with what comes.
-    fn tell_starts(&mut self, places: &[usize], wall: Timestamp) {
-        for &place in places {
-            let Some(symbol) = self.continuity.symbol(place) else {
-                continue;
-            };
-            if self.partway.remove(&symbol) {
-                let after = Some(TradeKey {
-                    time: wall,
-                    sequence: 0,
-                    id: TradeId::NONE,
-                    price: Price::ZERO,
-                });
-                let gap = partway(&LiveSymbol { symbol, after });
-                if let Some(gap) = gap {
-                    self.continuity.tell(gap);
-                }
+    fn note_delay(&mut self, events: &[Event], now: Now) {
+        let time = |event: &Event| {
+            if let Event::Trade(trade) = event {
+                Some(trade.time)
+            } else {
+                None
             }
+        };
+        if let Some(newest) = events.iter().filter_map(time).max() {
+            let delay_ns = now.wall.as_nanos().saturating_sub(newest.as_nanos());
+            self.skew.note(delay_ns, now.elapsed);
         }
     }
 
     /// A trade that has not happened yet would move the watermark past all that follow.
-    fn on_early(&self, index: usize, time: Timestamp) {
+    fn on_early(&self, connection: usize, time: Timestamp) {
         tracing::warn!(
             venue = self.settings.name(),
-            connection = index,
+            connection,
             %time,
             "the time of a trade lies in the future; skipped"
         );
         self.note(|stats| stats.malformed += 1);
     }
 
-    fn on_event(&mut self, index: usize, event: Event, now: Duration) {
+    fn on_event(&mut self, connection: usize, event: Event, now: Now) {
         match event {
-            Event::Trade(trade) => self.on_trade(index, &trade, now),
-            Event::Cancel(trade) => match self.continuity.place(trade.symbol) {
-                Some(place) => self.changes.cancel(place, &trade),
-                None => self.note(|stats| stats.filtered += 1),
-            },
-            Event::Correction(pair) => match self.continuity.place(pair.original.symbol) {
-                Some(place) => self.changes.correct(place, &pair),
-                None => self.note(|stats| stats.filtered += 1),
-            },
-            Event::Snapshot(trade) => {
-                if let Some(place) = self.continuity.place(trade.symbol) {
-                    self.continuity.on_snapshot(place, &trade, now);
+            Event::Trade(trade) => {
+                self.idle.on_trade(connection, trade.time, now.elapsed);
+                if self.gaps.on_trade(&trade, now) {
+                    return;
+                }
+                if matches!(self.carried.get(connection), Some(None)) {
+                    self.gaps.follow(trade.symbol, None);
+                    let start = Now {
+                        wall: trade.time,
+                        ..now
+                    };
+                    self.gaps.on_live(&[trade.symbol], start);
+                    self.gaps.on_trade(&trade, now);
+                } else {
+                    self.note(|stats| stats.filtered += 1);
                 }
             }
-            Event::Newest { symbol, sequence } => {
-                if let Some(place) = self.continuity.place(symbol) {
-                    self.continuity.on_newest(place, sequence, now);
-                }
+            Event::Cancel(trade) if self.gaps.is_followed(trade.symbol) => {
+                self.backlog.cancel(&trade);
             }
+            Event::Correction(pair) if self.gaps.is_followed(pair.original.symbol) => {
+                self.backlog.correct(&pair);
+            }
+            Event::Cancel(_) | Event::Correction(_) => self.note(|stats| stats.filtered += 1),
+            Event::Snapshot(trade) => self.gaps.on_snapshot(&trade, now),
+            Event::Newest { symbol, sequence } => self.gaps.on_newest(symbol, sequence, now),
             Event::Lost { messages } => {
-                let places = self.places(index);
-                self.continuity.on_down(&places);
-                self.continuity
-                    .on_live(&places, now, self.shared.clock.now());
+                let symbols = self.symbols(connection);
+                self.gaps.on_down(&symbols, now);
+                self.gaps.on_live(&symbols, now);
                 self.note(|stats| stats.lost_messages += messages);
             }
             Event::SymbolsRefused { symbols, text } => {
                 for symbol in symbols {
                     tracing::error!(
                         venue = self.settings.name(),
-                        connection = index,
+                        connection,
                         %symbol,
                         text,
                         "venue refuses the symbol; the others go on"
                     );
-                    self.continuity.leave(symbol);
+                    self.gaps.leave(symbol, now);
                 }
             }
-            Event::Malformed(fault) => {
-                let cause: &dyn std::error::Error = &fault;
+            Event::Malformed(error) => {
+                let cause: &dyn std::error::Error = &error;
                 tracing::warn!(
                     venue = self.settings.name(),
-                    connection = index,
+                    connection,
                     cause,
                     "frame is not a trade; skipped"
                 );
@@ -351,32 +366,189 @@ impl LiveDriver {
         }
     }
 
-    fn on_trade(&mut self, index: usize, trade: &Trade, now: Duration) {
-        self.quiet.on_trade(index, trade.time, now);
-        let is_all = matches!(self.carried.get(index), Some(None));
-        match self.continuity.place(trade.symbol) {
-            Some(place) => self.continuity.on_trade(place, trade, now),
-            None if is_all => {
-                let place = self.continuity.follow(trade.symbol, None);
-                self.continuity.on_live(&[place], now, trade.time);
-                self.continuity.on_trade(place, trade, now);
+    /// After every turn: what is ready waits in the backlog, whose bound closes and opens the connections.
+    fn settle(&mut self) {
+        let now = self.now();
+        let ready = self.gaps.take_ready();
+        if let Some(newest) = ready.iter().map(|trade| trade.time).max() {
+            self.idle.on_event(newest, now.elapsed);
+        }
+        self.backlog.extend(ready);
+        self.backlog
+            .release_changes(|symbol| self.gaps.is_live(symbol));
+        if !self.idle.is_off() && self.idle_at <= now.elapsed {
+            self.idle_at = now.elapsed + IDLE_EVERY;
+            self.judge_idle(now);
+        }
+        let is_whole = self.gaps.is_whole();
+        self.backlog.note_whole(is_whole);
+        let (backlog_len, bound) = (self.backlog.len(), self.settings.backlog_len_max);
+        let is_held = *self.gate.borrow() == ConnectGate::Held;
+        if !is_held && bound <= backlog_len {
+            self.gate.send_replace(ConnectGate::Held);
+            self.note(|stats| stats.overloads += 1);
+        } else if is_held && backlog_len < bound / 2 {
+            self.gate.send_replace(ConnectGate::Open);
+        }
+        let (gaps, delay_ns) = (self.gaps.stats(), self.skew.delay_ns());
+        self.note(|stats| {
+            (stats.gaps, stats.backlog_len) = (gaps, backlog_len);
+            (stats.is_whole, stats.delay_ns) = (is_whole, delay_ns);
+        });
+    }
+
+    /// Tells of the symbols that are idle, and asks the archive of those of which nothing is known.
+    fn judge_idle(&mut self, now: Now) {
+        for connection in 0..self.carried.len() {
+            for symbol in self.symbols(connection) {
+                let Some(last) = self.gaps.live_to(symbol) else {
+                    continue;
+                };
+                match self.idle.judge(connection, symbol, last, now.elapsed) {
+                    IdleVerdict::Wait => {}
+                    IdleVerdict::Ask => self.gaps.check(symbol, now),
+                    IdleVerdict::Idle(before) => {
+                        self.backlog.push(ControlEvent::Quiet { symbol, before });
+                    }
+                }
             }
-            None => self.note(|stats| stats.filtered += 1),
         }
     }
 
-    /// Delivers what is left, then the fault.
-    async fn on_ended(&mut self, index: usize, fault: LiveError) {
-        let feed = format!("{} connection {index}", self.settings.name());
-        while !self.backlog.is_empty() && self.outlet.reserve().await.is_ok() {
+    /// Follows these symbols and no others; those that stay keep what they have, new ones begin at their start.
+    fn on_reload(&mut self, reload: &Reload) {
+        if self.carried.iter().any(Option::is_none) {
+            return;
+        }
+        let wanted: BTreeSet<Symbol> = reload.symbols.iter().map(|one| one.symbol).collect();
+        let removed = self.drop_others(&wanted);
+        let is_new = |one: &&LiveSymbol| !self.gaps.is_followed(one.symbol);
+        let mut added: Vec<LiveSymbol> = reload.symbols.iter().filter(is_new).copied().collect();
+        let count = added.len();
+        if reload.is_partway {
+            let mut partway = added.clone();
+            partway.retain(|one| !self.gaps.was_left(one.symbol));
+            self.start_partway(&partway);
+        }
+        for names in self.carried.iter().flatten() {
+            let room_max = self.settings.symbols_per_connection_max;
+            let room = room_max.saturating_sub(names.borrow().len());
+            let part: Vec<LiveSymbol> = added.drain(..added.len().min(room)).collect();
+            if part.is_empty() {
+                continue;
+            }
+            for one in &part {
+                self.gaps.follow(one.symbol, one.after);
+            }
+            names.send_modify(|names| names.extend(part.iter().map(|one| one.symbol)));
+        }
+        self.connect_named(&added);
+        tracing::info!(
+            venue = self.settings.name(),
+            added = count,
+            removed,
+            "symbols reloaded"
+        );
+    }
+
+    /// Follows the symbols that are not wanted no longer; answers how many they are.
+    fn drop_others(&mut self, wanted: &BTreeSet<Symbol>) -> usize {
+        let (now, mut removed) = (self.now(), 0);
+        for names in self.carried.iter().flatten() {
+            let mut gone = names.borrow().clone();
+            gone.retain(|symbol| !wanted.contains(symbol));
+            if gone.is_empty() {
+                continue;
+            }
+            removed += gone.len();
+            for symbol in gone {
+                self.gaps.leave(symbol, now);
+            }
+            names.send_modify(|names| names.retain(|symbol| wanted.contains(symbol)));
+        }
+        removed
+    }
+
+    /// Adds connections for symbols, each with as many as it may carry.
+    fn connect_named(&mut self, symbols: &[LiveSymbol]) {
+        for part in symbols.chunks(self.settings.symbols_per_connection_max) {
+            for one in part {
+                self.gaps.follow(one.symbol, one.after);
+            }
+            self.connect(Some(part.iter().map(|one| one.symbol).collect()));
+        }
+    }
+
+    fn connect(&mut self, symbols: Option<Vec<Symbol>>) {
+        let (carried, view) = symbols.map(watch::channel).unzip();
+        let connection = Connection::reports(self.context.clone(), self.carried.len(), view);
+        self.carried.push(carried);
+        self.connections.push(connection);
+    }
+
+    /// The symbols that a connection carries.
+    fn symbols(&self, connection: usize) -> Vec<Symbol> {
+        match self.carried.get(connection) {
+            Some(Some(names)) => names.borrow().clone(),
+            Some(None) | None => self.gaps.symbols(),
+        }
+    }
+
+    /// Closes the connections in the venue's form.
+    async fn leave(&mut self) {
+        self.gate.send_replace(ConnectGate::Shut);
+        let goodbyes = async {
+            let mut left = self.carried.len();
+            while left > 0
+                && let Some((_, report)) = self.connections.next().await
+            {
+                left -= usize::from(matches!(report, Report::Down(_) | Report::Ended(_)));
+            }
+        };
+        // A connection that is not open says nothing, so that this is bounded by time alone.
+        let _late = tokio::time::timeout(CLOSE_WAIT_MAX, goodbyes).await;
+    }
+
+    /// Delivers what is left, then the error.
+    async fn on_ended(&mut self, connection: usize, error: LiveError) {
+        while !self.backlog.is_empty() && self.batches.reserve().await.is_ok() {
             self.on_room();
         }
         let error = FeedError {
-            feed,
-            source: Box::new(fault),
+            feed: format!("{} connection {connection}", self.settings.name()),
+            source: Box::new(error),
         };
-        // A feed that is gone wants no fault.
-        let _unheard = self.outlet.send(Err(error)).await;
+        // A feed that is gone wants no error.
+        let _unheard = self.batches.send(Err(error)).await;
+    }
+
+    fn note(&self, change: impl FnOnce(&mut LiveStats)) {
+        change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The gap before the start of a symbol that nobody asks history for; a day long, so that the day's bars are marked too.
+fn gap_before(symbol: Symbol, start: TradeKey) -> Gap {
+    let from = start.time.saturating_sub(DAY_NS);
+    Gap {
+        symbol,
+        after: TradeKey {
+            time: from,
+            ..start
+        },
+        before: None,
+        from,
+        to: start.time,
+        len_max: 1,
+    }
+}
+
+fn instant(time: Timestamp) -> TradeKey {
+    TradeKey {
+        time,
+        sequence: 0,
+        id: TradeId::NONE,
+        price: Price::ZERO,
     }
 }
 

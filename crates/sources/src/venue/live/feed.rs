@@ -1,74 +1,22 @@
 //! The live feed as the pipeline sees it.
 
-use super::connection::{ConnectGate, Shared};
-use super::driver::LiveDriver;
+use super::connection::{ConnectGate, ConnectionContext};
+use super::driver::{DriverBatch, DriverHandle, LiveDriver, Reload};
 use super::error::LiveError;
-use super::gap_context::GapStats;
 use super::settings::{LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols};
 use super::socket::Dialer;
-use barmill_core::model::TradeKey;
+use super::stats::LiveStats;
 use barmill_core::port::{
     Clock, ControlEvent, FeedError, FeedStats, FrameTap, Gap, GapSource, TradeBatch, TradeFeed,
 };
 use futures::future::BoxFuture;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-
-/// Batches between the hub and the feed: one being taken, one ready.
-const BATCHES_READY_MAX: usize = 2;
-const DAY_NS: i64 = 86_400_000_000_000;
-
-/// What a live feed counted, and how it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LiveStats {
-    /// Connections opened.
-    pub connections: u64,
-    /// Connections lost, or not had, for any reason.
-    pub disconnects: u64,
-    /// Of these, for want of trades or of any frame.
-    pub stalls: u64,
-    /// Times the connections were closed because the consumer was too slow.
-    pub overloads: u64,
-    /// Records that should be trades and are none.
-    pub malformed: u64,
-    /// Trades of symbols that were not asked for.
-    pub filtered: u64,
-    /// Messages a venue says it sent and that did not come.
-    pub lost_messages: u64,
-    /// Questions to the archive.
-    pub requests: u64,
-    /// Holes and what came of them.
-    pub gaps: GapStats,
-    /// Trades that wait for the consumer.
-    pub backlog_len: usize,
-    /// Whether no symbol misses anything, as far as is known.
-    pub is_whole: bool,
-    /// The least time from a trade to its receipt in the last one to two minutes, nanoseconds: below zero when our clock is
-    /// behind the venue's.
-    pub delay_ns: Option<i64>,
-}
-
-impl LiveStats {
-    pub(crate) fn count_down(&mut self, fault: &LiveError) {
-        self.disconnects += 1;
-        self.stalls += u64::from(matches!(
-            fault,
-            LiveError::Stalled { .. } | LiveError::Silent { .. }
-        ));
-    }
-}
 
 /// Gives a running feed other symbols; from the whole list of before it follows this one's.
 #[derive(Debug, Clone)]
 pub struct Reloader(mpsc::WeakSender<Reload>);
-
-/// Other symbols, and whether nothing before the starts of new ones is fetched.
-#[derive(Debug)]
-pub(crate) struct Reload {
-    pub(crate) symbols: Vec<LiveSymbol>,
-    pub(crate) is_partway: bool,
-}
 
 impl Reloader {
     /// Follows these symbols and no others. Those that stay miss nothing: their connections may be made anew, and what
@@ -85,32 +33,6 @@ impl Reloader {
                 .await;
         }
     }
-}
-
-/// The hole before the start of a symbol that nobody asks history for.
-pub(crate) fn partway(one: &LiveSymbol) -> Option<Gap> {
-    let start = one.after?;
-    let from = start.time.saturating_sub(DAY_NS);
-    let after = TradeKey {
-        time: from,
-        ..start
-    };
-    Some(Gap {
-        symbol: one.symbol,
-        after,
-        before: None,
-        from,
-        to: start.time,
-        len_max: 1,
-    })
-}
-
-/// One batch and the holes told with it.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) batch: TradeBatch,
-    pub(crate) gaps: Vec<Gap>,
-    pub(crate) asides: Vec<ControlEvent>,
 }
 
 /// What a live feed needs besides its settings.
@@ -134,13 +56,13 @@ pub struct LiveParts {
 /// own: see [`LiveFeed::take_driver`].
 pub struct LiveFeed {
     name: String,
-    driver: Option<BoxFuture<'static, ()>>,
+    /// The driver, before the first batch is asked for.
     idle: Option<LiveDriver>,
-    inlet: mpsc::Receiver<Result<Delivery, FeedError>>,
-    reload: mpsc::Sender<Reload>,
+    /// The driver at work, where it has no task of its own.
+    driver: Option<BoxFuture<'static, ()>>,
+    handle: DriverHandle,
     gaps: Vec<Gap>,
-    asides: Vec<ControlEvent>,
-    stats: Arc<Mutex<LiveStats>>,
+    events: Vec<ControlEvent>,
     is_ended: bool,
 }
 
@@ -157,28 +79,23 @@ impl LiveFeed {
         settings.check(symbols)?;
         let dialer = Dialer::new(&settings)?;
         let name = settings.name().to_owned();
-        let (door, door_view) = watch::channel(ConnectGate::Open);
-        let (outlet, inlet) = mpsc::channel(BATCHES_READY_MAX);
-        let shared = Shared {
+        let (gate, gate_view) = watch::channel(ConnectGate::Open);
+        let context = ConnectionContext {
             settings: Arc::new(settings),
             dialer,
             clock: parts.clock,
             tap: parts.tap,
             epoch: Instant::now(),
-            door: door_view,
+            gate: gate_view,
         };
-        let (reload, reloads) = mpsc::channel(1);
-        let driver = LiveDriver::new(shared, door, symbols, parts.archive, (outlet, reloads));
-        let stats = driver.stats();
+        let (driver, handle) = LiveDriver::new(context, gate, symbols, parts.archive);
         Ok(LiveFeed {
             name,
-            driver: None,
             idle: Some(driver),
-            inlet,
-            reload,
+            driver: None,
+            handle,
             gaps: Vec::new(),
-            asides: Vec::new(),
-            stats,
+            events: Vec::new(),
             is_ended: false,
         })
     }
@@ -193,7 +110,6 @@ impl LiveFeed {
     /// marked `gap`, those of a day's length and shorter.
     #[must_use]
     pub fn starting_partway(mut self, symbols: &[LiveSymbol]) -> LiveFeed {
-        self.gaps.extend(symbols.iter().filter_map(partway));
         if let Some(driver) = &mut self.idle {
             driver.start_partway(symbols);
         }
@@ -202,28 +118,28 @@ impl LiveFeed {
 
     /// A view of the counts that outlives the feed.
     pub fn live_stats(&self) -> impl Fn() -> LiveStats + Send + Sync + 'static {
-        let stats = Arc::clone(&self.stats);
+        let stats = Arc::clone(&self.handle.stats);
         move || *stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the feed other symbols while it runs.
     pub fn reloader(&self) -> Reloader {
-        Reloader(self.reload.downgrade())
+        Reloader(self.handle.reload.downgrade())
     }
 
-    async fn receive(&mut self) -> Option<Result<Delivery, FeedError>> {
+    async fn receive(&mut self) -> Option<Result<DriverBatch, FeedError>> {
         if let Some(idle) = self.idle.take() {
             self.driver = Some(Box::pin(idle.run()));
         }
         if let Some(driver) = &mut self.driver {
             tokio::select! {
                 biased;
-                delivery = self.inlet.recv() => return delivery,
+                batch = self.handle.batches.recv() => return batch,
                 () = driver => {}
             }
             self.driver = None;
         }
-        self.inlet.recv().await
+        self.handle.batches.recv().await
     }
 }
 
@@ -237,22 +153,26 @@ impl TradeFeed for LiveFeed {
             if self.is_ended {
                 return Ok(None);
             }
-            let delivery = self.receive().await;
-            self.is_ended = !matches!(delivery, Some(Ok(_)));
+            let received = self.receive().await;
+            self.is_ended = !matches!(received, Some(Ok(_)));
             // A live feed has no end of its own: that its driver is gone is no end of the input.
             let gone = || FeedError {
                 feed: self.name.clone(),
                 source: Box::new(LiveError::Gone),
             };
-            let delivery = delivery.ok_or_else(gone)??;
-            self.gaps.extend(delivery.gaps);
-            self.asides.extend(delivery.asides);
-            Ok(Some(delivery.batch))
+            let received = received.ok_or_else(gone)??;
+            self.gaps.extend(received.gaps);
+            self.events.extend(received.events);
+            Ok(Some(received.batch))
         })
     }
 
     fn stats(&self) -> FeedStats {
-        let stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        let stats = *self
+            .handle
+            .stats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         FeedStats {
             malformed: stats.malformed,
             filtered: stats.filtered,
@@ -265,7 +185,7 @@ impl TradeFeed for LiveFeed {
     }
 
     fn take_control_events(&mut self) -> Vec<ControlEvent> {
-        std::mem::take(&mut self.asides)
+        std::mem::take(&mut self.events)
     }
 
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
@@ -284,14 +204,9 @@ impl std::fmt::Debug for LiveFeed {
 
 impl std::fmt::Debug for LiveParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let LiveParts {
-            clock: _,
-            archive,
-            tap,
-        } = self;
         f.debug_struct("LiveParts")
-            .field("archive", archive)
-            .field("tap", tap)
+            .field("archive", &self.archive)
+            .field("tap", &self.tap)
             .finish_non_exhaustive()
     }
 }

@@ -37,12 +37,12 @@ impl Identity {
 
 /// The identities of one symbol's newest trades.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+pub(crate) struct RecentIdentities {
     known: HashSet<Identity, foldhash::fast::FixedState>,
     order: VecDeque<(Timestamp, Identity)>,
 }
 
-impl Recent {
+impl RecentIdentities {
     pub(crate) fn contains(&self, identity: Identity) -> bool {
         self.known.contains(&identity)
     }

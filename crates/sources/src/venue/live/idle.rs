@@ -1,60 +1,69 @@
-//! When a quiet symbol's bars may close, without a clock that decides it.
+//! Idle symbols: the event time up to which nothing of them can be missing, so that their bars may close.
 //!
-//! That a connection brought a trade of any symbol at an event time shows, but for a slack, that nothing before it is
-//! still to come of the others. Where no trade comes at all, only the archive can tell a quiet market from a stalled
-//! feed: it is asked once for each end of a window that an open bar may have. The time between trades is measured on the
-//! feed's clock and added to the newest event time, so that a wrong wall clock closes nothing. Pure: time is an argument.
+//! No clock decides it. That a connection brought a trade of any symbol at an event time shows, but for a slack, that
+//! nothing before it is still to come of the others. Where no trade comes at all, only the archive can tell a quiet
+//! market from a stalled feed: it is asked once for each end of a window that an open bar may have. The time between
+//! trades is measured on the feed's clock and added to the newest event time, so that a wrong wall clock closes
+//! nothing. Pure: time is an argument, as time since the feed was made.
 
 use super::settings::{IdleEnd, IdleSettings};
-use barmill_core::model::Timestamp;
+use barmill_core::model::{Symbol, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::time::Duration;
 
+/// How long an archive that could not tell is not asked again.
+const ASK_AGAIN: Duration = Duration::from_mins(1);
+
 /// What the feed knows of the time at its venue, and what it told of its symbols.
 #[derive(Debug)]
-pub(crate) struct Quiet {
+pub(crate) struct IdleWatermark {
     ends: Vec<IdleEnd>,
     /// The civil day looked up last.
     day: Option<(Timestamp, Timestamp)>,
     slack_ns: i64,
+    /// How long the archive may lag, nanoseconds.
+    settle_ns: i64,
     /// The newest event time of each connection.
-    lines: Vec<Option<Timestamp>>,
+    connections: Vec<Option<Timestamp>>,
     /// The newest event time of all, and when it came.
     newest: Option<(Timestamp, Duration)>,
-    /// Per symbol: the event time up to which it was told to be quiet.
-    told: Vec<Option<Timestamp>>,
-    /// Per symbol: the event time up to which the archive is being asked.
-    asked: Vec<Option<Timestamp>>,
-    /// Per symbol, on the feed's clock: before when the archive is not asked again, as it could not tell.
-    ask_from: Vec<Duration>,
+    /// By the number of the symbol.
+    symbols: Vec<IdleSymbol>,
 }
 
-/// How long an archive that could not tell is not asked again.
-const ASK_AGAIN: Duration = Duration::from_mins(1);
+#[derive(Debug, Clone, Default)]
+struct IdleSymbol {
+    /// The event time up to which it was told to be idle.
+    told: Option<Timestamp>,
+    /// The event time up to which the archive is being asked.
+    asked: Option<Timestamp>,
+    /// Before when the archive is not asked again, as it could not tell.
+    ask_from: Duration,
+}
 
 /// What is to be done for a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum IdleVerdict {
     /// Nothing.
     Wait,
-    /// It is quiet up to here.
-    Quiet(Timestamp),
+    /// It is idle up to here.
+    Idle(Timestamp),
     /// The archive must tell.
     Ask,
 }
 
-impl Quiet {
-    pub(crate) fn new(settings: &IdleSettings) -> Quiet {
-        Quiet {
+impl IdleWatermark {
+    /// `settle` is how long the archive may lag.
+    pub(crate) fn new(settings: &IdleSettings, settle: Duration) -> IdleWatermark {
+        IdleWatermark {
             ends: settings.ends.clone(),
             day: None,
             slack_ns: nanos(settings.slack),
-            lines: Vec::new(),
+            settle_ns: nanos(settle),
+            connections: Vec::new(),
             newest: None,
-            told: Vec::new(),
-            asked: Vec::new(),
-            ask_from: Vec::new(),
+            symbols: Vec::new(),
         }
     }
 
@@ -63,11 +72,9 @@ impl Quiet {
     }
 
     /// A connection brought a trade.
-    pub(crate) fn on_trade(&mut self, line: usize, time: Timestamp, now: Duration) {
-        if self.lines.len() <= line {
-            self.lines.resize(line + 1, None);
-        }
-        self.lines[line] = self.lines[line].max(Some(time));
+    pub(crate) fn on_trade(&mut self, connection: usize, time: Timestamp, now: Duration) {
+        let newest = entry(&mut self.connections, connection);
+        *newest = (*newest).max(Some(time));
         self.on_event(time, now);
     }
 
@@ -79,54 +86,51 @@ impl Quiet {
     }
 
     /// The archive is asked for everything up to the present.
-    pub(crate) fn on_asked(&mut self, place: usize, settle: Duration, now: Duration) {
-        let at = self
-            .venue_time(now)
-            .map(|time| time.saturating_sub(nanos(settle)));
-        *slot(&mut self.asked, place) = at;
+    pub(crate) fn on_asked(&mut self, symbol: Symbol, now: Duration) {
+        entry(&mut self.symbols, symbol.index()).asked = self.settled_time(now);
     }
 
     /// The archive could not tell.
-    pub(crate) fn on_failed(&mut self, place: usize, now: Duration) {
-        *slot(&mut self.asked, place) = None;
-        *slot(&mut self.ask_from, place) = now + ASK_AGAIN;
+    pub(crate) fn on_failed(&mut self, symbol: Symbol, now: Duration) {
+        let idle = entry(&mut self.symbols, symbol.index());
+        (idle.asked, idle.ask_from) = (None, now + ASK_AGAIN);
     }
 
     /// What is to be done for a symbol that misses nothing, whose newest trade was at `last`.
     pub(crate) fn judge(
         &mut self,
-        (line, place): (usize, usize),
+        connection: usize,
+        symbol: Symbol,
         last: Timestamp,
-        settle: Duration,
         now: Duration,
-    ) -> Verdict {
-        let answered = slot(&mut self.asked, place).take();
-        let told = *slot(&mut self.told, place);
+    ) -> IdleVerdict {
+        let idle = entry(&mut self.symbols, symbol.index());
+        let (answered, told, ask_from) = (idle.asked.take(), idle.told, idle.ask_from);
         let ends = self.ends_after(last, told);
         let Some(end) = ends.any else {
-            return Verdict::Wait;
+            return IdleVerdict::Wait;
         };
-        let shown = self.lines.get(line).copied().flatten();
+        let shown = self.connections.get(connection).copied().flatten();
         let shown = shown.map(|time| time.saturating_sub(self.slack_ns));
-        let known = shown.max(answered);
-        if let Some(known) = known.filter(|known| end <= *known) {
-            self.told[place] = Some(known);
-            return Verdict::Quiet(known);
+        if let Some(known) = shown.max(answered).filter(|known| end <= *known) {
+            entry(&mut self.symbols, symbol.index()).told = Some(known);
+            return IdleVerdict::Idle(known);
         }
-        if now < *slot(&mut self.ask_from, place) {
-            return Verdict::Wait;
-        }
-        let present = self
-            .venue_time(now)
-            .map(|time| time.saturating_sub(nanos(settle)));
+        let present = self.settled_time(now);
         let is_over = ends.asked.is_some_and(|end| Some(end) <= present);
-        if is_over { Verdict::Ask } else { Verdict::Wait }
+        if is_over && ask_from <= now {
+            IdleVerdict::Ask
+        } else {
+            IdleVerdict::Wait
+        }
     }
 
-    /// What the time at the venue is at least, as trades may come at any time after the newest.
-    fn venue_time(&self, now: Duration) -> Option<Timestamp> {
+    /// What the time at the venue is at least, as far back as the archive may lag; trades may come at any time after
+    /// the newest.
+    fn settled_time(&self, now: Duration) -> Option<Timestamp> {
         let (newest, at) = self.newest?;
-        Some(newest.saturating_add(nanos(now.saturating_sub(at))))
+        let time = newest.saturating_add(nanos(now.saturating_sub(at)));
+        Some(time.saturating_sub(self.settle_ns))
     }
 
     /// The next ends of what a trade at `last` may have opened and that were not yet told to be over.
@@ -188,18 +192,18 @@ fn nanos(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 4)
 }
 
-fn slot<T: Clone + Default>(places: &mut Vec<T>, place: usize) -> &mut T {
-    if places.len() <= place {
-        places.resize(place + 1, T::default());
+fn entry<T: Clone + Default>(list: &mut Vec<T>, index: usize) -> &mut T {
+    if list.len() <= index {
+        list.resize(index + 1, T::default());
     }
-    &mut places[place]
+    &mut list[index]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Quiet, Verdict};
+    use super::{IdleVerdict, IdleWatermark};
     use crate::venue::live::settings::{IdleEnd, IdleSettings};
-    use barmill_core::model::Timestamp;
+    use barmill_core::model::{Symbol, Timestamp};
     use jiff::tz::TimeZone;
     use std::time::Duration;
 
@@ -209,99 +213,114 @@ mod tests {
         Timestamp::from_nanos(seconds * 1_000_000_000).unwrap()
     }
 
-    fn quiet() -> Quiet {
+    fn symbol() -> Symbol {
+        "IDLE".parse().unwrap()
+    }
+
+    fn idle() -> IdleWatermark {
         let ends = vec![IdleEnd::Window(60 * S), IdleEnd::Window(300 * S)];
-        Quiet::new(&IdleSettings { ends, slack: 2 * S })
+        IdleWatermark::new(&IdleSettings { ends, slack: 2 * S }, 5 * S)
     }
 
     #[test]
     fn trade_of_another_symbol_behind_the_slack_shows_that_a_minute_is_over() {
-        let mut quiet = quiet();
-        quiet.on_trade(0, at(61), 61 * S);
-        assert_eq!(quiet.judge((0, 5), at(30), 5 * S, 61 * S), Verdict::Wait);
-        quiet.on_trade(0, at(62), 62 * S);
+        let mut idle = idle();
+        idle.on_trade(0, at(61), 61 * S);
+        assert_eq!(idle.judge(0, symbol(), at(30), 61 * S), IdleVerdict::Wait);
+        idle.on_trade(0, at(62), 62 * S);
         assert_eq!(
-            quiet.judge((0, 5), at(30), 5 * S, 62 * S),
-            Verdict::Quiet(at(60))
+            idle.judge(0, symbol(), at(30), 62 * S),
+            IdleVerdict::Idle(at(60))
         );
         assert_eq!(
-            quiet.judge((0, 5), at(30), 5 * S, 62 * S),
-            Verdict::Wait,
+            idle.judge(0, symbol(), at(30), 62 * S),
+            IdleVerdict::Wait,
             "once"
         );
-        quiet.on_trade(0, at(302), 302 * S);
+        idle.on_trade(0, at(302), 302 * S);
         assert_eq!(
-            quiet.judge((0, 5), at(30), 5 * S, 302 * S),
-            Verdict::Quiet(at(300)),
+            idle.judge(0, symbol(), at(30), 302 * S),
+            IdleVerdict::Idle(at(300)),
             "and the five minutes"
         );
-        quiet.on_trade(0, at(900), 900 * S);
+        idle.on_trade(0, at(900), 900 * S);
         assert_eq!(
-            quiet.judge((0, 5), at(30), 5 * S, 900 * S),
-            Verdict::Wait,
+            idle.judge(0, symbol(), at(30), 900 * S),
+            IdleVerdict::Wait,
             "no bar is open"
         );
     }
 
     #[test]
     fn without_any_trade_the_archive_is_asked_once_and_its_answer_closes() {
-        let mut quiet = quiet();
-        quiet.on_trade(0, at(30), 1_000 * S);
-        assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 1_034 * S), Verdict::Wait);
-        assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 1_035 * S), Verdict::Ask);
-        quiet.on_asked(0, 5 * S, 1_035 * S);
+        let mut idle = idle();
+        idle.on_trade(0, at(30), 1_000 * S);
         assert_eq!(
-            quiet.judge((0, 0), at(30), 5 * S, 1_036 * S),
-            Verdict::Quiet(at(60))
+            idle.judge(0, symbol(), at(30), 1_034 * S),
+            IdleVerdict::Wait
         );
-        assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 1_100 * S), Verdict::Wait);
+        assert_eq!(idle.judge(0, symbol(), at(30), 1_035 * S), IdleVerdict::Ask);
+        idle.on_asked(symbol(), 1_035 * S);
+        assert_eq!(
+            idle.judge(0, symbol(), at(30), 1_036 * S),
+            IdleVerdict::Idle(at(60))
+        );
+        assert_eq!(
+            idle.judge(0, symbol(), at(30), 1_100 * S),
+            IdleVerdict::Wait
+        );
     }
 
     #[test]
     fn one_connection_shows_nothing_of_the_symbols_of_another() {
-        let mut quiet = quiet();
-        quiet.on_trade(1, at(64), 64 * S);
-        assert_eq!(quiet.judge((0, 0), at(30), 5 * S, 64 * S), Verdict::Wait);
+        let mut idle = idle();
+        idle.on_trade(1, at(64), 64 * S);
+        assert_eq!(idle.judge(0, symbol(), at(30), 64 * S), IdleVerdict::Wait);
         assert_eq!(
-            quiet.judge((1, 1), at(30), 5 * S, 64 * S),
-            Verdict::Quiet(at(62))
+            idle.judge(1, symbol(), at(30), 64 * S),
+            IdleVerdict::Idle(at(62))
         );
     }
 
     #[test]
     fn day_ends_with_the_civil_day_of_its_zone() {
         let zone = TimeZone::get("America/New_York").unwrap();
-        let mut quiet = Quiet::new(&IdleSettings {
+        let settings = IdleSettings {
             ends: vec![IdleEnd::Day(zone)],
             slack: S,
-        });
+        };
+        let mut idle = IdleWatermark::new(&settings, S);
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         let last = at("2026-03-07T20:00:00Z");
-        quiet.on_trade(0, at("2026-03-08T05:00:00Z"), S);
-        assert_eq!(quiet.judge((0, 0), last, S, S), Verdict::Wait);
-        quiet.on_trade(0, at("2026-03-08T05:00:01Z"), S);
+        idle.on_trade(0, at("2026-03-08T05:00:00Z"), S);
+        assert_eq!(idle.judge(0, symbol(), last, S), IdleVerdict::Wait);
+        idle.on_trade(0, at("2026-03-08T05:00:01Z"), S);
         assert_eq!(
-            quiet.judge((0, 0), last, S, S),
-            Verdict::Quiet(at("2026-03-08T05:00:00Z"))
+            idle.judge(0, symbol(), last, S),
+            IdleVerdict::Idle(at("2026-03-08T05:00:00Z"))
         );
     }
 
     #[test]
     fn steady_ends_follow_other_symbols_and_ask_nothing() {
-        let mut quiet = Quiet::new(&IdleSettings {
+        let settings = IdleSettings {
             ends: vec![IdleEnd::Steady(60 * S)],
             slack: S,
-        });
-        quiet.on_trade(0, at(61), 61 * S);
+        };
+        let mut idle = IdleWatermark::new(&settings, S);
+        idle.on_trade(0, at(61), 61 * S);
         assert_eq!(
-            quiet.judge((0, 0), at(30), S, 61 * S),
-            Verdict::Quiet(at(60))
+            idle.judge(0, symbol(), at(30), 61 * S),
+            IdleVerdict::Idle(at(60))
         );
-        quiet.on_trade(0, at(121), 121 * S);
+        idle.on_trade(0, at(121), 121 * S);
         assert_eq!(
-            quiet.judge((0, 0), at(30), S, 121 * S),
-            Verdict::Quiet(at(120))
+            idle.judge(0, symbol(), at(30), 121 * S),
+            IdleVerdict::Idle(at(120))
         );
-        assert_eq!(quiet.judge((0, 0), at(30), S, 10_000 * S), Verdict::Wait);
+        assert_eq!(
+            idle.judge(0, symbol(), at(30), 10_000 * S),
+            IdleVerdict::Wait
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What a venue is told, and what it must answer. Each venue writes its own in its `live.rs`.
 
-use super::super::decoder::Decoder;
-use super::super::settings::LiveSettings;
+use super::decoder::Decoder;
+use super::settings::LiveSettings;
 use barmill_core::model::Symbol;
 use secrecy::SecretString;
 use serde_json::Value;

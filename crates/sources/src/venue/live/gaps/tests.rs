@@ -1,6 +1,6 @@
 //! Breaks, losses and disorder against the whole tape.
 
-use super::Continuity;
+use super::{GapManager, Now};
 use crate::venue::live::settings::LiveSettings;
 use crate::venue::{VenueSettings, kraken};
 use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
@@ -37,18 +37,19 @@ fn tape(len: u64) -> Vec<Trade> {
         .collect()
 }
 
-fn continuity(
-    is_contiguous: bool,
-    change: impl FnOnce(&mut super::GapSettings),
-) -> (Continuity, usize) {
+fn manager(is_contiguous: bool, change: impl FnOnce(&mut super::GapSettings)) -> GapManager {
     let mut gaps = LiveSettings::new(VenueSettings::new(&kraken::VENUE)).gaps;
     (gaps.wait, gaps.settle, gaps.backoff) = (2 * MS, 5 * MS, MS);
     (gaps.len_max, gaps.held_len_max, gaps.attempts_max) = (7, 5, 1_000);
     gaps.overlap = 10 * MS;
     change(&mut gaps);
-    let mut continuity = Continuity::new(&gaps, is_contiguous, 1_000_000);
-    let place = continuity.follow(symbol(), None);
-    (continuity, place)
+    let mut manager = GapManager::new(&gaps, is_contiguous, 1_000_000);
+    manager.follow(symbol(), None);
+    manager
+}
+
+fn at(elapsed: Duration, wall: Timestamp) -> Now {
+    Now { elapsed, wall }
 }
 
 fn fill(archive: &[Trade], gap: &Gap) -> GapFill {
@@ -93,8 +94,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 struct Run {
-    continuity: Continuity,
-    place: usize,
+    gaps: GapManager,
     now: Duration,
     asked: u32,
     delivered: Vec<Trade>,
@@ -105,7 +105,7 @@ impl Run {
     fn pass(&mut self, archive: &[Trade], time: Duration) {
         self.now += time;
         let wall = archive.last().map_or(Timestamp::EPOCH, |trade| trade.time);
-        while let Some(gap) = self.continuity.ask(self.now, wall) {
+        while let Some(gap) = self.gaps.ask(at(self.now, wall)) {
             self.asked += 1;
             let failed = self.asked.is_multiple_of(3);
             let answer = if failed {
@@ -113,27 +113,25 @@ impl Run {
             } else {
                 Ok(fill(archive, &gap))
             };
-            self.continuity.on_fill(gap.symbol, &answer, self.now, wall);
+            self.gaps.on_fill(gap.symbol, &answer, at(self.now, wall));
         }
-        self.delivered.extend(self.continuity.take_ready());
+        self.delivered.extend(self.gaps.take_ready());
     }
 
     fn live(&mut self, trade: &Trade) {
-        self.continuity.on_trade(self.place, trade, self.now);
+        self.gaps.on_trade(trade, at(self.now, trade.time));
     }
 }
 
-fn play(is_contiguous: bool, steps: &[Step]) -> (Vec<Trade>, Vec<Trade>, Continuity) {
+fn play(is_contiguous: bool, steps: &[Step]) -> (Vec<Trade>, Vec<Trade>, GapManager) {
     let tape = tape(steps.len() as u64 + 1);
-    let (continuity, place) = continuity(is_contiguous, |_| {});
     let mut run = Run {
-        continuity,
-        place,
+        gaps: manager(is_contiguous, |_| {}),
         now: MS,
         asked: 0,
         delivered: Vec::new(),
     };
-    run.continuity.on_live(&[place], run.now, tape[0].time);
+    run.gaps.on_live(&[symbol()], at(run.now, tape[0].time));
     run.live(&tape[0]);
     let mut late: Option<Trade> = None;
     for (number, step) in steps.iter().enumerate() {
@@ -144,8 +142,8 @@ fn play(is_contiguous: bool, steps: &[Step]) -> (Vec<Trade>, Vec<Trade>, Continu
             Step::Lose if is_contiguous => {}
             Step::Late if is_contiguous => late = Some(next),
             Step::Break => {
-                run.continuity.on_down(&[place]);
-                run.continuity.on_live(&[place], run.now, next.time);
+                run.gaps.on_down(&[symbol()], at(run.now, next.time));
+                run.gaps.on_live(&[symbol()], at(run.now, next.time));
             }
             Step::Deliver | Step::Lose | Step::Late => run.live(&next),
         }
@@ -155,138 +153,140 @@ fn play(is_contiguous: bool, steps: &[Step]) -> (Vec<Trade>, Vec<Trade>, Continu
         }
         run.pass(&tape[..number + 2], MS);
     }
-    run.continuity.on_down(&[place]);
-    run.continuity
-        .on_live(&[place], run.now, tape[steps.len()].time);
+    run.gaps.on_down(&[symbol()], at(run.now, tape[0].time));
+    run.gaps
+        .on_live(&[symbol()], at(run.now, tape[steps.len()].time));
     (0..2_000).for_each(|_| run.pass(&tape, MS));
-    (run.delivered, tape, run.continuity)
+    (run.delivered, tape, run.gaps)
 }
 
 proptest! {
     #[test]
     fn every_trade_comes_once_and_in_order_where_identities_are_contiguous(steps in steps()) {
-        let (delivered, tape, continuity) = play(true, &steps);
+        let (delivered, tape, gaps) = play(true, &steps);
         prop_assert_eq!(delivered, tape);
-        prop_assert!(continuity.is_whole() && continuity.stats().unfilled == 0);
+        prop_assert!(gaps.is_whole() && gaps.stats().unfilled == 0);
     }
 
     #[test]
     fn every_trade_comes_once_and_in_order_where_only_breaks_tell(steps in steps()) {
-        let (delivered, tape, continuity) = play(false, &steps);
+        let (delivered, tape, gaps) = play(false, &steps);
         prop_assert_eq!(delivered, tape);
-        prop_assert!(continuity.is_whole() && continuity.stats().unfilled == 0);
+        prop_assert!(gaps.is_whole() && gaps.stats().unfilled == 0);
     }
 }
 
 #[test]
 fn trades_out_of_order_close_their_hole_without_the_archive() {
-    let (mut continuity, place) = continuity(true, |_| {});
+    let mut gaps = manager(true, |_| {});
     let tape = tape(4);
-    continuity.on_live(&[place], MS, tape[0].time);
+    gaps.on_live(&[tape[0].symbol], at(MS, tape[0].time));
     for number in [0, 2, 3, 1] {
-        continuity.on_trade(place, &tape[number], MS);
+        gaps.on_trade(&tape[number], at(MS, tape[number].time));
     }
-    assert_eq!(continuity.take_ready(), tape);
-    assert_eq!((continuity.ask_at(), continuity.is_whole()), (None, true));
+    assert_eq!(gaps.take_ready(), tape);
+    assert_eq!((gaps.ask_at(), gaps.is_whole()), (None, true));
 }
 
 #[test]
 fn hole_that_the_archive_refuses_stays_open_and_is_told_once() {
     for is_contiguous in [true, false] {
-        let (mut continuity, place) = continuity(is_contiguous, |_| {});
+        let mut gaps = manager(is_contiguous, |_| {});
         let tape = tape(4);
-        continuity.on_live(&[place], MS, tape[0].time);
-        continuity.on_trade(place, &tape[0], MS);
-        continuity.on_down(&[place]);
-        continuity.on_live(&[place], MS, tape[2].time);
-        continuity.on_trade(place, &tape[3], MS);
-        let gap = continuity.ask(3 * MS, tape[3].time).unwrap();
+        gaps.on_live(&[tape[0].symbol], at(MS, tape[0].time));
+        gaps.on_trade(&tape[0], at(MS, tape[0].time));
+        gaps.on_down(&[tape[0].symbol], at(MS, tape[0].time));
+        gaps.on_live(&[tape[0].symbol], at(MS, tape[2].time));
+        gaps.on_trade(&tape[3], at(MS, tape[3].time));
+        let gap = gaps.ask(at(3 * MS, tape[3].time)).unwrap();
         assert_eq!(
             (gap.after, gap.before),
             (tape[0].key(), Some(tape[3].key()))
         );
-        continuity.on_fill(
+        gaps.on_fill(
             symbol(),
             &Err(error(&gap, Remedy::Fatal)),
-            3 * MS,
-            tape[3].time,
+            at(3 * MS, tape[3].time),
         );
-        assert_eq!(continuity.take_ready(), [tape[0], tape[3]]);
-        let told: Vec<_> = continuity
+        assert_eq!(gaps.take_ready(), [tape[0], tape[3]]);
+        let told: Vec<_> = gaps
             .take_unfilled()
             .iter()
             .map(|gap| (gap.after, gap.before))
             .collect();
         assert_eq!(told, [(tape[0].key(), Some(tape[3].key()))]);
-        assert!(continuity.is_whole());
+        assert!(gaps.is_whole());
     }
 }
 
 #[test]
 fn archive_that_lags_is_asked_until_its_attempts_are_over() {
-    let (mut continuity, place) = continuity(false, |gaps| gaps.attempts_max = 3);
+    let mut gaps = manager(false, |gaps| gaps.attempts_max = 3);
     let tape = tape(2);
-    continuity.on_live(&[place], MS, tape[0].time);
-    continuity.on_trade(place, &tape[0], MS);
-    continuity.on_down(&[place]);
-    continuity.on_trade(place, &tape[1], MS);
+    gaps.on_live(&[tape[0].symbol], at(MS, tape[0].time));
+    gaps.on_trade(&tape[0], at(MS, tape[0].time));
+    gaps.on_down(&[tape[0].symbol], at(MS, tape[0].time));
+    gaps.on_trade(&tape[1], at(MS, tape[1].time));
     for second in 1..=3 {
-        assert_eq!(continuity.take_unfilled(), []);
+        assert_eq!(gaps.take_unfilled(), []);
         let now = Duration::from_secs(second);
-        let gap = continuity.ask(now, tape[1].time).unwrap();
-        continuity.on_fill(symbol(), &Ok(fill(&tape[..1], &gap)), now, tape[1].time);
+        let gap = gaps.ask(at(now, tape[1].time)).unwrap();
+        gaps.on_fill(symbol(), &Ok(fill(&tape[..1], &gap)), at(now, tape[1].time));
     }
-    assert_eq!(continuity.take_unfilled().len(), 1);
-    assert_eq!(continuity.take_ready(), tape);
+    assert_eq!(gaps.take_unfilled().len(), 1);
+    assert_eq!(gaps.take_ready(), tape);
 }
 
 /// Two trades of a millisecond, the first from the archive with its finer clock, the second over the socket.
 #[test]
 fn archive_copy_is_timed_as_the_socket_times_what_follows_it() {
     for is_contiguous in [true, false] {
-        let (mut continuity, place) = continuity(is_contiguous, |_| {});
+        let mut gaps = manager(is_contiguous, |_| {});
         let tape = tape(6);
         let mut precise = tape.clone();
         for trade in &mut precise {
             trade.time = trade.time.saturating_add(123_456);
         }
-        continuity.on_live(&[place], MS, tape[0].time);
-        continuity.on_trade(place, &tape[0], MS);
-        continuity.on_down(&[place]);
-        continuity.on_live(&[place], MS, tape[4].time);
-        continuity.on_trade(place, &tape[4], MS);
-        let gap = continuity.ask(3 * MS, tape[4].time).unwrap();
-        continuity.on_fill(
+        gaps.on_live(&[tape[0].symbol], at(MS, tape[0].time));
+        gaps.on_trade(&tape[0], at(MS, tape[0].time));
+        gaps.on_down(&[tape[0].symbol], at(MS, tape[0].time));
+        gaps.on_live(&[tape[0].symbol], at(MS, tape[4].time));
+        gaps.on_trade(&tape[4], at(MS, tape[4].time));
+        let gap = gaps.ask(at(3 * MS, tape[4].time)).unwrap();
+        gaps.on_fill(
             symbol(),
             &Ok(fill(&precise[..5], &gap)),
-            3 * MS,
-            tape[4].time,
+            at(3 * MS, tape[4].time),
         );
-        continuity.on_trade(place, &tape[5], MS);
-        assert_eq!(continuity.take_ready(), tape);
+        gaps.on_trade(&tape[5], at(MS, tape[5].time));
+        assert_eq!(gaps.take_ready(), tape);
     }
 }
 
 #[test]
 fn restart_from_a_known_trade_delivers_neither_it_nor_what_is_before() {
     for is_contiguous in [true, false] {
-        let (mut continuity, _) = continuity(is_contiguous, |_| {});
+        let mut gaps = manager(is_contiguous, |_| {});
         let mut tape = tape(5);
         for trade in &mut tape {
             trade.symbol = "RESUMED".parse().unwrap();
         }
-        let place = continuity.follow(tape[0].symbol, Some(tape[2].key()));
-        continuity.on_live(&[place], MS, tape[4].time);
-        let gap = continuity.ask(10 * MS, tape[4].time).unwrap();
-        continuity.on_fill(gap.symbol, &Ok(fill(&tape, &gap)), 10 * MS, tape[4].time);
-        assert_eq!(continuity.take_ready(), tape[3..]);
+        gaps.follow(tape[0].symbol, Some(tape[2].key()));
+        gaps.on_live(&[tape[0].symbol], at(MS, tape[4].time));
+        let gap = gaps.ask(at(10 * MS, tape[4].time)).unwrap();
+        gaps.on_fill(
+            gap.symbol,
+            &Ok(fill(&tape, &gap)),
+            at(10 * MS, tape[4].time),
+        );
+        assert_eq!(gaps.take_ready(), tape[3..]);
     }
 }
 
 #[test]
 fn start_at_an_instant_takes_the_archive_from_there() {
     for is_contiguous in [true, false] {
-        let (mut continuity, _) = continuity(is_contiguous, |gaps| gaps.len_max = 4);
+        let mut gaps = manager(is_contiguous, |gaps| gaps.len_max = 4);
         let mut tape = tape(12);
         for trade in &mut tape {
             trade.symbol = "OPENED".parse().unwrap();
@@ -297,21 +297,20 @@ fn start_at_an_instant_takes_the_archive_from_there() {
             id: TradeId::NONE,
             price: Price::ZERO,
         };
-        let place = continuity.follow(tape[0].symbol, Some(open));
-        continuity.on_live(&[place], MS, tape[9].time);
-        continuity.on_trade(place, &tape[9], MS);
+        gaps.follow(tape[0].symbol, Some(open));
+        gaps.on_live(&[tape[0].symbol], at(MS, tape[9].time));
+        gaps.on_trade(&tape[9], at(MS, tape[9].time));
         let mut delivered = Vec::new();
         for _ in 0..50 {
-            let Some(gap) = continuity.ask(10 * MS, tape[9].time) else {
+            let Some(gap) = gaps.ask(at(10 * MS, tape[9].time)) else {
                 break;
             };
-            continuity.on_fill(
+            gaps.on_fill(
                 gap.symbol,
                 &Ok(fill(&tape[..10], &gap)),
-                10 * MS,
-                tape[9].time,
+                at(10 * MS, tape[9].time),
             );
-            delivered.extend(continuity.take_ready());
+            delivered.extend(gaps.take_ready());
         }
         assert_eq!(delivered, tape[3..10]);
     }
@@ -320,7 +319,7 @@ fn start_at_an_instant_takes_the_archive_from_there() {
 #[test]
 fn first_trade_behind_an_empty_archive_is_shown_by_it_to_be_the_first() {
     for is_contiguous in [true, false] {
-        let (mut continuity, _) = continuity(is_contiguous, |_| {});
+        let mut gaps = manager(is_contiguous, |_| {});
         let mut tape = tape(2);
         for trade in &mut tape {
             trade.symbol = "AWAKE".parse().unwrap();
@@ -332,22 +331,22 @@ fn first_trade_behind_an_empty_archive_is_shown_by_it_to_be_the_first() {
             id: TradeId::NONE,
             price: Price::ZERO,
         };
-        let place = continuity.follow(tape[0].symbol, Some(open));
-        continuity.on_live(&[place], MS, start);
-        let gap = continuity.ask(10 * MS, start).unwrap();
-        continuity.on_fill(gap.symbol, &Ok(fill(&[], &gap)), 10 * MS, start);
-        assert!(continuity.is_live(place) && continuity.take_ready().is_empty());
+        gaps.follow(tape[0].symbol, Some(open));
+        gaps.on_live(&[tape[0].symbol], at(MS, start));
+        let gap = gaps.ask(at(10 * MS, start)).unwrap();
+        gaps.on_fill(gap.symbol, &Ok(fill(&[], &gap)), at(10 * MS, start));
+        assert!(gaps.is_live(tape[0].symbol) && gaps.take_ready().is_empty());
         // The socket loses the first trade.
-        continuity.on_trade(place, &tape[1], 11 * MS);
+        gaps.on_trade(&tape[1], at(11 * MS, tape[1].time));
         if !is_contiguous {
-            assert_eq!(continuity.take_ready(), tape[1..]);
+            assert_eq!(gaps.take_ready(), tape[1..]);
             continue;
         }
-        assert!(!continuity.is_live(place) && continuity.take_ready().is_empty());
-        let gap = continuity.ask(20 * MS, end).unwrap();
-        continuity.on_fill(gap.symbol, &Ok(fill(&tape, &gap)), 20 * MS, end);
-        assert_eq!(continuity.take_ready(), tape);
-        assert!(continuity.is_live(place));
+        assert!(!gaps.is_live(tape[0].symbol) && gaps.take_ready().is_empty());
+        let gap = gaps.ask(at(20 * MS, end)).unwrap();
+        gaps.on_fill(gap.symbol, &Ok(fill(&tape, &gap)), at(20 * MS, end));
+        assert_eq!(gaps.take_ready(), tape);
+        assert!(gaps.is_live(tape[0].symbol));
     }
 }
 
@@ -355,7 +354,7 @@ fn first_trade_behind_an_empty_archive_is_shown_by_it_to_be_the_first() {
 fn what_many_symbols_hold_together_is_bounded_and_the_rest_is_fetched() {
     const SYMBOLS: usize = 20;
     for is_contiguous in [true, false] {
-        let (mut continuity, _) = continuity(is_contiguous, |gaps| {
+        let mut gaps = manager(is_contiguous, |gaps| {
             (gaps.held_sum_max, gaps.len_max, gaps.held_len_max) = (10, 100, 100);
         });
         let names = (0..SYMBOLS).map(|number| format!("CROWD{number}").parse().unwrap());
@@ -367,35 +366,35 @@ fn what_many_symbols_hold_together_is_bounded_and_the_rest_is_fetched() {
                     .collect()
             })
             .collect();
-        let places: Vec<usize> = tapes
-            .iter()
-            .map(|tape| continuity.follow(tape[0].symbol, None))
-            .collect();
+        let symbols: Vec<Symbol> = tapes.iter().map(|tape| tape[0].symbol).collect();
+        for symbol in &symbols {
+            gaps.follow(*symbol, None);
+        }
         let end = tapes[0][7].time;
-        continuity.on_live(&places, MS, tapes[0][0].time);
+        gaps.on_live(&symbols, at(MS, tapes[0][0].time));
         let mut delivered: Vec<Trade> = Vec::new();
         for number in [0, 2, 3, 4, 5, 6, 7] {
             if number == 2 {
-                continuity.on_down(&places);
-                continuity.on_live(&places, MS, end);
+                gaps.on_down(&symbols, at(MS, end));
+                gaps.on_live(&symbols, at(MS, end));
             }
-            for (tape, &place) in tapes.iter().zip(&places) {
-                continuity.on_trade(place, &tape[number], MS);
+            for tape in &tapes {
+                gaps.on_trade(&tape[number], at(MS, tape[number].time));
             }
-            assert!(continuity.held <= 10, "{}", continuity.held);
+            assert!(gaps.held <= 10, "{}", gaps.held);
         }
-        delivered.extend(continuity.take_ready());
+        delivered.extend(gaps.take_ready());
         for millis in 1..500 {
-            while let Some(gap) = continuity.ask(millis * MS, end) {
+            while let Some(gap) = gaps.ask(at(millis * MS, end)) {
                 let tape = tapes
                     .iter()
                     .find(|tape| tape[0].symbol == gap.symbol)
                     .unwrap();
-                continuity.on_fill(gap.symbol, &Ok(fill(tape, &gap)), millis * MS, end);
+                gaps.on_fill(gap.symbol, &Ok(fill(tape, &gap)), at(millis * MS, end));
             }
-            delivered.extend(continuity.take_ready());
+            delivered.extend(gaps.take_ready());
         }
-        assert!(continuity.stats().dropped > 0 && continuity.held == 0);
+        assert!(gaps.stats().dropped > 0 && gaps.held == 0);
         for tape in &tapes {
             let of_symbol = delivered
                 .iter()
@@ -407,7 +406,7 @@ fn what_many_symbols_hold_together_is_bounded_and_the_rest_is_fetched() {
 
 #[test]
 fn archive_that_numbers_its_answers_is_matched_by_identity() {
-    let (mut continuity, place) = continuity(false, |_| {});
+    let mut gaps = manager(false, |_| {});
     let mut tape = tape(4);
     for trade in &mut tape {
         (trade.sequence, trade.sequenced) = (0, false);
@@ -416,13 +415,17 @@ fn archive_that_numbers_its_answers_is_matched_by_identity() {
         .zip(&tape)
         .map(|(sequence, trade)| Trade { sequence, ..*trade })
         .collect();
-    continuity.on_live(&[place], MS, tape[0].time);
-    continuity.on_trade(place, &tape[0], MS);
-    continuity.on_down(&[place]);
-    continuity.on_live(&[place], MS, tape[3].time);
-    continuity.on_trade(place, &tape[3], MS);
-    let gap = continuity.ask(3 * MS, tape[3].time).unwrap();
-    continuity.on_fill(symbol(), &Ok(fill(&numbered, &gap)), 3 * MS, tape[3].time);
-    assert_eq!(continuity.take_ready(), tape);
-    assert!(continuity.is_whole());
+    gaps.on_live(&[tape[0].symbol], at(MS, tape[0].time));
+    gaps.on_trade(&tape[0], at(MS, tape[0].time));
+    gaps.on_down(&[tape[0].symbol], at(MS, tape[0].time));
+    gaps.on_live(&[tape[0].symbol], at(MS, tape[3].time));
+    gaps.on_trade(&tape[3], at(MS, tape[3].time));
+    let gap = gaps.ask(at(3 * MS, tape[3].time)).unwrap();
+    gaps.on_fill(
+        symbol(),
+        &Ok(fill(&numbered, &gap)),
+        at(3 * MS, tape[3].time),
+    );
+    assert_eq!(gaps.take_ready(), tape);
+    assert!(gaps.is_whole());
 }

@@ -3,17 +3,17 @@
 //! Sans-IO: time is a duration on the feed's clock. Keeps to the venue's pace, sends pings, and notices silence, stalls
 //! and age. Deliberately opens and closes nothing.
 
-use super::super::error::LiveError;
-use super::super::event::{Ack, Event};
-use super::super::settings::{LiveSettings, LiveTimes};
+use super::error::LiveError;
+use super::event::{Ack, Event};
 use super::script::{Expected, Script};
+use super::settings::{LiveSettings, LiveTimes};
 use secrecy::SecretString;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// One message to the venue.
 #[derive(Debug)]
-pub(in super::super) enum Outbound {
+pub(crate) enum Outbound {
     /// Text; it may hold a key.
     Text(SecretString),
     /// A ping of the protocol.
@@ -30,7 +30,7 @@ enum Phase {
 
 /// One conversation.
 #[derive(Debug)]
-pub(in super::super) struct Session {
+pub(crate) struct Session {
     script: Script,
     times: LiveTimes,
     message_every: Duration,
@@ -48,7 +48,7 @@ pub(in super::super) struct Session {
 
 impl Session {
     /// Starts when the connection is open; `stall_after` is how long no trade is borne this time.
-    pub(in super::super) fn new(
+    pub(crate) fn new(
         script: Script,
         settings: &LiveSettings,
         stall_after: Duration,
@@ -80,22 +80,22 @@ impl Session {
     }
 
     /// Whether every subscription is confirmed.
-    pub(in super::super) fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.phase == Phase::Live
     }
 
     /// Whether a trade came.
-    pub(in super::super) fn has_data(&self) -> bool {
+    pub(crate) fn has_data(&self) -> bool {
         self.has_data
     }
 
     /// How long the conversation lasted so far.
-    pub(in super::super) fn age(&self, now: Duration) -> Duration {
+    pub(crate) fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.opened_at)
     }
 
     /// Something came that is no frame of the venue's: a ping or a pong.
-    pub(in super::super) fn on_sign_of_life(&mut self, now: Duration) {
+    pub(crate) fn on_sign_of_life(&mut self, now: Duration) {
         self.heard_at = now;
     }
 
@@ -103,7 +103,7 @@ impl Session {
     ///
     /// # Errors
     /// [`LiveError::Refused`]; the events before the refusal are kept.
-    pub(in super::super) fn on_frame(
+    pub(crate) fn on_frame(
         &mut self,
         now: Duration,
         frame: &[u8],
@@ -144,10 +144,7 @@ impl Session {
     ///
     /// # Errors
     /// The [`LiveError`] by which the conversation is over: a step too slow, silence, a stall, age.
-    pub(in super::super) fn on_time(
-        &mut self,
-        now: Duration,
-    ) -> Result<Option<Outbound>, LiveError> {
+    pub(crate) fn on_time(&mut self, now: Duration) -> Result<Option<Outbound>, LiveError> {
         self.check(now)?;
         if self.send_at <= now
             && let Some(text) = self.outbox.pop_front()
@@ -166,7 +163,7 @@ impl Session {
     }
 
     /// When `on_time` has something to do.
-    pub(in super::super) fn deadline(&self) -> Duration {
+    pub(crate) fn deadline(&self) -> Duration {
         let mut deadline = self.ping_at.min(self.heard_at + self.times.silence_max);
         if !self.outbox.is_empty() {
             deadline = deadline.min(self.send_at);
@@ -258,7 +255,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::settings::LiveSettings;
+    use super::super::settings::LiveSettings;
     use super::{LiveError, Outbound, Script, Session};
     use crate::venue::{VenueSettings, alpaca, binance, kraken, massive};
     use barmill_core::model::Symbol;
