@@ -2,12 +2,14 @@
 //!
 //! Owns format 1 of bars and manifests: a version byte, a kind byte, then every field in the order of the type,
 //! integers little-endian and of fixed width, text with its length before it. Exact: what is decoded equals what
-//! was encoded. It does not checksum; the row around it does.
+//! was encoded. It does not checksum; the row around it does. A record names its fields once, for both ways; the
+//! derives of serialization crates do not fit, as the types are another crate's and the bytes are those on disk.
 
 use barmill_core::model::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Symbol,
     Timestamp, Volume, WriteItem,
 };
+use jiff::civil::Date;
 use std::num::NonZeroU64;
 
 /// The format that is written, and the only one known.
@@ -41,21 +43,7 @@ pub enum CodecError {
 
 /// Appends the bytes of an item.
 pub fn encode_item(item: &WriteItem, out: &mut Vec<u8>) {
-    out.push(FORMAT);
-    match item {
-        WriteItem::Bar(update) => {
-            out.push(0);
-            encode_update(update, out);
-        }
-        WriteItem::Manifest(manifest) => {
-            out.push(if manifest.origin.is_some() { 2 } else { 1 });
-            encode_manifest(manifest, out);
-            if let Some(Origin { source, rules }) = &manifest.origin {
-                push_text(out, source);
-                push_text(out, rules);
-            }
-        }
-    }
+    item.put(out);
 }
 
 /// Takes an item back from all of `bytes`.
@@ -63,102 +51,35 @@ pub fn encode_item(item: &WriteItem, out: &mut Vec<u8>) {
 /// # Errors
 /// [`CodecError`] for anything that [`encode_item`] does not write.
 pub fn decode_item(bytes: &[u8]) -> Result<WriteItem, CodecError> {
-    let mut reader = Reader::new(bytes);
-    let item = reader.item()?;
-    reader.end()?;
-    Ok(item)
+    decode(bytes)
 }
 
-fn encode_update(update: &BarUpdate, out: &mut Vec<u8>) {
-    let bar = &update.bar;
-    push_text(out, bar.symbol.as_str());
-    encode_spec(bar.spec, out);
-    out.extend_from_slice(&bar.start.as_nanos().to_le_bytes());
-    out.extend_from_slice(&bar.end.as_nanos().to_le_bytes());
-    out.push(u8::from(bar.prices.is_some()));
-    if let Some(prices) = bar.prices {
-        for price in [prices.open, prices.high, prices.low, prices.close] {
-            out.extend_from_slice(&price.raw().to_le_bytes());
-        }
+/// Takes a value back from all of `bytes`.
+pub(super) fn decode<T: Field>(bytes: &[u8]) -> Result<T, CodecError> {
+    let mut reader = Reader { bytes };
+    let value = T::take(&mut reader, "value")?;
+    match reader.bytes.len() {
+        0 => Ok(value),
+        count => Err(CodecError::Long { count }),
     }
-    let (high, low) = bar.notional.raw();
-    out.extend_from_slice(&bar.volume.raw().to_le_bytes());
-    out.extend_from_slice(&high.to_le_bytes());
-    out.extend_from_slice(&low.to_le_bytes());
-    out.extend_from_slice(&bar.notional_volume.raw().to_le_bytes());
-    out.extend_from_slice(&bar.trades.to_le_bytes());
-    out.extend_from_slice(&bar.buy_volume.raw().to_le_bytes());
-    out.extend_from_slice(&bar.sell_volume.raw().to_le_bytes());
-    out.extend_from_slice(&bar.first_sequence.to_le_bytes());
-    out.extend_from_slice(&bar.last_sequence.to_le_bytes());
-    out.push(bar.flags.bits());
-    out.push(match update.state {
-        BarState::Forming => 0,
-        BarState::Final => 1,
-        BarState::Revised => 2,
-    });
-    out.extend_from_slice(&update.revision.to_le_bytes());
-    out.extend_from_slice(&update.trades_added.to_le_bytes());
 }
 
-fn encode_spec(spec: BarSpec, out: &mut Vec<u8>) {
-    let (kind, number) = match spec {
-        BarSpec::Time(length) => (0, u128::from(length.get())),
-        BarSpec::Day => (1, 0),
-        BarSpec::Session => (2, 0),
-        BarSpec::Tick(count) => (3, u128::from(count.get())),
-        BarSpec::Volume(volume) => (4, volume.raw()),
-        BarSpec::Value(value) => (5, u128::from(value.raw())),
-    };
-    out.push(kind);
-    out.extend_from_slice(&number.to_le_bytes());
+/// A part of a value.
+pub(super) trait Field: Sized {
+    /// Appends its bytes.
+    fn put(&self, out: &mut Vec<u8>);
+
+    /// Takes it off the front of bytes; errors call it by `name`.
+    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<Self, CodecError>;
 }
 
-fn encode_manifest(manifest: &Manifest, out: &mut Vec<u8>) {
-    encode_spec(manifest.spec, out);
-    push_date(out, manifest.date);
-    push_text(out, manifest.symbol.as_str());
-    push_text(out, &manifest.zone);
-    out.extend_from_slice(&manifest.from.as_nanos().to_le_bytes());
-    out.extend_from_slice(&manifest.to.as_nanos().to_le_bytes());
-    out.push(u8::from(manifest.complete));
-    out.push(u8::from(manifest.gapless));
-    out.extend_from_slice(&manifest.bars.to_le_bytes());
-    out.extend_from_slice(&manifest.trades.to_le_bytes());
-    out.extend_from_slice(&manifest.revision.to_le_bytes());
-}
-
-/// Appends a text of at most 65,535 bytes; a longer one is cut at a character.
-pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
-    let text = &text[..text.floor_char_boundary(usize::from(u16::MAX))];
-    out.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// Appends a civil date.
-pub(super) fn push_date(out: &mut Vec<u8>, date: jiff::civil::Date) {
-    out.extend_from_slice(&date.year().to_le_bytes());
-    out.extend_from_slice(&date.month().to_le_bytes());
-    out.extend_from_slice(&date.day().to_le_bytes());
-}
-
-/// Takes fields off the front of bytes.
+/// Bytes that are not yet taken.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes }
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], CodecError> {
-        let (front, rest) = self.bytes.split_at_checked(len).ok_or(CodecError::Short)?;
-        self.bytes = rest;
-        Ok(front)
-    }
-
     fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         let (front, rest) = self
             .bytes
@@ -168,175 +89,246 @@ impl<'a> Reader<'a> {
         Ok(*front)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, CodecError> {
-        self.array().map(u8::from_le_bytes)
+    fn text(&mut self, field: &'static str) -> Result<&'a str, CodecError> {
+        let len = usize::from(u16::take(self, field)?);
+        let (front, rest) = self.bytes.split_at_checked(len).ok_or(CodecError::Short)?;
+        self.bytes = rest;
+        std::str::from_utf8(front).map_err(|_| CodecError::Field { field })
+    }
+}
+
+/// Appends a text of at most 65,535 bytes; a longer one is cut at a character.
+pub(super) fn put_text(text: &str, out: &mut Vec<u8>) {
+    let text = &text[..text.floor_char_boundary(usize::from(u16::MAX))];
+    u16::try_from(text.len()).unwrap_or(u16::MAX).put(out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Records, field by field in this order.
+macro_rules! record {
+    ($type:ident { $($field:ident),+ $(,)? } $(without $absent:ident)?) => {
+        impl Field for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$field.put(out);)+
+            }
+
+            fn take(reader: &mut Reader<'_>, _name: &'static str) -> Result<$type, CodecError> {
+                Ok($type {
+                    $($field: Field::take(reader, stringify!($field))?,)+
+                    $($absent: None,)?
+                })
+            }
+        }
+    };
+}
+
+pub(super) use record;
+
+/// Integers, little-endian.
+macro_rules! integers {
+    ($($type:ident)+) => {$(
+        impl Field for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+
+            fn take(reader: &mut Reader<'_>, _name: &'static str) -> Result<$type, CodecError> {
+                reader.array().map($type::from_le_bytes)
+            }
+        }
+    )+};
+}
+
+/// Values that stand for one of another type: how it is told, and how it is made again, where it may be refused.
+macro_rules! standing_for {
+    ($($type:ident: $raw:ty, $to:expr, $from:expr;)+) => {$(
+        impl Field for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                let to: fn(&$type) -> $raw = $to;
+                to(self).put(out);
+            }
+
+            fn take(reader: &mut Reader<'_>, field: &'static str) -> Result<$type, CodecError> {
+                let from: fn($raw) -> Option<$type> = $from;
+                from(<$raw>::take(reader, field)?).ok_or(CodecError::Field { field })
+            }
+        }
+    )+};
+}
+
+integers!(u8 i8 u16 i16 u32 u64 i64 u128);
+record!(Ohlc {
+    open,
+    high,
+    low,
+    close
+});
+record!(Bar {
+    symbol,
+    spec,
+    start,
+    end,
+    prices,
+    volume,
+    notional,
+    notional_volume,
+    trades,
+    buy_volume,
+    sell_volume,
+    first_sequence,
+    last_sequence,
+    flags
+});
+record!(BarUpdate {
+    bar,
+    state,
+    revision,
+    trades_added
+});
+record!(Manifest { spec, date, symbol, zone, from, to, complete, gapless, bars, trades, revision } without origin);
+record!(Origin { source, rules });
+
+standing_for! {
+    bool: u8, |flag| u8::from(*flag), |raw| (raw < 2).then_some(raw == 1);
+    Price: u64, |price| price.raw(), |raw| Some(Price::from_raw(raw));
+    Volume: u128, |volume| volume.raw(), |raw| Some(Volume::from_raw(raw));
+    Timestamp: i64, |time| time.as_nanos(), Timestamp::from_nanos;
+    BarFlags: u8, |flags| flags.bits(), |raw| Some(BarFlags::from_bits(raw)).filter(|flags| flags.bits() == raw);
+    BarState: u8, |state| match state {
+        BarState::Forming => 0,
+        BarState::Final => 1,
+        BarState::Revised => 2,
+    }, |raw| [BarState::Forming, BarState::Final, BarState::Revised].get(usize::from(raw)).copied();
+}
+
+impl Field for Notional {
+    fn put(&self, out: &mut Vec<u8>) {
+        let (high, low) = self.raw();
+        high.put(out);
+        low.put(out);
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, CodecError> {
-        self.array().map(u32::from_le_bytes)
+    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<Notional, CodecError> {
+        Ok(Notional::from_raw(
+            Field::take(reader, name)?,
+            Field::take(reader, name)?,
+        ))
     }
+}
 
-    pub(super) fn u64(&mut self) -> Result<u64, CodecError> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn u128(&mut self) -> Result<u128, CodecError> {
-        self.array().map(u128::from_le_bytes)
-    }
-
-    fn flag(&mut self, field: &'static str) -> Result<bool, CodecError> {
-        match self.byte()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(CodecError::Field { field }),
+impl<T: Field> Field for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.is_some().put(out);
+        if let Some(value) = self {
+            value.put(out);
         }
     }
 
-    pub(super) fn text(&mut self, field: &'static str) -> Result<&'a str, CodecError> {
-        let len = self.array().map(u16::from_le_bytes)?;
-        std::str::from_utf8(self.take(usize::from(len))?).map_err(|_| CodecError::Field { field })
+    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<Option<T>, CodecError> {
+        let is_some = bool::take(reader, name)?;
+        is_some.then(|| T::take(reader, name)).transpose()
+    }
+}
+
+impl Field for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_text(self, out);
     }
 
-    pub(super) fn time(&mut self, field: &'static str) -> Result<Timestamp, CodecError> {
-        let nanos = self.array().map(i64::from_le_bytes)?;
-        Timestamp::from_nanos(nanos).ok_or(CodecError::Field { field })
+    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<String, CodecError> {
+        reader.text(name).map(str::to_owned)
+    }
+}
+
+impl Field for Symbol {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_text(self.as_str(), out);
     }
 
-    pub(super) fn date(&mut self) -> Result<jiff::civil::Date, CodecError> {
-        let year = self.array().map(i16::from_le_bytes)?;
-        let month = self.array().map(i8::from_le_bytes)?;
-        let day = self.array().map(i8::from_le_bytes)?;
-        jiff::civil::Date::new(year, month, day).map_err(|_| CodecError::Field { field: "date" })
+    fn take(reader: &mut Reader<'_>, field: &'static str) -> Result<Symbol, CodecError> {
+        let name = reader.text(field)?;
+        Symbol::intern(name.as_bytes()).map_err(|_| CodecError::Field { field })
+    }
+}
+
+impl Field for Date {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.year().put(out);
+        self.month().put(out);
+        self.day().put(out);
     }
 
-    pub(super) fn end(&self) -> Result<(), CodecError> {
-        match self.bytes.len() {
-            0 => Ok(()),
-            count => Err(CodecError::Long { count }),
+    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<Date, CodecError> {
+        let (year, month) = (Field::take(reader, name)?, Field::take(reader, name)?);
+        let date = Date::new(year, month, Field::take(reader, name)?);
+        date.map_err(|_| CodecError::Field { field: "date" })
+    }
+}
+
+impl Field for BarSpec {
+    fn put(&self, out: &mut Vec<u8>) {
+        let (kind, number) = match *self {
+            BarSpec::Time(length) => (0u8, u128::from(length.get())),
+            BarSpec::Day => (1, 0),
+            BarSpec::Session => (2, 0),
+            BarSpec::Tick(count) => (3, u128::from(count.get())),
+            BarSpec::Volume(volume) => (4, volume.raw()),
+            BarSpec::Value(value) => (5, u128::from(value.raw())),
+        };
+        kind.put(out);
+        number.put(out);
+    }
+
+    fn take(reader: &mut Reader<'_>, field: &'static str) -> Result<BarSpec, CodecError> {
+        let (kind, number) = (u8::take(reader, field)?, u128::take(reader, field)?);
+        let short = u64::try_from(number).ok();
+        let count = short.and_then(NonZeroU64::new);
+        let spec = match (kind, number) {
+            (0, _) => count.map(BarSpec::Time),
+            (1, 0) => Some(BarSpec::Day),
+            (2, 0) => Some(BarSpec::Session),
+            (3, _) => count.map(BarSpec::Tick),
+            (4, _) => Some(BarSpec::Volume(Volume::from_raw(number))),
+            (5, _) => short.map(|raw| BarSpec::Value(Price::from_raw(raw))),
+            _ => None,
+        };
+        spec.ok_or(CodecError::Field { field })
+    }
+}
+
+impl Field for WriteItem {
+    fn put(&self, out: &mut Vec<u8>) {
+        FORMAT.put(out);
+        match self {
+            WriteItem::Bar(update) => {
+                0u8.put(out);
+                update.put(out);
+            }
+            WriteItem::Manifest(manifest) => {
+                (1 + u8::from(manifest.origin.is_some())).put(out);
+                manifest.put(out);
+                if let Some(origin) = &manifest.origin {
+                    origin.put(out);
+                }
+            }
         }
     }
 
-    pub(super) fn item(&mut self) -> Result<WriteItem, CodecError> {
-        match self.byte()? {
+    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<WriteItem, CodecError> {
+        match u8::take(reader, name)? {
             FORMAT => {}
             found => return Err(CodecError::Format { found }),
         }
-        match self.byte()? {
-            0 => self.update().map(WriteItem::Bar),
-            1 => self.manifest().map(WriteItem::Manifest),
+        match u8::take(reader, name)? {
+            0 => BarUpdate::take(reader, name).map(WriteItem::Bar),
+            1 => Manifest::take(reader, name).map(WriteItem::Manifest),
             2 => {
-                let manifest = self.manifest()?;
-                let (source, rules) = (
-                    self.text("source")?.to_owned(),
-                    self.text("rules")?.to_owned(),
-                );
-                Ok(WriteItem::Manifest(Manifest {
-                    origin: Some(Origin { source, rules }),
-                    ..manifest
-                }))
+                let manifest = Manifest::take(reader, name)?;
+                let origin = Some(Origin::take(reader, name)?);
+                Ok(WriteItem::Manifest(Manifest { origin, ..manifest }))
             }
             _ => Err(CodecError::Field { field: "kind" }),
         }
-    }
-
-    fn update(&mut self) -> Result<BarUpdate, CodecError> {
-        let bar = Bar {
-            symbol: self.symbol()?,
-            spec: self.spec()?,
-            start: self.time("start")?,
-            end: self.time("end")?,
-            prices: if self.flag("prices")? {
-                Some(self.prices()?)
-            } else {
-                None
-            },
-            volume: self.volume()?,
-            notional: Notional::from_raw(self.u64()?, self.u128()?),
-            notional_volume: self.volume()?,
-            trades: self.u64()?,
-            buy_volume: self.volume()?,
-            sell_volume: self.volume()?,
-            first_sequence: self.u64()?,
-            last_sequence: self.u64()?,
-            flags: self.flags()?,
-        };
-        let state = match self.byte()? {
-            0 => BarState::Forming,
-            1 => BarState::Final,
-            2 => BarState::Revised,
-            _ => return Err(CodecError::Field { field: "state" }),
-        };
-        Ok(BarUpdate {
-            bar,
-            state,
-            revision: self.u32()?,
-            trades_added: self.u64()?,
-        })
-    }
-
-    fn prices(&mut self) -> Result<Ohlc, CodecError> {
-        let mut price = || self.u64().map(Price::from_raw);
-        Ok(Ohlc {
-            open: price()?,
-            high: price()?,
-            low: price()?,
-            close: price()?,
-        })
-    }
-
-    fn volume(&mut self) -> Result<Volume, CodecError> {
-        self.u128().map(Volume::from_raw)
-    }
-
-    fn flags(&mut self) -> Result<BarFlags, CodecError> {
-        let bits = self.byte()?;
-        let flags = BarFlags::from_bits(bits);
-        if flags.bits() == bits {
-            Ok(flags)
-        } else {
-            Err(CodecError::Field { field: "flags" })
-        }
-    }
-
-    fn symbol(&mut self) -> Result<Symbol, CodecError> {
-        let name = self.text("symbol")?;
-        Symbol::intern(name.as_bytes()).map_err(|_| CodecError::Field { field: "symbol" })
-    }
-
-    fn spec(&mut self) -> Result<BarSpec, CodecError> {
-        let wrong = CodecError::Field { field: "spec" };
-        let kind = self.byte()?;
-        let number = self.u128()?;
-        let short = u64::try_from(number);
-        let count = short.ok().and_then(NonZeroU64::new);
-        match (kind, number) {
-            (0, _) => count.map(BarSpec::Time).ok_or(wrong),
-            (1, 0) => Ok(BarSpec::Day),
-            (2, 0) => Ok(BarSpec::Session),
-            (3, _) => count.map(BarSpec::Tick).ok_or(wrong),
-            (4, _) => Ok(BarSpec::Volume(Volume::from_raw(number))),
-            (5, _) => short
-                .map(|raw| BarSpec::Value(Price::from_raw(raw)))
-                .map_err(|_| wrong),
-            _ => Err(wrong),
-        }
-    }
-
-    fn manifest(&mut self) -> Result<Manifest, CodecError> {
-        Ok(Manifest {
-            spec: self.spec()?,
-            date: self.date()?,
-            symbol: self.symbol()?,
-            zone: self.text("zone")?.to_owned(),
-            from: self.time("from")?,
-            to: self.time("to")?,
-            complete: self.flag("complete")?,
-            gapless: self.flag("gapless")?,
-            bars: self.u64()?,
-            trades: self.u64()?,
-            revision: self.u32()?,
-            origin: None,
-        })
     }
 }
 

@@ -4,11 +4,10 @@
 //! store's own, as every commit blocks it for the time of an fsync.
 
 use super::error::from_io;
-use super::folder::Folder;
-use super::reads::Snapshot;
+use super::folder::{Folder, prepare};
 use super::settings::{Bounds, StateSettings};
 use super::store::{Opener, Store};
-use super::target;
+use super::transaction::Snapshot;
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::model::{Timestamp, WriteItem};
 use barmill_core::port::{
@@ -18,7 +17,7 @@ use futures::future::BoxFuture;
 use redb::Builder;
 use redb::backends::InMemoryBackend;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
@@ -63,11 +62,10 @@ impl StateDb {
     /// wrote the file, [`StateError::DiskFull`] and [`StateError::Io`] when the disk does not play along.
     pub fn open(settings: &StateSettings, now: Timestamp) -> Result<Opened, StateError> {
         let folder = Folder::lock(settings)?;
-        target::prepare(&folder, settings)?;
+        prepare(&folder, settings)?;
         let file = folder.file();
         let open = || {
-            let opener = file_opener(&file, settings);
-            let mut store = Store::open(file.clone(), opener, settings.bounds)?;
+            let mut store = Store::open_file(file.clone(), settings)?;
             if let Some(target) = &settings.target {
                 store.claim(target)?;
             }
@@ -120,9 +118,18 @@ impl StateDb {
         })
     }
 
-    async fn send(&self, call: Call) -> Result<(), StateError> {
+    /// Sends a call, and waits for what the thread answers.
+    async fn call<T>(
+        &self,
+        call: impl FnOnce(oneshot::Sender<T>) -> Call,
+    ) -> Result<T, StateError> {
         let calls = self.calls.as_ref().ok_or(StateError::Closed)?;
-        calls.send(call).await.map_err(|_| StateError::Closed)
+        let (reply, answer) = oneshot::channel();
+        calls
+            .send(call(reply))
+            .await
+            .map_err(|_| StateError::Closed)?;
+        answer.await.map_err(|_| StateError::Closed)
     }
 
     /// Has the thread do something, and waits for what it answers.
@@ -131,13 +138,13 @@ impl StateDb {
         work: impl FnOnce(&mut Owner) -> Result<T, StateError> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StateError>> {
         Box::pin(async move {
-            let (reply, answer) = oneshot::channel();
-            let call = Call::Other(Box::new(move |owner| {
-                // Whoever stopped waiting does not want the answer.
-                let _unheard = reply.send(work(owner));
-            }));
-            self.send(call).await?;
-            answer.await.map_err(|_| StateError::Closed)?
+            let call = |reply: oneshot::Sender<_>| {
+                Call::Other(Box::new(move |owner| {
+                    // Whoever stopped waiting does not want the answer.
+                    let _unheard = reply.send(work(owner));
+                }))
+            };
+            self.call(call).await?
         })
     }
 
@@ -161,11 +168,7 @@ impl Drop for StateDb {
 
 impl StateStore for StateDb {
     fn commit(&self, changes: Changes) -> BoxFuture<'_, Result<Committed, StateError>> {
-        Box::pin(async move {
-            let (reply, answer) = oneshot::channel();
-            self.send(Call::Commit(changes, reply)).await?;
-            answer.await.map_err(|_| StateError::Closed)?
-        })
+        Box::pin(async move { self.call(|reply| Call::Commit(changes, reply)).await? })
     }
 
     fn spool_read(
@@ -225,9 +228,7 @@ impl StateStore for StateDb {
 
     fn close(&self) -> BoxFuture<'_, Result<(), StateError>> {
         Box::pin(async move {
-            let (reply, closed) = oneshot::channel();
-            self.send(Call::Close(reply)).await?;
-            closed.await.map_err(|_| StateError::Closed)?;
+            self.call(Call::Close).await?;
             self.join();
             Ok(())
         })
@@ -268,17 +269,4 @@ fn serve(mut owner: Owner, mut inbox: mpsc::Receiver<Call>) {
             }
         }
     }
-}
-
-/// Opens the state file by its name.
-pub(super) fn file_opener(file: &Path, settings: &StateSettings) -> Opener {
-    let (file, check, cache_bytes) = (file.to_owned(), settings.check, settings.cache_bytes);
-    Box::new(move |wanted| {
-        let len = fs::metadata(&file).map_or(0, |metadata| metadata.len());
-        let mut builder = Builder::new();
-        builder
-            .set_cache_size(cache_bytes)
-            .set_check_integrity_on_open(wanted && check.applies(len));
-        builder.create(&file)
-    })
 }

@@ -1,19 +1,20 @@
-//! The folder of the state file, held by one process.
+//! The folder of the state files, held by one process, and what waits in it for which store.
 //!
 //! The lock lies in a file of its own, so that it also holds while the state file is closed, renamed or opened
 //! again after a full disk.
 
 use super::error::from_io;
-use super::settings::StateSettings;
+use super::settings::{OpenCheck, StateSettings, Target, state_files};
+use super::store::Store;
 use barmill_core::model::Timestamp;
-use barmill_core::port::StateError;
+use barmill_core::port::{SpoolStats, StateError};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Name of the state file of a program that names no target.
-pub const STATE_FILE: &str = "barmill.redb";
 const LOCK_FILE: &str = "barmill.lock";
+/// How a target without a name is called on the command line.
+const UNNAMED: &str = "unnamed";
 
 /// A locked folder; dropping it gives it free.
 #[derive(Debug)]
@@ -83,4 +84,121 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
+}
+
+/// What a state folder holds for one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetState {
+    /// The target; `None` for the file of programs that name none.
+    pub target: Option<Target>,
+    /// The file.
+    pub file: PathBuf,
+    /// What waits in it.
+    pub spool: SpoolStats,
+}
+
+impl TargetState {
+    /// The name by which the command line knows the target.
+    pub fn id(&self) -> String {
+        self.target
+            .as_ref()
+            .map_or_else(|| UNNAMED.to_owned(), Target::id)
+    }
+
+    /// Whether anything waits or was refused.
+    pub fn is_empty(&self) -> bool {
+        self.spool.items == 0 && self.spool.dead_letters == 0
+    }
+}
+
+/// What each state file of the folder holds.
+///
+/// # Errors
+/// [`StateError::Locked`] while a barmill runs on the folder, and what is wrong with a file.
+pub fn targets(settings: &StateSettings) -> Result<Vec<TargetState>, StateError> {
+    if state_files(&settings.folder).is_empty() {
+        return Ok(Vec::new());
+    }
+    let _folder = Folder::lock(settings)?;
+    state_files(&settings.folder)
+        .into_iter()
+        .map(|file| look(file, settings))
+        .collect()
+}
+
+/// Removes the state file of the settings' target if nothing waits in it: a later run for that target begins anew.
+///
+/// # Errors
+/// As for [`targets`].
+pub fn forget(settings: &StateSettings) -> Result<(), StateError> {
+    let folder = Folder::lock(settings)?;
+    let file = folder.file();
+    if file.exists() && look(file.clone(), settings)?.is_empty() {
+        fs::remove_file(&file).map_err(|source| from_io(&file, source))?;
+        folder.sync()?;
+    }
+    Ok(())
+}
+
+/// Prepares the folder for a run with a named target: warns of what waits for other targets, and takes over an empty
+/// file from before targets were recorded.
+pub(super) fn prepare(folder: &Folder, settings: &StateSettings) -> Result<(), StateError> {
+    let own = folder.file();
+    for file in state_files(&settings.folder) {
+        if file == own {
+            continue;
+        }
+        let state = match look(file.clone(), settings) {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "state file of another store cannot be read");
+                continue;
+            }
+        };
+        match (&state.target, state.is_empty()) {
+            (None, true) if settings.target.is_some() && !own.exists() => {
+                fs::rename(&file, &own).map_err(|source| from_io(&file, source))?;
+                folder.sync()?;
+                tracing::info!(
+                    from = %file.display(),
+                    to = %own.display(),
+                    "an older state file becomes that of this store; nothing waited in it"
+                );
+            }
+            (None, false) if settings.target.is_some() => {
+                return Err(StateError::Unclaimed {
+                    file,
+                    items: state.spool.items,
+                    dead_letters: state.spool.dead_letters,
+                });
+            }
+            (_, true) => {}
+            (target, false) => {
+                let address = target.as_ref().map_or("URL", Target::address);
+                tracing::warn!(
+                    items = state.spool.items,
+                    dead_letters = state.spool.dead_letters,
+                    target_store = target.as_ref().map_or(UNNAMED, Target::as_str),
+                    id = state.id(),
+                    "the state folder holds items for another store; they stay there until \
+                     `barmill spool redeliver --to {address}` with that store's view, or a run of its own, sends them"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Opens a state file whose folder is locked, and counts what waits in it.
+fn look(file: PathBuf, settings: &StateSettings) -> Result<TargetState, StateError> {
+    let quick = StateSettings {
+        check: OpenCheck::Never,
+        ..settings.clone()
+    };
+    let mut store = Store::open_file(file.clone(), &quick)?;
+    Ok(TargetState {
+        target: store.target()?,
+        spool: store.spool_stats()?,
+        file,
+    })
 }

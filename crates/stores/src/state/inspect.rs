@@ -1,25 +1,22 @@
-//! A look into the state of a barmill that is not running: list, check, export, redeliver.
+//! A look into the state of a barmill that is not running: list, check, export.
 //!
 //! Needs the lock of the folder, as the file may have to be repaired before it can be read. It never sets a
 //! damaged file aside and never makes a new one; a file that was set aside is opened by its own name.
 
-use super::db::file_opener;
 use super::error::{EngineError, from_io};
 use super::folder::Folder;
-use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals, decode_dead, decode_timed};
-use super::settings::{OpenCheck, StateSettings};
+use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals};
+use super::settings::{OpenCheck, StateSettings, state_files};
 use super::store::Store;
-use super::target::state_files;
 use barmill_core::engine::budget::BudgetUse;
-use barmill_core::model::{Ohlc, Price, Timestamp, WriteItem};
-use barmill_core::port::{Changes, DeadLetter, Position, SpoolStats, StateError};
+use barmill_core::model::{Ohlc, Price, WriteItem};
+use barmill_core::port::{DeadLetter, Position, SpoolStats, StateError};
+use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::Path;
 
 /// Faults that a check tells in full; the others are only counted.
 const FAULTS_SHOWN_MAX: usize = 20;
-/// Dead letters moved by one commit.
-const REDELIVER_LEN_MAX: usize = 500;
 
 /// Everything in the state, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,19 +40,6 @@ pub enum StateTable {
     DeadLetters,
     /// What the store acked in the last hours.
     Recent,
-}
-
-/// One row of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateRow {
-    /// Its place; grows with time.
-    pub place: u64,
-    /// When it was appended, refused or acked.
-    pub time: Timestamp,
-    /// The item.
-    pub item: WriteItem,
-    /// Why the store refused it; only for dead letters.
-    pub reason: Option<String>,
 }
 
 /// What a check of every value found.
@@ -118,16 +102,12 @@ impl Inspector {
         } else {
             OpenCheck::Never
         };
-        let opener = file_opener(
-            &file,
-            &StateSettings {
-                check,
-                ..settings.clone()
-            },
-        );
-        let store = Store::open(file, opener, settings.bounds)?;
+        let settings = StateSettings {
+            check,
+            ..settings.clone()
+        };
         Ok(Inspector {
-            store,
+            store: Store::open_file(file, &settings)?,
             _folder: folder,
         })
     }
@@ -149,32 +129,30 @@ impl Inspector {
         })
     }
 
-    /// Calls `visit` with every row of a table in order; a damaged row is its fault as text.
-    ///
-    /// # Errors
-    /// [`ExportError::Output`] when `visit` ends it, [`ExportError::State`] when the table cannot be read.
-    pub fn visit(
+    /// Calls `visit` with the number of every row of a table in order, and the row as JSON or what is wrong with it.
+    fn visit(
         &mut self,
         table: StateTable,
-        mut visit: impl FnMut(u64, Result<StateRow, String>) -> io::Result<()>,
+        mut visit: impl FnMut(u64, Result<Value, RowError>) -> io::Result<()>,
     ) -> Result<(), ExportError> {
         let mut output = Ok(());
-        self.store.read(|snapshot| {
-            let mut tell = |place: u64, row: Result<StateRow, RowError>| {
-                output = visit(place, row.map_err(|error| error.to_string()));
-                output.is_ok()
-            };
-            match table {
-                StateTable::Spool => snapshot.visit(SPOOL, decode_timed, |place, row| {
-                    tell(place, row.map(|row| StateRow::plain(place, row)))
-                }),
-                StateTable::Recent => snapshot.visit(RECENT, decode_timed, |place, row| {
-                    tell(place, row.map(|row| StateRow::plain(place, row)))
-                }),
-                StateTable::DeadLetters => snapshot.visit(DEAD, decode_dead, |place, row| {
-                    tell(place, row.map(|letter| StateRow::dead(place, letter)))
-                }),
-            }
+        let mut tell = |place: u64, row: Result<Value, RowError>| {
+            output = visit(place, row);
+            output.is_ok()
+        };
+        self.store.read(|snapshot| match table {
+            StateTable::Spool => snapshot.visit(SPOOL, |place, row| {
+                tell(place, row.map(|row| json_of(table, place, &row, None)))
+            }),
+            StateTable::Recent => snapshot.visit(RECENT, |place, row| {
+                tell(place, row.map(|row| json_of(table, place, &row, None)))
+            }),
+            StateTable::DeadLetters => snapshot.visit(DEAD, |place, row| {
+                let json = |DeadLetter { item, reason, time }| {
+                    json_of(table, place, &Timed { time, item }, Some(reason))
+                };
+                tell(place, row.map(json))
+            }),
         })?;
         output.map_err(ExportError::Output)
     }
@@ -193,15 +171,12 @@ impl Inspector {
         ] {
             self.check_table(table, held, &mut check)?;
         }
-        let named = self
+        let (checkpoints, budget) = self
             .store
             .read(|snapshot| Ok((snapshot.checkpoints(), snapshot.budget())))?;
+        check.tell_named(checkpoints.map(|all| all.len()), self.store.file());
         check.tell_named(
-            named.0.map(|checkpoints| checkpoints.len()),
-            self.store.file(),
-        );
-        check.tell_named(
-            named.1.map(|budget| usize::from(budget.is_some())),
+            budget.map(|budget| usize::from(budget.is_some())),
             self.store.file(),
         );
         Ok(check)
@@ -241,7 +216,7 @@ impl Inspector {
     /// Returns the rows written, damaged ones left out.
     ///
     /// # Errors
-    /// As for [`Inspector::visit`].
+    /// [`ExportError::Output`] when the output does not take it, [`ExportError::State`] when the table cannot be read.
     pub fn export(&mut self, table: StateTable, out: &mut dyn Write) -> Result<u64, ExportError> {
         let mut count = 0;
         self.visit(table, |place, row| {
@@ -255,11 +230,7 @@ impl Inspector {
     ///
     /// # Errors
     /// [`StateError`] when the table cannot be read at all.
-    pub fn first(
-        &mut self,
-        table: StateTable,
-        len_max: usize,
-    ) -> Result<Vec<serde_json::Value>, StateError> {
+    pub fn first(&mut self, table: StateTable, len_max: usize) -> Result<Vec<Value>, StateError> {
         let mut lines = Vec::new();
         let visited = self.visit(table, |place, row| {
             if lines.len() == len_max {
@@ -273,39 +244,6 @@ impl Inspector {
             Err(ExportError::State(error)) => Err(error),
         }
     }
-
-    /// Moves the dead letters to the end of the spool, in order, so that the next run sends them again.
-    ///
-    /// A bar that was refused and since written in a newer revision is written again in its old one, unless the
-    /// guard of the writer forbids it. Returns the items moved.
-    ///
-    /// # Errors
-    /// [`StateError::Full`] when the spool has no room for them; those moved before stay moved.
-    pub fn redeliver(&mut self, now: Timestamp) -> Result<u64, StateError> {
-        let mut moved = 0;
-        loop {
-            let letters = self
-                .store
-                .read(|snapshot| snapshot.dead(0, REDELIVER_LEN_MAX))?;
-            let Some((last, _)) = letters.last() else {
-                return Ok(moved);
-            };
-            let dead_letters_remove = Some(*last);
-            let spool_append: Vec<WriteItem> =
-                letters.into_iter().map(|(_, letter)| letter.item).collect();
-            let len = u64::try_from(spool_append.len()).unwrap_or(u64::MAX);
-            let changes = Changes {
-                now,
-                spool_append,
-                dead_letters_remove,
-                ..Changes::default()
-            };
-            for result in self.store.commit(&[changes]) {
-                result?;
-            }
-            moved += len;
-        }
-    }
 }
 
 impl StateCheck {
@@ -314,26 +252,6 @@ impl StateCheck {
         self.intact += other.intact;
         self.faults += other.faults;
         self.shown.extend(other.shown);
-    }
-}
-
-impl StateRow {
-    fn plain(place: u64, row: Timed) -> StateRow {
-        StateRow {
-            place,
-            time: row.time,
-            item: row.item,
-            reason: None,
-        }
-    }
-
-    fn dead(place: u64, letter: DeadLetter) -> StateRow {
-        StateRow {
-            place,
-            time: letter.time,
-            item: letter.item,
-            reason: Some(letter.reason),
-        }
     }
 }
 
@@ -365,22 +283,19 @@ impl StateCheck {
 }
 
 /// One row as JSON, or its fault.
-fn line_of(table: StateTable, place: u64, row: Result<StateRow, String>) -> serde_json::Value {
-    match row {
-        Ok(row) => json_of(table, &row),
-        Err(fault) => {
-            serde_json::json!({ "table": table.as_str(), "place": place, "fault": fault })
-        }
-    }
+fn line_of(table: StateTable, place: u64, row: Result<Value, RowError>) -> Value {
+    row.unwrap_or_else(
+        |fault| json!({ "table": table.as_str(), "place": place, "fault": fault.to_string() }),
+    )
 }
 
-/// One row as JSON: numbers that must be exact are text.
-fn json_of(table: StateTable, row: &StateRow) -> serde_json::Value {
+/// One row as JSON: numbers that must be exact are text. Only dead letters have a reason.
+fn json_of(table: StateTable, place: u64, row: &Timed, reason: Option<String>) -> Value {
     let mut line = match &row.item {
         WriteItem::Bar(update) => {
             let bar = &update.bar;
             let price = |of: fn(Ohlc) -> Price| bar.prices.map(|p| of(p).to_string());
-            serde_json::json!({
+            json!({
                 "kind": "bar",
                 "symbol": bar.symbol.as_str(),
                 "spec": bar.spec.to_string(),
@@ -397,7 +312,7 @@ fn json_of(table: StateTable, row: &StateRow) -> serde_json::Value {
                 "revision": update.revision,
             })
         }
-        WriteItem::Manifest(manifest) => serde_json::json!({
+        WriteItem::Manifest(manifest) => json!({
             "kind": "manifest",
             "symbol": manifest.symbol.as_str(),
             "spec": manifest.spec.to_string(),
@@ -414,10 +329,10 @@ fn json_of(table: StateTable, row: &StateRow) -> serde_json::Value {
         }),
     };
     line["table"] = table.as_str().into();
-    line["place"] = row.place.into();
+    line["place"] = place.into();
     line["time"] = row.time.to_string().into();
-    if let Some(reason) = &row.reason {
-        line["reason"] = reason.as_str().into();
+    if let Some(reason) = reason {
+        line["reason"] = reason.into();
     }
     line
 }

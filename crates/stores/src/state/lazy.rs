@@ -4,8 +4,7 @@
 //! its spool is seen, and what waits for other stores is told.
 
 use super::db::StateDb;
-use super::settings::StateSettings;
-use super::target::state_files;
+use super::settings::{StateSettings, state_files};
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::model::{Timestamp, WriteItem};
 use barmill_core::port::{
@@ -44,10 +43,6 @@ impl LazyState {
         }
     }
 
-    fn file(&self) -> PathBuf {
-        self.settings.file()
-    }
-
     async fn open(&self) -> Result<Arc<StateDb>, StateError> {
         let opening = self.with(|opening| opening.get_or_insert_with(|| self.begin()).clone());
         let opened = opening.clone().await;
@@ -59,7 +54,11 @@ impl LazyState {
     }
 
     fn begin(&self) -> Opening {
-        let (settings, now, file) = (self.settings.clone(), self.clock.now(), self.file());
+        let (settings, now, file) = (
+            self.settings.clone(),
+            self.clock.now(),
+            self.settings.file(),
+        );
         let opening = async move {
             let mut tries = 1;
             loop {
@@ -90,13 +89,19 @@ impl LazyState {
         self.with(|opening| opening.is_some())
     }
 
-    /// The store, if there is anything that could be read.
-    async fn existing(&self) -> Result<Option<Arc<StateDb>>, StateError> {
-        // A file of another target is a reason to open as well: what waits in it is told.
-        if !self.is_begun() && state_files(&self.settings.folder).is_empty() {
-            return Ok(None);
+    /// Reads from the store, if there is anything that could be read.
+    fn read<T: Default + 'static>(
+        &self,
+        ask: impl for<'d> FnOnce(&'d StateDb) -> BoxFuture<'d, Result<T, StateError>> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, StateError>> {
+        async move {
+            // A file of another target is a reason to open as well: what waits in it is told.
+            if !self.is_begun() && state_files(&self.settings.folder).is_empty() {
+                return Ok(T::default());
+            }
+            ask(self.open().await?.as_ref()).await
         }
-        self.open().await.map(Some)
+        .boxed()
     }
 }
 
@@ -110,23 +115,11 @@ impl StateStore for LazyState {
         from: u64,
         len_max: usize,
     ) -> BoxFuture<'_, Result<Vec<(u64, WriteItem)>, StateError>> {
-        async move {
-            match self.existing().await? {
-                Some(db) => db.spool_read(from, len_max).await,
-                None => Ok(Vec::new()),
-            }
-        }
-        .boxed()
+        self.read(move |db| db.spool_read(from, len_max))
     }
 
     fn spool_stats(&self) -> BoxFuture<'_, Result<SpoolStats, StateError>> {
-        async move {
-            match self.existing().await? {
-                Some(db) => db.spool_stats().await,
-                None => Ok(SpoolStats::default()),
-            }
-        }
-        .boxed()
+        self.read(|db| db.spool_stats())
     }
 
     fn dead_letters(
@@ -134,34 +127,16 @@ impl StateStore for LazyState {
         from: u64,
         len_max: usize,
     ) -> BoxFuture<'_, Result<Vec<(u64, DeadLetter)>, StateError>> {
-        async move {
-            match self.existing().await? {
-                Some(db) => db.dead_letters(from, len_max).await,
-                None => Ok(Vec::new()),
-            }
-        }
-        .boxed()
+        self.read(move |db| db.dead_letters(from, len_max))
     }
 
     fn checkpoint_load(&self, feed: &str) -> BoxFuture<'_, Result<Option<Position>, StateError>> {
         let feed = feed.to_owned();
-        async move {
-            match self.existing().await? {
-                Some(db) => db.checkpoint_load(&feed).await,
-                None => Ok(None),
-            }
-        }
-        .boxed()
+        self.read(move |db| db.checkpoint_load(&feed))
     }
 
     fn budget_load(&self) -> BoxFuture<'_, Result<Option<BudgetUse>, StateError>> {
-        async move {
-            match self.existing().await? {
-                Some(db) => db.budget_load().await,
-                None => Ok(None),
-            }
-        }
-        .boxed()
+        self.read(|db| db.budget_load())
     }
 
     fn recent_read(
@@ -170,13 +145,7 @@ impl StateStore for LazyState {
         from: u64,
         len_max: usize,
     ) -> BoxFuture<'_, Result<Vec<RecentBar>, StateError>> {
-        async move {
-            match self.existing().await? {
-                Some(db) => db.recent_read(since, from, len_max).await,
-                None => Ok(Vec::new()),
-            }
-        }
-        .boxed()
+        self.read(move |db| db.recent_read(since, from, len_max))
     }
 
     fn set_aside(&self, now: Timestamp) -> BoxFuture<'_, Result<PathBuf, StateError>> {

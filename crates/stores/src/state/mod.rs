@@ -6,6 +6,8 @@ mod db;
 mod db_tests;
 mod error;
 mod folder;
+#[cfg(test)]
+mod folder_tests;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -13,28 +15,20 @@ mod inspect;
 mod lazy;
 #[cfg(test)]
 mod model_tests;
-mod reads;
 mod row;
-mod session;
 mod settings;
 #[cfg(any(test, feature = "testing"))]
 mod sim;
-#[cfg(any(test, feature = "testing"))]
-mod sim_state;
 mod store;
-mod target;
 #[cfg(test)]
 mod testing;
+mod transaction;
 
 pub use db::{Opened, StateDb};
-pub use folder::STATE_FILE;
-pub use inspect::{ExportError, Inspector, StateCheck, StateRow, StateSummary, StateTable};
+pub use folder::{TargetState, forget, targets};
+pub use inspect::{ExportError, Inspector, StateCheck, StateSummary, StateTable};
 pub use lazy::LazyState;
-pub use settings::{Bounds, OpenCheck, StateSettings};
+pub use settings::{Bounds, OpenCheck, STATE_FILE, StateSettings, Target, state_files};
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
-pub use sim::SimDisk;
-#[cfg(any(test, feature = "testing"))]
-#[doc(hidden)]
-pub use sim_state::SimState;
-pub use target::{Target, TargetState, forget, state_files, targets};
+pub use sim::{SimDisk, SimState};

@@ -1,9 +1,20 @@
-//! The settings of the state store.
+//! The settings of the state store: where it lies, which store its items are for, and what it may grow to.
+//!
+//! A bar that waits for one store must never go to another, and a checkpoint that one store acked says nothing of
+//! another. So each target has a state file of its own in the state folder, named by a hash of the target and labelled
+//! with its text. The file without a hash, [`STATE_FILE`], belongs to a program that names no target; before targets
+//! were recorded it served all of them.
 
-use super::folder::STATE_FILE;
-use super::target::Target;
-use std::path::PathBuf;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Name of the state file of a program that names no target.
+pub const STATE_FILE: &str = "barmill.redb";
+/// What the names of the other state files begin with; a hash and [`FILE_END`] follow.
+const FILE_START: &str = "barmill-";
+const FILE_END: &str = ".redb";
 
 /// When the checksum of every page is verified as the file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,4 +93,65 @@ impl StateSettings {
         let name = self.target.as_ref().map(Target::file_name);
         self.folder.join(name.as_deref().unwrap_or(STATE_FILE))
     }
+}
+
+/// A store and the keys in it: address, database, view, templates, namespace, zone. Holds no secret.
+///
+/// Two targets are the same if their texts are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target(String);
+
+impl Target {
+    /// The target that `text` describes; the text begins with the store's address and a blank.
+    pub fn new(text: impl Into<String>) -> Target {
+        Target(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The store's address: what the text begins with.
+    pub fn address(&self) -> &str {
+        self.0.split(' ').next().unwrap_or_default()
+    }
+
+    /// Sixteen hexadecimal digits that stand for the text: its FNV-1a hash of 64 bits.
+    pub fn id(&self) -> String {
+        let hash = self
+            .0
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        format!("{hash:016x}")
+    }
+
+    fn file_name(&self) -> String {
+        format!("{FILE_START}{}{FILE_END}", self.id())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The state files of a folder, whatever their target, in order of their names.
+pub fn state_files(folder: &Path) -> Vec<PathBuf> {
+    let is_state_file = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| {
+            name == STATE_FILE || (name.starts_with(FILE_START) && name.ends_with(FILE_END))
+        })
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(is_state_file)
+        .collect();
+    files.sort();
+    files
 }

@@ -5,14 +5,15 @@
 //! although the first one lost pages. A damaged file answers its damage until it is set aside.
 
 use super::error::{EngineError, corrupt, engine};
-use super::reads::{Snapshot, read_held};
-use super::session::{Held, Session};
-use super::settings::Bounds;
-use super::target::Target;
+use super::row::Held;
+use super::settings::{Bounds, StateSettings, Target};
+use super::transaction::{Session, Snapshot};
 use barmill_core::port::{Changes, Committed, SpoolStats, StateError};
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, WriteTransaction};
+use redb::{Builder, Database, DatabaseError, Durability};
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Bytes of a file that is worth compacting.
 const COMPACT_LEN_MIN: u64 = 64 << 20;
@@ -46,10 +47,17 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the file by its name.
+    pub(super) fn open_file(file: PathBuf, settings: &StateSettings) -> Result<Store, StateError> {
+        let opener = file_opener(&file, settings);
+        Store::open(file, opener, settings.bounds)
+    }
+
     /// Applies the changes of several callers in one transaction; each is refused alone or fails with all.
     pub(super) fn commit(&mut self, group: &[Changes]) -> Vec<Result<Committed, StateError>> {
         let (held, bounds) = (self.held, self.bounds);
-        match self.guarded(|database| commit(database, held, bounds, group)) {
+        let change = |session: &mut Session| apply(session, group);
+        match self.guarded(|database| transact(database, held, bounds, change)) {
             Ok((results, held)) => {
                 self.held = held;
                 results
@@ -66,7 +74,7 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Snapshot) -> Result<T, EngineError>,
     ) -> Result<T, StateError> {
-        self.guarded(|database| work(&Snapshot::new(database.begin_read().map_err(engine)?)))
+        self.guarded(|database| work(&Snapshot::new(database)?))
     }
 
     /// What waits in the spool.
@@ -98,7 +106,9 @@ impl Store {
             }),
             None => {
                 let (held, bounds) = (self.held, self.bounds);
-                self.guarded(|database| label(database, held, bounds, target))
+                let label = |session: &mut Session| session.label(target.as_str());
+                self.guarded(|database| transact(database, held, bounds, label))?;
+                Ok(())
             }
         }
     }
@@ -126,11 +136,8 @@ impl Store {
         let Some(database) = &mut self.database else {
             return Ok(());
         };
-        match catch_unwind(AssertUnwindSafe(|| database.compact())) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(self.fail(engine(error).at(&self.file))),
-            Err(_) => Err(self.fail(self.panicked())),
-        }
+        let compacted = catch_unwind(AssertUnwindSafe(|| database.compact().map_err(engine)));
+        self.settle(compacted).map(drop)
     }
 
     /// Closes the file, lets `rename` set it aside, and goes on with an empty one.
@@ -165,31 +172,25 @@ impl Store {
         let Some(database) = &self.database else {
             return Err(StateError::Closed);
         };
-        match catch_unwind(AssertUnwindSafe(|| work(database))) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(EngineError::Row { place, source })) => {
-                Err(EngineError::Row { place, source }.at(&self.file))
-            }
-            Ok(Err(fault)) => Err(self.fail(fault.at(&self.file))),
-            Err(_) => Err(self.fail(self.panicked())),
-        }
+        let done = catch_unwind(AssertUnwindSafe(|| work(database)));
+        self.settle(done)
     }
 
     fn reopen(&mut self, check: bool) -> Result<(), StateError> {
-        match catch_unwind(AssertUnwindSafe(|| open(&self.opener, check, self.bounds))) {
-            Ok(Ok((database, held))) => {
-                self.database = Some(database);
-                self.held = held;
-                Ok(())
-            }
-            Ok(Err(fault)) => Err(self.fail(fault.at(&self.file))),
-            Err(_) => Err(self.fail(self.panicked())),
-        }
+        let opened = catch_unwind(AssertUnwindSafe(|| open(&self.opener, check, self.bounds)));
+        let (database, held) = self.settle(opened)?;
+        (self.database, self.held) = (Some(database), held);
+        Ok(())
     }
 
-    /// redb panics on some damaged files.
-    fn panicked(&self) -> StateError {
-        corrupt(&self.file, "the engine panicked on it".to_owned())
+    /// Closes the file after any fault but that of one row; redb panics on some damaged files.
+    fn settle<T>(&mut self, done: thread::Result<Result<T, EngineError>>) -> Result<T, StateError> {
+        match done {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(fault @ EngineError::Row { .. })) => Err(fault.at(&self.file)),
+            Ok(Err(fault)) => Err(self.fail(fault.at(&self.file))),
+            Err(_) => Err(self.fail(corrupt(&self.file, "the engine panicked on it".to_owned()))),
+        }
     }
 
     fn fail(&mut self, error: StateError) -> StateError {
@@ -218,57 +219,58 @@ fn is_mostly_free(file_len: u64, held_bytes: u64) -> bool {
     COMPACT_LEN_MIN < file_len && held_bytes.saturating_mul(8) < file_len
 }
 
+/// Opens the state file by its name.
+fn file_opener(file: &Path, settings: &StateSettings) -> Opener {
+    let (file, check, cache_bytes) = (file.to_owned(), settings.check, settings.cache_bytes);
+    Box::new(move |wanted| {
+        let len = fs::metadata(&file).map_or(0, |metadata| metadata.len());
+        let mut builder = Builder::new();
+        builder
+            .set_cache_size(cache_bytes)
+            .set_check_integrity_on_open(wanted && check.applies(len));
+        builder.create(&file)
+    })
+}
+
 fn open(opener: &Opener, check: bool, bounds: Bounds) -> Result<(Database, Held), EngineError> {
     let database = opener(check).map_err(engine)?;
-    let held = match read_held(&database)? {
+    let held = match Snapshot::new(&database)?.held()? {
         Some(held) => held,
-        None => commit(&database, Held::default(), bounds, &[])?.1,
+        None => transact(&database, Held::default(), bounds, |_| Ok(()))?.1,
     };
     Ok((database, held))
 }
 
-fn label(
+/// Changes the tables in one transaction, which is durable once it is committed.
+fn transact<T>(
     database: &Database,
     held: Held,
     bounds: Bounds,
-    target: &Target,
-) -> Result<(), EngineError> {
-    let transaction = begin(database)?;
-    let mut session = Session::open(&transaction, held, bounds)?;
-    session.label(target.as_str())?;
-    session.finish()?;
-    transaction.commit().map_err(engine)
-}
-
-/// A transaction that is durable once it is committed.
-fn begin(database: &Database) -> Result<WriteTransaction, EngineError> {
+    change: impl FnOnce(&mut Session) -> Result<T, EngineError>,
+) -> Result<(T, Held), EngineError> {
     let mut transaction = database.begin_write().map_err(engine)?;
     transaction
         .set_durability(Durability::Immediate)
         .map_err(engine)?;
     transaction.set_quick_repair(true);
-    Ok(transaction)
+    let mut session = Session::open(&transaction, held, bounds)?;
+    let changed = change(&mut session)?;
+    let held = session.finish()?;
+    transaction.commit().map_err(engine)?;
+    Ok((changed, held))
 }
 
-type Results = Vec<Result<Committed, EngineError>>;
-
-fn commit(
-    database: &Database,
-    held: Held,
-    bounds: Bounds,
+/// Applies the changes of each caller; one that finds no room is refused alone.
+fn apply(
+    session: &mut Session,
     group: &[Changes],
-) -> Result<(Results, Held), EngineError> {
-    let transaction = begin(database)?;
-    let mut session = Session::open(&transaction, held, bounds)?;
+) -> Result<Vec<Result<Committed, EngineError>>, EngineError> {
     let mut results = Vec::with_capacity(group.len());
     for changes in group {
         match session.apply(changes) {
-            Ok(committed) => results.push(Ok(committed)),
-            Err(fault @ EngineError::Full { .. }) => results.push(Err(fault)),
-            Err(fault) => return Err(fault),
+            Err(fault) if !matches!(fault, EngineError::Full { .. }) => return Err(fault),
+            result => results.push(result),
         }
     }
-    let held = session.finish()?;
-    transaction.commit().map_err(engine)?;
-    Ok((results, held))
+    Ok(results)
 }
