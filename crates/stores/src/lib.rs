@@ -2,6 +2,7 @@
 //!
 //! Owns layouts, clients and files. Deliberately knows no trades, no venues and no pipeline.
 
+mod batch;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod fence;
@@ -37,19 +38,19 @@ pub use fence::{FenceError, FenceSettings, Guard};
 #[cfg(any(feature = "redis", feature = "upstash"))]
 pub use key_store::CaFileError;
 pub use key_store::{
-    Command, CommandResult, KeyStore, RETRY_AFTER_MAX, Reply, Script, remedy_of_http,
-    remedy_of_text, retry_after,
+    Command, CommandResult, Fields, KeyStore, RETRY_AFTER_MAX, Reply, Script, StreamEntry,
+    StreamId, remedy_of_http, remedy_of_text, retry_after,
 };
 pub use layout::{
     BarDetail, NAMESPACE_DEFAULT, Placeholder, STREAM_LEN_MAX_DEFAULT, StoredBar, StoredManifest,
-    StreamEntry, StreamId, TTL_S_DEFAULT, TTL_S_MAX, Template, TemplateError, ValueError,
-    ValueForm, View, ViewError, ViewKind, ViewSettings,
+    TTL_S_DEFAULT, TTL_S_MAX, Template, TemplateError, ValueError, ValueForm, View, ViewError,
+    ViewKind, ViewSettings,
 };
 pub use null::NullSink;
 #[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
 pub use open::{OpenError, Opened, StoreSettings, connect};
 pub use owner::{Owner, SymbolSources};
-pub use read::{BarReader, ReadError, Unlisted};
+pub use read::{BarReader, ReadError, UnlistedError};
 #[cfg(feature = "redis")]
 pub use resp::{RespError, RespSettings, RespStore};
 pub use stdout::LinesSink;
@@ -60,6 +61,6 @@ pub use url::RedisUrl;
 #[cfg(feature = "upstash")]
 pub use url::RestUrl;
 pub use url::{SinkUrl, SinkUrlError};
+pub use write::ViewSink;
 #[cfg(all(feature = "redis", feature = "upstash"))]
 pub use write::{CostEstimator, WireForm};
-pub use write::{Days, ViewSink};

@@ -34,14 +34,6 @@ impl BarSink for NullSink {
         0
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
-    }
-
     fn stats(&self) -> SinkStats {
         self.counters.stats()
     }

@@ -6,15 +6,14 @@
 //! spec, date and symbol is written, and again when half the life of a key is over, so that it outlives the bars. It is
 //! claimed by a script, or by commands where one process has the store.
 
+use crate::batch::final_batch;
 use crate::key_store::command::Command;
-use crate::key_store::port::{CommandResult, KeyStore, Reply, failed};
+use crate::key_store::port::{CommandResult, KeyStore, Reply, failed, run_scripts};
 use crate::key_store::remedy::item_error;
-use crate::key_store::script;
 use crate::layout::key_time::{Stamps, push_date};
 use crate::layout::settings::ViewKind;
 use crate::layout::template::{Placeholder, push_display};
 use crate::layout::view::View;
-use crate::write::final_batch;
 use barmill_core::model::{BarKey, BarSpec, Symbol, Timestamp};
 use barmill_core::port::{ItemError, OwnedError, Remedy, SinkError, WriteItem};
 use bytes::Bytes;
@@ -355,7 +354,7 @@ impl Claims {
         // The store need not know the script when it is first called.
         let has_text = !self.has_called.swap(true, Ordering::Relaxed);
         let call = final_batch::claim_call(self.arguments(claims), has_text);
-        let answer = script::run(store, &[call]).await;
+        let answer = run_scripts(store, &[call]).await;
         let answer = answer.map(|mut results| results.pop().unwrap_or(Ok(Reply::Nil)));
         match answer {
             Ok(Ok(_)) => Ok(()),
@@ -402,7 +401,7 @@ impl Claims {
         }
         let mut commands = vec![Command::HashSet {
             key: key.clone(),
-            fields,
+            fields: fields.into_iter().collect(),
         }];
         commands.extend(self.ttl_s().map(|seconds| Command::Expire { key, seconds }));
         for result in store.run(&commands).await? {

@@ -6,13 +6,11 @@
 //! response timeout, no nodelay, and a reconnect loop that blocked one query for 9 s (redis 1.8, measured).
 
 use crate::key_store::command::Command;
-use crate::key_store::counters::{Counters, resp_len};
-use crate::key_store::encoder::{CommandEncoder, RespPipeline};
+use crate::key_store::counters::Counters;
 use crate::key_store::port::{CommandResult, KeyStore, Reply, failed};
 use crate::key_store::remedy::{item_error, remedy_of_text, shorten};
 use crate::key_store::tls::{CaFileError, choose_provider, read_ca_file};
 use crate::url::RedisUrl;
-use crate::write::symbol_day::Days;
 use barmill_core::port::{ItemError, Remedy, SinkError, SinkStats};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -250,42 +248,18 @@ impl RespStore {
     async fn send(&self, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
         let is_expiring = |command: &Command| matches!(command, Command::Expire { .. });
         let is_atomic = commands.iter().any(is_expiring);
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len() + 2);
+        let count = commands.len();
+        let mut pipeline = redis::Pipeline::with_capacity(count + 2);
+        let mut bytes = 0;
         if is_atomic {
             pipeline.cmd("MULTI");
+            bytes += MULTI_LEN + EXEC_LEN;
         }
         for command in commands {
-            pipeline.add_command(command.to_resp());
+            let (command, len) = command.to_resp();
+            pipeline.add_command(command);
+            bytes += len;
         }
-        let frame = if is_atomic { MULTI_LEN + EXEC_LEN } else { 0 };
-        self.query(
-            pipeline,
-            (commands.len(), resp_len(commands) + frame),
-            is_atomic,
-        )
-        .await
-    }
-
-    async fn send_days(&self, days: &Days<'_>) -> Result<Vec<CommandResult>, SinkError> {
-        let mut packed = RespPipeline::default();
-        let is_atomic = days.expire();
-        if is_atomic {
-            packed.begin("MULTI", 0, 0);
-            packed.end();
-        }
-        days.write(&mut packed);
-        let bytes = packed.len() + if is_atomic { EXEC_LEN } else { 0 };
-        self.query(packed.finish(), (days.command_count(), bytes), is_atomic)
-            .await
-    }
-
-    /// Sends a pipeline of `count` commands; a transaction has `MULTI` in front of them, and is ended here.
-    async fn query(
-        &self,
-        mut pipeline: redis::Pipeline,
-        (count, bytes): (usize, usize),
-        is_atomic: bool,
-    ) -> Result<Vec<CommandResult>, SinkError> {
         if is_atomic {
             // The client's own transactions lose the words of the server, and a wrong password makes them panic.
             pipeline.cmd("EXEC");
@@ -428,13 +402,6 @@ impl KeyStore for RespStore {
         Box::pin(self.send(commands))
     }
 
-    fn run_days<'a>(
-        &'a self,
-        days: &'a Days<'a>,
-    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
-        Box::pin(self.send_days(days))
-    }
-
     fn idle_max(&self) -> Option<Duration> {
         self.idle_max
     }
@@ -446,11 +413,6 @@ impl KeyStore for RespStore {
     fn reconnect(&self) -> BoxFuture<'_, ()> {
         self.set(None);
         Box::pin(async {})
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.set(None);
-        Box::pin(async { Ok(()) })
     }
 
     fn stats(&self) -> SinkStats {

@@ -116,10 +116,6 @@ impl<W: Write + Send + 'static> BarSink for LinesSink<W> {
         line.len()
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
-    }
-
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async {
             let flushed = self

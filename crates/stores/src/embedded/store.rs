@@ -5,7 +5,7 @@
 //! is redb; the settings follow its measured behaviour (without the check on opening, a flipped bit is served
 //! silently and a zeroed page panics; with it, both are clean errors).
 
-use super::table::{FIELDS, KEYS, Tables, is_write, read};
+use super::table::{FIELDS, KEYS, Reads, RunError, Tables, fate, is_write};
 use crate::key_store::command::Command;
 use crate::key_store::counters::{Counters, resp_len};
 use crate::key_store::port::{CommandResult, KeyStore, failed};
@@ -223,10 +223,13 @@ fn change(
     transaction.set_durability(Durability::Immediate)?;
     transaction.set_quick_repair(true);
     let mut tables = Tables::open(&transaction, now_ms)?;
-    tables.sweep()?;
-    let results: Result<Vec<CommandResult>, redb::Error> =
-        commands.iter().map(|command| tables.run(command)).collect();
-    let results = results?;
+    match tables.sweep() {
+        // A damaged key is told to whoever asks for it.
+        Ok(()) | Err(RunError::Command(_)) => {}
+        Err(RunError::Store(error)) => return Err(error),
+    }
+    let run = |command: &Command| fate(tables.run(command));
+    let results = commands.iter().map(run).collect::<Result<_, _>>()?;
     drop(tables);
     transaction.commit()?;
     Ok(results)
@@ -238,15 +241,13 @@ fn look(
     now_ms: i64,
 ) -> Result<Vec<CommandResult>, redb::Error> {
     let transaction = database.begin_read()?;
-    let (keys, fields) = (
-        transaction.open_table(KEYS)?,
-        transaction.open_table(FIELDS)?,
-    );
-    let mut results = Vec::with_capacity(commands.len());
-    for command in commands {
-        results.extend(read(&keys, &fields, command, now_ms)?);
-    }
-    Ok(results)
+    let reads = Reads {
+        keys: &transaction.open_table(KEYS)?,
+        fields: &transaction.open_table(FIELDS)?,
+        now_ms,
+    };
+    let run = |command: &Command| fate(reads.run(command));
+    commands.iter().map(run).collect()
 }
 
 fn open_file(path: &Path, settings: &EmbeddedSettings) -> Result<Database, DatabaseError> {

@@ -7,15 +7,11 @@
 //! | `keys` | key | content: count of entries, ms and sequence of the newest id, each u64 LE |
 //! | `fields` | (key, ms u64 BE and sequence u64 BE) | length of start u8, start, length of version u8, version, value |
 
-use super::table::{
-    Header, Outcome, STREAM, Tables, WRONG_TYPE, damaged, header, header_or_return, open, seal,
-};
+use super::table::{Header, Outcome, Reads, STREAM, Tables, damaged, seal, text};
 use crate::key_store::port::Reply;
 use crate::key_store::remedy::item_error;
-use crate::layout::stream::{FIELDS, StreamEntry, StreamId};
-use barmill_core::port::ItemError;
-use bytes::Bytes;
-use redb::{Error, ReadableTable};
+use crate::key_store::stream::{FIELDS, StreamEntry, StreamId};
+use redb::ReadableTable;
 
 /// What the header of a stream tells.
 #[derive(Clone, Copy)]
@@ -79,61 +75,45 @@ fn decode(content: &[u8]) -> Option<[&[u8]; 3]> {
     Some([start, version, bar])
 }
 
-/// Answers `XRANGE key from +`.
-pub(crate) fn range(
-    keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    fields: &impl ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
-    key: &[u8],
-    from_ms: u64,
-    now_ms: i64,
-) -> Outcome {
-    let mut entries = Vec::new();
-    match header_or_return!(keys, key, now_ms) {
-        None => return Ok(Ok(Reply::Array(entries))),
-        Some(header) if header.kind != STREAM => return Ok(Err(item_error(WRONG_TYPE))),
-        Some(_) => {}
+impl<K, F> Reads<'_, K, F>
+where
+    K: ReadableTable<&'static [u8], &'static [u8]>,
+    F: ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
+{
+    /// Answers `XRANGE key from +`.
+    pub(crate) fn stream_range(&self, key: &[u8], from_ms: u64) -> Outcome {
+        let mut entries = Vec::new();
+        if self.header_of(key, STREAM)?.is_some() {
+            let from = StreamId {
+                ms: from_ms,
+                sequence: 0,
+            };
+            self.each_entry(key, from, |id, parts| {
+                let pairs = FIELDS.into_iter().zip(parts);
+                let pairs = pairs.flat_map(|(field, value)| [text(field), text(value)]);
+                entries.push(Reply::Array(vec![
+                    text(id.to_string().as_bytes()),
+                    Reply::Array(pairs.collect()),
+                ]));
+                true
+            })?;
+        }
+        Ok(Reply::Array(entries))
     }
-    let from = StreamId {
-        ms: from_ms,
-        sequence: 0,
-    };
-    let damage = each(fields, key, from, |id, parts| {
-        let text = |text: &[u8]| Reply::Text(Bytes::copy_from_slice(text));
-        let pairs = FIELDS
-            .into_iter()
-            .zip(parts)
-            .flat_map(|(field, value)| [text(field), text(value)]);
-        entries.push(Reply::Array(vec![
-            text(id.to_string().as_bytes()),
-            Reply::Array(pairs.collect()),
-        ]));
-        true
-    })?;
-    Ok(damage.map_or_else(|| Ok(Reply::Array(entries)), Err))
-}
 
-/// Shows the entries from an id on until `take` says no; returns the damage that it met.
-fn each(
-    fields: &impl ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
-    key: &[u8],
-    from: StreamId,
-    mut take: impl FnMut(StreamId, [&[u8]; 3]) -> bool,
-) -> Result<Option<ItemError>, Error> {
-    for found in fields.range((key, id_bytes(from).as_slice())..)? {
-        let (place, record) = found?;
-        let (owner, field) = place.value();
-        if owner != key {
-            break;
-        }
-        let content = open(key, field, record.value());
-        let Some((id, parts)) = parse_id(field).zip(content.and_then(decode)) else {
-            return Ok(Some(damaged(key, Some(field))));
-        };
-        if !take(id, parts) {
-            break;
-        }
+    /// Shows the entries from an id on until `take` says no.
+    fn each_entry(
+        &self,
+        key: &[u8],
+        from: StreamId,
+        mut take: impl FnMut(StreamId, [&[u8]; 3]) -> bool,
+    ) -> Outcome<()> {
+        self.each_field(key, &id_bytes(from), |field, content| {
+            let entry = parse_id(field).zip(decode(content));
+            let (id, parts) = entry.ok_or_else(|| damaged(key, Some(field)))?;
+            Ok(take(id, parts))
+        })
     }
-    Ok(None)
 }
 
 impl Tables<'_> {
@@ -147,13 +127,12 @@ impl Tables<'_> {
     ) -> Outcome {
         let mut added = 0;
         for entry in entries {
-            match self.stream_add(key, entry, len_max)? {
-                Ok(is_new) => added += i64::from(is_new),
-                Err(error) => return Ok(Err(error)),
-            }
+            added += i64::from(self.stream_add(key, entry, len_max)?);
         }
-        let expired = seconds.map_or(Ok(Ok(Reply::Nil)), |seconds| self.expire(key, seconds))?;
-        Ok(expired.map(|_| Reply::Integer(added)))
+        if let Some(seconds) = seconds {
+            self.expire(key, seconds)?;
+        }
+        Ok(Reply::Integer(added))
     }
 
     /// Appends an entry unless the stream holds it, a newer version of it, or has passed it.
@@ -162,88 +141,59 @@ impl Tables<'_> {
         key: &[u8],
         entry: &StreamEntry,
         len_max: Option<u64>,
-    ) -> Result<Result<bool, ItemError>, Error> {
-        let found = header_or_return!(&self.keys, key, self.now_ms);
-        let (summary, expiry_ms) = match &found {
+    ) -> Outcome<bool> {
+        let (summary, expiry_ms) = match self.reads().header_of(key, STREAM)? {
             None => {
                 self.purge(key)?;
-                (
-                    Summary {
-                        len: 0,
-                        newest: StreamId { ms: 0, sequence: 0 },
-                    },
-                    0,
-                )
+                let newest = StreamId { ms: 0, sequence: 0 };
+                (Summary { len: 0, newest }, 0)
             }
-            Some(header) if header.kind != STREAM => return Ok(Err(item_error(WRONG_TYPE))),
-            Some(header) => match Summary::of(header) {
-                Some(summary) => (summary, header.expiry_ms),
-                None => return Ok(Err(damaged(key, None))),
-            },
+            Some(header) => {
+                let summary = Summary::of(&header).ok_or_else(|| damaged(key, None))?;
+                (summary, header.expiry_ms)
+            }
         };
         let mut id = entry.id;
         if id <= summary.newest && summary.len > 0 {
-            match self.is_known(
-                key,
-                entry,
-                len_max.is_some_and(|len_max| len_max <= summary.len),
-            )? {
-                Ok(true) => return Ok(Ok(false)),
-                Ok(false) => {
-                    id = StreamId {
-                        sequence: summary.newest.sequence + 1,
-                        ..summary.newest
-                    }
-                }
-                Err(damage) => return Ok(Err(damage)),
+            let is_full = len_max.is_some_and(|len_max| len_max <= summary.len);
+            if self.is_known(key, entry, is_full)? {
+                return Ok(false);
             }
+            id = StreamId {
+                sequence: summary.newest.sequence + 1,
+                ..summary.newest
+            };
         }
-        let Some(content) = encode(entry) else {
-            return Ok(Err(item_error("ERR entry is too long")));
-        };
+        let content = encode(entry).ok_or_else(|| item_error("ERR entry is too long"))?;
         let field = id_bytes(id);
-        self.fields.insert(
-            (key, field.as_slice()),
-            seal(key, &field, &content).as_slice(),
-        )?;
+        let record = seal(key, &field, &content);
+        self.fields
+            .insert((key, field.as_slice()), record.as_slice())?;
         let len = self.trim(key, summary.len + 1, len_max)?;
-        self.put_header(
-            key,
-            STREAM,
-            expiry_ms,
-            &Summary { len, newest: id }.encode(),
-        )?;
-        Ok(Ok(true))
+        let summary = Summary { len, newest: id };
+        self.put_header(key, STREAM, expiry_ms, &summary.encode())?;
+        Ok(true)
     }
 
     /// Whether the entry, or a newer version of its bar, is in the stream, or a full stream has passed it.
-    fn is_known(
-        &self,
-        key: &[u8],
-        entry: &StreamEntry,
-        is_full: bool,
-    ) -> Result<Result<bool, ItemError>, Error> {
-        let mut is_known = false;
-        let mut damage = each(&self.fields, key, entry.id, |_, [start, version, _]| {
+    fn is_known(&self, key: &[u8], entry: &StreamEntry, is_full: bool) -> Outcome<bool> {
+        let (reads, mut is_known) = (self.reads(), false);
+        reads.each_entry(key, entry.id, |_, [start, version, _]| {
             is_known = start == entry.start && entry.version <= version;
             !is_known
         })?;
-        if is_full && !is_known && damage.is_none() {
-            damage = each(
-                &self.fields,
-                key,
-                StreamId { ms: 0, sequence: 0 },
-                |oldest, _| {
-                    is_known = entry.id < oldest;
-                    false
-                },
-            )?;
+        if is_full && !is_known {
+            let first = StreamId { ms: 0, sequence: 0 };
+            reads.each_entry(key, first, |oldest, _| {
+                is_known = entry.id < oldest;
+                false
+            })?;
         }
-        Ok(damage.map_or(Ok(is_known), Err))
+        Ok(is_known)
     }
 
     /// Removes the oldest entries beyond the length to keep; returns how many are left.
-    fn trim(&mut self, key: &[u8], len: u64, len_max: Option<u64>) -> Result<u64, Error> {
+    fn trim(&mut self, key: &[u8], len: u64, len_max: Option<u64>) -> Outcome<u64> {
         let Some(len_max) = len_max.filter(|len_max| *len_max < len) else {
             return Ok(len);
         };
@@ -253,8 +203,8 @@ impl Tables<'_> {
             .range((key, b"".as_slice())..)?
             .take(usize::try_from(len - len_max).unwrap_or(0))
         {
-            let (place, _) = found?;
-            over.push(place.value().1.to_vec());
+            let (cell, _) = found?;
+            over.push(cell.value().1.to_vec());
         }
         for field in over {
             self.fields.remove((key, field.as_slice()))?;

@@ -11,32 +11,30 @@
 //!
 //! The content of a string is its text, of a hash nothing, of a stream see `embedded_stream`.
 
-use super::stream;
-use crate::key_store::command::Command;
+use crate::key_store::command::{Command, Fields};
 use crate::key_store::port::{CommandResult, Reply};
 use crate::key_store::remedy::item_error;
 use barmill_core::port::{ItemError, Remedy};
 use bytes::Bytes;
-use redb::{Error, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Error, ReadableTable, StorageError, Table, TableDefinition, WriteTransaction};
 
 type KeysTable = TableDefinition<'static, &'static [u8], &'static [u8]>;
 type FieldsTable = TableDefinition<'static, (&'static [u8], &'static [u8]), &'static [u8]>;
 pub(crate) const KEYS: KeysTable = TableDefinition::new("keys");
 pub(crate) const FIELDS: FieldsTable = TableDefinition::new("fields");
-pub(crate) const EXPIRIES: TableDefinition<'static, (i64, &'static [u8]), ()> =
+const EXPIRIES: TableDefinition<'static, (i64, &'static [u8]), ()> =
     TableDefinition::new("expiries");
 
 /// Expired keys removed by one write at most, so that its time stays bounded.
 const SWEEP_KEYS_MAX: usize = 32;
-pub(crate) const WRONG_TYPE: &str =
-    "WRONGTYPE Operation against a key holding the wrong kind of value";
+const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 const HASH: u8 = 1;
 const STRING: u8 = 2;
 pub(crate) const STREAM: u8 = 3;
 
 /// What a key is.
 pub(crate) struct Header {
-    pub(crate) kind: u8,
+    kind: u8,
     /// Milliseconds since the epoch; 0 for never.
     pub(crate) expiry_ms: i64,
     pub(crate) value: Bytes,
@@ -48,8 +46,36 @@ impl Header {
     }
 }
 
+/// Why a command has no reply.
+pub(crate) enum RunError {
+    /// It failed alone.
+    Command(ItemError),
+    /// The whole store failed.
+    Store(Error),
+}
+
+impl From<ItemError> for RunError {
+    fn from(error: ItemError) -> RunError {
+        RunError::Command(error)
+    }
+}
+
+impl From<StorageError> for RunError {
+    fn from(error: StorageError) -> RunError {
+        RunError::Store(error.into())
+    }
+}
+
+pub(crate) type Outcome<T = Reply> = Result<T, RunError>;
+
 /// A command's fate, or the failure of the whole store.
-pub(crate) type Outcome = Result<CommandResult, Error>;
+pub(crate) fn fate(outcome: Outcome) -> Result<CommandResult, Error> {
+    match outcome {
+        Ok(reply) => Ok(Ok(reply)),
+        Err(RunError::Command(error)) => Ok(Err(error)),
+        Err(RunError::Store(error)) => Err(error),
+    }
+}
 
 /// Whether a command changes the store.
 pub(crate) fn is_write(command: &Command) -> bool {
@@ -93,146 +119,141 @@ pub(crate) fn seal(key: &[u8], field: &[u8], content: &[u8]) -> Vec<u8> {
     record
 }
 
-pub(crate) fn open<'a>(key: &[u8], field: &[u8], record: &'a [u8]) -> Option<&'a [u8]> {
+fn open<'a>(key: &[u8], field: &[u8], record: &'a [u8]) -> Option<&'a [u8]> {
     let (crc, content) = record.split_first_chunk::<4>()?;
     (u32::from_le_bytes(*crc) == checksum(key, field, content)).then_some(content)
 }
 
-pub(crate) fn header(
-    keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    key: &[u8],
-    now_ms: i64,
-) -> Result<Result<Option<Header>, ItemError>, Error> {
-    let Some(record) = keys.get(key)? else {
-        return Ok(Ok(None));
-    };
-    let parsed = open(key, b"", record.value()).and_then(|content| {
-        let (kind, rest) = content.split_first()?;
-        let (expiry, value) = rest.split_first_chunk::<8>()?;
-        let expiry_ms = i64::from_le_bytes(*expiry);
-        Some(Header {
-            kind: *kind,
-            expiry_ms,
-            value: Bytes::copy_from_slice(value),
-        })
-    });
-    let found = parsed.ok_or_else(|| damaged(key, None));
-    Ok(found.map(|header| Some(header).filter(|header| header.is_alive(now_ms))))
+pub(crate) fn text(bytes: &[u8]) -> Reply {
+    Reply::Text(Bytes::copy_from_slice(bytes))
 }
 
-/// Unwraps a header or returns the command's error.
-macro_rules! header_or_return {
-    ($keys:expr, $key:expr, $now_ms:expr) => {
-        match header($keys, $key, $now_ms)? {
-            Ok(header) => header,
-            Err(error) => return Ok(Err(error)),
-        }
-    };
+/// The tables as one transaction reads them.
+pub(crate) struct Reads<'a, K, F> {
+    pub(crate) keys: &'a K,
+    pub(crate) fields: &'a F,
+    pub(crate) now_ms: i64,
 }
 
-pub(crate) use header_or_return;
-
-/// Answers a command that changes nothing; `None` for one that does.
-pub(crate) fn read(
-    keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    fields: &impl ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
-    command: &Command,
-    now_ms: i64,
-) -> Result<Option<CommandResult>, Error> {
-    match command {
-        Command::Ping => Ok(Some(Ok(Reply::Text(Bytes::from_static(b"PONG"))))),
-        Command::HashGetAll { key } => hash_all(keys, fields, key, now_ms).map(Some),
-        Command::HashGet { key, fields: names } => {
-            hash_get(keys, fields, key, names, now_ms).map(Some)
+impl<K, F> Reads<'_, K, F>
+where
+    K: ReadableTable<&'static [u8], &'static [u8]>,
+    F: ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
+{
+    /// Answers a command that changes nothing.
+    pub(crate) fn run(&self, command: &Command) -> Outcome {
+        match command {
+            Command::Ping => Ok(text(b"PONG")),
+            Command::HashGetAll { key } => self.hash_all(key),
+            Command::HashGet { key, fields } => self.hash_get(key, fields),
+            Command::Get { keys } => self.get(keys),
+            Command::StreamRange { key, from_ms } => self.stream_range(key, *from_ms),
+            // Nobody can listen to a folder.
+            Command::Publish { .. } => Ok(Reply::Integer(0)),
+            Command::Script { .. }
+            | Command::HashSet { .. }
+            | Command::Expire { .. }
+            | Command::Set { .. }
+            | Command::StreamAdd { .. }
+            | Command::Delete { .. } => Err(item_error("ERR unknown command").into()),
         }
-        Command::Get { keys: names } => get(keys, names, now_ms).map(Some),
-        Command::StreamRange { key, from_ms } => {
-            stream::range(keys, fields, key, *from_ms, now_ms).map(Some)
-        }
-        // Nobody can listen to a folder.
-        Command::Publish { .. } => Ok(Some(Ok(Reply::Integer(0)))),
-        Command::Script { .. } => Ok(Some(Err(item_error("ERR unknown command")))),
-        Command::HashSet { .. }
-        | Command::Expire { .. }
-        | Command::Set { .. }
-        | Command::StreamAdd { .. }
-        | Command::Delete { .. } => Ok(None),
     }
-}
 
-fn hash_all(
-    keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    fields: &impl ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
-    key: &[u8],
-    now_ms: i64,
-) -> Outcome {
-    let mut replies = Vec::new();
-    match header_or_return!(keys, key, now_ms) {
-        None => return Ok(Ok(Reply::Array(replies))),
-        Some(header) if header.kind != HASH => return Ok(Err(item_error(WRONG_TYPE))),
-        Some(_) => {}
-    }
-    for entry in fields.range((key, b"".as_slice())..)? {
-        let (place, record) = entry?;
-        let (owner, field) = place.value();
-        if owner != key {
-            break;
-        }
-        let Some(value) = open(key, field, record.value()) else {
-            return Ok(Err(damaged(key, Some(field))));
+    fn header(&self, key: &[u8]) -> Outcome<Option<Header>> {
+        let Some(record) = self.keys.get(key)? else {
+            return Ok(None);
         };
-        replies.push(Reply::Text(Bytes::copy_from_slice(field)));
-        replies.push(Reply::Text(Bytes::copy_from_slice(value)));
+        let parsed = open(key, b"", record.value()).and_then(|content| {
+            let (kind, rest) = content.split_first()?;
+            let (expiry, value) = rest.split_first_chunk::<8>()?;
+            Some(Header {
+                kind: *kind,
+                expiry_ms: i64::from_le_bytes(*expiry),
+                value: Bytes::copy_from_slice(value),
+            })
+        });
+        let header = parsed.ok_or_else(|| damaged(key, None))?;
+        Ok(Some(header).filter(|header| header.is_alive(self.now_ms)))
     }
-    Ok(Ok(Reply::Array(replies)))
-}
 
-fn hash_get(
-    keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    fields: &impl ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
-    key: &[u8],
-    names: &[Bytes],
-    now_ms: i64,
-) -> Outcome {
-    match header_or_return!(keys, key, now_ms) {
-        None => return Ok(Ok(Reply::Array(vec![Reply::Nil; names.len()]))),
-        Some(header) if header.kind != HASH => return Ok(Err(item_error(WRONG_TYPE))),
-        Some(_) => {}
-    }
-    let mut replies = Vec::with_capacity(names.len());
-    for field in names {
-        let Some(record) = fields.get((key, field.as_ref()))? else {
-            replies.push(Reply::Nil);
-            continue;
-        };
-        match open(key, field, record.value()) {
-            Some(value) => replies.push(Reply::Text(Bytes::copy_from_slice(value))),
-            None => return Ok(Err(damaged(key, Some(field)))),
+    /// The header of a key that must be of this kind, if it exists.
+    pub(crate) fn header_of(&self, key: &[u8], kind: u8) -> Outcome<Option<Header>> {
+        match self.header(key)? {
+            Some(header) if header.kind != kind => Err(item_error(WRONG_TYPE).into()),
+            header => Ok(header),
         }
     }
-    Ok(Ok(Reply::Array(replies)))
+
+    /// Shows the fields and values of a key from a field on until `take` says no.
+    pub(crate) fn each_field(
+        &self,
+        key: &[u8],
+        from: &[u8],
+        mut take: impl FnMut(&[u8], &[u8]) -> Outcome<bool>,
+    ) -> Outcome<()> {
+        for entry in self.fields.range((key, from)..)? {
+            let (cell, record) = entry?;
+            let (owner, field) = cell.value();
+            if owner != key {
+                break;
+            }
+            let value = open(key, field, record.value());
+            let value = value.ok_or_else(|| damaged(key, Some(field)))?;
+            if !take(field, value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn hash_all(&self, key: &[u8]) -> Outcome {
+        let mut replies = Vec::new();
+        if self.header_of(key, HASH)?.is_some() {
+            self.each_field(key, b"", |field, value| {
+                replies.extend([text(field), text(value)]);
+                Ok(true)
+            })?;
+        }
+        Ok(Reply::Array(replies))
+    }
+
+    fn hash_get(&self, key: &[u8], names: &[Bytes]) -> Outcome {
+        if self.header_of(key, HASH)?.is_none() {
+            return Ok(Reply::Array(vec![Reply::Nil; names.len()]));
+        }
+        let mut replies = Vec::with_capacity(names.len());
+        for field in names {
+            replies.push(match self.fields.get((key, field.as_ref()))? {
+                Some(record) => {
+                    let value = open(key, field, record.value());
+                    text(value.ok_or_else(|| damaged(key, Some(field)))?)
+                }
+                None => Reply::Nil,
+            });
+        }
+        Ok(Reply::Array(replies))
+    }
+
+    fn get(&self, names: &[Bytes]) -> Outcome {
+        let mut replies = Vec::with_capacity(names.len());
+        for key in names {
+            // As in Redis, MGET answers nil for a key of another type.
+            let header = self.header(key)?.filter(|header| header.kind == STRING);
+            replies.push(header.map_or(Reply::Nil, |header| Reply::Text(header.value)));
+        }
+        Ok(Reply::Array(replies))
+    }
 }
 
-fn get(
-    keys: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    names: &[Bytes],
-    now_ms: i64,
-) -> Outcome {
-    let mut replies = Vec::with_capacity(names.len());
-    for key in names {
-        // As in Redis, MGET answers nil for a key of another type.
-        let header = header_or_return!(keys, key, now_ms).filter(|header| header.kind == STRING);
-        replies.push(header.map_or(Reply::Nil, |header| Reply::Text(header.value)));
-    }
-    Ok(Ok(Reply::Array(replies)))
-}
+type KeysOf<'a> = Table<'a, &'static [u8], &'static [u8]>;
+type FieldsOf<'a> = Table<'a, (&'static [u8], &'static [u8]), &'static [u8]>;
 
 /// The tables inside one write transaction.
 pub(crate) struct Tables<'a> {
-    pub(crate) keys: Table<'a, &'static [u8], &'static [u8]>,
-    pub(crate) fields: Table<'a, (&'static [u8], &'static [u8]), &'static [u8]>,
+    keys: KeysOf<'a>,
+    pub(crate) fields: FieldsOf<'a>,
     expiries: Table<'a, (i64, &'static [u8]), ()>,
-    pub(crate) now_ms: i64,
+    now_ms: i64,
 }
 
 impl<'a> Tables<'a> {
@@ -246,6 +267,15 @@ impl<'a> Tables<'a> {
             expiries: transaction.open_table(EXPIRIES)?,
             now_ms,
         })
+    }
+
+    /// What the transaction reads.
+    pub(crate) fn reads(&self) -> Reads<'_, KeysOf<'a>, FieldsOf<'a>> {
+        Reads {
+            keys: &self.keys,
+            fields: &self.fields,
+            now_ms: self.now_ms,
+        }
     }
 
     pub(crate) fn run(&mut self, command: &Command) -> Outcome {
@@ -271,60 +301,48 @@ impl<'a> Tables<'a> {
             | Command::StreamRange { .. }
             | Command::Publish { .. }
             | Command::Script { .. }
-            | Command::Ping => {
-                let answered = read(&self.keys, &self.fields, command, self.now_ms)?;
-                Ok(answered.unwrap_or_else(|| Err(item_error("ERR unknown command"))))
-            }
+            | Command::Ping => self.reads().run(command),
         }
     }
 
-    fn hash_set(&mut self, key: &[u8], fields: &[(Bytes, Bytes)]) -> Outcome {
-        match header_or_return!(&self.keys, key, self.now_ms) {
-            None => {
-                self.purge(key)?;
-                self.put_header(key, HASH, 0, b"")?;
-            }
-            Some(header) if header.kind != HASH => return Ok(Err(item_error(WRONG_TYPE))),
-            Some(_) => {}
+    fn hash_set(&mut self, key: &[u8], fields: &Fields) -> Outcome {
+        if self.reads().header_of(key, HASH)?.is_none() {
+            self.purge(key)?;
+            self.put_header(key, HASH, 0, b"")?;
         }
         let mut new = 0;
-        for (field, value) in fields {
+        for (field, value) in fields.iter() {
             let record = seal(key, field, value);
-            if self
-                .fields
-                .insert((key, field.as_ref()), record.as_slice())?
-                .is_none()
-            {
-                new += 1;
-            }
+            let before = self.fields.insert((key, field), record.as_slice())?;
+            new += i64::from(before.is_none());
         }
-        Ok(Ok(Reply::Integer(new)))
+        Ok(Reply::Integer(new))
     }
 
     pub(crate) fn expire(&mut self, key: &[u8], seconds: u64) -> Outcome {
-        let Some(header) = header_or_return!(&self.keys, key, self.now_ms) else {
-            return Ok(Ok(Reply::Integer(0)));
+        let Some(header) = self.reads().header(key)? else {
+            return Ok(Reply::Integer(0));
         };
         self.expiries.remove((header.expiry_ms, key))?;
         self.put_header(key, header.kind, self.expiry_ms(seconds), &header.value)?;
-        Ok(Ok(Reply::Integer(1)))
+        Ok(Reply::Integer(1))
     }
 
     fn set(&mut self, key: &[u8], value: &[u8], seconds: Option<u64>) -> Outcome {
         self.purge(key)?;
         let expiry_ms = seconds.map_or(0, |seconds| self.expiry_ms(seconds));
         self.put_header(key, STRING, expiry_ms, value)?;
-        Ok(Ok(Reply::Text(Bytes::from_static(b"OK"))))
+        Ok(text(b"OK"))
     }
 
     fn delete(&mut self, names: &[Bytes]) -> Outcome {
         let mut gone = 0;
         for key in names {
-            let existed = header_or_return!(&self.keys, key, self.now_ms).is_some();
+            let existed = self.reads().header(key)?.is_some();
             self.purge(key)?;
             gone += i64::from(existed);
         }
-        Ok(Ok(Reply::Integer(gone)))
+        Ok(Reply::Integer(gone))
     }
 
     fn expiry_ms(&self, seconds: u64) -> i64 {
@@ -340,7 +358,7 @@ impl<'a> Tables<'a> {
         kind: u8,
         expiry_ms: i64,
         value: &[u8],
-    ) -> Result<(), Error> {
+    ) -> Outcome<()> {
         let content = [&[kind], expiry_ms.to_le_bytes().as_slice(), value].concat();
         self.keys.insert(key, seal(key, b"", &content).as_slice())?;
         if expiry_ms != 0 {
@@ -350,10 +368,15 @@ impl<'a> Tables<'a> {
     }
 
     /// Removes a key with all it holds, alive or not, readable or not.
-    pub(crate) fn purge(&mut self, key: &[u8]) -> Result<(), Error> {
-        let expiry_ms = match header(&self.keys, key, i64::MIN)? {
+    pub(crate) fn purge(&mut self, key: &[u8]) -> Outcome<()> {
+        let reads = Reads {
+            now_ms: i64::MIN,
+            ..self.reads()
+        };
+        let expiry_ms = match reads.header(key) {
             Ok(header) => header.map_or(0, |header| header.expiry_ms),
-            Err(_) => 0,
+            Err(RunError::Command(_)) => 0,
+            Err(error) => return Err(error),
         };
         if self.keys.remove(key)?.is_none() {
             return Ok(());
@@ -361,11 +384,11 @@ impl<'a> Tables<'a> {
         self.expiries.remove((expiry_ms, key))?;
         let mut fields = Vec::new();
         for entry in self.fields.range((key, b"".as_slice())..)? {
-            let (place, _) = entry?;
-            if place.value().0 != key {
+            let (cell, _) = entry?;
+            if cell.value().0 != key {
                 break;
             }
-            fields.push(place.value().1.to_vec());
+            fields.push(cell.value().1.to_vec());
         }
         for field in fields {
             self.fields.remove((key, field.as_slice()))?;
@@ -374,12 +397,12 @@ impl<'a> Tables<'a> {
     }
 
     /// Removes some keys whose time is over.
-    pub(crate) fn sweep(&mut self) -> Result<(), Error> {
+    pub(crate) fn sweep(&mut self) -> Outcome<()> {
         let mut over = Vec::new();
         let end = (self.now_ms.saturating_add(1), b"".as_slice());
         for entry in self.expiries.range(..end)?.take(SWEEP_KEYS_MAX) {
-            let (place, _) = entry?;
-            over.push((place.value().0, place.value().1.to_vec()));
+            let (cell, _) = entry?;
+            over.push((cell.value().0, cell.value().1.to_vec()));
         }
         for (expiry_ms, key) in over {
             self.expiries.remove((expiry_ms, key.as_slice()))?;

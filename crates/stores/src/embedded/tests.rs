@@ -26,7 +26,7 @@ fn bytes(text: &str) -> Bytes {
 fn hset(key: &str, field: &str, value: &str) -> Command {
     Command::HashSet {
         key: bytes(key),
-        fields: vec![(bytes(field), bytes(value))],
+        fields: [(field, value)].into_iter().collect(),
     }
 }
 

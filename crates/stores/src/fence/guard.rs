@@ -5,13 +5,13 @@
 //! stream. They live as long as the bars they speak of; bars whose key is gone have no version. The script looks at all
 //! types and versions before it writes, and a group that cannot be written leaves the others alone.
 
+use crate::batch::groups::{Batch, Group, Home, Layout};
 use crate::key_store::command::Command;
 use crate::key_store::port::{CommandResult, Reply};
 use crate::key_store::remedy::item_error;
 use crate::key_store::script::GUARD;
-use crate::layout::stream::{StreamEntry, each_of_stream};
+use crate::key_store::stream::each_of_stream;
 use crate::layout::view::View;
-use crate::write::batch::{Batch, Group, Home, Layout};
 use barmill_core::port::ItemResult;
 use bytes::Bytes;
 
@@ -57,11 +57,12 @@ impl GuardedCall {
         let mut next = 0;
         while let Some(first) = rest.first() {
             // Strings that share a hash of versions are one group of the script.
+            let versions = |group: &Group| &batch.text[group.versions.clone()];
             let shares =
-                |group: &&Group| group.layout == Layout::Text && group.versions == first.versions;
+                |group: &&Group| group.layout == Layout::Text && versions(group) == versions(first);
             let len = rest.iter().take_while(shares).count().max(1);
             let (together, after) = rest.split_at(len);
-            self.group(together);
+            self.group(batch, together);
             self.answers.extend(std::iter::repeat_n(next, len));
             (rest, next) = (after, next + 1);
         }
@@ -73,7 +74,7 @@ impl GuardedCall {
         }
     }
 
-    fn group(&mut self, groups: &[Group]) {
+    fn group(&mut self, batch: &Batch, groups: &[Group]) {
         let [group, ..] = groups else { return };
         let layout: &'static [u8] = match group.layout {
             Layout::Hash => b"hash",
@@ -91,17 +92,16 @@ impl GuardedCall {
         match group.layout {
             Layout::Hash => self
                 .keys
-                .extend([group.key.clone(), group.versions.clone()]),
+                .extend([batch.slice(&group.key), batch.slice(&group.versions)]),
             Layout::Text => {
-                self.keys.push(group.versions.clone());
+                self.keys.push(batch.slice(&group.versions));
                 self.keys
-                    .extend(groups.iter().map(|group| group.key.clone()));
+                    .extend(groups.iter().map(|group| batch.slice(&group.key)));
             }
-            Layout::Manifest => self.keys.push(group.key.clone()),
+            Layout::Manifest => self.keys.push(batch.slice(&group.key)),
             Layout::Stream => {
-                self.keys.push(group.key.clone());
-                let entries: Vec<StreamEntry> =
-                    group.entries.iter().map(StreamEntry::from).collect();
+                self.keys.push(batch.slice(&group.key));
+                let entries = batch.stream_entries(group);
                 // The length is told once for all streams.
                 let mut is_first = true;
                 each_of_stream(&entries, None, |argument| {
@@ -114,7 +114,7 @@ impl GuardedCall {
         }
         for entry in groups.iter().flat_map(|group| &group.entries) {
             self.arguments
-                .extend([&entry.field, &entry.version, &entry.value].map(Bytes::clone));
+                .extend([&entry.field, &entry.version, &entry.value].map(|part| batch.slice(part)));
         }
     }
 

@@ -9,11 +9,11 @@
 //! back. The keys of a script would have to share a slot: the fence is not for a cluster.
 
 use super::guard::GuardedCall;
+use crate::batch::groups::Batch;
 use crate::key_store::command::Command;
-use crate::key_store::port::{CommandResult, KeyStore, Reply, failed};
-use crate::key_store::script::{self, LEASE};
+use crate::key_store::port::{CommandResult, KeyStore, Reply, failed, run_scripts};
+use crate::key_store::script::LEASE;
 use crate::layout::view::View;
-use crate::write::batch::Batch;
 use barmill_core::model::Timestamp;
 use barmill_core::port::{Clock, Remedy, SinkError};
 use bytes::Bytes;
@@ -198,7 +198,7 @@ impl Fence {
             keys,
             arguments,
         };
-        let mut results = script::run(store, &[command]).await?;
+        let mut results = run_scripts(store, &[command]).await?;
         assert!(results.len() == 1, "a key store answers every command");
         Ok(results.swap_remove(0))
     }
@@ -257,7 +257,7 @@ impl Fence {
         let now = clock.now();
         let is_due = self.is_due(now);
         let mut call = self.call_of(number, is_due, view, batch);
-        let mut results = script::run(store, &[call.take_command()]).await?;
+        let mut results = run_scripts(store, &[call.take_command()]).await?;
         assert!(results.len() == 1, "a key store answers every command");
         let result = results.swap_remove(0);
         if is_due && result.is_ok() {

@@ -5,8 +5,13 @@
 //! `/pipeline` (redis/features/restapi, 2026-08): an array of arrays of strings.
 
 use super::script::{APPEND, Script};
-use crate::layout::stream::{StreamEntry, each_of_stream};
+use crate::key_store::stream::{StreamEntry, each_of_stream};
 use bytes::Bytes;
+use std::ops::Range;
+
+/// Bytes that most fields need with their values.
+#[cfg(feature = "redis")]
+const FIELD_LEN: usize = 160;
 
 /// One command. Keys, fields and values are byte strings; over REST they must be UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +20,8 @@ pub enum Command {
     HashSet {
         /// The hash.
         key: Bytes,
-        /// Field and value pairs; never empty.
-        fields: Vec<(Bytes, Bytes)>,
+        /// Fields and values; never empty.
+        fields: Fields,
     },
     /// `EXPIRE`: lets a key live `seconds` from now.
     Expire {
@@ -98,6 +103,50 @@ pub enum Command {
     Ping,
 }
 
+/// Fields of a hash and their values, which lie in one text.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    text: Bytes,
+    ranges: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Fields {
+    /// The ranges of fields and values lie inside the text.
+    pub(crate) fn new(text: Bytes, ranges: Vec<(Range<usize>, Range<usize>)>) -> Fields {
+        Fields { text, ranges }
+    }
+
+    /// Each field and its value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let part = |range: &Range<usize>| &self.text[range.clone()];
+        self.ranges
+            .iter()
+            .map(move |(field, value)| (part(field), part(value)))
+    }
+}
+
+impl<F: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(F, V)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (F, V)>>(fields: I) -> Fields {
+        let (mut text, mut ranges) = (Vec::new(), Vec::new());
+        for (field, value) in fields {
+            let start = text.len();
+            text.extend_from_slice(field.as_ref());
+            let middle = text.len();
+            text.extend_from_slice(value.as_ref());
+            ranges.push((start..middle, middle..text.len()));
+        }
+        Fields::new(Bytes::from(text), ranges)
+    }
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Fields) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Fields {}
+
 impl Command {
     /// The command's name on the wire.
     pub const fn name(&self) -> &'static str {
@@ -130,7 +179,7 @@ impl Command {
         match self {
             Command::HashSet { key, fields } => {
                 take(key);
-                for (field, value) in fields {
+                for (field, value) in fields.iter() {
                     take(field);
                     take(value);
                 }
@@ -212,15 +261,24 @@ impl Command {
         len + 3 + digits(parts)
     }
 
-    /// The command as the RESP client takes it.
+    /// The command as the RESP client takes it, and its bytes.
     #[cfg(feature = "redis")]
-    pub(crate) fn to_resp(&self) -> redis::Cmd {
-        let mut command = redis::Cmd::with_capacity(4, self.resp_len());
+    pub(crate) fn to_resp(&self) -> (redis::Cmd, usize) {
+        let mut command = if let Command::HashSet { fields, .. } = self {
+            let len = fields.ranges.len();
+            redis::Cmd::with_capacity(2 + 2 * len, (1 + len) * FIELD_LEN)
+        } else {
+            redis::Cmd::with_capacity(4, self.resp_len())
+        };
+        let mut parts = 1;
+        let mut len = bulk_len(self.name().len());
         command.arg(self.name());
         self.each_argument(|argument| {
+            parts += 1;
+            len += bulk_len(argument.len());
             command.arg(argument);
         });
-        command
+        (command, len + 3 + digits(parts))
     }
 
     /// Appends the command as a JSON array of strings.
@@ -244,12 +302,12 @@ impl Command {
     }
 }
 
-pub(crate) fn bulk_len(len: usize) -> usize {
+fn bulk_len(len: usize) -> usize {
     len + 5 + digits(len)
 }
 
-pub(crate) fn digits(value: usize) -> usize {
-    itoa::Buffer::new().format(value).len()
+fn digits(value: usize) -> usize {
+    value.checked_ilog10().map_or(1, |power| power as usize + 1)
 }
 
 /// Appends the text as a JSON string (RFC 8259 section 7: quote, backslash and control characters are escaped).
@@ -279,7 +337,7 @@ pub(crate) fn push_json_string(out: &mut Vec<u8>, text: &str) {
 mod tests {
     use super::Command;
     use crate::key_store::script::Script;
-    use crate::layout::stream::{StreamEntry, StreamId};
+    use crate::key_store::stream::{StreamEntry, StreamId};
     use bytes::Bytes;
 
     static TINY: Script = Script {
@@ -313,7 +371,7 @@ mod tests {
         };
         let hash = Command::HashSet {
             key: text(b"h"),
-            fields: vec![(text(b"09:30"), text(b"{\"a\":1}"))],
+            fields: [("09:30", "{\"a\":1}")].into_iter().collect(),
         };
         let set = |seconds| Command::Set {
             key: text(b"k"),
@@ -392,7 +450,7 @@ mod tests {
     fn resp_length_is_that_of_the_packed_command() {
         for (command, _) in commands() {
             assert_eq!(
-                command.to_resp().get_packed_command().len(),
+                command.to_resp().0.get_packed_command().len(),
                 command.resp_len(),
                 "{command:?}"
             );

@@ -1,6 +1,6 @@
 //! The running counts of a store.
 
-#[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
+#[cfg(any(feature = "upstash", feature = "embedded"))]
 use super::command::Command;
 use barmill_core::port::SinkStats;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +37,7 @@ impl Counters {
 }
 
 /// Bytes of the commands on a RESP connection, also the measure of the embedded store.
-#[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
+#[cfg(any(feature = "upstash", feature = "embedded"))]
 pub(crate) fn resp_len(commands: &[Command]) -> usize {
     commands.iter().map(Command::resp_len).sum()
 }

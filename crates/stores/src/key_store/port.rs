@@ -3,10 +3,11 @@
 //! Owns the trait that the RESP, REST and embedded stores share, so that views and the reader are written once.
 
 use super::command::Command;
-use crate::write::symbol_day::Days;
+use super::script::{APPEND, Script};
 use barmill_core::port::{ItemError, Remedy, SinkError, SinkStats};
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use std::collections::HashSet;
 use std::error::Error;
 use std::time::Duration;
 
@@ -41,17 +42,6 @@ pub trait KeyStore: Send + Sync + 'static {
         commands: &'a [Command],
     ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>>;
 
-    /// Runs the commands of a batch as [`KeyStore::run`] does, where the store can without making each of them.
-    ///
-    /// # Errors
-    /// As [`KeyStore::run`].
-    fn run_days<'a>(
-        &'a self,
-        days: &'a Days<'a>,
-    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
-        Box::pin(async move { self.run(&days.commands()).await })
-    }
-
     /// Whether it runs scripts, each as a whole.
     fn runs_scripts(&self) -> bool {
         false
@@ -68,11 +58,16 @@ pub trait KeyStore: Send + Sync + 'static {
         Box::pin(async {})
     }
 
-    /// Makes everything durable and closes the connections; the last call.
+    /// Makes everything durable and forgets the connections; the last call.
     ///
     /// # Errors
     /// [`SinkError`] when something written may be lost.
-    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>>;
+    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            self.reconnect().await;
+            Ok(())
+        })
+    }
 
     /// What was counted so far.
     fn stats(&self) -> SinkStats;
@@ -89,4 +84,43 @@ pub(crate) fn failed(
         remedy,
         source: source.into(),
     }
+}
+
+/// Runs commands and answers one result each, in the same order; a script the store does not know goes again, after
+/// the others, with its text.
+pub(crate) async fn run_scripts(
+    store: &dyn KeyStore,
+    commands: &[Command],
+) -> Result<Vec<CommandResult>, SinkError> {
+    let mut results = store.run(commands).await?;
+    let is_lost = |result: &CommandResult| matches!(result, Err(error) if error.reason.starts_with("NOSCRIPT"));
+    let lost: Vec<usize> = (0..results.len())
+        .filter(|&index| is_lost(&results[index]))
+        .collect();
+    if lost.is_empty() {
+        return Ok(results);
+    }
+    let again = lost.iter().map(|&index| commands[index].clone()).collect();
+    for (index, result) in lost.into_iter().zip(store.run(&with_text(again)).await?) {
+        results[index] = result;
+    }
+    Ok(results)
+}
+
+/// Puts the text into the first call of each script; the store knows it from then on.
+fn with_text(mut commands: Vec<Command>) -> Vec<Command> {
+    let mut told = HashSet::new();
+    for command in &mut commands {
+        if let Command::Script {
+            script: Script { sha, .. },
+            has_text,
+            ..
+        } = command
+        {
+            *has_text = told.insert(*sha);
+        } else if let Command::StreamAdd { has_text, .. } = command {
+            *has_text = told.insert(APPEND.sha);
+        }
+    }
+    commands
 }

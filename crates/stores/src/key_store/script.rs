@@ -1,13 +1,8 @@
-//! Scripts that run inside the store, and how they are sent.
+//! Scripts that run inside the store.
 //!
 //! A script goes by its SHA-1 (`EVALSHA`); where the store does not know it (`NOSCRIPT`: the first
 //! time, after a restart, a failover, `SCRIPT FLUSH`) it goes again with its text. Every script may be run twice without harm. All keys of a
 //! script are declared; on a cluster they would have to share one slot.
-
-use super::command::Command;
-use super::port::{CommandResult, KeyStore};
-use barmill_core::port::SinkError;
-use std::collections::HashSet;
 
 /// A script and its digest.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,48 +54,3 @@ pub(crate) static GUARD: Script = Script {
     ),
     sha: "9c1ebbf97c4e125c79e77a99f9d3159a94b11f49",
 };
-
-/// Runs commands and answers one result each, in the same order; a script the store does not know goes again, after
-/// the others, with its text.
-pub(crate) async fn run(
-    store: &dyn KeyStore,
-    commands: &[Command],
-) -> Result<Vec<CommandResult>, SinkError> {
-    let mut results = store.run(commands).await?;
-    let is_lost = |result: &CommandResult| matches!(result, Err(error) if error.reason.starts_with("NOSCRIPT"));
-    let lost: Vec<usize> = (0..results.len())
-        .filter(|&index| is_lost(&results[index]))
-        .collect();
-    if lost.is_empty() {
-        return Ok(results);
-    }
-    let again = lost.iter().map(|&index| commands[index].clone()).collect();
-    for (index, result) in lost.into_iter().zip(store.run(&with_text(again)).await?) {
-        results[index] = result;
-    }
-    Ok(results)
-}
-
-/// Puts the text into the first call of each script; the store knows it from then on.
-fn with_text(mut commands: Vec<Command>) -> Vec<Command> {
-    let mut told = HashSet::new();
-    for command in &mut commands {
-        match command {
-            Command::Script {
-                script, has_text, ..
-            } => *has_text = told.insert(script.sha),
-            Command::StreamAdd { has_text, .. } => *has_text = told.insert(APPEND.sha),
-            Command::HashSet { .. }
-            | Command::Expire { .. }
-            | Command::Set { .. }
-            | Command::HashGetAll { .. }
-            | Command::HashGet { .. }
-            | Command::Get { .. }
-            | Command::Delete { .. }
-            | Command::StreamRange { .. }
-            | Command::Publish { .. }
-            | Command::Ping => {}
-        }
-    }
-    commands
-}

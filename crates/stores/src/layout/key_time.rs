@@ -11,8 +11,6 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use std::ops::Range;
 
 const MINUTE_NS: u64 = 60_000_000_000;
-const SECOND_NS: i64 = 1_000_000_000;
-const DAY_NS: i64 = 86_400 * SECOND_NS;
 /// After a switch of the clocks, until no hour can be a repeated one: no zone goes back by more.
 const REPEAT_NS: i64 = 86_400_000_000_000;
 
@@ -98,6 +96,8 @@ pub(crate) struct Stamps<'a> {
     /// Nanoseconds since the Unix epoch in which the offset holds and no hour is a repeated one.
     steady: Range<i64>,
     offset: Offset,
+    /// The last stamp, since the bars of all symbols start together.
+    last: Option<(Timestamp, BarSpec, KeyTime)>,
 }
 
 impl<'a> Stamps<'a> {
@@ -106,10 +106,22 @@ impl<'a> Stamps<'a> {
             zone,
             steady: 0..0,
             offset: Offset::UTC,
+            last: None,
         }
     }
 
     pub(crate) fn of(&mut self, start: Timestamp, spec: BarSpec) -> KeyTime {
+        match self.last {
+            Some((last, of, time)) if (last, of) == (start, spec) => time,
+            Some(_) | None => {
+                let time = self.make(start, spec);
+                self.last = Some((start, spec, time));
+                time
+            }
+        }
+    }
+
+    fn make(&mut self, start: Timestamp, spec: BarSpec) -> KeyTime {
         let nanos = start.as_nanos();
         if !self.steady.contains(&nanos) {
             self.load(start);
@@ -123,23 +135,6 @@ impl<'a> Stamps<'a> {
             precision: Precision::of(spec, civil.time()),
             offset: None,
         }
-    }
-
-    /// Civil day, counted from the epoch, and minute since midnight of a bar of whole minutes; `None` where the stamp
-    /// needs more than that.
-    pub(crate) fn minute(&mut self, start: Timestamp, spec: BarSpec) -> Option<(i64, u16)> {
-        let nanos = start.as_nanos();
-        if !self.steady.contains(&nanos) {
-            self.load(start);
-        }
-        let BarSpec::Time(length) = spec else {
-            return None;
-        };
-        let local = nanos.checked_add(i64::from(self.offset.seconds()) * SECOND_NS)?;
-        let (day, inside) = (local.div_euclid(DAY_NS), local.rem_euclid(DAY_NS));
-        let is_usual = length.get().is_multiple_of(MINUTE_NS) && inside % (60 * SECOND_NS) == 0;
-        let minute = u16::try_from(inside / (60 * SECOND_NS)).ok()?;
-        (is_usual && self.steady.contains(&nanos)).then_some((day, minute))
     }
 
     fn load(&mut self, start: Timestamp) {

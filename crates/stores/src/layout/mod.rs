@@ -1,10 +1,8 @@
 //! How bars lie in a store: views, keys, fields, values and versions.
 
 pub(crate) mod key_time;
-pub(crate) mod notification;
 pub(crate) mod settings;
 pub(crate) mod stored;
-pub(crate) mod stream;
 pub(crate) mod template;
 pub(crate) mod value;
 pub(crate) mod version;
@@ -15,6 +13,5 @@ pub use settings::{
     ViewKind, ViewSettings,
 };
 pub use stored::{BarDetail, StoredBar, StoredManifest, ValueError};
-pub use stream::{StreamEntry, StreamId};
 pub use template::{Placeholder, Template, TemplateError};
 pub use view::View;

@@ -159,11 +159,6 @@ impl Template {
         self.parts.contains(&Part::Place(place))
     }
 
-    /// Whether the placeholder is all there is.
-    pub(crate) fn is(&self, place: Placeholder) -> bool {
-        self.parts == [Part::Place(place)]
-    }
-
     /// Appends the text for one bar.
     pub(crate) fn push(&self, out: &mut Vec<u8>, filling: &Filling<'_>) {
         for part in &self.parts {

@@ -1,10 +1,10 @@
 //! Which bars a store lacks, by version.
 //!
-//! Owns the comparison of closed bars with what lies in a store, in every view that keeps bars. Reads exactly the places
+//! Owns the comparison of closed bars with what lies in a store, in every view that keeps bars. Reads exactly the cells
 //! of the bars; only a stream is read from the day of a symbol's first bar on. Deliberately writes nothing: the writer,
 //! which alone knows what is on its way, decides.
 
-use super::plan::Place;
+use super::plan::{Cell, Lookup};
 use super::reader::{BarReader, ReadError};
 use crate::key_store::command::Command;
 use crate::key_store::port::{KeyStore, Reply, failed};
@@ -13,17 +13,16 @@ use crate::layout::stored::{StoredBar, decode_bar};
 use crate::layout::view::View;
 use barmill_core::model::{BarKey, BarSpec, BarState, BarUpdate, Symbol};
 use barmill_core::port::{Clock, Remedy, SinkError};
-use bytes::Bytes;
 use jiff::civil::Date;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// Places asked for in one command.
-const PLACES_MAX: usize = 1_000;
+/// Fields asked for in one command.
+const FIELDS_MAX: usize = 1_000;
 /// Commands in one request.
 const COMMANDS_MAX: usize = 200;
 
-/// Places in `updates` of the bars that the store lacks; `None` for a view that keeps no bars.
+/// Indexes in `updates` of the bars that the store lacks; `None` for a view that keeps no bars.
 ///
 /// # Errors
 /// [`SinkError`] when the store cannot be read. A value that does not decode counts as missing, and so does one under
@@ -41,7 +40,7 @@ pub(crate) async fn missing_or_stale(
             of_streams(&reader, view, updates).await?
         }
         ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => {
-            of_places(store.as_ref(), view, updates).await?
+            of_cells(store.as_ref(), view, updates).await?
         }
     };
     let is_lacking = |update: &BarUpdate| {
@@ -50,7 +49,7 @@ pub(crate) async fn missing_or_stale(
     };
     Ok(Some(
         (0..updates.len())
-            .filter(|&place| is_lacking(&updates[place]))
+            .filter(|&index| is_lacking(&updates[index]))
             .collect(),
     ))
 }
@@ -83,55 +82,30 @@ fn is_older(stored: &StoredBar, ours: &BarUpdate, form: ValueForm) -> bool {
 
 type Held = HashMap<BarKey, StoredBar>;
 
-/// Reads the exact places.
-async fn of_places(
+/// Reads the exact cells.
+async fn of_cells(
     store: &dyn KeyStore,
     view: &View,
     updates: &[BarUpdate],
 ) -> Result<Held, SinkError> {
-    let is_hash = view.settings().kind != ViewKind::KeyPerBar;
-    let mut by_key: BTreeMap<Bytes, Vec<Place>> = BTreeMap::new();
     let bars: HashSet<BarKey> = updates.iter().map(|update| update.bar.key()).collect();
-    for bar in bars {
-        let place = Place::of(view, bar);
-        let group = if is_hash {
-            place.key.clone()
-        } else {
-            Bytes::new()
-        };
-        by_key.entry(group).or_default().push(place);
-    }
-    let mut questions: Vec<(Command, Vec<BarKey>)> = Vec::new();
-    for (key, places) in by_key {
-        for part in places.chunks(PLACES_MAX) {
-            let command = if is_hash {
-                Command::HashGet {
-                    key: key.clone(),
-                    fields: part.iter().map(|one| one.field.clone()).collect(),
-                }
-            } else {
-                Command::Get {
-                    keys: part.iter().map(|one| one.key.clone()).collect(),
-                }
-            };
-            questions.push((command, part.iter().map(|one| one.bar).collect()));
-        }
-    }
+    let mut cells: Vec<Cell> = bars.into_iter().map(|bar| Cell::of(view, bar)).collect();
+    cells.sort_by(|one, other| one.key.cmp(&other.key));
     let mut held = Held::new();
-    for part in questions.chunks(COMMANDS_MAX) {
-        let commands: Vec<Command> = part.iter().map(|(command, _)| command.clone()).collect();
+    for part in Lookup::pack(view, cells, FIELDS_MAX).chunks(COMMANDS_MAX) {
+        let commands: Vec<Command> = part.iter().map(Lookup::command).collect();
         let results = store.run(&commands).await?;
-        for (result, (_, bars)) in results.into_iter().zip(part) {
+        for (result, lookup) in results.into_iter().zip(part) {
             let reply = match result {
                 Ok(reply) => reply,
                 // A key of another type holds no bar; the write will be refused and tell why.
                 Err(error) if error.remedy == Remedy::Refuse => continue,
                 Err(error) => return Err(failed("read bars back", error.remedy, error)),
             };
-            let Reply::Array(values) = reply else {
+            let (Reply::Array(values), Lookup::Exact { cells, .. }) = (reply, lookup) else {
                 continue;
             };
-            for (bar, value) in bars.iter().zip(values) {
+            for (Cell { bar, .. }, value) in cells.iter().zip(values) {
                 let Reply::Text(value) = value else { continue };
                 if let Ok(stored) = decode_bar(&value, bar.symbol, bar.spec, Some(bar.start)) {
                     held.insert(*bar, stored);
@@ -162,19 +136,14 @@ async fn of_streams(
     let mut held = Held::new();
     for ((spec, date), symbols) in days {
         let symbols: Vec<Symbol> = symbols.into_iter().collect();
-        for stored in reader
-            .days(&symbols, spec, date)
-            .await
-            .map_err(read_error)?
-        {
-            held.insert(
-                BarKey {
-                    symbol: stored.symbol,
-                    spec,
-                    start: stored.start,
-                },
-                stored,
-            );
+        let stored = reader.days(&symbols, spec, date).await;
+        for stored in stored.map_err(read_error)? {
+            let bar = BarKey {
+                symbol: stored.symbol,
+                spec,
+                start: stored.start,
+            };
+            held.insert(bar, stored);
         }
     }
     Ok(held)

@@ -6,5 +6,5 @@ pub(crate) mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use plan::Unlisted;
+pub use plan::UnlistedError;
 pub use reader::{BarReader, ReadError};

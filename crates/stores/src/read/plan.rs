@@ -1,4 +1,4 @@
-//! Which places of a store hold the wanted bars.
+//! Which cells of a store hold the wanted bars.
 
 use crate::key_store::command::Command;
 use crate::layout::settings::{ViewKind, ViewSettings};
@@ -18,7 +18,7 @@ const MINUTE_NS: i64 = 60_000_000_000;
 #[error(
     "{spec} bars of {date} cannot be listed in the {kind} view, since trades decide when they start; write them in the symbol-day or stream view"
 )]
-pub struct Unlisted {
+pub struct UnlistedError {
     /// The bars' spec.
     pub spec: BarSpec,
     /// The wanted date.
@@ -28,20 +28,20 @@ pub struct Unlisted {
 }
 
 /// Where one bar lies.
-pub(crate) struct Place {
+pub(crate) struct Cell {
     pub(crate) bar: BarKey,
     pub(crate) key: Bytes,
     /// Empty in a view of strings.
     pub(crate) field: Bytes,
 }
 
-impl Place {
-    pub(crate) fn of(view: &View, bar: BarKey) -> Place {
+impl Cell {
+    pub(crate) fn of(view: &View, bar: BarKey) -> Cell {
         let stamp = view.stamp(&bar);
         let (mut key, mut field) = (Vec::new(), Vec::new());
         view.push_key(&mut key, &bar, &stamp);
         view.push_field(&mut field, &bar, &stamp);
-        Place {
+        Cell {
             bar,
             key: Bytes::from(key),
             field: Bytes::from(field),
@@ -59,8 +59,8 @@ pub(crate) enum Lookup {
         key: Bytes,
         to: Timestamp,
     },
-    /// Places in the order of the reply: fields of one hash, or strings.
-    Exact { places: Vec<Place>, is_hash: bool },
+    /// Cells in the order of the reply: fields of one hash, or strings.
+    Exact { cells: Vec<Cell>, is_hash: bool },
 }
 
 impl Lookup {
@@ -71,22 +71,18 @@ impl Lookup {
                 key: key.clone(),
                 from_ms: u64::try_from(bar.start.as_millis()).unwrap_or(0),
             },
-            Lookup::Exact {
-                places,
-                is_hash: false,
-            } => Command::Get {
-                keys: places.iter().map(|place| place.key.clone()).collect(),
-            },
-            Lookup::Exact {
-                places,
-                is_hash: true,
-            } => Command::HashGet {
-                key: places
-                    .first()
-                    .map(|place| place.key.clone())
-                    .unwrap_or_default(),
-                fields: places.iter().map(|place| place.field.clone()).collect(),
-            },
+            Lookup::Exact { cells, is_hash } => {
+                let keys = cells.iter().map(|cell| cell.key.clone());
+                match cells.first() {
+                    Some(Cell { key, .. }) if *is_hash => Command::HashGet {
+                        key: key.clone(),
+                        fields: cells.iter().map(|cell| cell.field.clone()).collect(),
+                    },
+                    Some(_) | None => Command::Get {
+                        keys: keys.collect(),
+                    },
+                }
+            }
         }
     }
 
@@ -106,52 +102,48 @@ impl Lookup {
         spec: BarSpec,
         starts: &[Timestamp],
     ) -> Vec<Lookup> {
+        let cell = |symbol: Symbol, start: Timestamp| {
+            Cell::of(
+                view,
+                BarKey {
+                    symbol,
+                    spec,
+                    start,
+                },
+            )
+        };
+        // In an order that keeps the cells of one hash together.
+        let cells: Vec<Cell> = if view.settings().kind == ViewKind::Minute {
+            let of_start = |&start: &Timestamp| symbols.iter().map(move |&one| cell(one, start));
+            starts.iter().flat_map(of_start).collect()
+        } else {
+            let of_symbol = |&one: &Symbol| starts.iter().map(move |&start| cell(one, start));
+            symbols.iter().flat_map(of_symbol).collect()
+        };
+        Lookup::pack(view, cells, usize::MAX)
+    }
+
+    /// The lookups of cells: strings by the thousand, fields by their hash, where they follow each other.
+    pub(crate) fn pack(view: &View, cells: Vec<Cell>, fields_max: usize) -> Vec<Lookup> {
         let is_hash = view.settings().kind != ViewKind::KeyPerBar;
+        let fits = |cells: &[Cell], cell: &Cell| {
+            if is_hash {
+                cells.last().is_some_and(|last| last.key == cell.key) && cells.len() < fields_max
+            } else {
+                cells.len() < KEYS_PER_GET
+            }
+        };
         let mut lookups: Vec<Lookup> = Vec::new();
-        for place in places(view, symbols, spec, starts) {
+        for cell in cells {
             match lookups.last_mut() {
-                Some(Lookup::Exact { places, .. }) if fits(places, &place, is_hash) => {
-                    places.push(place);
-                }
+                Some(Lookup::Exact { cells, .. }) if fits(cells, &cell) => cells.push(cell),
                 Some(_) | None => lookups.push(Lookup::Exact {
-                    places: vec![place],
+                    cells: vec![cell],
                     is_hash,
                 }),
             }
         }
         lookups
-    }
-}
-
-fn fits(places: &[Place], place: &Place, is_hash: bool) -> bool {
-    if is_hash {
-        places.last().is_some_and(|last| last.key == place.key)
-    } else {
-        places.len() < KEYS_PER_GET
-    }
-}
-
-/// The places in an order that keeps those of one hash together.
-fn places(view: &View, symbols: &[Symbol], spec: BarSpec, starts: &[Timestamp]) -> Vec<Place> {
-    let place = |symbol: Symbol, start: Timestamp| {
-        Place::of(
-            view,
-            BarKey {
-                symbol,
-                spec,
-                start,
-            },
-        )
-    };
-    match view.settings().kind {
-        ViewKind::Minute => starts
-            .iter()
-            .flat_map(|&start| symbols.iter().map(move |&symbol| place(symbol, start)))
-            .collect(),
-        ViewKind::SymbolDay | ViewKind::KeyPerBar | ViewKind::Stream | ViewKind::Publish => symbols
-            .iter()
-            .flat_map(|&symbol| starts.iter().map(move |&start| place(symbol, start)))
-            .collect(),
     }
 }
 
@@ -171,7 +163,7 @@ pub(crate) fn day_starts(
     spec: BarSpec,
     date: Date,
     settings: &ViewSettings,
-) -> Result<Vec<Timestamp>, Unlisted> {
+) -> Result<Vec<Timestamp>, UnlistedError> {
     let Some((from, to)) = day_edges(date, &settings.zone) else {
         return Ok(Vec::new());
     };
@@ -181,7 +173,7 @@ pub(crate) fn day_starts(
         // A session begins on a whole minute.
         BarSpec::Session => MINUTE_NS,
         BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => {
-            return Err(Unlisted {
+            return Err(UnlistedError {
                 spec,
                 date,
                 kind: settings.kind,

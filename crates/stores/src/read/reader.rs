@@ -4,13 +4,13 @@
 //! where a view has no hash of the day, the keys of its windows are enumerated, so bars cut by trades (tick, volume,
 //! value) can be read by day from the `symbol-day` and `stream` views only. A stream is read from the day on to its end.
 
-use super::plan::{Lookup, Unlisted, day_edges, day_starts};
+use super::plan::{Lookup, UnlistedError, day_edges, day_starts};
 use crate::key_store::command::Command;
 use crate::key_store::port::{KeyStore, Reply};
+use crate::key_store::stream::FIELDS as STREAM_FIELDS;
 use crate::layout::key_time::{KeyTime, instant, instants};
 use crate::layout::settings::ViewKind;
 use crate::layout::stored::{StoredBar, StoredManifest, ValueError, decode_bar, decode_manifest};
-use crate::layout::stream;
 use crate::layout::template::Placeholder;
 use crate::layout::view::View;
 use barmill_core::model::{BarKey, BarSpec, Symbol, Timestamp};
@@ -52,7 +52,7 @@ pub enum ReadError {
     },
     /// Bars whose keys cannot be known beforehand.
     #[error(transparent)]
-    Unlisted(#[from] Unlisted),
+    Unlisted(#[from] UnlistedError),
 }
 
 /// Reads what a sink with the same view wrote.
@@ -201,7 +201,7 @@ impl BarReader {
         spec: BarSpec,
         dates: impl IntoIterator<Item = Date>,
         is_wanted: impl Fn(Timestamp) -> bool,
-    ) -> Result<Vec<Lookup>, Unlisted> {
+    ) -> Result<Vec<Lookup>, UnlistedError> {
         let mut lookups = Vec::new();
         let mut starts = Vec::new();
         for date in dates {
@@ -264,20 +264,20 @@ impl BarReader {
                     self.take_hash(&mut bars, &bar, &key, date, reply)?;
                 }
                 Lookup::Stream { bar, key, to } => take_stream(&mut bars, &bar, &key, to, reply)?,
-                Lookup::Exact { places, .. } => {
+                Lookup::Exact { cells, .. } => {
                     let Reply::Array(values) = reply else {
                         continue;
                     };
-                    for (place, value) in places.into_iter().zip(values) {
+                    for (cell, value) in cells.into_iter().zip(values) {
                         let Reply::Text(value) = value else { continue };
                         let BarKey {
                             symbol,
                             spec,
                             start,
-                        } = place.bar;
+                        } = cell.bar;
                         let bar = decode_bar(&value, symbol, spec, Some(start));
                         bars.push(
-                            bar.map_err(|source| value_error(&place.key, &place.field, source))?,
+                            bar.map_err(|source| value_error(&cell.key, &cell.field, source))?,
                         );
                     }
                 }
@@ -349,7 +349,7 @@ fn take_stream(
     reply: Reply,
 ) -> Result<(), ReadError> {
     let mut newest: BTreeMap<Timestamp, (Bytes, Bytes)> = BTreeMap::new();
-    for (start, version, value) in stream::parse(reply) {
+    for (start, version, value) in stream_entries(reply) {
         let time = std::str::from_utf8(&start)
             .ok()
             .and_then(|text| text.parse::<Timestamp>().ok());
@@ -365,6 +365,32 @@ fn take_stream(
         bars.push(decoded.map_err(|source| value_error(key, b"bar", source))?);
     }
     Ok(())
+}
+
+/// The start, version and value of each entry of an `XRANGE` reply; entries of others are left out.
+pub(crate) fn stream_entries(reply: Reply) -> Vec<(Bytes, Bytes, Bytes)> {
+    let Reply::Array(entries) = reply else {
+        return Vec::new();
+    };
+    entries.into_iter().filter_map(parse_entry).collect()
+}
+
+fn parse_entry(entry: Reply) -> Option<(Bytes, Bytes, Bytes)> {
+    let Reply::Array(parts) = entry else {
+        return None;
+    };
+    let Some(Reply::Array(fields)) = parts.into_iter().nth(1) else {
+        return None;
+    };
+    let value = |name: &[u8]| {
+        let mut pairs = fields.chunks_exact(2);
+        pairs.find_map(|pair| match pair {
+            [Reply::Text(field), Reply::Text(value)] if field == name => Some(value.clone()),
+            _ => None,
+        })
+    };
+    let [start, version, bar] = STREAM_FIELDS;
+    Some((value(start)?, value(version)?, value(bar)?))
 }
 
 fn first_key(command: &Command) -> String {

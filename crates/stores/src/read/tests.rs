@@ -210,7 +210,7 @@ async fn day_and_session_bars_are_found_in_every_view() {
 async fn a_value_that_does_not_decode_is_named() {
     let fixture = fixture(ViewKind::SymbolDay, ValueForm::Csv);
     let bytes = Bytes::from_static;
-    let fields = vec![(bytes(b"09:30"), bytes(b"1,2"))];
+    let fields = [("09:30", "1,2")].into_iter().collect();
     let broken = Command::HashSet {
         key: bytes(b"bars:1m:2025-11-02:A"),
         fields,

@@ -7,11 +7,9 @@ use super::client::{ClientPlan, RestError, RestSettings};
 use super::reply::{AnswerError, decode};
 use crate::key_store::command::Command;
 use crate::key_store::counters::Counters;
-use crate::key_store::encoder::JsonBody;
 use crate::key_store::port::{CommandResult, KeyStore, failed};
 use crate::key_store::remedy::{item_error, remedy_of_http, retry_after};
 use crate::url::RestUrl;
-use crate::write::symbol_day::Days;
 use barmill_core::port::{Clock, Remedy, SinkError, SinkStats};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -81,38 +79,10 @@ impl RestStore {
         })
     }
 
-    async fn send(&self, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
-        self.send_parts(commands, self.split(commands)).await
-    }
-
-    async fn send_days(&self, days: &Days<'_>) -> Result<Vec<CommandResult>, SinkError> {
-        let mut body = JsonBody::default();
-        days.write(&mut body);
-        let body = body
-            .finish()
-            .map_err(|error| failed(self.operation(), Remedy::Refuse, error))?;
-        let count = days.command_count();
-        if self.request_bytes_max < body.len() {
-            return self.send(&days.commands()).await;
-        }
-        match self.post(body, count).await {
-            Err(refused) if refused.remedy == Remedy::Refuse => {
-                let halves = [0..count / 2, count / 2..count]
-                    .into_iter()
-                    .filter(|half| !half.is_empty());
-                self.send_parts(&days.commands(), halves.collect()).await
-            }
-            answered => answered,
-        }
-    }
-
     /// Sends each part in a request of its own, and halves those that are refused as a whole.
-    async fn send_parts(
-        &self,
-        commands: &[Command],
-        mut waiting: Vec<Range<usize>>,
-    ) -> Result<Vec<CommandResult>, SinkError> {
+    async fn send(&self, commands: &[Command]) -> Result<Vec<CommandResult>, SinkError> {
         let mut results = Vec::with_capacity(commands.len());
+        let mut waiting = self.split(commands);
         // The last range is the next one, so that the halves of a refused pipeline keep their order.
         waiting.reverse();
         while let Some(range) = waiting.pop() {
@@ -282,13 +252,6 @@ impl KeyStore for RestStore {
         Box::pin(self.send(commands))
     }
 
-    fn run_days<'a>(
-        &'a self,
-        days: &'a Days<'a>,
-    ) -> BoxFuture<'a, Result<Vec<CommandResult>, SinkError>> {
-        Box::pin(self.send_days(days))
-    }
-
     fn runs_scripts(&self) -> bool {
         true
     }
@@ -296,11 +259,6 @@ impl KeyStore for RestStore {
     fn reconnect(&self) -> BoxFuture<'_, ()> {
         self.renew();
         Box::pin(async {})
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.renew();
-        Box::pin(async { Ok(()) })
     }
 
     fn stats(&self) -> SinkStats {

@@ -1,8 +1,7 @@
 //! What a batch costs at the store: requests, and the commands that it bills.
 
-use super::batch::count_commands;
-use super::final_batch;
-use super::symbol_day::Days;
+use crate::batch::final_batch;
+use crate::batch::groups::count_commands;
 use crate::fence::lease::RENEWAL_COMMANDS;
 use crate::layout::view::View;
 use crate::owner::{Claim, Claims};
@@ -10,14 +9,8 @@ use barmill_core::port::{Cost, WriteItem};
 
 /// Requests and commands of the items.
 pub(crate) fn cost(view: &View, items: &[WriteItem], is_guarded: bool) -> Cost {
-    let days = if is_guarded {
-        None
-    } else {
-        Days::of(view, items)
-    };
     let script = usize::from(!is_guarded && final_batch::manifests(items).is_some());
-    let plainly = || count_commands(view, items, is_guarded);
-    let commands = script + days.map_or_else(plainly, |days| days.command_count());
+    let commands = script + count_commands(view, items, is_guarded);
     let commands = u32::try_from(commands).unwrap_or(u32::MAX);
     Cost {
         requests: u32::from(commands > 0),

@@ -2,11 +2,11 @@
 //!
 //! Makes the same commands as the sinks do, and sends none. Deliberately knows no price.
 
-use super::batch::encode;
-use super::commands;
 use super::cost::{cost, keepalive_commands, with_claims};
-use super::encoded_len::SizeEstimator;
-use super::final_batch;
+use crate::batch::commands;
+use crate::batch::encoded_len::SizeEstimator;
+use crate::batch::final_batch;
+use crate::batch::groups::encode;
 use crate::fence::lease::{Fence, Guard};
 use crate::key_store::command::Command;
 use crate::key_store::counters::resp_len;

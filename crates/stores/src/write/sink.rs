@@ -1,15 +1,13 @@
 //! The sink that writes bars through a view into any key store.
 
-use super::batch;
-use super::commands;
 use super::cost;
-use super::encoded_len::SizeEstimator;
-use super::final_batch;
-use super::symbol_day::{self, Days};
+use crate::batch::commands;
+use crate::batch::encoded_len::SizeEstimator;
+use crate::batch::final_batch;
+use crate::batch::groups;
 use crate::fence::lease::{Fence, Guard};
 use crate::key_store::command::Command;
-use crate::key_store::port::{KeyStore, failed};
-use crate::key_store::script;
+use crate::key_store::port::{KeyStore, failed, run_scripts};
 use crate::layout::view::View;
 use crate::owner::{self, Claim, Claims, Owner};
 use crate::read::diff;
@@ -98,20 +96,15 @@ impl ViewSink {
         }
     }
 
+    fn plan(&self, items: &[WriteItem]) -> commands::Plan {
+        let batch = groups::encode(&self.view, items, self.clock.now(), false);
+        commands::plan(&self.view, batch)
+    }
+
     async fn write_plain(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
         let turn = self.turn(items).await;
         let due = self.due(items);
-        if let Some(days) = Days::of(&self.view, items) {
-            self.claim(&due).await?;
-            drop(turn);
-            let results = self.store.run_days(&days).await?;
-            assert!(
-                results.len() == days.command_count(),
-                "a key store answers every command"
-            );
-            return Ok(days.fates(&results));
-        }
-        let plan = symbol_day::plan(&self.view, items, self.clock.now());
+        let plan = self.plan(items);
         if let Some(first) = final_batch::manifests(items).filter(|_| self.store.runs_scripts())
             && let Some(call) = final_batch::call(&plan, first, self.arguments(&due))
         {
@@ -146,24 +139,19 @@ impl ViewSink {
                 if let Some(claims) = claims {
                     claims.granted(&due, self.clock.now());
                 }
-                let carriers = plan.carriers.iter();
-                Ok(carriers
-                    .map(|carriers| commands::fate(&results, carriers))
-                    .collect())
+                Ok(plan.fates(&results))
             }
             (Err(error), Some(claims)) if owner::is_owned(&error) => {
                 Err(claims.refused(&due, error))
             }
             // Another attempt has the script again, if there is one.
             (Err(error), _) if !matches!(error.remedy, Remedy::Refuse | Remedy::Fatal) => {
-                Ok(vec![Err(error); plan.carriers.len()])
+                Ok(vec![Err(error); plan.items()])
             }
             (Err(error), _) => {
                 tracing::debug!(%error, "the last bars and their manifests go one after the other");
                 self.claim(&due).await?;
-                let mut fates = self
-                    .write_plan(&symbol_day::plan(&self.view, bars, self.clock.now()))
-                    .await?;
+                let mut fates = self.write_plan(&self.plan(bars)).await?;
                 fates.extend(manifests.iter().map(|_| Err(final_batch::unwritten())));
                 Ok(fates)
             }
@@ -172,18 +160,14 @@ impl ViewSink {
 
     async fn write_plan(&self, plan: &commands::Plan) -> Result<Vec<ItemResult>, SinkError> {
         if plan.commands.is_empty() {
-            return Ok(vec![Ok(()); plan.carriers.len()]);
+            return Ok(vec![Ok(()); plan.items()]);
         }
-        let results = script::run(self.store.as_ref(), &plan.commands).await?;
+        let results = run_scripts(self.store.as_ref(), &plan.commands).await?;
         assert!(
             results.len() == plan.commands.len(),
             "a key store answers every command"
         );
-        Ok(plan
-            .carriers
-            .iter()
-            .map(|carriers| commands::fate(&results, carriers))
-            .collect())
+        Ok(plan.fates(&results))
     }
 
     async fn write_guarded(
@@ -198,7 +182,7 @@ impl ViewSink {
         // The next part is the last one. A script that is refused as a whole, for its size, is halved.
         let mut waiting = vec![items];
         while let Some(part) = waiting.pop() {
-            let batch = batch::encode(&self.view, part, self.clock.now(), true);
+            let batch = groups::encode(&self.view, part, self.clock.now(), true);
             let (result, call) = fence
                 .send(self.store.as_ref(), self.clock.as_ref(), &self.view, &batch)
                 .await?;

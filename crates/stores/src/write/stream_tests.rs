@@ -1,10 +1,10 @@
 //! Claims about streams, alike on Redis over RESP and REST and on the embedded store.
 
 use crate::key_store::port::KeyStore;
-use crate::key_store::script;
+use crate::key_store::port::run_scripts;
 use crate::key_store::script::{APPEND, CLOSE, GUARD, LEASE};
-use crate::layout::stream::parse;
 use crate::open::{Opened, StoreSettings, connect};
+use crate::read::reader::stream_entries;
 use crate::test_servers::{RedisServer, RestServer};
 use crate::testing::{FakeClock, update};
 use crate::{Command, Reply, RespSettings, RespStore, SinkUrl, View, ViewKind, ViewSettings};
@@ -85,7 +85,7 @@ async fn entries(store: &Opened) -> Vec<(u32, u32)> {
         .await
         .unwrap();
     let number = |text: &[u8]| std::str::from_utf8(text).unwrap().parse::<u32>().unwrap();
-    let parsed = parse(replies.into_iter().next().unwrap());
+    let parsed = stream_entries(replies.into_iter().next().unwrap());
     let revision = |version: &[u8]| {
         if version.starts_with(b"00") {
             0
@@ -231,7 +231,7 @@ async fn a_key_of_another_type_refuses_its_bars_only() {
     for store in &bench.stores {
         let hash = Command::HashSet {
             key: Bytes::from_static(b"bars:1m:BAD"),
-            fields: vec![(Bytes::from_static(b"a"), Bytes::from_static(b"b"))],
+            fields: [("a", "b")].into_iter().collect(),
         };
         store
             .reader
@@ -287,11 +287,11 @@ async fn every_script_has_the_digest_that_redis_gives_it_and_survives_being_forg
         .unwrap();
     let before = store.stats().commands;
     assert_eq!(
-        script::run(&store, &[call()]).await.unwrap(),
+        run_scripts(&store, &[call()]).await.unwrap(),
         [Ok(Reply::Integer(0))]
     );
     assert_eq!(
-        script::run(&store, &[call()]).await.unwrap(),
+        run_scripts(&store, &[call()]).await.unwrap(),
         [Ok(Reply::Integer(0))]
     );
     assert_eq!(store.stats().commands - before, 3);

@@ -3,12 +3,13 @@
 //! Owns sums of longest lengths, in which each number has its digits and a point, and each placeholder its longest
 //! text. Encoding an item to weigh it would cost as much as writing it.
 
-use super::batch::encode;
+use super::groups::encode;
 use crate::layout::settings::{ValueForm, ViewKind};
 use crate::layout::template::{Lengths, Template};
 use crate::layout::view::View;
 use barmill_core::model::{BarSpec, BarUpdate, Price, Timestamp};
 use barmill_core::port::WriteItem;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Names, ids, lengths and separators of an HSET, SET or XADD with its EXPIRE, in RESP or JSON.
@@ -165,14 +166,12 @@ fn weigh_encoded(view: &View, item: &WriteItem) -> usize {
     let batch = encode(view, std::slice::from_ref(item), Timestamp::MAX, true);
     let escaped =
         |text: &[u8]| text.len() + text.iter().filter(|byte| b"\"\\".contains(byte)).count();
+    let part = |range: &Range<usize>| escaped(&batch.text[range.clone()]);
     let mut len = 0;
     for group in &batch.groups {
-        len += 2 * escaped(&group.key) + group.versions.len() + FRAMING_LEN;
+        len += 2 * part(&group.key) + group.versions.len() + FRAMING_LEN;
         for entry in &group.entries {
-            len += [&entry.field, &entry.version, &entry.value]
-                .map(|text| escaped(text))
-                .iter()
-                .sum::<usize>();
+            len += part(&entry.field) + part(&entry.version) + part(&entry.value);
         }
     }
     for (channel, message) in &batch.notices {
@@ -184,12 +183,12 @@ fn weigh_encoded(view: &View, item: &WriteItem) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{SizeEstimator, weigh_encoded};
+    use crate::batch::commands::plan;
+    use crate::batch::groups::encode;
     use crate::key_store::command::Command;
     use crate::layout::settings::{ValueForm, ViewKind, ViewSettings};
     use crate::layout::view::View;
     use crate::testing::{manifest, update};
-    use crate::write::batch::encode;
-    use crate::write::commands::plan;
     use barmill_core::model::{BarFlags, BarState, BarUpdate, Ohlc, Price, Timestamp, Volume};
     use barmill_core::port::WriteItem;
     use jiff::tz::TimeZone;

@@ -1,126 +1,114 @@
-//! A batch as commands: one or two for a hash, one for a string or a stream's entry, one for a notice.
+//! A batch as plain commands, and the fate of its items.
 
-use super::batch::{Batch, Entry, Group, Layout};
-use crate::key_store::command::Command;
+use super::groups::{Batch, Group, Home, Layout};
+use crate::key_store::command::{Command, Fields};
 use crate::key_store::port::CommandResult;
-use crate::layout::stream::StreamEntry;
 use crate::layout::view::View;
 use barmill_core::port::ItemResult;
-use bytes::Bytes;
 use std::ops::Range;
 
 /// Commands for a batch, in order, and which of them decide about an item.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) commands: Vec<Command>,
-    /// For each item, the commands that must all succeed; unused ranges are empty.
-    pub(crate) carriers: Vec<[Range<usize>; 3]>,
+    /// Where the commands of each group are.
+    ranges: Vec<Range<usize>>,
+    /// The command of the first notice.
+    first_notice: usize,
+    /// For each item.
+    homes: Vec<Home>,
 }
-
-const NONE: Range<usize> = 0..0;
 
 /// Makes the commands of a batch.
 pub(crate) fn plan(view: &View, batch: Batch) -> Plan {
-    let ttl_s = view.settings().ttl_s;
     let mut commands = Vec::with_capacity(batch.groups.len() * 2 + batch.notices.len());
     let mut ranges = Vec::with_capacity(batch.groups.len());
-    for group in batch.groups {
+    for group in &batch.groups {
         let first = commands.len();
-        push_group(&mut commands, group, ttl_s, view.settings().stream_len_max);
+        push_group(&mut commands, view, &batch, group);
         ranges.push(first..commands.len());
     }
     let first_notice = commands.len();
     let notices = batch.notices.into_iter();
     commands.extend(notices.map(|(channel, message)| Command::Publish { channel, message }));
-    let carriers = batch.homes.into_iter().map(|home| {
-        let of_group = |group: Option<usize>| group.map_or(NONE, |group| ranges[group].clone());
-        let notice = home
-            .notice
-            .map_or(NONE, |index| first_notice + index..first_notice + index + 1);
-        [of_group(home.base), of_group(home.stream), notice]
-    });
     Plan {
-        carriers: carriers.collect(),
         commands,
+        ranges,
+        first_notice,
+        homes: batch.homes,
     }
 }
 
-fn push_group(commands: &mut Vec<Command>, group: Group, ttl_s: Option<u64>, len_max: Option<u64>) {
-    let Group {
-        layout,
-        key,
-        entries,
-        ..
-    } = group;
-    match layout {
-        Layout::Text => {
-            let set = |entry: Entry| Command::Set {
-                key: key.clone(),
-                value: entry.value,
-                seconds: ttl_s,
-            };
-            commands.extend(entries.into_iter().map(set));
-            return;
-        }
+fn push_group(commands: &mut Vec<Command>, view: &View, batch: &Batch, group: &Group) {
+    let ttl_s = view.settings().ttl_s;
+    let key = batch.slice(&group.key);
+    match group.layout {
+        Layout::Text => commands.extend(group.entries.iter().map(|entry| Command::Set {
+            key: key.clone(),
+            value: batch.slice(&entry.value),
+            seconds: ttl_s,
+        })),
         Layout::Hash | Layout::Manifest => {
-            let fields: Vec<(Bytes, Bytes)> = entries
-                .into_iter()
-                .map(|entry| (entry.field, entry.value))
-                .collect();
+            let entries = group.entries.iter();
+            let ranges = entries.map(|entry| (entry.field.clone(), entry.value.clone()));
             commands.push(Command::HashSet {
                 key: key.clone(),
-                fields,
+                fields: Fields::new(batch.text.clone(), ranges.collect()),
             });
+            commands.extend(ttl_s.map(|seconds| Command::Expire { key, seconds }));
         }
-        Layout::Stream => {
-            let entries = entries.iter().map(StreamEntry::from).collect();
-            commands.push(Command::StreamAdd {
-                key,
-                entries,
-                len_max,
-                seconds: ttl_s,
-                has_text: false,
-            });
-            return;
-        }
-    }
-    if let Some(seconds) = ttl_s {
-        commands.push(Command::Expire { key, seconds });
+        Layout::Stream => commands.push(Command::StreamAdd {
+            key,
+            entries: batch.stream_entries(group),
+            len_max: view.settings().stream_len_max,
+            seconds: ttl_s,
+            has_text: false,
+        }),
     }
 }
 
-impl From<&Entry> for StreamEntry {
-    fn from(entry: &Entry) -> StreamEntry {
-        let Entry {
-            field,
-            version,
-            value,
-            id,
-        } = entry;
-        StreamEntry {
-            id: *id,
-            start: field.clone(),
-            version: version.clone(),
-            bar: value.clone(),
-        }
+impl Plan {
+    /// How many items it is of.
+    pub(crate) fn items(&self) -> usize {
+        self.homes.len()
     }
-}
 
-/// The fate of an item: the first failure among its commands.
-pub(crate) fn fate(results: &[CommandResult], carriers: &[Range<usize>]) -> ItemResult {
-    let results = carriers.iter().flat_map(|range| &results[range.clone()]);
-    let failure = results.into_iter().find_map(|result| result.as_ref().err());
-    failure.map_or(Ok(()), |error| Err(error.clone()))
+    /// The first command of an item's own group.
+    pub(crate) fn first_command(&self, item: usize) -> Option<usize> {
+        Some(self.ranges[self.homes.get(item)?.base?].start)
+    }
+
+    /// The fate of each item: the first failure among its commands.
+    pub(crate) fn fates(&self, results: &[CommandResult]) -> Vec<ItemResult> {
+        if results.iter().all(Result::is_ok) {
+            return vec![Ok(()); self.homes.len()];
+        }
+        let fate = |home: &Home| {
+            let groups = [home.base, home.stream].into_iter().flatten();
+            let of_groups = groups.flat_map(|group| &results[self.ranges[group].clone()]);
+            let notice = home
+                .notice
+                .map(|notice| &results[self.first_notice + notice]);
+            match of_groups
+                .chain(notice)
+                .find_map(|result| result.as_ref().err())
+            {
+                Some(error) => Err(error.clone()),
+                None => Ok(()),
+            }
+        };
+        self.homes.iter().map(fate).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Plan, plan};
+    use super::{Home, Plan, Range, plan};
+    use crate::batch::groups::{count_commands, encode};
     use crate::key_store::command::Command;
     use crate::layout::settings::{ValueForm, ViewKind, ViewSettings};
     use crate::layout::view::View;
     use crate::testing::{manifest, update};
-    use crate::write::batch::{count_commands, encode};
     use barmill_core::model::{BarState, Timestamp};
     use barmill_core::port::WriteItem;
     use jiff::tz::TimeZone;
@@ -147,6 +135,19 @@ mod tests {
 
     fn item(symbol: &str, start: &str) -> WriteItem {
         WriteItem::Bar(update(symbol, "1m", start))
+    }
+
+    /// The commands that decide about each item: of its hash or string, of its stream, of its notice.
+    fn carriers(plan: &Plan) -> Vec<[Range<usize>; 3]> {
+        let carriers = |home: &Home| {
+            let of_group =
+                |group: Option<usize>| group.map_or(0..0, |one| plan.ranges[one].clone());
+            let notice = home.notice.map_or(0..0, |index| {
+                plan.first_notice + index..plan.first_notice + index + 1
+            });
+            [of_group(home.base), of_group(home.stream), notice]
+        };
+        plan.homes.iter().map(carriers).collect()
     }
 
     /// The plan, whose commands must be as many as announced; those inside a script count.
@@ -198,7 +199,8 @@ mod tests {
                 "EXPIRE bars:1m:2025-10-15:B 7200".to_owned(),
             ]
         );
-        let [first, second, third] = plan.carriers.as_slice() else {
+        let carriers = carriers(&plan);
+        let [first, second, third] = carriers.as_slice() else {
             panic!("three items")
         };
         assert_eq!(
@@ -254,8 +256,8 @@ mod tests {
         };
         let (first, second) = (entry("0", "001013019"), entry("1", "0112013019"));
         assert_eq!(arguments, format!("1760535000000-0 {first} {second}"));
-        assert!(plan.carriers[0].iter().all(std::ops::Range::is_empty));
-        assert_eq!(plan.carriers[2], [0..0, 0..1, 0..0]);
+        assert!(carriers(&plan)[0].iter().all(std::ops::Range::is_empty));
+        assert_eq!(carriers(&plan)[2], [0..0, 0..1, 0..0]);
     }
 
     #[test]
@@ -275,7 +277,7 @@ mod tests {
         assert!(lines(&plan)[3].starts_with(
             "PUBLISH news:model_7 {\"date\":\"2025-10-15\",\"time\":\"09:30\",\"bars\":1,"
         ));
-        assert_eq!(plan.carriers, [[0..1, 1..2, 3..4], [2..3, 0..0, 0..0]]);
+        assert_eq!(carriers(&plan), [[0..1, 1..2, 3..4], [2..3, 0..0, 0..0]]);
     }
 
     #[test]
@@ -288,7 +290,7 @@ mod tests {
             let plan = planned(&view(kind), &items);
             assert!(lines(&plan)[0].contains(",255,7"), "{:?}", lines(&plan));
             assert!(!lines(&plan)[0].contains("1200.5"));
-            assert_eq!(plan.carriers[0], plan.carriers[1]);
+            assert_eq!(carriers(&plan)[0], carriers(&plan)[1]);
         }
     }
 

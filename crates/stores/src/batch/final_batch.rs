@@ -53,33 +53,13 @@ fn push_claims(
 /// The call for a plan whose item `first` is the first manifest, behind the claims; `None` for commands that are no
 /// writes of one key.
 pub(crate) fn call(plan: &Plan, first: usize, claims: Vec<(Bytes, Vec<Bytes>)>) -> Option<Command> {
-    let must = claims.len() + plan.carriers.get(first)?[0].start;
+    let must = claims.len() + plan.first_command(first)?;
     let mut keys = Vec::with_capacity(claims.len() + plan.commands.len());
     let mut arguments = vec![number(must)];
     push_claims(claims, &mut keys, &mut arguments);
     for command in &plan.commands {
-        let (key, rest) = match command {
-            Command::HashSet { key, fields } => (
-                key,
-                fields
-                    .iter()
-                    .flat_map(|(field, value)| [field.clone(), value.clone()])
-                    .collect(),
-            ),
-            Command::Expire { key, seconds } => (key, vec![number(*seconds)]),
-            Command::Set {
-                key,
-                value,
-                seconds: None,
-            } => (key, vec![value.clone()]),
-            Command::Set {
-                key,
-                value,
-                seconds: Some(seconds),
-            } => (
-                key,
-                vec![value.clone(), Bytes::from_static(b"EX"), number(*seconds)],
-            ),
+        match command {
+            Command::HashSet { .. } | Command::Expire { .. } | Command::Set { .. } => {}
             Command::HashGetAll { .. }
             | Command::HashGet { .. }
             | Command::Get { .. }
@@ -89,13 +69,16 @@ pub(crate) fn call(plan: &Plan, first: usize, claims: Vec<(Bytes, Vec<Bytes>)>) 
             | Command::Publish { .. }
             | Command::Script { .. }
             | Command::Ping => return None,
-        };
+        }
+        let mut parts = Vec::new();
+        command.each_argument(|argument| parts.push(Bytes::copy_from_slice(argument)));
+        let (key, rest) = parts.split_first()?;
         keys.push(key.clone());
         arguments.extend([
             Bytes::from_static(command.name().as_bytes()),
             number(rest.len()),
         ]);
-        arguments.extend::<Vec<Bytes>>(rest);
+        arguments.extend_from_slice(rest);
     }
     // With its text, since asking whether the store knows it would be another request.
     Some(Command::Script {

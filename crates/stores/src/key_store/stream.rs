@@ -18,7 +18,6 @@
 //! is tried again comes after its successors; bars start after 1970; what was trimmed or expired is forgotten, so an
 //! update sent again after that is a new one.
 
-use crate::key_store::port::Reply;
 use barmill_core::model::Timestamp;
 use bytes::Bytes;
 use std::fmt;
@@ -93,32 +92,6 @@ pub(crate) fn each_of_stream(
         take(version);
         take(bar);
     }
-}
-
-/// The start, version and value of each entry of an `XRANGE` reply; entries of others are left out.
-pub(crate) fn parse(reply: Reply) -> Vec<(Bytes, Bytes, Bytes)> {
-    let Reply::Array(entries) = reply else {
-        return Vec::new();
-    };
-    entries.into_iter().filter_map(parse_entry).collect()
-}
-
-fn parse_entry(entry: Reply) -> Option<(Bytes, Bytes, Bytes)> {
-    let Reply::Array(parts) = entry else {
-        return None;
-    };
-    let Some(Reply::Array(fields)) = parts.into_iter().nth(1) else {
-        return None;
-    };
-    let value = |name: &[u8]| {
-        let mut pairs = fields.chunks_exact(2);
-        pairs.find_map(|pair| match pair {
-            [Reply::Text(field), Reply::Text(value)] if field == name => Some(value.clone()),
-            _ => None,
-        })
-    };
-    let [start, version, bar] = FIELDS;
-    Some((value(start)?, value(version)?, value(bar)?))
 }
 
 #[cfg(test)]

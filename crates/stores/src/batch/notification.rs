@@ -5,9 +5,9 @@
 //! [`SYMBOLS_LEN_MAX`] in their order, and `more` counts those left out. A notice is a hint: it may come twice, it is
 //! lost for whoever does not listen, and it comes after the writes it speaks of.
 
-use super::key_time::KeyTime;
-use super::template::push_display;
 use crate::key_store::command::push_json_string;
+use crate::layout::key_time::KeyTime;
+use crate::layout::template::push_display;
 use barmill_core::model::{BarSpec, BarUpdate, Symbol, Timestamp};
 use std::collections::HashSet;
 
