@@ -57,6 +57,7 @@ fn feed(stage: &Stage, tape: &Tape) -> LiveFeed {
     let times = &mut settings.times;
     (times.backoff_base, times.backoff_max) = (MS, 8 * MS);
     (times.silence_max, times.ping_every) = (200 * MS, 50 * MS);
+    times.limit_wait = 200 * MS;
     let gaps = &mut settings.gaps;
     (gaps.wait, gaps.settle, gaps.backoff, gaps.attempts_max) = (2 * MS, 10 * MS, 2 * MS, 500);
     let archive = Arc::new(HistorySource::new(&stage.history(venue)).unwrap());
