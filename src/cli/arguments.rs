@@ -33,10 +33,10 @@ pub struct Arguments {
 /// What every command takes, before its name or after it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Shared {
-    /// Read this config file; without it, only defaults and the environment count.
+    /// Config file; without it, only defaults and the environment apply.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set one key of the config, over file and environment; may be repeated.
+    /// Set one config key; overrides file and environment; may be repeated.
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
 }
@@ -44,40 +44,40 @@ pub(super) struct Shared {
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Turn recorded trades into bars in the sink.
+    /// Turn recorded trades into bars.
     Replay(ReplayArguments),
-    /// Turn a venue's history into bars in the sink.
+    /// Turn a venue's past trades into bars.
     Backfill(BackfillArguments),
-    /// The daemon: catch up from history, then live; SIGTERM drains.
+    /// Run as a daemon: catch up from history, then follow live trades until SIGTERM.
     Run(RunArguments),
-    /// Keep a venue's history, or its live trades, in recordings, to be replayed without the venue.
+    /// Save a venue's past or live trades in a recording, to replay them later.
     Record(RecordArguments),
-    /// Serve a recording as a venue's REST and WebSocket API, faults included.
+    /// Serve a recording as a venue's REST and WebSocket API, optionally with faults.
     Simulate(SimulateArguments),
-    /// Read bars back from the sink.
+    /// Print bars from the sink.
     Bars(BarsArguments),
-    /// Say what would run, and connect; write nothing.
+    /// Check the config and the connection to the sink; write nothing.
     Check(CheckArguments),
-    /// Say what a day would send to the sink and cost, before it runs; connect to nothing.
+    /// Estimate the requests and the cost of a day; connect to nothing.
     Plan(PlanArguments),
-    /// Compare recent bars with the sink, and write back what it lost.
+    /// Compare recent bars with the sink and write back lost ones.
     Reconcile(ReconcileArguments),
-    /// Look after what waits for the sink, and what it refused.
+    /// Show, verify, export or send the spool and the dead letters.
     Spool(SpoolArguments),
 }
 
 /// Which recorded trades become which bars. Flags that stand for a key of the config say so.
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArguments {
-    /// Files of trades, plain, .gz, .zst or .zip, in the order of their time; - is standard input.
+    /// Files of trades, plain, .gz, .zst or .zip, in order of time; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[arg(long, help = format!("Format of the files: {} [replay.format]", Format::choices()))]
     pub format: Option<String>,
-    /// Take these symbols only; for files that name none, the symbol of their trades.
+    /// Use only these symbols; for files that name no symbol, the symbol of their trades.
     #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]
     pub symbols: Vec<Symbol>,
-    /// Name the trades of symbol A in the files B.
+    /// Rename symbol A of the files to B.
     #[arg(long = "rename", value_name = "A=B", value_delimiter = ',', value_parser = renamed)]
     pub renames: Vec<(Symbol, Symbol)>,
     /// Bars to make, such as 1m,5m,1d [bars.specs]
@@ -94,26 +94,26 @@ pub struct ReplayArguments {
     /// [sink.url]
     #[arg(long, value_name = "URL")]
     pub sink: Option<String>,
-    /// How fast time passes: max, or a multiple such as 1x or 60x [replay.speed]
+    /// Speed of event time: max, or a multiple of real time such as 1x or 60x [replay.speed]
     #[arg(long)]
     pub speed: Option<String>,
     /// What a row that cannot be decoded does.
     #[arg(
         long,
         value_name = "WHAT",
-        help = "A row that cannot be decoded: stop or skip [replay.on_bad_row]"
+        help = "What to do with a row that cannot be decoded: stop or skip [replay.on_bad_row]"
     )]
     pub on_bad_row: Option<String>,
-    /// End with exit code 1 when trades came too late for their bars.
+    /// Exit with code 1 if trades came too late for their bars.
     #[arg(long)]
     pub strict: bool,
-    /// Aggregators side by side [aggregate.shards]
+    /// Parallel aggregators [aggregate.shards]
     #[arg(long, value_name = "N")]
     pub shards: Option<String>,
-    /// Fence out the writer that holds the lease.
+    /// Take over the lease of another writer.
     #[arg(
         long,
-        help = "Fence out another writer that holds the lease, and write over bars of another pipeline [writer.take_over]"
+        help = "Take over the lease of another writer, and overwrite bars of another pipeline [writer.take_over]"
     )]
     pub take_over: bool,
     /// Print one JSON object with all counts at the end.
@@ -141,13 +141,13 @@ pub struct BarsArguments {
     /// Bars to read.
     #[arg(long, default_value = "1m")]
     pub spec: BarSpec,
-    /// The day to read, in the run's zone.
+    /// The day to read, in the zone of the bars.
     #[arg(long, value_name = "YYYY-MM-DD", conflicts_with_all = ["from", "to"])]
     date: Option<Date>,
-    /// Read from here on: a day, or an instant such as 2025-10-15T13:30:00Z.
+    /// Start: a day, or an instant such as 2025-10-15T13:30:00Z.
     #[arg(long, value_name = "TIME", requires = "to")]
     from: Option<Moment>,
-    /// Read up to here, excluded: a day, or an instant.
+    /// End, excluded: a day, or an instant.
     #[arg(long, value_name = "TIME", requires = "from")]
     to: Option<Moment>,
     /// How to print them.

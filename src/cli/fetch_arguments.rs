@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[command(group(ArgGroup::new("asked").required(true).args(["dates", "from"])))]
 pub struct AskedArguments {
     #[arg(
-        help = format!("Whose history: {}; settings in [source.NAME]", SourceName::choices()),
+        help = format!("Venue: {}; settings in [source.NAME]", SourceName::choices()),
         long,
         value_name = "NAME",
         value_parser = SourceName::parse
@@ -29,10 +29,10 @@ pub struct AskedArguments {
     /// Days to fetch, in the zone of the source's market.
     #[arg(long = "date", value_name = "YYYY-MM-DD,..", value_delimiter = ',', conflicts_with_all = ["from", "to"])]
     dates: Vec<Date>,
-    /// Fetch from here on: a day, or an instant such as 2025-10-15T13:30:00Z.
+    /// Start: a day, or an instant such as 2025-10-15T13:30:00Z.
     #[arg(long, value_name = "TIME", requires = "to")]
     from: Option<Moment>,
-    /// Fetch up to here, excluded: a day, or an instant.
+    /// End, excluded: a day, or an instant.
     #[arg(long, value_name = "TIME", requires = "from")]
     to: Option<Moment>,
     /// Time of day to fetch: all-hours, pre, regular, post, all or HH:MM-HH:MM [bars.session]
@@ -82,16 +82,16 @@ pub struct BackfillArguments {
     /// [sink.url]
     #[arg(long, value_name = "URL")]
     pub sink: Option<String>,
-    /// Aggregators side by side [aggregate.shards]
+    /// Parallel aggregators [aggregate.shards]
     #[arg(long, value_name = "N")]
     pub shards: Option<String>,
-    /// Fetch days again that the sink already has whole.
+    /// Fetch again days that are already complete in the sink.
     #[arg(long)]
     pub force: bool,
-    /// End with exit code 1 when trades came too late for their bars.
+    /// Exit with code 1 if trades came too late for their bars.
     #[arg(long)]
     pub strict: bool,
-    /// Say what would be asked and written; ask the source nothing and write nothing.
+    /// Print what would be fetched and written; fetch and write nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Print one JSON object with all counts at the end.
@@ -107,10 +107,10 @@ pub struct RecordArguments {
     /// What to fetch.
     #[command(flatten)]
     pub asked: AskedArguments,
-    /// Record what comes from now on, until SIGTERM, instead of history.
+    /// Record live trades until SIGTERM, instead of history.
     #[arg(long, group = "asked", conflicts_with = "session")]
     pub live: bool,
-    /// The recording to write; it must not exist. With --live a folder, in which each UTC day has a recording.
+    /// The recording to write; it must not exist. With --live, a folder with a recording per UTC day.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Print one JSON object with all counts at the end.

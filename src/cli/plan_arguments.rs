@@ -8,10 +8,10 @@ use clap::Args;
 /// The day to reckon. What is not given here is that of the config.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArguments {
-    /// How many symbols; without this and --symbol, those of live.symbols count.
+    /// Number of symbols; default: those of --symbol or live.symbols.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub symbols: Option<u32>,
-    /// These symbols.
+    /// Names of the symbols.
     #[arg(
         long = "symbol",
         value_name = "A,B",
@@ -21,7 +21,7 @@ pub struct PlanArguments {
     pub names: Vec<Symbol>,
     #[arg(
         help = format!(
-            "Whose market, which tells its hours: {} [live.sources]",
+            "Venues, whose market hours apply: {} [live.sources]",
             SourceName::choices()
         ),
         long = "source", value_name = "A,B", value_delimiter = ','
@@ -36,7 +36,7 @@ pub struct PlanArguments {
     /// Where bars would go; nothing is sent there [sink.url]
     #[arg(long, value_name = "URL")]
     sink: Option<String>,
-    /// Print one JSON object instead.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -9,7 +9,7 @@ use clap::Args;
 pub struct RunArguments {
     #[arg(
         help = format!(
-            "Whose live trades: {}, or several of them [live.sources]",
+            "Venues of the live trades: {}, or several of them [live.sources]",
             SourceName::choices()
         ),
         long = "source", value_name = "A,B", value_delimiter = ','
@@ -22,14 +22,14 @@ pub struct RunArguments {
     #[arg(
         long,
         value_name = "FILE",
-        help = "A file of symbols, one a line [live.symbols_file]"
+        help = "A file of symbols, one per line [live.symbols_file]"
     )]
     symbols_file: Option<String>,
-    /// Where the start begins.
+    /// Where a first start begins.
     #[arg(
         long,
         value_name = "WHEN",
-        help = "Where the start begins: day (the session's opening, or midnight), none, or a time ago such as 6h \
+        help = "Where a first start begins: day (the session's opening, or midnight), none, or a duration such as 6h \
                 [live.catch_up]"
     )]
     catch_up: Option<String>,
@@ -46,13 +46,13 @@ pub struct RunArguments {
     /// [sink.url]
     #[arg(long, value_name = "URL")]
     sink: Option<String>,
-    /// Aggregators side by side [aggregate.shards]
+    /// Parallel aggregators [aggregate.shards]
     #[arg(long, value_name = "N")]
     shards: Option<String>,
-    /// Fence out the writer that holds the lease.
+    /// Take over the lease of another writer.
     #[arg(
         long,
-        help = "Fence out another writer that holds the lease, and write over bars of another pipeline [writer.take_over]"
+        help = "Take over the lease of another writer, and overwrite bars of another pipeline [writer.take_over]"
     )]
     pub(super) take_over: bool,
     /// Print one JSON object with all counts at the end.

@@ -17,46 +17,46 @@ pub struct SimulateArguments {
     #[arg(required = true, value_name = "RECORDING")]
     pub files: Vec<PathBuf>,
     #[arg(
-        help = format!("The venue to play: {}", SourceName::choices()),
+        help = format!("The venue to simulate: {}", SourceName::choices()),
         long,
         value_name = "NAME",
         value_parser = SourceName::parse
     )]
     pub venue: SourceName,
-    /// How fast its clock goes: a multiple such as 10x, or max, as fast as the clients read.
+    /// Speed of its clock: a multiple such as 10x, or max, which is as fast as the clients read.
     #[arg(long, default_value = "1x", value_parser = Speed::take)]
     pub speed: Speed,
-    /// Where it listens, REST and WebSocket; port 0 takes any that is free.
+    /// Address for REST and WebSocket; port 0 chooses a free port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9630")]
     pub listen: SocketAddr,
-    /// Serve these symbols only; for files that name none, the symbol of all trades.
+    /// Serve only these symbols; for files that name no symbol, the symbol of all trades.
     #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]
     pub symbols: Vec<Symbol>,
     /// Format of the recordings [replay.format]
     #[arg(long)]
     pub format: Option<String>,
-    /// Move the recording in time so that it starts now; faster than 1x, so that it ends when it is played to its end.
+    /// Shift the recording in time so that it starts now; above 1x, so that its end is played at the time of its last trade.
     #[arg(long)]
     pub now: bool,
-    /// Let the clock wait for the first subscription; at max it always does.
+    /// Start the clock at the first subscription; always so at max.
     #[arg(long)]
     pub wait: bool,
-    /// End with the recording, once the clients have left or five seconds have passed.
+    /// Exit at the end of the recording, when the clients have disconnected or five seconds have passed.
     #[arg(long)]
     pub once: bool,
-    /// Let something go wrong, KIND=VALUE or KIND=VALUE@SEED, such as disconnect=5s; may be repeated.
+    /// Inject a fault, KIND=VALUE or KIND=VALUE@SEED, such as disconnect=5s; may be repeated.
     #[arg(
         long = "fault",
         value_name = "KIND=VALUE",
-        help = "Let something go wrong, KIND=VALUE or KIND=VALUE@SEED; may be repeated. Of N: drop, duplicate, \
+        help = "Inject a fault, KIND=VALUE or KIND=VALUE@SEED; may be repeated. Of N: drop, duplicate, \
                 reorder, late, garbage, refuse, 429, error, cut; first N: auth; above N: limit, slow; every N or \
                 TIME: disconnect, stall, silence; by TIME: lag, delay. N is a count, TIME such as 500ms or 5s"
     )]
     pub faults: Vec<String>,
-    /// Seed of the faults that name none.
+    /// Seed of the faults without a seed of their own.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Most trades that are held in memory, at 88 bytes each.
+    /// Most trades in memory, at 88 bytes each.
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     pub trades_max: usize,
     /// Print one JSON object with all counts at the end.

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 /// What puts a store right that lost what it had acked.
 #[derive(Debug, Clone, Args)]
 pub struct ReconcileArguments {
-    /// The store to compare, and to write to [sink.url]
+    /// The store to compare and repair [sink.url]
     #[arg(long, value_name = "URL")]
     pub sink: Option<String>,
-    /// Fence out the writer that holds the lease.
+    /// Take over the lease of another writer.
     #[arg(
         long,
-        help = "Fence out another writer of the namespace that holds the lease [writer.take_over]"
+        help = "Take over the lease of another writer of the namespace [writer.take_over]"
     )]
     pub take_over: bool,
     /// Print one JSON object with all counts at the end.
@@ -35,13 +35,13 @@ pub struct SpoolArguments {
 /// What to do with the spool.
 #[derive(Debug, Clone, Subcommand)]
 pub enum SpoolAction {
-    /// Say what waits, what was refused and what is kept besides, with the first rows.
+    /// List spooled items, dead letters, recent bars and counts, with the first rows.
     Ls(LsArguments),
-    /// Verify every value; the exit code is 1 when something is damaged.
+    /// Verify every value; the exit code is 1 if something is damaged.
     Check(CheckStateArguments),
-    /// Write rows out as JSON lines; what is damaged becomes a line that names the fault.
+    /// Export rows as JSON lines; a damaged row becomes a line that names the error.
     Export(ExportArguments),
-    /// Send what waits to the sink, and with --dead-letters what was refused once more.
+    /// Send spooled items to the sink; with --dead-letters, also retry dead letters.
     Redeliver(RedeliverArguments),
 }
 
@@ -49,10 +49,10 @@ pub enum SpoolAction {
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub struct TableArguments {
-    /// What the store refused, instead of what waits for it.
+    /// Dead letters, instead of spooled items.
     #[arg(long)]
     pub dead_letters: bool,
-    /// The closed bars that the store acked lately, instead of what waits for it.
+    /// Recently acked closed bars, instead of spooled items.
     #[arg(long)]
     pub recent: bool,
 }
@@ -66,7 +66,7 @@ pub struct LsArguments {
     /// Rows to show.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub rows: usize,
-    /// Print one JSON object instead.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -76,10 +76,10 @@ pub struct LsArguments {
 /// What to verify.
 #[derive(Debug, Clone, Args)]
 pub struct CheckStateArguments {
-    /// Another file of the state folder, such as one that was set aside.
+    /// Another file of the state folder, such as a damaged one that was moved aside.
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Print one JSON object instead.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub struct ExportArguments {
     /// Which rows.
     #[command(flatten)]
     pub table: TableArguments,
-    /// Another file of the state folder, such as one that was set aside.
+    /// Another file of the state folder, such as a damaged one that was moved aside.
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Write to this file, which must not exist, instead of standard output.
@@ -105,19 +105,19 @@ pub struct ExportArguments {
 /// What to send.
 #[derive(Debug, Clone, Args)]
 pub struct RedeliverArguments {
-    /// Send the dead letters as well, but for bars that the sink holds in this or a newer version.
+    /// Send dead letters too, except bars that the sink has in this or a newer version.
     #[arg(long)]
     pub dead_letters: bool,
     /// The store to send to, with the view of the config [sink.url]
     #[arg(long, visible_alias = "sink", value_name = "URL")]
     pub to: Option<String>,
-    /// Send what waits for another store, named by its id in `barmill spool ls`, as when a store has moved.
+    /// Send the items of another store, by its id in `barmill spool ls`, such as a store that has moved.
     #[arg(long, value_name = "ID")]
     pub from: Option<String>,
-    /// Fence out the writer that holds the lease.
+    /// Take over the lease of another writer.
     #[arg(
         long,
-        help = "Fence out another writer of the namespace that holds the lease [writer.take_over]"
+        help = "Take over the lease of another writer of the namespace [writer.take_over]"
     )]
     pub take_over: bool,
     /// Print one JSON object with all counts at the end.
