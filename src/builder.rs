@@ -55,7 +55,7 @@ struct ZoneError {
     source: jiff::Error,
 }
 
-/// Everything that is wrong with a description, at least one fault.
+/// All errors of a description, at least one.
 #[derive(Debug)]
 pub struct BuildError {
     faults: Vec<BoxError>,
@@ -94,7 +94,7 @@ impl fmt::Display for BuildError {
 
 impl Error for BuildError {}
 
-/// Why a pipeline did not come to its end.
+/// Why a pipeline failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
@@ -106,10 +106,11 @@ pub enum PipelineError {
     Run(#[from] RunError),
 }
 
-/// Describes a pipeline step by step; what is not said keeps its default, and what is wrong is told at the start.
+/// Describes a pipeline step by step. Each setting has a default; the start reports all errors at once.
 ///
-/// A live source makes the run a daemon: it catches up, resumes from its checkpoint where [`PipelineBuilder::state`]
-/// names a folder, closes the bars of quiet symbols, and sends bars at once. Zone and tape rules are the source's.
+/// A live source makes the run a daemon: it catches up, resumes from its checkpoint if [`PipelineBuilder::state`] names
+/// a folder, closes the bars of quiet symbols, and sends bars at once. By default, zone and tape rules are the
+/// source's.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -161,7 +162,7 @@ impl Pipeline {
 }
 
 impl Default for PipelineBuilder {
-    /// One-minute bars in UTC, no lateness, a quarter of an hour for revisions, one shard.
+    /// One-minute bars in UTC, no lateness, fifteen minutes for revisions, one shard.
     fn default() -> PipelineBuilder {
         PipelineBuilder {
             sources: Vec::new(),
@@ -178,7 +179,8 @@ impl Default for PipelineBuilder {
 }
 
 impl PipelineBuilder {
-    /// Adds a source: [`Files`](crate::Files), a venue such as [`Binance`](crate::Binance), or any stream of trades.
+    /// Adds a source: [`Files`](crate::Files), a venue such as [`Binance`](crate::Binance), or any stream of trades. A
+    /// pipeline needs at least one source or feed.
     #[must_use]
     pub fn source(mut self, source: impl Source) -> PipelineBuilder {
         let mut described = source.describe();
@@ -187,7 +189,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// Adds a feed of the caller's own type.
+    /// Adds a feed of your own type; see the example of [`TradeFeed`](crate::TradeFeed).
     #[must_use]
     pub fn feed(mut self, feed: impl TradeFeed) -> PipelineBuilder {
         self.sources
@@ -195,7 +197,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// Adds a stream of trades; `name` names it in logs and errors.
+    /// Adds a stream of trades in the order of their event times; `name` identifies it in logs and errors.
     #[must_use]
     pub fn trades(
         mut self,
@@ -210,8 +212,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets the store: [`Redis`](crate::Redis), [`Upstash`](crate::Upstash), [`Embedded`](crate::Embedded), or a type
-    /// of the caller's own that implements [`BarSink`](crate::BarSink).
+    /// Sets the store: [`Redis`](crate::Redis), [`Upstash`](crate::Upstash), [`Embedded`](crate::Embedded), or your own
+    /// type that implements [`BarSink`](crate::BarSink). Only [`collect`](PipelineBuilder::collect) needs none.
     #[must_use]
     pub fn sink(mut self, sink: impl Sink) -> PipelineBuilder {
         let mut described = sink.describe();
@@ -220,8 +222,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets the folder of the durable state: what the store does not take goes to a spool there instead of ending the
-    /// run, and live sources resume from checkpoints in it.
+    /// Sets the folder of the durable state. If the store is down, bars go to a spool there; without it, such a failure
+    /// ends the run. Live sources resume from the checkpoints in it. By default there is no state.
     #[cfg(feature = "state")]
     #[must_use]
     pub fn state(self, folder: impl Into<std::path::PathBuf>) -> PipelineBuilder {
@@ -238,7 +240,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets the bars: specs joined by commas, such as `1m,5m,1d`.
+    /// Sets the bars: specs joined by commas, such as `1m,5m,1d`; see [`BarSpec`]. Default `1m`.
     #[must_use]
     pub fn bars(mut self, specs: &str) -> PipelineBuilder {
         let mut parsed: Vec<BarSpec> = Vec::new();
@@ -252,7 +254,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets the zone of day bars and of the keys' dates by its IANA name.
+    /// Sets the zone of day bars and of the dates in keys, by its IANA name such as `America/New_York`. Default: that
+    /// of the sources, else UTC.
     #[must_use]
     pub fn zone(mut self, name: &str) -> PipelineBuilder {
         match TimeZone::get(name) {
@@ -265,28 +268,31 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets how far event time may run behind before a bar is final.
+    /// Sets how long, in event time, a bar stays open after its end. Default zero; two seconds cover what live streams
+    /// reorder.
     #[must_use]
     pub fn lateness(mut self, lateness: Duration) -> PipelineBuilder {
         self.settings.aggregate.lateness_ns = nanos(lateness);
         self
     }
 
-    /// Sets how long after its end a bar is revised by late trades.
+    /// Sets how far behind the watermark a trade still revises its bar; later trades are counted as late. Default
+    /// fifteen minutes; zero revises nothing.
     #[must_use]
     pub fn revise_within(mut self, within: Duration) -> PipelineBuilder {
         self.settings.aggregate.revise_within_ns = nanos(within);
         self
     }
 
-    /// Sets what happens in windows without trades.
+    /// Sets what happens in windows without trades. Default [`Fill::None`]: no bar.
     #[must_use]
     pub fn fill(mut self, fill: Fill) -> PipelineBuilder {
         self.settings.aggregate.fill = fill;
         self
     }
 
-    /// Sets by name which trades may set which field of a bar, such as `massive-minute`.
+    /// Sets which trades may set which field of a bar: `all`, `massive-minute`, `massive-daily`, `alpaca-minute`,
+    /// `alpaca-daily` or `lean`. Default: the rules of the sources, else `all`.
     #[must_use]
     pub fn rules(mut self, name: &str) -> PipelineBuilder {
         match Rules::by_name(name) {
@@ -297,7 +303,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// Keeps only the trades of a session of the exchange: `pre`, `regular`, `post`, `all`, or `HH:MM-HH:MM`.
+    /// Counts only the trades of a session of the exchange: `pre`, `regular`, `post`, `all` (these three), or
+    /// `HH:MM-HH:MM` in the zone, end excluded. Default: all hours.
     #[must_use]
     pub fn session(mut self, session: &str) -> PipelineBuilder {
         match session.parse() {
@@ -311,7 +318,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// Spreads the symbols over this many aggregators, 1 and up.
+    /// Sets the number of parallel aggregators, at least 1; each symbol belongs to one. Default 1.
     #[must_use]
     pub fn shards(mut self, shards: usize) -> PipelineBuilder {
         self.settings.shards = shards.max(1);
@@ -329,7 +336,7 @@ impl PipelineBuilder {
     /// Opens every part and starts the run on the current tokio runtime.
     ///
     /// # Errors
-    /// [`BuildError`] with everything that is wrong.
+    /// [`BuildError`] with all errors of the description, and of the parts that do not open.
     pub async fn start(self) -> Result<Running, BuildError> {
         let assembled = self.assemble().await?;
         let running = assembled.pipeline.start();
@@ -351,7 +358,8 @@ impl PipelineBuilder {
         Ok(assembled.pipeline.run().await?)
     }
 
-    /// Runs the pipeline and returns every update in order, for tests and small jobs; needs no sink.
+    /// Runs the pipeline and returns every update in order of publication, for tests and small jobs. All updates stay
+    /// in memory. Ignores the sink.
     ///
     /// # Errors
     /// [`PipelineError`]: the description is wrong, or the run fails.
@@ -363,7 +371,7 @@ impl PipelineBuilder {
         Ok(bars)
     }
 
-    /// Sends what the spool of the state holds, and writes back what the store lost; reads no source.
+    /// Sends the spool, and writes back recent bars that the store has lost; reads no source.
     ///
     /// # Errors
     /// [`PipelineError`]: sink or state are missing or do not open, or the run fails.

@@ -1,7 +1,7 @@
 //! Trades in, bars in Redis: every trade counted once, every bar written once.
 //!
-//! A [`Pipeline`] joins sources of trades and a store of bars. What is wrong with its description comes at the start, all
-//! at once:
+//! A [`Pipeline`] connects sources of trades to a store of bars. Add `barmill`, `tokio` and `futures` to your program.
+//! The start checks the description and reports all errors at once:
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,11 +22,11 @@
 //! # }
 //! ```
 //!
-//! - **Trades from** recorded [`Files`], a venue live or from its history ([`Massive`], [`Alpaca`], [`Binance`],
-//!   [`Coinbase`], [`Kraken`], or by name [`VenueSource`]), a recording played as a venue ([`SimulatedSource`]), any
-//!   stream of trades, or a type of your own ([`TradeFeed`]).
-//! - **Bars to** [`Redis`], [`Upstash`], an [`Embedded`] folder, [`Stdout`], or a type of your own ([`BarSink`]).
-//! - **In tests**: recorded trades in, bars out.
+//! - **Sources:** recorded [`Files`], a venue live or from its history ([`Massive`], [`Alpaca`], [`Binance`],
+//!   [`Coinbase`], [`Kraken`], or by name [`VenueSource`]), a recording served as a venue ([`SimulatedSource`]), any
+//!   stream of trades, or your own type ([`TradeFeed`]).
+//! - **Stores:** [`Redis`], [`Upstash`], an [`Embedded`] folder, [`Stdout`], or your own type ([`BarSink`]).
+//! - **In tests:** recorded trades in, bars out.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -43,25 +43,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - **A daemon inside a program** is a pipeline with a live source: it catches up, resumes from the folder that
-//!   [`PipelineBuilder::state`] names, closes the bars of quiet symbols, and takes other symbols while it runs
-//!   ([`Running::reload`]); [`Running::readiness`] says how it stands.
-//! - **Bars back** from a store: [`Store::reader`].
+//! - **A daemon inside a program** is a pipeline with a live source. It catches up, resumes from the folder of
+//!   [`PipelineBuilder::state`], closes the bars of quiet symbols, and changes its symbols while it runs
+//!   ([`Running::reload`]). [`Running::readiness`] reports its state.
+//! - **Reading bars** from a store: [`Store::reader`].
 //!
 //! # Cargo features
 //!
-//! | feature | brings |
+//! | feature | adds |
 //! |---|---|
 //! | none | trades, bars, [`Pipeline`], sources and stores of your own: 60 crates |
 //! | `files` | [`Files`] |
-//! | `history`, `live` | [`VenueSource`], [`Massive`], [`Binance`] and the other venues; a live feed fills its gaps from the history, so that the two come together |
+//! | `history`, `live` | [`VenueSource`], [`Massive`], [`Binance`] and the other venues; either feature adds all of this, because a live feed fills its gaps from the history |
 //! | `simulate` | [`SimulatedSource`] |
-//! | `redis`, `upstash`, `embedded` | [`Redis`], [`Upstash`], [`Embedded`]; each brings [`Stdout`] and the reader |
+//! | `redis`, `upstash`, `embedded` | [`Redis`], [`Upstash`], [`Embedded`]; each also adds [`Stdout`] and the reader |
 //! | `state` | [`PipelineBuilder::state`]: spool and checkpoints |
 //! | `cli` (default) | all of them, and the command `barmill` |
 //!
-//! The crates `barmill-core`, `barmill-sources` and `barmill-stores` are parts of this one and follow its version; name
-//! `barmill` alone.
+//! The crates `barmill-core`, `barmill-sources` and `barmill-stores` are parts of this one and follow its version;
+//! depend only on `barmill`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

@@ -25,7 +25,7 @@ pub(crate) struct Live {
     pub(crate) reloader: SymbolReloader,
 }
 
-/// A pipeline under way. Dropping it ends the actors without a drain; await [`Running::join`].
+/// A running pipeline. Dropping it ends the actors without a drain; await [`Running::join`].
 #[derive(Debug)]
 pub struct Running {
     running: pipeline::Running,
@@ -44,18 +44,18 @@ impl Running {
         Running { running }
     }
 
-    /// A handle for other tasks: stop, abort, look into the run.
+    /// A handle for other tasks: stop, abort, counts.
     pub fn handle(&self) -> Handle {
         self.running.handle()
     }
 
-    /// The acked updates in the order of their acks: for the first caller those since the start, for later ones those from
-    /// now on. The stream ends with the run.
+    /// The acked updates in the order of their acks: for the first caller since the start, for later callers from now
+    /// on. The stream ends with the run.
     pub fn bars(&self) -> BarUpdates {
         BarUpdates(self.running.bars().boxed())
     }
 
-    /// What every actor has counted so far.
+    /// The counts of all actors so far.
     pub fn state(&self) -> State {
         self.handle().state()
     }
@@ -73,10 +73,10 @@ impl Running {
     }
 
     #[cfg(feature = "venues")]
-    /// Listens to these symbols of a live source from now on; new ones catch up as at a start.
+    /// Replaces the symbols of a live source; new ones catch up as at a start.
     ///
     /// # Errors
-    /// A text that is no symbol; then nothing changes.
+    /// A text that is not a symbol; then nothing changes.
     pub async fn reload(
         &self,
         venue: &str,
@@ -94,14 +94,14 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until every actor has ended; after a stop not longer than the drain timeout.
+    /// Waits until every actor has ended; after a stop at most for the drain timeout.
     pub async fn join(self) -> Finished {
         self.running.join().await
     }
 }
 
-/// The acked updates of a run. A listener slower than the store misses the oldest; `Err` tells how many. It never delays
-/// the store.
+/// The acked updates of a run. A consumer slower than the store misses the oldest; `Err` contains their number. It
+/// never delays the store.
 pub struct BarUpdates(BoxStream<'static, Result<BarUpdate, u64>>);
 
 impl fmt::Debug for BarUpdates {

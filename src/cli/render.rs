@@ -33,7 +33,7 @@ pub enum Output {
 pub struct BarRow {
     /// The instrument.
     pub symbol: Symbol,
-    /// How its trades are cut.
+    /// Its spec, such as `1m`.
     pub spec: BarSpec,
     /// Start of the window, included.
     pub start: Timestamp,
@@ -49,7 +49,7 @@ pub struct BarRow {
     pub trades: Option<u64>,
     /// Changes since the bar was first final.
     pub revision: Option<u32>,
-    /// How far its publication has come.
+    /// Forming, final or revised.
     pub state: Option<BarState>,
 }
 

@@ -13,7 +13,7 @@ pub struct SentSummary {
     pub lacking: u64,
     /// Dead letters sent once more.
     pub redelivered: u64,
-    /// Dead letters dropped, since the store holds the bar in this or a newer version.
+    /// Dead letters dropped because the store has the bar in this or a newer version.
     pub outdated: u64,
     /// Bars written, what waited in the spool included.
     pub bars: u64,

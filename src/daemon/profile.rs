@@ -6,7 +6,7 @@ use crate::engine::requested::{Hours, Requested};
 use jiff::tz::TimeZone;
 use std::time::Duration;
 
-/// How far back a live run begins that has no checkpoint.
+/// Where a live run without a checkpoint begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CatchUp {
     /// With the first live trade.

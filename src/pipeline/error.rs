@@ -22,7 +22,7 @@ pub enum RunError {
     /// The store takes no more.
     #[error("{bars} bars are not written and {spooled} items wait in the spool")]
     Unwritten {
-        /// Bars handed to the writer that are neither in the store nor in the spool.
+        /// Bars that are neither in the store nor in the spool.
         bars: u64,
         /// Items in the spool; the next run sends them first.
         spooled: u64,

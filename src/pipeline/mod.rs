@@ -279,7 +279,7 @@ fn waiting<T>(queue: &mpsc::WeakSender<T>) -> usize {
         .map_or(0, |queue| queue.max_capacity() - queue.capacity())
 }
 
-/// Stops a running pipeline and looks into it, from any task.
+/// Stops a running pipeline and reads its counts, from any task.
 #[derive(Debug, Clone)]
 pub struct Handle {
     watched: Watched,
@@ -290,18 +290,18 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks the sources to leave and everything on its way to be written; open bars are not published.
+    /// Ends the sources and writes pending bars; open bars are not published.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Ends at once; the summary says how many bars were not written.
+    /// Ends at once; the summary contains the number of unwritten bars.
     pub fn abort(&self) {
         self.stop.cancel();
         self.abort.cancel();
     }
 
-    /// What every actor has counted so far.
+    /// The counts of all actors so far.
     pub fn state(&self) -> State {
         self.watched.state()
     }
@@ -323,7 +323,7 @@ fn updates(
         .map(|update| update.map_err(|BroadcastStreamRecvError::Lagged(missed)| missed))
 }
 
-/// A pipeline under way. Dropping it ends the actors without a drain; await [`Running::join`].
+/// A running pipeline. Dropping it ends the actors without a drain; await [`Running::join`].
 #[derive(Debug)]
 pub struct Running {
     supervisor: Supervisor,

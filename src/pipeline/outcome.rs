@@ -21,7 +21,7 @@ pub struct State {
     pub writer: WriterCounts,
 }
 
-/// The figures of a run.
+/// The counts of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// Trades delivered by the feeds.
@@ -34,7 +34,7 @@ pub struct Summary {
     pub duplicates: u64,
     /// Trades that may set no price and no volume, or lie outside the session.
     pub ineligible: u64,
-    /// Closed bars left out because no trade of theirs may set a price.
+    /// Closed bars left out because none of their trades may set a price.
     pub volume_only: u64,
     /// Records that could not be decoded and were skipped on request.
     pub malformed: u64,
@@ -50,21 +50,21 @@ pub struct Summary {
     pub retries: u64,
     /// Items in the spool.
     pub spooled: u64,
-    /// Bars of an earlier run that could not be looked for in the store; the same run again does so.
+    /// Bars of an earlier run that could not be compared with the store; run again to compare them.
     pub unproved: u64,
-    /// Items set aside because the store refuses them.
+    /// Items that the store refused permanently.
     pub dead_letters: u64,
     /// Recent bars compared with the store.
     pub compared: u64,
-    /// Of these, bars that the store lacked or held in an older version, and that went to it again.
+    /// Of these, missing or older bars that were written back.
     pub written_back: u64,
-    /// Dead letters that went to the store once more.
+    /// Dead letters that were sent again.
     pub redelivered: u64,
-    /// Dead letters dropped, since the store holds the bar in this or a newer version.
+    /// Dead letters dropped because the store has the bar in this or a newer version.
     pub outdated: u64,
-    /// Bars handed to the writer that are neither in the store nor in the spool.
+    /// Bars that are neither in the store nor in the spool.
     pub unwritten: u64,
-    /// Whether a feed was stopped before its input came to its end.
+    /// Whether a feed was stopped before the end of its input.
     pub stopped: bool,
     /// From the start to the end of the last actor.
     pub elapsed: Duration,
@@ -112,7 +112,7 @@ pub enum End {
     Failed(RunError),
 }
 
-/// The end of a run and its figures.
+/// How a run ended, and its counts.
 #[derive(Debug)]
 pub struct Finished {
     /// The figures.

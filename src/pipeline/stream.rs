@@ -7,7 +7,7 @@ use futures::stream::{BoxStream, Stream, StreamExt};
 use std::error::Error;
 use std::fmt;
 
-/// Turns a stream into a feed: what is ready at once travels as one batch. Positions count trades.
+/// Turns a stream into a feed. Trades that are ready at the same time become one batch. Positions count trades.
 pub struct StreamFeed {
     name: String,
     batches: BoxStream<'static, Vec<Result<Trade, Box<dyn Error + Send + Sync>>>>,

@@ -22,7 +22,7 @@ struct VariableError(&'static str);
 #[error("store {0} keeps nothing that can be read")]
 struct KeepsNothingError(String);
 
-/// A store and how bars lie in it: by default one hash per symbol and day, for two hours.
+/// A store and the layout of bars in it: by default one hash per symbol and day, which expires after two hours.
 ///
 /// ```
 /// use barmill::Redis;
@@ -57,7 +57,8 @@ impl Store {
         }
     }
 
-    /// Sets the layout by its name: `symbol-day`, `minute`, `key-per-bar`, `stream` or `publish`.
+    /// Sets the layout by its name: `symbol-day` (default), `minute`, `key-per-bar`, `stream` or `publish`.
+    /// `docs/stores.md` describes them.
     #[must_use]
     pub fn view(mut self, name: &str) -> Store {
         match name.parse() {
@@ -74,24 +75,26 @@ impl Store {
         self
     }
 
-    /// Sets for how long bars are kept, 1 s and up; zero keeps them for ever.
+    /// Sets the time until a key expires after its last write, at least 1 s; zero: never. Default two hours.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Store {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Sets what stands for `{namespace}` in a template; keys name it then, so that two pipelines in one store stay apart.
+    /// Sets the value of `{namespace}`, which becomes part of the keys and separates pipelines that share a store.
+    /// 1 to 64 letters, digits or `_-.`. Default `barmill`.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Store {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// Opens a reader of the bars in this store; `bars` and `zone` are those that they were written with.
+    /// Opens a reader of the bars in this store; `bars` (specs, such as `1m,5m`) and `zone` (an IANA name, such as
+    /// `UTC`) must be those of the writer.
     ///
     /// # Errors
-    /// [`BuildError`](crate::BuildError) with everything that is wrong with the description, or why the store does not open.
+    /// [`BuildError`](crate::BuildError) with all errors of the description, or why the store does not open.
     pub async fn reader(self, bars: &str, zone: &str) -> Result<BarReader, crate::BuildError> {
         let mut faults = Vec::new();
         let specs: Result<Vec<_>, _> = bars.split(',').map(|spec| spec.trim().parse()).collect();
@@ -196,7 +199,8 @@ impl Upstash {
         store
     }
 
-    /// Takes `UPSTASH_REDIS_REST_URL` and `UPSTASH_REDIS_REST_TOKEN` from the environment.
+    /// Takes `UPSTASH_REDIS_REST_URL` and `UPSTASH_REDIS_REST_TOKEN` from the environment; a missing one is an error at
+    /// the start.
     pub fn from_env() -> Store {
         #[expect(
             clippy::disallowed_methods,
@@ -227,7 +231,7 @@ pub struct Embedded;
 
 #[cfg(feature = "embedded")]
 impl Embedded {
-    /// Names the folder, which is made when it is missing.
+    /// Names the folder, which is created if it is missing.
     pub fn at(folder: impl AsRef<std::path::Path>) -> Store {
         Store::at(&format!("embedded:{}", folder.as_ref().display()))
     }
@@ -243,7 +247,7 @@ impl Sink for Stdout {
     }
 }
 
-/// Counts bars and keeps none.
+/// Counts bars and stores none, for benchmarks.
 #[derive(Debug, Clone, Copy)]
 pub struct Null;
 

@@ -8,7 +8,8 @@ use barmill_sources::file::{FileFeed, FileFeedSettings, Format, OnBadRow};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-/// Recorded trades: CSV, NDJSON and recordings, plain or compressed, read in the given order.
+/// Recorded trades: CSV, NDJSON and recordings, plain or compressed, read in the given order. A file that cannot be
+/// read is an error at the start or of the run.
 ///
 /// ```
 /// use barmill::Files;
@@ -22,7 +23,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads this file first; its format is told from its content.
+    /// Reads this file first; its format is detected from its content.
     pub fn open(path: impl Into<PathBuf>) -> Files {
         Files {
             settings: FileFeedSettings::new(vec![path.into()]),
@@ -38,7 +39,8 @@ impl Files {
         self
     }
 
-    /// Sets the format by its name, such as `massive-csv`, for files that do not show it.
+    /// Sets the format by its name, such as `massive-csv`, if it cannot be detected. `docs/formats.md` lists the
+    /// formats.
     #[must_use]
     pub fn format(mut self, name: &str) -> Files {
         match name.parse::<Format>() {
@@ -62,14 +64,14 @@ impl Files {
         self
     }
 
-    /// Skips and counts rows that cannot be read; otherwise the first ends the run with an error that names it.
+    /// Skips and counts rows that cannot be read. Default: the first such row ends the run with an error that names it.
     #[must_use]
     pub fn skip_bad_rows(mut self) -> Files {
         self.settings.on_bad_row = OnBadRow::Skip;
         self
     }
 
-    /// Replays at this multiple of the recorded speed, 1 and up; otherwise as fast as it goes.
+    /// Replays at this multiple of the recorded speed, at least 1. Default: as fast as possible.
     #[must_use]
     pub fn speed(mut self, times: u32) -> Files {
         self.speed = Some(times);

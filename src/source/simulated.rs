@@ -20,7 +20,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A recording, played as the history and the socket of a venue, so that a live pipeline runs without an account.
+/// A recording served as the history and socket of a venue on this machine, so that a live pipeline runs without an
+/// account.
 ///
 /// ```
 /// use barmill::{Pipeline, SimulatedSource};
@@ -36,7 +37,7 @@ pub struct SimulatedSource {
 }
 
 impl SimulatedSource {
-    /// Plays the recorded trades of a file in the words of the venue with this name, at the recorded speed.
+    /// Serves the recorded trades of a file in the protocol of the venue with this name, at the recorded speed.
     pub fn of(venue: &str, file: impl Into<PathBuf>) -> SimulatedSource {
         let (venue, faults) = match simulated_venue(venue) {
             Ok(venue) => (Some(venue), Vec::new()),
@@ -53,14 +54,15 @@ impl SimulatedSource {
         }
     }
 
-    /// Plays at this multiple of the recorded speed, 1 and up.
+    /// Plays at this multiple of the recorded speed, at least 1.
     #[must_use]
     pub fn speed(mut self, times: u32) -> SimulatedSource {
         self.settings.speed = NonZeroU32::new(times.saturating_mul(1_000)).or(self.settings.speed);
         self
     }
 
-    /// Lets something go wrong, such as `disconnect=4m`, which breaks the connection every four minutes.
+    /// Injects a fault, such as `disconnect=4m`, which closes the connection every four minutes. `docs/simulate.md`
+    /// lists the faults.
     #[must_use]
     pub fn fault(mut self, fault: &str) -> SimulatedSource {
         match fault.parse() {

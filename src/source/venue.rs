@@ -56,8 +56,12 @@ enum Mode {
 
 /// The trades of a venue, by its name or from a type such as [`Binance`].
 ///
-/// A live source catches up first, closes the gaps of a lost connection from the venue's history, and closes the bars of
-/// quiet symbols in time. Keys come from the environment names that [`VenueSource::key`] tells, or are given.
+/// A live source catches up first, fills the gaps of lost connections from the venue's history, and closes the bars of
+/// quiet symbols in time. Keys come from the environment variables that [`VenueSource::key`] lists, or from its
+/// argument.
+///
+/// To try it without an account, use [`SimulatedSource`](crate::SimulatedSource), or run `barmill simulate` and pass
+/// its address to [`VenueSource::rest_url`] and [`VenueSource::socket_url`].
 ///
 /// ```
 /// use barmill::VenueSource;
@@ -77,13 +81,13 @@ pub struct VenueSource {
 }
 
 impl VenueSource {
-    /// Listens to symbols of the venue with this name.
+    /// Follows live trades of symbols, spelled as the venue does, such as `BTC/USD` at `kraken`.
     pub fn live(venue: &str, symbols: impl IntoIterator<Item = impl AsRef<str>>) -> VenueSource {
         VenueSource::named(venue, symbols, Mode::Live(CatchUp::default()))
     }
 
-    /// Reads the history of symbols: of a day such as `2025-10-15`, or of `FROM..TO`, both days or instants, the end
-    /// excluded.
+    /// Reads the history of symbols: a day such as `2025-10-15`, or `FROM..TO`, both days or instants such as
+    /// `2025-10-15T13:30:00Z`, the end excluded.
     pub fn history(
         venue: &str,
         symbols: impl IntoIterator<Item = impl AsRef<str>>,
@@ -93,7 +97,7 @@ impl VenueSource {
         source.of(period)
     }
 
-    /// Sets where a live source begins that has no checkpoint; by default at the opening of the day.
+    /// Sets where a live source without a checkpoint begins. Default [`CatchUp::Day`](crate::CatchUp::Day).
     #[must_use]
     pub fn catch_up(mut self, catch_up: CatchUp) -> VenueSource {
         if let Mode::Live(own) = &mut self.mode {
@@ -102,7 +106,8 @@ impl VenueSource {
         self
     }
 
-    /// Sets the key; otherwise it is taken from `MASSIVE_API_KEY`, `POLYGON_API_KEY` or `APCA_API_SECRET_KEY`.
+    /// Sets the key. Default: the environment variable `MASSIVE_API_KEY` or `POLYGON_API_KEY` for Massive,
+    /// `APCA_API_SECRET_KEY` for Alpaca; the other venues need none.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> VenueSource {
         let secret = self.venue.and_then(|venue| venue.secrets.last());
@@ -110,7 +115,7 @@ impl VenueSource {
         self
     }
 
-    /// Sets the id that goes with the key; otherwise it is taken from `APCA_API_KEY_ID`.
+    /// Sets the id of the key, for Alpaca. Default: the environment variable `APCA_API_KEY_ID`.
     #[must_use]
     pub fn key_id(mut self, id: impl Into<String>) -> VenueSource {
         let secret = self.venue.and_then(|venue| match venue.secrets {
@@ -121,14 +126,14 @@ impl VenueSource {
         self
     }
 
-    /// Sets the base URL of the venue's REST interface, such as that of a proxy.
+    /// Sets the base URL of the REST interface, such as a proxy's: `https`, or `http` on this machine.
     #[must_use]
     pub fn rest_url(mut self, url: impl Into<String>) -> VenueSource {
         self.rest_url = Some(url.into());
         self
     }
 
-    /// Sets the URL of the venue's WebSocket.
+    /// Sets the URL of the WebSocket: `wss`, or `ws` on this machine.
     #[must_use]
     pub fn socket_url(mut self, url: impl Into<String>) -> VenueSource {
         self.socket_url = Some(url.into());

@@ -86,7 +86,7 @@ pub struct WriterCounts {
     pub written_back: u64,
     /// Dead letters that go to the store once more.
     pub redelivered: u64,
-    /// Dead letters dropped, since the store holds the bar in this or a newer version.
+    /// Dead letters dropped because the store has the bar in this or a newer version.
     pub outdated: u64,
     /// Bars that are neither in the store nor in the spool when the run has ended.
     pub unwritten: u64,

@@ -16,7 +16,7 @@ pub struct Ohlc {
     pub close: Price,
 }
 
-/// Reservations about a bar.
+/// Flags of a bar: what is special or incomplete about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct BarFlags {
     /// Trades inside the window are known to be missing.
@@ -43,12 +43,12 @@ impl BarFlags {
     }
 }
 
-/// What one bar is, of which there is exactly one per symbol, spec and start.
+/// The identity of a bar: symbol, spec and start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BarKey {
     /// The instrument.
     pub symbol: Symbol,
-    /// How its trades are cut.
+    /// Its spec, such as `1m`.
     pub spec: BarSpec,
     /// Start of the window.
     pub start: Timestamp,
@@ -59,7 +59,7 @@ pub struct BarKey {
 pub struct Bar {
     /// The instrument.
     pub symbol: Symbol,
-    /// How its trades are cut.
+    /// Its spec, such as `1m`.
     pub spec: BarSpec,
     /// Start of the window, included; labels the bar.
     pub start: Timestamp,
@@ -83,12 +83,12 @@ pub struct Bar {
     pub first_sequence: u64,
     /// Sequence of the last trade in (time, sequence, id) order.
     pub last_sequence: u64,
-    /// Reservations.
+    /// Its flags.
     pub flags: BarFlags,
 }
 
 impl Bar {
-    /// What this bar is.
+    /// The identity of this bar.
     pub fn key(&self) -> BarKey {
         BarKey {
             symbol: self.symbol,
@@ -132,12 +132,12 @@ impl BarState {
     }
 }
 
-/// One publication of a bar.
+/// One published state of a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BarUpdate {
-    /// The whole bar as it now is, never a difference.
+    /// The complete bar as it is now, never a difference.
     pub bar: Bar,
-    /// How far its publication has come.
+    /// Forming, final or revised.
     pub state: BarState,
     /// Zero for the first final bar, then the count of its changes: trades behind the watermark, corrections, gaps.
     pub revision: u32,
@@ -146,11 +146,11 @@ pub struct BarUpdate {
     pub trades_added: u64,
 }
 
-/// One thing to write to a store.
+/// An item to write to a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteItem {
     /// A bar.
     Bar(BarUpdate),
-    /// What is covered; written after the bars it speaks of are in the store.
+    /// A manifest; written after the bars that it describes are in the store.
     Manifest(Manifest),
 }

@@ -4,7 +4,7 @@
 
 use super::{BarSpec, Symbol, Timestamp, Trade};
 
-/// What is known about the bars of one spec, civil date and symbol.
+/// Which trades the bars of one spec, date and symbol contain, and whether the day is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// The bars' spec.
@@ -34,7 +34,7 @@ pub struct Manifest {
     pub origin: Option<Origin>,
 }
 
-/// What bars were made from, and by which rules: bars of two origins are not of one day.
+/// The source and rules of bars; the bars of a day have one origin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The source, such as `massive`, with what else decides its trades, such as `alpaca iex`.
@@ -49,7 +49,7 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// A feed's word for one interval of one symbol, from its first trade asked for to the last delivered.
+/// One interval of one symbol that a feed has read without a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Covered {
     /// The instrument.

@@ -7,7 +7,8 @@ use std::str::FromStr;
 /// An exact price: 9 decimal places, from 0 to 18,446,744,073.709551615 units of the quote currency.
 ///
 /// ```
-/// use barmill_core::model::Price;
+/// # mod barmill { pub use barmill_core::model::*; }
+/// use barmill::Price;
 /// let price: Price = "255.1200".parse()?;
 /// assert_eq!(price.to_string(), "255.12");
 /// assert!("0.0000000001".parse::<Price>().is_err(), "a tenth place would need rounding");

@@ -10,7 +10,8 @@ use std::str::FromStr;
 /// The bound of 2^90 raw units leaves room for 2^38 trades of the largest size in one [`Volume`].
 ///
 /// ```
-/// use barmill_core::model::Size;
+/// # mod barmill { pub use barmill_core::model::*; }
+/// use barmill::Size;
 /// let size: Size = "0.00027625".parse()?;
 /// assert_eq!(size.to_string(), "0.00027625");
 /// assert!("1000000000001".parse::<Size>().is_ok(), "beyond 1e12");

@@ -42,7 +42,8 @@ pub enum SpecError {
 /// How a stream of trades is cut into bars.
 ///
 /// ```
-/// use barmill_core::model::BarSpec;
+/// # mod barmill { pub use barmill_core::model::*; }
+/// use barmill::BarSpec;
 /// assert_eq!("5m".parse::<BarSpec>()?.to_string(), "5m");
 /// assert_eq!("60s".parse::<BarSpec>()?, "1m".parse()?);
 /// assert!("7m".parse::<BarSpec>().is_err(), "does not divide a day");

@@ -47,7 +47,8 @@ type Block = Box<[OnceLock<Box<str>>]>;
 /// Ordered by name, so that output sorted by symbol does not depend on the order of arrival.
 ///
 /// ```
-/// use barmill_core::model::Symbol;
+/// # mod barmill { pub use barmill_core::model::*; }
+/// use barmill::Symbol;
 /// let symbol: Symbol = "BRK.B".parse()?;
 /// assert_eq!(symbol, Symbol::intern(b"BRK.B")?);
 /// assert!("BTC USD".parse::<Symbol>().is_err());

@@ -17,7 +17,8 @@ pub enum TimestampError {
 /// An instant: nanoseconds since the Unix epoch, UTC, from 1970 to 2262.
 ///
 /// ```
-/// use barmill_core::model::Timestamp;
+/// # mod barmill { pub use barmill_core::model::*; }
+/// use barmill::Timestamp;
 /// let time: Timestamp = "2025-10-15T13:30:00.5Z".parse()?;
 /// assert_eq!(time.as_nanos(), 1_760_535_000_500_000_000);
 /// assert_eq!(time.to_string(), "2025-10-15T13:30:00.5Z");

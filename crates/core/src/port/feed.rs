@@ -6,16 +6,17 @@ use crate::model::{Covered, Trade};
 use futures::future::BoxFuture;
 use std::error::Error;
 
-/// A place in a feed's input: what is before it need not be read again. Opaque to all but the feed.
+/// A position in a feed's input, up to which a restart need not read again. Only the feed interprets the number, such
+/// as a count of trades; it must not decrease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(pub u64);
 
-/// Trades of one feed, in the order the feed delivers them; empty only where the feed has something else to tell.
+/// Trades of one feed, in the order of delivery; empty only if the feed has gaps or control events instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TradeBatch {
     /// The trades.
     pub trades: Vec<Trade>,
-    /// The place just after the last of them.
+    /// The position after the last of them.
     pub position: Position,
 }
 
@@ -24,13 +25,13 @@ pub struct TradeBatch {
 pub struct FeedStats {
     /// Records that could not be decoded and were skipped on request.
     pub malformed: u64,
-    /// Trades left out because their symbol was not asked for.
+    /// Trades left out because their symbol was not requested.
     pub filtered: u64,
     /// Requests sent to the venue.
     pub requests: u64,
 }
 
-/// The end of a feed by a fault; the text names the file or venue, the place, the field and the value.
+/// An error that ends a feed; its text names the file or venue, the position, the field and the value.
 #[derive(Debug, thiserror::Error)]
 #[error("feed {feed} failed")]
 pub struct FeedError {
@@ -42,44 +43,90 @@ pub struct FeedError {
 }
 
 /// A source of trades: one venue connection, REST partition or sequence of files.
+///
+/// Implement it for trades of your own, and pass the feed to `PipelineBuilder::feed`. Only [`TradeFeed::name`] and
+/// [`TradeFeed::next_batch`] are required. A stream that cannot fail needs no feed: see `PipelineBuilder::trades`.
+///
+/// ```
+/// # mod barmill { pub use barmill_core::{model::*, port::*}; }
+/// use barmill::{FeedError, Position, Trade, TradeBatch, TradeFeed};
+/// use futures::future::BoxFuture;
+/// use std::error::Error;
+///
+/// /// Lines such as `AAPL,2025-10-15T13:30:00Z,249.10,100`.
+/// #[derive(Debug)]
+/// struct Lines {
+///     lines: Vec<String>,
+///     next: usize,
+/// }
+///
+/// fn trade(line: &str) -> Result<Trade, Box<dyn Error + Send + Sync>> {
+///     let fields: Vec<&str> = line.split(',').collect();
+///     let [symbol, time, price, size] = fields[..] else {
+///         return Err("a line needs 4 fields".into());
+///     };
+///     Ok(Trade::new(symbol.parse()?, time.parse()?, price.parse()?, size.parse()?))
+/// }
+///
+/// impl TradeFeed for Lines {
+///     fn name(&self) -> &str {
+///         "lines"
+///     }
+///
+///     fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>> {
+///         Box::pin(async move {
+///             let Some(line) = self.lines.get(self.next) else {
+///                 return Ok(None);
+///             };
+///             let trades = vec![trade(line).map_err(|source| FeedError { feed: "lines".into(), source })?];
+///             self.next += 1;
+///             Ok(Some(TradeBatch { trades, position: Position(self.next as u64) }))
+///         })
+///     }
+/// }
+/// # use futures::FutureExt;
+/// # let mut feed = Lines { lines: vec!["AAPL,2025-10-15T13:30:00Z,249.10,100".into()], next: 0 };
+/// # let batch = feed.next_batch().now_or_never().unwrap().unwrap().unwrap();
+/// # assert_eq!((batch.trades.len(), batch.position), (1, Position(1)));
+/// # assert!(feed.next_batch().now_or_never().unwrap().unwrap().is_none());
+/// ```
 pub trait TradeFeed: std::fmt::Debug + Send + 'static {
-    /// Names the feed in logs and errors; holds no secret.
+    /// The name of the feed in logs and errors; it must not contain a secret.
     fn name(&self) -> &str;
 
     /// Waits for the next trades; `None` at the end of the input.
     ///
     /// # Errors
-    /// [`FeedError`] ends the feed; what was delivered before it stays valid.
+    /// [`FeedError`] ends the feed; earlier batches stay valid.
     ///
     /// # Cancel safety
-    /// Dropping the future loses no trade: the next call goes on where the last batch ended.
+    /// Dropping the future must lose no trade: the next call continues after the last returned batch.
     fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>>;
 
-    /// What was counted so far.
+    /// The counts so far.
     fn stats(&self) -> FeedStats {
         FeedStats::default()
     }
 
-    /// What the feed can vouch for so far, one entry per interval asked for, in the order of their trades; empty
-    /// for a feed that was asked for no interval.
+    /// The intervals that the feed has read without a gap so far, one entry per requested interval, in the order of
+    /// their trades; empty for a feed without requested intervals.
     fn coverage(&self) -> Vec<Covered> {
         Vec::new()
     }
 
-    /// Takes the holes that stay open: the bars they touch are marked `gap`. Asked after every batch; a hole is
-    /// told before the trades that come after it.
+    /// Takes the gaps that stay open; their bars are flagged `gap`. Called after every batch; the feed must report a
+    /// gap before the trades after it.
     fn take_gaps(&mut self) -> Vec<Gap> {
         Vec::new()
     }
 
-    /// Takes the changes of trades delivered before, and the word on quiet symbols; asked after every batch, and true
-    /// behind its trades.
+    /// Drains corrections, cancels and idle-symbol hints. Called after every batch; they apply after its trades.
     fn take_control_events(&mut self) -> Vec<ControlEvent> {
         Vec::new()
     }
 
-    /// Takes what must run beside the reader of the feed, so that the feed reads on while its reader waits; asked once,
-    /// before the first batch. It ends when the feed is dropped.
+    /// Takes the background task of the feed, which keeps reading while the pipeline waits. Called once, before the
+    /// first batch. The task must end when the feed is dropped.
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
         None
     }

@@ -8,11 +8,11 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why one item of a batch was not written, while others may have been.
+/// Why one item of a batch was not written; others may have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ItemError {
-    /// What the failure calls for.
+    /// What the writer must do.
     pub remedy: Remedy,
     /// The store's words, without secrets.
     pub reason: String,
@@ -21,13 +21,13 @@ pub struct ItemError {
 /// The fate of one item.
 pub type ItemResult = Result<(), ItemError>;
 
-/// Why a whole batch failed; whether parts of it were applied is unknown.
+/// Why an entire batch failed; parts of it may have been applied.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed")]
 pub struct SinkError {
     /// What was attempted, with the store's address and no secret.
     pub operation: String,
-    /// What the failure calls for.
+    /// What the writer must do.
     pub remedy: Remedy,
     /// The cause.
     #[source]
@@ -63,7 +63,7 @@ impl SinkError {
     }
 }
 
-/// What a batch costs at the store: the writer paces by it.
+/// The cost of a batch at the store, by which the writer paces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
     /// Requests, each one round trip.
@@ -72,7 +72,7 @@ pub struct Cost {
     pub commands: u32,
 }
 
-/// What a sink counted since it was made.
+/// The counts of a sink since its creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SinkStats {
     /// Requests sent, retries included.
@@ -85,29 +85,69 @@ pub struct SinkStats {
     pub bytes: u64,
 }
 
-/// A store of bars. The writer actor owns the only one, so an implementation need not guard against others.
+/// A store of bars. A run has one writer, so `write` is never called by two writers.
+///
+/// Implement it for your own store, and pass it to `PipelineBuilder::sink`. Only [`BarSink::name`] and
+/// [`BarSink::write`] are required.
+///
+/// ```
+/// # mod barmill { pub use barmill_core::{model::*, port::*}; }
+/// use barmill::{BarSink, ItemResult, SinkError, WriteItem};
+/// use futures::future::BoxFuture;
+/// use std::collections::BTreeMap;
+/// use std::sync::Mutex;
+///
+/// /// Keeps the newest state of every bar.
+/// #[derive(Debug, Default)]
+/// struct Memory(Mutex<BTreeMap<String, String>>);
+///
+/// impl BarSink for Memory {
+///     fn name(&self) -> &str {
+///         "memory"
+///     }
+///
+///     fn write<'a>(&'a self, items: &'a [WriteItem]) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>> {
+///         Box::pin(async move {
+///             let mut bars = self.0.lock().unwrap();
+///             for item in items {
+///                 if let WriteItem::Bar(update) = item {
+///                     let bar = &update.bar;
+///                     bars.insert(format!("{} {} {}", bar.symbol, bar.spec, bar.start), bar.volume.to_string());
+///                 }
+///             }
+///             Ok(vec![Ok(()); items.len()])
+///         })
+///     }
+/// }
+/// # use futures::FutureExt;
+/// # assert_eq!(Memory::default().write(&[]).now_or_never().unwrap().unwrap(), vec![]);
+/// ```
 pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
-    /// Names the store in logs and errors; holds no secret.
+    /// The name of the store in logs and errors; it must not contain a secret.
     fn name(&self) -> &str;
 
-    /// Writes the items in order and answers one result per item, in the same order.
+    /// Writes the items in order and returns one result per item, in the same order.
     ///
-    /// Writing the same item twice must leave the store as writing it once. A bar may occur twice in one
-    /// batch; the later one counts. The future is not dropped before its end, except by the writer's timeout.
+    /// It must be idempotent: the writer may send an item again. A bar may occur twice in one batch; the later one
+    /// counts.
     ///
     /// # Errors
-    /// [`SinkError`] when the fate of the whole batch is unknown or the same for all.
+    /// [`SinkError`] if the outcome of the entire batch is unknown or the same for all items. Its remedy decides
+    /// whether the writer retries.
+    ///
+    /// # Cancel safety
+    /// The writer drops the future only after its timeout, and then sends the items again.
     fn write<'a>(
         &'a self,
         items: &'a [WriteItem],
     ) -> BoxFuture<'a, Result<Vec<ItemResult>, SinkError>>;
 
-    /// Whether a batch may end with manifests behind its bars, which are then written only when every bar is.
+    /// Whether a batch may end with manifests, which the sink then writes only if it has written every bar.
     fn joins_manifests(&self) -> bool {
         false
     }
 
-    /// What writing the items would cost; by default one request of one command.
+    /// The cost of writing the items; by default one request with one command.
     fn cost(&self, _items: &[WriteItem]) -> Cost {
         Cost {
             requests: 1,
@@ -115,13 +155,13 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         }
     }
 
-    /// Bytes that one item adds to a request, estimated from above; by default those of a bar in memory. Asked once for
-    /// each item, some time before it is written, and in the order in which that begins.
+    /// Upper bound of the bytes that one item adds to a request; by default the size of a bar in memory. Called once
+    /// per item before it is written, in the order of writing.
     fn weight(&self, _item: &WriteItem) -> usize {
         size_of::<BarUpdate>()
     }
 
-    /// Connects and asks for a sign of life; writes nothing.
+    /// Connects and checks that the store answers; writes nothing.
     ///
     /// # Errors
     /// [`SinkError`] with the cause.
@@ -129,26 +169,26 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Whether a write may take as long as it likes, as one that waits for a consumer in the same program does.
-    /// Such writes are not timed out.
+    /// Whether a write may take any time, such as one that waits for a consumer in the same program. Such writes have
+    /// no timeout.
     fn is_patient(&self) -> bool {
         false
     }
 
-    /// Makes ready to write, such as by taking a lease; a sink that was not opened does so with its first write.
+    /// Prepares for writing, for example takes a lease; a sink that was not opened does so with its first write.
     ///
     /// # Errors
-    /// [`SinkError`] with [`Remedy::Fatal`] when another writer is at work.
+    /// [`SinkError`] with [`Remedy::Fatal`] if another writer holds the lease.
     fn open(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
     }
 
-    /// How long the sink may go without a write before [`BarSink::keepalive`] is due; `None` for any time.
+    /// How long the sink may be idle before [`BarSink::keepalive`] is due; `None`: no keepalives.
     fn keepalive_interval(&self) -> Option<Duration> {
         None
     }
 
-    /// What one keepalive costs; the writer paces and counts it like a write.
+    /// The cost of one keepalive; the writer paces and counts it like a write.
     fn keepalive_cost(&self) -> Cost {
         Cost {
             requests: 1,
@@ -156,19 +196,20 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         }
     }
 
-    /// Keeps alive what the sink holds in the store, and finds out whether the store still answers; cheap when a write has just done so.
+    /// Renews what the sink holds in the store, such as a lease, and checks that the store still answers.
     ///
     /// # Errors
-    /// [`SinkError`] with [`Remedy::Fatal`] when another writer has taken over.
+    /// [`SinkError`] with [`Remedy::Fatal`] if another writer has taken over.
     fn keepalive(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
     }
 
-    /// Compares closed bars with what the store holds: places in `updates` of those that it lacks, or holds in an older
-    /// version or, where its values tell no version, with another content. `None` where nothing can be read back.
+    /// Compares closed bars with the store, and returns the indices in `updates` of those that are missing, or stored
+    /// in an older version or, if stored values have no version, with different content. `None` if nothing can be read
+    /// back.
     ///
     /// # Errors
-    /// [`SinkError`] when the store cannot be read.
+    /// [`SinkError`] if the store cannot be read.
     fn missing_or_stale<'a>(
         &'a self,
         updates: &'a [BarUpdate],
@@ -178,20 +219,20 @@ pub trait BarSink: std::fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(answer) })
     }
 
-    /// Forgets its connections, so that the next write opens a fresh one.
+    /// Drops its connections, so that the next write opens a new one.
     fn reconnect(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
 
-    /// Makes everything written durable and closes the connections; the last call.
+    /// Makes all writes durable and closes the connections; the last call.
     ///
     /// # Errors
-    /// [`SinkError`] when something written may be lost.
+    /// [`SinkError`] if something written may be lost.
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     fn stats(&self) -> SinkStats {
         SinkStats::default()
     }

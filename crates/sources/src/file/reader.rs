@@ -184,7 +184,7 @@ impl TradeReader {
         )
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn stats(&self) -> FileStats {
         self.filter.stats
     }

@@ -29,7 +29,7 @@ pub type CommandResult = Result<Reply, ItemError>;
 
 /// A store of keys.
 pub trait KeyStore: Send + Sync + 'static {
-    /// Names the store in logs and errors; holds no secret.
+    /// The name of the store in logs and errors; it must not contain a secret.
     fn name(&self) -> &str;
 
     /// Runs the commands in order and answers one result per command, in the same order; not atomic.
@@ -69,7 +69,7 @@ pub trait KeyStore: Send + Sync + 'static {
         })
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     fn stats(&self) -> SinkStats;
 }
 

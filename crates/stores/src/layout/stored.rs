@@ -10,12 +10,12 @@ use barmill_core::model::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A bar as far as its stored form carries it.
+/// A bar as read from a store; the stored form decides which fields it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredBar {
     /// The instrument.
     pub symbol: Symbol,
-    /// How its trades are cut.
+    /// Its spec, such as `1m`.
     pub spec: BarSpec,
     /// Start of the window, included.
     pub start: Timestamp,
@@ -23,7 +23,7 @@ pub struct StoredBar {
     pub prices: Option<Ohlc>,
     /// Sum of the sizes that count for volume.
     pub volume: Volume,
-    /// The rest; `None` when the value is CSV or has the six names only.
+    /// The other fields; `None` if the value is CSV or has only the six names of `key-per-bar`.
     pub detail: Option<BarDetail>,
 }
 
@@ -48,7 +48,7 @@ pub struct BarDetail {
     pub state: BarState,
     /// Changes behind the watermark.
     pub revision: u32,
-    /// Reservations.
+    /// Its flags.
     pub flags: BarFlags,
 }
 

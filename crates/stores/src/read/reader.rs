@@ -55,7 +55,7 @@ pub enum ReadError {
     Unlisted(#[from] UnlistedError),
 }
 
-/// Reads what a sink with the same view wrote.
+/// Reads the bars and manifests that a sink with the same view wrote.
 #[derive(Clone)]
 pub struct BarReader {
     store: Arc<dyn KeyStore>,

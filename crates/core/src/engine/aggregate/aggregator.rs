@@ -170,7 +170,7 @@ impl Aggregator {
         self.newest
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn counts(&self) -> AggregateCounts {
         self.counts
     }
