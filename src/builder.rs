@@ -1,4 +1,4 @@
-//! How a program describes a pipeline: sources, bars and a store, checked together at the start.
+//! The builder: a program describes sources, bars and a store, which are checked together at the start.
 
 #[cfg(feature = "venues")]
 mod live;

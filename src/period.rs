@@ -1,4 +1,4 @@
-//! The time that a reader asks for: a day, or an interval between days or instants.
+//! A requested period: a day, or an interval between days or instants.
 
 use crate::model::{Timestamp, TimestampError};
 use jiff::civil::Date;

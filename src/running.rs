@@ -1,4 +1,4 @@
-//! A pipeline under way, as a program sees it.
+//! A running pipeline, as a program sees it.
 
 use crate::BarUpdate;
 #[cfg(feature = "venues")]

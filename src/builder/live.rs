@@ -1,4 +1,4 @@
-//! The live sources of a description: what makes a run a daemon.
+//! The live sources of a builder, which make a run a daemon.
 
 use super::BoxError;
 use crate::daemon::{

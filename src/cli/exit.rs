@@ -1,4 +1,4 @@
-//! Exit codes, and how an error ends up on stderr.
+//! Exit codes, and the printing of errors on stderr.
 
 use std::error::Error;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! How far a fetch is: a line per symbol under way, and their sum.
+//! Progress lines of a fetch: one per active symbol, and a total.
 
 use super::fetched::seconds;
 use barmill_sources::history::Coverage;

@@ -1,4 +1,4 @@
-//! What became of a fetch: one table and one JSON object at its end.
+//! The result of a fetch: a table and a JSON object at its end.
 
 use super::summary::RunSummary;
 use crate::model::{Symbol, Timestamp};

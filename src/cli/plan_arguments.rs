@@ -1,4 +1,4 @@
-//! The arguments of the plan. Its flags are those of the commands that it speaks of.
+//! The arguments of `plan`. Its flags are those of the commands that it estimates.
 
 use super::arguments::Shared;
 use crate::config::SourceName;

@@ -1,4 +1,4 @@
-//! What a day would send and cost, as one JSON object or for people.
+//! The report of `barmill plan`, as a JSON object or as text.
 
 use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! From arguments and environment to a checked config, or to the right complaint.
+//! Builds a checked config from arguments and environment, or reports the errors.
 
 use super::arguments::{Arguments, Command};
 use super::exit::{Exit, print_error};

@@ -1,4 +1,4 @@
-//! The arguments of the command that plays a venue.
+//! The arguments of `simulate`.
 
 use crate::config::{SourceName, Speed};
 use crate::model::Symbol;

@@ -1,4 +1,4 @@
-//! What lies in the state folder, as one JSON object or for people.
+//! The list of the state folder, as a JSON object or as text.
 
 use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What the commands on the state folder found and did.
+//! The reports of the commands on the state folder.
 
 use indicatif::HumanCount;
 use serde::Serialize;

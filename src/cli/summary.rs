@@ -1,4 +1,4 @@
-//! What a run did, as one JSON object and as the closing lines.
+//! The summary of a run, as a JSON object and as closing lines.
 
 use crate::config::SinkTarget;
 use indicatif::HumanCount;

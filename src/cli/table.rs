@@ -1,4 +1,4 @@
-//! Bars as a table: aligned, points under points, no wider than asked.
+//! Bars as a table, aligned at the decimal points, no wider than requested.
 
 use super::render::{BarRow, COLUMNS};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! `[bars]`: which bars are made, and of which trades.
+//! `[bars]`: which bars to make, and from which trades.
 
 use super::ValueError;
 use super::section::{choice, section};

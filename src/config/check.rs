@@ -1,4 +1,4 @@
-//! Limits against each other: what no single key can show.
+//! Checks of limits against each other.
 
 use super::error::{Fault, Origin, Problem};
 use super::load::Loaded;

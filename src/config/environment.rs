@@ -1,4 +1,4 @@
-//! The process environment as a value, so that a test passes a map and nothing else reads it.
+//! The process environment as a value; only this module reads it, and tests pass a map.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Faults of a config: where each value came from, what is wrong with it, what is allowed.
+//! Errors of a config: the origin of a value, what is wrong, and what is allowed.
 
 use super::ValueError;
 use super::value::did_you_mean;

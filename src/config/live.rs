@@ -1,4 +1,4 @@
-//! `[live]`: the daemon, what it listens to and how.
+//! `[live]`: the sources of the daemon and their connections.
 
 use super::section::section;
 use super::source::SourceName;

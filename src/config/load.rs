@@ -1,4 +1,4 @@
-//! Loading: the layers over one another, every fault of all of them at once.
+//! Loads the config layers, and reports all errors at once.
 
 use super::check;
 use super::environment::Environment;

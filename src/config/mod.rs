@@ -1,4 +1,4 @@
-//! The config: every knob with its default, its range and its layers.
+//! The config: every key with its default, its range and its layers.
 //!
 //! Layers, later over earlier: defaults, the file, `BARMILL__SECTION__KEY` in the environment,
 //! `--set SECTION.KEY=VALUE`, and the flags that stand for a key. No file is read unless one is named. Secrets

@@ -1,4 +1,4 @@
-//! `[plan]`: prices, and what `barmill plan` assumes of the world.
+//! `[plan]`: the prices and assumptions of `barmill plan`.
 
 use super::ValueError;
 use super::section::section;

@@ -1,4 +1,4 @@
-//! `[redis]`: the one client of the store, over RESP or REST.
+//! `[redis]`: the client of the store, over RESP or REST.
 //!
 //! The figures are those of the client that replaced one connection per bar: 20 connections, 10 of them kept,
 //! 10 s to connect, 30 s in all.

@@ -1,4 +1,4 @@
-//! The sink with its secrets, taken from the environment when the run starts.
+//! The sink with its secrets, read from the environment when the run starts.
 //!
 //! A secret comes from a variable, or from the file that the variable's `..._FILE` twin names.
 

@@ -1,4 +1,4 @@
-//! `[source.NAME]`: how one venue is asked for its history and its live trades.
+//! `[source.NAME]`: the settings of one venue's history and live trades.
 //!
 //! Each venue has a section: the keys that all of them have, with the venue's own defaults and ranges, then the
 //! variables that hold its secrets, then the keys that only it has. All of it follows from what the venue's folder

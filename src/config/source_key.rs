@@ -1,4 +1,4 @@
-//! The keys of a source, taken from the environment when the run starts.
+//! The keys of a source, read from the environment when the run starts.
 
 use super::secret::{SecretError, find_secret};
 use super::source::{SourceName, Sources};

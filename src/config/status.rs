@@ -1,4 +1,4 @@
-//! `[status]`: the pages that tell how the daemon stands.
+//! `[status]`: the status pages of the daemon.
 
 use super::secret::{SecretError, find_secret};
 use super::section::section;

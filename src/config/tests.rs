@@ -1,4 +1,4 @@
-//! What a person reads when a config is wrong.
+//! Tests of the error texts of a wrong config.
 
 use super::{Config, Environment, Flag, Layers, Loaded, Origin, load};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Values of config keys: how a text, a number or a list from any layer becomes a checked value.
+//! Values of config keys: parsing of texts, numbers and lists from any layer.
 //!
 //! Owns the types of values, their refusals and their TOML text. Knows no key and no section.
 

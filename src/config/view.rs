@@ -1,4 +1,4 @@
-//! `[view]`: how a bar lies in the store.
+//! `[view]`: the layout of bars in the store.
 //!
 //! Owns the form of a template. Default templates, and what fills them in, are the store's business.
 

@@ -1,4 +1,4 @@
-//! Where a run goes on after a restart: the names of its checkpoints, and what an earlier run saved under them.
+//! Where a run resumes: the names of its checkpoints, and what an earlier run saved under them.
 
 use crate::port::{StateError, StateStore};
 use crate::{Symbol, Timestamp};

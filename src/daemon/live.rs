@@ -1,4 +1,4 @@
-//! The live sources of a run: opened where an earlier run stopped, and given other symbols while they run.
+//! The live sources of a run: opened at the checkpoint of an earlier run, and reloaded with other symbols.
 
 use super::checkpoint;
 use super::health::SourceView;

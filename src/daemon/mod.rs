@@ -1,4 +1,4 @@
-//! What a long run does beside the pipeline: catch-up, resume, the closing of quiet symbols, reload, liveness, health.
+//! The tasks of a long run: catch-up, resume, closing bars of idle symbols, reload, liveness, health.
 //!
 //! Knows live feeds, but no vendor, no store and no config: `barmill run` and the builder describe a run in the same
 //! words. Deliberately starts no pipeline and spawns nothing.

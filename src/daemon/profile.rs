@@ -1,4 +1,4 @@
-//! The market that a run's sources trade in: its zone and hours, and where a run of it begins.
+//! The market profile of a run: time zone, trading hours, and where a first start begins.
 
 use crate::Timestamp;
 use crate::engine::calendar::{CalendarError, SessionKind};

@@ -1,4 +1,4 @@
-//! What a live run does by the clock: forming updates, checkpoints, gauges, and the ends that quiet symbols reach.
+//! Timers of a live run: forming updates, checkpoints, gauges, and the ends of idle symbols' bars.
 
 use crate::BarSpec;
 use crate::pipeline::ShardTimes;

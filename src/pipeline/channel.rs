@@ -1,4 +1,4 @@
-//! A store that is a stream: every update, in order, to a consumer in the same program.
+//! A sink that is a stream: passes every update, in order, to a consumer in the same program.
 //!
 //! Unlike a listener, the consumer misses nothing: while the channel is full the pipeline waits.
 

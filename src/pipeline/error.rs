@@ -1,4 +1,4 @@
-//! Why an actor ended before its work was done.
+//! Errors that end an actor.
 
 use crate::port::{FeedError, SinkError, StateError};
 use std::error::Error;

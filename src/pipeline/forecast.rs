@@ -1,4 +1,4 @@
-//! What a day of bars would send to the store, told before it runs.
+//! Forecast of what a day of bars sends to the store.
 //!
 //! Makes up a day in which every symbol trades all the time, so that no window stays empty, and lets the real delivery
 //! batch it in made-up time against a store that takes everything. So requests and commands are those of a run of that

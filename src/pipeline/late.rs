@@ -1,4 +1,4 @@
-//! The actor of late trades: takes them from every shard and gives them to their store.
+//! The actor of late trades: receives them from every shard and writes them to the late file.
 //!
 //! A store that fails costs the trades' place in the file, not their count, and never the run.
 

@@ -1,4 +1,4 @@
-//! What travels between the actors.
+//! The messages between the actors.
 
 use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Symbol, Timestamp, Trade};
 use crate::port::{ControlEvent, Gap, Position};

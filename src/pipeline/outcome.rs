@@ -1,4 +1,4 @@
-//! What a run came to, and what it looks like on the way.
+//! The result of a run, and its counts while it runs.
 
 use crate::engine::aggregate::AggregateCounts;
 use crate::pipeline::{FeedCounts, RunError, ShardCounts, WriterCounts};

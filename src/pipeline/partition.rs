@@ -1,4 +1,4 @@
-//! Which shard a symbol lives on.
+//! Partitioning: which shard a symbol belongs to.
 //!
 //! Decided by the name alone: the numbers of symbols follow the order in which threads meet them, and a run that goes
 //! on after a crash must find each symbol on the same shard.

@@ -1,4 +1,4 @@
-//! Runs without feeds, which put a store right from the state store.
+//! Reconciliation and redelivery: runs without feeds that repair a store from the state store.
 
 use super::{Pipeline, PipelineSettings};
 use crate::pipeline::{ReconcileSettings, WriterPorts};

@@ -1,4 +1,4 @@
-//! What a shard does by the clock, and what it shows.
+//! The timers and gauges of a shard.
 
 use crate::engine::aggregate::AggregateCounts;
 use crate::model::Timestamp;

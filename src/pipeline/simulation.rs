@@ -1,4 +1,4 @@
-//! The whole pipeline in a world of faults, kills and restarts that one seed decides.
+//! Simulation of the entire pipeline under faults, kills and restarts, decided by one seed.
 //!
 //! Feed actor, aggregators, writer, and the state store with its file format are the real ones; the feed, the store of
 //! bars, the clock and the disk are the world's. Time is tokio's, paused. What must hold is checked at every step of a

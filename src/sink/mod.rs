@@ -1,4 +1,4 @@
-//! Ready stores of bars, described in one line each.
+//! Ready-made stores of bars, each described in one line.
 
 #[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
 mod store;

@@ -1,4 +1,4 @@
-//! The stores of this library as sinks.
+//! The stores of this crate as sinks for programs.
 
 use super::{BoxError, Sink, SinkDescription};
 use crate::model::BarSpec;

@@ -1,4 +1,4 @@
-//! Ready sources of trades, described in one line each.
+//! Ready-made sources of trades, each described in one line.
 //!
 //! A description is plain data until the pipeline starts; what is wrong with it is told then, together with every
 //! other fault.

@@ -1,4 +1,4 @@
-//! A recording played as a venue on this machine.
+//! A recording served as a venue on this machine.
 
 use super::venue::{UnknownVenueError, market};
 use super::{BoxError, Description, Market, Opening, Source, SourcePlan};

@@ -1,4 +1,4 @@
-//! What a daemon shows of itself: the status pages over HTTP, and its state to the service manager.
+//! The status of a daemon: pages over HTTP, and notifications to the service manager.
 
 pub mod server;
 pub mod service;

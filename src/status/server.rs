@@ -1,4 +1,4 @@
-//! The pages that tell how a run stands: `/healthz`, `/readyz` and `/metrics` over HTTP/1.1.
+//! The status pages of a run: `/healthz`, `/readyz` and `/metrics` over HTTP/1.1.
 //!
 //! Owns the listener, its bounds and its door: GET only, a list of Host names against rebinding of names, a token where
 //! others than this machine may ask. Deliberately knows nothing of what the pages say.

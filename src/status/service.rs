@@ -1,4 +1,4 @@
-//! Words to the service manager that started us, as `sd_notify(3)` describes them: one datagram each.
+//! Notifications to the service manager, as `sd_notify(3)` describes them: one datagram each.
 //!
 //! Without `NOTIFY_SOCKET` there is nobody to tell, and nothing is sent.
 

@@ -1,4 +1,4 @@
-//! Where trades come from: recorded files, REST history and live feeds of venues, and simulated venues.
+//! Sources of trades: recorded files, REST history and live feeds of venues, and simulated venues.
 //!
 //! Owns formats and protocols. Deliberately knows no bars, no stores and no pipeline.
 

@@ -1,4 +1,4 @@
-//! Where bars go: Redis, Upstash over REST, an embedded store; and the state that outlives a run.
+//! Stores of bars: Redis, Upstash over REST, an embedded store; and the durable state of a run.
 //!
 //! Owns layouts, clients and files. Deliberately knows no trades, no venues and no pipeline.
 

@@ -1,4 +1,4 @@
-//! The sink that keeps nothing and counts, for benchmarks.
+//! The sink that only counts, for benchmarks.
 
 use crate::key_store::counters::Counters;
 use barmill_core::port::{BarSink, Cost, ItemResult, SinkError, SinkStats, WriteItem};

@@ -1,4 +1,4 @@
-//! From a URL and settings to a sink and a reader.
+//! Opens a sink and a reader from a URL and settings.
 
 #[cfg(feature = "embedded")]
 use crate::embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};

@@ -1,4 +1,4 @@
-//! Where bars go, as one text.
+//! The URL of a store.
 //!
 //! Owns the schemes and what is allowed in each. No credential leaves it by `Display` or `Debug`.
 

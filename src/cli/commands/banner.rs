@@ -1,4 +1,4 @@
-//! What a simulated venue prints at its start: where it listens, and how it is used.
+//! The start-up banner of a simulated venue: its address, and how to use it.
 
 use crate::Timestamp;
 use crate::cli::SimulateArguments;

@@ -1,4 +1,4 @@
-//! `barmill bars`: reads bars back from the sink.
+//! `barmill bars`: prints bars from the sink.
 
 use super::dispatch::CommandError;
 use super::settings;

@@ -1,4 +1,4 @@
-//! `barmill check`: says what would run, what waits in the spool and whether the store answers; writes nothing to it.
+//! `barmill check`: prints the config and the spool, and connects to the store without writing.
 
 use super::dispatch::CommandError;
 use super::{settings, spool};

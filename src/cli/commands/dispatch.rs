@@ -1,4 +1,4 @@
-//! From a prepared command to its exit code.
+//! Dispatches a prepared command to its code.
 
 use super::bars::KeepsNothing;
 use super::plan::MixedBarsError;

@@ -1,4 +1,4 @@
-//! What a backfill would ask and write, said without doing it.
+//! `barmill backfill --dry-run`: prints what would be fetched and written.
 
 use super::plan::{Plan, Step};
 use super::source;

@@ -1,4 +1,4 @@
-//! `barmill plan`: what a day would send to the store and cost, before it runs; connects to nothing.
+//! `barmill plan`: estimates the requests and the cost of a day; connects to nothing.
 
 use super::dispatch::{CommandError, complain};
 use super::run::{Market, symbols};

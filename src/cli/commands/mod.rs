@@ -1,4 +1,4 @@
-//! The commands, carried out: config and arguments become a pipeline or a reader.
+//! The commands: each turns config and arguments into a pipeline or a reader.
 
 mod backfill;
 mod banner;

@@ -1,4 +1,4 @@
-//! What a backfill will fetch: what is asked for less what the sink has.
+//! The plan of a backfill: the requested intervals minus what the sink already has.
 
 use super::dispatch::CommandError;
 use crate::engine::requested::RequestedDay;

@@ -1,4 +1,4 @@
-//! `barmill reconcile`, and the sending of what the state folder holds: runs without feeds.
+//! `barmill reconcile`, and redelivery from the state folder: runs without feeds.
 
 use super::dispatch::{CommandError, complain};
 use super::{settings, signals};

@@ -1,4 +1,4 @@
-//! `barmill record`: a venue's history is kept in a recording.
+//! `barmill record`: saves a venue's history in a recording.
 //!
 //! What is on disk survives a crash: a recording without its mark of an orderly end is readable up to its last whole
 //! block. The mark is written only when everything asked for is in it.

@@ -1,4 +1,4 @@
-//! `barmill record --live`: a venue's trades as they come, a recording for each UTC day.
+//! `barmill record --live`: saves live trades, one recording per UTC day.
 //!
 //! What came is durable within a second. A crash tears the last block at most, which the next start cuts off before it
 //! goes on with the day's recording. What a lost connection missed is fetched; what came while nobody listened is not.

@@ -1,4 +1,4 @@
-//! From config to the settings of the parts.
+//! Builds the settings of the parts from the config.
 
 use crate::config::{self, Config, SinkTarget};
 use crate::daemon::LatencyMode;

@@ -1,4 +1,4 @@
-//! `barmill simulate`: a recording is served as a venue, for demonstrations, tests and other people's clients.
+//! `barmill simulate`: serves a recording as a venue, for demonstrations, tests and other clients.
 
 use super::dispatch::{CommandError, complain};
 use super::{banner, signals};

@@ -1,4 +1,4 @@
-//! From config and arguments to a source of history, and to what is asked of it.
+//! Builds a history source and its requests from config and arguments.
 
 use super::dispatch::CommandError;
 use super::settings;

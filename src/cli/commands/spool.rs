@@ -1,4 +1,4 @@
-//! `barmill spool`: what waits in the state folder, and what the store refused.
+//! `barmill spool`: spooled items and dead letters in the state folder.
 
 use super::dispatch::CommandError;
 use super::{reconcile, settings};

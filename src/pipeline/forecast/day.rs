@@ -1,4 +1,4 @@
-//! A made-up day: every symbol trades all the time, and bars have numbers of usual lengths.
+//! A generated day: every symbol trades all the time, and numbers have typical lengths.
 
 use super::Arrival;
 use crate::model::{

@@ -1,4 +1,4 @@
-//! Delivery in made-up time, before a store that answers every request after the same time.
+//! Runs delivery in simulated time against a store with a constant response time.
 
 use crate::engine::delivery::{Completion, Delivery, DeliverySettings, OutgoingBatch, Work};
 use crate::model::{BarUpdate, Timestamp, WriteItem};

@@ -1,4 +1,4 @@
-//! The world around the pipeline: what the ports meet at each step, and what must hold after it.
+//! Harness around the pipeline: drives the ports at each step, and checks the invariants after it.
 
 use super::checks::Books;
 use super::scenario::Scenario;

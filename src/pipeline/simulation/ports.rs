@@ -1,4 +1,4 @@
-//! The ports of the simulated world: a feed, a store of bars, the state store on its disk, and a clock.
+//! The simulated ports: a feed, a store of bars, the state store on its disk, and a clock.
 
 use super::harness::{Answer, Applied, DiskFault, Fate, World};
 use crate::engine::budget::BudgetUse;

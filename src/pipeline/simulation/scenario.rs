@@ -1,4 +1,4 @@
-//! What one seed decides beforehand: the trades, the settings, and what an uninterrupted run makes of them.
+//! Scenario of one seed: the trades, the settings, and the result of an uninterrupted run.
 
 use crate::PipelineBuilder;
 use crate::engine::aggregate::{AggregateCounts, Aggregator, Fill};

@@ -1,4 +1,4 @@
-//! The writer's shell: waits, decides, responds.
+//! The writer actor: waits, decides, responds.
 //!
 //! Delivery says what to do; the shell does it, at the pace the store accepts and with a timeout, and tells Delivery
 //! what came of it. While Delivery has no room the inbox is not read: that is the backpressure.

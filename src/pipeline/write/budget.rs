@@ -1,4 +1,4 @@
-//! The command budget at work: what is sent is counted first, and the counts are kept over restarts.
+//! Accounting of the command budget: counts commands before they are sent, and persists the counts.
 //!
 //! The counts are saved with every commit of the state, and by themselves a while after they changed, so that a crash
 //! forgets the commands of seconds at most.

@@ -1,4 +1,4 @@
-//! Where each feed goes on after a restart, as the shards tell it.
+//! Checkpoints: the position of each feed from which a restart must read.
 //!
 //! A shard tells the event time from which a feed must be read again so that every bar not yet sent comes about. Once
 //! all shards have told theirs and everything received is durable, the earliest of each feed is saved.

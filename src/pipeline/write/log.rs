@@ -1,4 +1,4 @@
-//! The writer's log lines: one per change an operator must know of.
+//! The writer's log lines, one per change that an operator must know about.
 
 use crate::engine::budget::{BudgetPeriod, BudgetWarning};
 use crate::engine::circuit::Transition;

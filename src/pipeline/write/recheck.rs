@@ -1,4 +1,4 @@
-//! A run that goes on looks for what an earlier one says it delivered, before it counts it as done.
+//! Recheck after a resume: compares the bars of an earlier run with the store before they count as done.
 //!
 //! A checkpoint says that a store acked some updates; it does not say that the store still has them (a flush, an
 //! eviction, the end of their TTL). A manifest must speak of bars that are there. So updates that the checkpoint claims

@@ -1,4 +1,4 @@
-//! When the writer puts the store right: at the start if asked, and after a failure that may have been a failover.
+//! When the writer reconciles the store: at the start if requested, and after a possible failover.
 //!
 //! The inbox is held back until nothing is on its way and while the store is read; what is found goes through the spool.
 

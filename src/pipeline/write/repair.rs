@@ -1,4 +1,4 @@
-//! What puts the store right again: bars that it lost are written back, dead letters are tried once more.
+//! Repair of the store: lost bars are written back, and dead letters are retried.
 //!
 //! Owns the two passes over the state store. Both append to the spool, whose drain is the one way into the store that
 //! keeps the order of updates; both run only while nothing is on its way, so that what they compare stands still.

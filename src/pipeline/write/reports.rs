@@ -1,4 +1,4 @@
-//! What the writer makes of reports: counts, log lines, and word to Delivery.
+//! Handles reports in the writer: counts, log lines, and the results for `Delivery`.
 
 use super::actor::Writer;
 use super::attempt::Report;

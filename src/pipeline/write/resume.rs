@@ -1,4 +1,4 @@
-//! Where a killed run goes on.
+//! Tests of where a killed run resumes.
 //!
 //! The same input with the same settings gives each shard's updates in the same order, so the count of updates whose
 //! whole prefix is in the store or the spool is a place to go on from. It is saved now and then at a moment when nothing

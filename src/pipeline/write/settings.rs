@@ -1,4 +1,4 @@
-//! How the writer behaves, and what it counts.
+//! Settings and counts of the writer.
 
 use super::repair::ReconcileSettings;
 use crate::engine::budget::BudgetLimits;

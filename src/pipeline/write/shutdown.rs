@@ -1,4 +1,4 @@
-//! The end of the writer: in order with everything written, or leaving the rest in the spool.
+//! Shutdown of the writer: after a complete drain, or with the remaining items in the spool.
 
 use super::actor::Writer;
 use super::attempt::changes;

@@ -1,4 +1,4 @@
-//! Batches of write items: coalesced, closed by count, bytes or age, never two writes of one bar at once.
+//! Batches of write items: coalesced; closed by count, bytes or age; never two writes of one bar in flight.
 //!
 //! Owns what waits to be written and what is being written. Knows neither the store nor the clock: `now`
 //! is a monotonic instant given by the caller. A forming bar is replaced by any newer update of the same

@@ -1,4 +1,4 @@
-//! The command budget: how much of a billed day and month is spent, and what may still be sent.
+//! The command budget: commands used per day and month, and what may still be sent.
 //!
 //! Owns the counts and the verdicts. Days and months are those of the UTC calendar, by which stores bill.
 //! Knows neither the clock nor where the counts are kept: the caller restores them and saves them.

@@ -1,4 +1,4 @@
-//! The circuit breaker of the writer: when an unreachable store is probed, and when sending goes on.
+//! The circuit breaker of the writer: when to probe an unreachable store, and when to send again.
 //!
 //! Owns one decision, whether something may be sent now. It is pure: `now` is a monotonic instant given by
 //! the caller, who also owns the spool and says when it is empty. A store that fails again while the spool

@@ -1,4 +1,4 @@
-//! How many requests may be under way: one more while the store keeps pace, half of them when it does not.
+//! Adaptive concurrency: one more request in flight while the store keeps pace, half of them when it does not.
 //!
 //! Additive increase, multiplicative decrease. A failure that calls for another attempt, or an answer that took more than
 //! three times the usual (a moving average with weight 1/4), halves the limit; as many quick answers as the limit allows,

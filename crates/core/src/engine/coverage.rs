@@ -1,4 +1,4 @@
-//! What the manifest says: the bars and trades written per spec, civil date and symbol.
+//! Coverage for manifests: the bars and trades written per spec, date and symbol.
 //!
 //! Fed with acked updates only, so that a manifest never speaks of a bar that is not in the store. Where a feed
 //! vouches for an interval, the manifest speaks of that interval, bars in it or not; elsewhere of the bars'. What

@@ -1,4 +1,4 @@
-//! Civil days of a zone, cached, because bars come day by day and zone look-ups are slow.
+//! Cache from instant to local date, because zone look-ups are slow.
 
 use crate::model::Timestamp;
 use jiff::civil::Date;

@@ -1,4 +1,4 @@
-//! Asking the processor for memory that is needed soon.
+//! CPU prefetch of memory that is needed soon.
 //!
 //! The tables of many symbols do not fit into the near caches, and one trade or bar after the other would wait for its
 //! own. One of two files of the crate with `unsafe`: the instruction is only reached by an unsafe name, and does nothing

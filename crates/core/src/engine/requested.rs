@@ -1,4 +1,4 @@
-//! What a request for history asks for: the sessions of civil days as exact instants.
+//! Expands requested days and sessions into UTC intervals.
 //!
 //! Pure. Owns the way from days and hours of a calendar to half-open intervals; daylight saving is the zone's
 //! business. Deliberately knows no symbol and no venue.

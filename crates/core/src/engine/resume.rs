@@ -1,4 +1,4 @@
-//! Where a run goes on after an earlier one, from what the earlier manifests vouch for.
+//! Where a run resumes after an earlier one, according to the earlier manifests.
 //!
 //! Pure. A bar is written whole or not at all: the place to go on is the start of a window of every spec. Bars that
 //! no clock cuts, and days and sessions, are made anew from the first trade.

@@ -1,4 +1,4 @@
-//! When to try again: exponential backoff with equal jitter.
+//! Retry delays: exponential backoff with equal jitter.
 //!
 //! The delay before attempt n + 1 is drawn evenly from the upper half of `base * 2^(n-1)`, capped; a store's own
 //! wish (`Retry-After`) is honoured instead, capped at five minutes. The seed is an argument, so a run repeats.

@@ -1,4 +1,4 @@
-//! Tape rules: what each trade may do to a bar.
+//! Tape rules: which fields of a bar a trade may set.
 //!
 //! Owns the named profiles and the check of one trade. The tables are data: `data/massive-conditions.csv` and
 //! `data/alpaca-conditions.csv`, whose headers name source, version and every choice. Deliberately does not

@@ -1,4 +1,4 @@
-//! Items in the order of their arrival, which may leave from anywhere.
+//! FIFO queue with removal from any position.
 //!
 //! A ring of items and beside it one of notes: the usual item comes last and leaves first, moved twice in all, and
 //! neither costs a search. One that leaves from the middle stays behind until those before it are gone; when these

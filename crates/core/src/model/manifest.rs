@@ -1,4 +1,4 @@
-//! The manifest: what is covered, so that a reader knows in one command that a day is whole.
+//! The manifest: the covered interval, so that a reader knows in one command whether a day is complete.
 //!
 //! Also what a feed says of its own input, from which manifests are made.
 

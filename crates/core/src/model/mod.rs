@@ -1,4 +1,4 @@
-//! The values of the field: exact numbers, trades, bars.
+//! Domain values: exact numbers, trades, bars.
 //!
 //! Owns what a price, a size, an instant, a symbol, a trade and a bar are, and their text forms.
 //! Deliberately knows nothing of tokio, clocks, I/O, vendors or Redis.

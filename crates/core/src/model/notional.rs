@@ -1,4 +1,4 @@
-//! Money: the exact sum of price times size, and the vwap it gives.
+//! Notional: the exact sum of price times size, and the vwap from it.
 
 use super::{Price, Size, Volume};
 

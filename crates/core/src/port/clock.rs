@@ -1,4 +1,4 @@
-//! The wall clock, for what is logged and stamped; it never decides what is in a bar.
+//! The wall clock, for logs and timestamps; it never decides what is in a bar.
 
 use crate::model::Timestamp;
 

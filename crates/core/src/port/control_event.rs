@@ -1,4 +1,4 @@
-//! What a feed tells besides trades and holes.
+//! Control events of a feed: corrections, cancels and idle-symbol hints.
 
 use crate::engine::aggregate::Original;
 use crate::model::{Symbol, Timestamp, Trade};

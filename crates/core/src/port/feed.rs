@@ -1,4 +1,4 @@
-//! Where trades come from.
+//! The trait of trade sources, and what they deliver.
 
 use super::control_event::ControlEvent;
 use super::history::Gap;

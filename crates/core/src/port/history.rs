@@ -1,4 +1,4 @@
-//! How a live feed asks for the trades it missed.
+//! The trait by which a live feed fetches missed trades.
 
 use super::Remedy;
 use crate::model::{Symbol, Timestamp, Trade, TradeKey};

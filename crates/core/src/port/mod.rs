@@ -1,4 +1,4 @@
-//! The ports: what the actors need from the world, as traits.
+//! The ports: traits for everything outside the pipeline.
 //!
 //! Owns the traits and the shapes that cross them. Deliberately knows no implementation.
 

@@ -1,4 +1,4 @@
-//! Where bars go.
+//! The trait of bar stores, and their errors.
 
 use crate::engine::retry::Remedy;
 use crate::model::{BarSpec, BarUpdate, Symbol, WriteItem};

@@ -1,4 +1,4 @@
-//! Who else sees the raw frames of a live feed.
+//! The trait of observers of a live feed's raw frames.
 
 use crate::model::Timestamp;
 

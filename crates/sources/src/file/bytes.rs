@@ -1,4 +1,4 @@
-//! One reused block of decoded bytes, and the lines in it.
+//! A reused block of decoded bytes, and the lines in it.
 //!
 //! Owns the buffer between a container and a decoder. Memory is the block, whatever the file holds:
 //! a record that does not fit is an error. A block of 512 KiB lies in the range where reading from the

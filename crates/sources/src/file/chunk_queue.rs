@@ -1,4 +1,4 @@
-//! The files as numbered chunks, which workers take one after another and decode at the same time.
+//! Work queue that splits input files into numbered chunks for parallel decoding.
 //!
 //! Under the lock a worker only takes bytes: whole lines, read and unpacked in order. It decodes them on its own, so that
 //! one worker reads or unpacks while another decodes, within a file and over the end of it. Layouts that are no lines are

@@ -1,4 +1,4 @@
-//! What can go wrong with a recorded file: a row, a container, a layout.
+//! Errors of recorded files: rows, containers, layouts.
 //!
 //! Owns the texts a user reads. A [`BadRow`] may be skipped on request; every other error ends the input.
 

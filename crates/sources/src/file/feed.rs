@@ -1,4 +1,4 @@
-//! The port's feed over files.
+//! The `TradeFeed` over files.
 //!
 //! Owns the step from blocking reads to the runtime: a few chunks of the files are read and decoded at the same time on
 //! blocking threads (see [`super::chunk_queue`]), and delivered here in the order of the files. A thread goes on with the next

@@ -1,4 +1,4 @@
-//! Which decoded trades are delivered, and what is counted of the others.
+//! Filters decoded trades by symbol, and counts the others.
 
 use super::error::{BadRow, FileError, Location, RecordError, ValueError};
 use super::settings::{FileFeedSettings, OnBadRow};

@@ -1,4 +1,4 @@
-//! Cuts the rows out of a JSON response, one at a time, in bounded memory.
+//! Splits a JSON response into rows, one at a time, in bounded memory.
 //!
 //! Owns the walk through the text around the rows: it knows strings, nesting and the keys on the way, and
 //! finds the arrays at a given path. Each row goes to a decoder as its own bytes. Deliberately does not

@@ -1,4 +1,4 @@
-//! The decoders of lines, and what many lines give at once.
+//! Decoders of lines, and the output of many lines.
 //!
 //! Owns the two loops over lines: of a file as it is read, and of a chunk that a worker decodes apart from the rest of
 //! its file.

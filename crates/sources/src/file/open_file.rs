@@ -1,4 +1,4 @@
-//! One file while it is decoded.
+//! An open file that is being decoded.
 //!
 //! Owns the way from the first bytes to the decoder of the layout, and the loop over the blocks of a recording.
 

@@ -1,4 +1,4 @@
-//! Trades out of files, one batch after another, without a runtime.
+//! Reads trades from files in batches, without a runtime.
 //!
 //! The plain way: one record after another, on the caller's thread. The feed decodes chunks of the files at the same
 //! time, see [`super::chunk_queue`], and the tests hold it to what this way gives.

@@ -1,4 +1,4 @@
-//! The decoders of JSON rows, and the loop over the rows of a response.
+//! Decoders of JSON rows, and the loop over the rows of a response.
 
 use super::error::ValueError;
 use super::error::{FileError, Location, RecordError};

@@ -1,4 +1,4 @@
-//! What to read and how.
+//! Settings of a file source.
 
 use super::Format;
 use barmill_core::model::{Symbol, Timestamp};

@@ -1,4 +1,4 @@
-//! A file of lines or rows while it is read: its bytes, where the reader stands, and what names the file.
+//! An open text file: its bytes, the position of the reader, and the name of the file.
 
 use super::bytes::{Bytes, LineError, RECORD_LEN_MAX};
 use super::error::{FileError, Location};

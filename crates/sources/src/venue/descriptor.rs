@@ -1,4 +1,4 @@
-//! What a venue says about itself: all that the config, the command line and the docs need to know of it.
+//! The descriptor of a venue: everything that the config, the command line and the docs need to know about it.
 //!
 //! A venue is one constant of type [`Venue`] in its folder and two lines in the list of the folder above, [`VENUES`]. Nothing outside its folder asks
 //! which venue it is; whoever needs something of it finds it here.

@@ -1,4 +1,4 @@
-//! Venues: all that is known of one lies in its folder; what venues share lies in `history`, `live` and `simulate`.
+//! Venues, each in a folder of its own; `history`, `live` and `simulate` hold what they share.
 //!
 //! A venue knows no other venue. This file is their list: a venue is a line of `mod` and a line of [`VENUES`].
 

@@ -1,4 +1,4 @@
-//! What an item weighs: the bytes that it adds to a request at most.
+//! Upper bound on an item's encoded size.
 //!
 //! Owns sums of longest lengths, in which each number has its digits and a point, and each placeholder its longest
 //! text. Encoding an item to weigh it would cost as much as writing it.

@@ -1,4 +1,4 @@
-//! The last batch of a run: bars, and behind them the manifests that speak of them, in one request.
+//! The last batch of a run: bars and then their manifests, in one request.
 //!
 //! One script runs the bars' commands and then, only when each of them has succeeded, the manifests'. A store runs a
 //! script as a whole or not at all, so no manifest is in it before its bars, whenever a connection or a process ends.

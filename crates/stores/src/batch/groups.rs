@@ -1,4 +1,4 @@
-//! From items to groups: items of one key stand together, and the last update of a bar wins.
+//! Groups the items of a batch by key; the last update of a bar wins.
 //!
 //! Owns the grouping and the texts. A stream alone takes every closed update, since it is a log. Deliberately knows
 //! no command: `commands` sends groups as commands, `guard` as one script.

@@ -1,4 +1,4 @@
-//! Notices: one small message per batch and channel, for pages and followers that then read the bars.
+//! Notifications: one small message per batch and channel, for clients that then read the bars.
 //!
 //! Form: `{"date":"2025-10-15","time":"09:31","bars":2,"specs":["1m"],"symbols":["AAPL","MSFT"],"more":0}`. Date and
 //! time are those of the newest bar, `bars` counts every bar of the batch, `symbols` are the first

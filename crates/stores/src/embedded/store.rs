@@ -1,4 +1,4 @@
-//! The embedded store: the same commands on a file in a local folder, so that no server is needed.
+//! The embedded store: the same commands on a local file, without a server.
 //!
 //! Owns the file, its lock and its damage. One batch is one durable commit. A file that is damaged is set aside
 //! under another name and an empty one is begun, with an error in the log: wrong bars are never served. The engine

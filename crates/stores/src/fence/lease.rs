@@ -1,4 +1,4 @@
-//! The fence: one writer per namespace, told apart by a number that only rises.
+//! The fence: one writer per namespace, by a number that only increases.
 //!
 //! Owns the lease, one hash `fence:{namespace}` of `number`, `holder` and `until` (milliseconds of the store's clock).
 //! A writer takes the lease with its first write, or when it is opened; it is refused while another holder's lease

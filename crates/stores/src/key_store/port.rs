@@ -1,4 +1,4 @@
-//! The store below a view: something that answers commands on keys.
+//! The trait of stores below a view: they answer commands on keys.
 //!
 //! Owns the trait that the RESP, REST and embedded stores share, so that views and the reader are written once.
 

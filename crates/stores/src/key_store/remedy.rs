@@ -1,4 +1,4 @@
-//! What a store's failure calls for.
+//! Maps a store's failure to its remedy.
 //!
 //! Owns the table from error text and HTTP status to [`Remedy`]. The body speaks first and the status second,
 //! since Upstash answers an exhausted quota with 400 and a failed command with 200. Sources: error texts measured

@@ -1,4 +1,4 @@
-//! The one place where the TLS provider is chosen and private certificates are read.
+//! Chooses the TLS provider and reads private certificates.
 
 use std::path::{Path, PathBuf};
 

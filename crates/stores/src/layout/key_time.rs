@@ -1,4 +1,4 @@
-//! Civil date and time of a bar's start, as they stand in keys.
+//! Date and time of a bar's start, as formatted in keys.
 //!
 //! Owns the text forms of `{date}` and `{time}` and the way back to an instant. `{time}` is `HH:MM` for
 //! specs of whole minutes, `HH:MM:SS` for seconds, and `HH:MM:SS.nnnnnnnnn` for bars that trades cut.

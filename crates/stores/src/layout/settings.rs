@@ -1,4 +1,4 @@
-//! Views: how a bar lies in the store. Configuration, not code.
+//! View settings: the layout of bars in the store.
 //!
 //! Owns the kinds, their default templates and what can be wrong with them; the checks are in `view`. The key forms are fixed, since readers in other languages use them:
 //!

@@ -1,4 +1,4 @@
-//! The values of bars and manifests as text.
+//! Encodes bars and manifests as text.
 //!
 //! Owns the names and forms below; the way back is in `stored`. JSON numbers carry the exact decimal text,
 //! so a reader that wants exact prices must not read them as floating point.

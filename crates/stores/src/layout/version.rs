@@ -1,4 +1,4 @@
-//! The version of a bar as text: the greater text is the newer version.
+//! The version of a bar as text; a greater text is newer.
 //!
 //! Order: revision, then forming before closed, then trades, then the last sequence. A number is its count of
 //! digits in two digits and then itself, zero is `00`, so that texts compare as the numbers do, in any locale:

@@ -1,4 +1,4 @@
-//! A checked view: which key, field, stream and channel a bar has.
+//! A checked view: the key, field, stream and channel of a bar.
 //!
 //! Owns the checks that keep two bars from sharing one place. Deliberately does not know any store.
 

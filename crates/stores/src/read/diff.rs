@@ -1,4 +1,4 @@
-//! Which bars a store lacks, by version.
+//! Finds the bars that are missing or older in a store, by version.
 //!
 //! Owns the comparison of closed bars with what lies in a store, in every view that keeps bars. Reads exactly the cells
 //! of the bars; only a stream is read from the day of a symbol's first bar on. Deliberately writes nothing: the writer,

@@ -1,4 +1,4 @@
-//! The reader: bars and manifests out of any key store, in any view.
+//! The reader: bars and manifests from any key store, in any view.
 //!
 //! Owns which commands answer which question, each question being one round trip. Deliberately scans no keys:
 //! where a view has no hash of the day, the keys of its windows are enumerated, so bars cut by trades (tick, volume,

@@ -1,4 +1,4 @@
-//! From the faults of redb and the disk to the errors of the state store.
+//! Converts errors of redb and the disk into errors of the state store.
 
 use super::row::{RowError, SCHEMA};
 use barmill_core::port::StateError;

@@ -1,4 +1,4 @@
-//! A state store that makes its file at the first need.
+//! A state store that creates its file on first use.
 //!
 //! A run that needs no spool then pays for none. A file that an earlier run left is opened by the first read, so that
 //! its spool is seen, and what waits for other stores is told.

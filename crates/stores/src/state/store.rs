@@ -1,4 +1,4 @@
-//! The state file behind its transactions: one thread calls it, every call is one transaction.
+//! The state file: one thread calls it, and every call is one transaction.
 //!
 //! Owns the open database and what a fault does to it. After a full disk the file is opened again by the next
 //! call, as redb asks for. After any other fault of the disk nothing more is tried: a second fsync can succeed

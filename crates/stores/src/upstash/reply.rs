@@ -1,4 +1,4 @@
-//! Answers of the REST API, checked.
+//! Parses and checks answers of the REST API.
 //!
 //! Wire format: Upstash REST (redis/features/restapi, 2026-08): `/pipeline` answers an array with one
 //! `{"result": ..}` or `{"error": ".."}` per command; a request that is refused as a whole answers one `{"error": ".."}`.

@@ -1,4 +1,4 @@
-//! What a batch costs at the store: requests, and the commands that it bills.
+//! The cost of a batch at the store: requests and billed commands.
 
 use crate::batch::final_batch;
 use crate::batch::groups::count_commands;

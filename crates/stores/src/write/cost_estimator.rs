@@ -1,4 +1,4 @@
-//! What batches cost at a server, told without one: the commands it bills, and the bytes of the request.
+//! Estimates the cost of batches without a server: billed commands, and bytes of the request.
 //!
 //! Makes the same commands as the sinks do, and sends none. Deliberately knows no price.
 

@@ -1,4 +1,4 @@
-//! The daemon's life.
+//! Starts the daemon and waits for its end.
 
 use super::super::dispatch::{CommandError, complain, complain_of_run};
 use super::super::replay::run_summary;

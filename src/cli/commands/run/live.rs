@@ -1,4 +1,4 @@
-//! From config to live feeds.
+//! Builds live feeds from the config.
 
 use super::super::dispatch::CommandError;
 use super::super::source;

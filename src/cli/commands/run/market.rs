@@ -1,4 +1,4 @@
-//! From config to the market profile that all sources of a run share.
+//! Builds the market profile that all sources of a run share.
 
 use super::super::dispatch::CommandError;
 use super::super::{settings, source};

@@ -1,4 +1,4 @@
-//! The figures of a run in the text form of Prometheus (version 0.0.4), times in seconds.
+//! The metrics of a run in Prometheus text format (version 0.0.4), times in seconds.
 
 use crate::Timestamp;
 use crate::daemon::SourceView;

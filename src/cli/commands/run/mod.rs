@@ -1,4 +1,4 @@
-//! `barmill run`: config becomes a daemon, which catches up from history, goes live, and keeps the bars right.
+//! `barmill run`: builds a daemon from the config; it catches up from history and then follows live trades.
 
 mod daemon;
 mod live;

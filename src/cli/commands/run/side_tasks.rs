@@ -1,4 +1,4 @@
-//! What goes on beside the pipeline: signals, the service manager, the status pages, and other symbols on SIGHUP.
+//! Side tasks of a run: signals, the service manager, the status pages, and symbol reload on SIGHUP.
 
 use super::super::{signals, source};
 use super::market::Market;

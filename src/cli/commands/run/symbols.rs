@@ -1,4 +1,4 @@
-//! The symbols of a run: those of the config and those of the file beside it.
+//! The symbols of a run, from the config and the symbols file.
 
 use super::super::dispatch::CommandError;
 use super::super::source;

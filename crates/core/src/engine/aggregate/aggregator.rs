@@ -1,4 +1,4 @@
-//! The aggregation: trades of any symbols in, updates of bars out.
+//! The aggregator: turns trades of any symbols into bar updates.
 //!
 //! Owns the order of the steps for each trade (watermark, late, duplicate, eligibility, session, fold) and
 //! the dense per-symbol tables. Event time alone decides: the watermark of a symbol is the latest event

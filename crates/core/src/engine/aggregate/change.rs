@@ -1,4 +1,4 @@
-//! Changes of what was taken already: corrections and cancels of trades, and gaps.
+//! Changes to aggregated trades: corrections, cancels and gaps.
 //!
 //! A correction folds the windows of its trade again, from the trades kept since the horizon and the fold of
 //! those before it, so that the bars are those of the corrected tape. Bars cut by trades change only while

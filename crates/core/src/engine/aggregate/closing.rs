@@ -1,4 +1,4 @@
-//! What the aggregation publishes, and when: closed, forming and revised bars.
+//! When bars are published: closed, forming and revised ones.
 //!
 //! Owns the way from the watermark to the series and cuts, and the desks they work at. Deliberately does not
 //! take in trades.

@@ -1,4 +1,4 @@
-//! What a symbol's series needs to publish: the place a bar belongs to, the clock, and where updates go.
+//! Borrowed context passed to a series while it publishes bars.
 
 use super::counts::AggregateCounts;
 use super::fold::Fold;

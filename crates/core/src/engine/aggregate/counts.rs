@@ -1,4 +1,4 @@
-//! What the aggregation counted: nothing is dropped without a name.
+//! Counters of the aggregation, one for each reason to leave a trade out.
 
 use std::ops::AddAssign;
 

@@ -1,4 +1,4 @@
-//! Duplicates: the identities of one symbol's recent trades, in time order.
+//! Duplicate detection by the identities of one symbol's recent trades, in order of time.
 //!
 //! A trade with an identity is a duplicate when a kept trade of the same venue and identity lies within
 //! 1 ms of it: the same trade comes in nanoseconds by REST and in milliseconds by socket. A trade without

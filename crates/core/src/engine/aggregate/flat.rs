@@ -1,4 +1,4 @@
-//! Flat bars: the rules of filling, and the claim that they equal a naive model in any order.
+//! Tests of flat bars: the rules of filling, and equality with a naive model in any order.
 
 use super::testing::{any_trades, at, trade};
 use super::{Aggregator, AggregatorSettings, Fill, SessionKind, SessionWindows};

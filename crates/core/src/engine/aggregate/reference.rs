@@ -1,4 +1,4 @@
-//! The naive model of the aggregation.
+//! Naive reference model of the aggregation, for tests.
 //!
 //! It keeps every trade, forgets duplicates by a set, groups by window, sorts by key and folds; it shares no
 //! code with the engine but the calendar library and the rules.

@@ -1,4 +1,4 @@
-//! The claims that the engine equals the naive model, in any order, any chunks and any shards.
+//! Property tests: the engine equals the naive model in any order, chunks and number of shards.
 
 use super::reference::{keep, merged, plain_bars, plain_cuts};
 use super::testing::trade;

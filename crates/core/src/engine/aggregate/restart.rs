@@ -1,4 +1,4 @@
-//! Where a restart must begin so that no bar differs, and how many bars are open.
+//! Computes where a restart must begin so that all bars stay equal, and counts open bars.
 
 use super::aggregator::Aggregator;
 use super::context::Fill;

@@ -1,4 +1,4 @@
-//! What the aggregation keeps does not grow with the tape.
+//! Tests that the aggregation's memory does not grow with the number of trades.
 
 use super::testing::trade;
 use super::{Aggregator, AggregatorSettings};

@@ -1,4 +1,4 @@
-//! What an aggregator is told at its start.
+//! Settings of an aggregator.
 
 use super::context::{Fill, VolumeOnly};
 use super::session::SessionWindows;

@@ -1,4 +1,4 @@
-//! Bars that trades cut, not the clock: by count, volume or value.
+//! Threshold bars: closed by trade count, volume or value instead of time.
 //!
 //! Where such a bar ends depends on the order of trades, so a trade waits until the watermark has passed
 //! it, and goes into the bars in key order. A bar ends with the trade that reaches the threshold; no trade

@@ -1,4 +1,4 @@
-//! Civil days of a zone as instants, and a cache of the pieces they are cut into.
+//! Civil days of a zone as instants, and a cache of their segments.
 //!
 //! All knowledge of daylight saving is the zone's. A lookup in the zone costs far more than folding a
 //! trade, so every piece is computed once and found again by binary search. Deliberately knows nothing of

@@ -1,4 +1,4 @@
-//! The calendar's data against the rule it comes from, and the hours of each kind of day.
+//! Tests of the calendar's data against its rules, and of the hours of each kind of day.
 
 use super::{Calendar, CalendarError, SessionDay, SessionKind, US_EQUITIES, parse};
 use jiff::ToSpan;

@@ -1,4 +1,4 @@
-//! What becomes of the items of a flight that has come back.
+//! Handles a completed batch: the fate of each of its items.
 
 use super::machine::{Delivery, InFlight};
 use super::spool::Spool;

@@ -1,4 +1,4 @@
-//! The end of the input, and what is left when sending ends before it.
+//! Drain at the end of the input, and rescue of pending items when sending ends early.
 
 use super::machine::{Closing, Delivery, is_forming};
 use super::work::{StateChange, bar_of, count_bars};

@@ -1,4 +1,4 @@
-//! The world of the simulation: a store, a state store and a source, in memory, each with its faults.
+//! Test harness of the simulation: a store, a state store and a source in memory, each with faults.
 //!
 //! A bar of the simulation carries its place in the source as its first sequence and the order of its push as its
 //! last one, so that the store can tell older from newer.

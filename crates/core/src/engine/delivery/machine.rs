@@ -1,4 +1,4 @@
-//! The state machine of delivery: what is taken in, and what goes to the store next.
+//! The delivery state machine: what to accept, and what to send next.
 //!
 //! The spool side is in `spool`, the fate of what was sent in `completion`, the end of the input in `drain`.
 

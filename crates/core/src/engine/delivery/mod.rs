@@ -1,4 +1,4 @@
-//! Delivery: which batch goes where and when, and what becomes of it.
+//! Delivery: decides which batch goes where and when, and handles its outcome.
 //!
 //! Owns everything between the shards and the store: what waits, what is in flight, what waits for its next attempt,
 //! what goes to the spool and out of it, and what was given up. Pure: the actor does the work it is told to do and

@@ -1,4 +1,4 @@
-//! The spool side of delivery: what goes into the spool, what comes out of it, and the change that is gathered for it.
+//! The spool side of delivery: items into the spool, items out of it, and the pending commit.
 
 use super::machine::{Delivery, InFlight, is_forming};
 use super::work::{StateChange, Work, bar_of};

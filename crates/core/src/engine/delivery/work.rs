@@ -1,4 +1,4 @@
-//! What delivery asks its actor to do, and what the actor reports.
+//! The commands of delivery to its actor, and the actor's reports.
 
 use crate::engine::circuit::Transition;
 use crate::engine::retry::Remedy;

@@ -1,4 +1,4 @@
-//! What one trade may do to a bar, as a set of bits: the answer of the rules and the question of the fold.
+//! Eligibility of one trade as a set of bits: which fields of a bar it may set.
 
 /// Whether a trade may set open and close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

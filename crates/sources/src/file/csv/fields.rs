@@ -1,4 +1,4 @@
-//! The fields of one delimited line: the plain reader.
+//! The fields of one delimited line: the slow path.
 //!
 //! Owns the split of a line at its commas (RFC 4180 quoting, without line breaks inside quotes), 64 bytes at once; the
 //! tests compare it with the byte-by-byte form.

@@ -1,4 +1,4 @@
-//! Lines of fields: the plain reader, and the fast one for the rows of Massive.
+//! Delimited lines: the general reader, and the fast path for Massive's rows.
 
 pub(super) mod fast;
 mod fields;

@@ -1,4 +1,4 @@
-//! Which bytes of a chunk equal a wanted one, as bits.
+//! SIMD: a bit mask of the bytes of a chunk that equal a given one.
 //!
 //! One of two files of the crate with `unsafe`. Every x86-64 has SSE2, but calling its instructions by name is
 //! `unsafe` in Rust: 6 instructions for 16 bytes, where the portable form takes 13 (`rustc -O`, counted in the

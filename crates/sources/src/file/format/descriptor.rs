@@ -1,4 +1,4 @@
-//! What a layout says about itself.
+//! The descriptor of a file format.
 
 use super::detect::Sample;
 use crate::file::error::FileError;

@@ -1,4 +1,4 @@
-//! The start of a file, as the layouts look at it to tell theirs.
+//! Format detection from the start of a file.
 
 use crate::file::csv::Fields;
 use memchr::memmem;

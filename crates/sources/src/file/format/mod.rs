@@ -1,4 +1,4 @@
-//! The layouts of files of trades: one file for each, and their list.
+//! The file formats, one file for each, and their list.
 //!
 //! A layout says about itself how it is recognised, what it holds and how it is read (`descriptor.rs`); its file and its
 //! line in `FORMATS` are all that there is of it. Deliberately knows no containers and no workers.

@@ -1,4 +1,4 @@
-//! The list of layouts, and how each is told.
+//! Tests of the list of formats and of their detection.
 
 use super::{AUTO, Format, detect};
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! A reply's body under a bound that holds after decompression.
+//! A reply's body, bounded also after decompression.
 //!
 //! Compressed bytes are expanded as they arrive and counted as they leave the decoder, so that a small
 //! bomb is refused at the bound and not in exhausted memory.

@@ -1,4 +1,4 @@
-//! Why a history ended: where, and what it calls for. No message holds a key or a whole URL.
+//! Errors of a history: the position, and the remedy. No message contains a key or a full URL.
 
 use barmill_core::model::{Symbol, Timestamp};
 use barmill_core::port::Remedy;

@@ -1,4 +1,4 @@
-//! The feed: several symbols at once, each in order, none holding the others.
+//! The history feed: several symbols at once, each in order; a slow symbol does not delay the others.
 //!
 //! Spawns nothing: the fetches live in the feed and move on while it is asked for trades. Memory is at
 //! most two pages per symbol in flight, whatever the length of the intervals. The ranges of one symbol follow

@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets in `fuzz/`; no part of the API.
+//! Entry points for the fuzz targets in `fuzz/`; not part of the API.
 
 use super::body::Body;
 use super::error::PageError;

@@ -1,4 +1,4 @@
-//! The archive of a live feed: the pages of one hole, as far as one answer may hold.
+//! The `GapSource` of a live feed: the pages of one gap, up to the bound of one answer.
 
 use super::error::HistoryError;
 use super::progress::SymbolRange;

@@ -1,4 +1,4 @@
-//! What the venues' JSON has in common: exact numbers from their text, and messages in place of trades.
+//! JSON that venues share: exact numbers from their text, and error messages instead of trades.
 
 use super::error::{PageError, RowError};
 use super::page_stream::PageStream;

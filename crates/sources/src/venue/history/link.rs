@@ -1,4 +1,4 @@
-//! Addresses: the base URL, the paths below it, and what a `next_url` must be to be followed.
+//! URL building, and the checks of a `next_url`.
 //!
 //! A link from a reply is followed with the key, so it must stay on the scheme, host, port and path that
 //! were asked (CWE-918, CWE-522).

@@ -1,4 +1,4 @@
-//! History by REST: whole intervals of trades from the venues' own archives.
+//! REST history: complete intervals of trades from the venues' archives.
 //!
 //! Owns the requests, the paging and its proofs, the pace and the retries; the wire formats are in the venues'
 //! folders. Deliberately knows no session, no bar and no store: it is asked for half-open intervals of event time and

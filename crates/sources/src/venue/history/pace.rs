@@ -1,4 +1,4 @@
-//! The pace of a source: one limiter for all its symbols, and the pauses the venue asks for.
+//! The request rate of a source: one limiter for all its symbols, and the pauses that the venue requests.
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::num::NonZeroU32;

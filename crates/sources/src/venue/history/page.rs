@@ -1,4 +1,4 @@
-//! The shapes between the driver and the venues: what a venue asks, what it gets, where it goes on.
+//! Types between the pager and the venues: requests, replies, and the next page.
 
 use super::error::PageError;
 use super::json::Rows;

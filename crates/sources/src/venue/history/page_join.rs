@@ -1,4 +1,4 @@
-//! The proof that pages join: every row is where it must be, and rows seen before are told from new ones.
+//! Page joining: checks that pages connect without a gap, and drops rows seen before.
 //!
 //! Pure. A trade seen is known by its identity within its nanosecond, or by its number where the venue
 //! numbers its trades; so a page may end anywhere, also inside one nanosecond.

@@ -1,4 +1,4 @@
-//! A Massive page read while it arrives: one walk over the bytes, no tree, exact numbers from the digits.
+//! Streaming parser of a Massive page: one pass over the bytes, no tree, exact numbers.
 //!
 //! Owns the page around the rows; a row is `page_stream_row`'s. What it takes is a subset of JSON (RFC 8259): objects of
 //! known shape, ASCII strings without escapes, numbers without sign and exponent. Anything beyond, malformed or only

@@ -1,4 +1,4 @@
-//! A place in the text of a page, and steps over the tokens of the subset of JSON that is read while it arrives.
+//! Cursor over the JSON tokens of a page that is parsed while it arrives.
 //!
 //! Runs of plain bytes and of digits are passed eight at a time; a test compares that with one byte after another.
 

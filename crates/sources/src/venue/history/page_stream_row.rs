@@ -1,4 +1,4 @@
-//! A row of a Massive page: the fields that a trade needs, in one walk over its bytes.
+//! Streaming parser of one row of a Massive page: the fields that a trade needs.
 //!
 //! Two ways read it. The usual one knows the order in which the vendor writes the members, and passes each name as one
 //! run of known bytes; whatever it does not know it leaves to the other, which takes members in any order with blanks

@@ -1,4 +1,4 @@
-//! The stream reader against the plain one: equal trades, equal next pages, equal errors, whatever the page and its chunks.
+//! Tests of the streaming parser against `serde_json`: equal trades, next pages and errors for any page and chunks.
 
 use super::error::PageError;
 use super::json::Rows;

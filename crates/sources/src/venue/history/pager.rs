@@ -1,4 +1,4 @@
-//! The driver: walks the pages of one range and proves that they are all of it.
+//! The pager: reads the pages of one range and checks that they are complete.
 //!
 //! There is no cap on the number of pages. A walk that cannot go on says so: a cursor that comes again,
 //! a page with nothing new although more follows, a page that does not join the one before.

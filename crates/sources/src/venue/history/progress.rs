@@ -1,4 +1,4 @@
-//! What was asked and which part of it is covered, for manifests, second runs and progress bars.
+//! Progress of a fetch: the requested ranges and their covered part, for manifests, second runs and progress bars.
 
 use barmill_core::model::{Symbol, Timestamp};
 use barmill_core::port::Position;

@@ -1,4 +1,4 @@
-//! One page of history at the venue's pace, with as many attempts as the settings allow.
+//! Fetches one page of history at the venue's pace, with retries.
 
 use super::client::Client;
 use super::error::PageError;

@@ -1,4 +1,4 @@
-//! A source: one venue, its client and its pace, shared by all feeds of it.
+//! A history source: one venue with its client and its pace, shared by all its feeds.
 
 use super::client::Client;
 use super::error::PageError;

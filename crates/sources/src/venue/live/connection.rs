@@ -1,4 +1,4 @@
-//! One connection's life: wait, connect, converse, end, and again.
+//! The life cycle of a connection: wait, connect, run a session, end, reconnect.
 //!
 //! A stream of reports that reads only while it is asked. Deliberately knows nothing of gaps and batches. The waits
 //! between connections are exponential, with full jitter from a seed, as many clients lose their connections at the

@@ -1,4 +1,4 @@
-//! One decoder of any venue.
+//! The frame decoder of a venue.
 
 use super::event::Event;
 use super::value::DecodeError;

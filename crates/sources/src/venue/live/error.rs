@@ -1,4 +1,4 @@
-//! Why a connection ended, and what that calls for.
+//! Why a connection ended, and its remedy.
 
 use super::event::Refusal;
 use barmill_core::port::Remedy;

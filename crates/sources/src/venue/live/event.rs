@@ -1,4 +1,4 @@
-//! What a frame of any venue says.
+//! Events that the frames of any venue decode to.
 
 use super::value::DecodeError;
 use barmill_core::model::{Symbol, Timestamp, Trade};

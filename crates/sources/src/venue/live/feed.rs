@@ -1,4 +1,4 @@
-//! The live feed as the pipeline sees it.
+//! The `TradeFeed` of live trades.
 
 use super::connection::{ConnectGate, ConnectionContext};
 use super::driver::{DriverBatch, DriverHandle, LiveDriver, Reload};

@@ -1,4 +1,4 @@
-//! Which trade is which, and which were seen lately.
+//! The identity of a live trade, and the recently seen identities.
 
 use barmill_core::model::{Timestamp, Trade, TradeId, TradeKey};
 use std::collections::{HashSet, VecDeque};

@@ -1,4 +1,4 @@
-//! What a venue is told, and what it must answer. Each venue writes its own in its `live.rs`.
+//! The messages to a venue and its expected answers. Each venue defines its own in its `live.rs`.
 
 use super::decoder::Decoder;
 use super::settings::LiveSettings;

@@ -1,4 +1,4 @@
-//! The state of one conversation: greeting, authentication, subscriptions, then trades until something ends it.
+//! The session state machine: greeting, authentication, subscriptions, then trades until the session ends.
 //!
 //! Sans-IO: time is a duration on the feed's clock. Keeps to the venue's pace, sends pings, and notices silence, stalls
 //! and age. Deliberately opens and closes nothing.

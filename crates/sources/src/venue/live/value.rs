@@ -1,4 +1,4 @@
-//! Fields of a frame as values: exact numbers, instants and names from their text.
+//! Parses the fields of a frame: exact numbers, instants and names.
 //!
 //! Deliberately rounds nothing: what does not fit is a fault that names the field and the text.
 

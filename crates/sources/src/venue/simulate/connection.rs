@@ -1,4 +1,4 @@
-//! One TCP connection: requests of the history, or an upgrade and then a conversation.
+//! One TCP connection to a simulated venue: history requests, or an upgrade to a WebSocket session.
 
 use super::fault::FaultKind;
 use super::playback::{Playback, count};

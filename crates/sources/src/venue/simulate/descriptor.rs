@@ -1,4 +1,4 @@
-//! What a venue says of its simulated side: its part of the venue's own description.
+//! The descriptor of a venue's simulation, a part of the venue's descriptor.
 
 use super::protocol::{Call, Dialect};
 use super::request::{Ask, Reply};

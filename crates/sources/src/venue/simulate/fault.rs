@@ -1,4 +1,4 @@
-//! What can go wrong at a venue, as words of the command line: `KIND=VALUE` or `KIND=VALUE@SEED`.
+//! Faults of a simulated venue, as command-line texts: `KIND=VALUE` or `KIND=VALUE@SEED`.
 //!
 //! Whether a fault strikes depends on its seed and on what it strikes (the place of a trade in the recording, the number
 //! of a request), never on the wall clock, so that the same recording with the same faults goes wrong in the same places.

@@ -1,4 +1,4 @@
-//! A venue on loopback: a recording served as one venue's REST history and WebSocket feed.
+//! A simulated venue on loopback: serves a recording as the venue's REST history and WebSocket feed.
 //!
 //! Owns the venues' side of their wire formats, the simulated clock and the faults. What was sent on the socket is in
 //! the history as soon as the clock has passed it. Deliberately knows nothing of barmill's own feeds, so that a mistake

@@ -1,4 +1,4 @@
-//! Where the faults of a run strike: laid down over the recording before it is played.
+//! Plans the faults of a run: their positions in the recording, chosen before playback.
 
 use super::fault::{Amount, Fault, FaultKind};
 use super::recording::Tape;

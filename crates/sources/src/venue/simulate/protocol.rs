@@ -1,4 +1,4 @@
-//! What all dialects have in common.
+//! What the socket protocols of all simulated venues share.
 
 use crate::venue::simulate::recording::Tape;
 use barmill_core::model::Timestamp;

@@ -1,4 +1,4 @@
-//! The recording as the venue knows it: in order of time, with the venue's identities and the resolution of its clock.
+//! The recording as the venue serves it: in order of time, with the venue's identities and clock resolution.
 
 use super::descriptor::Numbering;
 use crate::venue::Venue;

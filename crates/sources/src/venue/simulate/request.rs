@@ -1,4 +1,4 @@
-//! What all histories have in common.
+//! What the histories of all simulated venues share.
 
 use crate::venue::simulate::recording::Tape;
 use hyper::header::HeaderMap;

@@ -1,4 +1,4 @@
-//! The listener: every connection is served at the same time, REST and WebSocket on one port.
+//! The server of a simulated venue: REST and WebSocket on one port, all connections in parallel.
 
 use super::connection;
 use super::playback::{Playback, Played, SimulatorSettings};

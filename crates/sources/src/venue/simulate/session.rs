@@ -1,4 +1,4 @@
-//! One WebSocket conversation: answers, trades with their faults, heartbeats, the end.
+//! One WebSocket session of a simulated venue: answers, trades with faults, heartbeats, close.
 
 use super::fault::FaultKind;
 use super::plan::Break;

@@ -1,4 +1,4 @@
-//! Many lines at once: those of the common shape by this reader, the others by the plain one.
+//! Decodes many lines at once: common rows by the fast path, others by the slow path.
 
 #![expect(
     clippy::inline_always,

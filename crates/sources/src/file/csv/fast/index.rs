@@ -1,4 +1,4 @@
-//! Where the fields and rows of many lines end: one pass over their bytes, 64 at a time.
+//! Finds the ends of fields and rows in one pass over the bytes, 64 at a time.
 //!
 //! The pass finds commas outside quotes and ends of lines together, so that no line pays for a search of its own.
 //! Lines whose quotes do not close on them are not its business: it says so, and the caller reads them one by one.

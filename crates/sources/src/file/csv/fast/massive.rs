@@ -1,4 +1,4 @@
-//! The common shape of a Massive row, read at once.
+//! Fast path for common rows of Massive's CSV.
 //!
 //! The plain decoder stays the one that decides: whatever is not of the common shape, and everything that is wrong, is
 //! left to it. So this reader has no errors, and must give the same trade or none.

@@ -1,4 +1,4 @@
-//! The fields of a row of lines: where they are, and their bytes as numbers.
+//! The fields of a row: their positions, and their bytes as numbers.
 //!
 //! Numbers are read 8 digits at a time from the 8 bytes that end with the field, those before it blanked out. Whatever
 //! is of no common shape is `None`, and left to who called.

@@ -1,4 +1,4 @@
-//! Alpaca: US equities: the venue's side of its history and its socket.
+//! Simulated Alpaca: the server side of its history and socket.
 
 mod rest;
 mod socket;

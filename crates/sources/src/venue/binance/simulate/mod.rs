@@ -1,4 +1,4 @@
-//! Binance spot: the venue's side of its history and its socket.
+//! Simulated Binance spot: the server side of its history and socket.
 
 mod rest;
 mod socket;

@@ -1,4 +1,4 @@
-//! Coinbase: Exchange, and Advanced Trade for live trades: the venue's side of its history and its socket.
+//! Simulated Coinbase: the server side of its history and sockets (Exchange, and Advanced Trade for live trades).
 
 mod rest;
 mod socket;

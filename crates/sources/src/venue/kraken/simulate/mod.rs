@@ -1,4 +1,4 @@
-//! Kraken spot: the venue's side of its history and its socket.
+//! Simulated Kraken spot: the server side of its history and socket.
 
 mod rest;
 mod socket;

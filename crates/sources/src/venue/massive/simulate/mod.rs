@@ -1,4 +1,4 @@
-//! Massive, formerly Polygon: US equities: the venue's side of its history and its socket.
+//! Simulated Massive (formerly Polygon): the server side of its history and socket.
 
 mod rest;
 mod socket;
