@@ -130,20 +130,16 @@ impl AggregateActor {
         updates: &mut Vec<BarUpdate>,
     ) -> Result<(), RunError> {
         match message {
-            FeedMessage::Trades {
-                feed,
-                trades,
-                position,
-            } => {
-                self.aggregator.push(&trades, updates);
-                self.note(feed.0, position);
+            FeedMessage::Batch { feed, batch } => {
+                self.on_gaps(&batch.gaps, updates);
+                self.aggregator.push(&batch.trades, updates);
+                self.note(feed, batch.position);
                 self.hand_over_late().await;
+                self.on_events(batch.events, updates);
             }
-            FeedMessage::Gaps(gaps) => self.on_gaps(gaps, updates),
-            FeedMessage::Asides(asides) => self.on_asides(asides, updates),
             FeedMessage::Covered(covered) => return self.on_covered(covered, updates).await,
             FeedMessage::End { feed } => {
-                self.ended.insert(feed.0);
+                self.ended.insert(feed);
             }
         }
         self.publish();
@@ -189,7 +185,7 @@ impl AggregateActor {
         self.writer.send(late).await.map_err(|_| self.downstream())
     }
 
-    fn on_gaps(&mut self, gaps: Vec<Gap>, updates: &mut Vec<BarUpdate>) {
+    fn on_gaps(&mut self, gaps: &[Gap], updates: &mut Vec<BarUpdate>) {
         for gap in gaps {
             let to = gap
                 .before
@@ -199,9 +195,9 @@ impl AggregateActor {
         }
     }
 
-    fn on_asides(&mut self, asides: Vec<ControlEvent>, updates: &mut Vec<BarUpdate>) {
-        for aside in asides {
-            match aside {
+    fn on_events(&mut self, events: Vec<ControlEvent>, updates: &mut Vec<BarUpdate>) {
+        for event in events {
+            match event {
                 ControlEvent::Change {
                     symbol,
                     original,

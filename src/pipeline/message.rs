@@ -1,34 +1,24 @@
 //! The messages between the actors.
 
-use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Symbol, Timestamp, Trade};
-use crate::port::{ControlEvent, Gap, Position};
-
-/// The number of a feed within one pipeline, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct FeedIndex(pub usize);
+use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Symbol, Timestamp};
+use crate::port::TradeBatch;
 
 /// From a feed to a shard.
 #[derive(Debug)]
 pub(crate) enum FeedMessage {
-    /// Trades whose symbols live on the shard, in the feed's order.
-    Trades {
-        /// Whose trades they are.
-        feed: FeedIndex,
-        /// The trades; empty when the batch had none for the shard.
-        trades: Vec<Trade>,
-        /// The place in the feed just after them.
-        position: Position,
+    /// The part of a batch whose symbols live on the shard; a part without trades still brings the position.
+    Batch {
+        /// The number of the feed within the pipeline, from 0.
+        feed: usize,
+        /// The part.
+        batch: TradeBatch,
     },
-    /// Holes that stay open, of the shard's symbols; before the trades that come after them.
-    Gaps(Vec<Gap>),
-    /// Changes of trades sent before, and the word on quiet symbols, of the shard's symbols.
-    Asides(Vec<ControlEvent>),
     /// What the feed vouches for, of the shard's symbols; sent once, when no more trades of the feed come.
     Covered(Vec<Covered>),
     /// The feed's input is at its end: every trade of it was sent.
     End {
-        /// Whose input.
-        feed: FeedIndex,
+        /// The number of the feed.
+        feed: usize,
     },
 }
 

@@ -16,7 +16,6 @@ mod outcome;
 mod pace;
 #[cfg(feature = "files")]
 pub mod paced;
-mod partition;
 mod reconcile;
 mod shard_times;
 #[cfg(test)]
@@ -40,12 +39,12 @@ pub use write::{ReconcileSettings, WriterCounts, WriterPorts, WriterSettings};
 
 pub(crate) use aggregate::AggregateActor;
 pub(crate) use feed::FeedActor;
+#[cfg(test)]
+pub(crate) use feed::Partition;
 pub(crate) use late::LateActor;
+pub(crate) use message::FeedMessage;
 #[doc(hidden)]
 pub use message::ShardMessage;
-pub(crate) use message::{FeedIndex, FeedMessage};
-#[cfg(test)]
-pub(crate) use partition::Partition;
 pub(crate) use supervise::Supervisor;
 #[doc(hidden)]
 pub use write::Writer;
@@ -217,8 +216,7 @@ impl Pipeline {
                 };
                 supervisor.spawn(&format!("driver of {name}"), life);
             }
-            let (actor, counts) =
-                FeedActor::pair(feed, FeedIndex(index), to_shards.clone(), stop.clone());
+            let (actor, counts) = FeedActor::pair(feed, index, to_shards.clone(), stop.clone());
             supervisor.spawn(&name, actor.run());
             feed_counts.push(counts);
         }

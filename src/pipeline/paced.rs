@@ -1,6 +1,6 @@
 //! Replay at a speed: delivers a recorded feed no faster than event time times a factor.
 
-use crate::model::{Covered, Timestamp, Trade};
+use crate::model::{Covered, Timestamp};
 use crate::port::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 use futures::future::BoxFuture;
 use std::num::NonZeroU32;
@@ -17,9 +17,8 @@ pub struct PacedFeed {
     /// Thousandths of the clock's speed.
     speed: NonZeroU32,
     origin: Option<(Instant, Timestamp)>,
-    /// The rest of a batch, and the position after it.
-    rest: Vec<Trade>,
-    position: Position,
+    /// What of a batch is not yet due, and its position.
+    rest: TradeBatch,
 }
 
 impl PacedFeed {
@@ -29,38 +28,44 @@ impl PacedFeed {
             feed,
             speed,
             origin: None,
-            rest: Vec::new(),
-            position: Position::default(),
+            rest: TradeBatch::default(),
         }
     }
 
     async fn next(&mut self) -> Result<Option<TradeBatch>, FeedError> {
-        if self.rest.is_empty() {
+        if self.rest.trades.is_empty() {
             let Some(batch) = self.feed.next_batch().await? else {
                 return Ok(None);
             };
-            self.rest = batch.trades;
-            self.position = batch.position;
+            self.rest = batch;
         }
-        let Some(first) = self.rest.first() else {
-            return Ok(None);
+        let Some(first) = self.rest.trades.first() else {
+            return Ok(Some(std::mem::take(&mut self.rest)));
         };
         let (start, epoch) = *self.origin.get_or_insert((Instant::now(), first.time));
         tokio::time::sleep_until(start + self.real(first.time.since(epoch))).await;
         let until = start.elapsed() + SLICE;
         let due = self
             .rest
+            .trades
             .iter()
             .take_while(|trade| self.real(trade.time.since(epoch)) <= until)
             .count()
             .max(1);
-        let later = self.rest.split_off(due);
-        let trades = std::mem::replace(&mut self.rest, later);
+        let later = self.rest.trades.split_off(due);
+        let trades = std::mem::replace(&mut self.rest.trades, later);
         // Until its last part is out, a batch counts as not delivered: a restart reads it again.
-        let waiting = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        let waiting = u64::try_from(self.rest.trades.len()).unwrap_or(u64::MAX);
+        let is_last = waiting == 0;
         Ok(Some(TradeBatch {
+            gaps: std::mem::take(&mut self.rest.gaps),
             trades,
-            position: Position(self.position.0.saturating_sub(waiting)),
+            events: if is_last {
+                std::mem::take(&mut self.rest.events)
+            } else {
+                Vec::new()
+            },
+            position: Position(self.rest.position.0.saturating_sub(waiting)),
         }))
     }
 
@@ -88,7 +93,7 @@ impl TradeFeed for PacedFeed {
         // What still waits for its time is not delivered.
         covered
             .into_iter()
-            .map(|one| one.without(&self.rest))
+            .map(|one| one.without(&self.rest.trades))
             .collect()
     }
 }
@@ -117,7 +122,7 @@ mod tests {
             let trades = std::mem::take(&mut self.0);
             let position = Position(trades.len() as u64);
             Box::pin(
-                async move { Ok((!trades.is_empty()).then_some(TradeBatch { trades, position })) },
+                async move { Ok((!trades.is_empty()).then(|| TradeBatch::new(trades, position))) },
             )
         }
     }

@@ -67,10 +67,7 @@ impl StreamFeed {
             }
         }
         self.delivered += u64::try_from(trades.len()).unwrap_or(u64::MAX);
-        Ok(Some(TradeBatch {
-            trades,
-            position: Position(self.delivered),
-        }))
+        Ok(Some(TradeBatch::new(trades, Position(self.delivered))))
     }
 }
 

@@ -5,7 +5,7 @@ use super::{BoxError, Description, Market, Opening, Source, SourcePlan};
 use crate::daemon::idle_closing;
 use crate::model::{Covered, Trade};
 use crate::pipeline::clock::SystemClock;
-use crate::port::{ControlEvent, FeedError, FeedStats, Gap, TradeBatch, TradeFeed};
+use crate::port::{FeedError, FeedStats, TradeBatch, TradeFeed};
 use crate::{Price, TradeId, TradeKey};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
 use barmill_sources::history::{HistorySettings, HistorySource};
@@ -207,14 +207,6 @@ impl TradeFeed for SimulatedFeed {
 
     fn coverage(&self) -> Vec<Covered> {
         self.feed.coverage()
-    }
-
-    fn take_gaps(&mut self) -> Vec<Gap> {
-        self.feed.take_gaps()
-    }
-
-    fn take_control_events(&mut self) -> Vec<ControlEvent> {
-        self.feed.take_control_events()
     }
 
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {

@@ -99,7 +99,7 @@ async fn fill(
             Turn::Batch(Err(error)) => return Ok((book, Some(error))),
             Turn::Flush => blocking(move || book.flush(today())).await?,
             Turn::Batch(Ok(Some(batch))) => {
-                tell_what_is_missing(feed);
+                log_what_is_missing(&batch);
                 blocking(move || book.keep(&batch.trades, today())).await?
             }
         };
@@ -113,19 +113,19 @@ async fn blocking(
     Ok(tokio::task::spawn_blocking(work).await??)
 }
 
-/// A recording holds trades alone: holes and changes are told in the log.
-fn tell_what_is_missing(feed: &mut LiveFeed) {
-    for gap in feed.take_gaps() {
+/// A recording holds trades alone; gaps and changes go to the log.
+fn log_what_is_missing(batch: &TradeBatch) {
+    for gap in &batch.gaps {
         let (from, to) = (
             gap.after.time,
             gap.before.map_or(gap.to, |before| before.time),
         );
         tracing::warn!(symbol = %gap.symbol, %from, %to, "trades are missing in the recording");
     }
-    for aside in feed.take_control_events() {
+    for event in &batch.events {
         if let ControlEvent::Change {
             symbol, original, ..
-        } = aside
+        } = event
         {
             tracing::warn!(%symbol, ?original, "trade was changed by the venue, not in the recording");
         }

@@ -48,10 +48,7 @@ impl TradeFeed for SimFeed {
             };
             self.next += 1;
             inner.books.deliver(&self.world.story);
-            Ok(Some(TradeBatch {
-                trades,
-                position: Position(self.next as u64),
-            }))
+            Ok(Some(TradeBatch::new(trades, Position(self.next as u64))))
         })
     }
 }

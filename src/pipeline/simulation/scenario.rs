@@ -7,6 +7,7 @@ use crate::engine::retry::RetryPolicy;
 use crate::model::{BarKey, BarUpdate, Symbol, Timestamp, Trade, TradeId};
 use crate::pipeline::Partition;
 use crate::pipeline::{PaceSettings, PipelineSettings, ResumeSettings};
+use crate::port::{Position, TradeBatch};
 use fastrand::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -64,10 +65,10 @@ impl Scenario {
         let mut counts = HashMap::from([(0, AggregateCounts::default())]);
         for (number, batch) in (1..).zip(&batches) {
             let mut sum = AggregateCounts::default();
-            let parts = deal.split(batch.clone());
+            let parts = deal.split(TradeBatch::new(batch.clone(), Position::default()));
             for ((aggregator, updates), part) in shards.iter_mut().zip(parts) {
                 let mut out = Vec::new();
-                aggregator.push(&part, &mut out);
+                aggregator.push(&part.trades, &mut out);
                 updates.extend(out.into_iter().map(|update| (number, update)));
                 sum += aggregator.counts();
             }

@@ -129,8 +129,9 @@ async fn holes_that_the_archive_refuses_are_told_and_the_feed_goes_on() {
             LiveFeed::new(settings(kind, &venue.url), &symbols(&world), parts(&world)).unwrap();
         let (mut gaps, mut taken) = (Vec::new(), 0);
         while taken < 500 {
-            taken += feed.next_batch().await.unwrap().unwrap().trades.len();
-            gaps.extend(feed.take_gaps());
+            let batch = feed.next_batch().await.unwrap().unwrap();
+            taken += batch.trades.len();
+            gaps.extend(batch.gaps);
         }
         assert!(
             gaps.iter()
@@ -296,7 +297,7 @@ async fn a_start_with_what_comes_waits_for_nothing_and_tells_what_it_does_not_kn
         let (mut gaps, mut trades) = (Vec::new(), Vec::new());
         while trades.is_empty() {
             let batch = feed.next_batch().await.unwrap().unwrap();
-            gaps.extend(feed.take_gaps());
+            gaps.extend(batch.gaps);
             trades.extend(batch.trades);
         }
         (gaps, trades)

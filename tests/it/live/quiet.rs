@@ -29,9 +29,10 @@ async fn read_all(feed: &mut LiveFeed, world: &World) -> BTreeMap<Symbol, Timest
     let (mut trades, mut told) = (0, BTreeMap::new());
     while trades < 1_800 || told.len() < 3 || told.values().any(|before| *before < end(world)) {
         let batch = tokio::time::timeout(Duration::from_mins(1), feed.next_batch()).await;
-        trades += batch.expect("more to come").unwrap().unwrap().trades.len();
-        for aside in feed.take_control_events() {
-            let ControlEvent::Quiet { symbol, before } = aside else {
+        let batch = batch.expect("more to come").unwrap().unwrap();
+        trades += batch.trades.len();
+        for event in batch.events {
+            let ControlEvent::Quiet { symbol, before } = event else {
                 panic!("nothing was changed")
             };
             told.insert(symbol, before);
@@ -73,7 +74,6 @@ async fn silent_feed_tells_nothing_while_the_archive_cannot_be_asked() {
     let mut trades = 0;
     while trades < 1_800 {
         trades += feed.next_batch().await.unwrap().unwrap().trades.len();
-        feed.take_control_events();
     }
     world.is_archive_shut.store(true, Ordering::Relaxed);
     let before = stats().requests;

@@ -318,10 +318,7 @@ impl TradeFeed for BatchFeed {
             if let Some(trades) = self.batches.pop_front() {
                 let count = u64::try_from(trades.len()).expect("few");
                 let position = self.delivered.fetch_add(count, Ordering::Relaxed) + count;
-                return Ok(Some(TradeBatch {
-                    trades,
-                    position: Position(position),
-                }));
+                return Ok(Some(TradeBatch::new(trades, Position(position))));
             }
             match self.last {
                 Last::End => Ok(None),

@@ -11,13 +11,35 @@ use std::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(pub u64);
 
-/// Trades of one feed, in the order of delivery; empty only if the feed has gaps or control events instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Trades of one feed, in the order the feed delivers them, and what belongs to them; without trades only where the feed
+/// has something else to tell.
+///
+/// ```
+/// use barmill_core::port::{Position, TradeBatch};
+/// let batch = TradeBatch::new(Vec::new(), Position(7));
+/// assert!(batch.gaps.is_empty() && batch.events.is_empty());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TradeBatch {
+    /// Gaps that stay open: the bars they touch are marked `gap`. They apply before the trades.
+    pub gaps: Vec<Gap>,
     /// The trades.
     pub trades: Vec<Trade>,
-    /// The position after the last of them.
+    /// Corrections, cancels and hints on idle symbols. They apply after the trades.
+    pub events: Vec<ControlEvent>,
+    /// The position just after the last trade.
     pub position: Position,
+}
+
+impl TradeBatch {
+    /// A batch of trades alone.
+    pub fn new(trades: Vec<Trade>, position: Position) -> TradeBatch {
+        TradeBatch {
+            trades,
+            position,
+            ..TradeBatch::default()
+        }
+    }
 }
 
 /// What a feed counted besides trades.
@@ -44,51 +66,29 @@ pub struct FeedError {
 
 /// A source of trades: one venue connection, REST partition or sequence of files.
 ///
-/// Implement it for trades of your own, and pass the feed to `PipelineBuilder::feed`. Only [`TradeFeed::name`] and
-/// [`TradeFeed::next_batch`] are required. A stream that cannot fail needs no feed: see `PipelineBuilder::trades`.
+/// Only the first two methods are required:
 ///
 /// ```
-/// # mod barmill { pub use barmill_core::{model::*, port::*}; }
-/// use barmill::{FeedError, Position, Trade, TradeBatch, TradeFeed};
+/// use barmill_core::model::Trade;
+/// use barmill_core::port::{FeedError, Position, TradeBatch, TradeFeed};
 /// use futures::future::BoxFuture;
-/// use std::error::Error;
 ///
-/// /// Lines such as `AAPL,2025-10-15T13:30:00Z,249.10,100`.
+/// /// Delivers one batch.
 /// #[derive(Debug)]
-/// struct Lines {
-///     lines: Vec<String>,
-///     next: usize,
-/// }
+/// struct Once(Vec<Trade>);
 ///
-/// fn trade(line: &str) -> Result<Trade, Box<dyn Error + Send + Sync>> {
-///     let fields: Vec<&str> = line.split(',').collect();
-///     let [symbol, time, price, size] = fields[..] else {
-///         return Err("a line needs 4 fields".into());
-///     };
-///     Ok(Trade::new(symbol.parse()?, time.parse()?, price.parse()?, size.parse()?))
-/// }
-///
-/// impl TradeFeed for Lines {
+/// impl TradeFeed for Once {
 ///     fn name(&self) -> &str {
-///         "lines"
+///         "once"
 ///     }
 ///
 ///     fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>> {
-///         Box::pin(async move {
-///             let Some(line) = self.lines.get(self.next) else {
-///                 return Ok(None);
-///             };
-///             let trades = vec![trade(line).map_err(|source| FeedError { feed: "lines".into(), source })?];
-///             self.next += 1;
-///             Ok(Some(TradeBatch { trades, position: Position(self.next as u64) }))
-///         })
+///         let trades = std::mem::take(&mut self.0);
+///         let position = Position(trades.len() as u64);
+///         let batch = (!trades.is_empty()).then(|| TradeBatch::new(trades, position));
+///         Box::pin(async { Ok(batch) })
 ///     }
 /// }
-/// # use futures::FutureExt;
-/// # let mut feed = Lines { lines: vec!["AAPL,2025-10-15T13:30:00Z,249.10,100".into()], next: 0 };
-/// # let batch = feed.next_batch().now_or_never().unwrap().unwrap().unwrap();
-/// # assert_eq!((batch.trades.len(), batch.position), (1, Position(1)));
-/// # assert!(feed.next_batch().now_or_never().unwrap().unwrap().is_none());
 /// ```
 pub trait TradeFeed: std::fmt::Debug + Send + 'static {
     /// The name of the feed in logs and errors; it must not contain a secret.
@@ -114,19 +114,8 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
         Vec::new()
     }
 
-    /// Takes the gaps that stay open; their bars are flagged `gap`. Called after every batch; the feed must report a
-    /// gap before the trades after it.
-    fn take_gaps(&mut self) -> Vec<Gap> {
-        Vec::new()
-    }
-
-    /// Drains corrections, cancels and idle-symbol hints. Called after every batch; they apply after its trades.
-    fn take_control_events(&mut self) -> Vec<ControlEvent> {
-        Vec::new()
-    }
-
-    /// Takes the background task of the feed, which keeps reading while the pipeline waits. Called once, before the
-    /// first batch. The task must end when the feed is dropped.
+    /// Takes what must run beside the reader of the feed, so that the feed reads on while its reader waits; asked once,
+    /// before the first batch. It ends when the feed is dropped.
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
         None
     }
@@ -143,14 +132,6 @@ impl TradeFeed for Box<dyn TradeFeed> {
 
     fn stats(&self) -> FeedStats {
         self.as_ref().stats()
-    }
-
-    fn take_gaps(&mut self) -> Vec<Gap> {
-        self.as_mut().take_gaps()
-    }
-
-    fn take_control_events(&mut self) -> Vec<ControlEvent> {
-        self.as_mut().take_control_events()
     }
 
     fn coverage(&self) -> Vec<Covered> {

@@ -102,10 +102,7 @@ impl FileFeed {
         loop {
             if let Some(trades) = self.ready.pop_front() {
                 self.position += trades.len() as u64;
-                return Ok(Some(TradeBatch {
-                    trades,
-                    position: Position(self.position),
-                }));
+                return Ok(Some(TradeBatch::new(trades, Position(self.position))));
             }
             if let Some(error) = self.failed.take() {
                 self.ended = true;

@@ -200,10 +200,7 @@ impl HistoryFeed {
         if is_drained && is_last {
             self.progress.on_complete(index);
         }
-        Some(TradeBatch {
-            trades,
-            position: self.progress.position(),
-        })
+        Some(TradeBatch::new(trades, self.progress.position()))
     }
 
     fn end(&mut self) -> Result<Option<TradeBatch>, FeedError> {

@@ -109,7 +109,7 @@ impl Backlog {
     }
 
     /// The oldest trades, `len_max` at most, and the control events that are true behind them.
-    pub(crate) fn take(&mut self, len_max: usize) -> (TradeBatch, Vec<ControlEvent>) {
+    pub(crate) fn take(&mut self, len_max: usize) -> TradeBatch {
         let count = self.trades.len().min(len_max);
         let trades: Vec<Trade> = self.trades.drain(..count).collect();
         self.given_out += trades.len() as u64;
@@ -123,7 +123,10 @@ impl Backlog {
             self.position = self.position.max(reached);
         }
         let position = Position(u64::try_from(self.position.as_nanos()).unwrap_or(0));
-        (TradeBatch { trades, position }, events)
+        TradeBatch {
+            events,
+            ..TradeBatch::new(trades, position)
+        }
     }
 }
 
@@ -145,11 +148,11 @@ mod tests {
         backlog.extend(vec![trade("OB.A", 1), trade("OB.A", 2)]);
         backlog.push(quiet(2));
         backlog.extend(vec![trade("OB.A", 3)]);
-        assert_eq!(backlog.take(1).1, [quiet(0)]);
-        assert_eq!(backlog.take(1).1, [quiet(2)]);
-        let (batch, events) = backlog.take(9);
+        assert_eq!(backlog.take(1).events, [quiet(0)]);
+        assert_eq!(backlog.take(1).events, [quiet(2)]);
+        let batch = backlog.take(9);
         assert_eq!(
-            (batch.trades.len(), events.len(), backlog.is_empty()),
+            (batch.trades.len(), batch.events.len(), backlog.is_empty()),
             (1, 0, true)
         );
     }

@@ -35,14 +35,6 @@ const DAY_NS: i64 = 86_400_000_000_000;
 
 type Answer = (Symbol, Result<GapFill, GapError>);
 
-/// One batch and what is told with it.
-#[derive(Debug)]
-pub(crate) struct DriverBatch {
-    pub(crate) batch: TradeBatch,
-    pub(crate) gaps: Vec<Gap>,
-    pub(crate) events: Vec<ControlEvent>,
-}
-
 /// Other symbols, and whether nothing before the starts of new ones is fetched.
 #[derive(Debug)]
 pub(crate) struct Reload {
@@ -52,7 +44,7 @@ pub(crate) struct Reload {
 
 /// The feed's ends of what joins it to its driver.
 pub(crate) struct DriverHandle {
-    pub(crate) batches: mpsc::Receiver<Result<DriverBatch, FeedError>>,
+    pub(crate) batches: mpsc::Receiver<Result<TradeBatch, FeedError>>,
     pub(crate) reload: mpsc::Sender<Reload>,
     pub(crate) stats: Arc<Mutex<LiveStats>>,
 }
@@ -74,7 +66,7 @@ pub struct LiveDriver {
     idle: IdleWatermark,
     idle_at: Duration,
     skew: Skew,
-    batches: mpsc::Sender<Result<DriverBatch, FeedError>>,
+    batches: mpsc::Sender<Result<TradeBatch, FeedError>>,
     reload: mpsc::Receiver<Reload>,
     stats: Arc<Mutex<LiveStats>>,
 }
@@ -201,13 +193,8 @@ impl LiveDriver {
     }
 
     fn on_room(&mut self) {
-        let (batch, events) = self.backlog.take(self.settings.batch_len_max);
-        let gaps = self.gaps.take_unfilled();
-        let batch = DriverBatch {
-            batch,
-            gaps,
-            events,
-        };
+        let mut batch = self.backlog.take(self.settings.batch_len_max);
+        batch.gaps = self.gaps.take_unfilled();
         if let Err(refused) = self.batches.try_send(Ok(batch)) {
             // The only sender had room a moment ago, so that the feed is gone.
             drop(refused);

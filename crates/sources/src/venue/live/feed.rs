@@ -1,14 +1,12 @@
 //! The `TradeFeed` of live trades.
 
 use super::connection::{ConnectGate, ConnectionContext};
-use super::driver::{DriverBatch, DriverHandle, LiveDriver, Reload};
+use super::driver::{DriverHandle, LiveDriver, Reload};
 use super::error::LiveError;
 use super::settings::{LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols};
 use super::socket::Dialer;
 use super::stats::LiveStats;
-use barmill_core::port::{
-    Clock, ControlEvent, FeedError, FeedStats, FrameTap, Gap, GapSource, TradeBatch, TradeFeed,
-};
+use barmill_core::port::{Clock, FeedError, FeedStats, FrameTap, GapSource, TradeBatch, TradeFeed};
 use futures::future::BoxFuture;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -61,8 +59,6 @@ pub struct LiveFeed {
     /// The driver at work, where it has no task of its own.
     driver: Option<BoxFuture<'static, ()>>,
     handle: DriverHandle,
-    gaps: Vec<Gap>,
-    events: Vec<ControlEvent>,
     is_ended: bool,
 }
 
@@ -94,8 +90,6 @@ impl LiveFeed {
             idle: Some(driver),
             driver: None,
             handle,
-            gaps: Vec::new(),
-            events: Vec::new(),
             is_ended: false,
         })
     }
@@ -127,7 +121,7 @@ impl LiveFeed {
         Reloader(self.handle.reload.downgrade())
     }
 
-    async fn receive(&mut self) -> Option<Result<DriverBatch, FeedError>> {
+    async fn receive(&mut self) -> Option<Result<TradeBatch, FeedError>> {
         if let Some(idle) = self.idle.take() {
             self.driver = Some(Box::pin(idle.run()));
         }
@@ -160,10 +154,7 @@ impl TradeFeed for LiveFeed {
                 feed: self.name.clone(),
                 source: Box::new(LiveError::Gone),
             };
-            let received = received.ok_or_else(gone)??;
-            self.gaps.extend(received.gaps);
-            self.events.extend(received.events);
-            Ok(Some(received.batch))
+            received.ok_or_else(gone)?.map(Some)
         })
     }
 
@@ -178,14 +169,6 @@ impl TradeFeed for LiveFeed {
             filtered: stats.filtered,
             requests: stats.requests,
         }
-    }
-
-    fn take_gaps(&mut self) -> Vec<Gap> {
-        std::mem::take(&mut self.gaps)
-    }
-
-    fn take_control_events(&mut self) -> Vec<ControlEvent> {
-        std::mem::take(&mut self.events)
     }
 
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
