@@ -3,10 +3,10 @@
 #[cfg(feature = "venues")]
 mod live;
 
-use crate::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows};
+use crate::engine::aggregate::{AggregatorSettings, Fill, SessionWindows};
 use crate::engine::batch::BatchLimits;
 use crate::engine::budget::BudgetLimits;
-use crate::engine::calendar::us_equity_hours;
+use crate::engine::calendar::{Calendar, SessionError, SessionKind};
 use crate::engine::circuit::ProbePolicy;
 use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
@@ -310,7 +310,7 @@ impl PipelineBuilder {
         match session.parse() {
             Ok(session) => self.session = Some(session),
             Err(error) => {
-                let error: crate::engine::aggregate::SessionError = error;
+                let error: SessionError = error;
                 self.faults.push(Box::new(error));
             }
         }
@@ -434,7 +434,7 @@ impl PipelineBuilder {
         }
         settings.aggregate.session = self
             .session
-            .map(|kind| SessionWindows::with_hours(kind, zone.clone(), us_equity_hours));
+            .map(|kind| SessionWindows::new(kind, zone.clone(), Calendar::us_equities_assumed()));
         settings.aggregate.zone = zone;
     }
 

@@ -3,6 +3,7 @@
 use super::ValueError;
 use super::section::{choice, section};
 use super::value::{Setting, Show, Value, quoted};
+use crate::engine::calendar::SessionKind;
 use crate::model::BarSpec;
 use std::fmt;
 
@@ -25,7 +26,7 @@ section! {
         /// What becomes of a bar whose trades may set no price.
         volume_only: VolumeOnly = VolumeOnly::Rules;
         /// The time of day whose trades count.
-        session: Session = Session::AllHours;
+        session: Session = Session::ALL_HOURS;
         /// Whether a weekday outside 2000 to 2030, the years of the exchange calendar, counts as a normal day.
         assume_normal_days: bool = false;
     }
@@ -166,89 +167,28 @@ impl Setting for Zone {
     }
 }
 
-/// The time of day whose trades count, in the run's zone; half-open.
+/// The session whose trades count, in the run's zone; without one every trade does, whatever the hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Session {
-    /// Every trade, whatever the hour.
-    AllHours,
-    /// 04:00-09:30 on trading days of the calendar.
-    Pre,
-    /// 09:30-16:00 or the early close on trading days of the calendar.
-    Regular,
-    /// From the close to 20:00, or to 17:00 after an early close, on trading days of the calendar.
-    Post,
-    /// 04:00-20:00, or 04:00-17:00 with an early close, on trading days of the calendar.
-    All,
-    /// A fixed interval of every day.
-    Interval(DayInterval),
-}
+pub struct Session(Option<SessionKind>);
 
-/// A half-open interval of the day, in whole minutes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DayInterval {
-    start_minute: u16,
-    end_minute: u16,
-}
+const ALL_HOURS: &str = "all-hours";
 
-impl DayInterval {
-    /// Minutes from midnight to the start, included; 0 to 1439.
-    pub const fn start_minute(self) -> u16 {
-        self.start_minute
-    }
+impl Session {
+    /// Every trade.
+    pub const ALL_HOURS: Session = Session(None);
 
-    /// Minutes from midnight to the end, excluded; above the start, to 1440.
-    pub const fn end_minute(self) -> u16 {
-        self.end_minute
-    }
-
-    fn parse(text: &str) -> Option<DayInterval> {
-        let (from, to) = text.split_once('-')?;
-        let (start_minute, end_minute) = (minute_of_day(from)?, minute_of_day(to)?);
-        (start_minute < end_minute).then_some(DayInterval {
-            start_minute,
-            end_minute,
-        })
+    /// The session; `None` for all hours.
+    pub const fn kind(self) -> Option<SessionKind> {
+        self.0
     }
 }
-
-/// The minutes of `HH:MM`, up to 24:00.
-fn minute_of_day(text: &str) -> Option<u16> {
-    let (hour, minute) = text.split_once(':')?;
-    let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !two_digits(hour) || !two_digits(minute) {
-        return None;
-    }
-    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-    let total = hour * 60 + minute;
-    (minute < 60 && total <= 24 * 60).then_some(total)
-}
-
-const SESSIONS: [(&str, Session); 5] = [
-    ("all-hours", Session::AllHours),
-    ("pre", Session::Pre),
-    ("regular", Session::Regular),
-    ("post", Session::Post),
-    ("all", Session::All),
-];
 
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Session::Interval(DayInterval {
-            start_minute: from,
-            end_minute: to,
-        }) = self
-        {
-            return write!(
-                f,
-                "{:02}:{:02}-{:02}:{:02}",
-                from / 60,
-                from % 60,
-                to / 60,
-                to % 60
-            );
+        match &self.0 {
+            Some(kind) => kind.fmt(f),
+            None => f.write_str(ALL_HOURS),
         }
-        let named = SESSIONS.iter().find(|(_, session)| session == self);
-        f.write_str(named.map_or("", |(name, _)| name))
     }
 }
 
@@ -261,19 +201,21 @@ impl Show for Session {
 impl Setting for Session {
     fn read(value: &Value) -> Result<Session, ValueError> {
         let text = value.text()?;
-        if let Some((_, session)) = SESSIONS.iter().find(|(name, _)| *name == text) {
-            return Ok(*session);
+        if text == ALL_HOURS {
+            return Ok(Session::ALL_HOURS);
         }
-        DayInterval::parse(text)
-            .map(Session::Interval)
-            .ok_or_else(|| ValueError::NotAllowed {
-                value: text.to_owned(),
-                allowed:
-                    "all-hours, pre, regular, post, all or HH:MM-HH:MM with the end after the start"
-                        .to_owned(),
-                nearest: super::value::nearest(text, SESSIONS.iter().map(|(name, _)| *name))
-                    .map(str::to_owned),
-            })
+        let names = SessionKind::NAMED.iter().map(|(name, _)| *name);
+        let refused = |_| ValueError::NotAllowed {
+            value: text.to_owned(),
+            allowed:
+                "all-hours, pre, regular, post, all or HH:MM-HH:MM with the end after the start"
+                    .to_owned(),
+            nearest: super::value::nearest(text, [ALL_HOURS].into_iter().chain(names))
+                .map(str::to_owned),
+        };
+        text.parse()
+            .map(|kind| Session(Some(kind)))
+            .map_err(refused)
     }
 }
 

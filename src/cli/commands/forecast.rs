@@ -6,6 +6,7 @@ use super::settings;
 use crate::cli::{Exit, PlanArguments, PlanParts, PlanReport, PlanWay};
 use crate::config::{self, AlsoViews, Config, SinkUrl};
 use crate::daemon::LatencyMode;
+use crate::engine::calendar::SessionKind;
 use crate::pipeline::{Arrival, Forecast, ForecastDay, forecast};
 use crate::{Origin, Symbol, Timestamp};
 use barmill_stores::{CostEstimator, Guard, Owner, WireForm};
@@ -108,20 +109,13 @@ fn names(arguments: &PlanArguments, config: &Config) -> Result<Vec<Symbol>, Comm
 
 /// The minutes of the day in which trades count, and such days of a month.
 fn hours(session: config::Session, is_us_equity: bool) -> (Range<u16>, u64) {
-    let (pre, regular, post, midnight) = (4 * 60, 9 * 60 + 30, 16 * 60, 24 * 60);
-    let end = 20 * 60;
-    let of_interval = if is_us_equity { TRADING_DAYS } else { ALL_DAYS };
-    match session {
-        config::Session::AllHours if is_us_equity => (pre..end, TRADING_DAYS),
-        config::Session::AllHours => (0..midnight, ALL_DAYS),
-        config::Session::Pre => (pre..regular, TRADING_DAYS),
-        config::Session::Regular => (regular..post, TRADING_DAYS),
-        config::Session::Post => (post..end, TRADING_DAYS),
-        config::Session::All => (pre..end, TRADING_DAYS),
-        config::Session::Interval(interval) => {
-            (interval.start_minute()..interval.end_minute(), of_interval)
-        }
-    }
+    let whole = is_us_equity.then_some(SessionKind::All);
+    let Some(kind) = session.kind().or(whole) else {
+        return (0..24 * 60, ALL_DAYS);
+    };
+    let trades_daily = kind.is_custom() && !is_us_equity;
+    let days = if trades_daily { ALL_DAYS } else { TRADING_DAYS };
+    (kind.minutes(), days)
 }
 
 fn clock(minutes: &Range<u16>) -> String {

@@ -167,7 +167,7 @@ pub(super) fn tell(
     trades: u64,
 ) -> std::io::Result<()> {
     let session = config.bars.session;
-    let session = if session == Session::AllHours {
+    let session = if session == Session::ALL_HOURS {
         String::new()
     } else {
         format!(" --session {session}")

@@ -2,10 +2,10 @@
 
 use crate::config::{self, Config, SinkTarget};
 use crate::daemon::LatencyMode;
-use crate::engine::aggregate::{AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
+use crate::engine::aggregate::{AggregatorSettings, Fill, SessionWindows, VolumeOnly};
 use crate::engine::batch::BatchLimits;
 use crate::engine::budget::BudgetLimits;
-use crate::engine::calendar::us_equity_hours;
+use crate::engine::calendar::Calendar;
 use crate::engine::circuit::ProbePolicy;
 use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
@@ -91,10 +91,7 @@ impl SettingsError {
 pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, SettingsError> {
     let zone = zone_of_keys(config, is_us_equity)?;
     let session = config.bars.session;
-    let is_named = !matches!(
-        session,
-        config::Session::AllHours | config::Session::Interval(_)
-    );
+    let is_named = session.kind().is_some_and(|kind| !kind.is_custom());
     let name = zone.iana_name().unwrap_or("UTC");
     if is_named && !matches!(name, NEW_YORK | "US/Eastern") {
         return Err(SettingsError::Hours {
@@ -204,29 +201,13 @@ pub(super) fn rules_text(bars: &config::Bars) -> String {
 }
 
 fn session(session: config::Session, zone: &TimeZone) -> Option<SessionWindows> {
-    let kind = match session {
-        config::Session::AllHours => return None,
-        config::Session::Pre => SessionKind::Pre,
-        config::Session::Regular => SessionKind::Regular,
-        config::Session::Post => SessionKind::Post,
-        config::Session::All => SessionKind::All,
-        config::Session::Interval(interval) => {
-            let minute = |minute: u16| i16::try_from(minute).unwrap_or(i16::MAX);
-            let (open, close) = (
-                minute(interval.start_minute()),
-                minute(interval.end_minute()),
-            );
-            return Some(SessionWindows::new(
-                SessionKind::Custom { open, close },
-                zone.clone(),
-            ));
-        }
+    let kind = session.kind()?;
+    let calendar = if kind.is_custom() {
+        Calendar::always_open()
+    } else {
+        Calendar::us_equities_assumed()
     };
-    Some(SessionWindows::with_hours(
-        kind,
-        zone.clone(),
-        us_equity_hours,
-    ))
+    Some(SessionWindows::new(kind, zone.clone(), calendar))
 }
 
 fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSettings {

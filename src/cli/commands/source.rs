@@ -4,12 +4,11 @@ use super::dispatch::CommandError;
 use super::settings;
 use crate::cli::AskedArguments;
 use crate::config::{self, Config, Environment, Session, SourceKeys, SourceName, Sources};
-use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
+use crate::engine::calendar::{Calendar, CalendarError};
 use crate::engine::requested::{CutBar, Hours, Requested, RequestedDay, Shut};
 use crate::period::PeriodError;
 use crate::{BarSpec, Origin, Symbol, Timestamp};
 use barmill_sources::history::{HistorySettings, HistorySettingsError, HistorySource, SymbolRange};
-use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::io::Write;
 use std::time::Duration;
@@ -92,9 +91,13 @@ pub(super) fn adapted(config: &Config, name: SourceName) -> Config {
     if config.bars.rules == config::Rules::Source {
         config.bars.rules = rules_of(name);
     }
-    let is_named = !matches!(config.bars.session, Session::Interval(_));
+    let is_named = config
+        .bars
+        .session
+        .kind()
+        .is_none_or(|kind| !kind.is_custom());
     if is_named && !name.is_us_equity() {
-        config.bars.session = Session::AllHours;
+        config.bars.session = Session::ALL_HOURS;
     }
     config
 }
@@ -172,28 +175,9 @@ pub(super) fn hours(
     };
     Ok(Hours {
         calendar,
-        kind: kind(config.bars.session),
+        kind: config.bars.session.kind(),
         zone: zone.clone(),
     })
-}
-
-fn kind(session: Session) -> Option<SessionKind> {
-    Some(match session {
-        Session::AllHours => return None,
-        Session::Pre => SessionKind::Pre,
-        Session::Regular => SessionKind::Regular,
-        Session::Post => SessionKind::Post,
-        Session::All => SessionKind::All,
-        Session::Interval(interval) => {
-            SessionKind::Custom(time(interval.start_minute()), time(interval.end_minute()))
-        }
-    })
-}
-
-/// The wall-clock time of a minute of the day; 24:00 is the midnight that ends it.
-fn time(minute: u16) -> Time {
-    let part = |value: u16| i8::try_from(value).unwrap_or(0);
-    Time::new(part(minute / 60 % 24), part(minute % 60), 0, 0).unwrap_or(Time::midnight())
 }
 
 /// Says which days are shut, and why.

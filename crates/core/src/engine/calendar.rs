@@ -1,12 +1,13 @@
 //! The exchange calendar: which days trade, and when they end early.
 //!
 //! Owns the days of the US equity exchanges from 2000 to 2030, read from `data/xnys-calendar.csv` (source and
-//! version stand there), and the hours of a session on each day. Deliberately knows no zone and no instant:
-//! all times are wall-clock times of the exchange. Hours: 04:00-09:30, 09:30-16:00 and 16:00-20:00 as NYSE
+//! version stand there), the kinds of session, their text form, and the hours of a session on each day. Deliberately
+//! knows no zone and no instant: all times are wall-clock times of the exchange. Hours: 04:00-09:30, 09:30-16:00 and 16:00-20:00 as NYSE
 //! Arca and Nasdaq publish them; on an early close the late session starts at the close and ends at 17:00.
 
 use jiff::civil::{Date, Time, Weekday, time};
-use std::sync::LazyLock;
+use std::fmt;
+use std::str::FromStr;
 
 const US_EQUITIES: &str = include_str!("../../data/xnys-calendar.csv");
 const US_EQUITIES_YEARS: std::ops::RangeInclusive<i16> = 2000..=2030;
@@ -53,7 +54,24 @@ pub enum SessionDay {
     EarlyClose(Time),
 }
 
-/// Which part of the day.
+/// Why a text is not a session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "session {text:?} is not one of pre regular post all, nor HH:MM-HH:MM with the open before the close"
+)]
+pub struct SessionError {
+    text: String,
+}
+
+/// Which part of the day, in text `pre`, `regular`, `post`, `all`, or `HH:MM-HH:MM` up to `24:00`.
+///
+/// ```
+/// use barmill_core::engine::calendar::SessionKind;
+/// assert_eq!("regular".parse(), Ok(SessionKind::Regular));
+/// assert_eq!("09:30-24:00".parse::<SessionKind>()?.to_string(), "09:30-24:00");
+/// assert!("16:00-09:30".parse::<SessionKind>().is_err());
+/// # Ok::<(), barmill_core::engine::calendar::SessionError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionKind {
     /// Before the regular session, from 04:00.
@@ -67,6 +85,102 @@ pub enum SessionKind {
     /// From the first time to the second on every day that trades, an early close or not; the second is
     /// after the first, or 00:00 for the end of the day.
     Custom(Time, Time),
+}
+
+impl SessionKind {
+    /// The sessions that have a name.
+    pub const NAMED: [(&str, SessionKind); 4] = [
+        ("pre", SessionKind::Pre),
+        ("regular", SessionKind::Regular),
+        ("post", SessionKind::Post),
+        ("all", SessionKind::All),
+    ];
+
+    /// Whether it is an interval of every day instead of hours of an exchange.
+    pub const fn is_custom(self) -> bool {
+        matches!(self, SessionKind::Custom(..))
+    }
+
+    /// The minutes of a normal day, counted from midnight; the end is excluded.
+    pub fn minutes(self) -> std::ops::Range<u16> {
+        let (open, close) = self.hours(REGULAR_CLOSE, POST_CLOSE);
+        let minute = |time: Time| {
+            u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs())
+        };
+        let end = if close == Time::midnight() {
+            24 * 60
+        } else {
+            minute(close)
+        };
+        minute(open)..end
+    }
+
+    /// The hours of a day whose regular and late sessions end at these times.
+    const fn hours(self, regular_close: Time, post_close: Time) -> (Time, Time) {
+        match self {
+            SessionKind::Pre => (PRE_OPEN, REGULAR_OPEN),
+            SessionKind::Regular => (REGULAR_OPEN, regular_close),
+            SessionKind::Post => (regular_close, post_close),
+            SessionKind::All => (PRE_OPEN, post_close),
+            SessionKind::Custom(open, close) => (open, close),
+        }
+    }
+
+    fn parse_custom(text: &str) -> Option<SessionKind> {
+        let (open, close) = text.split_once('-')?;
+        let (open, close) = (parse_minute(open)?, parse_minute(close)?);
+        // 24:00 is the midnight that ends the day.
+        let time = |(hour, minute): (i8, i8)| Time::new(hour % 24, minute, 0, 0).ok();
+        (open < close).then_some(SessionKind::Custom(time(open)?, time(close)?))
+    }
+}
+
+/// Hour and minute of `HH:MM`, up to 24:00.
+fn parse_minute(text: &str) -> Option<(i8, i8)> {
+    let (hour, minute) = text.split_once(':')?;
+    let two_digits = |part: &str| {
+        let is_plain = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        is_plain.then(|| part.parse::<i8>().ok())?
+    };
+    let (hour, minute) = (two_digits(hour)?, two_digits(minute)?);
+    (minute < 60 && (hour, minute) <= (24, 0)).then_some((hour, minute))
+}
+
+impl FromStr for SessionKind {
+    type Err = SessionError;
+
+    fn from_str(text: &str) -> Result<SessionKind, SessionError> {
+        let named = SessionKind::NAMED.iter().find(|(name, _)| *name == text);
+        named
+            .map(|(_, kind)| *kind)
+            .or_else(|| SessionKind::parse_custom(text))
+            .ok_or_else(|| SessionError {
+                text: text.to_owned(),
+            })
+    }
+}
+
+impl fmt::Display for SessionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SessionKind::Custom(open, close) => {
+                let (hour, minute) = match (close.hour(), close.minute()) {
+                    (0, 0) => (24, 0),
+                    close => close,
+                };
+                write!(
+                    f,
+                    "{:02}:{:02}-{hour:02}:{minute:02}",
+                    open.hour(),
+                    open.minute()
+                )
+            }
+            SessionKind::Pre => f.write_str("pre"),
+            SessionKind::Regular => f.write_str("regular"),
+            SessionKind::Post => f.write_str("post"),
+            SessionKind::All => f.write_str("all"),
+        }
+    }
 }
 
 /// The days of one market, and their hours.
@@ -85,19 +199,6 @@ pub struct Calendar {
     /// The days that are not normal, ascending; `None` for a market that never closes.
     special: Option<Vec<(Date, SessionDay)>>,
     assume_normal: bool,
-}
-
-/// Regular hours of US equities on a civil date, open included and close excluded; `None` when the exchanges are shut.
-///
-/// Outside 2000 to 2030, where the data end, every weekday counts as normal.
-pub fn us_equity_hours(date: Date) -> Option<(Time, Time)> {
-    static CALENDAR: LazyLock<Option<Calendar>> =
-        LazyLock::new(|| Calendar::us_equities().ok().map(Calendar::assume_normal));
-    CALENDAR
-        .as_ref()?
-        .hours(date, SessionKind::Regular)
-        .ok()
-        .flatten()
 }
 
 impl Calendar {
@@ -123,6 +224,15 @@ impl Calendar {
     /// Whether the market never closes.
     pub const fn is_always_open(&self) -> bool {
         self.special.is_none()
+    }
+
+    /// The same for every year: outside the years of the data every weekday counts as normal. The built-in file is whole,
+    /// as a test shows, so there is no error.
+    pub fn us_equities_assumed() -> Calendar {
+        Calendar {
+            special: Some(parse(US_EQUITIES).unwrap_or_default()),
+            assume_normal: true,
+        }
     }
 
     /// Takes every weekday outside the years of the data for a normal day instead of refusing it.
@@ -170,19 +280,10 @@ impl Calendar {
             SessionDay::Normal => (REGULAR_CLOSE, POST_CLOSE),
             SessionDay::EarlyClose(close) => (close, POST_CLOSE_EARLY),
         };
-        let hours = match kind {
-            SessionKind::Custom(open, close) => (open, close),
-            SessionKind::Pre | SessionKind::Regular | SessionKind::Post | SessionKind::All
-                if self.special.is_none() =>
-            {
-                (Time::midnight(), Time::midnight())
-            }
-            SessionKind::Pre => (PRE_OPEN, REGULAR_OPEN),
-            SessionKind::Regular => (REGULAR_OPEN, regular_close),
-            SessionKind::Post => (regular_close, post_close),
-            SessionKind::All => (PRE_OPEN, post_close),
-        };
-        Ok(Some(hours))
+        if self.is_always_open() && !kind.is_custom() {
+            return Ok(Some((Time::midnight(), Time::midnight())));
+        }
+        Ok(Some(kind.hours(regular_close, post_close)))
     }
 }
 

@@ -4,8 +4,8 @@
 //! vouches for an interval, the manifest speaks of that interval, bars in it or not; elsewhere of the bars'. What
 //! earlier runs wrote is added, so that a run that goes on from there counts nothing twice.
 
-use super::local_date::CivilDays;
 use super::prefetch::fetch;
+use super::zone_cache::LocalDates;
 use crate::model::{
     BarSpec, BarState, BarUpdate, Covered, Manifest, Origin, Symbol, Timestamp, WriteItem,
 };
@@ -94,7 +94,7 @@ impl WrittenDays {
 /// Counts acked bars per spec, civil date and symbol; one entry of about 100 bytes each.
 #[derive(Debug, Clone)]
 pub struct Coverage {
-    days: CivilDays,
+    days: LocalDates,
     zone: String,
     origin: Option<Origin>,
     /// Asked for every bar, so not sorted; the other two are as good as empty.
@@ -110,7 +110,7 @@ impl Coverage {
     pub fn new(zone: &TimeZone, origin: Option<Origin>) -> Coverage {
         let name = zone.iana_name().unwrap_or("UTC").to_owned();
         Coverage {
-            days: CivilDays::new(zone.clone()),
+            days: LocalDates::new(zone.clone()),
             zone: name,
             origin,
             written: WrittenDays::default(),

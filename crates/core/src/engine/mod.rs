@@ -8,7 +8,6 @@ pub mod circuit;
 pub mod concurrency;
 pub mod coverage;
 pub mod delivery;
-pub mod local_date;
 mod prefetch;
 pub mod requested;
 pub mod resume;
@@ -18,3 +17,4 @@ mod slots;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;
+pub mod zone_cache;

@@ -123,7 +123,11 @@ impl Hours {
         Ok(places.find(|place| is_cut(place.spec, place.at)))
     }
 
-    fn session(&self, date: Date) -> Result<Result<(Timestamp, Timestamp), Shut>, CalendarError> {
+    /// Open and close of a day as instants.
+    pub(in crate::engine) fn session(
+        &self,
+        date: Date,
+    ) -> Result<Result<(Timestamp, Timestamp), Shut>, CalendarError> {
         match self.calendar.session(date)? {
             SessionDay::Weekend => return Ok(Err(Shut::Weekend)),
             SessionDay::Holiday(name) => return Ok(Err(Shut::Holiday(name))),

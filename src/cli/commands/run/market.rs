@@ -45,7 +45,7 @@ impl Market {
         for other in sources {
             let is_same = first.is_us_equity() == other.is_us_equity();
             let is_told = matches!(config.bars.zone, Zone::Named(_))
-                && config.bars.session == Session::AllHours;
+                && config.bars.session == Session::ALL_HOURS;
             if !is_same && !is_told {
                 return Err(MarketError::Zones(*first, *other).into());
             }

@@ -1,23 +1,28 @@
 //! The aggregator: turns trades of any symbols into bar updates.
 //!
-//! Owns the order of the steps for each trade (watermark, late, duplicate, eligibility, session, fold) and
-//! the dense per-symbol tables. Event time alone decides: the watermark of a symbol is the latest event
-//! time seen of it, or given to [`Aggregator::advance`], less the lateness. Vendor day files come by ticker
-//! and live streams by time; both work, because no symbol waits for another.
+//! Owns the order of the steps for each trade (watermark, late, duplicate, eligibility, session, fold), the dense
+//! per-symbol tables, and what changes bars besides trades: idle time, the end of the input, corrections, gaps. Event
+//! time alone decides: the watermark of a symbol is the latest event time seen of it, or given to
+//! [`Aggregator::advance`], less the lateness. Vendor day files come by ticker and live streams by time; both work,
+//! because no symbol waits for another.
 //!
 //! A trade in order costs comparisons and one fold per spec: no allocation, hash, division or zone lookup.
+//!
+//! A correction folds the windows of its trade again, from the trades kept since the horizon and the fold of
+//! those before it, so that the bars are those of the corrected tape. Bars cut by trades change only while
+//! the trade still waits for its turn: what is cut is not cut again.
 
-use super::context::Revision;
-use super::counts::AggregateCounts;
 use super::dedupe::Identities;
-use super::gaps::Gaps;
-use super::recent_trades::Tape;
-use super::series::Series;
-use super::settings::AggregatorSettings;
-use super::threshold_bar::{Cut, Queued, Reorder, Threshold};
-use super::window::{Cadence, Windows};
+use super::fold::Fold;
+use super::publisher::{Gaps, Publisher};
+use super::recent_trades::{Original, RecentTrades};
+use super::series::{Revision, Series, SeriesContext};
+use super::settings::{AggregateCounts, AggregatorSettings, Fill};
+use super::threshold_bar::{Queued, Threshold, ThresholdBars};
+use super::window::{Bucketing, Windows};
 use crate::engine::prefetch::fetch;
 use crate::engine::rules::Eligible;
+use crate::engine::zone_cache::Span;
 use crate::model::{BarSpec, BarUpdate, Symbol, Timestamp, Trade};
 
 /// Late trades kept for [`Aggregator::take_late`]; later ones are only counted.
@@ -27,25 +32,27 @@ pub const LATE_LEN_MAX: usize = 65_536;
 const FETCHED_LEN: usize = 16;
 /// More than the whole of event time reaches; sums with it do not overflow.
 const REACH_MAX: i64 = i64::MAX - 86_400_000_000_000;
+/// Rounds down to the windows of all specs at most; windows nest, so that two are enough but for odd sessions.
+const ROUNDS_MAX: u32 = 8;
 const UNKNOWN: u32 = u32::MAX;
 
 /// What one trade may set in the bars of each kind.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+struct TradeEligibility {
     /// In bars shorter than a day, and those that trades cut.
-    pub(super) short: Eligible,
+    short: Eligible,
     /// In day and session bars.
-    pub(super) daily: Eligible,
+    daily: Eligible,
 }
 
-impl Standing {
-    pub(super) const NONE: Standing = Standing {
+impl TradeEligibility {
+    const NONE: TradeEligibility = TradeEligibility {
         short: Eligible::NONE,
         daily: Eligible::NONE,
     };
 
     #[inline]
-    pub(super) const fn is_none(self) -> bool {
+    const fn is_none(self) -> bool {
         self.short.is_none() && self.daily.is_none()
     }
 }
@@ -53,62 +60,61 @@ impl Standing {
 /// What every symbol has once, whatever the specs, in three lines of the cache.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Track {
-    pub(super) symbol: Symbol,
-    pub(super) changed: bool,
+struct SymbolState {
+    symbol: Symbol,
+    /// Whether an open bar changed since the last forming updates.
+    changed: bool,
     /// Latest event time.
-    pub(super) seen: i64,
+    seen: i64,
     /// Event time at which the next window closes.
-    pub(super) wake: i64,
-    pub(super) identities: Identities,
+    wake: i64,
+    identities: Identities,
 }
 
 /// Turns trades into bars. Pure: the same trades in the same order give the same updates, and any chunking
 /// gives bars of the same content.
 #[derive(Debug)]
 pub struct Aggregator {
-    pub(super) settings: AggregatorSettings,
+    settings: AggregatorSettings,
     /// Those of a day or a session come last.
-    pub(super) time_specs: Vec<(BarSpec, Cadence)>,
+    time_specs: Vec<(BarSpec, Bucketing)>,
     /// Where in `time_specs` days and sessions begin.
-    pub(super) daily_from: usize,
-    pub(super) cut_specs: Vec<(BarSpec, Threshold)>,
-    pub(super) windows: Windows,
+    daily_from: usize,
+    threshold_specs: Vec<(BarSpec, Threshold)>,
+    windows: Windows,
     /// How far behind the latest event time a trade is still taken: lateness and the time for revisions.
     reach: i64,
     /// Event time up to which idle time was declared for all symbols.
-    pub(super) advanced: i64,
+    advanced: i64,
     /// The latest event time of any trade.
     newest: Timestamp,
-    /// Place of each symbol in the tables, by its index.
-    places: Vec<u32>,
-    pub(super) tracks: Vec<Track>,
-    /// One per track and time spec.
-    pub(super) series: Vec<Series>,
-    /// One per track and spec cut by trades.
-    pub(super) cuts: Vec<Cut>,
-    /// One per track when there are specs cut by trades.
-    pub(super) queues: Vec<Reorder>,
-    /// One per track when there may be corrections.
-    pub(super) tapes: Vec<Tape>,
-    pub(super) gaps: Gaps,
-    pub(super) revisions: Vec<Revision>,
+    /// Row of each symbol in the tables, by its index.
+    rows: Vec<u32>,
+    symbols: Vec<SymbolState>,
+    /// One per symbol and time spec.
+    series: Vec<Series>,
+    /// One per symbol when there are specs cut by trades.
+    threshold_bars: Vec<ThresholdBars>,
+    /// One per symbol when there may be corrections.
+    recent: Vec<RecentTrades>,
+    gaps: Gaps,
+    revisions: Vec<Revision>,
     late: Vec<Trade>,
-    pub(super) counts: AggregateCounts,
+    counts: AggregateCounts,
 }
 
 impl Aggregator {
     /// Makes an aggregator that has seen nothing.
     pub fn new(settings: AggregatorSettings) -> Aggregator {
-        let cadence = |spec: &BarSpec| Cadence::of(*spec).map(|cadence| (*spec, cadence));
+        let bucketing = |spec: &BarSpec| Bucketing::of(*spec).map(|bucketing| (*spec, bucketing));
         let threshold = |spec: &BarSpec| Threshold::of(*spec).map(|threshold| (*spec, threshold));
-        let mut time_specs: Vec<(BarSpec, Cadence)> =
-            settings.specs.iter().filter_map(cadence).collect();
-        time_specs.sort_by_key(|(_, cadence)| cadence.is_daily());
+        let mut time_specs: Vec<(BarSpec, Bucketing)> =
+            settings.specs.iter().filter_map(bucketing).collect();
+        time_specs.sort_by_key(|(_, bucketing)| bucketing.is_daily());
         Aggregator {
-            daily_from: time_specs.partition_point(|(_, cadence)| !cadence.is_daily()),
+            daily_from: time_specs.partition_point(|(_, bucketing)| !bucketing.is_daily()),
             time_specs,
-            cut_specs: settings.specs.iter().filter_map(threshold).collect(),
+            threshold_specs: settings.specs.iter().filter_map(threshold).collect(),
             windows: Windows::new(settings.zone.clone(), settings.session.clone()),
             reach: settings
                 .lateness_ns
@@ -117,12 +123,11 @@ impl Aggregator {
             settings,
             advanced: 0,
             newest: Timestamp::EPOCH,
-            places: Vec::new(),
-            tracks: Vec::new(),
+            rows: Vec::new(),
+            symbols: Vec::new(),
             series: Vec::new(),
-            cuts: Vec::new(),
-            queues: Vec::new(),
-            tapes: Vec::new(),
+            threshold_bars: Vec::new(),
+            recent: Vec::new(),
             gaps: Gaps::default(),
             revisions: Vec::new(),
             late: Vec::new(),
@@ -136,16 +141,16 @@ impl Aggregator {
     /// one call, one update comes at the end of the call.
     pub fn push(&mut self, trades: &[Trade], out: &mut Vec<BarUpdate>) {
         self.counts.trades += trades.len() as u64;
-        let mut places = [[0; FETCHED_LEN]; 3];
+        let mut rows = [[0; FETCHED_LEN]; 3];
         let some = |number: usize| trades.chunks(FETCHED_LEN).nth(number).unwrap_or_default();
         for step in 0..trades.len().div_ceil(FETCHED_LEN) + 2 {
-            self.fetch_tables(some(step), &mut places[step % 3]);
+            self.fetch_tables(some(step), &mut rows[step % 3]);
             if let Some(before) = step.checked_sub(1) {
-                self.fetch_rings(some(before), &places[before % 3]);
+                self.fetch_rings(some(before), &rows[before % 3]);
             }
             if let Some(now) = step.checked_sub(2) {
-                for (trade, place) in some(now).iter().zip(places[now % 3]) {
-                    self.take(place, trade, out);
+                for (trade, row) in some(now).iter().zip(rows[now % 3]) {
+                    self.take(row, trade, out);
                 }
             }
         }
@@ -156,13 +161,171 @@ impl Aggregator {
     pub fn advance(&mut self, event_time: Timestamp, out: &mut Vec<BarUpdate>) {
         let time = event_time.as_nanos();
         self.advanced = self.advanced.max(time);
-        for place in 0..self.tracks.len() {
-            self.raise(place, time, out);
-            for index in self.series_of(place) {
-                let (series, mut context) = self.context(place, index, out);
+        for row in 0..self.symbols.len() {
+            self.raise(row, time, out);
+            for index in self.series_of(row) {
+                let (series, mut context) = self.context(row, index, out);
                 series.let_go(&mut context);
             }
         }
+    }
+
+    /// Declares that no trade of one symbol before `time` is still to come: closes its bars that end by then.
+    pub fn close_before(&mut self, symbol: Symbol, time: Timestamp, out: &mut Vec<BarUpdate>) {
+        if let Some(row) = self.known(symbol) {
+            let time = time.as_nanos().saturating_add(self.settings.lateness_ns);
+            self.raise(row, time, out);
+        }
+    }
+
+    /// Ends the input: appends everything still open as final, sorted by symbol, spec and start. Trades
+    /// after it are late.
+    pub fn finish(&mut self, out: &mut Vec<BarUpdate>) {
+        let from = out.len();
+        self.advanced = i64::MAX;
+        for row in 0..self.symbols.len() {
+            self.finish_row(row, out);
+        }
+        let rank = |spec: BarSpec| self.settings.specs.iter().position(|other| *other == spec);
+        out[from..]
+            .sort_by_key(|update| (update.bar.symbol, rank(update.bar.spec), update.bar.start));
+    }
+
+    /// Ends the input of one symbol, as [`Aggregator::finish`] does for all.
+    pub fn finish_symbol(&mut self, symbol: Symbol, out: &mut Vec<BarUpdate>) {
+        if let Some(row) = self.known(symbol) {
+            self.finish_row(row, out);
+        }
+    }
+
+    /// Appends a forming update of every open bar that changed since the last call.
+    pub fn forming(&mut self, out: &mut Vec<BarUpdate>) {
+        if !self.settings.forming {
+            return;
+        }
+        for row in 0..self.symbols.len() {
+            if !std::mem::replace(&mut self.symbols[row].changed, false) {
+                continue;
+            }
+            for index in self.series_of(row) {
+                let (series, mut context) = self.context(row, index, out);
+                series.publish_forming(&mut context);
+            }
+            if let Some((bars, mut publisher)) = self.threshold_context(row, out) {
+                bars.publish_forming(&mut publisher);
+            }
+        }
+    }
+
+    /// Replaces a trade taken before, or takes it away, and appends the bars that this revises.
+    ///
+    /// Needs [`AggregatorSettings::corrections`]. A trade that is unknown, or older than the horizon,
+    /// is counted as uncorrected and changes nothing. The replacement moves no watermark. It is an ordinary
+    /// trade afterwards; one that is late or known already does not take the place of the old one.
+    pub fn correct(
+        &mut self,
+        symbol: Symbol,
+        original: Original,
+        replacement: Option<Trade>,
+        out: &mut Vec<BarUpdate>,
+    ) {
+        let row = self.row(symbol);
+        let horizon = self.settled(self.symbols[row].seen);
+        let new = replacement.map(|new| Trade { symbol, ..new });
+        let is_in_time = new.is_none_or(|new| horizon <= new.time.as_nanos());
+        let recent = self.recent.get_mut(row).filter(|_| is_in_time);
+        let Some(old) = recent.and_then(|recent| recent.take(original, horizon)) else {
+            self.counts.uncorrected += 1;
+            return;
+        };
+        let before = self.eligibility_in_session(&old);
+        let has_thresholds = !self.threshold_specs.is_empty();
+        let is_cut =
+            has_thresholds && !before.short.is_none() && !self.threshold_bars[row].remove(&old);
+        if is_cut && self.time_specs.is_empty() {
+            self.recent[row].keep(&old);
+            self.counts.uncorrected += 1;
+            return;
+        }
+        self.counts.behind_cut += u64::from(is_cut);
+        let identities = &mut self.symbols[row].identities;
+        let new =
+            new.filter(|new| identities.admit(new, horizon) || Original::of(new) == Some(original));
+        self.count_change(&old, new.as_ref());
+        let mut after = TradeEligibility::NONE;
+        if let Some(new) = &new {
+            after = self.eligibility_in_session(new);
+            self.recent[row].keep(new);
+        }
+        self.symbols[row].changed = true;
+        let changed = new.as_ref().map(|new| (new, after));
+        self.refold(row, (&old, before), changed, out);
+        if let Some(trade) = new.filter(|_| !is_cut && has_thresholds && !after.short.is_none()) {
+            let eligible = after.short;
+            let is_queued = self.threshold_bars[row].insert(Queued { trade, eligible });
+            self.counts.behind_cut += u64::from(!is_queued);
+        }
+        self.publish_revisions(out);
+        self.release(row, out);
+    }
+
+    /// Marks the bars of a symbol that overlap `[from, to)` as gapped, now and when they are made later, and
+    /// appends the published ones that this revises.
+    pub fn mark_gap(
+        &mut self,
+        symbol: Symbol,
+        from: Timestamp,
+        to: Timestamp,
+        out: &mut Vec<BarUpdate>,
+    ) {
+        let gap = Span {
+            start: from.as_nanos(),
+            end: to.as_nanos(),
+        };
+        if gap.end <= gap.start {
+            return;
+        }
+        let row = self.row(symbol);
+        self.symbols[row].changed = true;
+        for index in self.series_of(row) {
+            let (series, mut context) = self.context(row, index, out);
+            series.mark_gap(gap, &mut context);
+        }
+        if let Some(bars) = self.threshold_bars.get_mut(row) {
+            bars.mark_gap(gap);
+        }
+        self.gaps.mark(row, gap);
+        self.publish_revisions(out);
+    }
+
+    /// The event time from which the trades of a feed must be given again after a restart, when all before `position`
+    /// were given: no bar that may still change begins before it, and no window of any spec lies across it.
+    ///
+    /// `None` where bars depend on everything before them: those cut by trades, and windows filled with the close
+    /// before them.
+    pub fn restart_at(&mut self, position: Timestamp) -> Option<Timestamp> {
+        if !self.threshold_specs.is_empty() || self.settings.fill != Fill::None {
+            return None;
+        }
+        let oldest = self.oldest_open().unwrap_or(position);
+        let mut at = oldest.min(position).as_nanos();
+        for _ in 0..ROUNDS_MAX {
+            let starts = self
+                .time_specs
+                .iter()
+                .map(|(_, bucketing)| self.windows.span(*bucketing, at).start);
+            let start = starts.min().unwrap_or(at).min(at);
+            if start == at {
+                return Timestamp::from_nanos(at);
+            }
+            at = start;
+        }
+        None
+    }
+
+    /// The specs that bars are made of.
+    pub fn specs(&self) -> &[BarSpec] {
+        &self.settings.specs
     }
 
     /// The latest event time of the trades taken so far, late ones and those that count for nothing included.
@@ -177,11 +340,7 @@ impl Aggregator {
 
     /// The latest event time of a symbol's trades, which decides what is late.
     pub fn seen(&self, symbol: Symbol) -> Option<Timestamp> {
-        let place = self
-            .places
-            .get(symbol.index())
-            .filter(|place| **place != UNKNOWN)?;
-        Timestamp::from_nanos(self.tracks.get(*place as usize)?.seen)
+        Timestamp::from_nanos(self.symbols.get(self.known(symbol)?)?.seen)
     }
 
     /// Hands over the late trades since the last call, at most [`LATE_LEN_MAX`], in order of arrival.
@@ -191,29 +350,38 @@ impl Aggregator {
 
     /// The smallest start of any bar that may still change; `None` when there is none.
     pub fn oldest_open(&self) -> Option<Timestamp> {
-        let series = self.tracks.iter().enumerate().flat_map(|(place, track)| {
-            let settled = self.settled(track.seen);
-            self.series[self.series_of(place)]
+        let series = self.symbols.iter().enumerate().flat_map(|(row, state)| {
+            let settled = self.settled(state.seen);
+            self.series[self.series_of(row)]
                 .iter()
                 .filter_map(move |series| series.oldest_start(settled))
         });
-        let cuts = self.cuts.iter().filter_map(Cut::oldest_start);
-        let waiting = self.queues.iter().filter_map(Reorder::oldest_time);
-        series
-            .chain(cuts)
-            .chain(waiting)
-            .min()
-            .and_then(Timestamp::from_nanos)
+        let cut = self
+            .threshold_bars
+            .iter()
+            .filter_map(ThresholdBars::oldest_start);
+        series.chain(cut).min().and_then(Timestamp::from_nanos)
     }
 
-    /// Finds the places of some trades, and fetches what each of them needs.
+    /// Bars with trades that are not yet published.
+    pub fn open_len(&self) -> usize {
+        let windows: usize = self.series.iter().map(Series::open_len).sum();
+        let cut: usize = self
+            .threshold_bars
+            .iter()
+            .map(ThresholdBars::open_len)
+            .sum();
+        windows + cut
+    }
+
+    /// Finds the rows of some trades, and fetches what each of them needs.
     #[inline]
-    fn fetch_tables(&mut self, trades: &[Trade], places: &mut [usize; FETCHED_LEN]) {
-        for (trade, place) in trades.iter().zip(places) {
-            *place = self.place(trade.symbol);
+    fn fetch_tables(&mut self, trades: &[Trade], rows: &mut [usize; FETCHED_LEN]) {
+        for (trade, row) in trades.iter().zip(rows) {
+            *row = self.row(trade.symbol);
             self.newest = self.newest.max(trade.time);
-            fetch(&self.tracks[*place], 3);
-            for series in &self.series[self.series_of(*place)] {
+            fetch(&self.symbols[*row], 3);
+            for series in &self.series[self.series_of(*row)] {
                 series.fetch();
             }
         }
@@ -221,98 +389,115 @@ impl Aggregator {
 
     /// Fetches what only some of these trades need, as their tables say.
     #[inline]
-    fn fetch_rings(&self, trades: &[Trade], places: &[usize; FETCHED_LEN]) {
-        for (trade, place) in trades.iter().zip(places) {
-            let track = &self.tracks[*place];
-            track.identities.fetch();
-            if track.wake <= trade.time.as_nanos() {
-                for series in &self.series[self.series_of(*place)] {
+    fn fetch_rings(&self, trades: &[Trade], rows: &[usize; FETCHED_LEN]) {
+        for (trade, row) in trades.iter().zip(rows) {
+            let state = &self.symbols[*row];
+            state.identities.fetch();
+            if state.wake <= trade.time.as_nanos() {
+                for series in &self.series[self.series_of(*row)] {
                     series.fetch_room();
                 }
             }
         }
     }
 
+    /// Takes one trade through all steps.
     #[inline]
-    fn take(&mut self, place: usize, trade: &Trade, out: &mut Vec<BarUpdate>) {
+    fn take(&mut self, row: usize, trade: &Trade, out: &mut Vec<BarUpdate>) {
         let time = trade.time.as_nanos();
-        let track = &mut self.tracks[place];
-        if time > track.seen {
-            track.seen = time;
-            if time >= track.wake {
-                self.settle(place, out);
+        let state = &mut self.symbols[row];
+        if time > state.seen {
+            state.seen = time;
+            if time >= state.wake {
+                self.settle(row, out);
             }
         }
-        let track = &mut self.tracks[place];
-        let horizon = track.seen - self.reach;
+        let state = &mut self.symbols[row];
+        let horizon = state.seen - self.reach;
         if time < horizon {
             self.refuse_late(trade);
-        } else if !track.identities.admit(trade, horizon) {
+        } else if !state.identities.admit(trade, horizon) {
             self.counts.duplicates += 1;
         } else {
-            if !self.tapes.is_empty() {
-                self.tapes[place].keep(trade);
-                self.trim_tape(place, horizon);
+            if !self.recent.is_empty() {
+                self.recent[row].keep(trade);
+                self.trim_recent(row, horizon);
             }
-            let standing = self.weigh(trade);
-            if standing.is_none() {
+            let eligibility = self.eligibility(trade);
+            if eligibility.is_none() {
                 self.counts.ineligible += 1;
             } else if self.windows.is_open(time) {
-                self.tracks[place].changed = true;
-                self.fold(place, trade, standing, out);
+                self.symbols[row].changed = true;
+                self.fold(row, trade, eligibility, out);
             } else {
                 self.counts.outside_session += 1;
             }
         }
-        if !self.queues.is_empty() {
-            self.release(place, out);
+        if !self.threshold_bars.is_empty() {
+            self.release(row, out);
         }
     }
 
     /// Asks the rules once per profile in use.
     #[inline]
-    pub(super) fn weigh(&self, trade: &Trade) -> Standing {
-        let mut standing = Standing::NONE;
-        if self.daily_from > 0 || !self.cut_specs.is_empty() {
-            standing.short = self.settings.rules.eligibility(trade);
+    fn eligibility(&self, trade: &Trade) -> TradeEligibility {
+        let mut eligibility = TradeEligibility::NONE;
+        if self.daily_from > 0 || !self.threshold_specs.is_empty() {
+            eligibility.short = self.settings.rules.eligibility(trade);
         }
         if self.daily_from < self.time_specs.len() {
-            standing.daily = self.settings.rules.daily_eligibility(trade);
+            eligibility.daily = self.settings.rules.daily_eligibility(trade);
         }
-        standing
+        eligibility
+    }
+
+    /// What a trade may set, nothing outside the session.
+    fn eligibility_in_session(&mut self, trade: &Trade) -> TradeEligibility {
+        if self.windows.is_open(trade.time.as_nanos()) {
+            self.eligibility(trade)
+        } else {
+            TradeEligibility::NONE
+        }
     }
 
     /// What a trade may set in the bars of one time spec.
     #[inline]
-    pub(super) fn eligible(&self, spec: usize, standing: Standing) -> Eligible {
+    fn eligible(&self, spec: usize, eligibility: TradeEligibility) -> Eligible {
         if spec < self.daily_from {
-            standing.short
+            eligibility.short
         } else {
-            standing.daily
+            eligibility.daily
         }
     }
 
     #[inline]
-    fn fold(&mut self, place: usize, trade: &Trade, standing: Standing, out: &mut Vec<BarUpdate>) {
+    fn fold(
+        &mut self,
+        row: usize,
+        trade: &Trade,
+        eligibility: TradeEligibility,
+        out: &mut Vec<BarUpdate>,
+    ) {
         let time = trade.time.as_nanos();
-        let first = place * self.time_specs.len();
-        for index in self.series_of(place) {
-            let eligible = self.eligible(index - first, standing);
+        let first = row * self.time_specs.len();
+        for index in self.series_of(row) {
+            let eligible = self.eligible(index - first, eligibility);
             if eligible.is_none() {
                 continue;
             }
             let series = &mut self.series[index];
             if !series.add_in_order(time, trade, eligible) {
-                self.fold_out_of_order(place, index, (trade, eligible), out);
+                self.fold_out_of_order(row, index, (trade, eligible), out);
             } else if self.settings.forming {
                 series.mark_changed();
             }
         }
-        if !self.queues.is_empty()
-            && !standing.short.is_none()
-            && !self.queues[place].insert(Queued {
+        let eligible = eligibility.short;
+        if !self.threshold_bars.is_empty()
+            && !eligible.is_none()
+            && !self.threshold_bars[row].insert(Queued {
                 trade: *trade,
-                eligible: standing.short,
+                eligible,
             })
         {
             if self.time_specs.is_empty() {
@@ -324,19 +509,18 @@ impl Aggregator {
     }
 
     #[cold]
-    pub(super) fn fold_out_of_order(
+    fn fold_out_of_order(
         &mut self,
-        place: usize,
+        row: usize,
         index: usize,
         (trade, eligible): (&Trade, Eligible),
         out: &mut Vec<BarUpdate>,
     ) {
-        let lateness = self.settings.lateness_ns;
-        let (series, mut context) = self.context(place, index, out);
+        let (series, mut context) = self.context(row, index, out);
         series.add(trade, eligible, &mut context);
-        let end = series.next_end();
-        let track = &mut self.tracks[place];
-        track.wake = track.wake.min(end.saturating_add(lateness));
+        let wake = series.next_end().saturating_add(self.settings.lateness_ns);
+        let state = &mut self.symbols[row];
+        state.wake = state.wake.min(wake);
     }
 
     #[cold]
@@ -347,73 +531,252 @@ impl Aggregator {
         }
     }
 
-    pub(super) fn raise(&mut self, place: usize, time: i64, out: &mut Vec<BarUpdate>) {
-        let track = &mut self.tracks[place];
-        if time > track.seen {
-            track.seen = time;
-            if time >= track.wake {
-                self.settle(place, out);
+    /// Raises the watermark of one symbol without a trade.
+    fn raise(&mut self, row: usize, time: i64, out: &mut Vec<BarUpdate>) {
+        let state = &mut self.symbols[row];
+        if time > state.seen {
+            state.seen = time;
+            if time >= state.wake {
+                self.settle(row, out);
             }
-            self.release(place, out);
+            self.release(row, out);
+        }
+    }
+
+    /// Closes what the watermark of one symbol has passed.
+    #[cold]
+    fn settle(&mut self, row: usize, out: &mut Vec<BarUpdate>) {
+        let mut end = i64::MAX;
+        for index in self.series_of(row) {
+            let (series, mut context) = self.context(row, index, out);
+            end = end.min(series.settle(&mut context));
+        }
+        self.symbols[row].wake = end.saturating_add(self.settings.lateness_ns);
+    }
+
+    /// Cuts the trades of one symbol that the watermark has passed.
+    fn release(&mut self, row: usize, out: &mut Vec<BarUpdate>) {
+        let watermark = self.watermark(self.symbols[row].seen);
+        if let Some((bars, mut publisher)) = self.threshold_context(row, out)
+            && bars.release(watermark, &mut publisher)
+        {
+            self.symbols[row].changed = true;
+        }
+    }
+
+    fn finish_row(&mut self, row: usize, out: &mut Vec<BarUpdate>) {
+        self.symbols[row].seen = i64::MAX;
+        for index in self.series_of(row) {
+            let (series, mut context) = self.context(row, index, out);
+            (context.watermark, context.settled) = (i64::MAX, i64::MAX);
+            series.settle(&mut context);
+        }
+        if let Some((bars, mut publisher)) = self.threshold_context(row, out) {
+            bars.finish(&mut publisher);
+        }
+    }
+
+    fn publish_revisions(&mut self, out: &mut Vec<BarUpdate>) {
+        let mut revisions = std::mem::take(&mut self.revisions);
+        for Revision { series, start } in revisions.drain(..) {
+            let row = series / self.time_specs.len();
+            let (series, mut context) = self.context(row, series, out);
+            series.publish_revision(start, &mut context);
+        }
+        // Put back for its room.
+        self.revisions = revisions;
+    }
+
+    /// Moves a trade between the counters, so that every trade stays in a bar or in one of them.
+    fn count_change(&mut self, old: &Trade, new: Option<&Trade>) {
+        if let Some(counter) = self.counter(old) {
+            *counter -= 1;
+        }
+        let Some(new) = new else {
+            self.counts.cancelled += 1;
+            return;
+        };
+        self.counts.corrected += 1;
+        if let Some(counter) = self.counter(new) {
+            *counter += 1;
+        }
+    }
+
+    /// The counter of a trade that is in no bar.
+    fn counter(&mut self, trade: &Trade) -> Option<&mut u64> {
+        if self.eligibility(trade).is_none() {
+            Some(&mut self.counts.ineligible)
+        } else if self.windows.is_open(trade.time.as_nanos()) {
+            None
+        } else {
+            Some(&mut self.counts.outside_session)
+        }
+    }
+
+    /// Gives each window of the old trade and of the new one the fold of its trades.
+    fn refold(
+        &mut self,
+        row: usize,
+        (old, before): (&Trade, TradeEligibility),
+        new: Option<(&Trade, TradeEligibility)>,
+        out: &mut Vec<BarUpdate>,
+    ) {
+        for index in self.series_of(row) {
+            let spec = index - row * self.time_specs.len();
+            let mut span = Span::NOWHERE;
+            if !self.eligible(spec, before).is_none() {
+                span = self
+                    .windows
+                    .span(self.time_specs[spec].1, old.time.as_nanos());
+                let fold = self.fold_again(row, spec, span);
+                let (series, mut context) = self.context(row, index, out);
+                series.refold(span.start, fold, &mut context);
+            }
+            if let Some((new, after)) = new {
+                let eligible = self.eligible(spec, after);
+                if !eligible.is_none() && !span.contains(new.time.as_nanos()) {
+                    self.fold_out_of_order(row, index, (new, eligible), out);
+                }
+            }
+        }
+    }
+
+    /// The fold of a window's trades as they now are.
+    fn fold_again(&mut self, row: usize, spec: usize, span: Span) -> Fold {
+        let rules = &self.settings.rules;
+        let (mut fold, trades) = self.recent[row].window(spec, span);
+        for trade in trades {
+            // A day may reach over several sessions and the time between them.
+            if self.windows.is_open(trade.time.as_nanos()) {
+                let eligible = if spec < self.daily_from {
+                    rules.eligibility(trade)
+                } else {
+                    rules.daily_eligibility(trade)
+                };
+                if !eligible.is_none() {
+                    fold.add(trade, eligible);
+                }
+            }
+        }
+        fold
+    }
+
+    /// Lets go the kept trades of a symbol before the horizon.
+    fn trim_recent(&mut self, row: usize, horizon: i64) {
+        while let Some(trade) = self.recent[row].let_go(horizon) {
+            let eligibility = self.eligibility_in_session(&trade);
+            for spec in 0..self.time_specs.len() {
+                let eligible = self.eligible(spec, eligibility);
+                if !eligible.is_none() {
+                    let bucketing = self.time_specs[spec].1;
+                    let start = self.windows.span(bucketing, trade.time.as_nanos()).start;
+                    self.recent[row].put_behind(spec, start, &trade, eligible);
+                }
+            }
         }
     }
 
     #[inline]
-    pub(super) fn place(&mut self, symbol: Symbol) -> usize {
+    fn row(&mut self, symbol: Symbol) -> usize {
         self.known(symbol).unwrap_or_else(|| self.enter(symbol))
     }
 
     #[inline]
-    pub(super) fn known(&self, symbol: Symbol) -> Option<usize> {
-        let place = self
-            .places
-            .get(symbol.index())
-            .filter(|place| **place != UNKNOWN);
-        place.map(|place| *place as usize)
+    fn known(&self, symbol: Symbol) -> Option<usize> {
+        let row = self.rows.get(symbol.index()).filter(|row| **row != UNKNOWN);
+        row.map(|row| *row as usize)
     }
 
     #[cold]
     fn enter(&mut self, symbol: Symbol) -> usize {
-        let place = self.tracks.len();
-        if self.places.len() <= symbol.index() {
-            self.places.resize(symbol.index() + 1, UNKNOWN);
+        let row = self.symbols.len();
+        if self.rows.len() <= symbol.index() {
+            self.rows.resize(symbol.index() + 1, UNKNOWN);
         }
-        self.places[symbol.index()] = u32::try_from(place).unwrap_or(UNKNOWN);
-        let (seen, identities) = (self.advanced, Identities::new());
-        self.tracks.push(Track {
+        self.rows[symbol.index()] = u32::try_from(row).unwrap_or(UNKNOWN);
+        self.symbols.push(SymbolState {
             symbol,
-            seen,
-            wake: i64::MAX,
             changed: false,
-            identities,
+            seen: self.advanced,
+            wake: i64::MAX,
+            identities: Identities::new(),
         });
         self.series
             .extend(self.time_specs.iter().map(|_| Series::new()));
-        self.cuts.extend(self.cut_specs.iter().map(|_| Cut::EMPTY));
-        if !self.cut_specs.is_empty() {
-            self.queues.push(Reorder::new());
+        if !self.threshold_specs.is_empty() {
+            self.threshold_bars
+                .push(ThresholdBars::new(&self.threshold_specs));
         }
         if self.settings.corrections {
-            self.tapes.push(Tape::new(self.time_specs.len()));
+            self.recent.push(RecentTrades::new(self.time_specs.len()));
         }
-        place
+        row
     }
 
-    pub(super) fn series_of(&self, place: usize) -> std::ops::Range<usize> {
+    fn series_of(&self, row: usize) -> std::ops::Range<usize> {
         let count = self.time_specs.len();
-        place * count..(place + 1) * count
+        row * count..(row + 1) * count
     }
 
-    pub(super) fn watermark(&self, seen: i64) -> i64 {
+    /// Event time up to which windows are closed.
+    fn watermark(&self, seen: i64) -> i64 {
         seen.saturating_sub(self.settings.lateness_ns)
     }
 
-    /// Event time of a symbol before which no trade can change a bar any more.
-    pub(super) fn horizon(&self, place: usize) -> i64 {
-        self.settled(self.tracks[place].seen)
+    /// Event time before which no trade can change a bar any more.
+    fn settled(&self, seen: i64) -> i64 {
+        seen - self.reach
     }
 
-    pub(super) fn settled(&self, seen: i64) -> i64 {
-        seen - self.reach
+    fn context<'a>(
+        &'a mut self,
+        row: usize,
+        index: usize,
+        out: &'a mut Vec<BarUpdate>,
+    ) -> (&'a mut Series, SeriesContext<'a>) {
+        let SymbolState { symbol, seen, .. } = self.symbols[row];
+        let (spec, bucketing) = self.time_specs[index - row * self.time_specs.len()];
+        let (watermark, settled) = (self.watermark(seen), self.settled(seen));
+        let context = SeriesContext {
+            publisher: Publisher {
+                symbol,
+                volume_only: self.settings.volume_only,
+                gaps: self.gaps.of(row),
+                counts: &mut self.counts,
+                out,
+            },
+            spec,
+            bucketing,
+            series: index,
+            watermark,
+            settled,
+            fill: self.settings.fill,
+            windows: &mut self.windows,
+            revisions: &mut self.revisions,
+        };
+        (&mut self.series[index], context)
+    }
+
+    fn threshold_context<'a>(
+        &'a mut self,
+        row: usize,
+        out: &'a mut Vec<BarUpdate>,
+    ) -> Option<(&'a mut ThresholdBars, Publisher<'a>)> {
+        let publisher = Publisher {
+            symbol: self.symbols[row].symbol,
+            volume_only: self.settings.volume_only,
+            gaps: self.gaps.of(row),
+            counts: &mut self.counts,
+            out,
+        };
+        Some((self.threshold_bars.get_mut(row)?, publisher))
+    }
+}
+
+#[cfg(test)]
+impl Aggregator {
+    /// Windows that the ring of each series has room for.
+    pub(super) fn room(&self) -> Vec<usize> {
+        self.series.iter().map(Series::room).collect()
     }
 }

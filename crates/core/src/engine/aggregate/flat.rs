@@ -1,7 +1,8 @@
 //! Tests of flat bars: the rules of filling, and equality with a naive model in any order.
 
 use super::testing::{any_trades, at, trade};
-use super::{Aggregator, AggregatorSettings, Fill, SessionKind, SessionWindows};
+use super::{Aggregator, AggregatorSettings, Fill, SessionWindows};
+use crate::engine::calendar::{Calendar, SessionKind};
 use crate::model::{BarKey, BarState, BarUpdate, Ohlc, Price, Timestamp, Trade};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -101,7 +102,11 @@ fn one_run_of_flat_bars_is_at_most_a_day_long() {
 #[test]
 fn nights_between_sessions_are_not_filled() {
     let zone = TimeZone::get("America/New_York").unwrap();
-    let session = Some(SessionWindows::new(SessionKind::Regular, zone));
+    let session = Some(SessionWindows::new(
+        SessionKind::Regular,
+        zone,
+        Calendar::us_equities_assumed(),
+    ));
     let mut aggregator = Aggregator::new(AggregatorSettings {
         session,
         ..filling("5m", 0)
@@ -183,4 +188,19 @@ proptest! {
             bars.values().map(|one| (one.bar.start, (one.bar.prices.unwrap().close, one.bar.trades))).collect();
         prop_assert_eq!(closes, plain_closes(&tape));
     }
+}
+
+#[test]
+fn forming_after_a_close_tells_of_no_bar_that_is_none() {
+    let mut aggregator = Aggregator::new(AggregatorSettings {
+        forming: true,
+        ..filling("1m", 0)
+    });
+    let mut out = Vec::new();
+    aggregator.push(&[tick(0, "1")], &mut out);
+    aggregator.close_before(tick(0, "1").symbol, at(MINUTE), &mut out);
+    assert_eq!(out.len(), 1);
+    out.clear();
+    aggregator.forming(&mut out);
+    assert_eq!(out, []);
 }

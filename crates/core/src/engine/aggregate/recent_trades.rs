@@ -5,8 +5,8 @@
 //! bar exactly. Deliberately does not know what a trade may set: the caller weighs it.
 
 use super::fold::Fold;
-use super::zone_cache::Span;
 use crate::engine::rules::Eligible;
+use crate::engine::zone_cache::Span;
 use crate::model::{Timestamp, Trade, TradeId};
 use std::collections::VecDeque;
 
@@ -56,60 +56,49 @@ impl Original {
 
 /// The trades of one symbol within the horizon, and the folds of what lies before it.
 #[derive(Debug)]
-pub(super) struct Tape {
+pub(super) struct RecentTrades {
     /// Sorted by time.
     recent: VecDeque<Trade>,
     /// Per time spec: the start of the window across the horizon, and the fold of its trades before it.
     behind: Vec<(i64, Fold)>,
 }
 
-impl Tape {
-    pub(super) fn new(spec_count: usize) -> Tape {
-        Tape {
+impl RecentTrades {
+    pub(super) fn new(spec_count: usize) -> RecentTrades {
+        RecentTrades {
             recent: VecDeque::new(),
             behind: vec![(i64::MIN, Fold::EMPTY); spec_count],
         }
     }
 
     pub(super) fn keep(&mut self, trade: &Trade) {
-        let is_last = self
-            .recent
-            .back()
-            .is_none_or(|last| last.time <= trade.time);
-        let index = if is_last {
-            self.recent.len()
-        } else {
-            self.recent
-                .partition_point(|other| other.time <= trade.time)
-        };
-        self.recent.insert(index, *trade);
+        match self.recent.back() {
+            Some(last) if trade.time < last.time => {
+                let index = self
+                    .recent
+                    .partition_point(|other| other.time <= trade.time);
+                self.recent.insert(index, *trade);
+            }
+            Some(_) | None => self.recent.push_back(*trade),
+        }
     }
 
     /// Takes out a trade that is not before `horizon`.
     pub(super) fn take(&mut self, original: Original, horizon: i64) -> Option<Trade> {
-        let stands = |trade: &Trade| !trade.is_void() && original.names(trade);
-        let standing = self.recent.iter().rposition(stands);
+        let is_valid = |trade: &Trade| !trade.is_void() && original.names(trade);
+        let valid = self.recent.iter().rposition(is_valid);
         let index =
-            standing.or_else(|| self.recent.iter().rposition(|trade| original.names(trade)))?;
-        let is_within = horizon <= self.recent.get(index)?.time.as_nanos();
-        if is_within {
-            self.recent.remove(index)
-        } else {
-            None
-        }
+            valid.or_else(|| self.recent.iter().rposition(|trade| original.names(trade)))?;
+        self.recent
+            .get(index)
+            .filter(|trade| horizon <= trade.time.as_nanos())?;
+        self.recent.remove(index)
     }
 
     /// Lets go the oldest trade if it is before `horizon`.
     pub(super) fn let_go(&mut self, horizon: i64) -> Option<Trade> {
-        let is_due = self
-            .recent
-            .front()
-            .is_some_and(|trade| trade.time.as_nanos() < horizon);
-        if is_due {
-            self.recent.pop_front()
-        } else {
-            None
-        }
+        self.recent
+            .pop_front_if(|trade| trade.time.as_nanos() < horizon)
     }
 
     /// Adds a trade let go to its window of the spec at `index`.

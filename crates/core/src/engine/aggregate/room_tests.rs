@@ -38,11 +38,7 @@ fn windows_kept_follow_the_time_for_revisions_and_not_the_tape() {
         }
         aggregator.finish(&mut out);
         assert_eq!(out.len(), 24 * 60, "{symbol}");
-        let room: Vec<usize> = aggregator
-            .series
-            .iter()
-            .map(|series| series.older.capacity())
-            .collect();
+        let room = aggregator.room();
         // Sixteen windows of the time for revisions, the open one, and the growth by half.
         assert!(room.iter().all(|room| *room <= 27), "{symbol}: {room:?}");
     }

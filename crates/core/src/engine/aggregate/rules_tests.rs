@@ -1,7 +1,8 @@
 //! One test for each rule of the aggregation that has a name.
 
 use super::testing::{at, price, trade};
-use super::{Aggregator, AggregatorSettings, Fill, SessionKind, SessionWindows, VolumeOnly};
+use super::{Aggregator, AggregatorSettings, Fill, SessionWindows, VolumeOnly};
+use crate::engine::calendar::{Calendar, SessionKind};
 use crate::engine::rules::Rules;
 use crate::model::{BarState, BarUpdate, Conditions, Trade, TradeId};
 use jiff::tz::TimeZone;
@@ -229,6 +230,7 @@ fn trades_outside_the_session_are_counted_not_folded() {
     let session = SessionWindows::new(
         SessionKind::Regular,
         TimeZone::get("America/New_York").unwrap(),
+        Calendar::us_equities_assumed(),
     );
     let mut aggregator = Aggregator::new(AggregatorSettings {
         session: Some(session),

@@ -5,14 +5,14 @@
 //! Once the watermark, less the time for revisions, has passed a window's end, no trade that is not late can
 //! reach it any more, and it goes when its place is needed. Deliberately does not know when to run: the aggregator keeps the clock.
 
-use super::context::{Fill, Revision, SeriesContext, VolumeOnly, first_final};
 use super::fold::Fold;
-use super::gaps::meets;
-use super::window::Cadence;
-use super::zone_cache::Span;
+use super::publisher::Publisher;
+use super::settings::Fill;
+use super::window::{Bucketing, Windows};
 use crate::engine::prefetch::fetch;
 use crate::engine::rules::Eligible;
-use crate::model::{BarState, BarUpdate, Price, Trade};
+use crate::engine::zone_cache::Span;
+use crate::model::{Bar, BarSpec, Price, Trade};
 use std::collections::VecDeque;
 
 /// Room that an emptied queue may keep.
@@ -20,14 +20,39 @@ const SPARE_LEN_MAX: usize = 64;
 /// By how many windows the ring of older ones grows at least; where it is long, by half.
 const ROOM_LEN: usize = 4;
 
+/// Names a bar that changed after its publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Revision {
+    /// The index of the series in the table.
+    pub(super) series: usize,
+    pub(super) start: i64,
+}
+
+/// The surroundings of one series while it works.
+#[derive(Debug)]
+pub(super) struct SeriesContext<'a> {
+    pub(super) publisher: Publisher<'a>,
+    pub(super) spec: BarSpec,
+    pub(super) bucketing: Bucketing,
+    /// The index of the series in the table.
+    pub(super) series: usize,
+    /// Windows that end here or earlier are closed.
+    pub(super) watermark: i64,
+    /// Windows that end here or earlier can change no more.
+    pub(super) settled: i64,
+    pub(super) fill: Fill,
+    pub(super) windows: &'a mut Windows,
+    pub(super) revisions: &'a mut Vec<Revision>,
+}
+
 /// One window and what became of it: four lines of the cache, of which a trade in order touches two.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-pub(super) struct Window {
+struct Window {
     span: Span,
     fold: Fold,
     /// The price of a published window without trades.
-    flat: Option<Price>,
+    fill_price: Option<Price>,
     published: bool,
     /// Whether it was left out when it closed, since it has no prices.
     left_out: bool,
@@ -38,21 +63,18 @@ pub(super) struct Window {
 }
 
 impl Window {
-    const NOWHERE: Window = Window {
-        span: Span::NOWHERE,
-        fold: Fold::EMPTY,
-        flat: None,
-        published: false,
-        left_out: false,
-        changed: false,
-        revision: 0,
-        trades_published: 0,
-    };
+    const NOWHERE: Window = Window::open(Span::NOWHERE);
 
-    fn open(span: Span) -> Window {
+    const fn open(span: Span) -> Window {
         Window {
             span,
-            ..Window::NOWHERE
+            fold: Fold::EMPTY,
+            fill_price: None,
+            published: false,
+            left_out: false,
+            changed: false,
+            revision: 0,
+            trades_published: 0,
         }
     }
 
@@ -62,38 +84,38 @@ impl Window {
 
     /// The price it leaves to the windows after it.
     fn close(&self) -> Option<Price> {
-        self.flat.or_else(|| self.fold.close())
+        self.fill_price.or_else(|| self.fold.close())
+    }
+
+    #[inline]
+    fn bar(&self, context: &SeriesContext<'_>) -> Bar {
+        let publisher = &context.publisher;
+        publisher.bar(context.spec, self.span, &self.fold, self.fill_price)
     }
 
     fn publish(&mut self, context: &mut SeriesContext<'_>) {
-        let bar = context.bar(self.span, &self.fold, self.flat);
+        let bar = self.bar(context);
         self.published = true;
         self.changed = false;
         self.trades_published = bar.trades;
-        self.left_out = bar.prices.is_none() && context.volume_only == VolumeOnly::Skip;
-        if self.left_out {
-            context.counts.volume_only += 1;
-        } else {
-            context.counts.bars += 1;
-            context.out.push(first_final(bar));
-        }
+        self.left_out = !context.publisher.close(bar);
     }
 
     /// Notes a change of a published window.
     fn revise(&mut self, context: &mut SeriesContext<'_>) {
         if self.left_out {
             if self.fold.prices().is_some() {
-                context.counts.volume_only -= 1;
+                context.publisher.counts.volume_only -= 1;
                 self.publish(context);
             }
             return;
         }
         self.revision = self.revision.saturating_add(1);
-        context.counts.revised += 1;
+        context.publisher.counts.revised += 1;
         if !self.changed {
             self.changed = true;
             context.revisions.push(Revision {
-                slot: context.slot,
+                series: context.series,
                 start: self.span.start,
             });
         }
@@ -101,16 +123,11 @@ impl Window {
 
     fn publish_revision(&mut self, context: &mut SeriesContext<'_>) {
         if self.published && self.changed {
-            let bar = context.bar(self.span, &self.fold, self.flat);
-            let trades_added = bar.trades.saturating_sub(self.trades_published);
+            let bar = self.bar(context);
+            let added = bar.trades.saturating_sub(self.trades_published);
             self.changed = false;
             self.trades_published = bar.trades;
-            context.out.push(BarUpdate {
-                bar,
-                state: BarState::Revised,
-                revision: self.revision,
-                trades_added,
-            });
+            context.publisher.revise(bar, self.revision, added);
         }
     }
 }
@@ -119,11 +136,11 @@ impl Window {
 #[derive(Debug)]
 pub(super) struct Series {
     current: Window,
-    pub(super) older: VecDeque<Window>,
+    older: VecDeque<Window>,
     /// How many of the older windows are published; they come first.
     published: usize,
     /// End and close of the last window let go.
-    gone: Option<(i64, Option<Price>)>,
+    last_evicted: Option<(i64, Option<Price>)>,
 }
 
 impl Series {
@@ -132,7 +149,7 @@ impl Series {
             current: Window::NOWHERE,
             older: VecDeque::new(),
             published: 0,
-            gone: None,
+            last_evicted: None,
         }
     }
 
@@ -174,7 +191,9 @@ impl Series {
         eligible: Eligible,
         context: &mut SeriesContext<'_>,
     ) {
-        let span = context.windows.span(context.cadence, trade.time.as_nanos());
+        let span = context
+            .windows
+            .span(context.bucketing, trade.time.as_nanos());
         if span.start == self.current.span.start {
             // Only the last window of representable time ends before its last instant.
             self.current.fold.add(trade, eligible);
@@ -192,19 +211,13 @@ impl Series {
             return;
         }
         self.make_room(context);
-        let index = self
-            .older
-            .partition_point(|window| window.span.start < span.start);
-        let known = self
-            .older
-            .get(index)
-            .is_some_and(|window| window.span.start == span.start);
-        if !known {
+        let index = self.index_of(span.start).unwrap_or_else(|index| {
             self.older.insert(index, Window::open(span));
-        }
+            index
+        });
         let window = &mut self.older[index];
         window.fold.add(trade, eligible);
-        window.flat = None;
+        window.fill_price = None;
         if window.published {
             window.revise(context);
             self.reprice(index, context);
@@ -228,17 +241,11 @@ impl Series {
             }
             return;
         }
-        let index = self
-            .older
-            .partition_point(|window| window.span.start < start);
-        let before = self.before(index).and_then(|(_, close)| close);
-        let Some(window) = self
-            .older
-            .get_mut(index)
-            .filter(|window| window.span.start == start)
-        else {
+        let Ok(index) = self.index_of(start) else {
             return;
         };
+        let before = self.before(index).and_then(|(_, close)| close);
+        let window = &mut self.older[index];
         if !window.published {
             (window.fold, window.changed) = (fold, true);
             if fold.is_empty() {
@@ -246,9 +253,9 @@ impl Series {
             }
         } else if window.fold != fold {
             window.fold = fold;
-            let is_filled =
-                context.fill == Fill::PreviousClose && matches!(context.cadence, Cadence::Every(_));
-            window.flat = if fold.is_empty() && is_filled {
+            let is_filled = context.fill == Fill::PreviousClose
+                && matches!(context.bucketing, Bucketing::Every(_));
+            window.fill_price = if fold.is_empty() && is_filled {
                 before
             } else {
                 None
@@ -263,7 +270,8 @@ impl Series {
         for window in self.older.iter_mut().chain([&mut self.current]) {
             // One out of reach may still be here, because its place is not yet needed.
             let is_settled = window.published && window.span.end <= context.settled;
-            if is_settled || !gap.overlaps(window.span) || meets(context.gaps, window.span) {
+            if is_settled || !gap.overlaps(window.span) || context.publisher.is_gapped(window.span)
+            {
                 continue;
             }
             if window.published {
@@ -306,7 +314,7 @@ impl Series {
                 self.published += 1;
             } else {
                 self.let_go(context);
-                self.gone = Some((end, None));
+                self.last_evicted = Some((end, None));
             }
         }
         self.current.span = Span::NOWHERE;
@@ -338,8 +346,10 @@ impl Series {
             return false;
         }
         window.publish_revision(context);
-        let close = window.close().or(self.gone.and_then(|(_, close)| close));
-        self.gone = Some((window.span.end, close));
+        let close = window
+            .close()
+            .or(self.last_evicted.and_then(|(_, close)| close));
+        self.last_evicted = Some((window.span.end, close));
         self.older.pop_front();
         self.published -= 1;
         true
@@ -347,15 +357,8 @@ impl Series {
 
     /// Publishes the update of a revised window, if it still has one.
     pub(super) fn publish_revision(&mut self, start: i64, context: &mut SeriesContext<'_>) {
-        let index = self
-            .older
-            .partition_point(|window| window.span.start < start);
-        if let Some(window) = self
-            .older
-            .get_mut(index)
-            .filter(|window| window.span.start == start)
-        {
-            window.publish_revision(context);
+        if let Ok(index) = self.index_of(start) {
+            self.older[index].publish_revision(context);
         }
     }
 
@@ -365,19 +368,11 @@ impl Series {
             .older
             .range_mut(self.published..)
             .chain([&mut self.current]);
-        for window in open.filter(|window| window.changed && !window.published) {
+        let is_due = |window: &&mut Window| window.changed && !window.is_nowhere();
+        for window in open.filter(is_due) {
             window.changed = false;
-            let bar = context.bar(window.span, &window.fold, None);
-            if bar.prices.is_none() && context.volume_only == VolumeOnly::Skip {
-                continue;
-            }
-            let trades_added = bar.trades;
-            context.out.push(BarUpdate {
-                bar,
-                state: BarState::Forming,
-                revision: 0,
-                trades_added,
-            });
+            let bar = window.bar(context);
+            context.publisher.form(bar);
         }
     }
 
@@ -428,22 +423,28 @@ impl Series {
         index
     }
 
+    /// Where the older window that starts at `start` is, or would be.
+    fn index_of(&self, start: i64) -> Result<usize, usize> {
+        self.older
+            .binary_search_by_key(&start, |window| window.span.start)
+    }
+
     /// End of the window before `index`, and the close it leaves.
     fn before(&self, index: usize) -> Option<(i64, Option<Price>)> {
         match index.checked_sub(1) {
             Some(last) => Some((self.older[last].span.end, self.close_at(last))),
-            None => self.gone,
+            None => self.last_evicted,
         }
     }
 
     /// The close that the window at `index` or the nearest before it leaves.
     fn close_at(&self, index: usize) -> Option<Price> {
-        let gone = self.gone.and_then(|(_, close)| close);
+        let evicted = self.last_evicted.and_then(|(_, close)| close);
         self.older
             .range(..=index)
             .rev()
             .find_map(Window::close)
-            .or(gone)
+            .or(evicted)
     }
 
     /// Inserts and publishes flat windows from `from` to the start of the window at `index`; returns how many.
@@ -454,7 +455,8 @@ impl Series {
         price: Price,
         context: &mut SeriesContext<'_>,
     ) -> usize {
-        let (Fill::PreviousClose, Cadence::Every(length)) = (context.fill, context.cadence) else {
+        let (Fill::PreviousClose, Bucketing::Every(length)) = (context.fill, context.bucketing)
+        else {
             return 0;
         };
         let spans = context
@@ -462,7 +464,7 @@ impl Series {
             .between(length, from, self.older[index].span.start);
         for (offset, span) in spans.iter().enumerate() {
             let mut window = Window {
-                flat: Some(price),
+                fill_price: Some(price),
                 ..Window::open(*span)
             };
             window.publish(context);
@@ -485,9 +487,9 @@ impl Series {
             .range_mut(index + 1..)
             .take_while(|window| window.published)
         {
-            match window.flat {
-                Some(flat) if flat != price => {
-                    window.flat = Some(price);
+            match window.fill_price {
+                Some(filled) if filled != price => {
+                    window.fill_price = Some(price);
                     window.revise(context);
                 }
                 Some(_) => {}
@@ -495,5 +497,13 @@ impl Series {
                 None => break,
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Series {
+    /// Windows that the ring of older ones has room for.
+    pub(super) fn room(&self) -> usize {
+        self.older.capacity()
     }
 }

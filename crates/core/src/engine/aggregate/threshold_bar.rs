@@ -5,15 +5,11 @@
 //! is split. Start is the first trade's time and end the last one's plus 1 ns; where that start is not above
 //! the start of the bar before, it is that start plus 1 ns, so that every bar has a name of its own.
 
-use super::context::{VolumeOnly, bar, first_final};
-use super::counts::AggregateCounts;
 use super::fold::Fold;
-use super::gaps::meets;
-use super::zone_cache::Span;
+use super::publisher::Publisher;
 use crate::engine::rules::Eligible;
-use crate::model::{
-    Bar, BarSpec, BarState, BarUpdate, Notional, Size, Symbol, Timestamp, Trade, TradeKey, Volume,
-};
+use crate::engine::zone_cache::Span;
+use crate::model::{Bar, BarSpec, Notional, Size, Timestamp, Trade, TradeKey, Volume};
 use std::collections::VecDeque;
 
 /// Raw units of a size of one.
@@ -52,104 +48,34 @@ impl Threshold {
 
 /// The unfinished bar of one symbol and spec.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cut {
+struct ThresholdBar {
+    spec: BarSpec,
+    threshold: Threshold,
     fold: Fold,
+    /// Start of the bar before.
     start_last: i64,
     changed: bool,
 }
 
-/// Where the bars of a [`Cut`] go.
-#[derive(Debug)]
-pub(super) struct CutContext<'a> {
-    pub(super) symbol: Symbol,
-    pub(super) spec: BarSpec,
-    pub(super) volume_only: VolumeOnly,
-    /// The symbol's gaps.
-    pub(super) gaps: &'a [Span],
-    pub(super) counts: &'a mut AggregateCounts,
-    pub(super) out: &'a mut Vec<BarUpdate>,
-}
-
-impl CutContext<'_> {
-    fn leaves_out(&self, bar: &Bar) -> bool {
-        bar.prices.is_none() && self.volume_only == VolumeOnly::Skip
-    }
-}
-
-impl Cut {
-    pub(super) const EMPTY: Cut = Cut {
-        fold: Fold::EMPTY,
-        start_last: -1,
-        changed: false,
-    };
-
-    /// Takes the next trade in key order.
-    pub(super) fn add(
-        &mut self,
-        queued: &Queued,
-        threshold: Threshold,
-        context: &mut CutContext<'_>,
-    ) {
+impl ThresholdBar {
+    fn add(&mut self, queued: &Queued, publisher: &mut Publisher<'_>) {
         self.fold.add(&queued.trade, queued.eligible);
         self.changed = true;
-        if threshold.is_reached(&self.fold) {
-            self.publish(false, context);
+        if self.threshold.is_reached(&self.fold) {
+            self.close(false, publisher);
         }
     }
 
-    /// Publishes what is left at the end of the input, as a partial bar.
-    pub(super) fn finish(&mut self, context: &mut CutContext<'_>) {
-        if !self.fold.is_empty() {
-            self.publish(true, context);
-        }
-    }
-
-    pub(super) fn publish_forming(&mut self, context: &mut CutContext<'_>) {
-        if self.changed {
-            self.changed = false;
-            let bar = self.bar(context);
-            if context.leaves_out(&bar) {
-                return;
-            }
-            let trades_added = bar.trades;
-            context.out.push(BarUpdate {
-                bar,
-                state: BarState::Forming,
-                revision: 0,
-                trades_added,
-            });
-        }
-    }
-
-    /// Notes a gap, so that the next forming update tells of it.
-    pub(super) fn mark_gap(&mut self, gap: Span) {
-        self.changed |= !self.fold.is_empty() && gap.overlaps(self.span());
-    }
-
-    /// Start of the unfinished bar.
-    pub(super) fn oldest_start(&self) -> Option<i64> {
-        (!self.fold.is_empty()).then(|| self.span().start)
-    }
-
-    fn publish(&mut self, partial: bool, context: &mut CutContext<'_>) {
-        let mut bar = self.bar(context);
+    fn close(&mut self, partial: bool, publisher: &mut Publisher<'_>) {
+        let mut bar = self.bar(publisher);
         bar.flags.partial = partial;
-        *self = Cut {
-            start_last: self.span().start,
-            ..Cut::EMPTY
-        };
-        if context.leaves_out(&bar) {
-            context.counts.volume_only += 1;
-        } else {
-            context.counts.bars += 1;
-            context.out.push(first_final(bar));
-        }
+        self.start_last = self.span().start;
+        (self.fold, self.changed) = (Fold::EMPTY, false);
+        publisher.close(bar);
     }
 
-    fn bar(&self, context: &CutContext<'_>) -> Bar {
-        let mut bar = bar(context.symbol, context.spec, self.span(), &self.fold, None);
-        bar.flags.gap = meets(context.gaps, self.span());
-        bar
+    fn bar(&self, publisher: &Publisher<'_>) -> Bar {
+        publisher.bar(self.spec, self.span(), &self.fold, None)
     }
 
     fn span(&self) -> Span {
@@ -167,16 +93,25 @@ pub(super) struct Queued {
     pub(super) eligible: Eligible,
 }
 
-/// The trades of one symbol that the watermark has not passed, in key order.
+/// The bars of one symbol that trades cut, and its trades that the watermark has not passed, in key order.
 #[derive(Debug)]
-pub(super) struct Reorder {
+pub(super) struct ThresholdBars {
+    bars: Vec<ThresholdBar>,
     waiting: VecDeque<Queued>,
     released: Option<TradeKey>,
 }
 
-impl Reorder {
-    pub(super) fn new() -> Reorder {
-        Reorder {
+impl ThresholdBars {
+    pub(super) fn new(specs: &[(BarSpec, Threshold)]) -> ThresholdBars {
+        let bar = |&(spec, threshold): &(BarSpec, Threshold)| ThresholdBar {
+            spec,
+            threshold,
+            fold: Fold::EMPTY,
+            start_last: -1,
+            changed: false,
+        };
+        ThresholdBars {
+            bars: specs.iter().map(bar).collect(),
             waiting: VecDeque::new(),
             released: None,
         }
@@ -200,21 +135,6 @@ impl Reorder {
         true
     }
 
-    /// Gives the next trade before `watermark`.
-    pub(super) fn release(&mut self, watermark: i64) -> Option<Queued> {
-        let is_due = self
-            .waiting
-            .front()
-            .is_some_and(|queued| queued.trade.time.as_nanos() < watermark);
-        let queued = if is_due {
-            self.waiting.pop_front()?
-        } else {
-            return None;
-        };
-        self.released = Some(queued.trade.key());
-        Some(queued)
-    }
-
     /// Takes a trade out; false when it does not wait.
     pub(super) fn remove(&mut self, trade: &Trade) -> bool {
         let index = self
@@ -224,15 +144,60 @@ impl Reorder {
         index.and_then(|index| self.waiting.remove(index)).is_some()
     }
 
-    /// Gives the next trade whatever its time.
-    pub(super) fn release_any(&mut self) -> Option<Queued> {
-        self.waiting.pop_front()
+    /// Puts the trades before `watermark` into the bars; answers whether there were any.
+    pub(super) fn release(&mut self, watermark: i64, publisher: &mut Publisher<'_>) -> bool {
+        let mut is_any = false;
+        while let Some(queued) = self
+            .waiting
+            .pop_front_if(|queued| queued.trade.time.as_nanos() < watermark)
+        {
+            is_any = true;
+            self.released = Some(queued.trade.key());
+            for bar in &mut self.bars {
+                bar.add(&queued, publisher);
+            }
+        }
+        is_any
     }
 
-    /// Time of the first trade that waits.
-    pub(super) fn oldest_time(&self) -> Option<i64> {
-        self.waiting
-            .front()
-            .map(|queued| queued.trade.time.as_nanos())
+    /// Publishes what is left at the end of the input, as partial bars.
+    pub(super) fn finish(&mut self, publisher: &mut Publisher<'_>) {
+        self.release(i64::MAX, publisher);
+        for bar in &mut self.bars {
+            if !bar.fold.is_empty() {
+                bar.close(true, publisher);
+            }
+        }
+    }
+
+    pub(super) fn publish_forming(&mut self, publisher: &mut Publisher<'_>) {
+        for bar in &mut self.bars {
+            if std::mem::replace(&mut bar.changed, false) {
+                publisher.form(bar.bar(publisher));
+            }
+        }
+    }
+
+    /// Notes a gap, so that the next forming update tells of it.
+    pub(super) fn mark_gap(&mut self, gap: Span) {
+        for bar in &mut self.bars {
+            bar.changed |= !bar.fold.is_empty() && gap.overlaps(bar.span());
+        }
+    }
+
+    /// Start of the first unfinished bar, or time of the first trade that waits.
+    pub(super) fn oldest_start(&self) -> Option<i64> {
+        let waiting = self.waiting.front();
+        let waiting = waiting.map(|queued| queued.trade.time.as_nanos());
+        self.open().map(|bar| bar.span().start).chain(waiting).min()
+    }
+
+    /// Bars with trades that are not yet published.
+    pub(super) fn open_len(&self) -> usize {
+        self.open().count()
+    }
+
+    fn open(&self) -> impl Iterator<Item = &ThresholdBar> {
+        self.bars.iter().filter(|bar| !bar.fold.is_empty())
     }
 }

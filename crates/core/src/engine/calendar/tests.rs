@@ -265,3 +265,34 @@ fn a_damaged_line_is_named_with_its_number() {
         Err(CalendarError::Line { line: 2, .. })
     ));
 }
+
+#[test]
+fn sessions_are_named_or_an_interval_and_others_are_refused() {
+    for text in [
+        "pre",
+        "regular",
+        "post",
+        "all",
+        "09:30-24:00",
+        "00:00-24:00",
+        "23:59-24:00",
+    ] {
+        let kind: SessionKind = text.parse().unwrap();
+        assert_eq!(kind.to_string(), text);
+    }
+    let refused = [
+        "",
+        "open",
+        "9:30-16:00",
+        "09:30",
+        "09:30-09:30",
+        "16:00-09:30",
+        "09:60-10:00",
+        "09:30-24:01",
+    ];
+    for text in refused {
+        assert!(text.parse::<SessionKind>().is_err(), "{text}");
+    }
+    let evening = SessionKind::Custom(time(9, 30, 0, 0), Time::midnight());
+    assert_eq!("09:30-24:00".parse(), Ok(evening));
+}
