@@ -118,7 +118,7 @@ impl Pace {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what an attempt came to: `None` for a success, else its gravest remedy. Answers how long all wait.
+    /// Takes in what an attempt came to: `None` for a success, else its worst remedy. Answers how long all wait.
     pub(super) fn on_answer(&self, remedy: Option<Remedy>) -> Option<Duration> {
         let mut throttle = self.throttle();
         match remedy {

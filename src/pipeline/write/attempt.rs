@@ -88,7 +88,7 @@ pub(super) fn send(
         feel(
             &pace,
             sink.name(),
-            completion.gravest().map(|(remedy, _)| *remedy),
+            completion.worst().map(|(remedy, _)| *remedy),
         );
         Report::Completion(batch, completion, error)
     })

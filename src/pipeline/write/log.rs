@@ -130,13 +130,13 @@ pub(super) fn budget(
     );
 }
 
-/// The cause of a failed flight: the whole batch's, else the gravest item's.
+/// The cause of a failed flight: the whole batch's, else the worst item's.
 pub(super) fn cause(completion: &Completion, error: Option<&SinkError>) -> String {
-    let gravest = || {
+    let worst = || {
         completion
-            .gravest()
+            .worst()
             .map(|(_, reason)| reason.clone())
             .unwrap_or_default()
     };
-    error.map_or_else(gravest, |error| chain(error))
+    error.map_or_else(worst, |error| chain(error))
 }

@@ -45,7 +45,7 @@ impl Writer {
     ) {
         let cause = log::cause(&completion, error);
         self.suspect(error);
-        if let Some((remedy, _)) = completion.gravest() {
+        if let Some((remedy, _)) = completion.worst() {
             let remedy = *remedy;
             self.counts
                 .send_modify(|counts| counts.failures.add(remedy));

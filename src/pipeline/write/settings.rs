@@ -94,7 +94,7 @@ pub struct WriterCounts {
     pub sink: SinkStats,
 }
 
-/// Failed attempts, each by the gravest remedy of its items.
+/// Failed attempts, each by the worst remedy of its items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FailureCounts {
     /// The store asked to be left alone for a time (`Retry-After`).

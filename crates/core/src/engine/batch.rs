@@ -91,15 +91,6 @@ struct Pending {
     is_forming: bool,
 }
 
-/// Items that go to the store together, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// The items; never empty.
-    pub items: Vec<WriteItem>,
-    /// Attempts made so far.
-    pub attempts: u32,
-}
-
 /// The items of one key that are in flight.
 #[derive(Debug, Clone, Copy)]
 struct Flying {
@@ -218,7 +209,7 @@ impl Batcher {
     }
 
     /// Closes a batch: the oldest items that fit and whose bars are not in flight.
-    pub fn take(&mut self) -> Option<Batch> {
+    pub fn take(&mut self) -> Option<Vec<WriteItem>> {
         let mut places = Vec::with_capacity(self.queue.len().min(self.limits.len_max));
         let mut bytes = 0;
         self.batches += 1;
@@ -250,10 +241,7 @@ impl Batcher {
             return None;
         }
         self.bytes -= bytes;
-        Some(Batch {
-            items: self.queue.take(&places),
-            attempts: 0,
-        })
+        Some(self.queue.take(&places))
     }
 
     /// Takes everything that waits, whatever the limits.
@@ -284,12 +272,6 @@ impl Batcher {
         }
         self.blocked = false;
     }
-
-    /// Bars taken whose fate is not known or was a failure.
-    pub fn unlanded_bars(&self) -> u64 {
-        let bars = self.in_flight.iter().filter(|(tag, _)| tag.what % 2 == 0);
-        bars.map(|(_, flying)| flying.count).sum()
-    }
 }
 
 pub(super) fn key_of(item: &WriteItem) -> ItemKey {
@@ -310,7 +292,7 @@ fn is_forming(item: &WriteItem) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Batch, BatchLimits, Batcher};
+    use super::{BatchLimits, Batcher};
     use crate::engine::testing::update;
     use crate::model::BarState::{self, Final, Forming, Revised};
     use crate::model::WriteItem;
@@ -336,8 +318,8 @@ mod tests {
         batcher
     }
 
-    fn items(batch: Option<Batch>) -> Vec<WriteItem> {
-        batch.map(|batch| batch.items).unwrap_or_default()
+    fn items(batch: Option<Vec<WriteItem>>) -> Vec<WriteItem> {
+        batch.unwrap_or_default()
     }
 
     #[test]
@@ -409,7 +391,7 @@ mod tests {
             [bar(1, Final, 0)],
             "other bars overtake"
         );
-        batcher.release(&first.items[0]);
+        batcher.release(&first[0]);
         assert_eq!(items(batcher.take()), [bar(0, Revised, 1)]);
     }
 
@@ -417,13 +399,12 @@ mod tests {
     fn bar_twice_in_a_batch_is_in_flight_until_both_have_landed() {
         let mut batcher = batcher(&[bar(0, Final, 0), bar(0, Revised, 1)], 10);
         let batch = batcher.take().unwrap();
-        assert_eq!((batch.items.len(), batcher.unlanded_bars()), (2, 2));
-        batcher.release(&batch.items[0]);
+        assert_eq!(batch.len(), 2);
+        batcher.release(&batch[0]);
         batcher.push(bar(0, Revised, 2), 10, Duration::ZERO);
         assert_eq!(batcher.take(), None, "the revision that failed goes first");
-        batcher.release(&batch.items[1]);
+        batcher.release(&batch[1]);
         assert_eq!(items(batcher.take()), [bar(0, Revised, 2)]);
-        assert_eq!(batcher.unlanded_bars(), 1);
     }
 
     proptest! {
@@ -443,11 +424,11 @@ mod tests {
             }
             let mut seen: Vec<WriteItem> = Vec::new();
             while let Some(batch) = batcher.take() {
-                prop_assert!(batch.items.len() <= LIMITS.len_max);
-                for item in &batch.items {
+                prop_assert!(batch.len() <= LIMITS.len_max);
+                for item in &batch {
                     batcher.release(item);
                 }
-                seen.extend(batch.items);
+                seen.extend(batch);
             }
             prop_assert!(batcher.is_empty());
             seen.retain(|item| !super::is_forming(item));

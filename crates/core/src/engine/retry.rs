@@ -28,7 +28,7 @@ pub enum Remedy {
 
 impl Remedy {
     /// How much worse than others this remedy is for the run, from 0.
-    pub const fn gravity(self) -> u8 {
+    pub const fn severity(self) -> u8 {
         match self {
             Remedy::Retry { .. } => 0,
             Remedy::Reconnect => 1,

@@ -74,13 +74,13 @@ impl<T: Copy> SpanCache<T> {
     #[cold]
     fn look_up(&mut self, time: i64, make: impl FnOnce() -> Vec<Segment<T>>) -> Option<Segment<T>> {
         if self.find(time).is_none() {
-            let made = make();
-            if self.sorted.len() + made.len() > SEGMENTS_MAX {
+            let segments = make();
+            if self.sorted.len() + segments.len() > SEGMENTS_MAX {
                 self.sorted.clear();
             }
-            let start = made.first()?.span.start;
+            let start = segments.first()?.span.start;
             let index = self.sorted.partition_point(|one| one.span.start < start);
-            self.sorted.splice(index..index, made);
+            self.sorted.splice(index..index, segments);
         }
         self.recent = self.find(time);
         self.recent

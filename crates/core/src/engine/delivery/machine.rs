@@ -1,19 +1,27 @@
-//! The delivery state machine: what to accept, and what to send next.
-//!
-//! The spool side is in `spool`, the fate of what was sent in `completion`, the end of the input in `drain`.
+//! The state machine of delivery: what is taken in, what goes to the store or the spool next, what becomes of what was
+//! sent, and the end of the input.
 
-use super::settings::DeliverySettings;
-use super::spool::Spool;
-use super::work::{OutgoingBatch, Work, bar_of};
-use crate::engine::batch::{Batch, Batcher};
-use crate::engine::circuit::{Circuit, CircuitState, Sending, Sent};
+use super::spool::{Front, Spool};
+use super::work::{
+    Completion, DeliverySettings, OutgoingBatch, StateChange, Verdict, Work, bar_of, is_forming,
+};
+use crate::engine::batch::{Batcher, ItemKey, key_of};
+use crate::engine::circuit::{Circuit, CircuitState, Failure, Sending, Sent, Transition};
 use crate::engine::concurrency::Concurrency;
 use crate::engine::coverage::Coverage;
-use crate::engine::retry::Backoff;
-use crate::model::{BarState, BarUpdate, WriteItem};
-use std::collections::BTreeMap;
+use crate::engine::retry::{Backoff, Remedy};
+use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Symbol, Timestamp, WriteItem};
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Manifests that go with the last bars at most; more of them go in batches of their own.
+const JOINED_MAX: usize = 64;
+/// Bytes that one manifest adds to a request at most.
+const MANIFEST_BYTES: usize = 1_024;
+/// How many items before its turn what an item needs is fetched.
+const FETCHED_AHEAD: usize = 8;
 
 /// The state of everything between the shards and the store.
 #[derive(Debug)]
@@ -23,58 +31,94 @@ use std::time::Duration;
     reason = "each is a fact of its own, and any may hold with any other"
 )]
 pub struct Delivery {
-    pub(super) settings: DeliverySettings,
-    pub(super) batcher: Batcher,
-    pub(super) backoff: Backoff,
-    pub(super) coverage: Coverage,
-    pub(super) circuit: Circuit,
-    pub(super) concurrency: Concurrency,
-    pub(super) flights: BTreeMap<u64, InFlight>,
-    pub(super) next_flight: u64,
+    settings: DeliverySettings,
+    batcher: Batcher,
+    backoff: Backoff,
+    coverage: Coverage,
+    circuit: Circuit,
+    concurrency: Concurrency,
+    flights: BTreeMap<u64, InFlight>,
+    next_flight: u64,
     /// Batches between two attempts, by the instant of the next one.
-    pub(super) waiting: BTreeMap<(Duration, u64), Batch>,
-    pub(super) spool: Option<Spool>,
-    pub(super) finals_only: bool,
+    waiting: BTreeMap<(Duration, u64), Retry>,
+    spool: Option<Spool>,
+    finals_only: bool,
     /// Forming updates that were left out for the sake of the budget.
     left_out: u64,
     /// Set while everything is to leave memory as soon as it can.
-    pub(super) flushing: bool,
-    pub(super) halted: bool,
+    flushing: bool,
+    halted: bool,
     /// Whether the store takes manifests behind the bars they speak of.
-    pub(super) joins: bool,
-    pub(super) closing: Option<Closing>,
+    joins: bool,
+    closing: Option<Closing>,
 }
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct InFlight {
-    pub(super) items: Arc<Vec<WriteItem>>,
-    pub(super) attempts: u32,
-    pub(super) sent: Sent,
-    /// The places of the items in the spool; empty for items that come from the queue.
-    pub(super) places: Vec<u64>,
-    /// Whether the items were on their way into the spool, which took nothing.
-    pub(super) bypasses: bool,
-    /// Whether manifests stand behind the bars; they are no items of the queue.
-    pub(super) closes: bool,
+struct InFlight {
+    batch: OutgoingBatch,
+    sent: Sent,
+    source: BatchSource,
+}
+
+/// Where the items of a batch come from.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+enum BatchSource {
+    /// The queue. Manifests may stand behind the bars; those are no items of the queue.
+    Queue { with_manifests: bool },
+    /// The spool, at these positions.
+    Spool(Vec<u64>),
+    /// Items on their way into the spool, which takes nothing.
+    Bypass,
 }
 
 impl InFlight {
-    /// Whether it goes before anything that comes from the queue.
-    pub(super) fn drains(&self) -> bool {
-        self.bypasses || !self.places.is_empty()
+    fn is_spooled(&self) -> bool {
+        matches!(self.source, BatchSource::Spool(_))
     }
+
+    fn bypasses(&self) -> bool {
+        matches!(self.source, BatchSource::Bypass)
+    }
+
+    /// Whether manifests stand behind the bars.
+    fn closes(&self) -> bool {
+        matches!(
+            self.source,
+            BatchSource::Queue {
+                with_manifests: true
+            }
+        )
+    }
+
+    /// Its items that are nowhere else.
+    fn unspooled(&self) -> impl Iterator<Item = &WriteItem> {
+        let is_own =
+            |item: &&WriteItem| !self.is_spooled() && (!self.closes() || bar_of(item).is_some());
+        self.batch.items.iter().filter(is_own)
+    }
+}
+
+/// A batch between two attempts.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+struct Retry {
+    items: Vec<WriteItem>,
+    /// Attempts made so far.
+    attempts: u32,
 }
 
 /// The end of the input, told once.
 #[derive(Debug, Clone)]
-pub(super) struct Closing {
-    pub(super) complete: bool,
-    pub(super) manifests_queued: bool,
+struct Closing {
+    complete: bool,
+    manifests_queued: bool,
     /// Manifests that are in the store already.
-    pub(super) written: Vec<WriteItem>,
+    written: Vec<WriteItem>,
 }
 
+/// What is taken in, and how things stand.
 impl Delivery {
     /// Makes an empty state; `spooled` is what an earlier run left in the spool, `None` when there is no state store.
     pub fn new(settings: DeliverySettings, spooled: Option<u64>) -> Delivery {
@@ -88,10 +132,7 @@ impl Delivery {
             flights: BTreeMap::new(),
             next_flight: 0,
             waiting: BTreeMap::new(),
-            spool: spooled.map(|items| Spool {
-                items,
-                ..Spool::default()
-            }),
+            spool: spooled.map(Spool::new),
             finals_only: false,
             left_out: 0,
             flushing: false,
@@ -104,10 +145,7 @@ impl Delivery {
 
     /// Whether more may be pushed.
     pub fn has_room(&self) -> bool {
-        let spooling = self
-            .spool
-            .as_ref()
-            .map_or(0, |spool| spool.next.append.len() + spool.next.dead.len());
+        let spooling = self.spool.as_ref().map_or(0, Spool::gathered_len);
         !self.halted
             && !self.flushing
             && self.batcher.len() + spooling < self.settings.queue_len_max
@@ -123,6 +161,42 @@ impl Delivery {
         self.batcher.push(item, weight, now);
     }
 
+    /// Takes in an update that an earlier run left in the store or the spool: it counts, and is not sent again.
+    pub fn skip(&mut self, update: &BarUpdate) {
+        self.coverage.record(update);
+    }
+
+    /// Takes what earlier runs wrote: the manifests of this run add to it. Called before the first bar.
+    pub fn resume(&mut self, earlier: Vec<Manifest>) {
+        self.coverage.resume(earlier);
+    }
+
+    /// Takes a feed's word for intervals whose bars, of these specs, were all pushed.
+    pub fn covered(&mut self, specs: &[BarSpec], covered: &[Covered]) {
+        self.coverage.cover(specs, covered);
+    }
+
+    /// Notes trades that are in no bar since they came too late.
+    pub fn late(&mut self, late: &[(Symbol, Timestamp)]) {
+        for &(symbol, time) in late {
+            self.coverage.late(symbol, time);
+        }
+    }
+
+    /// Says that no more bars come; `complete` when every trade of the input is in them.
+    pub fn close(&mut self, complete: bool) {
+        self.closing = Some(Closing {
+            complete,
+            manifests_queued: false,
+            written: Vec::new(),
+        });
+    }
+
+    /// Says whether the store writes manifests behind the bars of a batch only when every bar is written.
+    pub fn set_joins(&mut self, joins: bool) {
+        self.joins = joins;
+    }
+
     /// Lets forming updates go from now on, or no longer, so that what is left of a budget goes to final bars.
     pub fn set_finals_only(&mut self, finals_only: bool) {
         if finals_only && !self.finals_only {
@@ -131,148 +205,14 @@ impl Delivery {
         self.finals_only = finals_only;
     }
 
-    /// Ends sending, because nothing will succeed before a person acts; what is left is for [`Delivery::rescue`].
-    pub fn stop(&mut self) {
-        self.halted = true;
-    }
-
-    /// Takes in an update that an earlier run left in the store or the spool: it counts, and is not sent again.
-    pub fn skip(&mut self, update: &BarUpdate) {
-        self.coverage.record(update);
-    }
-
     /// Takes nothing more in and closes every batch at once, until called with `false`.
     pub fn set_flushing(&mut self, flushing: bool) {
         self.flushing = flushing;
     }
 
-    /// The next thing to do now; `None` when only time or a report changes anything.
-    pub fn next_work(&mut self, now: Duration) -> Option<Work> {
-        if let Some(change) = self.next_commit(now) {
-            return Some(Work::Commit(change));
-        }
-        if self.halted {
-            return None;
-        }
-        match self.circuit.may_send(now) {
-            Sending::Yes if self.circuit.state() == CircuitState::Closed => {
-                self.next_batch(now).map(Work::Send)
-            }
-            // The front of the spool first: a disk that is never done with appending would let nothing out.
-            Sending::Yes => self.next_of_spool(Sent::Batch).or_else(|| self.divert(now)),
-            Sending::Probe => self.next_of_spool(Sent::Probe).or_else(|| self.divert(now)),
-            Sending::No => self.divert(now),
-        }
-    }
-
-    fn next_batch(&mut self, now: Duration) -> Option<OutgoingBatch> {
-        let (mut batch, manifests) = match self.take_waiting(now) {
-            Some(batch) => (batch, Vec::new()),
-            None => self.take_queued(now)?,
-        };
-        batch.attempts += 1;
-        let closes = !manifests.is_empty();
-        batch.items.extend(manifests);
-        let parcel = self.take_off(batch.items, batch.attempts, Sent::Batch, Vec::new());
-        if let Some(flight) = self.flights.get_mut(&parcel.flight) {
-            flight.closes = closes;
-        }
-        Some(parcel)
-    }
-
-    pub(super) fn take_off(
-        &mut self,
-        items: Vec<WriteItem>,
-        attempts: u32,
-        sent: Sent,
-        places: Vec<u64>,
-    ) -> OutgoingBatch {
-        let (flight, items) = (self.next_flight, Arc::new(items));
-        self.next_flight += 1;
-        self.flights.insert(
-            flight,
-            InFlight {
-                items: Arc::clone(&items),
-                attempts,
-                sent,
-                places,
-                bypasses: false,
-                closes: false,
-            },
-        );
-        OutgoingBatch {
-            flight,
-            items,
-            attempts,
-        }
-    }
-
-    fn take_waiting(&mut self, now: Duration) -> Option<Batch> {
-        let first = self.waiting.first_entry()?;
-        if first.key().0 <= now {
-            Some(first.remove())
-        } else {
-            None
-        }
-    }
-
-    /// The next batch of the queue, and the manifests that go with it when it is the last one.
-    fn take_queued(&mut self, now: Duration) -> Option<(Batch, Vec<WriteItem>)> {
-        let idle = self.flights.is_empty() && self.waiting.is_empty();
-        let waits = !idle && self.may_join();
-        if waits || !self.has_slot() || !self.batcher.is_due(now, idle, self.is_draining()) {
-            return None;
-        }
-        let bytes = self.batcher.bytes();
-        let batch = self.batcher.take()?;
-        let is_last = idle && self.batcher.is_empty();
-        let manifests = if is_last {
-            self.closing_manifests(&batch.items, bytes)
-        } else {
-            Vec::new()
-        };
-        Some((batch, manifests))
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.flushing || self.closing.is_some()
-    }
-
-    pub(super) fn has_slot(&self) -> bool {
-        self.flights.len() + self.waiting.len() < self.concurrency.limit()
-    }
-
-    /// The next instant at which time alone makes something due.
-    pub fn deadline(&self) -> Option<Duration> {
-        let enough = self.recent_enough();
-        let idle = self
-            .spool
-            .as_ref()
-            .filter(|spool| spool.committing.is_none());
-        let commit = idle.and_then(|spool| spool.commit_at(enough));
-        if self.halted {
-            return commit;
-        }
-        let is_closed = self.circuit.state() == CircuitState::Closed;
-        let attempt = self.waiting.keys().next().map(|(due, _)| *due);
-        let bypassed = self.flights.values().any(|flight| flight.bypasses);
-        let diverts =
-            !is_closed && !bypassed && !self.spool.as_ref().is_some_and(Spool::is_appending);
-        let batch = if (is_closed && self.has_slot() && !self.may_join()) || diverts {
-            self.batcher.due_at()
-        } else {
-            None
-        };
-        let spool_flies = self.flights.values().any(InFlight::drains);
-        let can_probe = self.spool.as_ref().is_some_and(|spool| {
-            spool.can_drain() && (spool.items > 0 || !spool.next.append.is_empty())
-        });
-        let probe = if spool_flies || !can_probe {
-            None
-        } else {
-            self.circuit.deadline()
-        };
-        [commit, attempt, batch, probe].into_iter().flatten().min()
+    /// Ends sending, because nothing will succeed before a person acts; what is left is for [`Delivery::rescue`].
+    pub fn stop(&mut self) {
+        self.halted = true;
     }
 
     /// Where the circuit stands.
@@ -282,7 +222,7 @@ impl Delivery {
 
     /// Items in the spool after the last commit.
     pub fn spooled(&self) -> u64 {
-        self.spool.as_ref().map_or(0, |spool| spool.items)
+        self.spool.as_ref().map_or(0, Spool::items)
     }
 
     /// Items waiting.
@@ -304,8 +244,531 @@ impl Delivery {
     pub fn coalesced(&self) -> u64 {
         self.batcher.coalesced()
     }
+
+    /// Whether the last commit found no room.
+    pub fn lacks_room(&self) -> bool {
+        self.spool.as_ref().is_some_and(Spool::lacks_room)
+    }
+
+    /// Whether a commit is under way, so that what it holds is in memory and perhaps on disk too.
+    pub fn is_committing(&self) -> bool {
+        self.spool.as_ref().is_some_and(Spool::is_committing)
+    }
+
+    /// Whether everything pushed so far is in the store, the spool or the dead letters, for good.
+    pub fn is_settled(&self) -> bool {
+        let from_queue = self.flights.values().any(|flight| !flight.is_spooled());
+        let spooling = self
+            .spool
+            .as_ref()
+            .is_some_and(|spool| spool.is_appending() || spool.is_burying());
+        self.batcher.is_empty() && !from_queue && self.waiting.is_empty() && !spooling
+    }
+
+    /// Whether all that was pushed is in the store or the spool, and the state store knows of it.
+    pub fn is_durable(&self) -> bool {
+        self.is_settled() && self.spool.as_ref().is_none_or(Spool::is_settled)
+    }
+
+    /// Whether nothing is left to do: everything is in the store and the manifests too, or sending has ended.
+    pub fn is_done(&self) -> bool {
+        let is_drained = |spool: &Spool| spool.items() == 0 && spool.is_settled();
+        let finished = self
+            .closing
+            .as_ref()
+            .is_some_and(|end| end.manifests_queued)
+            && self.batcher.is_empty()
+            && self.waiting.is_empty()
+            && self.spool.as_ref().is_none_or(is_drained);
+        self.flights.is_empty() && (self.halted || finished)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.flushing || self.closing.is_some()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.circuit.state() == CircuitState::Closed
+    }
+
+    fn has_slot(&self) -> bool {
+        self.in_flight() < self.concurrency.limit()
+    }
+
+    /// Recent bars that are worth a commit. Alone they wait for company: they only guard against a store that forgets.
+    fn recent_enough(&self) -> usize {
+        if self.is_draining() {
+            1
+        } else {
+            self.settings.batch.len_max
+        }
+    }
 }
 
-pub(super) fn is_forming(item: &WriteItem) -> bool {
-    bar_of(item).is_some_and(|update| update.state == BarState::Forming)
+/// What goes out next.
+impl Delivery {
+    /// The next thing to do now; `None` when only time or a report changes anything.
+    pub fn next_work(&mut self, now: Duration) -> Option<Work> {
+        if let Some(change) = self.next_commit(now) {
+            return Some(Work::Commit(change));
+        }
+        if self.halted {
+            return None;
+        }
+        match self.circuit.may_send(now) {
+            Sending::Yes if self.is_closed() => self.next_batch(now).map(Work::Send),
+            // The front of the spool first: a disk that is never done with appending would let nothing out.
+            Sending::Yes => self.next_of_spool(Sent::Batch).or_else(|| self.divert(now)),
+            Sending::Probe => self.next_of_spool(Sent::Probe).or_else(|| self.divert(now)),
+            Sending::No => self.divert(now),
+        }
+    }
+
+    /// The next instant at which time alone makes something due.
+    pub fn deadline(&self) -> Option<Duration> {
+        let enough = self.recent_enough();
+        let commit = self.spool.as_ref().and_then(|spool| spool.due_at(enough));
+        if self.halted {
+            return commit;
+        }
+        let attempt = self.waiting.keys().next().map(|(due, _)| *due);
+        let bypassed = self.flights.values().any(InFlight::bypasses);
+        let is_appending = self.spool.as_ref().is_some_and(Spool::is_appending);
+        let is_taken = if self.is_closed() {
+            self.has_slot() && !self.may_join()
+        } else {
+            !bypassed && !is_appending
+        };
+        let batch = self.batcher.due_at().filter(|_| is_taken);
+        let can_probe = self.spool.as_ref().is_some_and(Spool::can_probe);
+        let probe = self.circuit.deadline();
+        let probe = probe.filter(|_| can_probe && !self.drains());
+        [commit, attempt, batch, probe].into_iter().flatten().min()
+    }
+
+    fn next_commit(&mut self, now: Duration) -> Option<StateChange> {
+        let enough = self.recent_enough();
+        self.spool.as_mut()?.next_commit(enough, now)
+    }
+
+    /// A batch whose next attempt is due, else one of the queue; the last one takes the manifests along.
+    fn next_batch(&mut self, now: Duration) -> Option<OutgoingBatch> {
+        let due = self
+            .waiting
+            .first_entry()
+            .filter(|first| first.key().0 <= now);
+        if let Some(first) = due {
+            let Retry { items, attempts } = first.remove();
+            let source = BatchSource::Queue {
+                with_manifests: false,
+            };
+            return Some(self.launch(items, attempts + 1, Sent::Batch, source));
+        }
+        let idle = self.flights.is_empty() && self.waiting.is_empty();
+        let waits = !idle && self.may_join();
+        if waits || !self.has_slot() || !self.batcher.is_due(now, idle, self.is_draining()) {
+            return None;
+        }
+        let bytes = self.batcher.bytes();
+        let mut items = self.batcher.take()?;
+        let manifests = if idle && self.batcher.is_empty() {
+            self.closing_manifests(&items, bytes)
+        } else {
+            Vec::new()
+        };
+        let with_manifests = !manifests.is_empty();
+        items.extend(manifests);
+        Some(self.launch(items, 1, Sent::Batch, BatchSource::Queue { with_manifests }))
+    }
+
+    fn launch(
+        &mut self,
+        items: Vec<WriteItem>,
+        attempts: u32,
+        sent: Sent,
+        source: BatchSource,
+    ) -> OutgoingBatch {
+        let batch = OutgoingBatch {
+            flight: self.next_flight,
+            items: Arc::new(items),
+            attempts,
+        };
+        self.next_flight += 1;
+        let flight = InFlight {
+            batch: batch.clone(),
+            sent,
+            source,
+        };
+        self.flights.insert(batch.flight, flight);
+        batch
+    }
+
+    /// Whether something is under way that goes before anything from the queue.
+    fn drains(&self) -> bool {
+        let is_first = |flight: &InFlight| flight.is_spooled() || flight.bypasses();
+        self.flights.values().any(is_first)
+    }
+
+    /// The front of the spool as a probe or as the next drain, one flight at a time.
+    fn next_of_spool(&mut self, sent: Sent) -> Option<Work> {
+        if self.drains() {
+            return None;
+        }
+        let len_max = self.settings.batch.len_max;
+        let (items, source) = match self.spool.as_mut()?.take_front(len_max)? {
+            Front::Load { from, len_max } => return Some(Work::Load { from, len_max }),
+            Front::Items(positions, items) => (items, BatchSource::Spool(positions)),
+            Front::Bypass(items) => (items, BatchSource::Bypass),
+        };
+        if sent == Sent::Probe {
+            self.circuit.probe_sent();
+        }
+        Some(Work::Send(self.launch(items, 1, sent, source)))
+    }
+
+    /// While the store is out, what is due goes to the end of the spool, one commit at a time; the slower the disk, the
+    /// more goes into one.
+    fn divert(&mut self, now: Duration) -> Option<Work> {
+        let is_appending = self.spool.as_ref().is_none_or(Spool::is_appending);
+        // What bypasses the spool may come back, and goes first then.
+        let is_taken = is_appending || self.flights.values().any(InFlight::bypasses);
+        if is_taken || !self.batcher.is_due(now, true, self.is_draining()) {
+            return None;
+        }
+        let flying = self.flights.values().map(|flight| flight.batch.items.len());
+        let flying: usize = flying.sum();
+        let len_max = self.settings.batch.len_max;
+        // With what is still in flight no more than may be in flight at any time.
+        let room = (len_max * self.settings.in_flight_max).saturating_sub(flying);
+        let mut taken = 0;
+        while (taken == 0 || taken + len_max <= room)
+            && self.batcher.is_due(now, true, self.is_draining())
+            && let Some(items) = self.batcher.take()
+        {
+            taken += items.len();
+            self.spool_items(items);
+        }
+        if taken == 0 {
+            return None;
+        }
+        self.next_commit(now).map(Work::Commit)
+    }
+
+    /// Gathers items for the spool; forming bars are let go, since a newer update will follow.
+    fn spool_items(&mut self, items: Vec<WriteItem>) {
+        let Some(spool) = &mut self.spool else { return };
+        for item in items {
+            if is_forming(&item) {
+                self.batcher.release(&item);
+            } else {
+                spool.append(item);
+            }
+        }
+    }
+}
+
+/// What became of what went out.
+impl Delivery {
+    /// A flight has come back: settles every item, and says what becomes of those that failed.
+    pub fn completed(&mut self, completion: Completion, now: Duration) -> Vec<Verdict> {
+        let at_limit = !self.has_slot();
+        let Some(flight) = self.flights.remove(&completion.flight) else {
+            return Vec::new();
+        };
+        let items = &flight.batch.items;
+        let positions = match &flight.source {
+            BatchSource::Spool(positions) => positions.as_slice(),
+            BatchSource::Queue { .. } | BatchSource::Bypass => &[],
+        };
+        let (mut failed, mut dead, mut gravest) = (Vec::new(), Vec::new(), None::<Remedy>);
+        let (mut done, mut left) = (Vec::new(), Vec::new());
+        let failures = fates(items, completion.failures);
+        for (index, (item, failure)) in items.iter().zip(failures).enumerate() {
+            if let Some(update) = items.get(index + FETCHED_AHEAD).and_then(bar_of) {
+                self.coverage.fetch(update.bar.symbol);
+            }
+            if flight.closes() && bar_of(item).is_none() {
+                // A manifest behind the last bars; one that failed is made anew.
+                if let Some(closing) = self.closing.as_mut().filter(|_| failure.is_none()) {
+                    closing.written.push(item.clone());
+                }
+                continue;
+            }
+            let position = positions.get(index).copied();
+            match failure {
+                None => {
+                    done.extend(position);
+                    self.acked(item, flight.is_spooled(), now);
+                }
+                Some((Remedy::Refuse, reason)) if self.spool.is_some() => {
+                    done.extend(position);
+                    if let Some(update) = bar_of(item) {
+                        self.coverage.refuse(update);
+                    }
+                    dead.push((item.clone(), reason));
+                }
+                Some((remedy, _)) => {
+                    gravest = gravest
+                        .filter(|known| known.severity() >= remedy.severity())
+                        .or(Some(remedy));
+                    left.extend(position.map(|position| (position, item.clone())));
+                    failed.push(item.clone());
+                }
+            }
+        }
+        let mut verdicts = Vec::new();
+        if !dead.is_empty() {
+            verdicts.push(Verdict::Dead { items: dead.len() });
+        }
+        if let Some(spool) = &mut self.spool {
+            spool.returned(&done, left, dead);
+        }
+        match gravest {
+            None => {
+                self.concurrency.on_answer(completion.took, at_limit);
+                verdicts.extend(self.succeeded(flight.sent, now));
+            }
+            Some(remedy) => {
+                self.concurrency.on_trouble();
+                verdicts.push(self.failed(&flight, failed, remedy, now));
+            }
+        }
+        verdicts
+    }
+
+    fn acked(&mut self, item: &WriteItem, is_spooled: bool, now: Duration) {
+        let update = bar_of(item);
+        if !is_spooled {
+            self.batcher.release(item);
+            if let Some(update) = update {
+                self.coverage.record(update);
+            }
+        }
+        if let (Some(spool), Some(update)) = (&mut self.spool, update)
+            && self.settings.keeps_recent
+            && update.state != BarState::Forming
+        {
+            spool.keep_recent(*update, self.settings.queue_len_max, now);
+        }
+    }
+
+    fn succeeded(&mut self, sent: Sent, now: Duration) -> Option<Verdict> {
+        let is_empty = self.spool.as_ref().is_none_or(Spool::is_empty);
+        let transition = self.circuit.on_success(sent, is_empty, now)?;
+        Some(Verdict::Spooled {
+            items: 0,
+            transition: Some(transition),
+        })
+    }
+
+    /// Tries the items again, spools them, or ends sending.
+    fn failed(
+        &mut self,
+        flight: &InFlight,
+        items: Vec<WriteItem>,
+        remedy: Remedy,
+        now: Duration,
+    ) -> Verdict {
+        // What came from the spool is at its front again.
+        let items = if flight.is_spooled() {
+            Vec::new()
+        } else {
+            items
+        };
+        let attempts = flight.batch.attempts;
+        let failure = match remedy {
+            Remedy::Retry { after } => Failure::Outage { after },
+            Remedy::Reconnect => Failure::Outage { after: None },
+            Remedy::Pause => Failure::Quota,
+            Remedy::Refuse | Remedy::Fatal => return self.halt(items, attempts, now),
+        };
+        // A store that wants to be left alone for longer than any backoff is out: batches go to the spool meanwhile.
+        let backoff_max = self.settings.retry.backoff_max;
+        let is_out = |after: Option<Duration>| {
+            self.spool.is_some() && after.is_some_and(|wish| backoff_max < wish)
+        };
+        if let Failure::Outage { after } = failure
+            && !flight.is_spooled()
+            && self.is_closed()
+            && !is_out(after)
+            && let Some(delay) = self.backoff.next(attempts, after)
+        {
+            let count = items.len();
+            self.wait(now + delay, Retry { items, attempts });
+            return Verdict::Again {
+                items: count,
+                delay,
+            };
+        }
+        if self.spool.is_none() {
+            return self.halt(items, attempts, now);
+        }
+        let transition = self.circuit.on_failure(flight.sent, failure, now);
+        let count = items.len();
+        self.spool_items(items);
+        // What waits for another attempt would overtake the spool.
+        for (_, batch) in std::mem::take(&mut self.waiting) {
+            self.spool_items(batch.items);
+        }
+        Verdict::Spooled {
+            items: count,
+            transition,
+        }
+    }
+
+    /// Ends sending; the items stay in memory until [`Delivery::rescue`].
+    fn halt(&mut self, items: Vec<WriteItem>, attempts: u32, now: Duration) -> Verdict {
+        self.halted = true;
+        if !items.is_empty() {
+            self.wait(now, Retry { items, attempts });
+        }
+        Verdict::Halted
+    }
+
+    fn wait(&mut self, until: Duration, batch: Retry) {
+        self.waiting.insert((until, self.next_flight), batch);
+        self.next_flight += 1;
+    }
+
+    /// The front of the spool was read.
+    pub fn loaded(&mut self, items: Vec<(u64, WriteItem)>) {
+        if let Some(spool) = &mut self.spool {
+            spool.loaded(items);
+        }
+    }
+
+    /// Somebody else has appended to the spool while everything was settled; it drains before anything new.
+    pub fn spool_grew(&mut self, spool_items: u64, now: Duration) {
+        if let Some(spool) = self.spool.as_mut().filter(|_| spool_items > 0) {
+            spool.grew(spool_items);
+            self.circuit.drain(now);
+        }
+    }
+
+    /// The commit under way is durable; the spool now holds `spool_items`. Says when live goes on.
+    pub fn committed(&mut self, spool_items: u64, now: Duration) -> Option<Transition> {
+        let spool = self.spool.as_mut()?;
+        let change = spool.committed(spool_items)?;
+        for item in change.append {
+            self.batcher.release(&item);
+            if let Some(update) = bar_of(&item) {
+                self.coverage.record(update);
+            }
+        }
+        for (item, _) in &change.dead {
+            self.batcher.release(item);
+        }
+        if !spool.is_empty() {
+            return None;
+        }
+        self.circuit.on_success(Sent::Batch, true, now)
+    }
+
+    /// The commit under way changed nothing for want of room: it is made again, later.
+    pub fn commit_failed(&mut self, now: Duration) {
+        if let Some(spool) = &mut self.spool {
+            spool.commit_failed(now, &mut self.backoff);
+        }
+    }
+}
+
+/// The end of the input, and what is left when sending ends before it.
+impl Delivery {
+    /// The manifests to push, once: when the input is closed and every bar is in the store or the spool.
+    pub fn manifests(&mut self) -> Vec<WriteItem> {
+        if self.halted || !self.is_settled() {
+            return Vec::new();
+        }
+        match &mut self.closing {
+            Some(closing) if !closing.manifests_queued => {
+                closing.manifests_queued = true;
+                let manifests = self.coverage.take(closing.complete).into_iter();
+                manifests
+                    .map(WriteItem::Manifest)
+                    .filter(|manifest| !closing.written.contains(manifest))
+                    .collect()
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// Whether what is left of the queue is the last batch, which waits for those before it to take the manifests along:
+    /// by themselves they would wait as long.
+    fn may_join(&self) -> bool {
+        let is_empty = |spool: &Spool| spool.is_empty() && !spool.is_burying();
+        let closes = self
+            .closing
+            .as_ref()
+            .is_some_and(|end| !end.manifests_queued);
+        let is_last = closes
+            && self.batcher.len() < self.settings.batch.len_max
+            && self.batcher.bytes() < self.settings.batch.bytes_max;
+        is_last
+            && self.joins
+            && self.spool.as_ref().is_none_or(is_empty)
+            && self.coverage.manifest_count() <= JOINED_MAX
+    }
+
+    /// The manifests for the end of the last batch, when all before it is in the store; none where they do not fit.
+    ///
+    /// They speak of its bars as written, which they are before the manifests, or neither is. Whatever else comes of the
+    /// batch, [`Delivery::manifests`] has the last word.
+    fn closing_manifests(&self, items: &[WriteItem], bytes: usize) -> Vec<WriteItem> {
+        let Some(closing) = self.closing.as_ref().filter(|_| self.may_join()) else {
+            return Vec::new();
+        };
+        let limits = &self.settings.batch;
+        let by_bytes = limits.bytes_max.saturating_sub(bytes) / MANIFEST_BYTES;
+        let by_len = limits.len_max.saturating_sub(items.len());
+        let len_max = by_len.min(by_bytes).min(JOINED_MAX);
+        let manifests = self.coverage.with(items, closing.complete, len_max);
+        let manifests = manifests.unwrap_or_default().into_iter();
+        manifests.map(WriteItem::Manifest).collect()
+    }
+
+    /// Takes everything that is neither known to be in the store nor in the spool, in order, for one last commit;
+    /// the manifests come last, once the input is closed. Nothing is sent after it.
+    pub fn rescue(&mut self) -> StateChange {
+        self.halted = true;
+        let flights = std::mem::take(&mut self.flights);
+        let unspooled = flights.values().flat_map(InFlight::unspooled);
+        let mut append: Vec<WriteItem> = unspooled.cloned().collect();
+        let waiting = std::mem::take(&mut self.waiting).into_values();
+        append.extend(waiting.flat_map(|batch| batch.items));
+        let mut change = self
+            .spool
+            .as_mut()
+            .map_or_else(StateChange::default, Spool::rescue);
+        append.append(&mut change.append);
+        append.extend(self.batcher.drain());
+        append.retain(|item| !is_forming(item));
+        for update in append.iter().filter_map(bar_of) {
+            self.coverage.record(update);
+        }
+        if let Some(closing) = self.closing.as_ref().filter(|end| !end.manifests_queued) {
+            let manifests = self.coverage.take(closing.complete).into_iter();
+            append.extend(manifests.map(WriteItem::Manifest));
+        }
+        StateChange { append, ..change }
+    }
+}
+
+/// The failure of each item; a bar that occurs twice has the fate of its last occurrence, which is the one that counts.
+fn fates(
+    items: &[WriteItem],
+    failures: Vec<Option<(Remedy, String)>>,
+) -> Vec<Option<(Remedy, String)>> {
+    if failures.iter().all(Option::is_none) {
+        return failures;
+    }
+    let mut fates = failures;
+    let mut last: HashMap<ItemKey, usize, FixedState> = HashMap::default();
+    for (index, item) in items.iter().enumerate().rev() {
+        let newest = *last.entry(key_of(item)).or_insert(index);
+        if newest != index {
+            let fate = fates[newest].clone();
+            fates[index] = fate;
+        }
+    }
+    fates
 }

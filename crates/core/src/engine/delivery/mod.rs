@@ -9,12 +9,9 @@
 //!   So the order of the updates of one bar is the same whichever way they take.
 //! - An item leaves memory when the store has acked it or a commit of the state store holds it, never before.
 
-mod completion;
-mod drain;
 #[cfg(test)]
 mod harness;
 mod machine;
-mod settings;
 #[cfg(test)]
 mod simulation;
 mod spool;
@@ -23,5 +20,6 @@ mod tests;
 mod work;
 
 pub use machine::Delivery;
-pub use settings::DeliverySettings;
-pub use work::{Completion, OutgoingBatch, StateChange, Verdict, Work, bar_of, count_bars};
+pub use work::{
+    Completion, DeliverySettings, OutgoingBatch, StateChange, Verdict, Work, bar_of, count_bars,
+};

@@ -1,320 +1,286 @@
-//! The spool side of delivery: items into the spool, items out of it, and the pending commit.
+//! What delivery knows of the spool: its front, what goes in and out of it, and the change that is gathered for it.
 
-use super::machine::{Delivery, InFlight, is_forming};
-use super::work::{StateChange, Work, bar_of};
-use crate::engine::circuit::{Sent, Transition};
-use crate::model::WriteItem;
+use super::work::{StateChange, bar_of};
+use crate::engine::retry::Backoff;
+use crate::model::{BarUpdate, WriteItem};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
-
-/// What delivery knows of the spool, and the change that is gathered for it.
-#[derive(Debug, Default)]
-#[cfg_attr(test, derive(Clone))]
-pub(super) struct Spool {
-    /// Items in it after the last commit.
-    pub(super) items: u64,
-    /// Its first items as far as they were read, without those in flight.
-    pub(super) front: VecDeque<(u64, WriteItem)>,
-    /// Where reading goes on.
-    pub(super) read_from: u64,
-    pub(super) loading: bool,
-    pub(super) next: StateChange,
-    /// The change that is being committed.
-    pub(super) committing: Option<StateChange>,
-    /// Appending makes no sense before this instant, because there was no room.
-    pub(super) append_at: Duration,
-    /// Nothing can be committed before this instant, because the disk took not even a removal.
-    pub(super) commit_at: Duration,
-    pub(super) fulls: u32,
-    /// When the first recent bar of the gathered change was acked.
-    pub(super) recent_since: Option<Duration>,
-}
 
 /// How long acked bars wait for company before they are kept: one commit serves them all, and a crash forgets no more.
 const RECENT_WAIT: Duration = Duration::from_secs(10);
 
-impl Delivery {
-    pub(super) fn next_commit(&mut self, now: Duration) -> Option<StateChange> {
-        let enough = self.recent_enough();
-        let spool = self.spool.as_mut()?;
-        if spool.committing.is_some() || spool.commit_at(enough).is_none_or(|at| now < at) {
-            return None;
-        }
-        let mut change = std::mem::take(&mut spool.next);
-        spool.recent_since = None;
-        if now < spool.append_at {
-            spool.next.append = std::mem::take(&mut change.append);
-        }
-        spool.committing = Some(change.clone());
-        Some(change)
-    }
+/// The spool of one run.
+#[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct Spool {
+    /// Items in it after the last commit.
+    items: u64,
+    /// Its first items as far as they were read, without those in flight.
+    front: VecDeque<(u64, WriteItem)>,
+    /// Where reading goes on.
+    read_from: u64,
+    loading: bool,
+    /// The change that is gathered.
+    next: StateChange,
+    /// The change that is being committed.
+    committing: Option<StateChange>,
+    /// Appending makes no sense before this instant, because there was no room.
+    append_at: Duration,
+    /// Nothing can be committed before this instant, because the disk took not even a removal.
+    commit_at: Duration,
+    /// Commits in a row that found no room.
+    fulls: u32,
+    /// When the first recent bar of the gathered change was acked.
+    recent_since: Option<Duration>,
+}
 
-    /// While the store is out, what is due goes to the end of the spool, one commit at a time; the slower the disk, the
-    /// more goes into one.
-    pub(super) fn divert(&mut self, now: Duration) -> Option<Work> {
-        let is_appending = self.spool.as_ref().is_none_or(Spool::is_appending);
-        // What bypasses the spool may come back, and goes first then.
-        let is_appending = is_appending || self.flights.values().any(|flight| flight.bypasses);
-        if is_appending || !self.batcher.is_due(now, true, self.is_draining()) {
-            return None;
-        }
-        let flying: usize = self.flights.values().map(|flight| flight.items.len()).sum();
-        let len_max = self.settings.batch.len_max;
-        // With what is still in flight no more than may be in flight at any time.
-        let room = (len_max * self.settings.in_flight_max).saturating_sub(flying);
-        let mut taken = 0;
-        let fits = |taken| taken == 0 || taken + len_max <= room;
-        while fits(taken) && self.batcher.is_due(now, true, self.is_draining()) {
-            let Some(batch) = self.batcher.take() else {
-                break;
-            };
-            taken += batch.items.len();
-            self.spool_items(batch.items);
-        }
-        if taken == 0 {
-            None
-        } else {
-            self.next_commit(now).map(Work::Commit)
-        }
-    }
-
-    /// Queues items for the spool; forming bars are let go, since a newer update will follow.
-    pub(super) fn spool_items(&mut self, items: Vec<WriteItem>) {
-        let Some(spool) = &mut self.spool else { return };
-        for item in items {
-            if is_forming(&item) {
-                self.batcher.release(&item);
-            } else {
-                spool.next.append.push(item);
-            }
-        }
-    }
-
-    /// The front of the spool as a probe or as the next drain, one flight at a time.
-    pub(super) fn next_of_spool(&mut self, sent: Sent) -> Option<Work> {
-        let spool = self.spool.as_mut()?;
-        if self.flights.values().any(InFlight::drains) {
-            return None;
-        }
-        if !spool.can_drain() {
-            return None;
-        }
-        let len_max = self.settings.batch.len_max;
-        if let Some(missing) = spool.missing_front(len_max) {
-            spool.loading = true;
-            return Some(Work::Load {
-                from: spool.read_from,
-                len_max: missing,
-            });
-        }
-        let (places, mut items) = spool.take_front(len_max);
-        let bypasses = places.is_empty();
-        if bypasses {
-            // The disk takes nothing and the spool is empty: what waits for it is all there is to probe with.
-            // All of it, since a bar that is in it twice must not be in two flights.
-            items = std::mem::take(&mut spool.next.append);
-        }
-        if items.is_empty() {
-            return None;
-        }
-        if sent == Sent::Probe {
-            self.circuit.probe_sent();
-        }
-        let batch = self.take_off(items, 1, sent, places);
-        if let Some(flight) = self.flights.get_mut(&batch.flight) {
-            flight.bypasses = bypasses;
-        }
-        Some(Work::Send(batch))
-    }
-
-    /// The front of the spool was read.
-    pub fn loaded(&mut self, items: Vec<(u64, WriteItem)>) {
-        if let Some(spool) = &mut self.spool {
-            spool.loading = false;
-            spool.read_from = items.last().map_or(spool.read_from, |(place, _)| place + 1);
-            spool.front.extend(items);
-        }
-    }
-
-    /// Recent bars that are worth a commit. Alone they wait for company: they only guard against a store that forgets.
-    pub(super) fn recent_enough(&self) -> usize {
-        if self.is_draining() {
-            1
-        } else {
-            self.settings.batch.len_max
-        }
-    }
-
-    /// Whether all that was pushed is in the store or the spool, and the state store knows of it.
-    pub fn is_durable(&self) -> bool {
-        self.is_settled() && self.spool.as_ref().is_none_or(Spool::is_settled)
-    }
-
-    /// Whether the last commit found no room.
-    pub fn lacks_room(&self) -> bool {
-        self.spool.as_ref().is_some_and(|spool| spool.fulls > 0)
-    }
-
-    /// Somebody else has appended to the spool while everything was settled; it drains before anything new.
-    pub fn spool_grew(&mut self, spool_items: u64, now: Duration) {
-        if let Some(spool) = &mut self.spool
-            && spool_items > 0
-        {
-            spool.items = spool_items;
-            self.circuit.drain(now);
-        }
-    }
-
-    /// The commit under way is durable; the spool now holds `spool_items`. Says when live goes on.
-    pub fn committed(&mut self, spool_items: u64, now: Duration) -> Option<Transition> {
-        let spool = self.spool.as_mut()?;
-        let change = spool.committing.take()?;
-        (spool.items, spool.fulls) = (spool_items, 0);
-        (spool.append_at, spool.commit_at) = (Duration::ZERO, Duration::ZERO);
-        for item in change.append {
-            self.batcher.release(&item);
-            if let Some(update) = bar_of(&item) {
-                self.coverage.record(update);
-            }
-        }
-        for (item, _) in &change.dead {
-            self.batcher.release(item);
-        }
-        spool
-            .is_empty()
-            .then(|| self.circuit.on_success(Sent::Batch, true, now))
-            .flatten()
-    }
-
-    /// The commit under way changed nothing for want of room: it is made again, later.
-    pub fn commit_failed(&mut self, now: Duration) {
-        let Some(spool) = &mut self.spool else { return };
-        let Some(mut change) = spool.committing.take() else {
-            return;
-        };
-        spool.fulls += 1;
-        spool.append_at = now + self.backoff.delay(spool.fulls.min(6), None);
-        if change.append.is_empty() {
-            // Not even what frees space was taken.
-            spool.commit_at = spool.append_at;
-        }
-        if !change.recent.is_empty() {
-            spool.recent_since = Some(now);
-        }
-        change.append.append(&mut spool.next.append);
-        change.remove.append(&mut spool.next.remove);
-        change.dead.append(&mut spool.next.dead);
-        change.recent.append(&mut spool.next.recent);
-        spool.next = change;
-    }
-
-    /// Whether a commit is under way, so that what it holds is in memory and perhaps on disk too.
-    pub fn is_committing(&self) -> bool {
-        self.spool
-            .as_ref()
-            .is_some_and(|spool| spool.committing.is_some())
-    }
+/// What the front of the spool gives to send.
+#[derive(Debug)]
+pub(super) enum Front {
+    /// Nothing before it is read: from this position, so many items at most.
+    Load { from: u64, len_max: usize },
+    /// Its first items, with their positions.
+    Items(Vec<u64>, Vec<WriteItem>),
+    /// The disk takes nothing and the spool is empty: what waits for it is all there is.
+    Bypass(Vec<WriteItem>),
 }
 
 impl Spool {
+    pub(super) fn new(items: u64) -> Spool {
+        Spool {
+            items,
+            ..Spool::default()
+        }
+    }
+
+    /// Items in it after the last commit.
+    pub(super) fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// Items on their way to the disk that are in no commit yet.
+    pub(super) fn gathered_len(&self) -> usize {
+        self.next.append.len() + self.next.dead.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.items == 0 && self.front.is_empty() && !self.is_appending()
     }
 
     /// Whether items are on their way into it.
     pub(super) fn is_appending(&self) -> bool {
-        let committing = self
-            .committing
-            .as_ref()
-            .is_some_and(|change| !change.append.is_empty());
-        committing || !self.next.append.is_empty()
+        self.changes().any(|change| !change.append.is_empty())
     }
 
     /// Whether items are on their way into the dead letters.
     pub(super) fn is_burying(&self) -> bool {
-        let committing = self
-            .committing
-            .as_ref()
-            .is_some_and(|change| !change.dead.is_empty());
-        committing || !self.next.dead.is_empty()
+        self.changes().any(|change| !change.dead.is_empty())
     }
 
-    /// When the gathered change is to be committed; `None` when there is nothing worth it, with `enough` recent bars.
-    pub(super) fn commit_at(&self, enough: usize) -> Option<Duration> {
-        if !self.next.remove.is_empty() || enough <= self.next.recent.len() {
-            return Some(self.commit_at);
-        }
-        let adds = !self.next.append.is_empty() || !self.next.dead.is_empty();
-        let recent = self.recent_since.filter(|_| !self.next.recent.is_empty());
-        let recent = recent.map(|since| (since + RECENT_WAIT).max(self.commit_at));
-        let added = adds.then(|| self.append_at.max(self.commit_at));
-        [recent, added].into_iter().flatten().min()
+    fn changes(&self) -> impl Iterator<Item = &StateChange> {
+        self.committing.iter().chain([&self.next])
     }
 
-    /// Whether the front may be read and sent: never what was sent already and is still there on disk.
-    pub(super) fn can_drain(&self) -> bool {
-        !self.loading && self.committing.is_none() && self.next.remove.is_empty()
-    }
-
-    /// How many items are to be read before the first ones go out: two parcels are looked at to send one.
-    fn missing_front(&self, len_max: usize) -> Option<usize> {
-        let known = u64::try_from(self.front.len()).unwrap_or(u64::MAX);
-        let missing = (2 * len_max).saturating_sub(self.front.len());
-        (known < self.items && 0 < missing).then_some(missing)
-    }
-
-    /// The first items, without a manifest behind a bar that may yet fail.
-    pub(super) fn take_front(&mut self, len_max: usize) -> (Vec<u64>, Vec<WriteItem>) {
-        let is_bar = |item: &WriteItem| bar_of(item).is_some();
-        let first = self.front.front().is_some_and(|(_, item)| is_bar(item));
-        let len = self
-            .front
-            .iter()
-            .take_while(|(_, item)| is_bar(item) == first)
-            .count();
-        let len = if first {
-            self.cut(len, len_max)
-        } else {
-            len.min(len_max)
-        };
-        self.front.drain(..len).unzip()
-    }
-
-    /// How many of the first `len` bars go out together: updates of one bar that a batch held do not part. The store may
-    /// have taken that batch, and its answer been lost; then an earlier update alone would take the last one back.
-    fn cut(&self, len: usize, len_max: usize) -> usize {
-        let keys: Vec<_> = self
-            .front
-            .iter()
-            .take(len)
-            .filter_map(|(_, item)| bar_of(item))
-            .map(|update| update.bar.key())
-            .collect();
-        let last: HashMap<_, usize> = keys
-            .iter()
-            .enumerate()
-            .map(|(place, key)| (*key, place))
-            .collect();
-        let parts = |cut: usize| keys[..cut].iter().position(|key| cut <= last[key]);
-        let most = len.min(len_max);
-        let mut cut = most;
-        while let Some(place) = parts(cut) {
-            if place == 0 {
-                // Nothing fits before the first bar is whole, so what it takes with it comes along.
-                let (mut end, mut place) = (0, 0);
-                while place <= end && end < most {
-                    end = end.max(last[&keys[place]]);
-                    place += 1;
-                }
-                return most.min(end + 1);
-            }
-            cut = place;
-        }
-        cut
+    pub(super) fn is_committing(&self) -> bool {
+        self.committing.is_some()
     }
 
     /// Whether everything told to the state store is durable.
     pub(super) fn is_settled(&self) -> bool {
         self.committing.is_none() && self.next == StateChange::default()
+    }
+
+    /// Whether the last commit found no room.
+    pub(super) fn lacks_room(&self) -> bool {
+        self.fulls > 0
+    }
+
+    /// Whether there is something to probe or drain with.
+    pub(super) fn can_probe(&self) -> bool {
+        self.can_drain() && (self.items > 0 || !self.next.append.is_empty())
+    }
+
+    /// Whether the front may be read and sent: never what was sent already and is still there on disk.
+    fn can_drain(&self) -> bool {
+        !self.loading && self.committing.is_none() && self.next.remove.is_empty()
+    }
+
+    /// Gathers an item for its end.
+    pub(super) fn append(&mut self, item: WriteItem) {
+        self.next.append.push(item);
+    }
+
+    /// Gathers a bar that the store acked; `len_max` of them at most.
+    pub(super) fn keep_recent(&mut self, update: BarUpdate, len_max: usize, now: Duration) {
+        let recent = &mut self.next.recent;
+        if len_max <= recent.len() {
+            // The disk takes nothing: the guard against a forgetful store must not cost the memory.
+            recent.drain(..recent.len().div_ceil(2));
+        }
+        recent.push(update);
+        self.recent_since.get_or_insert(now);
+    }
+
+    /// Takes in what became of items of the front: those at `done` leave the spool, `left` are its first ones again, and
+    /// `dead` are refused, wherever they came from.
+    pub(super) fn returned(
+        &mut self,
+        done: &[u64],
+        left: Vec<(u64, WriteItem)>,
+        dead: Vec<(WriteItem, String)>,
+    ) {
+        for &position in done {
+            match self.next.remove.last_mut() {
+                Some((_, last)) if *last + 1 == position => *last = position,
+                Some(_) | None => self.next.remove.push((position, position)),
+            }
+        }
+        for entry in left.into_iter().rev() {
+            self.front.push_front(entry);
+        }
+        self.next.dead.extend(dead);
+    }
+
+    /// When the gathered change is to be committed; `None` when there is nothing worth it, with `enough` recent bars.
+    pub(super) fn due_at(&self, enough: usize) -> Option<Duration> {
+        if self.committing.is_some() {
+            return None;
+        }
+        if !self.next.remove.is_empty() || enough <= self.next.recent.len() {
+            return Some(self.commit_at);
+        }
+        let recent = self.recent_since.filter(|_| !self.next.recent.is_empty());
+        let recent = recent.map(|since| (since + RECENT_WAIT).max(self.commit_at));
+        let adds = 0 < self.gathered_len();
+        let added = adds.then(|| self.append_at.max(self.commit_at));
+        [recent, added].into_iter().flatten().min()
+    }
+
+    /// The change to commit now; `enough` as for [`Spool::due_at`].
+    pub(super) fn next_commit(&mut self, enough: usize, now: Duration) -> Option<StateChange> {
+        self.due_at(enough).filter(|at| *at <= now)?;
+        let mut change = std::mem::take(&mut self.next);
+        self.recent_since = None;
+        if now < self.append_at {
+            self.next.append = std::mem::take(&mut change.append);
+        }
+        self.committing = Some(change.clone());
+        Some(change)
+    }
+
+    /// The commit under way is durable; the spool now holds so many items. Answers what was committed.
+    pub(super) fn committed(&mut self, items: u64) -> Option<StateChange> {
+        let change = self.committing.take()?;
+        (self.items, self.fulls) = (items, 0);
+        (self.append_at, self.commit_at) = (Duration::ZERO, Duration::ZERO);
+        Some(change)
+    }
+
+    /// The commit under way changed nothing for want of room: it is made again, later.
+    pub(super) fn commit_failed(&mut self, now: Duration, backoff: &mut Backoff) {
+        let Some(change) = self.committing.take() else {
+            return;
+        };
+        self.fulls += 1;
+        self.append_at = now + backoff.delay(self.fulls.min(6), None);
+        if change.append.is_empty() {
+            // Not even what frees space was taken.
+            self.commit_at = self.append_at;
+        }
+        if !change.recent.is_empty() {
+            self.recent_since = Some(now);
+        }
+        self.next = change.followed_by(std::mem::take(&mut self.next));
+    }
+
+    /// Somebody else has appended to it.
+    pub(super) fn grew(&mut self, items: u64) {
+        self.items = items;
+    }
+
+    /// Everything on its way to the disk, durable or not.
+    pub(super) fn rescue(&mut self) -> StateChange {
+        let committing = self.committing.take().unwrap_or_default();
+        committing.followed_by(std::mem::take(&mut self.next))
+    }
+
+    /// The front was read.
+    pub(super) fn loaded(&mut self, items: Vec<(u64, WriteItem)>) {
+        self.loading = false;
+        self.read_from = items.last().map_or(self.read_from, |(last, _)| last + 1);
+        self.front.extend(items);
+    }
+
+    /// Takes what is to be sent next, `len_max` items at most; `None` when there is nothing, or nothing may be sent.
+    pub(super) fn take_front(&mut self, len_max: usize) -> Option<Front> {
+        if !self.can_drain() {
+            return None;
+        }
+        // Two batches are looked at to send one.
+        let known = u64::try_from(self.front.len()).unwrap_or(u64::MAX);
+        let missing = (2 * len_max).saturating_sub(self.front.len());
+        if known < self.items && 0 < missing {
+            self.loading = true;
+            return Some(Front::Load {
+                from: self.read_from,
+                len_max: missing,
+            });
+        }
+        let len = self.front_len(len_max);
+        if 0 < len {
+            let (positions, items) = self.front.drain(..len).unzip();
+            return Some(Front::Items(positions, items));
+        }
+        // All of it, since a bar that is in it twice must not be in two flights.
+        let items = std::mem::take(&mut self.next.append);
+        (!items.is_empty()).then_some(Front::Bypass(items))
+    }
+
+    /// How many of the first items go out together: no manifest behind a bar that may yet fail.
+    fn front_len(&self, len_max: usize) -> usize {
+        let is_bar = |item: &WriteItem| bar_of(item).is_some();
+        let first = self.front.front().is_some_and(|(_, item)| is_bar(item));
+        let alike = self
+            .front
+            .iter()
+            .take_while(|(_, item)| is_bar(item) == first);
+        let len = alike.count();
+        if first {
+            self.uncut_len(len, len_max)
+        } else {
+            len.min(len_max)
+        }
+    }
+
+    /// How many of the first `len` bars go out together: updates of one bar that a batch held do not part. The store may
+    /// have taken that batch, and its answer been lost; then an earlier update alone would take the last one back.
+    fn uncut_len(&self, len: usize, len_max: usize) -> usize {
+        let bars = self
+            .front
+            .iter()
+            .take(len)
+            .filter_map(|(_, item)| bar_of(item));
+        let keys: Vec<_> = bars.map(|update| update.bar.key()).collect();
+        let last: HashMap<_, usize> = keys
+            .iter()
+            .enumerate()
+            .map(|(index, key)| (*key, index))
+            .collect();
+        let parted = |cut: usize| keys[..cut].iter().position(|key| cut <= last[key]);
+        let most = len.min(len_max);
+        let mut cut = most;
+        while let Some(index) = parted(cut) {
+            if index == 0 {
+                // Nothing fits before the first bar is whole, so what it takes with it comes along.
+                let (mut end, mut index) = (0, 0);
+                while index <= end && end < most {
+                    end = end.max(last[&keys[index]]);
+                    index += 1;
+                }
+                return most.min(end + 1);
+            }
+            cut = index;
+        }
+        cut
     }
 }

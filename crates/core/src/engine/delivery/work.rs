@@ -1,10 +1,34 @@
-//! The commands of delivery to its actor, and the actor's reports.
+//! The bounds of delivery, what it asks its actor to do, and what the actor reports.
 
-use crate::engine::circuit::Transition;
-use crate::engine::retry::Remedy;
-use crate::model::{BarUpdate, WriteItem};
+use crate::engine::batch::BatchLimits;
+use crate::engine::circuit::{ProbePolicy, Transition};
+use crate::engine::retry::{Remedy, RetryPolicy};
+use crate::model::{BarState, BarUpdate, Origin, WriteItem};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The bounds of delivery.
+#[derive(Debug, Clone)]
+pub struct DeliverySettings {
+    /// When a batch is closed.
+    pub batch: BatchLimits,
+    /// Batches under way or waiting for their next attempt at most, 1 and up.
+    pub in_flight_max: usize,
+    /// Items waiting before no more is taken in.
+    pub queue_len_max: usize,
+    /// How often and how fast to try again before the circuit opens.
+    pub retry: RetryPolicy,
+    /// Whether acked bars are also kept in the state store for a while, against a store that forgets them.
+    pub keeps_recent: bool,
+    /// How often an absent store is probed.
+    pub probes: ProbePolicy,
+    /// Zone of the manifest's dates.
+    pub zone: jiff::tz::TimeZone,
+    /// What the manifests say the bars were made from; `None` says nothing.
+    pub origin: Option<Origin>,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
 
 /// Items that go to the store together.
 #[derive(Debug, Clone)]
@@ -22,12 +46,23 @@ pub struct OutgoingBatch {
 pub struct StateChange {
     /// Items for the end of the spool, in order.
     pub append: Vec<WriteItem>,
-    /// Places that leave the spool, as first and last, both included.
+    /// Positions that leave the spool, as first and last, both included.
     pub remove: Vec<(u64, u64)>,
     /// Items the store refused, with its words.
     pub dead: Vec<(WriteItem, String)>,
     /// Closed bars that the store acked.
     pub recent: Vec<BarUpdate>,
+}
+
+impl StateChange {
+    /// This change and a later one.
+    pub(super) fn followed_by(mut self, mut later: StateChange) -> StateChange {
+        self.append.append(&mut later.append);
+        self.remove.append(&mut later.remove);
+        self.dead.append(&mut later.dead);
+        self.recent.append(&mut later.recent);
+        self
+    }
 }
 
 /// Something to do.
@@ -37,9 +72,9 @@ pub enum Work {
     Send(OutgoingBatch),
     /// Commit a change; report with [`super::Delivery::committed`] or [`super::Delivery::commit_failed`].
     Commit(StateChange),
-    /// Read the front of the spool from this place, so many items at most; report with [`super::Delivery::loaded`].
+    /// Read the front of the spool from this position, so many items at most; report with [`super::Delivery::loaded`].
     Load {
-        /// The first place.
+        /// The first position.
         from: u64,
         /// Items at most.
         len_max: usize,
@@ -58,12 +93,12 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// The gravest failure among the items.
-    pub fn gravest(&self) -> Option<&(Remedy, String)> {
+    /// The worst failure among the items.
+    pub fn worst(&self) -> Option<&(Remedy, String)> {
         self.failures
             .iter()
             .flatten()
-            .max_by_key(|(remedy, _)| remedy.gravity())
+            .max_by_key(|(remedy, _)| remedy.severity())
     }
 }
 
@@ -107,4 +142,8 @@ pub fn bar_of(item: &WriteItem) -> Option<&BarUpdate> {
         WriteItem::Bar(update) => Some(update),
         WriteItem::Manifest(_) => None,
     }
+}
+
+pub(super) fn is_forming(item: &WriteItem) -> bool {
+    bar_of(item).is_some_and(|update| update.state == BarState::Forming)
 }
