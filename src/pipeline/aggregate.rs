@@ -229,7 +229,7 @@ impl AggregateActor {
         if Timer::take(&mut self.place) {
             let restart = |position: &Option<Timestamp>| self.aggregator.restart_at((*position)?);
             let feeds = self.positions.iter().map(restart).collect();
-            let message = ShardMessage::Place {
+            let message = ShardMessage::Checkpoint {
                 shard: self.shard,
                 feeds,
             };

@@ -34,7 +34,7 @@ pub enum ShardMessage {
     },
     /// For each feed, the event time from which a restart gives every bar of the shard that is not among the updates sent
     /// so far; `None` while that is not known.
-    Place {
+    Checkpoint {
         /// The shard, from 0.
         shard: usize,
         /// One entry per feed.

@@ -1,15 +1,9 @@
-//! Signs of life of an idle store: the lease of the fence stays alive, and a dead connection is found before a write
-//! hangs on it.
+//! When an idle store is asked for a sign of life: the lease of the fence stays alive, and a dead connection is found
+//! before a write hangs on it.
 //!
 //! A keepalive is due when the store has taken nothing for the sink's interval, nothing is under way and the circuit is
 //! closed: writes and probes are signs of life themselves. It takes a permit and is counted like a write.
 
-use super::actor::Writer;
-use super::attempt;
-use crate::engine::circuit::CircuitState;
-use crate::pipeline::error::{Failure, chain};
-use crate::port::{Remedy, SinkError};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// When the store is asked next.
@@ -29,53 +23,19 @@ impl Keepalive {
             is_under_way: false,
         }
     }
-}
 
-impl Writer {
-    /// When the next keepalive is due; `None` while something else tells whether the store lives.
-    pub(super) fn beat_at(&self) -> Option<Duration> {
-        let interval = self.keepalive.interval?;
-        let is_idle =
-            self.delivery.circuit() == CircuitState::Closed && self.delivery.in_flight() == 0;
-        (is_idle && !self.keepalive.is_under_way)
-            .then(|| self.progress.max(self.keepalive.last) + interval)
+    /// When the next one is due, after what the store took last; `None` while one is under way.
+    pub(super) fn due_at(&self, progress: Duration) -> Option<Duration> {
+        let interval = self.interval.filter(|_| !self.is_under_way)?;
+        Some(progress.max(self.last) + interval)
     }
 
-    /// Asks for a sign of life if it is time.
-    pub(super) fn launch_beat(&mut self) {
-        let now = self.origin.elapsed();
-        if self.beat_at().is_none_or(|at| now < at) {
-            return;
-        }
-        let sink = Arc::clone(&self.ports.sink);
-        if !self.spend(u64::from(sink.keepalive_cost().commands)) {
-            // What the budget does not allow is not sent; the lease may end meanwhile, the fencing number stays.
-            self.keepalive.last = now;
-            return;
-        }
-        self.keepalive.is_under_way = true;
-        self.work.push(attempt::keepalive(
-            sink,
-            Arc::clone(&self.pace),
-            self.timeout(),
-        ));
+    pub(super) fn began(&mut self) {
+        self.is_under_way = true;
     }
 
-    pub(super) fn on_keepalive(&mut self, result: Result<(), SinkError>) {
-        (self.keepalive.is_under_way, self.keepalive.last) = (false, self.origin.elapsed());
-        let Err(error) = result else { return };
-        let (sink, cause) = (self.ports.sink.name(), chain(&error));
-        self.counts
-            .send_modify(|counts| counts.failures.add(error.remedy));
-        if error.remedy == Remedy::Fatal {
-            tracing::error!(cause, "{sink} failed for good; the run ends");
-            self.failure.get_or_insert(Failure { attempts: 1, cause });
-            self.delivery.stop();
-        } else {
-            tracing::warn!(
-                cause,
-                "idle {sink} does not answer; the next write opens a new connection"
-            );
-        }
+    /// One has ended, or was left out.
+    pub(super) fn ended(&mut self, now: Duration) {
+        (self.is_under_way, self.last) = (false, now);
     }
 }

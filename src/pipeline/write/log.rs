@@ -1,5 +1,6 @@
 //! The writer's log lines, one per change that an operator must know about.
 
+use super::reconcile::Repaired;
 use crate::engine::budget::{BudgetPeriod, BudgetWarning};
 use crate::engine::circuit::Transition;
 use crate::engine::delivery::{Completion, OutgoingBatch, Verdict};
@@ -128,6 +129,31 @@ pub(super) fn budget(
         limit,
         "80 % of the command budget of the {period} is used; only final bars are sent from now on"
     );
+}
+
+/// Says what a repair of the store has found.
+pub(super) fn repaired(repaired: &Repaired, sink: &str) {
+    let Repaired {
+        compared,
+        missing_or_stale,
+        redelivered,
+        outdated,
+        ..
+    } = *repaired;
+    if redelivered + outdated > 0 {
+        tracing::info!(
+            redelivered,
+            outdated,
+            "sending dead letters to {sink} again"
+        );
+    }
+    if compared > 0 {
+        tracing::info!(
+            compared,
+            lacking = missing_or_stale,
+            "compared recent bars with {sink}; writing back what it lacks"
+        );
+    }
 }
 
 /// The cause of a failed flight: the whole batch's, else the worst item's.

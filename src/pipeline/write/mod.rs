@@ -1,21 +1,16 @@
 //! The writer actor: the one owner of the store's client.
 
-mod actor;
-mod attempt;
 mod budget;
 mod checkpoints;
 mod keepalive;
 mod log;
 mod recheck;
 mod reconcile;
-mod repair;
-mod reports;
-mod resume;
+mod requests;
 mod settings;
-mod shutdown;
+mod writer;
 
-pub use actor::{Writer, WriterPorts};
-pub use repair::ReconcileSettings;
 #[cfg(any(feature = "cli", feature = "internals"))]
 pub use settings::ResumeSettings;
-pub use settings::{WriterCounts, WriterSettings};
+pub use settings::{ReconcileSettings, WriterCounts, WriterPorts, WriterSettings};
+pub use writer::Writer;

@@ -1,26 +1,31 @@
-//! When the writer reconciles the store: at the start if requested, and after a possible failover.
+//! When and how the writer repairs the store: bars that it lost are written back, dead letters are tried once more.
 //!
-//! The inbox is held back until nothing is on its way and while the store is read; what is found goes through the spool.
+//! At the start if asked, and after a failure that may have been a failover. The inbox is held back until nothing is on
+//! its way, so that what is compared stands still. Both passes append to the spool, whose drain is the one way into the
+//! store that keeps the order of updates.
 
-use super::actor::Writer;
-use super::attempt::Report;
-use super::repair::{RepairError, Repaired, Repairer};
-use crate::engine::circuit::CircuitState;
-use crate::pipeline::error::{Failure, RunError, chain};
-use crate::port::{Remedy, SinkError};
+use super::requests::BackReader;
+use super::settings::ReconcileSettings;
+use crate::model::{BarKey, BarUpdate, Timestamp, WriteItem};
+use crate::port::{
+    Changes, Committed, DeadLetter, RecentBar, Remedy, SinkError, StateError, StateStore,
+};
+use foldhash::fast::FixedState;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Shortest time between two comparisons, so that a store that fails again and again is not also read again and again.
 const PAUSE: Duration = Duration::from_mins(1);
+/// Bars or letters taken at a time: bounds the memory.
+const PAGE_LEN: usize = 1_000;
 
-/// What is still to be put right.
+/// What is still to be repaired.
 #[derive(Debug)]
 pub(super) struct Reconciler {
+    settings: ReconcileSettings,
     redeliver: bool,
     reconcile: bool,
-    /// Whether it is what the run is for, so that a failure is the run's own.
-    is_purpose: bool,
     not_before: Duration,
     phase: Phase,
     commands_before: u64,
@@ -34,12 +39,21 @@ enum Phase {
     Working,
 }
 
+/// How the writer stands, as far as it decides whether a pass may begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    pub(super) now: Duration,
+    pub(super) is_circuit_closed: bool,
+    pub(super) is_inbox_open: bool,
+    pub(super) lacks_room: bool,
+}
+
 impl Reconciler {
-    pub(super) fn new(redeliver: bool, reconcile: bool) -> Reconciler {
+    pub(super) fn new(settings: ReconcileSettings) -> Reconciler {
         Reconciler {
-            redeliver,
-            reconcile,
-            is_purpose: redeliver || reconcile,
+            redeliver: settings.redeliver,
+            reconcile: settings.on_start,
+            settings,
             not_before: Duration::ZERO,
             phase: Phase::Idle,
             commands_before: 0,
@@ -55,167 +69,243 @@ impl Reconciler {
     pub(super) fn holds_back(&self) -> bool {
         self.phase != Phase::Idle
     }
-}
 
-impl Writer {
     /// Notes a failure after which the store may hold less than it has acked.
-    pub(super) fn suspect(&mut self, error: Option<&SinkError>) {
-        let Some(error) = error else { return };
-        let may_be_failover = matches!(
-            error.remedy,
-            Remedy::Reconnect | Remedy::Retry { after: None }
-        );
-        self.reconcile.reconcile |= may_be_failover && self.settings.reconcile.on_reconnect;
+    pub(super) fn suspect(&mut self, remedy: Remedy) {
+        let may_be_failover = matches!(remedy, Remedy::Reconnect | Remedy::Retry { after: None });
+        self.reconcile |= may_be_failover && self.settings.on_reconnect;
     }
 
-    /// When there is something to be put right that waits for time alone.
-    pub(super) fn mend_at(&self) -> Option<Duration> {
-        let is_idle =
-            self.reconcile.phase == Phase::Idle && self.delivery.circuit() == CircuitState::Closed;
-        (is_idle && self.reconcile.is_wanted()).then(|| self.mend_not_before())
-    }
-
-    /// After the end of the input there is nothing else to wait for.
-    fn mend_not_before(&self) -> Duration {
-        if self.inbox_open {
-            self.reconcile.not_before
+    /// When there is something to repair that waits for time alone.
+    pub(super) fn due_at(&self, is_circuit_closed: bool, is_inbox_open: bool) -> Option<Duration> {
+        let is_due = self.phase == Phase::Idle && is_circuit_closed && self.is_wanted();
+        // After the end of the input there is nothing else to wait for.
+        let not_before = if is_inbox_open {
+            self.not_before
         } else {
             Duration::ZERO
-        }
+        };
+        is_due.then_some(not_before)
     }
 
-    /// Takes the next step towards it.
-    pub(super) fn mend(&mut self) {
-        let is_closed = self.delivery.circuit() == CircuitState::Closed;
-        let now = self.origin.elapsed();
-        match self.reconcile.phase {
-            Phase::Idle
-                if is_closed && self.reconcile.is_wanted() && self.mend_not_before() <= now =>
-            {
-                self.reconcile.phase = Phase::Waiting;
+    /// Takes the next step towards a pass; answers whether one may begin as soon as nothing is on its way.
+    pub(super) fn step(&mut self, standing: Standing) -> bool {
+        let Standing {
+            now,
+            is_circuit_closed,
+            is_inbox_open,
+            lacks_room,
+        } = standing;
+        match self.phase {
+            Phase::Idle => {
+                let due_at = self.due_at(is_circuit_closed, is_inbox_open);
+                if due_at.is_some_and(|at| at <= now) {
+                    self.phase = Phase::Waiting;
+                }
             }
             // The store went away again; the spool comes first.
-            Phase::Waiting if !is_closed => self.reconcile.phase = Phase::Idle,
+            Phase::Waiting if !is_circuit_closed => self.phase = Phase::Idle,
             // Bars matter more than what may be missing.
-            Phase::Waiting if self.delivery.lacks_room() && self.inbox_open => {
-                (self.reconcile.phase, self.reconcile.not_before) = (Phase::Idle, now + PAUSE);
+            Phase::Waiting if lacks_room && is_inbox_open => {
+                (self.phase, self.not_before) = (Phase::Idle, now + PAUSE);
             }
-            Phase::Idle | Phase::Waiting | Phase::Working => {}
+            Phase::Waiting | Phase::Working => {}
         }
-        self.hold_back();
-        if self.reconcile.phase == Phase::Waiting && self.delivery.is_durable() {
-            self.launch_mending();
-        }
+        self.phase == Phase::Waiting
     }
 
-    fn launch_mending(&mut self) {
-        let Some(state) = self.ports.state.clone() else {
-            (
-                self.reconcile.redeliver,
-                self.reconcile.reconcile,
-                self.reconcile.phase,
-            ) = (false, false, Phase::Idle);
-            return self.hold_back();
-        };
-        self.reconcile.phase = Phase::Working;
-        self.reconcile.commands_before = self.ports.sink.stats().commands;
-        let now = self.ports.clock.now();
-        let within = i64::try_from(self.settings.reconcile.within.as_nanos()).unwrap_or(i64::MAX);
-        let since = now.saturating_sub(within);
-        let sink = Arc::clone(&self.ports.sink);
-        let work = Repairer {
-            sink,
-            state,
-            pace: Arc::clone(&self.pace),
-            timeout: self.timeout(),
-            now,
-        };
-        let redeliver = self.reconcile.redeliver;
-        self.work.push(Box::pin(async move {
-            let mut mended = Repaired::default();
-            let result = if redeliver {
-                work.redeliver(&mut mended).await
-            } else {
-                work.reconcile(since, &mut mended).await
-            };
-            Report::Repaired(mended, result)
-        }));
+    /// Begins a pass: whether it is over dead letters, and how recent the bars of the other one are.
+    pub(super) fn begin(&mut self, commands: u64) -> (bool, Duration) {
+        (self.phase, self.commands_before) = (Phase::Working, commands);
+        (self.redeliver, self.settings.within)
     }
 
-    pub(super) fn on_mended(
+    /// Nothing can be repaired, since there is no state.
+    pub(super) fn give_up(&mut self) {
+        (self.redeliver, self.reconcile, self.phase) = (false, false, Phase::Idle);
+    }
+
+    /// The pass has ended, or failed; answers how many commands it took, and whether a failure is the run's own, since
+    /// the pass is what the run is for.
+    pub(super) fn end(
         &mut self,
-        mended: &Repaired,
-        result: Result<(), RepairError>,
-    ) -> Result<(), RunError> {
-        self.reconcile.phase = Phase::Idle;
-        let now = self.origin.elapsed();
-        let spent = self
-            .ports
-            .sink
-            .stats()
-            .commands
-            .saturating_sub(self.reconcile.commands_before);
-        let _allowed = self.spend(spent);
-        self.told(mended);
-        if let Some(items) = mended.spool_items {
-            self.delivery.spool_grew(items, now);
-        }
-        match result {
-            Ok(()) => {
-                if self.reconcile.redeliver {
-                    self.reconcile.redeliver = false;
-                } else {
-                    (self.reconcile.reconcile, self.reconcile.not_before) = (false, now + PAUSE);
-                }
-            }
-            Err(RepairError::State(error)) if !matches!(error.remedy(), Remedy::Retry { .. }) => {
-                return Err(RunError::State(error));
-            }
-            Err(error) => {
-                let cause = chain(&error);
-                tracing::error!(cause, "reconciliation failed");
-                self.reconcile.not_before = now + PAUSE;
-                if matches!(error, RepairError::Unreadable { .. }) || !self.inbox_open {
-                    (self.reconcile.redeliver, self.reconcile.reconcile) = (false, false);
-                }
-                if self.reconcile.is_purpose {
-                    self.failure.get_or_insert(Failure { attempts: 1, cause });
-                    self.delivery.stop();
+        error: Option<&RepairError>,
+        (commands, now, is_inbox_open): (u64, Duration, bool),
+    ) -> (u64, bool) {
+        self.phase = Phase::Idle;
+        match error {
+            None if self.redeliver => self.redeliver = false,
+            None => (self.reconcile, self.not_before) = (false, now + PAUSE),
+            Some(error) => {
+                self.not_before = now + PAUSE;
+                if matches!(error, RepairError::Unreadable { .. }) || !is_inbox_open {
+                    (self.redeliver, self.reconcile) = (false, false);
                 }
             }
         }
-        self.hold_back();
+        let is_purpose = self.settings.redeliver || self.settings.on_start;
+        (
+            commands.saturating_sub(self.commands_before),
+            error.is_some() && is_purpose,
+        )
+    }
+}
+
+/// What a pass found and appended to the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Repaired {
+    /// Bars compared with the store.
+    pub(super) compared: u64,
+    /// Of these, bars that it lacked or held in an older version.
+    pub(super) missing_or_stale: u64,
+    /// Dead letters appended.
+    pub(super) redelivered: u64,
+    /// Dead letters dropped, since the store holds the bar in this or a newer version.
+    pub(super) outdated: u64,
+    /// Items in the spool after the last commit; `None` when nothing was committed.
+    pub(super) spool_items: Option<u64>,
+}
+
+/// Why a pass ended early; what it has appended stays.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RepairError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Nothing can be read back from this store.
+    #[error("{sink} cannot be read back")]
+    Unreadable { sink: String },
+}
+
+/// The two passes over the state store.
+#[derive(Debug)]
+pub(super) struct Repairer {
+    reader: BackReader,
+    state: Arc<dyn StateStore>,
+    now: Timestamp,
+}
+
+impl Repairer {
+    pub(super) fn new(reader: BackReader, state: Arc<dyn StateStore>, now: Timestamp) -> Repairer {
+        Repairer { reader, state, now }
+    }
+
+    /// Compares the newest state of every bar acked since then, and appends what the store lacks.
+    ///
+    /// # Errors
+    /// [`RepairError`]; what was appended before is counted all the same.
+    pub(super) async fn reconcile(
+        &self,
+        since: Timestamp,
+        repaired: &mut Repaired,
+    ) -> Result<(), RepairError> {
+        // The place of the newest state of each bar; one entry of about 50 bytes each.
+        let (mut newest, mut from) = (HashMap::<BarKey, u64, FixedState>::default(), 0);
+        while let Some(page) = self.page(since, &mut from).await? {
+            newest.extend(page.iter().map(|one| (one.update.bar.key(), one.place)));
+        }
+        from = 0;
+        while let Some(page) = self.page(since, &mut from).await? {
+            let is_newest =
+                |one: &&RecentBar| newest.get(&one.update.bar.key()) == Some(&one.place);
+            let updates = page
+                .iter()
+                .filter(is_newest)
+                .map(|one| one.update)
+                .collect();
+            let (compared, lacking) = self.lacking(updates).await?;
+            repaired.compared += compared;
+            repaired.missing_or_stale += count(lacking.len());
+            if !lacking.is_empty() {
+                let items = lacking.into_iter().map(WriteItem::Bar).collect();
+                repaired.spool_items = Some(self.append(items, None).await?.spool_items);
+            }
+        }
         Ok(())
     }
 
-    fn told(&mut self, mended: &Repaired) {
-        let Repaired {
-            compared,
-            missing_or_stale,
-            redelivered,
-            outdated,
-            ..
-        } = *mended;
-        self.counts.send_modify(|counts| {
-            counts.compared += compared;
-            counts.written_back += missing_or_stale;
-            counts.redelivered += redelivered;
-            counts.outdated += outdated;
-        });
-        let sink = self.ports.sink.name();
-        if redelivered + outdated > 0 {
-            tracing::info!(
-                redelivered,
-                outdated,
-                "sending dead letters to {sink} again"
-            );
-        }
-        if compared > 0 {
-            tracing::info!(
-                compared,
-                lacking = missing_or_stale,
-                "compared recent bars with {sink}; writing back what it lacks"
-            );
+    /// The next recent bars; `None` at their end.
+    async fn page(
+        &self,
+        since: Timestamp,
+        from: &mut u64,
+    ) -> Result<Option<Vec<RecentBar>>, StateError> {
+        let page = self.state.recent_read(since, *from, PAGE_LEN).await?;
+        let Some(last) = page.last() else {
+            return Ok(None);
+        };
+        *from = last.place + 1;
+        Ok(Some(page))
+    }
+
+    /// Appends the dead letters in order and removes them, but for bars that the store holds in a newer version.
+    ///
+    /// # Errors
+    /// [`RepairError`]; what was appended before is counted all the same.
+    pub(super) async fn redeliver(&self, repaired: &mut Repaired) -> Result<(), RepairError> {
+        loop {
+            let letters = self.state.dead_letters(0, PAGE_LEN).await?;
+            let Some((last, _)) = letters.last() else {
+                return Ok(());
+            };
+            let (last, all) = (*last, letters.len());
+            let wanted = self.still_wanted(letters).await?;
+            repaired.redelivered += count(wanted.len());
+            repaired.outdated += count(all - wanted.len());
+            repaired.spool_items = Some(self.append(wanted, Some(last)).await?.spool_items);
         }
     }
+
+    async fn still_wanted(
+        &self,
+        letters: Vec<(u64, DeadLetter)>,
+    ) -> Result<Vec<WriteItem>, RepairError> {
+        let items = letters.into_iter().map(|(_, letter)| letter.item);
+        let mut items: Vec<WriteItem> = items.collect();
+        let bar = |item: &WriteItem| match item {
+            WriteItem::Bar(update) => Some(*update),
+            WriteItem::Manifest(_) => None,
+        };
+        let (_, wanted) = self.lacking(items.iter().filter_map(bar).collect()).await?;
+        items.retain(|item| bar(item).is_none_or(|update| wanted.contains(&update)));
+        Ok(items)
+    }
+
+    /// How many bars were compared, and those of them that the store lacks.
+    async fn lacking(&self, updates: Vec<BarUpdate>) -> Result<(u64, Vec<BarUpdate>), RepairError> {
+        if updates.is_empty() {
+            return Ok((0, Vec::new()));
+        }
+        let sink = self.reader.sink();
+        let items: Vec<WriteItem> = updates.iter().copied().map(WriteItem::Bar).collect();
+        // Reading a bar back costs no more than writing it.
+        let answer = self
+            .reader
+            .missing_or_stale(&updates, sink.cost(&items))
+            .await?;
+        let indexes = answer.ok_or_else(|| RepairError::Unreadable {
+            sink: sink.name().to_owned(),
+        })?;
+        let lacking = indexes.into_iter().map(|index| updates[index]).collect();
+        Ok((count(updates.len()), lacking))
+    }
+
+    async fn append(
+        &self,
+        spool_append: Vec<WriteItem>,
+        dead_letters_remove: Option<u64>,
+    ) -> Result<Committed, StateError> {
+        let changes = Changes {
+            now: self.now,
+            spool_append,
+            dead_letters_remove,
+            ..Changes::default()
+        };
+        self.state.commit(changes).await
+    }
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -1,13 +1,24 @@
-//! Settings and counts of the writer.
+//! What the writer talks to, how it behaves, and what it counts.
 
-use super::repair::ReconcileSettings;
 use crate::engine::budget::BudgetLimits;
 use crate::engine::circuit::CircuitState;
 use crate::engine::delivery::DeliverySettings;
 use crate::model::Timestamp;
 use crate::pipeline::pace::PaceSettings;
-use crate::port::{Remedy, SinkStats};
+use crate::port::{BarSink, Clock, Remedy, SinkStats, StateStore};
+use std::sync::Arc;
 use std::time::Duration;
+
+/// What the writer talks to.
+#[derive(Debug, Clone)]
+pub struct WriterPorts {
+    /// The store of bars.
+    pub sink: Arc<dyn BarSink>,
+    /// The durable state; without it an outage ends the run after the last attempt.
+    pub state: Option<Arc<dyn StateStore>>,
+    /// The time of day, for what is stamped.
+    pub clock: Arc<dyn Clock>,
+}
 
 /// How the writer behaves.
 #[derive(Debug, Clone)]
@@ -22,7 +33,7 @@ pub struct WriterSettings {
     pub budget: BudgetLimits,
     /// Where a run that was killed goes on; `None` starts from the beginning.
     pub resume: Option<ResumeSettings>,
-    /// Under which name the place of each feed is saved, by the feed's number; empty saves none.
+    /// Under which name the checkpoint of each feed is saved, by the feed's number; empty saves none.
     pub places: Vec<String>,
     /// What is put right in a store that lost or refused something.
     pub reconcile: ReconcileSettings,
@@ -37,6 +48,19 @@ pub struct ResumeSettings {
     pub name: String,
     /// Time between two saved places; each costs one pause of about a round trip.
     pub every: Duration,
+}
+
+/// What is repaired in a store that lost or refused something, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReconcileSettings {
+    /// Bars acked within this time are compared; not longer than bars live in the store.
+    pub within: Duration,
+    /// Whether bars are compared once the spool of an earlier run is empty.
+    pub on_start: bool,
+    /// Whether bars are compared when the store is back after a failure that may have been a failover.
+    pub on_reconnect: bool,
+    /// Whether dead letters are tried once more at the start.
+    pub redeliver: bool,
 }
 
 /// What the writer has done so far.

@@ -1,12 +1,10 @@
 //! Shutdown of the writer: after a complete drain, or with the remaining items in the spool.
 
-use super::actor::Writer;
-use super::attempt::changes;
-use super::resume::Resume;
+use super::super::requests::{changes, within};
+use super::Writer;
 use crate::engine::delivery::count_bars;
 use crate::pipeline::error::{RunError, chain};
 use crate::port::{BarSink, Changes, Remedy, SinkError, StateError, StateStore};
-use futures::stream::StreamExt;
 use std::time::Duration;
 
 /// Longest wait for the shards of an aborted run.
@@ -17,41 +15,27 @@ const COMMIT_END: Duration = Duration::from_secs(10);
 
 /// Closes the store after the last ack.
 pub(super) async fn close(mut writer: Writer) -> Result<(), RunError> {
-    let closed = tokio::time::timeout(writer.timeout(), writer.ports.sink.close()).await;
-    let closed = closed.unwrap_or_else(|elapsed| {
-        let operation = format!("close {}", writer.ports.sink.name());
-        Err(SinkError {
-            operation,
-            remedy: Remedy::Fatal,
-            source: Box::new(elapsed),
-        })
-    });
+    let timeout = writer.settings.timeout;
+    let closed = close_sink(writer.requests.sink(), timeout).await;
     writer.publish();
-    let counts = *writer.counts.borrow();
+    let counts = *writer.outlet.counts.borrow();
     tracing::info!(
-        sink = writer.ports.sink.name(),
+        sink = writer.requests.sink().name(),
         written = counts.bars + counts.revised,
         resumed = counts.resumed,
         refused = counts.dead_letters,
         "store closed"
     );
-    if let Some(state) = &writer.ports.state {
-        let (now, budget) = (writer.ports.clock.now(), Some(writer.budget.used()));
-        let checkpoints = writer
-            .resume
-            .as_ref()
-            .map(Resume::forgotten)
-            .unwrap_or_default();
-        if !checkpoints.is_empty() || (writer.has_budget() && writer.savings.are_due()) {
-            state
-                .commit(Changes {
-                    now,
-                    checkpoints,
-                    budget,
-                    ..Changes::default()
-                })
-                .await
-                .map_err(RunError::State)?;
+    if let Some(state) = writer.requests.state() {
+        let checkpoints = writer.checkpoints.forgotten();
+        if !checkpoints.is_empty() || writer.budget.is_unsaved() {
+            let changes = Changes {
+                now: writer.requests.now(),
+                checkpoints,
+                budget: Some(writer.budget.used()),
+                ..Changes::default()
+            };
+            state.commit(changes).await.map_err(RunError::State)?;
         }
         state.close().await.map_err(RunError::State)?;
     }
@@ -67,19 +51,14 @@ pub(super) async fn leave(mut writer: Writer) -> Result<(), RunError> {
     let dead = u64::try_from(rescued.dead.len()).unwrap_or(u64::MAX);
     let bars = count_bars(&rescued.append).saturating_add(dead);
     let is_needed = !rescued.append.is_empty() || dead > 0;
-    let (now, budget) = (writer.ports.clock.now(), writer.budget.used());
     let before = writer.delivery.spooled();
-    let checkpoints = writer
-        .resume
-        .as_mut()
-        .map(|resume| resume.places(Duration::ZERO))
-        .unwrap_or_default();
+    let checkpoints = writer.checkpoints.counts(Duration::ZERO);
     let rest = Changes {
         checkpoints,
-        ..changes(rescued, now, Some(budget))
+        ..changes(rescued, writer.requests.now(), Some(writer.budget.used()))
     };
-    let (unwritten, spooled, lost) = match writer.ports.state.clone() {
-        Some(state) => match spool(state.as_ref(), rest).await {
+    let (unwritten, spooled, lost) = match writer.requests.state() {
+        Some(state) => match spool(state, rest).await {
             Ok(spooled) => (0, spooled, None),
             Err(error) => (bars, before, Some(error)),
         },
@@ -99,13 +78,13 @@ pub(super) async fn leave(mut writer: Writer) -> Result<(), RunError> {
 
 /// Ends without a spool to write to: what is not in the store is counted, and read again by the next run.
 pub(super) async fn abandon(mut writer: Writer, fault: RunError) -> Result<(), RunError> {
-    writer.inbox.close();
+    writer.inbox.messages.close();
     collect(&mut writer).await;
     let unwritten = count_bars(&writer.delivery.rescue().append);
     let spooled = writer.delivery.spooled();
     end(&mut writer, unwritten, spooled).await;
-    if let Some(state) = &writer.ports.state {
-        close_state(state.as_ref()).await;
+    if let Some(state) = writer.requests.state() {
+        close_state(state).await;
     }
     Err(fault)
 }
@@ -114,7 +93,7 @@ pub(super) async fn abandon(mut writer: Writer, fault: RunError) -> Result<(), R
 async fn settle(writer: &mut Writer) {
     let settled = async {
         while writer.delivery.is_committing()
-            && let Some(report) = writer.work.next().await
+            && let Some(report) = writer.requests.next().await
         {
             if let Err(fault) = writer.on_report(report) {
                 tracing::error!(cause = %chain(&fault), "the pending commit of the state failed");
@@ -129,33 +108,31 @@ async fn settle(writer: &mut Writer) {
 /// Takes in what the shards have sent. Of an aborted run the sources have left, so the shards come to their end
 /// at once, with all they hold; else they may go on for ever.
 async fn collect(writer: &mut Writer) {
-    writer.stop_comparing();
-    if writer.is_aborted()
-        && tokio::time::timeout(SHARDS_END, drain(writer))
-            .await
-            .is_ok()
-    {
-        return;
+    writer.recheck.leave();
+    writer.believe_claims();
+    if writer.abort.is_cancelled() {
+        let drained = async {
+            while let Some(message) = writer.inbox.messages.recv().await {
+                writer.on_inbox(Some(message));
+            }
+            writer.on_inbox(None);
+        };
+        if tokio::time::timeout(SHARDS_END, drained).await.is_ok() {
+            return;
+        }
     }
-    writer.inbox.close();
-    while let Ok(message) = writer.inbox.try_recv() {
+    writer.inbox.messages.close();
+    while let Ok(message) = writer.inbox.messages.try_recv() {
         writer.on_inbox(Some(message));
     }
-}
-
-async fn drain(writer: &mut Writer) {
-    while let Some(message) = writer.inbox.recv().await {
-        writer.on_inbox(Some(message));
-    }
-    writer.on_inbox(None);
 }
 
 async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
     writer.publish();
     writer
-        .counts
-        .send_modify(|counts| (counts.unwritten, counts.spooled) = (unwritten, spooled));
-    let counts = *writer.counts.borrow();
+        .outlet
+        .count(|counts| (counts.unwritten, counts.spooled) = (unwritten, spooled));
+    let counts = *writer.outlet.counts.borrow();
     tracing::warn!(
         written = counts.bars + counts.revised,
         spooled,
@@ -163,7 +140,20 @@ async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
         unwritten,
         "ended before everything was written"
     );
-    close_quietly(writer.ports.sink.as_ref(), writer.timeout()).await;
+    // Closing after a failure may fail for the same reason; the first cause is the one to report.
+    let timeout = writer.settings.timeout;
+    if let Err(error) = close_sink(writer.requests.sink(), timeout).await {
+        tracing::debug!(cause = %chain(&error), "store did not close in order");
+    }
+}
+
+async fn close_sink(sink: &dyn BarSink, timeout: Duration) -> Result<(), SinkError> {
+    let operation = || format!("close {}", sink.name());
+    let closed = within(timeout, operation, sink.close()).await;
+    closed.map_err(|error| SinkError {
+        remedy: Remedy::Fatal,
+        ..error
+    })
 }
 
 /// Makes the rest durable and answers how many items the spool then holds.
@@ -180,14 +170,5 @@ async fn spool(state: &dyn StateStore, rest: Changes) -> Result<u64, StateError>
 async fn close_state(state: &dyn StateStore) {
     if let Err(error) = state.close().await {
         tracing::debug!(cause = %chain(&error), "state did not close in order");
-    }
-}
-
-/// Closing after a failure may fail for the same reason; the first cause is the one to report.
-async fn close_quietly(sink: &dyn BarSink, timeout: Duration) {
-    match tokio::time::timeout(timeout, sink.close()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(cause = %chain(&error), "store did not close in order"),
-        Err(_) => tracing::debug!("store did not close in time"),
     }
 }
