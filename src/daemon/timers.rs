@@ -30,7 +30,7 @@ pub(crate) fn shard_times(
 ) -> ShardTimes {
     ShardTimes {
         forming_every,
-        place_every: checkpoint_every,
+        checkpoint_every,
         gauge_every: Some(GAUGE_EVERY),
     }
 }

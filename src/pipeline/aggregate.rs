@@ -5,16 +5,42 @@
 
 use super::error::RunError;
 use super::message::{FeedMessage, ShardMessage};
-use super::shard_times::{ShardCounts, ShardTimes, Timer};
-use crate::engine::aggregate::Aggregator;
+use crate::engine::aggregate::{AggregateCounts, Aggregator};
 use crate::model::{BarUpdate, Covered, Symbol, Timestamp, Trade};
 use crate::port::{ControlEvent, Gap, Position};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// Bars in one message to the writer at most, so that a message's memory is bounded.
 const UPDATES_LEN_MAX: usize = 4_096;
+
+/// How often a shard does what no trade brings about; `None` is never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ShardTimes {
+    /// Time between two forming updates of an open bar.
+    pub forming_every: Option<Duration>,
+    /// Time between two reports of where a restart begins.
+    pub checkpoint_every: Option<Duration>,
+    /// Time between two counts of the open bars.
+    pub gauge_every: Option<Duration>,
+}
+
+/// What a shard has done so far, and how it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ShardCounts {
+    /// The aggregation.
+    pub aggregate: AggregateCounts,
+    /// Bars that were open when they were last counted.
+    pub open_bars: usize,
+    /// The latest event time taken in.
+    pub newest: Timestamp,
+    /// Start of the oldest bar that may still change, when it was last looked at.
+    pub oldest_open: Option<Timestamp>,
+    /// Time for which the writer had no room.
+    pub blocked: Duration,
+}
 
 /// The actor around one shard's aggregator.
 #[derive(Debug)]
@@ -31,7 +57,7 @@ pub(crate) struct AggregateActor {
     late: Option<mpsc::Sender<Vec<Trade>>>,
     counts: watch::Sender<ShardCounts>,
     forming: Option<Timer>,
-    place: Option<Timer>,
+    checkpoint: Option<Timer>,
     gauge: Option<Timer>,
 }
 
@@ -61,14 +87,14 @@ impl AggregateActor {
             late: None,
             counts,
             forming: None,
-            place: None,
+            checkpoint: None,
             gauge: None,
         };
         (actor, view)
     }
 
     /// Says what is done by the clock; without it nothing is. The positions of all feeds must be event times where
-    /// places are told.
+    /// checkpoints are reported.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -76,7 +102,7 @@ impl AggregateActor {
     pub(crate) fn with_times(self, times: ShardTimes) -> AggregateActor {
         AggregateActor {
             forming: Timer::new(times.forming_every),
-            place: Timer::new(times.place_every),
+            checkpoint: Timer::new(times.checkpoint_every),
             gauge: Timer::new(times.gauge_every),
             ..self
         }
@@ -115,7 +141,7 @@ impl AggregateActor {
     }
 
     async fn next_event(&mut self) -> Event {
-        let deadlines = [self.forming, self.place, self.gauge].map(Timer::due);
+        let deadlines = [self.forming, self.checkpoint, self.gauge].map(Timer::due);
         let deadline = deadlines.into_iter().flatten().min();
         tokio::select! {
             biased;
@@ -147,7 +173,7 @@ impl AggregateActor {
     }
 
     fn note(&mut self, feed: usize, position: Position) {
-        if self.place.is_some() {
+        if self.checkpoint.is_some() {
             let time = i64::try_from(position.0)
                 .ok()
                 .and_then(Timestamp::from_nanos);
@@ -226,7 +252,7 @@ impl AggregateActor {
             self.aggregator.forming(updates);
             self.send(updates).await?;
         }
-        if Timer::take(&mut self.place) {
+        if Timer::take(&mut self.checkpoint) {
             let restart = |position: &Option<Timestamp>| self.aggregator.restart_at((*position)?);
             let feeds = self.positions.iter().map(restart).collect();
             let message = ShardMessage::Checkpoint {
@@ -331,6 +357,38 @@ impl LeftOut {
             }
             let hour = (trade.symbol, trade.time.as_nanos() / HOUR_NS);
             self.days.insert(hour, (trade.symbol, trade.time));
+        }
+    }
+}
+
+/// The next time of something that recurs.
+#[derive(Debug, Clone, Copy)]
+struct Timer {
+    every: Duration,
+    due: Instant,
+}
+
+impl Timer {
+    fn new(every: Option<Duration>) -> Option<Timer> {
+        every.map(|every| Timer {
+            every,
+            due: Instant::now() + every,
+        })
+    }
+
+    fn due(timer: Option<Timer>) -> Option<Instant> {
+        timer.map(|timer| timer.due)
+    }
+
+    /// Whether it is time; missed times are left out.
+    fn take(timer: &mut Option<Timer>) -> bool {
+        let now = Instant::now();
+        match timer {
+            Some(timer) if timer.due <= now => {
+                timer.due = now + timer.every;
+                true
+            }
+            Some(_) | None => false,
         }
     }
 }

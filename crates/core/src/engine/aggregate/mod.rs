@@ -5,7 +5,7 @@ mod aggregator;
 mod change_tests;
 mod dedupe;
 #[cfg(test)]
-mod flat;
+mod flat_tests;
 mod fold;
 mod publisher;
 mod recent_trades;
