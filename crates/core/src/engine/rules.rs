@@ -1,23 +1,19 @@
 //! Tape rules: which fields of a bar a trade may set.
 //!
-//! Owns the named profiles and the check of one trade. The tables are data: `data/massive-conditions.csv` and
-//! `data/alpaca-conditions.csv`, whose headers name source, version and every choice. Deliberately does not
+//! Owns the named profiles and the check of one trade. The tables are data: `data/conditions.csv`, which also names
+//! the profiles, and says of each table its source, version and every choice. Deliberately does not
 //! fold: what a trade may set is answered here, what it does set is the aggregate's.
 //!
 //! All profiles: the strictest rule over a trade's conditions wins (no before only-if-first before yes), a
-//! trade without conditions may do everything, and a condition the table does not know changes nothing: so
-//! Massive treats entries without update rules, and a new indicator must not empty the bars. Corrections:
+//! trade without conditions may do everything, and a condition the table does not know changes nothing, since
+//! a new indicator must not empty the bars. Corrections:
 //! 1, 7, 8, 10 and 11 name trades that are replaced, erroneous or cancelled, and their records (NYSE trade
 //! correction indicators), and count in no profile; 0 (regular) and 12 (correction record) count in all; any
-//! other code counts in `all` only. An adapter whose venue says it in words maps them: Alpaca's `corrected` (the
-//! correction itself) to 12, `incorrect` (what it replaces) to 7, `canceled` to 8.
+//! other code counts in `all` only. An adapter whose venue says it in words maps them: the correction itself to 12,
+//! what it replaces to 7, what is cancelled to 8.
 //!
-//! - `massive-minute`: the consolidated rules, but Form T sets prices and the closing cross is left out.
-//!   Condition 22 counts for volume as its flag says, though one rebuild found it left out after hours.
-//!   The vwap is over all volume, as seen in the vendor's bars, whose vwap may lie outside low and high.
-//! - `massive-daily`: the consolidated rules as published.
-//! - `alpaca-minute`, `alpaca-daily`: the vendor's table; the vwap is over trades that count for high and low
-//!   and for volume. Without a tape the strictest tape decides.
+//! Beside the profiles of the tables:
+//!
 //! - `all`: every sale condition counts, as who sums up a file by hand would have it. Replaced and cancelled
 //!   trades stay out here too: with their records beside them they would count twice, or though undone.
 //! - `lean`: the rule fitted to the minute bars of LEAN's sample data (SPY 2013-10-07, IBM 2013-10-08): every
@@ -31,8 +27,7 @@ use crate::model::{Conditions, Trade};
 pub use eligible::{Eligible, OpenClose};
 use table::{Bars, Masks};
 
-const MASSIVE: &str = include_str!("../../data/massive-conditions.csv");
-const ALPACA: &str = include_str!("../../data/alpaca-conditions.csv");
+const TABLES: &str = include_str!("../../data/conditions.csv");
 
 /// LEAN's flag of an extended-hours tick.
 const LEAN_EXTENDED: u128 = 0x2000;
@@ -51,9 +46,7 @@ const LEAN_PRICED: [u128; 7] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
     /// No profile of this name.
-    #[error(
-        "rules {name:?} are not one of massive-minute massive-daily alpaca-minute alpaca-daily all lean"
-    )]
+    #[error("rules {name:?} are not one of {}", Rules::names().collect::<Vec<_>>().join(" "))]
     Unknown {
         /// The refused name.
         name: String,
@@ -101,8 +94,8 @@ impl Tape {
     }
 }
 
-/// The condition of an Alpaca code letter: its byte less 32, so 0 to 95; `None` outside ASCII and below the blank.
-pub const fn alpaca_condition(letter: u8) -> Option<u32> {
+/// The condition of a code letter: its byte less 32, so 0 to 95; `None` outside ASCII and below the blank.
+pub const fn letter_condition(letter: u8) -> Option<u32> {
     if letter >= b' ' && letter < 128 {
         Some(letter as u32 - 32)
     } else {
@@ -114,9 +107,9 @@ pub const fn alpaca_condition(letter: u8) -> Option<u32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// The vwap is over all volume.
-    Massive,
+    Table,
     /// The vwap is over the trades that count for high and low.
-    Alpaca,
+    TablePricedVwap,
     /// Codes of corrections without a meaning count.
     All,
     /// Flag words instead of a table.
@@ -140,9 +133,9 @@ struct Profile {
 ///
 /// ```
 /// use barmill_core::engine::rules::Rules;
-/// let rules = Rules::by_name("massive-minute")?;
-/// assert_eq!(rules.daily().name(), "massive-daily");
-/// assert!(Rules::by_name("massive").is_err());
+/// assert_eq!(Rules::by_name("all")?, Rules::all());
+/// let names: Vec<_> = Rules::names().collect();
+/// assert!(Rules::by_name("none").is_err() && !names.contains(&"none"));
 /// # Ok::<(), barmill_core::engine::rules::RulesError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,32 +146,31 @@ pub struct Rules {
 
 impl Rules {
     /// The names of all profiles.
-    pub const NAMES: [&str; 6] = [
-        "massive-minute",
-        "massive-daily",
-        "alpaca-minute",
-        "alpaca-daily",
-        "all",
-        "lean",
-    ];
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let of_tables = tables().flat_map(|table| [table.minute, table.daily]);
+        of_tables.chain([ALL.name, LEAN.name])
+    }
 
     /// Builds a profile.
     ///
     /// # Errors
     /// [`RulesError::Unknown`] for any other name, [`RulesError::Line`] when a built-in table is damaged.
     pub fn by_name(name: &str) -> Result<Rules, RulesError> {
-        let pair = |own, daily| Ok(Rules { own, daily });
-        match name {
-            "massive-minute" => pair(massive("massive-minute", Bars::Minute)?, massive_daily()?),
-            "massive-daily" => pair(massive_daily()?, massive_daily()?),
-            "alpaca-minute" => pair(alpaca("alpaca-minute", Bars::Minute)?, alpaca_daily()?),
-            "alpaca-daily" => pair(alpaca_daily()?, alpaca_daily()?),
-            "all" => Ok(Rules::all()),
-            "lean" => pair(LEAN, LEAN),
-            _ => Err(RulesError::Unknown {
-                name: name.to_owned(),
-            }),
+        if let Some(own) = [ALL, LEAN].into_iter().find(|profile| profile.name == name) {
+            let daily = own.clone();
+            return Ok(Rules { own, daily });
         }
+        let table = tables().find(|table| [table.minute, table.daily].contains(&name));
+        let table = table.ok_or_else(|| RulesError::Unknown {
+            name: name.to_owned(),
+        })?;
+        let daily = table.profile(table.daily, Bars::Daily)?;
+        let own = if name == table.daily {
+            daily.clone()
+        } else {
+            table.profile(table.minute, Bars::Minute)?
+        };
+        Ok(Rules { own, daily })
     }
 
     /// The profile `all`.
@@ -239,7 +231,7 @@ impl Profile {
     fn weigh(&self, trade: &Trade) -> Eligible {
         let counts = match self.kind {
             Kind::All => !trade.is_void(),
-            Kind::Massive | Kind::Alpaca | Kind::Lean => matches!(trade.correction, 0 | 12),
+            Kind::Table | Kind::TablePricedVwap | Kind::Lean => matches!(trade.correction, 0 | 12),
         };
         if !counts {
             return Eligible::NONE;
@@ -257,7 +249,7 @@ impl Profile {
         } else {
             OpenClose::Yes
         };
-        let vwap = high_low || self.kind != Kind::Alpaca;
+        let vwap = high_low || self.kind != Kind::TablePricedVwap;
         Eligible::new(high_low, open_close, bits & masks.no_volume == 0, vwap)
     }
 }
@@ -284,39 +276,61 @@ const LEAN: Profile = Profile {
 };
 const LEAN_UNPRICED: Eligible = Eligible::new(false, OpenClose::No, true, true);
 
-fn massive(name: &'static str, bars: Bars) -> Result<Profile, RulesError> {
-    Ok(Profile::new(
-        name,
-        Kind::Massive,
-        &table::parse(MASSIVE, bars, massive_condition)?,
-    ))
+/// One table of the data.
+#[derive(Debug, Clone, Copy)]
+struct Table {
+    /// The profile of minute bars.
+    minute: &'static str,
+    /// The profile of day bars.
+    daily: &'static str,
+    kind: Kind,
+    /// How a code becomes a condition.
+    condition: fn(&str) -> Option<u32>,
+    lines: &'static str,
 }
 
-fn massive_daily() -> Result<Profile, RulesError> {
-    massive("massive-daily", Bars::Daily)
+impl Table {
+    fn profile(self, name: &'static str, bars: Bars) -> Result<Profile, RulesError> {
+        let masks = table::parse(self.lines, bars, self.condition)?;
+        Ok(Profile::new(name, self.kind, &masks))
+    }
 }
 
-fn alpaca(name: &'static str, bars: Bars) -> Result<Profile, RulesError> {
-    Ok(Profile::new(
-        name,
-        Kind::Alpaca,
-        &table::parse(ALPACA, bars, alpaca_code)?,
-    ))
+/// The tables of the data; one whose first line is damaged is left out, as a test would show.
+fn tables() -> impl Iterator<Item = Table> {
+    TABLES.split("\ntable,").skip(1).filter_map(|text| {
+        let (head, lines) = text.split_once('\n')?;
+        let mut fields = head.split(',');
+        let (minute, daily) = fields.next()?.split_once(' ')?;
+        let condition = match fields.next()? {
+            "number" => number,
+            "letter" => letter,
+            _ => return None,
+        };
+        let kind = match fields.next()? {
+            "volume" => Kind::Table,
+            "prices" => Kind::TablePricedVwap,
+            _ => return None,
+        };
+        Some(Table {
+            minute,
+            daily,
+            kind,
+            condition,
+            lines,
+        })
+    })
 }
 
-fn alpaca_daily() -> Result<Profile, RulesError> {
-    alpaca("alpaca-daily", Bars::Daily)
-}
-
-/// Massive's ids are conditions as they are; 96 and above would meet the tape.
-fn massive_condition(code: &str) -> Option<u32> {
+/// Numbers are conditions as they are; 96 and above would meet the tape.
+fn number(code: &str) -> Option<u32> {
     code.parse().ok().filter(|id| *id < 96)
 }
 
-fn alpaca_code(code: &str) -> Option<u32> {
+fn letter(code: &str) -> Option<u32> {
     match code.as_bytes() {
-        b"space" => alpaca_condition(b' '),
-        [letter] => alpaca_condition(*letter),
+        b"space" => letter_condition(b' '),
+        [letter] => letter_condition(*letter),
         _ => None,
     }
 }

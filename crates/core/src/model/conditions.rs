@@ -2,8 +2,8 @@
 
 /// The set of a trade's sale conditions, each a number from 0 to 127.
 ///
-/// What a number means is the venue's: the condition id for Massive, the byte of the condition letter for
-/// Alpaca, the bit of the flag word for LEAN. The engine only asks whether a set meets a table's masks.
+/// What a number means is the source's: a condition's own number, the byte of its letter, or the bit of a flag word.
+/// The engine only asks whether a set meets a table's masks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Conditions(u128);
 

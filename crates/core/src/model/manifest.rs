@@ -37,9 +37,9 @@ pub struct Manifest {
 /// The source and rules of bars; the bars of a day have one origin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// The source, such as `massive`, with what else decides its trades, such as `alpaca iex`.
+    /// The source, with what else decides its trades, such as the feed of a venue.
     pub source: String,
-    /// The tape rules, such as `massive-minute`, with what else decides the bars.
+    /// The name of the tape rules, with what else decides the bars.
     pub rules: String,
 }
 

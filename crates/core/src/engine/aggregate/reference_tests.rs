@@ -43,9 +43,9 @@ pub(super) fn settings(
 
 pub(super) fn any_rules() -> impl Strategy<Value = Rules> {
     proptest::sample::select(
-        Rules::NAMES
+        Rules::names()
             .map(|name| Rules::by_name(name).unwrap())
-            .to_vec(),
+            .collect::<Vec<_>>(),
     )
 }
 

@@ -6,7 +6,7 @@
 use super::testing::{price, trade};
 use super::{Aggregator, AggregatorSettings};
 use crate::engine::rules::golden_each::{ALPACA_EACH, MASSIVE_EACH};
-use crate::engine::rules::{Rules, Tape, alpaca_condition};
+use crate::engine::rules::{Rules, Tape, letter_condition};
 use crate::model::{Bar, BarSpec, Conditions, Trade};
 
 const EVERYTHING: &str = "20 30 10 30 of 7, vwap of 7, 3 trades";
@@ -174,7 +174,7 @@ fn alpaca_rules_shape_the_bars() {
     ] {
         let ids = letters
             .bytes()
-            .map(|letter| alpaca_condition(letter).unwrap());
+            .map(|letter| letter_condition(letter).unwrap());
         let set = ids
             .chain([tape.condition()])
             .fold(Conditions::NONE, |set, id| set.with(id).unwrap());
@@ -219,7 +219,7 @@ fn each_condition_shapes_the_bars_as_its_vendor_says() {
     for (letter, tapes, name, minute, day) in ALPACA_EACH {
         for tape in tapes.bytes().map(|tape| Tape::from_letter(tape).unwrap()) {
             let set = Conditions::NONE
-                .with(alpaca_condition(letter.as_bytes()[0]).unwrap())
+                .with(letter_condition(letter.as_bytes()[0]).unwrap())
                 .unwrap();
             let set = set.with(tape.condition()).unwrap();
             check(
@@ -260,7 +260,7 @@ fn lean_rules_shape_the_bars() {
 
 #[test]
 fn corrections_keep_undone_trades_out_of_every_profile() {
-    for profile in Rules::NAMES.into_iter().filter(|name| *name != "lean") {
+    for profile in Rules::names().filter(|name| *name != "lean") {
         for code in [1, 7, 8, 10, 11] {
             let (minute, day, ineligible) = bars(profile, Conditions::NONE, code);
             assert_eq!(
@@ -287,7 +287,7 @@ fn corrections_keep_undone_trades_out_of_every_profile() {
 #[test]
 fn vwap_is_over_the_trades_that_count_for_it() {
     let odd = Conditions::NONE
-        .with(alpaca_condition(b'I').unwrap())
+        .with(letter_condition(b'I').unwrap())
         .unwrap();
     for (profile, expected) in [("alpaca-minute", "10"), ("all", "24.285714286")] {
         let settings = AggregatorSettings::new(vec![BarSpec::MINUTE]);

@@ -1,6 +1,6 @@
 //! Condition tables: their text form, and the masks a check needs.
 //!
-//! Owns the parser of `data/*-conditions.csv`. Lines: `bars,tapes,code,high_low,open_close,volume,name`; a
+//! Owns the parser of the tables in `data/conditions.csv`. Lines: `bars,tapes,code,high_low,open_close,volume,name`; a
 //! later line for the same condition replaces an earlier one, `none` changes nothing.
 
 use super::{OpenClose, RulesError, Tape};

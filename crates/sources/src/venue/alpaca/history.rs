@@ -15,7 +15,7 @@ use crate::venue::history::page::{
 };
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
-use barmill_core::engine::rules::{Tape, alpaca_condition};
+use barmill_core::engine::rules::{Tape, letter_condition};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -224,7 +224,7 @@ fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowE
     let mut conditions = Conditions::NONE;
     for letter in letters {
         let condition = match letter.as_bytes() {
-            [byte @ 32..=126] => alpaca_condition(*byte),
+            [byte @ 32..=126] => letter_condition(*byte),
             _ => {
                 return Err(refused(
                     "c",
