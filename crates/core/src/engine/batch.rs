@@ -4,7 +4,7 @@
 //! is a monotonic instant given by the caller. A forming bar is replaced by any newer update of the same
 //! bar; final and revised bars and their order per bar are kept.
 
-use super::slots::Slots;
+use super::slots::SlotQueue;
 use crate::model::{BarKey, BarSpec, BarState, BarUpdate, Symbol, WriteItem};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
@@ -70,7 +70,7 @@ impl Specs {
     /// A run has a few specs, so that looking through them is quicker than a table.
     #[inline]
     fn number(&mut self, spec: BarSpec) -> u32 {
-        let place = self
+        let index = self
             .0
             .iter()
             .position(|known| *known == spec)
@@ -78,7 +78,7 @@ impl Specs {
                 self.0.push(spec);
                 self.0.len() - 1
             });
-        u32::try_from(place).unwrap_or(u32::MAX / 2)
+        u32::try_from(index).unwrap_or(u32::MAX / 2)
     }
 }
 
@@ -104,16 +104,16 @@ struct Flying {
 #[cfg_attr(test, derive(Clone))]
 pub struct Batcher {
     limits: BatchLimits,
-    queue: Slots<WriteItem, Pending>,
+    queue: SlotQueue<WriteItem, Pending>,
     specs: Specs,
-    /// Queue places of forming bars, which a newer update of the same bar replaces.
+    /// Queue slots of forming bars, which a newer update of the same bar replaces.
     forming: HashMap<Tag, u64, FixedState>,
-    /// Items taken and not landed, by key.
+    /// Items in flight, by key.
     in_flight: HashMap<Tag, Flying, FixedState>,
     /// Batches closed so far.
     batches: u64,
     bytes: usize,
-    /// Set when every queued item waits for one in flight, until one lands.
+    /// Set when every queued item waits for one in flight, until one has come back.
     blocked: bool,
     coalesced: u64,
 }
@@ -126,7 +126,7 @@ impl Batcher {
                 len_max: limits.len_max.max(1),
                 ..limits
             },
-            queue: Slots::new(),
+            queue: SlotQueue::new(),
             specs: Specs::default(),
             forming: HashMap::default(),
             in_flight: HashMap::default(),
@@ -142,14 +142,14 @@ impl Batcher {
     pub fn push(&mut self, item: WriteItem, weight: usize, now: Duration) {
         let tag = self.specs.tag(&item);
         if !self.forming.is_empty()
-            && let Some(place) = self.forming.remove(&tag)
-            && let Some(replaced) = self.queue.remove(place)
+            && let Some(slot) = self.forming.remove(&tag)
+            && let Some(replaced) = self.queue.remove(slot)
         {
             self.bytes -= replaced.weight;
             self.coalesced += 1;
         }
         let is_forming = is_forming(&item);
-        let place = self.queue.push(
+        let slot = self.queue.push(
             item,
             Pending {
                 tag,
@@ -159,7 +159,7 @@ impl Batcher {
             },
         );
         if is_forming {
-            self.forming.insert(tag, place);
+            self.forming.insert(tag, slot);
         }
         self.bytes += weight;
         self.blocked = false;
@@ -210,12 +210,12 @@ impl Batcher {
 
     /// Closes a batch: the oldest items that fit and whose bars are not in flight.
     pub fn take(&mut self) -> Option<Vec<WriteItem>> {
-        let mut places = Vec::with_capacity(self.queue.len().min(self.limits.len_max));
+        let mut slots = Vec::with_capacity(self.queue.len().min(self.limits.len_max));
         let mut bytes = 0;
         self.batches += 1;
-        for (place, pending) in self.queue.notes() {
-            let is_full = !places.is_empty() && bytes + pending.weight > self.limits.bytes_max;
-            if places.len() >= self.limits.len_max {
+        for (slot, pending) in self.queue.notes() {
+            let is_full = !slots.is_empty() && bytes + pending.weight > self.limits.bytes_max;
+            if slots.len() >= self.limits.len_max {
                 break;
             }
             match self.in_flight.entry(pending.tag) {
@@ -234,14 +234,14 @@ impl Batcher {
                 self.forming.remove(&pending.tag);
             }
             bytes += pending.weight;
-            places.push(place);
+            slots.push(slot);
         }
-        self.blocked = places.is_empty();
-        if places.is_empty() {
+        self.blocked = slots.is_empty();
+        if slots.is_empty() {
             return None;
         }
         self.bytes -= bytes;
-        Some(self.queue.take(&places))
+        Some(self.queue.take(&slots))
     }
 
     /// Takes everything that waits, whatever the limits.
@@ -253,13 +253,13 @@ impl Batcher {
 
     /// Lets every forming update that waits go, and answers how many.
     pub fn drop_forming(&mut self) -> u64 {
-        let places: Vec<u64> = self.forming.drain().map(|(_, place)| place).collect();
-        for place in &places {
-            if let Some(dropped) = self.queue.remove(*place) {
+        let slots: Vec<u64> = self.forming.drain().map(|(_, slot)| slot).collect();
+        for slot in &slots {
+            if let Some(dropped) = self.queue.remove(*slot) {
                 self.bytes -= dropped.weight;
             }
         }
-        places.len() as u64
+        slots.len() as u64
     }
 
     /// Releases an item whose fate is known, so that newer updates of its bar may go.

@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 /// Items that have left and are always borne.
 const GONE_MAX: usize = 64;
 
-/// Items with their notes, and the places they were given, which only rise.
+/// Items with their notes, and the numbers of their slots, which only rise.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct Slots<T, N> {
-    /// One of each item, sorted by place; the first one is there.
+pub(super) struct SlotQueue<T, N> {
+    /// One of each item, sorted by slot; the first one is there.
     marks: VecDeque<Mark<N>>,
     items: VecDeque<T>,
     len: usize,
@@ -23,14 +23,14 @@ pub(super) struct Slots<T, N> {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 struct Mark<N> {
-    place: u64,
+    slot: u64,
     is_there: bool,
     note: N,
 }
 
-impl<T: Clone, N: Copy> Slots<T, N> {
-    pub(super) fn new() -> Slots<T, N> {
-        Slots {
+impl<T: Clone, N: Copy> SlotQueue<T, N> {
+    pub(super) fn new() -> SlotQueue<T, N> {
+        SlotQueue {
             marks: VecDeque::new(),
             items: VecDeque::new(),
             len: 0,
@@ -38,19 +38,19 @@ impl<T: Clone, N: Copy> Slots<T, N> {
         }
     }
 
-    /// Adds an item behind the others and returns its place.
+    /// Adds an item behind the others and returns its slot.
     #[inline]
     pub(super) fn push(&mut self, item: T, note: N) -> u64 {
-        let place = self.next;
+        let slot = self.next;
         self.next += 1;
         self.len += 1;
         self.marks.push_back(Mark {
-            place,
+            slot,
             is_there: true,
             note,
         });
         self.items.push_back(item);
-        place
+        slot
     }
 
     pub(super) fn len(&self) -> usize {
@@ -62,31 +62,31 @@ impl<T: Clone, N: Copy> Slots<T, N> {
         self.marks.front().map(|mark| &mark.note)
     }
 
-    /// Slots and notes, in order.
+    /// Slot numbers and notes, in order.
     pub(super) fn notes(&self) -> impl Iterator<Item = (u64, &N)> {
         self.marks
             .iter()
             .filter(|mark| mark.is_there)
-            .map(|mark| (mark.place, &mark.note))
+            .map(|mark| (mark.slot, &mark.note))
     }
 
-    /// Lets the item of a place go, if it is there, and returns its note.
-    pub(super) fn remove(&mut self, place: u64) -> Option<N> {
-        let index = self.index(place)?;
+    /// Lets the item of a slot go, if it is there, and returns its note.
+    pub(super) fn remove(&mut self, slot: u64) -> Option<N> {
+        let index = self.index(slot)?;
         let note = self.mark_gone(index);
         self.close_up();
         note
     }
 
-    /// Takes out the items of these places, which rise and are there.
-    pub(super) fn take(&mut self, places: &[u64]) -> Vec<T> {
-        let count = places.len();
+    /// Takes out the items of these slots, which rise and are there.
+    pub(super) fn take(&mut self, slots: &[u64]) -> Vec<T> {
+        let count = slots.len();
         let are_first = count
             .checked_sub(1)
             .and_then(|last| self.marks.get(last))
-            .map(|mark| mark.place);
-        // So many places up to the last one: then there is none between them.
-        if are_first == places.last().copied()
+            .map(|mark| mark.slot);
+        // So many slots up to the last one: then there is none between them.
+        if are_first == slots.last().copied()
             && self.marks.iter().take(count).all(|mark| mark.is_there)
         {
             self.len -= count;
@@ -96,8 +96,8 @@ impl<T: Clone, N: Copy> Slots<T, N> {
             return items;
         }
         let mut items = Vec::with_capacity(count);
-        for place in places {
-            if let Some(index) = self.index(*place) {
+        for slot in slots {
+            if let Some(index) = self.index(*slot) {
                 items.extend(self.items.get(index).cloned());
                 self.mark_gone(index);
             }
@@ -115,13 +115,13 @@ impl<T: Clone, N: Copy> Slots<T, N> {
             .filter_map(|(mark, item)| mark.is_there.then_some(item))
     }
 
-    fn index(&self, place: u64) -> Option<usize> {
-        let is_first = self.marks.front().is_some_and(|first| first.place == place);
+    fn index(&self, slot: u64) -> Option<usize> {
+        let is_first = self.marks.front().is_some_and(|first| first.slot == slot);
         let index = if is_first {
             0
         } else {
             self.marks
-                .binary_search_by_key(&place, |mark| mark.place)
+                .binary_search_by_key(&slot, |mark| mark.slot)
                 .ok()?
         };
         self.marks
@@ -153,7 +153,7 @@ impl<T: Clone, N: Copy> Slots<T, N> {
 
 #[cfg(test)]
 mod tests {
-    use super::{GONE_MAX, Slots};
+    use super::{GONE_MAX, SlotQueue};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -178,33 +178,33 @@ mod tests {
     proptest! {
         #[test]
         fn places_equal_a_sorted_map(steps in proptest::collection::vec(any_step(), 0..800)) {
-            let (mut places, mut map, mut next) = (Slots::new(), BTreeMap::new(), 0u64);
+            let (mut slots, mut map, mut next) = (SlotQueue::new(), BTreeMap::new(), 0u64);
             for step in steps {
                 match step {
                     Step::Push(item) => {
-                        prop_assert_eq!(places.push(item, 2 * item), next);
+                        prop_assert_eq!(slots.push(item, 2 * item), next);
                         map.insert(next, item);
                         next += 1;
                     }
-                    Step::Remove(place) => {
-                        prop_assert_eq!(places.remove(place), map.remove(&place).map(|item| 2 * item));
+                    Step::Remove(slot) => {
+                        prop_assert_eq!(slots.remove(slot), map.remove(&slot).map(|item| 2 * item));
                     }
                     Step::Take(odds) => {
                         let wanted: Vec<u64> =
-                            map.keys().zip(odds).filter(|(_, is_wanted)| *is_wanted).map(|(place, _)| *place).collect();
-                        let items: Vec<u64> = wanted.iter().filter_map(|place| map.remove(place)).collect();
-                        prop_assert_eq!(places.take(&wanted), items);
+                            map.keys().zip(odds).filter(|(_, is_wanted)| *is_wanted).map(|(slot, _)| *slot).collect();
+                        let items: Vec<u64> = wanted.iter().filter_map(|slot| map.remove(slot)).collect();
+                        prop_assert_eq!(slots.take(&wanted), items);
                     }
                 }
-                prop_assert_eq!(places.len(), map.len());
-                prop_assert_eq!(places.first().copied(), map.values().next().map(|item| 2 * item));
-                prop_assert!(places.marks.len() <= 2 * map.len() + GONE_MAX);
-                prop_assert_eq!(places.marks.len(), places.items.len());
+                prop_assert_eq!(slots.len(), map.len());
+                prop_assert_eq!(slots.first().copied(), map.values().next().map(|item| 2 * item));
+                prop_assert!(slots.marks.len() <= 2 * map.len() + GONE_MAX);
+                prop_assert_eq!(slots.marks.len(), slots.items.len());
             }
-            let found: Vec<(u64, u64)> = places.notes().map(|(place, note)| (place, *note)).collect();
-            prop_assert_eq!(found, map.iter().map(|(place, item)| (*place, 2 * *item)).collect::<Vec<_>>());
-            prop_assert_eq!(places.drain().collect::<Vec<_>>(), map.into_values().collect::<Vec<_>>());
-            prop_assert_eq!((places.len(), places.first()), (0, None));
+            let found: Vec<(u64, u64)> = slots.notes().map(|(slot, note)| (slot, *note)).collect();
+            prop_assert_eq!(found, map.iter().map(|(slot, item)| (*slot, 2 * *item)).collect::<Vec<_>>());
+            prop_assert_eq!(slots.drain().collect::<Vec<_>>(), map.into_values().collect::<Vec<_>>());
+            prop_assert_eq!((slots.len(), slots.first()), (0, None));
         }
     }
 }
