@@ -14,7 +14,6 @@ use crate::model::BarState;
 use barmill_stores::CostEstimator;
 use day::Arriving;
 use drive::Drive;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Updates that are made up at most; a longer day is reckoned from its first part.
@@ -77,57 +76,51 @@ fn first_part(
     updates_max: u64,
 ) -> Forecast {
     let mut drive = Drive::new(delivery, round_trip, meter, day.open());
-    if matches!(arrival, Arrival::Live { .. }) {
+    let is_live = matches!(arrival, Arrival::Live { .. });
+    if is_live {
         drive.open(day.opening());
     }
+    // What a shard has made of a batch of trades comes to the writer in one message.
+    let message_len = if is_live { 1 } else { MESSAGE_LEN };
     let (mut bars, mut forming) = (0, 0);
-    let is_bulk = !matches!(arrival, Arrival::Live { .. });
     let mut arrivals = day.arrivals(arrival).peekable();
-    let mut ahead = VecDeque::new();
-    while arrivals.peek().is_some() || !ahead.is_empty() {
-        if ahead.is_empty() {
-            // What a shard has made of a batch of trades comes to the writer in one message.
-            ahead.extend(
-                arrivals
-                    .by_ref()
-                    .take(if is_bulk { MESSAGE_LEN } else { 1 }),
-            );
-            for one in &ahead {
-                let one: &Arriving = one;
-                meter.note(&one.update);
+    'day: while arrivals.peek().is_some() {
+        let message: Vec<Arriving> = arrivals.by_ref().take(message_len).collect();
+        for one in &message {
+            meter.note(&one.update);
+        }
+        for one in message {
+            // Only whole steps are counted, so that what is reckoned from them has all symbols in it.
+            if one.starts_step && updates_max <= bars + forming {
+                break 'day;
             }
+            match one.update.state {
+                BarState::Forming => forming += 1,
+                BarState::Final | BarState::Revised => bars += 1,
+            }
+            drive.push(one.update, one.at);
         }
-        let Some(arriving) = ahead.pop_front() else {
-            break;
-        };
-        // Only whole steps are counted, so that what is reckoned from them has all symbols in it.
-        if arriving.starts_step && updates_max <= bars + forming {
-            break;
-        }
-        match arriving.update.state {
-            BarState::Forming => forming += 1,
-            BarState::Final | BarState::Revised => bars += 1,
-        }
-        drive.push(arriving.update, arriving.at);
     }
-    let is_live = matches!(arrival, Arrival::Live { .. });
     let part = drive.finish();
-    let total = day.counts(arrival);
-    let seen = bars + forming;
-    let scale = |count: u64| scaled(count, total.bars + total.forming, seen);
-    let idle = if is_live { idle_beats(day, meter) } else { 0 };
-    let keepalive_commands = meter
+    let (bars_total, forming_total) = day.counts(arrival);
+    let (seen, total) = (bars + forming, bars_total + forming_total);
+    let scale = |count: u64| scaled(count, total, seen);
+    let beats = if is_live {
+        scale(part.beats) + idle_beats(day, meter)
+    } else {
+        0
+    };
+    let beat_commands = meter
         .keepalive()
         .map_or(0, |(_, commands)| u64::from(commands));
-    let beats = if is_live { scale(part.beats) + idle } else { 0 };
     Forecast {
-        bars: total.bars,
-        forming: total.forming,
+        bars: bars_total,
+        forming: forming_total,
         requests: scale(part.requests) + beats,
-        commands: scale(part.commands) + beats * keepalive_commands,
-        beats: beats * keepalive_commands,
+        commands: scale(part.commands) + beats * beat_commands,
+        beats: beats * beat_commands,
         bytes: scale(part.bytes),
-        is_scaled: seen < total.bars + total.forming,
+        is_scaled: seen < total,
     }
 }
 

@@ -15,8 +15,8 @@ mod seeds;
 mod store;
 
 use super::{End, Finished, Pipeline, WriterPorts};
+use crate::engine::testing::SingleChanges;
 use crate::pipeline::RunError;
-use crate::port::StateStore;
 use barmill_stores::state::SimState;
 use harness::World;
 use ports::{SimClock, SimFeed, SimSink, SimSpool, bars_of};

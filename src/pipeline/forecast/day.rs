@@ -5,6 +5,9 @@ use crate::model::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Notional, Ohlc, Price, Size, Symbol, Timestamp,
     Volume,
 };
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
 use std::time::Duration;
 
 const MINUTE_NS: i64 = 60_000_000_000;
@@ -29,12 +32,6 @@ pub(super) struct Arriving {
     pub(super) starts_step: bool,
 }
 
-/// Updates of a day.
-pub(super) struct Counts {
-    pub(super) bars: u64,
-    pub(super) forming: u64,
-}
-
 #[derive(Clone, Copy)]
 struct Window {
     spec: BarSpec,
@@ -42,11 +39,15 @@ struct Window {
     end: i64,
 }
 
-/// What comes together: the windows that close at a time, or those that are open at it.
+/// Updates that come together: these windows of each of these symbols.
 struct Step {
-    at: i64,
+    /// Since midnight.
+    at: Duration,
+    /// From the first symbol's updates to those of the last one.
+    spread: Duration,
     state: BarState,
-    windows: Vec<Window>,
+    windows: Rc<[Window]>,
+    symbols: Range<usize>,
 }
 
 impl ForecastDay {
@@ -56,7 +57,7 @@ impl ForecastDay {
         specs: &[BarSpec],
         symbols: Vec<Symbol>,
         midnight: Timestamp,
-        open_minutes: std::ops::Range<u16>,
+        open_minutes: Range<u16>,
     ) -> Option<ForecastDay> {
         let specs: Vec<BarSpec> = specs
             .iter()
@@ -119,24 +120,70 @@ impl ForecastDay {
     }
 
     /// The windows of the day by the time at which they close, at the latest with the market.
-    fn closings(&self) -> Vec<Step> {
-        let mut windows = Vec::new();
+    fn closings(&self) -> Vec<(i64, Vec<Window>)> {
+        let mut closings: BTreeMap<i64, Vec<Window>> = BTreeMap::new();
         for spec in &self.specs {
             let mut at = self.open;
             while at < self.close {
                 let window = self.window_at(*spec, at);
                 at = window.end.min(self.close);
-                windows.push((at, window));
+                closings.entry(at).or_default().push(window);
             }
         }
-        windows.sort_by_key(|(at, _)| *at);
-        let same = windows.chunk_by(|(one, _), (other, _)| one == other);
-        same.map(|windows| Step {
-            at: windows[0].0,
+        closings.into_iter().collect()
+    }
+
+    /// The steps of the day, in the order in which they come.
+    fn steps(&self, arrival: Arrival) -> Vec<Step> {
+        let all = 0..self.symbols.len();
+        let step = |at, windows: Vec<Window>| Step {
+            at,
+            spread: Duration::ZERO,
             state: BarState::Final,
-            windows: windows.iter().map(|(_, window)| *window).collect(),
-        })
-        .collect()
+            windows: windows.into(),
+            symbols: all.clone(),
+        };
+        let mut closings = self.closings();
+        match arrival {
+            Arrival::ByTime => {
+                let windows = closings.into_iter().map(|(_, windows)| windows);
+                windows.map(|windows| step(self.open(), windows)).collect()
+            }
+            Arrival::BySymbol => {
+                // A bar closes with a later trade of its symbol, so the last ones stay open until the end.
+                let last = closings.pop();
+                let windows: Rc<[Window]> = closings.into_iter().flat_map(|one| one.1).collect();
+                let of_symbol = |symbol| Step {
+                    windows: Rc::clone(&windows),
+                    symbols: symbol..symbol + 1,
+                    ..step(self.open(), Vec::new())
+                };
+                let last = last.map(|(_, windows)| step(self.open(), windows));
+                all.clone().map(of_symbol).chain(last).collect()
+            }
+            Arrival::Live {
+                spread,
+                forming_every,
+            } => {
+                let (mut steps, mut after) = (Vec::new(), self.open);
+                for (at, windows) in closings {
+                    let every = forming_every.into_iter();
+                    for tick in every.flat_map(|every| self.ticks(after, at, every)) {
+                        let open = self.specs.iter().map(|spec| self.window_at(*spec, tick));
+                        steps.push(Step {
+                            state: BarState::Forming,
+                            ..step(self.since_midnight(tick), open.collect())
+                        });
+                    }
+                    steps.push(Step {
+                        spread,
+                        ..step(self.since_midnight(at), windows)
+                    });
+                    after = at;
+                }
+                steps
+            }
+        }
     }
 
     /// The times between two closings at which open bars are published.
@@ -147,113 +194,35 @@ impl ForecastDay {
         (first..=last).map(move |index| open + index * every)
     }
 
-    fn forming_every(arrival: Arrival) -> Option<Duration> {
-        match arrival {
-            Arrival::Live { forming_every, .. } => forming_every,
-            Arrival::BySymbol | Arrival::ByTime => None,
-        }
-    }
-
-    /// The updates that a whole day has.
-    pub(super) fn counts(&self, arrival: Arrival) -> Counts {
-        let (mut windows, mut ticks, mut after) = (0, 0, self.open);
-        for step in self.closings() {
-            windows += step.windows.len() as u64;
-            if let Some(every) = ForecastDay::forming_every(arrival) {
-                ticks += self.ticks(after, step.at, every).size_hint().0 as u64;
+    /// The closed bars of a whole day, and its updates of open ones.
+    pub(super) fn counts(&self, arrival: Arrival) -> (u64, u64) {
+        let (mut bars, mut forming) = (0, 0);
+        for step in self.steps(arrival) {
+            let count = (step.windows.len() * step.symbols.len()) as u64;
+            match step.state {
+                BarState::Forming => forming += count,
+                BarState::Final | BarState::Revised => bars += count,
             }
-            after = step.at;
         }
-        let symbols = self.symbols.len() as u64;
-        Counts {
-            bars: windows * symbols,
-            forming: ticks * self.specs.len() as u64 * symbols,
-        }
+        (bars, forming)
     }
 
     /// The updates in the order in which they come.
-    pub(super) fn arrivals(&self, arrival: Arrival) -> Box<dyn Iterator<Item = Arriving> + '_> {
-        let mut closings = self.closings();
-        match arrival {
-            Arrival::BySymbol => {
-                // A bar closes with a later trade of its symbol, so the last ones stay open until the end.
-                let last = closings.pop();
-                let windows: Vec<Window> =
-                    closings.into_iter().flat_map(|step| step.windows).collect();
-                let at = self.open();
-                let of_symbol = move |symbol| self.bars(symbol, windows.clone(), at);
-                let last = last
-                    .into_iter()
-                    .flat_map(move |step| self.step(&step, Some(at), Duration::ZERO));
-                Box::new((0..self.symbols.len()).flat_map(of_symbol).chain(last))
-            }
-            Arrival::ByTime => Box::new(
-                closings
-                    .into_iter()
-                    .flat_map(|step| self.step(&step, Some(self.open()), Duration::ZERO)),
-            ),
-            Arrival::Live {
-                spread,
-                forming_every,
-            } => {
-                let mut after = self.open;
-                Box::new(closings.into_iter().flat_map(move |closing| {
-                    let between = forming_every.map(|every| self.ticks(after, closing.at, every));
-                    after = closing.at;
-                    let forming = between.into_iter().flatten().flat_map(|at| {
-                        let windows = self
-                            .specs
-                            .iter()
-                            .map(|spec| self.window_at(*spec, at))
-                            .collect();
-                        self.step(
-                            &Step {
-                                at,
-                                state: BarState::Forming,
-                                windows,
-                            },
-                            None,
-                            Duration::ZERO,
-                        )
-                    });
-                    forming.chain(self.step(&closing, None, spread))
-                }))
-            }
-        }
-    }
-
-    /// The closed bars of a symbol.
-    fn bars(
-        &self,
-        symbol: usize,
-        windows: Vec<Window>,
-        at: Duration,
-    ) -> impl Iterator<Item = Arriving> + '_ {
-        windows
-            .into_iter()
-            .enumerate()
-            .map(move |(index, window)| Arriving {
-                update: self.update(symbol, window, BarState::Final),
-                at,
-                starts_step: index == 0,
-            })
-    }
-
-    /// The updates of a step, symbol by symbol, from its time or `at` on.
-    fn step(&self, step: &Step, at: Option<Duration>, spread: Duration) -> Vec<Arriving> {
-        let start = at.unwrap_or_else(|| self.since_midnight(step.at));
-        let symbols = u32::try_from(self.symbols.len()).unwrap_or(u32::MAX);
-        let mut arrivals = Vec::with_capacity(self.symbols.len() * step.windows.len());
-        for (index, symbol) in (0..symbols).zip(0..self.symbols.len()) {
-            for window in &step.windows {
-                arrivals.push(Arriving {
-                    update: self.update(symbol, *window, step.state),
-                    at: start + spread * index / symbols,
-                    starts_step: arrivals.is_empty(),
-                });
-            }
-        }
-        arrivals
+    pub(super) fn arrivals(&self, arrival: Arrival) -> impl Iterator<Item = Arriving> {
+        self.steps(arrival).into_iter().flat_map(move |step| {
+            let count = u32::try_from(self.symbols.len()).unwrap_or(u32::MAX);
+            let (symbols, windows) = (step.symbols.clone(), step.windows.clone());
+            let each = symbols.flat_map(move |symbol| {
+                let windows = Rc::clone(&windows);
+                (0..windows.len()).map(move |index| (symbol, windows[index]))
+            });
+            each.enumerate()
+                .map(move |(index, (symbol, window))| Arriving {
+                    update: self.update(symbol, window, step.state),
+                    at: step.at + step.spread * u32::try_from(symbol).unwrap_or(u32::MAX) / count,
+                    starts_step: index == 0,
+                })
+        })
     }
 
     /// A bar with numbers of usual lengths.

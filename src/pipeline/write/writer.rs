@@ -19,7 +19,7 @@ use crate::engine::delivery::{Completion, Delivery, OutgoingBatch, Verdict, Work
 use crate::model::{BarState, BarUpdate, WriteItem};
 use crate::pipeline::error::{Failure, RunError, chain};
 use crate::pipeline::message::ShardMessage;
-use crate::port::{Committed, Remedy, SinkError, StateError};
+use crate::port::{Changes, Committed, Remedy, SinkError, StateError};
 use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -334,7 +334,11 @@ impl Writer {
         self.hold_back();
         match self.requests.state() {
             Some(state) if !positions.is_empty() => {
-                let saved = state.checkpoint_save(positions).await;
+                let changes = Changes {
+                    checkpoints: positions,
+                    ..Changes::default()
+                };
+                let saved = state.commit(changes).await;
                 saved.map(|_| ()).map_err(RunError::State)
             }
             Some(_) | None => Ok(()),

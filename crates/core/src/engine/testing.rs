@@ -3,8 +3,10 @@
 
 use crate::model::{
     Bar, BarFlags, BarState, BarUpdate, Conditions, Notional, Ohlc, Price, Side, Size, Timestamp,
-    Trade, TradeId, Volume,
+    Trade, TradeId, Volume, WriteItem,
 };
+use crate::port::{Changes, Committed, Position, SpoolRange, StateError, StateStore};
+use futures::future::BoxFuture;
 
 const MINUTE_NS: i64 = 60_000_000_000;
 
@@ -60,3 +62,64 @@ pub fn trade(symbol: &str, offset: i64) -> Trade {
         sequenced: true,
     }
 }
+
+/// Single changes of a state store.
+pub trait SingleChanges: StateStore {
+    /// Appends items to the spool: all or none, durable when it resolves.
+    ///
+    /// # Errors
+    /// As for [`StateStore::commit`].
+    fn spool_append(
+        &self,
+        items: Vec<WriteItem>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Committed, StateError>> {
+        self.commit(Changes {
+            now,
+            spool_append: items,
+            ..Changes::default()
+        })
+    }
+
+    /// The oldest items of the spool, at most `len_max`.
+    ///
+    /// # Errors
+    /// As for [`StateStore::spool_read`].
+    fn spool_front(
+        &self,
+        len_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, WriteItem)>, StateError>> {
+        self.spool_read(0, len_max)
+    }
+
+    /// Removes the items up to place `through`, included.
+    ///
+    /// # Errors
+    /// As for [`StateStore::commit`].
+    fn spool_remove(&self, through: u64) -> BoxFuture<'_, Result<Committed, StateError>> {
+        let spool_remove = vec![SpoolRange {
+            first: 0,
+            last: through,
+        }];
+        self.commit(Changes {
+            spool_remove,
+            ..Changes::default()
+        })
+    }
+
+    /// Saves the position of each named feed.
+    ///
+    /// # Errors
+    /// As for [`StateStore::commit`].
+    fn checkpoint_save(
+        &self,
+        checkpoints: Vec<(String, Position)>,
+    ) -> BoxFuture<'_, Result<Committed, StateError>> {
+        self.commit(Changes {
+            checkpoints,
+            ..Changes::default()
+        })
+    }
+}
+
+impl<S: StateStore + ?Sized> SingleChanges for S {}

@@ -5,6 +5,7 @@ use super::row::{META, seal};
 use super::testing::{bar_item, bar_items, second, update};
 use super::{Bounds, Inspector, OpenCheck, Opened, STATE_FILE, StateDb, StateSettings, StateTable};
 use barmill_core::engine::budget::BudgetUse;
+use barmill_core::engine::testing::SingleChanges;
 use barmill_core::model::{BarState, BarUpdate};
 use barmill_core::port::{Changes, DeadLetter, Position, SpoolRange, StateError, StateStore};
 use redb::{Database, TableHandle};

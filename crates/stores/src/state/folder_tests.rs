@@ -1,7 +1,7 @@
 //! Claims about the state files of several stores in one folder.
 
 use super::{STATE_FILE, StateDb, StateSettings, Target, TargetState, forget, targets};
-use barmill_core::engine::testing::update;
+use barmill_core::engine::testing::{SingleChanges, update};
 use barmill_core::model::{BarState, Timestamp, WriteItem};
 use barmill_core::port::{StateError, StateStore};
 use std::path::Path;

@@ -168,7 +168,7 @@ impl StateStore for LazyState {
 mod tests {
     use super::LazyState;
     use crate::state::StateSettings;
-    use barmill_core::engine::testing::update;
+    use barmill_core::engine::testing::{SingleChanges, update};
     use barmill_core::model::{BarState, Timestamp, WriteItem};
     use barmill_core::port::{Changes, Clock, StateStore};
     use std::sync::Arc;
