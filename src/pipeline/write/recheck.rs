@@ -95,17 +95,8 @@ impl Recheck {
         self.is_leaving = true;
     }
 
-    /// The next message behind the claims, once these are compared.
-    pub(super) fn next_held(&mut self) -> Option<Option<ShardMessage>> {
-        if self.is_due {
-            None
-        } else {
-            self.held.pop_front()
-        }
-    }
-
-    /// Messages that still wait are behind the claims among them.
-    pub(super) fn settle(&mut self) {
-        self.is_due |= !self.held.is_empty();
+    /// The messages behind the claims, now that these are compared.
+    pub(super) fn take_held(&mut self) -> VecDeque<Option<ShardMessage>> {
+        std::mem::take(&mut self.held)
     }
 }

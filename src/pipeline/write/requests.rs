@@ -203,13 +203,13 @@ impl Requests {
         };
         let now = self.now();
         let since = now.saturating_sub(i64::try_from(within.as_nanos()).unwrap_or(i64::MAX));
-        let repairer = Repairer::new(self.reader(), state, now);
+        let passes = Repairer::new(self.reader(), state, now);
         self.launch(async move {
             let mut repaired = Repaired::default();
             let result = if redeliver {
-                repairer.redeliver(&mut repaired).await
+                passes.redeliver(&mut repaired).await
             } else {
-                repairer.reconcile(since, &mut repaired).await
+                passes.reconcile(since, &mut repaired).await
             };
             Report::Repaired(repaired, result)
         });

@@ -626,10 +626,10 @@ impl Writer {
 
     /// Takes in what was held behind the claims.
     fn take_held(&mut self) {
-        while let Some(message) = self.recheck.next_held() {
+        for message in self.recheck.take_held() {
+            // There may be more claims in it; then what follows is held again.
             self.on_inbox(message);
         }
-        self.recheck.settle();
         self.hold_back();
     }
 

@@ -96,10 +96,10 @@ impl Budget {
         let passes = |total: u64, limit: Option<u64>| limit.is_some_and(|limit| total > limit);
         // The month is asked first: when both are used up, the end of the day changes nothing.
         if passes(month, self.limits.per_month) {
-            return BudgetVerdict::Exhausted(start_of(next_month(self.used.day)));
+            return BudgetVerdict::Exhausted(end_of(self.used.day.last_of_month()));
         }
         if passes(day, self.limits.per_day) {
-            return BudgetVerdict::Exhausted(start_of(next_day(self.used.day)));
+            return BudgetVerdict::Exhausted(end_of(self.used.day));
         }
         let reserved = passes(month, self.limits.per_month.map(share))
             || passes(day, self.limits.per_day.map(share));
@@ -115,23 +115,27 @@ impl Budget {
         self.roll(now);
         self.used.day_commands = self.used.day_commands.saturating_add(commands);
         self.used.month_commands = self.used.month_commands.saturating_add(commands);
-        let month = warning(
-            BudgetPeriod::Month,
-            self.used.month_commands,
-            self.limits.per_month,
-        );
-        let day = warning(
-            BudgetPeriod::Day,
-            self.used.day_commands,
-            self.limits.per_day,
-        );
-        if month.is_some() && !self.month_warned {
-            self.month_warned = true;
-            return month;
-        }
-        if day.is_some() && !self.day_warned {
-            self.day_warned = true;
-            return day;
+        let (limits, used) = (self.limits, self.used);
+        let (month, day) = (&mut self.month_warned, &mut self.day_warned);
+        let periods = [
+            (
+                BudgetPeriod::Month,
+                limits.per_month,
+                used.month_commands,
+                month,
+            ),
+            (BudgetPeriod::Day, limits.per_day, used.day_commands, day),
+        ];
+        for (period, limit, commands, is_warned) in periods {
+            if let Some(limit) = limit.filter(|limit| share(*limit) <= commands)
+                && !std::mem::replace(is_warned, true)
+            {
+                return Some(BudgetWarning {
+                    period,
+                    commands,
+                    limit,
+                });
+            }
         }
         None
     }
@@ -161,36 +165,17 @@ fn share(limit: u64) -> u64 {
     limit / 100 * FINALS_ONLY_PERCENT + limit % 100 * FINALS_ONLY_PERCENT / 100
 }
 
-fn warning(period: BudgetPeriod, commands: u64, limit: Option<u64>) -> Option<BudgetWarning> {
-    let limit = limit?;
-    if share(limit) <= commands {
-        Some(BudgetWarning {
-            period,
-            commands,
-            limit,
-        })
-    } else {
-        None
-    }
-}
-
 fn day_of(now: Timestamp) -> Date {
     TimeZone::UTC.to_datetime(now.to_jiff()).date()
 }
 
-fn next_day(day: Date) -> Date {
-    day.tomorrow().unwrap_or(Date::MAX)
-}
-
-fn next_month(day: Date) -> Date {
-    next_day(day.last_of_month())
-}
-
-fn start_of(day: Date) -> Timestamp {
-    let instant = TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0));
-    instant
-        .ok()
-        .and_then(|instant| Timestamp::from_jiff(instant).ok())
+/// The instant at which the day after this one begins.
+fn end_of(day: Date) -> Timestamp {
+    let next = day
+        .tomorrow()
+        .and_then(|next| next.to_zoned(TimeZone::UTC))
+        .ok();
+    next.and_then(|next| Timestamp::from_jiff(next.timestamp()).ok())
         .unwrap_or(Timestamp::MAX)
 }
 

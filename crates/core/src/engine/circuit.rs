@@ -75,6 +75,15 @@ impl CircuitState {
         )
     }
 
+    const fn failures(self) -> u32 {
+        match self {
+            CircuitState::Closed => 0,
+            CircuitState::Open { failures, .. }
+            | CircuitState::Paused { failures, .. }
+            | CircuitState::Draining { failures } => failures,
+        }
+    }
+
     /// The name in figures and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -176,15 +185,12 @@ impl Circuit {
 
     /// What may be sent now.
     pub fn may_send(&self, now: Duration) -> Sending {
-        match self.state {
-            CircuitState::Closed | CircuitState::Draining { .. } => Sending::Yes,
-            CircuitState::Open { probe_at, .. } | CircuitState::Paused { probe_at, .. } => {
-                if !self.probing && probe_at <= now {
-                    Sending::Probe
-                } else {
-                    Sending::No
-                }
-            }
+        if !self.state.is_away() {
+            Sending::Yes
+        } else if self.deadline().is_some_and(|at| at <= now) {
+            Sending::Probe
+        } else {
+            Sending::No
         }
     }
 
@@ -219,19 +225,14 @@ impl Circuit {
         failure: Failure,
         now: Duration,
     ) -> Option<Transition> {
-        let failures = match (self.state, sent) {
-            (CircuitState::Closed, _) => {
-                self.since = now;
-                1
-            }
-            (CircuitState::Draining { failures }, _)
-            | (
-                CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. },
-                Sent::Probe,
-            ) => failures.saturating_add(1),
-            (CircuitState::Open { .. } | CircuitState::Paused { .. }, Sent::Batch) => return None,
-        };
         let before = self.state;
+        if before.is_away() && sent == Sent::Batch {
+            return None;
+        }
+        if before == CircuitState::Closed {
+            self.since = now;
+        }
+        let failures = before.failures().saturating_add(1);
         self.probing = false;
         let transition = match failure {
             Failure::Outage { after } => {
@@ -266,30 +267,19 @@ impl Circuit {
         spool_empty: bool,
         now: Duration,
     ) -> Option<Transition> {
-        match (self.state, sent) {
-            (
-                CircuitState::Open { failures, .. } | CircuitState::Paused { failures, .. },
-                Sent::Probe,
-            ) => {
-                self.probing = false;
-                self.state = CircuitState::Draining { failures };
-                let outage = now.saturating_sub(self.since);
-                self.close_if(spool_empty, now)
-                    .or(Some(Transition::Draining { outage }))
-            }
-            (CircuitState::Draining { .. }, _) => self.close_if(spool_empty, now),
-            (CircuitState::Closed, _)
-            | (CircuitState::Open { .. } | CircuitState::Paused { .. }, Sent::Batch) => None,
+        let was_away = self.state.is_away();
+        if self.state == CircuitState::Closed || (was_away && sent == Sent::Batch) {
+            return None;
         }
-    }
-
-    fn close_if(&mut self, spool_empty: bool, now: Duration) -> Option<Transition> {
-        spool_empty.then(|| {
+        self.probing = false;
+        let outage = now.saturating_sub(self.since);
+        if spool_empty {
             self.state = CircuitState::Closed;
-            Transition::Closed {
-                outage: now.saturating_sub(self.since),
-            }
-        })
+            return Some(Transition::Closed { outage });
+        }
+        let failures = self.state.failures();
+        self.state = CircuitState::Draining { failures };
+        was_away.then_some(Transition::Draining { outage })
     }
 }
 

@@ -18,6 +18,7 @@ type Key = (BarSpec, Date, Symbol);
 
 #[derive(Debug, Clone, Copy)]
 struct Written {
+    key: Key,
     from: Timestamp,
     to: Timestamp,
     bars: u64,
@@ -30,64 +31,55 @@ struct Written {
 /// What was written, by key.
 #[derive(Debug, Default, Clone)]
 struct WrittenDays {
-    entries: Vec<Entry>,
-    places: HashMap<Key, usize, FixedState>,
-    /// For each symbol, by its number, the place after that of its last bar: the next bar mostly has the same key, and
+    entries: Vec<Written>,
+    indexes: HashMap<Key, usize, FixedState>,
+    /// For each symbol, by its number, the index after that of its last bar: the next bar mostly has the same key, and
     /// costs no hash then. Zero for none.
     last: Vec<u32>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    key: Key,
-    written: Written,
-}
-
 impl WrittenDays {
+    /// The entry of a bar that spans `[from, to)`.
     #[inline]
     fn entry(&mut self, key: Key, from: Timestamp, to: Timestamp) -> &mut Written {
-        let (_, _, symbol) = key;
-        let last = self
-            .last
-            .get(symbol.index())
-            .map_or(0, |last| *last as usize);
-        let place = match last.checked_sub(1) {
-            Some(place) if self.entries[place].key == key => place,
+        let index = match self.last(key.2) {
+            Some(index) if self.entries[index].key == key => index,
             Some(_) | None => self.look_up(key, from, to),
         };
-        &mut self.entries[place].written
+        &mut self.entries[index]
+    }
+
+    /// The entry of a symbol's last bar.
+    #[inline]
+    fn last(&self, symbol: Symbol) -> Option<usize> {
+        let last = self.last.get(symbol.index())?;
+        (*last as usize).checked_sub(1)
     }
 
     #[cold]
     fn look_up(&mut self, key: Key, from: Timestamp, to: Timestamp) -> usize {
-        let place = *self.places.entry(key).or_insert(self.entries.len());
-        if place == self.entries.len() {
-            let written = Written {
+        let index = *self.indexes.entry(key).or_insert(self.entries.len());
+        if index == self.entries.len() {
+            self.entries.push(Written {
+                key,
                 from,
                 to,
                 bars: 0,
                 trades: 0,
                 revision: 0,
                 refused: false,
-            };
-            self.entries.push(Entry { key, written });
+            });
         }
-        let index = key.2.index();
-        if self.last.len() <= index {
-            self.last.resize(index + 1, 0);
+        let symbol = key.2.index();
+        if self.last.len() <= symbol {
+            self.last.resize(symbol + 1, 0);
         }
-        self.last[index] = u32::try_from(place + 1).unwrap_or(0);
-        place
+        self.last[symbol] = u32::try_from(index + 1).unwrap_or(0);
+        index
     }
 
     fn get(&self, key: &Key) -> Option<&Written> {
-        self.places
-            .get(key)
-            .map(|place| &self.entries[*place].written)
-    }
-
-    fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.entries.iter().map(|entry| &entry.key)
+        self.indexes.get(key).map(|index| &self.entries[*index])
     }
 }
 
@@ -178,16 +170,8 @@ impl Coverage {
     /// Fetches what [`Coverage::record`] will need for a bar of this symbol.
     #[inline]
     pub(super) fn fetch(&self, symbol: Symbol) {
-        let last = self
-            .written
-            .last
-            .get(symbol.index())
-            .map_or(0, |last| *last as usize);
-        if let Some(entry) = last
-            .checked_sub(1)
-            .and_then(|place| self.written.entries.get(place))
-        {
-            fetch(entry, 2);
+        if let Some(index) = self.written.last(symbol) {
+            fetch(&self.written.entries[index], 2);
         }
     }
 
@@ -254,7 +238,12 @@ impl Coverage {
         let written = std::mem::take(&mut self.written);
         let covered = std::mem::take(&mut self.covered);
         let earlier = std::mem::take(&mut self.earlier);
-        let keys: BTreeSet<&Key> = written.keys().chain(covered.keys()).collect();
+        let keys: BTreeSet<&Key> = written
+            .entries
+            .iter()
+            .map(|entry| &entry.key)
+            .chain(covered.keys())
+            .collect();
         let late = std::mem::take(&mut self.late);
         let manifest = |key: &Key| {
             let base = Base {
