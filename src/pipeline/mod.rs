@@ -20,13 +20,17 @@ pub mod stream;
 mod supervise;
 mod write;
 
-pub use aggregate::{ShardCounts, ShardTimes};
+#[cfg(feature = "internals")]
+pub use aggregate::ShardCounts;
+pub use aggregate::ShardTimes;
 pub use error::RunError;
+#[cfg(any(feature = "cli", feature = "internals"))]
 pub use feed::FeedCounts;
 #[cfg(test)]
 pub(crate) use feed::Partition;
 #[cfg(feature = "cli")]
 pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub use message::ShardMessage;
 pub use pace::PaceSettings;
@@ -36,6 +40,9 @@ pub use start::NoStateError;
 pub use start::{Pipeline, PipelineSettings};
 #[cfg(any(feature = "cli", feature = "internals"))]
 pub use write::ResumeSettings;
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub use write::Writer;
-pub use write::{ReconcileSettings, WriterCounts, WriterPorts, WriterSettings};
+#[cfg(feature = "internals")]
+pub use write::WriterCounts;
+pub use write::{ReconcileSettings, WriterPorts, WriterSettings};
