@@ -1,4 +1,4 @@
-//! The feed actor: pulls batches out of one feed and splits them by the shards of their symbols.
+//! The feed actor: reads batches from one feed and sends them to the shards of their symbols.
 //!
 //! It waits for room at every shard before it asks the feed for more, so the slowness of the store reaches
 //! the source. Knows nothing of formats and venues. Whatever ends the feed, its coverage goes to the shards last.

@@ -1,4 +1,4 @@
-//! Where a restart goes on: named positions, saved at a moment when nothing that was received is outstanding.
+//! Checkpoints: the positions from which a restart must read, saved when nothing that was received is outstanding.
 //!
 //! Two kinds of input need two kinds of position.
 //!

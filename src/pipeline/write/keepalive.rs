@@ -1,5 +1,5 @@
-//! When an idle store is asked for a sign of life: the lease of the fence stays alive, and a dead connection is found
-//! before a write hangs on it.
+//! When an idle store is asked for a sign of life: its lease stays alive, and a dead connection is found before a write
+//! hangs on it.
 //!
 //! A keepalive is due when the store has taken nothing for the sink's interval, nothing is under way and the circuit is
 //! closed: writes and probes are signs of life themselves. It takes a permit and is counted like a write.

@@ -1,4 +1,4 @@
-//! When and how the writer repairs the store: bars that it lost are written back, dead letters are tried once more.
+//! When and how the writer reconciles the store: lost bars are written back, dead letters are tried again.
 //!
 //! At the start if asked, and after a failure that may have been a failover. The inbox is held back until nothing is on
 //! its way, so that what is compared stands still. Both passes append to the spool, whose drain is the one way into the

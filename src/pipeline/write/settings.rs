@@ -1,4 +1,4 @@
-//! What the writer talks to, how it behaves, and what it counts.
+//! Ports, settings and counts of the writer.
 
 use crate::engine::budget::BudgetLimits;
 use crate::engine::circuit::CircuitState;

@@ -1,4 +1,4 @@
-//! What an aggregator is told at its start, and what it counts: nothing is dropped without a name.
+//! Settings and counts of an aggregator.
 
 use super::window::SessionWindows;
 use crate::engine::rules::Rules;

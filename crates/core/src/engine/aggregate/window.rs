@@ -1,4 +1,4 @@
-//! Windows: which span of time a trade belongs to, for every spec the clock cuts, and whether it lies in a session.
+//! Time windows: the interval of a trade, for every time-based spec, and whether it lies in a session.
 //!
 //! Specs of seconds to hours are aligned to the Unix epoch; a day is a civil day of the run's zone; a
 //! session is the session that holds the trade, or without sessions the civil day. Owns the cached days

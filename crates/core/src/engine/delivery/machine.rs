@@ -1,5 +1,5 @@
-//! The state machine of delivery: what is taken in, what goes to the store or the spool next, what becomes of what was
-//! sent, and the end of the input.
+//! The delivery state machine: what to accept, what to send or spool next, what becomes of what was sent, and the end of
+//! the input.
 
 use super::spool::{Front, Spool};
 use super::work::{

@@ -1,4 +1,4 @@
-//! What delivery knows of the spool: its front, what goes in and out of it, and the change that is gathered for it.
+//! The spool as delivery sees it: its front, items into it and out of it, and the pending commit.
 
 use super::work::{StateChange, bar_of};
 use crate::engine::retry::Backoff;

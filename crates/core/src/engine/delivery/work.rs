@@ -1,4 +1,4 @@
-//! The bounds of delivery, what it asks its actor to do, and what the actor reports.
+//! Settings of delivery, its commands to its actor, and the actor's reports.
 
 use crate::engine::batch::BatchLimits;
 use crate::engine::circuit::{ProbePolicy, Transition};
