@@ -34,7 +34,7 @@ pub struct State {
     pub writer: WriterCounts,
 }
 
-/// The figures of a run.
+/// The counts of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// Trades delivered by the feeds.
@@ -47,7 +47,7 @@ pub struct Summary {
     pub duplicates: u64,
     /// Trades that may set no price and no volume, or lie outside the session.
     pub ineligible: u64,
-    /// Closed bars left out because no trade of theirs may set a price.
+    /// Closed bars left out because none of their trades may set a price.
     pub volume_only: u64,
     /// Records that could not be decoded and were skipped on request.
     pub malformed: u64,
@@ -63,21 +63,21 @@ pub struct Summary {
     pub retries: u64,
     /// Items in the spool.
     pub spooled: u64,
-    /// Bars of an earlier run that could not be looked for in the store; the same run again does so.
+    /// Bars of an earlier run that could not be compared with the store; run again to compare them.
     pub unproved: u64,
-    /// Items set aside because the store refuses them.
+    /// Items that the store refused permanently.
     pub dead_letters: u64,
     /// Recent bars compared with the store.
     pub compared: u64,
-    /// Of these, bars that the store lacked or held in an older version, and that went to it again.
+    /// Of these, missing or older bars that were written back.
     pub written_back: u64,
-    /// Dead letters that went to the store once more.
+    /// Dead letters that were sent again.
     pub redelivered: u64,
-    /// Dead letters dropped, since the store holds the bar in this or a newer version.
+    /// Dead letters dropped because the store has the bar in this or a newer version.
     pub outdated: u64,
-    /// Bars handed to the writer that are neither in the store nor in the spool.
+    /// Bars that are neither in the store nor in the spool.
     pub unwritten: u64,
-    /// Whether a feed was stopped before its input came to its end.
+    /// Whether a feed was stopped before the end of its input.
     pub stopped: bool,
     /// From the start to the end of the last actor.
     pub elapsed: Duration,
@@ -125,7 +125,7 @@ pub enum End {
     Failed(RunError),
 }
 
-/// The end of a run and its figures.
+/// How a run ended, and its counts.
 #[derive(Debug)]
 pub struct Finished {
     /// The figures.
@@ -169,7 +169,7 @@ fn waiting<T>(queue: &mpsc::WeakSender<T>) -> usize {
         .map_or(0, |queue| queue.max_capacity() - queue.capacity())
 }
 
-/// Stops a running pipeline and looks into it, from any task.
+/// Stops a running pipeline and reads its counts, from any task.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(super) watched: Watched,
@@ -180,18 +180,18 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks the sources to leave and everything on its way to be written; open bars are not published.
+    /// Ends the sources and writes pending bars; open bars are not published.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Ends at once; the summary says how many bars were not written.
+    /// Ends at once; the summary contains the number of unwritten bars.
     pub fn abort(&self) {
         self.stop.cancel();
         self.abort.cancel();
     }
 
-    /// What every actor has counted so far.
+    /// The counts of all actors so far.
     pub fn state(&self) -> State {
         self.watched.state()
     }
@@ -217,7 +217,7 @@ fn updates(
         .map(|update| update.map_err(|BroadcastStreamRecvError::Lagged(missed)| missed))
 }
 
-/// A pipeline under way. Dropping it ends the actors without a drain; await [`Running::join`].
+/// A running pipeline. Dropping it ends the actors without a drain; await [`Running::join`].
 #[derive(Debug)]
 pub struct Running {
     supervisor: Supervisor,

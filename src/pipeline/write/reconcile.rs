@@ -160,7 +160,7 @@ pub(super) struct Repaired {
     pub(super) missing_or_stale: u64,
     /// Dead letters appended.
     pub(super) redelivered: u64,
-    /// Dead letters dropped, since the store holds the bar in this or a newer version.
+    /// Dead letters dropped because the store has the bar in this or a newer version.
     pub(super) outdated: u64,
     /// Items in the spool after the last commit; `None` when nothing was committed.
     pub(super) spool_items: Option<u64>,

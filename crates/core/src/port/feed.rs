@@ -11,8 +11,8 @@ use std::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(pub u64);
 
-/// Trades of one feed, in the order the feed delivers them, and what belongs to them; without trades only where the feed
-/// has something else to tell.
+/// Trades of one feed, in the order of delivery, and what belongs to them; without trades only if the feed has gaps or
+/// control events instead.
 ///
 /// ```
 /// use barmill_core::port::{Position, TradeBatch};
@@ -66,29 +66,51 @@ pub struct FeedError {
 
 /// A source of trades: one venue connection, REST partition or sequence of files.
 ///
-/// Only the first two methods are required:
+/// Implement it for trades of your own, and pass the feed to `PipelineBuilder::feed`. Only [`TradeFeed::name`] and
+/// [`TradeFeed::next_batch`] are required. A stream that cannot fail needs no feed: see `PipelineBuilder::trades`.
 ///
 /// ```
-/// use barmill_core::model::Trade;
-/// use barmill_core::port::{FeedError, Position, TradeBatch, TradeFeed};
+/// # mod barmill { pub use barmill_core::{model::*, port::*}; }
+/// use barmill::{FeedError, Position, Trade, TradeBatch, TradeFeed};
 /// use futures::future::BoxFuture;
+/// use std::error::Error;
 ///
-/// /// Delivers one batch.
+/// /// Lines such as `AAPL,2025-10-15T13:30:00Z,249.10,100`.
 /// #[derive(Debug)]
-/// struct Once(Vec<Trade>);
+/// struct Lines {
+///     lines: Vec<String>,
+///     next: usize,
+/// }
 ///
-/// impl TradeFeed for Once {
+/// fn trade(line: &str) -> Result<Trade, Box<dyn Error + Send + Sync>> {
+///     let fields: Vec<&str> = line.split(',').collect();
+///     let [symbol, time, price, size] = fields[..] else {
+///         return Err("a line needs 4 fields".into());
+///     };
+///     Ok(Trade::new(symbol.parse()?, time.parse()?, price.parse()?, size.parse()?))
+/// }
+///
+/// impl TradeFeed for Lines {
 ///     fn name(&self) -> &str {
-///         "once"
+///         "lines"
 ///     }
 ///
 ///     fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<TradeBatch>, FeedError>> {
-///         let trades = std::mem::take(&mut self.0);
-///         let position = Position(trades.len() as u64);
-///         let batch = (!trades.is_empty()).then(|| TradeBatch::new(trades, position));
-///         Box::pin(async { Ok(batch) })
+///         Box::pin(async move {
+///             let Some(line) = self.lines.get(self.next) else {
+///                 return Ok(None);
+///             };
+///             let trades = vec![trade(line).map_err(|source| FeedError { feed: "lines".into(), source })?];
+///             self.next += 1;
+///             Ok(Some(TradeBatch::new(trades, Position(self.next as u64))))
+///         })
 ///     }
 /// }
+/// # use futures::FutureExt;
+/// # let mut feed = Lines { lines: vec!["AAPL,2025-10-15T13:30:00Z,249.10,100".into()], next: 0 };
+/// # let batch = feed.next_batch().now_or_never().unwrap().unwrap().unwrap();
+/// # assert_eq!((batch.trades.len(), batch.position), (1, Position(1)));
+/// # assert!(feed.next_batch().now_or_never().unwrap().unwrap().is_none());
 /// ```
 pub trait TradeFeed: std::fmt::Debug + Send + 'static {
     /// The name of the feed in logs and errors; it must not contain a secret.
@@ -114,8 +136,8 @@ pub trait TradeFeed: std::fmt::Debug + Send + 'static {
         Vec::new()
     }
 
-    /// Takes what must run beside the reader of the feed, so that the feed reads on while its reader waits; asked once,
-    /// before the first batch. It ends when the feed is dropped.
+    /// Takes the background task of the feed, which keeps reading while the pipeline waits. Called once, before the
+    /// first batch. The task must end when the feed is dropped.
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
         None
     }

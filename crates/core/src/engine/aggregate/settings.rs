@@ -92,7 +92,7 @@ pub struct AggregateCounts {
     pub revised: u64,
     /// Bars published, each counted once.
     pub bars: u64,
-    /// Closed bars left out because no trade of theirs may set a price.
+    /// Closed bars left out because none of their trades may set a price.
     pub volume_only: u64,
     /// Trades that a correction replaced.
     pub corrected: u64,
