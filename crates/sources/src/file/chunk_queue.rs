@@ -1,36 +1,18 @@
 //! Work queue that splits input files into numbered chunks for parallel decoding.
 //!
-//! Under the lock a worker only takes bytes: whole lines, read and unpacked in order. It decodes them on its own, so that
-//! one worker reads or unpacks while another decodes, within a file and over the end of it. Layouts that are no lines are
-//! decoded under the lock. Each chunk counts lines and records from its own start; who delivers the chunks puts them in
-//! order and adds up (see [`super::feed`]). Memory is one block and one chunk per worker.
+//! Under its lock a worker only takes bytes off the queue: whole lines, read and unpacked in order. It decodes them on
+//! its own, so that one worker reads or unpacks while another decodes, within a file and over the end of it. Layouts
+//! that are no lines are decoded under the lock. Memory is one block and one chunk per worker.
 
-use super::bytes::Block;
+use super::chunk::{Chunk, LineDecoder};
 use super::container::Inputs;
 use super::error::FileError;
 use super::filter::RowFilter;
-use super::line_decoder::{Decoded, LineDecoder};
 use super::open_file::OpenFile;
 use super::settings::FileFeedSettings;
-use barmill_core::model::Trade;
+use super::text::Block;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// A decoded chunk, to be delivered after those with smaller numbers.
-#[derive(Debug)]
-pub(super) struct Chunk {
-    pub(super) number: u64,
-    pub(super) trades: Vec<Trade>,
-    pub(super) filter: RowFilter,
-    /// Lines of the chunk.
-    pub(super) lines: u64,
-    /// For the first chunk of a file, the lines before it.
-    pub(super) first: Option<u64>,
-    /// Whether some trade has the ordinal of its record, counted in this chunk, for a sequence.
-    pub(super) is_numbered: bool,
-    /// What ended the input behind the trades.
-    pub(super) error: Option<FileError>,
-}
 
 /// Everything still to read.
 pub(super) struct ChunkQueue {
@@ -39,9 +21,10 @@ pub(super) struct ChunkQueue {
     current: Option<OpenFile>,
     /// Whether no chunk of the current file was taken.
     is_new: bool,
+    /// That of an empty chunk.
     filter: RowFilter,
     number: u64,
-    ended: bool,
+    is_ended: bool,
     /// Blocks and decoders that no worker uses.
     blocks: Vec<Block>,
     decoders: Vec<Box<dyn LineDecoder>>,
@@ -58,72 +41,76 @@ impl fmt::Debug for ChunkQueue {
     }
 }
 
-/// What a worker takes off the queue.
-enum Task {
-    Chunk(Chunk),
-    Lines {
-        chunk: Chunk,
-        file: Arc<str>,
-        format: &'static str,
-        block: Block,
-        decoder: Box<dyn LineDecoder>,
-    },
+/// What is taken off the queue: a chunk, and the lines that it still lacks.
+struct Task {
+    chunk: Chunk,
+    lines: Option<(Block, Box<dyn LineDecoder>)>,
 }
 
 impl ChunkQueue {
-    /// Starts with an input that is open already, if any; `filter` is that of an empty chunk.
-    pub(super) fn new(
-        settings: FileFeedSettings,
-        inputs: Inputs,
-        current: Option<OpenFile>,
-        filter: RowFilter,
-    ) -> ChunkQueue {
-        let (blocks, decoders) = (Vec::new(), Vec::new());
+    pub(super) fn new(settings: FileFeedSettings, inputs: Inputs, filter: RowFilter) -> ChunkQueue {
         ChunkQueue {
             settings,
             inputs,
-            current,
+            current: None,
             is_new: true,
             filter,
             number: 0,
-            ended: false,
-            blocks,
-            decoders,
+            is_ended: false,
+            blocks: Vec::new(),
+            decoders: Vec::new(),
             file_from: 0,
         }
     }
 
-    fn take(&mut self) -> Option<Task> {
-        if self.ended {
-            return None;
-        }
-        let taken = match self.try_next() {
-            Ok(taken) => taken,
-            Err(error) => Some(Task::Chunk(Chunk {
-                error: Some(error),
-                ..self.chunk()
-            })),
-        };
-        self.ended = match &taken {
-            Some(Task::Chunk(chunk)) => chunk.error.is_some(),
-            Some(Task::Lines { .. }) => false,
-            None => true,
-        };
-        taken
+    pub(super) fn settings(&self) -> &FileFeedSettings {
+        &self.settings
     }
 
-    fn try_next(&mut self) -> Result<Option<Task>, FileError> {
-        loop {
-            if let Some(file) = self.current.take() {
-                let taken = self.next_of(file)?;
-                if taken.is_some() {
-                    return Ok(taken);
-                }
-            }
+    /// The file that the next chunk is of, opened where it was not; `None` when there is none.
+    pub(super) fn file(&mut self) -> Result<Option<&OpenFile>, FileError> {
+        while self.current.is_none() {
+            let Some(opened) = self.inputs.next()? else {
+                return Ok(None);
+            };
+            self.current = OpenFile::new(opened, &self.settings)?;
             self.is_new = true;
-            match self.inputs.next()? {
-                Some(opened) => self.current = OpenFile::new(opened, &self.settings)?,
-                None => return Ok(None),
+        }
+        Ok(self.current.as_ref())
+    }
+
+    /// The next chunk, its lines decoded one by one: the model of what workers do.
+    pub(super) fn next_plain(&mut self) -> Option<Chunk> {
+        let Task { mut chunk, lines } = self.take()?;
+        if let Some((block, mut decoder)) = lines {
+            chunk.error = decoder.decode_each(block.lines(), &mut chunk).err();
+            self.give_back(chunk.number, block, decoder);
+        }
+        Some(chunk)
+    }
+
+    fn take(&mut self) -> Option<Task> {
+        if self.is_ended {
+            return None;
+        }
+        let task = self.next_task().unwrap_or_else(|error| {
+            let mut chunk = self.chunk("".into(), "");
+            chunk.error = Some(error);
+            Some(Task { chunk, lines: None })
+        });
+        let is_last = |task: &Task| task.chunk.error.is_some();
+        self.is_ended = task.as_ref().is_none_or(is_last);
+        task
+    }
+
+    fn next_task(&mut self) -> Result<Option<Task>, FileError> {
+        loop {
+            self.file()?;
+            let Some(file) = self.current.take() else {
+                return Ok(None);
+            };
+            if let Some(task) = self.next_of(file)? {
+                return Ok(Some(task));
             }
         }
     }
@@ -134,26 +121,19 @@ impl ChunkQueue {
             self.decoders.clear();
             self.file_from = self.number;
         }
-        let first = self.is_new.then(|| file.lines_before());
+        let (name, format) = (Arc::clone(file.name()), file.format().name());
         let Some(decoder) = file.line_decoder() else {
-            let mut chunk = self.chunk();
-            match file.fill(
-                &mut chunk.filter,
-                &mut chunk.trades,
-                self.settings.batch_len_max.max(1),
-            ) {
+            let mut chunk = self.chunk(name, format);
+            match file.fill(&mut chunk, self.settings.batch_len_max.max(1)) {
                 Ok(true) => self.current = Some(file),
                 Ok(false) => {}
                 Err(error) => chunk.error = Some(error),
             }
-            return Ok(Some(Task::Chunk(chunk)));
+            return Ok(Some(Task { chunk, lines: None }));
         };
         let decoder = self.decoders.pop().unwrap_or_else(|| decoder.boxed());
-        let (name, mut block) = (
-            Arc::clone(file.name()),
-            self.blocks.pop().unwrap_or_else(Block::new),
-        );
-        let format = file.format().name();
+        let mut block = self.blocks.pop().unwrap_or_else(Block::new);
+        let first = self.is_new.then(|| file.lines_before());
         if !file.next_lines(&mut block, self.settings.chunk_len())? {
             self.blocks.push(block);
             return Ok(None);
@@ -161,27 +141,23 @@ impl ChunkQueue {
         self.current = Some(file);
         let chunk = Chunk {
             first,
-            ..self.chunk()
+            ..self.chunk(name, format)
         };
-        Ok(Some(Task::Lines {
-            chunk,
-            file: name,
-            format,
-            block,
-            decoder,
-        }))
+        let lines = Some((block, decoder));
+        Ok(Some(Task { chunk, lines }))
     }
 
     /// The next chunk, empty; the first one of a file, without lines before it.
-    fn chunk(&mut self) -> Chunk {
+    fn chunk(&mut self, file: Arc<str>, format: &'static str) -> Chunk {
         let number = self.number;
         self.number += 1;
         self.is_new = false;
-        let trades = Vec::with_capacity(self.settings.batch_len_max.clamp(1, 1 << 12));
         Chunk {
             number,
-            trades,
-            filter: self.filter.chunk(),
+            file,
+            format,
+            trades: Vec::with_capacity(self.settings.batch_len_max.clamp(1, 1 << 12)),
+            filter: self.filter.clone(),
             lines: 0,
             first: Some(0),
             is_numbered: false,
@@ -199,36 +175,11 @@ impl ChunkQueue {
 
 /// Takes the next chunk off the queue and decodes it; `None` when there is none.
 pub(super) fn next_chunk(queue: &Mutex<ChunkQueue>) -> Option<Chunk> {
-    let taken = lock(queue).take()?;
-    let (mut chunk, file, format, block, mut decoder) = match taken {
-        Task::Chunk(chunk) => return Some(chunk),
-        Task::Lines {
-            chunk,
-            file,
-            format,
-            block,
-            decoder,
-        } => (chunk, file, format, block, decoder),
-    };
-    let mut output = Decoded {
-        file,
-        format,
-        trades: chunk.trades,
-        filter: chunk.filter,
-        lines: 0,
-        is_numbered: false,
-    };
-    chunk.error = decoder.decode_lines(block.lines(), &mut output).err();
-    let Decoded {
-        trades,
-        filter,
-        lines,
-        is_numbered,
-        ..
-    } = output;
-    chunk.is_numbered = is_numbered;
-    (chunk.trades, chunk.filter, chunk.lines) = (trades, filter, lines);
-    lock(queue).give_back(chunk.number, block, decoder);
+    let Task { mut chunk, lines } = lock(queue).take()?;
+    if let Some((block, mut decoder)) = lines {
+        chunk.error = decoder.decode_lines(block.lines(), &mut chunk).err();
+        lock(queue).give_back(chunk.number, block, decoder);
+    }
     Some(chunk)
 }
 

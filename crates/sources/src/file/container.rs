@@ -4,14 +4,16 @@
 //! and not memory. The container is told from its first bytes, never from the name (RFC 1952 section 2.3,
 //! RFC 8878 section 3.1, APPNOTE 4.3). Deliberately does not look at the content.
 
+use super::error::FileError;
 use super::settings::FileFeedSettings;
-use super::{FileError, TradeReader};
+use barmill_core::model::Timestamp;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec::IntoIter;
+use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
 
 /// Bytes of compressed input read at once.
@@ -32,25 +34,28 @@ pub(super) struct Opened {
     pub(super) source: Source,
 }
 
+/// Tells the time of the first trade of one file; `None` where there is none, or none that can be read.
+pub(super) type FirstTime = fn(&FileFeedSettings, &Path) -> Option<Timestamp>;
+
 /// The inputs still to read, in order.
 pub(super) struct Inputs {
     paths: IntoIter<PathBuf>,
     /// Set until the paths are brought into their order.
-    unordered: Option<FileFeedSettings>,
+    unordered: Option<(FileFeedSettings, FirstTime)>,
     reader: Option<(Arc<str>, Source)>,
     zip: Option<Zip>,
 }
 
 /// The paths in the order of their first trades, so that no file makes the trades of another one late. Streams can be
 /// read only once, so with one of them the order is the given one; what cannot be read comes first, and says so.
-fn in_order(settings: &FileFeedSettings) -> Vec<PathBuf> {
+fn in_order(settings: &FileFeedSettings, first_time: FirstTime) -> Vec<PathBuf> {
     let given = settings.paths.clone();
     let is_file = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|found| found.is_file());
     if !given.iter().all(is_file) {
         return given;
     }
     let mut ordered = given.clone();
-    ordered.sort_by_cached_key(|path| TradeReader::first_time(settings, path));
+    ordered.sort_by_cached_key(|path| first_time(settings, path));
     if ordered != given {
         tracing::info!("files are read in the order of their first trades");
     }
@@ -59,10 +64,10 @@ fn in_order(settings: &FileFeedSettings) -> Vec<PathBuf> {
 
 impl Inputs {
     /// The files of the settings, in the order of their first trades.
-    pub(super) fn new(settings: &FileFeedSettings) -> Inputs {
+    pub(super) fn new(settings: &FileFeedSettings, first_time: FirstTime) -> Inputs {
         Inputs {
             paths: settings.paths.clone().into_iter(),
-            unordered: (settings.paths.len() > 1).then(|| settings.clone()),
+            unordered: (settings.paths.len() > 1).then(|| (settings.clone(), first_time)),
             reader: None,
             zip: None,
         }
@@ -80,8 +85,8 @@ impl Inputs {
 
     /// Opens the next input.
     pub(super) fn next(&mut self) -> Result<Option<Opened>, FileError> {
-        if let Some(settings) = self.unordered.take() {
-            self.paths = in_order(&settings).into_iter();
+        if let Some((settings, first_time)) = self.unordered.take() {
+            self.paths = in_order(&settings, first_time).into_iter();
         }
         loop {
             if let Some(zip) = &mut self.zip {
@@ -114,7 +119,7 @@ impl Inputs {
             }
             let start = read_start(&file, &mut source)?;
             if is_zip(&start) {
-                self.zip = Some(Zip::open(file, path)?);
+                self.zip = Some(Zip::open(file, path, source)?);
                 continue;
             }
             let source = unpack(&file, start, Box::new(source))?;
@@ -187,103 +192,94 @@ fn unzstd(file: &Arc<str>, source: impl Read + Send + 'static) -> Result<Source,
     Ok(Box::new(decoder))
 }
 
+/// A zip and the number of its next entry.
 struct Zip {
     file: Arc<str>,
     path: PathBuf,
-    entries: IntoIter<Entry>,
-}
-
-struct Entry {
-    name: String,
-    method: CompressionMethod,
-    encrypted: bool,
-    data_start: u64,
-    packed_len: u64,
-    len: u64,
-    crc: u32,
+    archive: ZipArchive<BufReader<File>>,
+    next: usize,
 }
 
 impl Zip {
-    fn open(file: Arc<str>, path: PathBuf) -> Result<Zip, FileError> {
-        match entries(&path) {
-            Ok(entries) => Ok(Zip {
+    fn open(file: Arc<str>, path: PathBuf, source: File) -> Result<Zip, FileError> {
+        match ZipArchive::new(BufReader::new(source)) {
+            Ok(archive) => Ok(Zip {
                 file,
                 path,
-                entries: entries.into_iter(),
+                archive,
+                next: 0,
             }),
             Err(source) => Err(FileError::Zip { file, source }),
         }
     }
 
     fn next_entry(&mut self) -> Result<Option<Opened>, FileError> {
-        let Some(entry) = self.entries.next() else {
-            return Ok(None);
-        };
-        let file: Arc<str> = format!("{}:{}", self.file, entry.name).into();
-        if entry.encrypted {
-            return Err(FileError::ZipEntry {
-                file,
-                reason: "the entry is encrypted",
-            });
-        }
-        let packed = match open_at(&self.path, entry.data_start, entry.packed_len) {
-            Ok(packed) => packed,
-            Err(source) => return Err(FileError::Open { file, source }),
-        };
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "the enum is the zip crate's and grows with its features"
-        )]
-        let inner: Source = match entry.method {
-            CompressionMethod::Stored => Box::new(packed),
-            CompressionMethod::Deflated => Box::new(DeflateDecoder::new(BufReader::with_capacity(
-                PACKED_LEN, packed,
-            ))),
-            _ => {
-                return Err(FileError::ZipEntry {
-                    file,
-                    reason: "the compression method is not supported",
-                });
+        while self.next < self.archive.len() {
+            let number = self.next;
+            self.next += 1;
+            let entry = match self.archive.by_index_raw(number) {
+                Ok(entry) => entry,
+                Err(source) => {
+                    let file = Arc::clone(&self.file);
+                    return Err(FileError::Zip { file, source });
+                }
+            };
+            let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
+            // Archives made on macOS carry a shadow entry of metadata for each file.
+            if entry.is_dir() || entry.size() == 0 || name.starts_with("__MACOSX/") {
+                continue;
             }
-        };
-        let mut checked = Checked {
-            inner,
-            crc: flate2::Crc::new(),
-            len: 0,
-            len_expected: entry.len,
-            crc_expected: entry.crc,
-        };
-        let start = read_start(&file, &mut checked)?;
-        let source = unpack(&file, start, Box::new(checked))?;
-        Ok(Some(Opened {
-            file,
-            names: vec![PathBuf::from(entry.name), self.path.clone()],
-            source,
-        }))
+            let file: Arc<str> = format!("{}:{name}", self.file).into();
+            let source = open_entry(&self.path, &file, &entry)?;
+            let names = vec![PathBuf::from(name), self.path.clone()];
+            return Ok(Some(Opened {
+                file,
+                names,
+                source,
+            }));
+        }
+        Ok(None)
     }
 }
 
-fn entries(path: &Path) -> Result<Vec<Entry>, zip::result::ZipError> {
-    let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
-    let mut entries = Vec::new();
-    for index in 0..archive.len() {
-        let entry = archive.by_index_raw(index)?;
-        let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
-        // Archives made on macOS carry a shadow entry of metadata for each file.
-        if entry.is_dir() || entry.size() == 0 || name.starts_with("__MACOSX/") {
-            continue;
-        }
-        entries.push(Entry {
-            name,
-            method: entry.compression(),
-            encrypted: entry.encrypted(),
-            data_start: entry.data_start().unwrap_or(u64::MAX),
-            packed_len: entry.compressed_size(),
-            len: entry.size(),
-            crc: entry.crc32(),
-        });
+/// Opens an entry by a file handle of its own, as it outlives what the archive lends.
+fn open_entry<R: Read>(
+    path: &Path,
+    file: &Arc<str>,
+    entry: &ZipFile<'_, R>,
+) -> Result<Source, FileError> {
+    let unsupported = |reason| FileError::ZipEntry {
+        file: Arc::clone(file),
+        reason,
+    };
+    if entry.encrypted() {
+        return Err(unsupported("the entry is encrypted"));
     }
-    Ok(entries)
+    let start = entry.data_start().unwrap_or(u64::MAX);
+    let packed = open_at(path, start, entry.compressed_size()).map_err(|source| {
+        let file = Arc::clone(file);
+        FileError::Open { file, source }
+    })?;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is the zip crate's and grows with its features"
+    )]
+    let inner: Source = match entry.compression() {
+        CompressionMethod::Stored => Box::new(packed),
+        CompressionMethod::Deflated => Box::new(DeflateDecoder::new(BufReader::with_capacity(
+            PACKED_LEN, packed,
+        ))),
+        _ => return Err(unsupported("the compression method is not supported")),
+    };
+    let mut checked = Checked {
+        inner,
+        crc: flate2::Crc::new(),
+        len: 0,
+        len_expected: entry.size(),
+        crc_expected: entry.crc32(),
+    };
+    let start = read_start(file, &mut checked)?;
+    unpack(file, start, Box::new(checked))
 }
 
 fn open_at(path: &Path, start: u64, len: u64) -> io::Result<Take<File>> {

@@ -1,13 +1,14 @@
 //! The `TradeFeed` over files.
 //!
 //! Owns the step from blocking reads to the runtime: a few chunks of the files are read and decoded at the same time on
-//! blocking threads (see [`super::chunk_queue`]), and delivered here in the order of the files. A thread goes on with the next
-//! chunk as long as there may be one more, and ends otherwise. At most [`CHUNKS_AHEAD_MAX`] chunks exist beside the batch
-//! in use.
+//! blocking threads, and delivered here in the order of the files. A thread goes on with the next chunk as long as there
+//! may be one more, and ends otherwise. At most [`CHUNKS_AHEAD_MAX`] chunks exist beside the batch in use.
 
-use super::chunk_queue::{Chunk, ChunkQueue, next_chunk};
+use super::chunk::Chunk;
+use super::chunk_joiner::ChunkJoiner;
+use super::chunk_queue::{ChunkQueue, next_chunk};
 use super::error::{BadRow, FileError};
-use super::filter::{FileStats, RowFilter};
+use super::filter::FileStats;
 use super::reader::TradeReader;
 use super::settings::FileFeedSettings;
 use barmill_core::model::Trade;
@@ -22,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle};
 
 const NAME: &str = "files";
-/// Parts read, decoded or waiting for those before them, at most; a few more than there are workers, so that none of
+/// Chunks read, decoded or waiting for those before them, at most; a few more than there are workers, so that none of
 /// them waits for its chunk to be taken.
 const CHUNKS_AHEAD_MAX: usize = 6;
 /// Threads at most: so many decode faster than one shard aggregates.
@@ -48,9 +49,7 @@ pub struct FileFeed {
     next_chunk: u64,
     /// Set when there are no more chunks to take.
     exhausted: bool,
-    /// Lines of the current file before the next chunk.
-    lines_before: u64,
-    filter: RowFilter,
+    joiner: ChunkJoiner,
     ready: VecDeque<Vec<Trade>>,
     failed: Option<FileError>,
     ended: bool,
@@ -67,8 +66,8 @@ impl FileFeed {
     /// settings.
     pub fn from_reader(start: Position, reader: TradeReader) -> FileFeed {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let batch_len_max = reader.batch_len_max();
-        let (queue, filter) = reader.into_queue();
+        let (queue, joiner) = reader.into_parts();
+        let batch_len_max = queue.settings().batch_len_max.max(1);
         FileFeed {
             queue: Arc::new(Mutex::new(queue)),
             permits: Arc::new(Semaphore::new((cores + 2).min(CHUNKS_AHEAD_MAX))),
@@ -79,8 +78,7 @@ impl FileFeed {
             chunks: BTreeMap::new(),
             next_chunk: 0,
             exhausted: false,
-            lines_before: 0,
-            filter,
+            joiner,
             ready: VecDeque::new(),
             failed: None,
             ended: false,
@@ -90,12 +88,12 @@ impl FileFeed {
 
     /// The first 20 records that were skipped before the end of the last batch.
     pub fn bad_rows(&self) -> &[BadRow] {
-        self.filter.bad_rows()
+        self.joiner.bad_rows()
     }
 
     /// What was counted before the end of the last batch.
     pub fn file_stats(&self) -> FileStats {
-        self.filter.stats
+        self.joiner.stats()
     }
 
     async fn next(&mut self) -> Result<Option<TradeBatch>, FeedError> {
@@ -125,9 +123,8 @@ impl FileFeed {
             }
             if self.workers.is_empty() {
                 self.ended = true;
-                self.filter
-                    .check_end()
-                    .map_err(|error| feed_error(error.into()))?;
+                let end = self.joiner.check_end();
+                end.map_err(|error| feed_error(error.into()))?;
                 continue;
             }
             // Nothing is lost when this future is dropped here: chunks stay in the channel, workers in their set.
@@ -165,24 +162,11 @@ impl FileFeed {
 
     /// Adds a chunk whose turn has come.
     fn on_chunk(&mut self, chunk: Chunk) {
-        let Chunk {
-            number,
-            mut trades,
-            filter,
-            lines,
-            first,
-            is_numbered,
-            error,
-        } = chunk;
         self.permits.add_permits(1);
-        self.next_chunk = number + 1;
-        self.lines_before = first.unwrap_or(self.lines_before);
-        self.filter
-            .add(filter, &mut trades, self.lines_before, is_numbered);
-        self.filter.rename(&mut trades);
-        self.failed = error.map(|error| error.behind(self.lines_before));
-        self.exhausted |= self.failed.is_some();
-        self.lines_before += lines;
+        self.next_chunk = chunk.number + 1;
+        let (trades, error) = self.joiner.join(chunk);
+        self.exhausted |= error.is_some();
+        self.failed = error;
         if trades.len() <= self.batch_len_max {
             self.ready.extend((!trades.is_empty()).then_some(trades));
         } else {
@@ -226,14 +210,10 @@ impl TradeFeed for FileFeed {
     }
 
     fn stats(&self) -> FeedStats {
-        let FileStats {
-            malformed,
-            filtered,
-            ..
-        } = self.filter.stats;
+        let stats = self.file_stats();
         FeedStats {
-            malformed,
-            filtered,
+            malformed: stats.malformed,
+            filtered: stats.filtered,
             requests: 0,
         }
     }

@@ -7,7 +7,7 @@
 //! Written by hand because no library gives rows one at a time out of a text of any length: `serde_json` hands them to a
 //! visitor, which cannot stop between two batches, and ends at the first row that is no JSON, where this skips it.
 
-use super::bytes::{Bytes, RECORD_LEN_MAX};
+use super::text::{Bytes, RECORD_LEN_MAX};
 use std::io;
 
 /// Levels of nesting outside the rows.
@@ -234,7 +234,7 @@ fn string_len(text: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::{JsonRows, RowError, Rows};
-    use crate::file::bytes::Bytes;
+    use crate::file::text::Bytes;
     use proptest::prelude::*;
     use std::io::Cursor;
 

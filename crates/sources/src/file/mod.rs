@@ -5,7 +5,8 @@
 //! one reused block and one batch, and bounded records.
 //! Deliberately knows nothing of eligibility, duplicates or order; trades leave as the file has them.
 
-mod bytes;
+mod chunk;
+mod chunk_joiner;
 mod chunk_queue;
 mod container;
 mod csv;
@@ -15,13 +16,11 @@ mod filter;
 mod format;
 mod json_rows;
 mod late;
-mod line_decoder;
 mod open_file;
 mod reader;
 mod recording;
 mod row_decoder;
 mod settings;
-mod symbols;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -1,23 +1,19 @@
-//! An open file that is being decoded.
-//!
-//! Owns the way from the first bytes to the decoder of the layout, and the loop over the blocks of a recording.
+//! One file while it is decoded: from its first bytes to the decoder of its layout.
 
-use super::bytes::{Block, Bytes};
+use super::chunk::{Chunk, LineDecoder};
 use super::container::Opened;
-use super::error::{FileError, Location};
-use super::filter::RowFilter;
+use super::error::FileError;
 use super::format::{self, Format, Open, TextDecoder};
-use super::line_decoder::LineDecoder;
 use super::recording::RecordingReader;
 use super::settings::FileFeedSettings;
-use super::text::TextInput;
-use barmill_core::model::Trade;
+use super::text::{Block, Bytes, TextInput};
 use std::sync::Arc;
 
 /// A file of lines or rows, or a recording.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     format: Format,
+    file: Arc<str>,
     content: Content,
 }
 
@@ -27,14 +23,7 @@ enum Content {
         text: Box<TextInput>,
         decoder: TextDecoder,
     },
-    Blocks {
-        reader: Box<RecordingReader<Bytes>>,
-        block: Vec<Trade>,
-        taken: usize,
-        /// Trades of the blocks before.
-        before: u64,
-        file: Arc<str>,
-    },
+    Recording(Box<RecordingReader>),
 }
 
 impl OpenFile {
@@ -72,16 +61,13 @@ impl OpenFile {
             format::detect(window).ok_or_else(|| unknown(&file, window))?
         };
         let content = match format.descriptor().open {
-            Open::Blocks => Content::Blocks {
-                reader: Box::new(RecordingReader::new(Arc::clone(&file), bytes)?),
-                block: Vec::new(),
-                taken: 0,
-                before: 0,
-                file,
-            },
+            Open::Blocks => {
+                let reader = RecordingReader::new(Arc::clone(&file), bytes)?;
+                Content::Recording(Box::new(reader))
+            }
             Open::Text(open) => {
                 let mut text = Box::new(TextInput {
-                    file,
+                    file: Arc::clone(&file),
                     names,
                     format: format.name(),
                     only_symbol: settings.only_symbol(),
@@ -96,29 +82,30 @@ impl OpenFile {
                 Content::Text { text, decoder }
             }
         };
-        Ok(Some(OpenFile { format, content }))
+        Ok(Some(OpenFile {
+            format,
+            file,
+            content,
+        }))
     }
 
-    /// The layout.
     /// Whether the trades are of US equities, whose day is New York's.
     pub(super) fn is_us_equity(&self) -> bool {
         let is_always_open = match &self.content {
             Content::Text { text, .. } => text.is_always_open,
-            Content::Blocks { .. } => false,
+            Content::Recording(_) => false,
         };
         self.format.is_us_equity() && !is_always_open
     }
 
+    /// The layout.
     pub(super) fn format(&self) -> Format {
         self.format
     }
 
     /// The name for errors.
     pub(super) fn name(&self) -> &Arc<str> {
-        match &self.content {
-            Content::Text { text, .. } => &text.file,
-            Content::Blocks { file, .. } => file,
-        }
+        &self.file
     }
 
     /// The decoder of a file of lines, for those who take its lines by [`OpenFile::next_lines`].
@@ -128,15 +115,11 @@ impl OpenFile {
                 decoder: TextDecoder::Lines(decoder),
                 ..
             } => Some(decoder.as_ref()),
-            Content::Text {
-                decoder: TextDecoder::Rows(_),
-                ..
-            }
-            | Content::Blocks { .. } => None,
+            Content::Text { .. } | Content::Recording(_) => None,
         }
     }
 
-    /// Takes about `len` bytes of whole lines; `false` at the end of the file.
+    /// Takes about `len` bytes of whole lines; `false` at the end of the file, and where there are no lines.
     pub(super) fn next_lines(&mut self, block: &mut Block, len: usize) -> Result<bool, FileError> {
         let Content::Text { text, .. } = &mut self.content else {
             return Ok(false);
@@ -150,55 +133,19 @@ impl OpenFile {
     pub(super) fn lines_before(&self) -> u64 {
         match &self.content {
             Content::Text { text, .. } => text.number,
-            Content::Blocks { .. } => 0,
+            Content::Recording(_) => 0,
         }
     }
 
-    /// Adds trades up to `len_max`; `false` at the end of the file.
-    pub(super) fn fill(
-        &mut self,
-        filter: &mut RowFilter,
-        out: &mut Vec<Trade>,
-        len_max: usize,
-    ) -> Result<bool, FileError> {
+    /// Adds records until the chunk holds `len_max` trades; `false` at the end of the file, and for lines.
+    pub(super) fn fill(&mut self, chunk: &mut Chunk, len_max: usize) -> Result<bool, FileError> {
         match &mut self.content {
-            Content::Text { text, decoder } => match decoder {
-                TextDecoder::Lines(decoder) => decoder.fill(text, filter, out, len_max),
-                TextDecoder::Rows(response) => response.fill(text, filter, out, len_max),
-            },
-            Content::Blocks {
-                reader,
-                block,
-                taken,
-                before,
-                file,
-            } => {
-                while out.len() < len_max {
-                    let Some(trade) = block.get(*taken) else {
-                        *before += *taken as u64;
-                        *taken = 0;
-                        block.clear();
-                        if reader.next_block(block)? {
-                            continue;
-                        }
-                        let torn_bytes = reader.torn_len();
-                        if torn_bytes > 0 {
-                            tracing::warn!(%file, torn_bytes, "the recording ends in an incomplete block, which is skipped");
-                        }
-                        filter.stats.torn_bytes += torn_bytes;
-                        return Ok(false);
-                    };
-                    *taken += 1;
-                    if let Err(error) = filter.check_time(trade) {
-                        filter.refuse(file, Location::Trade(*before + *taken as u64), error)?;
-                        continue;
-                    }
-                    if filter.accepts(trade) {
-                        out.push(*trade);
-                    }
-                }
-                Ok(true)
-            }
+            Content::Text {
+                text,
+                decoder: TextDecoder::Rows(response),
+            } => response.fill(text, chunk, len_max),
+            Content::Text { .. } => Ok(false),
+            Content::Recording(reader) => reader.fill(chunk, len_max),
         }
     }
 }

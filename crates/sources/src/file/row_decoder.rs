@@ -1,15 +1,16 @@
 //! Decoders of JSON rows, and the loop over the rows of a response.
 
-use super::error::ValueError;
-use super::error::{FileError, Location, RecordError};
-use super::filter::RowFilter;
+use super::chunk::Chunk;
+use super::error::{FileError, Location, RecordError, ValueError};
 use super::json_rows::{JsonRows, RowError};
-use super::line_decoder::RECORDS_MAX;
 use super::text::TextInput;
 use barmill_core::model::Trade;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::fmt;
+
+/// Records looked at in one call, so that a call ends also when nothing is kept.
+const RECORDS_MAX: u64 = 262_144;
 
 /// Turns the rows of one response into trades.
 pub(super) trait RowDecoder: fmt::Debug + Send {
@@ -28,17 +29,16 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// Decodes rows until `out` holds `len_max` trades; `false` at the end of the file.
+    /// Decodes rows until the chunk holds `len_max` trades; `false` at the end of the file.
     pub(super) fn fill(
         &mut self,
         text: &mut TextInput,
-        filter: &mut RowFilter,
-        out: &mut Vec<Trade>,
+        chunk: &mut Chunk,
         len_max: usize,
     ) -> Result<bool, FileError> {
         let Response { rows, decoder } = self;
         for _ in 0..RECORDS_MAX {
-            if out.len() >= len_max {
+            if chunk.trades.len() >= len_max {
                 break;
             }
             let len = match rows.next(&mut text.bytes) {
@@ -50,20 +50,12 @@ impl Response {
             let row = &text.bytes.window()[..len];
             let decoded = decoder
                 .set_key(rows.key())
-                .and_then(|()| decoder.decode(row, filter.ordinal));
-            let decoded = filter.timely(decoded);
-            match decoded {
-                Ok(Some(trade)) if filter.accepts(&trade) => out.push(trade),
-                Ok(_) => {}
-                Err(error) => {
-                    let location = Location::Row {
-                        number: text.number,
-                        offset: text.bytes.offset(),
-                    };
-                    filter.refuse(&text.file, location, error)?;
-                }
-            }
-            filter.ordinal += 1;
+                .and_then(|()| decoder.decode(row, chunk.filter.ordinal));
+            let location = Location::Row {
+                number: text.number,
+                offset: text.bytes.offset(),
+            };
+            chunk.record(decoded, location)?;
             text.bytes.take(len);
         }
         Ok(true)

@@ -63,7 +63,7 @@ pub struct FileFeedSettings {
     /// Their layout; `None` tells it for each file, and for each entry of a zip, from its first block.
     pub format: Option<Format>,
     /// Keeps only these symbols. When it is exactly one, it also names the trades of files of which neither the rows nor
-    /// the name tell theirs (Binance CSV, LEAN, Massive JSON).
+    /// the name tell theirs, see [`Format::needs_symbol`].
     pub symbols: Option<Vec<Symbol>>,
     /// Names that trades get instead of those of the files, from and to; symbols are kept by the names of the files.
     pub renames: Vec<(Symbol, Symbol)>,

@@ -1,10 +1,12 @@
-//! Parses field values: numbers, instants, identities and lists of conditions.
+//! The values of fields: numbers, instants, identities, symbols and lists of conditions, from their text.
 //!
 //! Owns the fast reading of whole numbers, 8 digits at once in plain integers; the tests compare it with the standard
 //! parser.
 
 use super::error::{RecordError, ValueError};
-use barmill_core::model::{Conditions, Price, Size, Timestamp, TradeId};
+use barmill_core::model::{Conditions, Price, Size, Symbol, Timestamp, TradeId};
+use foldhash::fast::FixedState;
+use std::collections::HashMap;
 
 /// 1990-01-01T00:00:00Z: before it no file of trades was recorded.
 const TIME_MIN: i64 = 631_152_000_000_000_000;
@@ -202,6 +204,43 @@ pub(super) fn conditions(text: &[u8]) -> Result<Conditions, RecordError> {
         }
     }
     Ok(conditions)
+}
+
+/// The symbols seen, in front of the shared table and its lock; the last one first of all.
+#[derive(Debug, Clone)]
+pub(super) struct SymbolCache {
+    last: Option<Symbol>,
+    seen: HashMap<&'static [u8], Symbol, FixedState>,
+}
+
+impl Default for SymbolCache {
+    fn default() -> SymbolCache {
+        SymbolCache {
+            last: None,
+            seen: HashMap::with_hasher(FixedState::with_seed(0)),
+        }
+    }
+}
+
+impl SymbolCache {
+    #[inline]
+    pub(super) fn get(&mut self, field: &'static str, name: &[u8]) -> Result<Symbol, RecordError> {
+        if let Some(last) = self.last
+            && last.as_str().as_bytes() == name
+        {
+            return Ok(last);
+        }
+        let symbol = if let Some(symbol) = self.seen.get(name) {
+            *symbol
+        } else {
+            let symbol = Symbol::intern(name)
+                .map_err(|error| RecordError::new(field, name, ValueError::from(error)))?;
+            self.seen.insert(symbol.as_str().as_bytes(), symbol);
+            symbol
+        };
+        self.last = Some(symbol);
+        Ok(symbol)
+    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub struct Secret {
 pub struct HistoryDefaults {
     /// Scheme, host and port.
     pub base_url: &'static str,
-    /// Requests a minute, with room to spare below what the public documents allow; for Binance weight a minute.
+    /// Requests a minute, with room to spare below what the public documents allow; where requests have weights, weight a minute.
     pub requests_per_minute: u32,
     /// The least that can be set: what the heaviest request costs.
     pub requests_per_minute_min: u32,

@@ -70,6 +70,24 @@ impl Fields {
         Ok(())
     }
 
+    /// Finds the fields of a row that must have `count` of them.
+    #[inline]
+    pub(in crate::file) fn split_row(
+        &mut self,
+        line: &[u8],
+        count: usize,
+    ) -> Result<(), RecordError> {
+        self.split(line)?;
+        if self.count == count {
+            return Ok(());
+        }
+        let reason = ValueError::FieldCount {
+            count: self.count,
+            expected: count,
+        };
+        Err(RecordError::new("row", line, reason))
+    }
+
     #[inline]
     fn push_commas(&mut self, mut commas: u64, quotes: u64, at: u32, open: &mut u64) {
         if quotes != 0 || *open != 0 {

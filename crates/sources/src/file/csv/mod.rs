@@ -1,7 +1,6 @@
-//! Delimited lines: the general reader, and the fast path for Massive's rows.
+//! Lines of fields, and what a processor does with many of their bytes at once.
 
-pub(super) mod fast;
 mod fields;
-mod simd;
+pub(super) mod simd;
 
 pub(in crate::file) use fields::Fields;

@@ -6,9 +6,9 @@
 
 use super::descriptor::{Descriptor, Open, TextDecoder, column};
 use super::detect::Sample;
+use crate::file::chunk::LineDecoder;
 use crate::file::csv::Fields;
 use crate::file::error::{FileError, RecordError, ValueError};
-use crate::file::line_decoder::LineDecoder;
 use crate::file::text::TextInput;
 use crate::file::values::{by_magnitude, integer, price, size};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
@@ -76,7 +76,7 @@ impl Layout {
         let made =
             BinanceCsv::new(&first, self, symbol).map_err(|column| text.missing(column, &first))?;
         if has_header(&first) {
-            text.take_line()?;
+            text.take_line();
         }
         Ok(Some(TextDecoder::Lines(Box::new(made))))
     }
@@ -160,15 +160,8 @@ impl LineDecoder for BinanceCsv {
     }
 
     fn decode(&mut self, line: &[u8], _ordinal: u64) -> Result<Option<Trade>, RecordError> {
-        self.fields.split(line)?;
         let columns = self.columns;
-        if self.fields.count() != columns.count {
-            let reason = ValueError::FieldCount {
-                count: self.fields.count(),
-                expected: columns.count,
-            };
-            return Err(RecordError::new("row", line, reason));
-        }
+        self.fields.split_row(line, columns.count)?;
         let field = |index| self.fields.get(line, index);
         let id = integer("id", field(columns.id))?;
         let time = field(columns.time);
@@ -206,8 +199,8 @@ fn side(buyer_is_maker: &[u8]) -> Result<Side, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::{BinanceCsv, TRADES, symbol_in};
+    use crate::file::chunk::LineDecoder;
     use crate::file::format::binance_aggtrades::AGG_TRADES;
-    use crate::file::line_decoder::LineDecoder;
     use barmill_core::model::{Side, Symbol, Trade};
     use std::path::PathBuf;
 

@@ -5,11 +5,11 @@
 
 use super::descriptor::{Descriptor, Open, TextDecoder, column};
 use super::detect::Sample;
+use crate::file::chunk::LineDecoder;
 use crate::file::error::{FileError, RecordError, ValueError};
-use crate::file::line_decoder::LineDecoder;
 use crate::file::row_decoder::parse;
-use crate::file::symbols::SymbolCache;
 use crate::file::text::TextInput;
+use crate::file::values::SymbolCache;
 use crate::file::values::{by_magnitude, price, size};
 use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use memchr::memmem::Finder;
@@ -136,8 +136,8 @@ impl LineDecoder for BinanceWs {
 #[cfg(test)]
 mod tests {
     use super::BinanceWs;
+    use crate::file::chunk::LineDecoder;
     use crate::file::error::RecordError;
-    use crate::file::line_decoder::LineDecoder;
     use barmill_core::model::{Side, Trade};
 
     fn text(result: Result<Option<Trade>, RecordError>) -> Result<Option<Trade>, String> {

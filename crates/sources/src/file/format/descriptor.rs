@@ -1,8 +1,8 @@
 //! The descriptor of a file format.
 
 use super::detect::Sample;
+use crate::file::chunk::LineDecoder;
 use crate::file::error::FileError;
-use crate::file::line_decoder::LineDecoder;
 use crate::file::row_decoder::Response;
 use crate::file::text::TextInput;
 use std::fmt;

@@ -9,9 +9,9 @@
 
 use super::descriptor::{Descriptor, Open, TextDecoder, column};
 use super::detect::Sample;
+use crate::file::chunk::LineDecoder;
 use crate::file::csv::Fields;
 use crate::file::error::{FileError, RecordError, ValueError};
-use crate::file::line_decoder::LineDecoder;
 use crate::file::text::TextInput;
 use crate::file::values;
 use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
@@ -146,14 +146,7 @@ impl LineDecoder for LeanTick {
     }
 
     fn decode(&mut self, line: &[u8], ordinal: u64) -> Result<Option<Trade>, RecordError> {
-        self.fields.split(line)?;
-        if self.fields.count() != FIELDS {
-            let reason = ValueError::FieldCount {
-                count: self.fields.count(),
-                expected: FIELDS,
-            };
-            return Err(RecordError::new("row", line, reason));
-        }
+        self.fields.split_row(line, FIELDS)?;
         let field = |index| self.fields.get(line, index);
         let size =
             Size::parse(field(2)).map_err(|error| RecordError::new("quantity", field(2), error))?;
@@ -315,7 +308,7 @@ fn parse_date(word: &str) -> Option<Date> {
 #[cfg(test)]
 mod tests {
     use super::{LeanTick, date_in, symbol_in};
-    use crate::file::line_decoder::LineDecoder;
+    use crate::file::chunk::LineDecoder;
     use barmill_core::model::{Conditions, Symbol, Trade, TradeId};
     use jiff::civil::{Date, date};
     use proptest::prelude::*;

@@ -1,6 +1,7 @@
 //! Shapes of text files.
 
 use super::{HEADER, all, read, reader, settings, stock_file};
+use crate::file::text::RECORD_LEN_MAX;
 use crate::file::{FileError, Format, OnBadRow};
 use barmill_core::port::Position;
 
@@ -49,6 +50,10 @@ fn very_long_line_is_an_error() {
             .starts_with("read test, line 5: longer than 262144 bytes"),
         "{error}"
     );
+    // As long as a record may be, it is a row like others.
+    text.truncate(text.len() - (1 << 22) + RECORD_LEN_MAX);
+    let error = read(&text, "massive-csv", &[]).unwrap_err();
+    assert!(matches!(error, FileError::BadRow(_)), "{error}");
     let error = read(&vec![b'x'; 1 << 22], "massive-csv", &[]).unwrap_err();
     assert!(matches!(error, FileError::RecordTooLong { .. }), "{error}");
     let rows = format!("{{\"results\":[\"{}\"]}}", "x".repeat(1 << 22));
@@ -105,7 +110,7 @@ fn row_of_a_time_that_has_not_come_is_refused_by_its_line_on_both_ways() {
     let kept: usize = skipping.by_ref().map(|batch| batch.unwrap().len()).sum();
     assert_eq!((kept, skipping.stats().malformed), (2, 1));
     // In chunks, by the decoder of flat files.
-    let queue = std::sync::Mutex::new(reader(text, past).into_queue().0);
+    let queue = std::sync::Mutex::new(reader(text, past).into_parts().0);
     let chunk = crate::file::chunk_queue::next_chunk(&queue).unwrap();
     assert_eq!((chunk.trades.len(), chunk.filter.stats.malformed), (2, 1));
 }

@@ -114,7 +114,7 @@ pub enum IdleEnd {
 /// What is listened to.
 #[derive(Debug, Clone)]
 pub enum LiveSymbols {
-    /// Everything the venue has, over one connection; for Massive and Alpaca.
+    /// Everything the venue has, over one connection; for venues whose identities are not contiguous.
     All,
     /// These, each from its own start; not empty.
     Named(Vec<LiveSymbol>),
@@ -161,14 +161,27 @@ impl LiveSettings {
     /// The defaults of a venue, with its own settings and secrets.
     pub fn new(venue: VenueSettings) -> LiveSettings {
         let defaults = &venue.venue().live;
-        let mut settings = LiveSettings::of(&venue.filled_in(defaults.url), venue);
-        settings.symbols_per_connection_max = match defaults.symbols_per_connection {
-            0 => usize::MAX,
-            count => count,
-        };
-        settings.message_every = defaults.message_every;
-        settings.times.lifetime = defaults.lifetime;
-        settings
+        LiveSettings {
+            url: venue.filled_in(defaults.url),
+            symbols_per_connection_max: match defaults.symbols_per_connection {
+                0 => usize::MAX,
+                count => count,
+            },
+            symbols_per_message_max: 100,
+            message_every: defaults.message_every,
+            message_bytes_max: 16 << 20,
+            batch_len_max: 4_096,
+            backlog_len_max: 262_144,
+            times: LiveTimes {
+                lifetime: defaults.lifetime,
+                ..LiveTimes::default()
+            },
+            gaps: GapSettings::default(),
+            quiet: IdleSettings::default(),
+            clock_tolerance: Duration::from_mins(5),
+            seed: 0,
+            venue,
+        }
     }
 
     /// The venue's name.
@@ -216,44 +229,38 @@ impl LiveSettings {
             Err(LiveSettingsError::Symbols)
         }
     }
+}
 
-    fn of(url: &str, venue: VenueSettings) -> LiveSettings {
-        LiveSettings {
-            url: url.into(),
-            venue,
-            symbols_per_connection_max: 200,
-            symbols_per_message_max: 100,
-            message_every: Duration::from_millis(200),
-            message_bytes_max: 16 << 20,
-            batch_len_max: 4_096,
-            backlog_len_max: 262_144,
-            times: LiveTimes {
-                connect_timeout: Duration::from_secs(10),
-                handshake_timeout: Duration::from_secs(30),
-                ping_every: Duration::from_secs(15),
-                silence_max: Duration::from_secs(45),
-                stall_after: Duration::from_secs(30),
-                stall_after_max: Duration::from_mins(30),
-                lifetime: None,
-                backoff_base: Duration::from_millis(500),
-                backoff_max: Duration::from_mins(1),
-                stable_after: Duration::from_secs(30),
-                limit_wait: Duration::from_mins(5),
-            },
-            gaps: GapSettings {
-                wait: Duration::from_millis(500),
-                settle: Duration::from_secs(5),
-                attempts_max: 8,
-                backoff: Duration::from_secs(1),
-                in_flight_max: 4,
-                len_max: 50_000,
-                held_len_max: 65_536,
-                held_sum_max: 262_144,
-                overlap: Duration::from_secs(5),
-            },
-            quiet: IdleSettings::default(),
-            clock_tolerance: Duration::from_mins(5),
-            seed: 0,
+impl Default for LiveTimes {
+    fn default() -> LiveTimes {
+        LiveTimes {
+            connect_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(30),
+            ping_every: Duration::from_secs(15),
+            silence_max: Duration::from_secs(45),
+            stall_after: Duration::from_secs(30),
+            stall_after_max: Duration::from_mins(30),
+            lifetime: None,
+            backoff_base: Duration::from_millis(500),
+            backoff_max: Duration::from_mins(1),
+            stable_after: Duration::from_secs(30),
+            limit_wait: Duration::from_mins(5),
+        }
+    }
+}
+
+impl Default for GapSettings {
+    fn default() -> GapSettings {
+        GapSettings {
+            wait: Duration::from_millis(500),
+            settle: Duration::from_secs(5),
+            attempts_max: 8,
+            backoff: Duration::from_secs(1),
+            in_flight_max: 4,
+            len_max: 50_000,
+            held_len_max: 65_536,
+            held_sum_max: 262_144,
+            overlap: Duration::from_secs(5),
         }
     }
 }

@@ -10,16 +10,21 @@
 //! unique per exchange and reporting facility, so the venue is `exchange | trf_id << 8`; exchanges of options are above
 //! 255 and have no facility.
 
+mod fast;
+mod index;
+mod row;
+
 use super::descriptor::{Descriptor, Open, TextDecoder, column};
 use super::detect::Sample;
+use crate::file::chunk::{Chunk, LineDecoder};
 use crate::file::csv::Fields;
-use crate::file::csv::fast::{FastRows, RowFields};
 use crate::file::error::{FileError, RecordError, ValueError};
-use crate::file::line_decoder::{Decoded, LineDecoder};
-use crate::file::symbols::SymbolCache;
 use crate::file::text::TextInput;
-use crate::file::values::{conditions, integer, medium, nanos, price, size, small, trade_id};
+use crate::file::values::{
+    SymbolCache, conditions, integer, medium, nanos, price, size, small, trade_id,
+};
 use barmill_core::model::{Conditions, Side, Symbol, Trade};
+use fast::{Columns, FastRows};
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "massive-csv",
@@ -61,7 +66,7 @@ fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     let Some(header) = text.first_line()? else {
         return Ok(None);
     };
-    let made = match MassiveCsv::new(&header, text.only_symbol) {
+    let mut made = match MassiveCsv::new(&header, text.only_symbol) {
         Ok(made) => made,
         Err("ticker") => {
             text.symbol(None)?;
@@ -69,41 +74,25 @@ fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
         }
         Err(column) => return Err(text.missing(column, &header)),
     };
-    text.take_line()?;
+    text.take_line();
     // Tickers of crypto and forex say so, and have no exchange in New York.
     let row = text.first_line()?.unwrap_or_default();
-    text.is_always_open = made
-        .ticker_of(&row)
-        .is_some_and(|ticker| ticker.starts_with(b"X:") || ticker.starts_with(b"C:"));
+    let ticker = made.ticker_of(&row);
+    text.is_always_open = ticker.starts_with(b"X:") || ticker.starts_with(b"C:");
     Ok(Some(TextDecoder::Lines(Box::new(made))))
-}
-
-/// Where each column of interest stands; `usize::MAX` reads as an empty field.
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    count: usize,
-    ticker: Option<usize>,
-    sequence: Option<usize>,
-    time: usize,
-    time_name: &'static str,
-    price: usize,
-    size: usize,
-    size_name: &'static str,
-    conditions: usize,
-    correction: usize,
-    exchange: usize,
-    id: usize,
-    trf_id: usize,
 }
 
 /// Decodes the lines of one file.
 #[derive(Debug, Clone)]
 struct MassiveCsv {
     columns: Columns,
+    /// The names of the columns that are taken for the time and the size.
+    names: (&'static str, &'static str),
     fields: Fields,
     symbols: SymbolCache,
+    /// The symbol of a file without tickers.
     symbol: Option<Symbol>,
-    /// None while it works.
+    /// None while it works, and where it does not.
     fast: Option<Box<FastRows>>,
 }
 
@@ -118,14 +107,13 @@ impl MassiveCsv {
             (0..fields.count())
                 .find(|&index| fields.get(header, index).trim_ascii() == name.as_bytes())
         };
-        let either = |first: &'static str, second: &'static str| {
-            find(first)
-                .map(|at| (at, first))
-                .or_else(|| find(second).map(|at| (at, second)))
-                .ok_or(second)
+        let either = |first: &'static str, second: &'static str| match find(first) {
+            Some(index) => Ok((index, first)),
+            None => find(second).map(|index| (index, second)).ok_or(second),
         };
         let optional = |name| find(name).unwrap_or(usize::MAX);
-        let ticker = find("ticker");
+        let (ticker, sequence) = (find("ticker"), find("sequence_number"));
+        let symbol = symbol.filter(|_| ticker.is_none());
         if ticker.is_none() && symbol.is_none() {
             return Err("ticker");
         }
@@ -133,38 +121,34 @@ impl MassiveCsv {
         let (size, size_name) = either("decimal_size", "size")?;
         let columns = Columns {
             count: fields.count(),
-            ticker,
-            sequence: find("sequence_number"),
+            ticker: ticker.unwrap_or(usize::MAX),
+            sequence: sequence.unwrap_or(usize::MAX),
             time,
-            time_name,
             price: find("price").ok_or("price")?,
             size,
-            size_name,
             conditions: optional("conditions"),
             correction: optional("correction"),
             exchange: optional("exchange"),
             id: optional("id"),
-            trf_id: optional("trf_id"),
+            facility: optional("trf_id"),
         };
-        let fast = columns
-            .row_fields()
-            .map(|row_fields| Box::new(FastRows::new(columns.count, row_fields)));
+        let is_usual = ticker.is_some() && sequence.is_some();
         Ok(MassiveCsv {
             columns,
+            names: (time_name, size_name),
             fields,
             symbols: SymbolCache::default(),
             symbol,
-            fast,
+            fast: is_usual.then(|| Box::new(FastRows::new(columns))),
         })
     }
-}
 
-impl MassiveCsv {
-    /// The ticker of a line.
-    fn ticker_of<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
-        let mut fields = Fields::default();
-        fields.split(line).ok()?;
-        Some(fields.get(line, self.columns.ticker?))
+    /// The ticker of a line; empty where it has none.
+    fn ticker_of<'a>(&mut self, line: &'a [u8]) -> &'a [u8] {
+        match self.fields.split(line) {
+            Ok(()) => self.fields.get(line, self.columns.ticker),
+            Err(_) => b"",
+        }
     }
 }
 
@@ -174,59 +158,45 @@ impl LineDecoder for MassiveCsv {
     }
 
     /// Lines of the common shape are decoded at once, the others one by one.
-    fn decode_lines(&mut self, lines: &[u8], decoded: &mut Decoded) -> Result<(), FileError> {
+    fn decode_lines(&mut self, lines: &[u8], chunk: &mut Chunk) -> Result<(), FileError> {
         let Some(mut fast) = self.fast.take() else {
-            return decoded.take_lines(self, lines);
+            return chunk.take_lines(self, lines);
         };
-        let outcome = fast.decode(self, lines, decoded);
+        let outcome = fast.decode(self, lines, chunk);
         self.fast = Some(fast);
         outcome
     }
 
     #[inline]
     fn decode(&mut self, line: &[u8], ordinal: u64) -> Result<Option<Trade>, RecordError> {
-        self.fields.split(line)?;
         let columns = &self.columns;
-        if self.fields.count() != columns.count {
-            let reason = ValueError::FieldCount {
-                count: self.fields.count(),
-                expected: columns.count,
-            };
-            return Err(RecordError::new("row", line, reason));
-        }
+        self.fields.split_row(line, columns.count)?;
         let field = |index| self.fields.get(line, index);
-        let symbol = match (columns.ticker, self.symbol) {
-            (Some(index), _) => self.symbols.get("ticker", self.fields.get(line, index))?,
-            (None, Some(symbol)) => symbol,
-            (None, None) => {
-                return Err(RecordError::new(
-                    "ticker",
-                    b"",
-                    ValueError::Shape { expected: "there" },
-                ));
-            }
+        let symbol = match self.symbol {
+            Some(symbol) => symbol,
+            None => self.symbols.get("ticker", field(columns.ticker))?,
         };
         let (sequence, sequenced) = match columns.sequence {
-            Some(index) => (integer("sequence_number", field(index))?, true),
-            None => (ordinal, false),
+            usize::MAX => (ordinal, false),
+            index => (integer("sequence_number", field(index))?, true),
         };
         let exchange = medium("exchange", field(columns.exchange))?;
-        let trf_id = small("trf_id", field(columns.trf_id))?;
+        let trf_id = small("trf_id", field(columns.facility))?;
         if exchange > 255 && trf_id > 0 {
-            let text = field(columns.exchange);
+            let reason = ValueError::Above { max: 255 };
             return Err(RecordError::new(
                 "exchange",
-                text,
-                ValueError::Above { max: 255 },
+                field(columns.exchange),
+                reason,
             ));
         }
         Ok(Some(Trade {
             symbol,
-            time: nanos(columns.time_name, field(columns.time))?,
+            time: nanos(self.names.0, field(columns.time))?,
             sequence,
             id: trade_id(field(columns.id)),
             price: price("price", field(columns.price))?,
-            size: size(columns.size_name, field(columns.size))?,
+            size: size(self.names.1, field(columns.size))?,
             conditions: match conditions(field(columns.conditions)) {
                 // Those of options are numbers of another list, of which the tape rules know nothing.
                 Err(_) if symbol.as_str().starts_with("O:") => Conditions::NONE,
@@ -240,28 +210,10 @@ impl LineDecoder for MassiveCsv {
     }
 }
 
-impl Columns {
-    /// Those that the fast reader needs, where the file has them.
-    fn row_fields(&self) -> Option<RowFields> {
-        Some(RowFields {
-            ticker: self.ticker?,
-            time: self.time,
-            sequence: self.sequence?,
-            id: self.id,
-            price: self.price,
-            size: self.size,
-            conditions: self.conditions,
-            exchange: self.exchange,
-            facility: self.trf_id,
-            correction: self.correction,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::MassiveCsv;
-    use crate::file::line_decoder::LineDecoder;
+    use crate::file::chunk::LineDecoder;
     use barmill_core::model::{Side, Trade, TradeId};
     use proptest::prelude::*;
 

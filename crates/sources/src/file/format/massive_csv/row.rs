@@ -17,9 +17,9 @@ const HASH_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The up to 8 bytes of a short text and their count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::file) struct Word {
-    pub(in crate::file) bytes: u64,
-    pub(in crate::file) len: u32,
+pub(super) struct Word {
+    pub(super) bytes: u64,
+    pub(super) len: u32,
 }
 
 impl Word {
@@ -40,14 +40,14 @@ impl Word {
 
     /// The number, if all bytes are digits.
     #[inline(always)]
-    pub(in crate::file) fn digits(self) -> Option<u64> {
+    pub(super) fn digits(self) -> Option<u64> {
         let blank = !(u64::MAX << (64 - 8 * self.len));
         eight_digits((self.bytes | ZEROS & blank).to_le_bytes())
     }
 
     /// The digits of a number with or without a point, and what they are multiplied by to become a price.
     #[inline(always)]
-    pub(in crate::file) fn point(self) -> Option<(Word, u64)> {
+    pub(super) fn point(self) -> Option<(Word, u64)> {
         let points = self.bytes ^ POINTS;
         // The lowest byte of the point, as its highest bit.
         let found = points.wrapping_sub(ONES) & !points & HIGHS;
@@ -73,7 +73,7 @@ impl Word {
     }
 
     #[inline(always)]
-    pub(in crate::file) fn slot(self, len: usize) -> usize {
+    pub(super) fn slot(self, len: usize) -> usize {
         let hash = (self.bytes ^ u64::from(self.len)).wrapping_mul(HASH_FACTOR);
         // The upper half of a product by `len` is below it.
         ((hash >> 32) as usize * len) >> 32
@@ -85,11 +85,11 @@ const ROW_BYTES_MAX: u32 = 255;
 /// Bytes before a row that are read with it, so that every field has 8 bytes that end with it.
 const BEFORE: usize = 8;
 /// The longest row, those before it, and as many behind it, so that no place in a row needs a check of bounds.
-pub(in crate::file) const WINDOW_LEN: usize = 272;
+pub(super) const WINDOW_LEN: usize = 272;
 
 /// One row and the bytes around it.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::file) struct Row<'a> {
+pub(super) struct Row<'a> {
     /// The row begins at byte 8.
     window: &'a [u8; WINDOW_LEN],
     /// The end before the row, then those of its fields.
@@ -99,7 +99,7 @@ pub(in crate::file) struct Row<'a> {
 impl<'a> Row<'a> {
     /// The row of `count` fields with these ends in `lines`; `scratch` holds it where `lines` has too little around it.
     #[inline(always)]
-    pub(in crate::file) fn new(
+    pub(super) fn new(
         lines: &'a [u8],
         ends: &'a [u32; ROW_LEN],
         count: usize,
@@ -136,14 +136,14 @@ impl<'a> Row<'a> {
 
     /// Bytes of a field.
     #[inline(always)]
-    pub(in crate::file) fn len(&self, field: usize) -> u32 {
+    pub(super) fn len(&self, field: usize) -> u32 {
         let (start, end) = self.place(field);
         end.wrapping_sub(start)
     }
 
     /// The 8 bytes that end so many bytes before the end of a field, the last one highest.
     #[inline(always)]
-    pub(in crate::file) fn tail(&self, field: usize, before_end: u32) -> u64 {
+    pub(super) fn tail(&self, field: usize, before_end: u32) -> u64 {
         let (_, end) = self.place(field);
         let at = (end.wrapping_sub(before_end) & ROW_BYTES_MAX) as usize;
         match self.window[at..].first_chunk() {
@@ -154,14 +154,14 @@ impl<'a> Row<'a> {
 
     /// The first byte of a field, or what follows an empty one.
     #[inline(always)]
-    pub(in crate::file) fn first(&self, field: usize) -> u8 {
+    pub(super) fn first(&self, field: usize) -> u8 {
         let (start, _) = self.place(field);
         self.window[(start & ROW_BYTES_MAX) as usize + BEFORE]
     }
 
     /// A field of 1 to 8 bytes.
     #[inline(always)]
-    pub(in crate::file) fn word(&self, field: usize) -> Option<Word> {
+    pub(super) fn word(&self, field: usize) -> Option<Word> {
         let len = self.len(field);
         if len.wrapping_sub(1) >= 8 {
             return None;
@@ -174,7 +174,7 @@ impl<'a> Row<'a> {
 
     /// A whole number up to 255; zero where the field is empty.
     #[inline(always)]
-    pub(in crate::file) fn small(&self, field: usize) -> Option<u8> {
+    pub(super) fn small(&self, field: usize) -> Option<u8> {
         match self.len(field) {
             0 => Some(0),
             1 => {
@@ -187,7 +187,7 @@ impl<'a> Row<'a> {
 
     /// A list with the quotes around it, or where that is too long, without them.
     #[inline(always)]
-    pub(in crate::file) fn list_word(&self, field: usize) -> Option<Word> {
+    pub(super) fn list_word(&self, field: usize) -> Option<Word> {
         let len = self.len(field);
         if len <= 8 {
             return self.word(field);
@@ -204,7 +204,7 @@ impl<'a> Row<'a> {
 
     /// A field of any length.
     #[inline(always)]
-    pub(in crate::file) fn text(&self, field: usize) -> Text<'a> {
+    pub(super) fn text(&self, field: usize) -> Text<'a> {
         let (start, end) = self.place(field);
         Text {
             lines: self.window,
@@ -226,31 +226,31 @@ fn fill<'a>(scratch: &'a mut [u8; WINDOW_LEN], row: &[u8]) -> Option<&'a [u8; WI
 
 /// A field within the lines it was found in.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::file) struct Text<'a> {
-    pub(in crate::file) lines: &'a [u8],
-    pub(in crate::file) start: usize,
-    pub(in crate::file) end: usize,
+pub(super) struct Text<'a> {
+    pub(super) lines: &'a [u8],
+    pub(super) start: usize,
+    pub(super) end: usize,
 }
 
 impl<'a> Text<'a> {
     #[inline(always)]
-    pub(in crate::file) fn has_leading_zero(self) -> bool {
+    pub(super) fn has_leading_zero(self) -> bool {
         self.lines.get(self.start) == Some(&b'0')
     }
 
     #[inline(always)]
-    pub(in crate::file) fn bytes(self) -> Option<&'a [u8]> {
+    pub(super) fn bytes(self) -> Option<&'a [u8]> {
         self.lines.get(self.start..self.end)
     }
 
     #[inline(always)]
-    pub(in crate::file) fn word(self) -> Option<Word> {
+    pub(super) fn word(self) -> Option<Word> {
         Word::of(self.lines, self.start, self.end)
     }
 
     /// Without the quotes around it.
     #[inline(always)]
-    pub(in crate::file) fn unquoted(self) -> Option<Text<'a>> {
+    pub(super) fn unquoted(self) -> Option<Text<'a>> {
         if self.lines.get(self.start) != Some(&b'"') {
             return Some(self);
         }
@@ -265,7 +265,7 @@ impl<'a> Text<'a> {
     }
 
     /// A whole number.
-    pub(in crate::file) fn number(self) -> Option<u64> {
+    pub(super) fn number(self) -> Option<u64> {
         match self.word() {
             Some(word) => word.digits(),
             None => whole(self.bytes()?),
@@ -273,7 +273,7 @@ impl<'a> Text<'a> {
     }
 
     /// A whole number up to 255; zero where the field is empty.
-    pub(in crate::file) fn small(self) -> Option<u8> {
+    pub(super) fn small(self) -> Option<u8> {
         if self.bytes()?.is_empty() {
             Some(0)
         } else {
@@ -282,7 +282,7 @@ impl<'a> Text<'a> {
     }
 
     /// An identity, mostly a number.
-    pub(in crate::file) fn id(self) -> Option<TradeId> {
+    pub(super) fn id(self) -> Option<TradeId> {
         match self.long_number() {
             Some(number) => Some(TradeId::from_number(number)),
             None => Some(trade_id(self.unquoted()?.bytes()?)),
@@ -304,7 +304,7 @@ impl<'a> Text<'a> {
     }
 
     /// A price above zero.
-    pub(in crate::file) fn price(self) -> Option<Price> {
+    pub(super) fn price(self) -> Option<Price> {
         match self.word().and_then(Word::point) {
             Some((digits, scale)) => price_of(digits.digits()?.wrapping_mul(scale)),
             None => price("price", self.bytes()?).ok(),
@@ -312,7 +312,7 @@ impl<'a> Text<'a> {
     }
 
     /// A size, mostly a small whole number.
-    pub(in crate::file) fn size(self) -> Option<Size> {
+    pub(super) fn size(self) -> Option<Size> {
         match self.word().and_then(Word::digits) {
             Some(whole) => Size::from_raw(u128::from(whole.wrapping_mul(10_000_000_000))),
             None => size("size", self.bytes()?).ok(),
@@ -338,7 +338,7 @@ const SCALES: [u64; 8] = [
 
 /// A price of raw units, above zero.
 #[inline(always)]
-pub(in crate::file) fn price_of(raw: u64) -> Option<Price> {
+pub(super) fn price_of(raw: u64) -> Option<Price> {
     if raw == 0 {
         None
     } else {

@@ -1,7 +1,8 @@
-//! Fast path for common rows of Massive's CSV.
+//! The fast reader of the lines of one file, behind one call: [`FastRows::decode`].
 //!
-//! The plain decoder stays the one that decides: whatever is not of the common shape, and everything that is wrong, is
-//! left to it. So this reader has no errors, and must give the same trade or none.
+//! Owns the common shape of a row, and no errors: whatever is of another shape, and everything that is wrong, goes to
+//! the plain decoder, which is its model, so that this reader must give the same trade or none. The tests hold both
+//! together.
 //!
 //! The numbers of a row are read together, eight of up to 8 digits each, an identity of up to 16 being two of them; names
 //! and lists of conditions are looked up by their bytes as one number. A row takes about 650 instructions, of them 200
@@ -12,12 +13,174 @@
     reason = "only what is inside `simd::dispatch` is compiled for the newer processor"
 )]
 
-use super::decode::RowFields;
-use super::row::{Row, Text, Word, price_of};
-use crate::file::csv::simd::Simd;
-use crate::file::symbols::SymbolCache;
-use crate::file::values::{conditions, eight_digits};
+use super::index::{Index, PIECE_LEN};
+use super::row::{Row, Text, WINDOW_LEN, Word, price_of};
+use crate::file::chunk::{Chunk, LineDecoder};
+use crate::file::csv::simd::{Simd, Work, dispatch};
+use crate::file::error::FileError;
+use crate::file::values::{SymbolCache, conditions, eight_digits};
 use barmill_core::model::{Conditions, Side, Size, Symbol, Timestamp, Trade, TradeId};
+use std::ops::Range;
+
+/// How many columns a row has, and where they are; `usize::MAX` reads as an empty field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub(super) count: usize,
+    pub(super) ticker: usize,
+    pub(super) time: usize,
+    pub(super) sequence: usize,
+    pub(super) id: usize,
+    pub(super) price: usize,
+    pub(super) size: usize,
+    pub(super) conditions: usize,
+    pub(super) exchange: usize,
+    pub(super) facility: usize,
+    pub(super) correction: usize,
+}
+
+/// The columns of the flat files of US stocks: known when this is compiled, looking them up costs nothing.
+const FLAT_COLUMNS: Columns = Columns {
+    count: 13,
+    ticker: 0,
+    conditions: 1,
+    correction: 2,
+    exchange: 3,
+    id: 4,
+    price: 6,
+    sequence: 7,
+    time: 8,
+    size: 9,
+    facility: 11,
+};
+
+/// The fast reader of the lines of one file.
+#[derive(Debug, Clone)]
+pub(super) struct FastRows {
+    columns: Columns,
+    symbols: SymbolCache,
+    rows: RowReader,
+    index: Index,
+}
+
+impl FastRows {
+    pub(super) fn new(columns: Columns) -> FastRows {
+        FastRows {
+            columns,
+            symbols: SymbolCache::default(),
+            rows: RowReader::new(),
+            index: Index::default(),
+        }
+    }
+
+    /// Decodes every line, or those before the first error; `plain` decodes lines that are not of the common shape, and
+    /// gives the same trades for those that are.
+    pub(super) fn decode<D: LineDecoder>(
+        &mut self,
+        plain: &mut D,
+        lines: &[u8],
+        chunk: &mut Chunk,
+    ) -> Result<(), FileError> {
+        if self.columns == FLAT_COLUMNS {
+            dispatch(Decoding::<'_, D, true> {
+                fast: self,
+                plain,
+                lines,
+                chunk,
+            })
+        } else {
+            dispatch(Decoding::<'_, D, false> {
+                fast: self,
+                plain,
+                lines,
+                chunk,
+            })
+        }
+    }
+}
+
+/// Many lines and where their trades go; `FLAT` says that the columns are those of the flat files.
+struct Decoding<'a, D, const FLAT: bool> {
+    fast: &'a mut FastRows,
+    plain: &'a mut D,
+    lines: &'a [u8],
+    chunk: &'a mut Chunk,
+}
+
+impl<D: LineDecoder, const FLAT: bool> Work for Decoding<'_, D, FLAT> {
+    type Output = Result<(), FileError>;
+
+    #[inline(always)]
+    fn work<S: Simd>(mut self, best: S) -> Result<(), FileError> {
+        let columns = if FLAT {
+            FLAT_COLUMNS
+        } else {
+            self.fast.columns
+        };
+        let mut start = 0;
+        loop {
+            let rest = &self.lines[start..];
+            let near = &rest[..rest.len().min(PIECE_LEN)];
+            let Some(last) = memchr::memrchr(b'\n', near).or_else(|| memchr::memchr(b'\n', rest))
+            else {
+                return self.chunk.take_lines(self.plain, rest);
+            };
+            let end = start + last + 1;
+            self.decode_piece(best, &columns, start..end)?;
+            start = end;
+        }
+    }
+}
+
+impl<D: LineDecoder, const FLAT: bool> Decoding<'_, D, FLAT> {
+    /// Decodes the whole lines of one piece.
+    #[inline(always)]
+    fn decode_piece<S: Simd>(
+        &mut self,
+        best: S,
+        columns: &Columns,
+        piece: Range<usize>,
+    ) -> Result<(), FileError> {
+        let Decoding {
+            fast,
+            plain,
+            lines,
+            chunk,
+        } = self;
+        let FastRows {
+            symbols,
+            rows,
+            index,
+            ..
+        } = &mut **fast;
+        // A longer piece is a single line, and perhaps too long.
+        if piece.len() > PIECE_LEN || !index.scan(best, lines, piece.clone()) {
+            return chunk.take_lines(*plain, &lines[piece]);
+        }
+        let mut scratch = [0; WINDOW_LEN];
+        // No closures: the compiler does not take them into what it compiles for newer processors.
+        for found in index.rows() {
+            let row = match found.ends {
+                Some(ends) if found.count == columns.count => {
+                    Row::new(lines, ends, found.count, &mut scratch)
+                }
+                Some(_) | None => None,
+            };
+            let Some(row) = row else {
+                chunk.take_lines(*plain, found.line(lines))?;
+                continue;
+            };
+            let trade = match rows.trade(best, &row, columns, symbols) {
+                Some(trade) => Some(trade),
+                None => rows.slow_path(&row, columns, symbols),
+            };
+            match trade {
+                Some(trade) if chunk.push(trade) => {}
+                Some(_) | None => chunk.take_lines(*plain, found.line(lines))?,
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Lines of the table of names; with those in each line, above the symbols of the US tape.
 const NAME_LINES: usize = 1 << 12;
@@ -85,7 +248,7 @@ impl Names {
 
 /// Reads rows of the common shape.
 #[derive(Debug, Clone)]
-pub(in crate::file) struct MassiveRows {
+pub(super) struct RowReader {
     names: Names,
     /// Condition lists by their bytes; a newer one takes the slot of an older one.
     lists: Vec<(Word, Conditions)>,
@@ -100,10 +263,10 @@ struct TimePrefix {
     value: u64,
 }
 
-impl MassiveRows {
-    pub(in crate::file) fn new() -> MassiveRows {
+impl RowReader {
+    pub(super) fn new() -> RowReader {
         let lists = vec![(Word::default(), Conditions::NONE); LISTS_LEN];
-        MassiveRows {
+        RowReader {
             names: Names::default(),
             lists,
             time_prefix: TimePrefix::default(),
@@ -112,7 +275,7 @@ impl MassiveRows {
 
     /// The symbol of a name; `symbols` give it for one not seen lately.
     #[inline(always)]
-    pub(in crate::file) fn symbol(
+    pub(super) fn symbol(
         &mut self,
         row: &Row<'_>,
         field: usize,
@@ -137,11 +300,7 @@ impl MassiveRows {
 
     /// A list of conditions, in quotes or not.
     #[inline(always)]
-    pub(in crate::file) fn conditions(
-        &mut self,
-        row: &Row<'_>,
-        field: usize,
-    ) -> Option<Conditions> {
+    pub(super) fn conditions(&mut self, row: &Row<'_>, field: usize) -> Option<Conditions> {
         if row.len(field) == 0 {
             return Some(Conditions::NONE);
         }
@@ -189,36 +348,36 @@ impl MassiveRows {
 
     /// The trade of a row whose fields are all of the common shape.
     #[inline(always)]
-    pub(in crate::file) fn trade<S: Simd>(
+    pub(super) fn trade<S: Simd>(
         &mut self,
         best: S,
         row: &Row<'_>,
-        fields: &RowFields,
+        columns: &Columns,
         symbols: &mut SymbolCache,
     ) -> Option<Trade> {
         // A time of 19 digits, which those from 2001 on have.
-        if row.len(fields.time) != 19 {
+        if row.len(columns.time) != 19 {
             return None;
         }
-        let lead = self.time_prefix(row.tail(fields.time, 11), row.tail(fields.time, 8))?;
-        let (price, scale) = row.word(fields.price)?.point()?;
-        let (sequence, size) = (row.len(fields.sequence), row.len(fields.size));
-        let (exchange, facility) = (row.len(fields.exchange), row.len(fields.facility));
-        let id = row.len(fields.id);
+        let lead = self.time_prefix(row.tail(columns.time, 11), row.tail(columns.time, 8))?;
+        let (price, scale) = row.word(columns.price)?.point()?;
+        let (sequence, size) = (row.len(columns.sequence), row.len(columns.size));
+        let (exchange, facility) = (row.len(columns.exchange), row.len(columns.facility));
+        let id = row.len(columns.id);
         // Lengths of 1 to 8, and of codes up to 7, where an empty one is a zero, as its lane is.
         let spread = sequence.wrapping_sub(1) | size.wrapping_sub(1) | exchange | facility;
-        if spread > 7 || id.wrapping_sub(1) > 15 || row.first(fields.id) == b'0' {
+        if spread > 7 || id.wrapping_sub(1) > 15 || row.first(columns.id) == b'0' {
             return None;
         }
         let words = [
-            row.tail(fields.time, 0),
-            row.tail(fields.id, 0),
-            row.tail(fields.id, 8),
-            row.tail(fields.sequence, 0),
+            row.tail(columns.time, 0),
+            row.tail(columns.id, 0),
+            row.tail(columns.id, 8),
+            row.tail(columns.sequence, 0),
             price.bytes,
-            row.tail(fields.size, 0),
-            row.tail(fields.exchange, 0),
-            row.tail(fields.facility, 0),
+            row.tail(columns.size, 0),
+            row.tail(columns.exchange, 0),
+            row.tail(columns.facility, 0),
         ];
         let lens = [
             8,
@@ -247,15 +406,15 @@ impl MassiveRows {
             .wrapping_mul(100_000_000)
             .wrapping_add(u64::from(id));
         Some(Trade {
-            symbol: self.symbol(row, fields.ticker, symbols)?,
+            symbol: self.symbol(row, columns.ticker, symbols)?,
             time: time_of(time)?,
             sequence: u64::from(sequence),
             id: TradeId::from_number(id),
             price: price_of(u64::from(price).wrapping_mul(scale))?,
             size: Size::from_raw(u128::from(u64::from(size).wrapping_mul(10_000_000_000)))?,
-            conditions: self.conditions(row, fields.conditions)?,
+            conditions: self.conditions(row, columns.conditions)?,
             venue: venue(u8::try_from(exchange).ok()?, u8::try_from(facility).ok()?),
-            correction: row.small(fields.correction)?,
+            correction: row.small(columns.correction)?,
             side: Side::Unknown,
             sequenced: true,
         })
@@ -264,22 +423,22 @@ impl MassiveRows {
     /// The trade of a row of which some number is empty, longer or no whole number; `None` when the plain way is to
     /// decide.
     #[cold]
-    pub(in crate::file) fn slow_path(
+    pub(super) fn slow_path(
         &mut self,
         row: &Row<'_>,
-        fields: &RowFields,
+        columns: &Columns,
         symbols: &mut SymbolCache,
     ) -> Option<Trade> {
         Some(Trade {
-            symbol: self.symbol(row, fields.ticker, symbols)?,
-            time: time_of(row.text(fields.time).number()?)?,
-            sequence: row.text(fields.sequence).number()?,
-            id: row.text(fields.id).id()?,
-            price: row.text(fields.price).price()?,
-            size: row.text(fields.size).size()?,
-            conditions: self.conditions(row, fields.conditions)?,
-            venue: venue(row.small(fields.exchange)?, row.small(fields.facility)?),
-            correction: row.small(fields.correction)?,
+            symbol: self.symbol(row, columns.ticker, symbols)?,
+            time: time_of(row.text(columns.time).number()?)?,
+            sequence: row.text(columns.sequence).number()?,
+            id: row.text(columns.id).id()?,
+            price: row.text(columns.price).price()?,
+            size: row.text(columns.size).size()?,
+            conditions: self.conditions(row, columns.conditions)?,
+            venue: venue(row.small(columns.exchange)?, row.small(columns.facility)?),
+            correction: row.small(columns.correction)?,
             side: Side::Unknown,
             sequenced: true,
         })

@@ -12,17 +12,17 @@ use crate::file::csv::simd::{CHUNK_LEN, Marks, Simd};
 use std::ops::Range;
 
 /// Bytes looked at in one scan at most.
-pub(in crate::file) const PIECE_LEN: usize = 8 * 1024;
+pub(super) const PIECE_LEN: usize = 8 * 1024;
 /// Ends written at once: the usual row has fewer in 64 bytes, so that the loop rarely turns twice.
 const STEP: usize = 12;
 /// Room that one chunk needs at most.
 const ROOM_LEN: usize = CHUNK_LEN.next_multiple_of(STEP);
 /// Places seen of a row at once: the end before it, and up to 15 of its own.
-pub(in crate::file) const ROW_LEN: usize = 16;
+pub(super) const ROW_LEN: usize = 16;
 
 /// The ends of fields and rows in some lines.
 #[derive(Debug, Clone, Default)]
-pub(in crate::file) struct Index {
+pub(super) struct Index {
     /// The place before the first row, so that every field begins behind an end; then where each field ends, the last
     /// one of a row at its end of line. With room for as many as there are bytes.
     ends: Vec<u32>,
@@ -37,12 +37,7 @@ impl Index {
     /// [`PIECE_LEN`] bytes at most. Places count from the start of `lines`. `false` when a quote does not close on its
     /// line.
     #[inline(always)]
-    pub(in crate::file) fn scan<S: Simd>(
-        &mut self,
-        best: S,
-        lines: &[u8],
-        piece: Range<usize>,
-    ) -> bool {
+    pub(super) fn scan<S: Simd>(&mut self, best: S, lines: &[u8], piece: Range<usize>) -> bool {
         if self.ends.is_empty() {
             self.ends.resize(PIECE_LEN + ROOM_LEN + ROW_LEN, 0);
             self.rows.resize(PIECE_LEN + 2, 0);
@@ -69,7 +64,7 @@ impl Index {
 
     /// The rows found, in order.
     #[inline(always)]
-    pub(in crate::file) fn rows(&self) -> impl Iterator<Item = Found<'_>> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = Found<'_>> {
         Rows {
             ends: &self.ends,
             lasts: self.rows.get(..self.row_count).unwrap_or_default().iter(),
@@ -158,11 +153,11 @@ struct Rows<'a> {
 
 /// One row.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::file) struct Found<'a> {
+pub(super) struct Found<'a> {
     /// How many fields it has.
-    pub(in crate::file) count: usize,
+    pub(super) count: usize,
     /// The end before it with the first 15 of its own; what is behind the row's end is not its own.
-    pub(in crate::file) ends: Option<&'a [u32; ROW_LEN]>,
+    pub(super) ends: Option<&'a [u32; ROW_LEN]>,
     all: &'a [u32],
 }
 
@@ -185,7 +180,7 @@ impl<'a> Iterator for Rows<'a> {
 
 impl Found<'_> {
     /// The bytes of the row, its end of line included.
-    pub(in crate::file) fn line<'l>(&self, lines: &'l [u8]) -> &'l [u8] {
+    pub(super) fn line<'l>(&self, lines: &'l [u8]) -> &'l [u8] {
         let behind = |place: usize| {
             self.all
                 .get(place)
