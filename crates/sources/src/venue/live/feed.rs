@@ -46,7 +46,7 @@ pub struct LiveParts {
 /// The live trades of one venue.
 ///
 /// Trades of one symbol come in order and once, with what a connection missed in its place; where the venue's identities
-/// have holes, the order between breaks of the connection is the venue's own. A batch holds trades of many symbols. Its
+/// have gaps, the order between breaks of the connection is the venue's own. A batch holds trades of many symbols. Its
 /// position is the event time in nanoseconds before which every symbol is delivered, a few seconds behind the newest
 /// trade.
 ///

@@ -36,7 +36,7 @@ pub(crate) struct Session {
     message_every: Duration,
     phase: Phase,
     acked: usize,
-    outbox: VecDeque<SecretString>,
+    queued: VecDeque<SecretString>,
     send_at: Duration,
     ping_at: Duration,
     opened_at: Duration,
@@ -64,7 +64,7 @@ impl Session {
             times: settings.times.clone(),
             message_every: settings.message_every,
             acked: 0,
-            outbox: VecDeque::new(),
+            queued: VecDeque::new(),
             send_at: now,
             ping_at: now + settings.times.ping_every,
             opened_at: now,
@@ -147,7 +147,7 @@ impl Session {
     pub(crate) fn on_time(&mut self, now: Duration) -> Result<Option<Outbound>, LiveError> {
         self.check(now)?;
         if self.send_at <= now
-            && let Some(text) = self.outbox.pop_front()
+            && let Some(text) = self.queued.pop_front()
         {
             self.send_at = now + self.message_every;
             return Ok(Some(Outbound::Text(text)));
@@ -165,7 +165,7 @@ impl Session {
     /// When `on_time` has something to do.
     pub(crate) fn deadline(&self) -> Duration {
         let mut deadline = self.ping_at.min(self.heard_at + self.times.silence_max);
-        if !self.outbox.is_empty() {
+        if !self.queued.is_empty() {
             deadline = deadline.min(self.send_at);
         }
         if let Some(lifetime) = self.times.lifetime {
@@ -211,7 +211,7 @@ impl Session {
         match &self.script.auth {
             Some(auth) => {
                 self.phase = Phase::Authenticating;
-                self.outbox.push_back(auth.clone());
+                self.queued.push_back(auth.clone());
             }
             None => self.subscribe(now),
         }
@@ -221,7 +221,7 @@ impl Session {
         self.phase = Phase::Subscribing;
         // What the venue has answered is no message too many.
         self.send_at = now;
-        self.outbox.extend(
+        self.queued.extend(
             self.script
                 .subscribe
                 .iter()

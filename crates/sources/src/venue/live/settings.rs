@@ -31,7 +31,7 @@ pub struct LiveSettings {
     pub times: LiveTimes,
     /// How missed trades are fetched.
     pub gaps: GapSettings,
-    /// When quiet symbols are told to be so.
+    /// When idle symbols are told to be so.
     pub quiet: IdleSettings,
     /// How far ahead of this machine's clock the time of a trade may be; a later one is malformed.
     pub clock_tolerance: Duration,
@@ -70,28 +70,28 @@ pub struct LiveTimes {
 /// How missed trades are fetched.
 #[derive(Debug, Clone)]
 pub struct GapSettings {
-    /// Wait before a hole is fetched: trades out of order close it by themselves, and archives lag.
+    /// Wait before a gap is fetched: trades out of order close it by themselves, and archives lag.
     pub wait: Duration,
     /// Wait after a new connection before a symbol without a trade is fetched.
     pub settle: Duration,
-    /// Attempts per hole; then it stays open and is told.
+    /// Attempts per gap; then it stays open and is told.
     pub attempts_max: u32,
     /// Wait before the second attempt, doubled for each later one.
     pub backoff: Duration,
-    /// Holes fetched at the same time, at least 1.
+    /// Gaps fetched at the same time, at least 1.
     pub in_flight_max: usize,
     /// Trades of one answer, at least 2.
     pub len_max: usize,
-    /// Live trades that wait behind the holes of one symbol; those beyond it are fetched.
+    /// Live trades that wait behind the gaps of one symbol; those beyond it are fetched.
     pub held_len_max: usize,
-    /// The same for the holes of all symbols together.
+    /// The same for the gaps of all symbols together.
     pub held_sum_max: usize,
-    /// Event time read again before a hole, for venues without contiguous identities; also how far back trades are
+    /// Event time read again before a gap, for venues without contiguous identities; also how far back trades are
     /// known by their identity.
     pub overlap: Duration,
 }
 
-/// When quiet symbols are told to be so, that their bars close in time.
+/// When idle symbols are told to be so, that their bars close in time.
 #[derive(Debug, Clone, Default)]
 pub struct IdleSettings {
     /// What ends after a symbol's newest trade; none tells nothing.
@@ -100,7 +100,7 @@ pub struct IdleSettings {
     pub slack: Duration,
 }
 
-/// An end that a quiet symbol is told to have reached.
+/// An end that an idle symbol is told to have reached.
 #[derive(Debug, Clone)]
 pub enum IdleEnd {
     /// Of the window of this length, aligned to the Unix epoch; where nothing comes at all, the archive is asked.

@@ -23,7 +23,7 @@ pub struct LiveStats {
     pub lost_messages: u64,
     /// Questions to the archive.
     pub requests: u64,
-    /// Holes and what came of them.
+    /// Gaps and what came of them.
     pub gaps: GapStats,
     /// Trades that wait for the consumer.
     pub backlog_len: usize,

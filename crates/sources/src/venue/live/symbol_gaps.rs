@@ -51,9 +51,9 @@ impl GapRules {
 pub struct GapStats {
     /// Trades left out because they were delivered before.
     pub duplicates: u64,
-    /// Holes seen, among them those that closed by themselves.
+    /// Gaps seen, among them those that closed by themselves.
     pub opened: u64,
-    /// Holes that stay open.
+    /// Gaps that stay open.
     pub unfilled: u64,
     /// Trades that came from the archive.
     pub fetched: u64,

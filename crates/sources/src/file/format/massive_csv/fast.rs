@@ -205,11 +205,11 @@ struct NameLine {
 }
 
 impl Names {
-    /// Looks a name up; no text has the length zero, so an empty place meets none.
+    /// Looks a name up; no text has the length zero, so an empty way meets none.
     #[inline(always)]
     fn get(&self, word: Word) -> Option<Symbol> {
         let line = self.lines.get(word.slot(NAME_LINES))?;
-        // Which place it has is as good as random, so that branches would be mispredicted.
+        // Which way it has is as good as random, so that branches would be mispredicted.
         let mut met = 0u32;
         let mut way = 0;
         while way < WAYS {

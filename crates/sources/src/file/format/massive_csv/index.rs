@@ -17,13 +17,13 @@ pub(super) const PIECE_LEN: usize = 8 * 1024;
 const STEP: usize = 12;
 /// Room that one chunk needs at most.
 const ROOM_LEN: usize = CHUNK_LEN.next_multiple_of(STEP);
-/// Places seen of a row at once: the end before it, and up to 15 of its own.
+/// Offsets seen of a row at once: the end before it, and up to 15 of its own.
 pub(super) const ROW_LEN: usize = 16;
 
 /// The ends of fields and rows in some lines.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
-    /// The place before the first row, so that every field begins behind an end; then where each field ends, the last
+    /// The offset before the first row, so that every field begins behind an end; then where each field ends, the last
     /// one of a row at its end of line. With room for as many as there are bytes.
     ends: Vec<u32>,
     count: u32,
@@ -34,7 +34,7 @@ pub(super) struct Index {
 
 impl Index {
     /// Finds the ends in a piece of `lines`, which has less than 2^32 bytes: whole lines, each with its end of line, of
-    /// [`PIECE_LEN`] bytes at most. Places count from the start of `lines`. `false` when a quote does not close on its
+    /// [`PIECE_LEN`] bytes at most. Offsets count from the start of `lines`. `false` when a quote does not close on its
     /// line.
     #[inline(always)]
     pub(super) fn scan<S: Simd>(&mut self, best: S, lines: &[u8], piece: Range<usize>) -> bool {
@@ -181,9 +181,9 @@ impl<'a> Iterator for Rows<'a> {
 impl Found<'_> {
     /// The bytes of the row, its end of line included.
     pub(super) fn line<'l>(&self, lines: &'l [u8]) -> &'l [u8] {
-        let behind = |place: usize| {
+        let behind = |number: usize| {
             self.all
-                .get(place)
+                .get(number)
                 .map_or(0, |end| end.wrapping_add(1) as usize)
         };
         lines.get(behind(0)..behind(self.count)).unwrap_or_default()

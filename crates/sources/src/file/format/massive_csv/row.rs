@@ -84,7 +84,7 @@ impl Word {
 const ROW_BYTES_MAX: u32 = 255;
 /// Bytes before a row that are read with it, so that every field has 8 bytes that end with it.
 const BEFORE: usize = 8;
-/// The longest row, those before it, and as many behind it, so that no place in a row needs a check of bounds.
+/// The longest row, those before it, and as many behind it, so that no offset in a row needs a check of bounds.
 pub(super) const WINDOW_LEN: usize = 272;
 
 /// One row and the bytes around it.
@@ -123,7 +123,7 @@ impl<'a> Row<'a> {
     /// Where a field starts and ends, from the start of the row; a column that is not there is beyond the row, and
     /// reads as an empty field.
     #[inline(always)]
-    fn place(&self, field: usize) -> (u32, u32) {
+    fn span(&self, field: usize) -> (u32, u32) {
         let start = self.ends[0].wrapping_add(1);
         match self.ends.get(field..) {
             Some([before, end, ..]) => (
@@ -137,14 +137,14 @@ impl<'a> Row<'a> {
     /// Bytes of a field.
     #[inline(always)]
     pub(super) fn len(&self, field: usize) -> u32 {
-        let (start, end) = self.place(field);
+        let (start, end) = self.span(field);
         end.wrapping_sub(start)
     }
 
     /// The 8 bytes that end so many bytes before the end of a field, the last one highest.
     #[inline(always)]
     pub(super) fn tail(&self, field: usize, before_end: u32) -> u64 {
-        let (_, end) = self.place(field);
+        let (_, end) = self.span(field);
         let at = (end.wrapping_sub(before_end) & ROW_BYTES_MAX) as usize;
         match self.window[at..].first_chunk() {
             Some(bytes) => u64::from_le_bytes(*bytes),
@@ -155,7 +155,7 @@ impl<'a> Row<'a> {
     /// The first byte of a field, or what follows an empty one.
     #[inline(always)]
     pub(super) fn first(&self, field: usize) -> u8 {
-        let (start, _) = self.place(field);
+        let (start, _) = self.span(field);
         self.window[(start & ROW_BYTES_MAX) as usize + BEFORE]
     }
 
@@ -205,7 +205,7 @@ impl<'a> Row<'a> {
     /// A field of any length.
     #[inline(always)]
     pub(super) fn text(&self, field: usize) -> Text<'a> {
-        let (start, end) = self.place(field);
+        let (start, end) = self.span(field);
         Text {
             lines: self.window,
             start: start as usize + BEFORE,
