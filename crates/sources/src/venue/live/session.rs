@@ -164,47 +164,43 @@ impl Session {
 
     /// When `on_time` has something to do.
     pub(crate) fn deadline(&self) -> Duration {
-        let mut deadline = self.ping_at.min(self.heard_at + self.times.silence_max);
-        if !self.queued.is_empty() {
-            deadline = deadline.min(self.send_at);
-        }
-        if let Some(lifetime) = self.times.lifetime {
-            deadline = deadline.min(self.opened_at + lifetime);
-        }
-        deadline.min(if self.is_live() {
-            self.data_at + self.stall_after
-        } else {
-            self.opened_at + self.times.handshake_timeout
-        })
+        let send_at = (!self.queued.is_empty()).then_some(self.send_at);
+        self.limits()
+            .map(|(at, _)| at)
+            .chain(send_at)
+            .fold(self.ping_at, Duration::min)
     }
 
     fn check(&self, now: Duration) -> Result<(), LiveError> {
-        let handshake = self.times.handshake_timeout;
-        if !self.is_live() && self.opened_at + handshake <= now {
-            let step = match self.phase {
-                Phase::Greeting => "greeting",
-                Phase::Authenticating => "authentication",
-                Phase::Subscribing | Phase::Live => "subscription",
-            };
-            return Err(LiveError::Timeout {
-                step,
-                limit: handshake,
-            });
+        match self.limits().find(|(at, _)| *at <= now) {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
         }
-        if self.heard_at + self.times.silence_max <= now {
-            return Err(LiveError::Silent {
-                limit: self.times.silence_max,
-            });
-        }
-        if self.is_live() && self.data_at + self.stall_after <= now {
-            return Err(LiveError::Stalled {
-                limit: self.stall_after,
-            });
-        }
-        match self.times.lifetime {
-            Some(limit) if self.opened_at + limit <= now => Err(LiveError::Expired { limit }),
-            Some(_) | None => Ok(()),
-        }
+    }
+
+    /// When the conversation is over unless something happens before, and why.
+    fn limits(&self) -> impl Iterator<Item = (Duration, LiveError)> {
+        let times = &self.times;
+        let step = match self.phase {
+            Phase::Greeting => Some("greeting"),
+            Phase::Authenticating => Some("authentication"),
+            Phase::Subscribing => Some("subscription"),
+            Phase::Live => None,
+        };
+        let handshake = step.map(|step| {
+            let limit = times.handshake_timeout;
+            (self.opened_at + limit, LiveError::Timeout { step, limit })
+        });
+        let limit = times.silence_max;
+        let silence = (self.heard_at + limit, LiveError::Silent { limit });
+        let stall = self.is_live().then(|| {
+            let limit = self.stall_after;
+            (self.data_at + limit, LiveError::Stalled { limit })
+        });
+        let age = times
+            .lifetime
+            .map(|limit| (self.opened_at + limit, LiveError::Expired { limit }));
+        [handshake, Some(silence), stall, age].into_iter().flatten()
     }
 
     fn on_greeting(&mut self, now: Duration) {

@@ -137,24 +137,20 @@ fn read(received: Option<Result<Message, Error>>) -> Result<Inbound, LiveError> 
         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
             Ok(Inbound::SignOfLife)
         }
-        Some(Ok(Message::Close(frame))) => Err(match frame {
-            Some(frame) => {
-                let reason = frame.reason.as_str().chars().take(200).collect();
-                LiveError::Closed {
-                    code: frame.code.into(),
-                    reason,
-                }
-            }
-            None => LiveError::Closed {
-                code: 1005,
-                reason: String::new(),
-            },
+        Some(Ok(Message::Close(Some(frame)))) => Err(LiveError::Closed {
+            code: frame.code.into(),
+            reason: frame.reason.as_str().chars().take(200).collect(),
         }),
+        Some(Ok(Message::Close(None))) => Err(closed(1005)),
         Some(Err(error)) => Err(error.into()),
-        None => Err(LiveError::Closed {
-            code: 1006,
-            reason: String::new(),
-        }),
+        None => Err(closed(1006)),
+    }
+}
+
+fn closed(code: u16) -> LiveError {
+    LiveError::Closed {
+        code,
+        reason: String::new(),
     }
 }
 
