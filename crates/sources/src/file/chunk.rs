@@ -1,4 +1,4 @@
-//! A chunk of the input while it is decoded, and the decoders of lines that fill it.
+//! A chunk of the input while it is decoded, and the trait of the decoders of lines that fill it.
 //!
 //! Owns the loop over the lines of a chunk. Locations and ordinals count from the chunk's own start, so that several
 //! can be decoded at the same time; the feed that joins them adds what came before.

@@ -1,4 +1,4 @@
-//! Decoded chunks in the order of the files: what each counted from its own start becomes a count of the whole input.
+//! Joins decoded chunks in the order of the files: what each counted from its own start becomes a count of the input.
 
 use super::chunk::Chunk;
 use super::error::{BadRow, FileError};

@@ -1,4 +1,4 @@
-//! The filter between decoders and chunks: which symbols are kept, and what becomes of records that are no trades.
+//! Filters decoded trades by symbol, and handles records that are no trades.
 
 use super::error::{BadRow, FileError, Location, RecordError, ValueError};
 use super::settings::{FileFeedSettings, OnBadRow};

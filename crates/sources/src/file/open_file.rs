@@ -1,4 +1,4 @@
-//! One file while it is decoded: from its first bytes to the decoder of its layout.
+//! An open file that is being decoded: from its first bytes to the decoder of its layout.
 
 use super::chunk::{Chunk, LineDecoder};
 use super::container::Opened;

@@ -1,4 +1,4 @@
-//! The text of a file while it is read: its bytes in one reused block, the lines in them, and what names the file.
+//! An open text file: its bytes in one reused block, the lines in them, and the names of the file.
 //!
 //! Owns the buffer between a container and a decoder. Memory is the block, whatever the file holds:
 //! a record that does not fit is an error. A block of 512 KiB lies in the range where reading from the

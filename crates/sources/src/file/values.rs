@@ -1,4 +1,4 @@
-//! The values of fields: numbers, instants, identities, symbols and lists of conditions, from their text.
+//! Parses field values: numbers, instants, identities, symbols and lists of conditions.
 //!
 //! Owns the fast reading of whole numbers, 8 digits at once in plain integers; the tests compare it with the standard
 //! parser.

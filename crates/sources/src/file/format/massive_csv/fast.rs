@@ -1,4 +1,4 @@
-//! The fast reader of the lines of one file, behind one call: [`FastRows::decode`].
+//! Fast path for common rows of a file, behind one call: [`FastRows::decode`].
 //!
 //! Owns the common shape of a row, and no errors: whatever is of another shape, and everything that is wrong, goes to
 //! the plain decoder, which is its model, so that this reader must give the same trade or none. The tests hold both
