@@ -550,7 +550,7 @@ fn default_settings() -> PipelineSettings {
             timeout: Duration::from_secs(30),
             budget: BudgetLimits::default(),
             resume: None,
-            places: Vec::new(),
+            checkpoints: Vec::new(),
             reconcile: ReconcileSettings {
                 within: Duration::from_hours(2),
                 ..ReconcileSettings::default()

@@ -71,7 +71,7 @@ impl LiveSources {
         settings.aggregate.corrections = market.is_some_and(|market| market.corrects);
         settings.writer.delivery.keeps_recent = state.is_some();
         settings.writer.reconcile.on_reconnect = state.is_some();
-        settings.writer.places = opened.checkpoints;
+        settings.writer.checkpoints = opened.checkpoints;
         // Live feeds come first: the writer knows their checkpoints by the feeds' numbers.
         feeds.splice(0..0, opened.feeds);
         Ok(Some(OpenedLive {

@@ -16,7 +16,7 @@ const LATE_QUEUE_LEN: usize = 4;
 pub(crate) struct LateActor {
     store: Arc<dyn LateStore>,
     inbox: mpsc::Receiver<Vec<Trade>>,
-    is_told: bool,
+    is_logged: bool,
     is_failing: bool,
 }
 
@@ -28,7 +28,7 @@ impl LateActor {
             LateActor {
                 store,
                 inbox,
-                is_told: false,
+                is_logged: false,
                 is_failing: false,
             },
             to_late,
@@ -50,11 +50,11 @@ impl LateActor {
         let Some(first) = trades.first().copied() else {
             return;
         };
-        match self.store.keep(trades).await {
+        match self.store.write(trades).await {
             Ok(()) => {
                 self.is_failing = false;
-                if !std::mem::replace(&mut self.is_told, true) {
-                    let (symbol, time, file) = (first.symbol, first.time, self.store.place());
+                if !std::mem::replace(&mut self.is_logged, true) {
+                    let (symbol, time, file) = (first.symbol, first.time, self.store.location());
                     tracing::warn!(%symbol, %time, file, "trades came too late for their bars; kept in the late file");
                 }
             }

@@ -41,7 +41,7 @@ pub enum ShardMessage {
         feeds: Vec<Option<Timestamp>>,
     },
     /// What earlier runs wrote and vouched for; sent before any bar.
-    Earlier(Vec<Manifest>),
+    Previous(Vec<Manifest>),
     /// What a feed vouches for, after every bar of it.
     Covered {
         /// The specs whose bars it speaks of.

@@ -168,7 +168,7 @@ impl Pipeline {
         let shards = settings.shards.max(1);
         let (to_writer, writer_inbox) = mpsc::channel(settings.writer_queue_len_max.max(1));
         // The channel is new, so there is room for one message.
-        let is_sent = to_writer.try_send(ShardMessage::Earlier(earlier)).is_ok();
+        let is_sent = to_writer.try_send(ShardMessage::Previous(earlier)).is_ok();
         debug_assert!(is_sent, "a new channel has room");
         let (writer, writer_counts) = Writer::pair(
             ports,

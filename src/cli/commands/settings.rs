@@ -252,7 +252,7 @@ fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSetti
             per_month: limit(writer.commands_per_month),
         },
         resume: None,
-        places: Vec::new(),
+        checkpoints: Vec::new(),
         reconcile: ReconcileSettings {
             within: reconcile_within(config),
             on_reconnect: latency == LatencyMode::Low && writer.reconcile_on_reconnect,

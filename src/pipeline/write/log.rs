@@ -8,8 +8,8 @@ use crate::pipeline::error::chain;
 use crate::port::{SinkError, StateError};
 use std::time::Duration;
 
-/// Least time between two lines that say the same of a spool without room: each failed commit is one such case.
-const FULL_TOLD_EVERY: Duration = Duration::from_mins(1);
+/// Least time between two log lines on a full spool: each failed commit is one such case.
+const SPOOL_FULL_EVERY: Duration = Duration::from_mins(1);
 
 /// What failed, for whom.
 #[derive(Debug, Clone, Copy)]
@@ -20,15 +20,15 @@ pub(super) struct Failed<'a> {
     pub(super) cause: &'a str,
 }
 
-/// When it was last said that the spool takes nothing.
+/// When the log last said that the spool is full.
 #[derive(Debug, Default)]
-pub(super) struct FullTold(Option<Duration>);
+pub(super) struct SpoolFullLog(Option<Duration>);
 
-impl FullTold {
-    /// Says that the spool takes nothing, unless that was just said.
-    pub(super) fn tell(&mut self, error: &StateError, now: Duration) {
+impl SpoolFullLog {
+    /// Logs that the spool takes nothing, unless it just did.
+    pub(super) fn log(&mut self, error: &StateError, now: Duration) {
         let cause = chain(error);
-        if self.0.is_some_and(|told| now < told + FULL_TOLD_EVERY) {
+        if self.0.is_some_and(|last| now < last + SPOOL_FULL_EVERY) {
             tracing::debug!(cause, "the spool still takes nothing");
             return;
         }

@@ -41,7 +41,7 @@ enum Phase {
 
 /// How the writer stands, as far as it decides whether a pass may begin.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+pub(super) struct WriterState {
     pub(super) now: Duration,
     pub(super) is_circuit_closed: bool,
     pub(super) is_inbox_open: bool,
@@ -89,13 +89,13 @@ impl Reconciler {
     }
 
     /// Takes the next step towards a pass; answers whether one may begin as soon as nothing is on its way.
-    pub(super) fn step(&mut self, standing: Standing) -> bool {
-        let Standing {
+    pub(super) fn step(&mut self, state: WriterState) -> bool {
+        let WriterState {
             now,
             is_circuit_closed,
             is_inbox_open,
             lacks_room,
-        } = standing;
+        } = state;
         match self.phase {
             Phase::Idle => {
                 let due_at = self.due_at(is_circuit_closed, is_inbox_open);

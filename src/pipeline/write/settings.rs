@@ -34,7 +34,7 @@ pub struct WriterSettings {
     /// Where a run that was killed goes on; `None` starts from the beginning.
     pub resume: Option<ResumeSettings>,
     /// Under which name the checkpoint of each feed is saved, by the feed's number; empty saves none.
-    pub places: Vec<String>,
+    pub checkpoints: Vec<String>,
     /// What is put right in a store that lost or refused something.
     pub reconcile: ReconcileSettings,
     /// After the end of the input: longest time without an ack before the rest stays in the spool.

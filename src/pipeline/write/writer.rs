@@ -8,9 +8,9 @@ mod shutdown;
 use super::budget::CommandBudget;
 use super::checkpoints::Checkpoints;
 use super::keepalive::Keepalive;
-use super::log::{self, Failed, FullTold};
+use super::log::{self, Failed, SpoolFullLog};
 use super::recheck::Recheck;
-use super::reconcile::{Reconciler, RepairError, Repaired, Standing};
+use super::reconcile::{Reconciler, RepairError, Repaired, WriterState};
 use super::requests::{Report, Requests};
 use super::settings::{WriterCounts, WriterPorts, WriterSettings};
 use crate::engine::budget::BudgetVerdict;
@@ -70,7 +70,7 @@ struct Inbox {
 struct Outlet {
     counts: watch::Sender<WriterCounts>,
     acked: broadcast::Sender<BarUpdate>,
-    full_told: FullTold,
+    spool_full: SpoolFullLog,
 }
 
 impl Writer {
@@ -87,7 +87,7 @@ impl Writer {
         let (counts, view) = watch::channel(WriterCounts::default());
         let has_state = ports.state.is_some();
         let feeds = if has_state {
-            settings.places.clone()
+            settings.checkpoints.clone()
         } else {
             Vec::new()
         };
@@ -114,7 +114,7 @@ impl Writer {
             outlet: Outlet {
                 counts,
                 acked,
-                full_told: FullTold::default(),
+                spool_full: SpoolFullLog::default(),
             },
             settings,
         };
@@ -261,7 +261,7 @@ impl Writer {
         }
         match message {
             Some(ShardMessage::Updates { shard, updates }) => self.on_updates(shard, updates),
-            Some(ShardMessage::Earlier(manifests)) => self.delivery.resume(manifests),
+            Some(ShardMessage::Previous(manifests)) => self.delivery.resume(manifests),
             Some(ShardMessage::Covered { specs, covered }) => {
                 self.delivery.covered(&specs, &covered);
             }
@@ -427,7 +427,7 @@ impl Writer {
 
     /// Takes the next step towards a repair of the store.
     fn reconcile(&mut self) {
-        let may_begin = self.reconciler.step(Standing {
+        let may_begin = self.reconciler.step(WriterState {
             now: self.now(),
             is_circuit_closed: self.is_closed(),
             is_inbox_open: self.inbox.is_open,
@@ -485,7 +485,8 @@ impl Writer {
         }
         let results = batch.items.iter().zip(&completion.failures);
         let acked = results.filter(|(_, failure)| failure.is_none());
-        self.outlet.tell(acked.filter_map(|(item, _)| bar_of(item)));
+        self.outlet
+            .on_acked(acked.filter_map(|(item, _)| bar_of(item)));
         let attempts_max = self.settings.delivery.retry.attempts_max;
         for verdict in self.delivery.completed(completion, now) {
             let failed = Failed {
@@ -523,7 +524,7 @@ impl Writer {
                 Ok(())
             }
             Err(error) if may_pass(&error) => {
-                self.outlet.full_told.tell(&error, now);
+                self.outlet.spool_full.log(&error, now);
                 self.delivery.commit_failed(now);
                 Ok(())
             }
@@ -699,7 +700,7 @@ impl Outlet {
     }
 
     /// Counts acked updates and tells the listeners.
-    fn tell<'a>(&self, updates: impl Iterator<Item = &'a BarUpdate>) {
+    fn on_acked<'a>(&self, updates: impl Iterator<Item = &'a BarUpdate>) {
         let (mut bars, mut revised) = (0, 0);
         let is_heard = self.acked.receiver_count() > 0;
         for update in updates {

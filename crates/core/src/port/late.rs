@@ -26,8 +26,8 @@ pub trait LateStore: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`LateError`]; some of the trades may be kept nevertheless.
-    fn keep(&self, trades: Vec<Trade>) -> BoxFuture<'_, Result<(), LateError>>;
+    fn write(&self, trades: Vec<Trade>) -> BoxFuture<'_, Result<(), LateError>>;
 
-    /// Where they are, in the words of a log line.
-    fn place(&self) -> String;
+    /// Where they are, for a log line.
+    fn location(&self) -> String;
 }

@@ -55,7 +55,7 @@ impl LateFile {
 }
 
 impl LateStore for LateFile {
-    fn keep(&self, trades: Vec<Trade>) -> BoxFuture<'_, Result<(), LateError>> {
+    fn write(&self, trades: Vec<Trade>) -> BoxFuture<'_, Result<(), LateError>> {
         let file = self.clone();
         async move {
             let kept = tokio::task::spawn_blocking(move || file.append(&trades)).await;
@@ -64,7 +64,7 @@ impl LateStore for LateFile {
         .boxed()
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         self.path.display().to_string()
     }
 }

@@ -175,7 +175,7 @@ fn settings(
     let mut sources = live.sources.as_slice().iter();
     settings.aggregate.corrections = sources.any(|name| name.venue().live.has_corrections);
     settings.times = shard_times(forming_every, checkpoint_every);
-    settings.writer.places = checkpoints;
+    settings.writer.checkpoints = checkpoints;
     if !matches!(
         target,
         SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }
