@@ -4,6 +4,7 @@ mod budget;
 mod checkpoints;
 mod keepalive;
 mod log;
+mod read_back;
 mod recheck;
 mod reconcile;
 mod requests;

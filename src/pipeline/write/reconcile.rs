@@ -4,7 +4,7 @@
 //! its way, so that what is compared stands still. Both passes append to the spool, whose drain is the one way into the
 //! store that keeps the order of updates.
 
-use super::requests::BackReader;
+use super::read_back::BackReader;
 use super::settings::ReconcileSettings;
 use crate::model::{BarKey, BarUpdate, Timestamp, WriteItem};
 use crate::port::{

@@ -2,6 +2,7 @@
 //!
 //! Every request to the store takes a permit of the pace and has a timeout.
 
+use super::read_back::{BackReader, within};
 use super::reconcile::{RepairError, Repaired, Repairer};
 use super::settings::WriterPorts;
 use crate::engine::budget::BudgetUse;
@@ -15,7 +16,6 @@ use crate::port::{
 };
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -217,36 +217,8 @@ impl Requests {
     }
 
     fn reader(&self) -> BackReader {
-        BackReader {
-            sink: Arc::clone(&self.ports.sink),
-            pace: Arc::clone(&self.pace),
-            timeout: self.timeout,
-        }
-    }
-}
-
-/// Reads back what the store holds, at its pace and within the timeout.
-#[derive(Debug)]
-pub(super) struct BackReader {
-    sink: Arc<dyn BarSink>,
-    pace: Arc<Pace>,
-    timeout: Duration,
-}
-
-impl BackReader {
-    pub(super) fn sink(&self) -> &dyn BarSink {
-        self.sink.as_ref()
-    }
-
-    /// The indexes of the updates that the store lacks; `None` where nothing can be read back.
-    pub(super) async fn missing_or_stale(
-        &self,
-        updates: &[BarUpdate],
-        cost: Cost,
-    ) -> Result<Option<Vec<usize>>, SinkError> {
-        self.pace.permit(cost).await;
-        let operation = || format!("read bars back from {}", self.sink.name());
-        within(self.timeout, operation, self.sink.missing_or_stale(updates)).await
+        let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
+        BackReader::new(sink, pace, self.timeout)
     }
 }
 
@@ -274,22 +246,6 @@ async fn write(
     let failure = |error: ItemError| (error.remedy, error.reason);
     let results = results.into_iter();
     Ok(results.map(|result| result.err().map(failure)).collect())
-}
-
-/// Waits for an answer of the store; no answer in time calls for a fresh connection.
-pub(super) async fn within<T>(
-    timeout: Duration,
-    operation: impl FnOnce() -> String,
-    answer: impl Future<Output = Result<T, SinkError>>,
-) -> Result<T, SinkError> {
-    match tokio::time::timeout(timeout, answer).await {
-        Ok(result) => result,
-        Err(elapsed) => Err(SinkError {
-            operation: operation(),
-            remedy: Remedy::Reconnect,
-            source: Box::<dyn Error + Send + Sync>::from(elapsed),
-        }),
-    }
 }
 
 /// A client that does not let go in time is used as it is; the next attempt tells.

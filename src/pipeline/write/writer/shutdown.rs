@@ -1,6 +1,7 @@
 //! Shutdown of the writer: after a complete drain, or with the remaining items in the spool.
 
-use super::super::requests::{changes, within};
+use super::super::read_back::within;
+use super::super::requests::changes;
 use super::Writer;
 use crate::engine::delivery::count_bars;
 use crate::pipeline::error::{RunError, chain};
