@@ -3,7 +3,7 @@
 //! Unlike a listener, the consumer misses nothing: while the channel is full the pipeline waits.
 
 use crate::model::{BarUpdate, WriteItem};
-use crate::port::{BarSink, Cost, ItemResult, Remedy, SinkError, SinkStats};
+use crate::port::{BarSink, Cost, ItemResult, Remedy, SinkError};
 use futures::future::BoxFuture;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -78,24 +78,12 @@ impl BarSink for ChannelSink {
         Cost::default()
     }
 
-    fn weight(&self, _item: &WriteItem) -> usize {
-        size_of::<BarUpdate>()
-    }
-
     fn is_patient(&self) -> bool {
         true
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Box::pin(async { Ok(()) })
-    }
-
-    fn stats(&self) -> SinkStats {
-        SinkStats::default()
     }
 }

@@ -3,7 +3,6 @@
 //! Owns the traits and the shapes that cross them. Deliberately knows no implementation.
 
 mod clock;
-mod control_event;
 mod feed;
 mod history;
 mod late;
@@ -14,8 +13,7 @@ mod tap;
 pub use crate::engine::retry::Remedy;
 pub use crate::model::{Covered, WriteItem};
 pub use clock::Clock;
-pub use control_event::ControlEvent;
-pub use feed::{FeedError, FeedStats, Position, TradeBatch, TradeFeed};
+pub use feed::{ControlEvent, FeedError, FeedStats, Position, TradeBatch, TradeFeed};
 pub use history::{Gap, GapError, GapFill, GapSource};
 pub use late::{LateError, LateStore};
 pub use sink::{BarSink, Cost, ItemError, ItemResult, OwnedError, SinkError, SinkStats};
