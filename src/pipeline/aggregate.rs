@@ -267,7 +267,7 @@ impl AggregateActor {
         Ok(())
     }
 
-    /// Closes what the feed's word makes whole, and passes it on behind the bars.
+    /// Closes the bars of the covered intervals, and passes these on behind the bars.
     async fn on_covered(
         &mut self,
         covered: Vec<Covered>,
@@ -339,7 +339,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 
-/// Late trades of a shard, as far as they must be told.
+/// Late trades of a shard, as far as they must be reported.
 #[derive(Debug, Default)]
 struct LeftOut {
     /// The first one, and the time that had been seen of its symbol.

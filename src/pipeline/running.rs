@@ -198,7 +198,7 @@ impl Handle {
 
     /// The updates acked from now on, in the order of their acks.
     ///
-    /// A listener slower than the store misses the oldest; `Err` tells how many. It never delays the store.
+    /// A listener slower than the store misses the oldest; `Err` holds how many. It never delays the store.
     /// The stream ends with the run.
     pub fn bars(&self) -> impl Stream<Item = Result<BarUpdate, u64>> + Send + use<> {
         updates(self.subscribe())

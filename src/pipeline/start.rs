@@ -1,6 +1,6 @@
 //! A pipeline from its description to its actors: makes every channel and spawns every actor through the supervisor.
 //!
-//! Knows no vendor. Dropping the last sender of a channel is how an actor tells the next one that it has ended.
+//! Knows no vendor. Dropping the last sender of a channel is how the next actor learns that this one has ended.
 
 use super::aggregate::{AggregateActor, ShardTimes};
 use super::error::RunError;

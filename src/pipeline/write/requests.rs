@@ -248,7 +248,7 @@ async fn write(
     Ok(results.map(|result| result.err().map(failure)).collect())
 }
 
-/// A client that does not let go in time is used as it is; the next attempt tells.
+/// A client that does not let go in time is used as it is; the next attempt shows.
 async fn reconnect(sink: &dyn BarSink, timeout: Duration) {
     let _in_time = tokio::time::timeout(timeout, sink.reconnect()).await;
 }

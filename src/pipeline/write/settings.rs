@@ -41,7 +41,7 @@ pub struct WriterSettings {
     pub drain_timeout: Duration,
 }
 
-/// How a run that is repeated with the same input and settings is told, and how often its place is saved.
+/// How a run that is repeated with the same input and settings is recognized, and how often its checkpoint is saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResumeSettings {
     /// Names input and settings: the same name must give the same updates in the same order per shard.

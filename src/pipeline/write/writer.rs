@@ -1,6 +1,6 @@
 //! The writer's loop: waits, decides, responds.
 //!
-//! Delivery says what to do; the writer does it, at the pace the store accepts and with a timeout, and tells Delivery
+//! Delivery says what to do; the writer does it, at the pace the store accepts and with a timeout, and reports
 //! what came of it. While Delivery has no room the inbox is not read: that is the backpressure.
 
 mod shutdown;
@@ -227,7 +227,7 @@ impl Writer {
         self.stuck_at().is_some_and(|at| at <= self.now())
     }
 
-    /// When the next keepalive is due; `None` while something else tells whether the store lives.
+    /// When the next keepalive is due; `None` while something else shows whether the store lives.
     fn keepalive_at(&self) -> Option<Duration> {
         let is_idle = self.is_closed() && self.delivery.in_flight() == 0;
         self.keepalive.due_at(self.progress).filter(|_| is_idle)
@@ -699,7 +699,7 @@ impl Outlet {
         self.counts.send_modify(change);
     }
 
-    /// Counts acked updates and tells the listeners.
+    /// Counts acked updates and passes them to the listeners.
     fn on_acked<'a>(&self, updates: impl Iterator<Item = &'a BarUpdate>) {
         let (mut bars, mut revised) = (0, 0);
         let is_heard = self.acked.receiver_count() > 0;

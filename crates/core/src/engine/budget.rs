@@ -50,7 +50,7 @@ pub enum BudgetPeriod {
     Month,
 }
 
-/// Most of a limit is spent; told once a period.
+/// Most of a limit is spent; reported once a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetWarning {
     /// Whose limit.

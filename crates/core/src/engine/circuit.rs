@@ -33,7 +33,7 @@ pub enum Failure {
 pub enum Sending {
     /// Nothing.
     No,
-    /// One batch, told to the circuit by [`Circuit::probe_sent`].
+    /// One batch, reported to the circuit by [`Circuit::probe_sent`].
     Probe,
     /// Anything; while draining, the spool first.
     Yes,
@@ -194,7 +194,7 @@ impl Circuit {
         }
     }
 
-    /// Notes that the allowed probe is under way; no other is allowed before its fate is told.
+    /// Notes that the allowed probe is under way; no other is allowed before its fate is known.
     pub fn probe_sent(&mut self) {
         self.probing = true;
     }

@@ -120,7 +120,7 @@ impl Coverage {
         self.earlier.extend(keyed);
     }
 
-    /// Takes a feed's word for intervals, cut at the midnights of the zone.
+    /// Takes intervals that a feed vouches for, cut at the midnights of the zone.
     pub fn cover(&mut self, specs: &[BarSpec], covered: &[Covered]) {
         for one in covered {
             let mut from = one.from;
@@ -233,7 +233,7 @@ impl Coverage {
 
     /// Takes the manifests of everything counted and vouched for, ordered by spec, date and symbol.
     ///
-    /// `complete` is the word on the days that no feed vouches for.
+    /// `complete` holds for the days that no feed vouches for.
     pub fn take(&mut self, complete: bool) -> Vec<Manifest> {
         let written = std::mem::take(&mut self.written);
         let covered = std::mem::take(&mut self.covered);

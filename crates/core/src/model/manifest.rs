@@ -63,7 +63,7 @@ pub struct Covered {
 }
 
 impl Covered {
-    /// What is left of the word when these trades, in order of time, did not arrive after all.
+    /// What remains covered when these trades, in order of time, did not arrive after all.
     #[must_use]
     pub fn without(self, lost: &[Trade]) -> Covered {
         let is_inside = |trade: &&Trade| {

@@ -42,7 +42,7 @@ impl TradeBatch {
     }
 }
 
-/// What a feed tells behind the trades of a batch.
+/// What changes bars besides trades; it applies after the trades of its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlEvent {
     /// A trade delivered before is replaced or taken back.

@@ -27,7 +27,7 @@ pub enum VolumeOnly {
     Skip,
 }
 
-/// What an aggregator is told at its start.
+/// Settings of an aggregator.
 #[derive(Debug, Clone)]
 pub struct AggregatorSettings {
     /// The bars to make, in the order of their output; each spec once.

@@ -178,7 +178,7 @@ impl ThresholdBars {
         }
     }
 
-    /// Notes a gap, so that the next forming update tells of it.
+    /// Notes a gap, so that the next forming update has its flag.
     pub(super) fn mark_gap(&mut self, gap: Span) {
         for bar in &mut self.bars {
             bar.changed |= !bar.fold.is_empty() && gap.overlaps(bar.span());

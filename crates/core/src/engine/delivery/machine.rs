@@ -109,7 +109,7 @@ struct Retry {
     attempts: u32,
 }
 
-/// The end of the input, told once.
+/// The end of the input, set once.
 #[derive(Debug, Clone)]
 struct Closing {
     complete: bool,
@@ -171,7 +171,7 @@ impl Delivery {
         self.coverage.resume(earlier);
     }
 
-    /// Takes a feed's word for intervals whose bars, of these specs, were all pushed.
+    /// Takes intervals that a feed vouches for; their bars, of these specs, were all pushed.
     pub fn covered(&mut self, specs: &[BarSpec], covered: &[Covered]) {
         self.coverage.cover(specs, covered);
     }
@@ -712,7 +712,7 @@ impl Delivery {
     /// The manifests for the end of the last batch, when all before it is in the store; none where they do not fit.
     ///
     /// They speak of its bars as written, which they are before the manifests, or neither is. Whatever else comes of the
-    /// batch, [`Delivery::manifests`] has the last word.
+    /// batch, [`Delivery::manifests`] decides in the end.
     fn closing_manifests(&self, items: &[WriteItem], bytes: usize) -> Vec<WriteItem> {
         let Some(closing) = self.closing.as_ref().filter(|_| self.may_join()) else {
             return Vec::new();

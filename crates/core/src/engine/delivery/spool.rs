@@ -85,7 +85,7 @@ impl Spool {
         self.committing.is_some()
     }
 
-    /// Whether everything told to the state store is durable.
+    /// Whether everything given to the state store is durable.
     pub(super) fn is_settled(&self) -> bool {
         self.committing.is_none() && self.next == StateChange::default()
     }
