@@ -6,11 +6,12 @@ mod live;
 use crate::engine::aggregate::{AggregatorSettings, Fill, SessionWindows};
 use crate::engine::batch::BatchLimits;
 use crate::engine::budget::BudgetLimits;
-use crate::engine::calendar::{Calendar, SessionError, SessionKind};
+use crate::engine::calendar::{Calendar, SessionKind};
 use crate::engine::circuit::ProbePolicy;
 use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::rules::Rules;
+use crate::faults::{BoxError, BuildError, kept};
 use crate::model::{BarSpec, BarUpdate, Trade};
 use crate::pipeline::channel::ChannelSink;
 use crate::pipeline::clock::SystemClock;
@@ -25,13 +26,9 @@ use crate::sink::{Sink, SinkDescription, SinkPlan};
 use crate::source::{Description, Market, Opening, Source, SourcePlan};
 use futures::stream::{Stream, StreamExt};
 use jiff::tz::TimeZone;
-use std::error::Error;
-use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The zone of the US exchanges.
 const NEW_YORK: &str = "America/New_York";
@@ -54,45 +51,6 @@ struct ZoneError {
     #[source]
     source: jiff::Error,
 }
-
-/// All errors of a description, at least one.
-#[derive(Debug)]
-pub struct BuildError {
-    faults: Vec<BoxError>,
-}
-
-impl BuildError {
-    pub(crate) fn of(faults: Vec<BoxError>) -> BuildError {
-        BuildError { faults }
-    }
-
-    /// The faults, in the order of the description.
-    pub fn faults(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
-        self.faults.iter().map(|fault| {
-            let fault: &(dyn Error + 'static) = fault.as_ref();
-            fault
-        })
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.faults().enumerate() {
-            if 0 < index {
-                f.write_str("; ")?;
-            }
-            write!(f, "{fault}")?;
-            let mut cause = fault.source();
-            while let Some(next) = cause {
-                write!(f, ": {next}")?;
-                cause = next.source();
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Error for BuildError {}
 
 /// Why a pipeline failed.
 #[derive(Debug, thiserror::Error)]
@@ -141,10 +99,10 @@ impl Pipeline {
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    /// use barmill::{Binance, Pipeline, Redis};
+    /// use barmill::{Files, Pipeline, Redis};
     /// use futures::StreamExt;
     /// let running = Pipeline::builder()
-    ///     .source(Binance::live(["BTCUSDT", "ETHUSDT"]))
+    ///     .source(Files::open("day.csv.gz"))
     ///     .bars("1m,5m")
     ///     .sink(Redis::at("redis://127.0.0.1:6379"))
     ///     .start()
@@ -179,7 +137,7 @@ impl Default for PipelineBuilder {
 }
 
 impl PipelineBuilder {
-    /// Adds a source: [`Files`](crate::Files), a venue such as [`Binance`](crate::Binance), or any stream of trades. A
+    /// Adds a source: [`Files`](crate::Files), a venue by [`VenueSource`](crate::VenueSource), or any stream of trades. A
     /// pipeline needs at least one source or feed.
     #[must_use]
     pub fn source(mut self, source: impl Source) -> PipelineBuilder {
@@ -243,14 +201,9 @@ impl PipelineBuilder {
     /// Sets the bars: specs joined by commas, such as `1m,5m,1d`; see [`BarSpec`]. Default `1m`.
     #[must_use]
     pub fn bars(mut self, specs: &str) -> PipelineBuilder {
-        let mut parsed: Vec<BarSpec> = Vec::new();
-        for spec in specs.split(',') {
-            match spec.trim().parse() {
-                Ok(spec) => parsed.push(spec),
-                Err(error) => self.faults.push(Box::new(error)),
-            }
-        }
-        self.settings.aggregate.specs = parsed;
+        let parsed = specs.split(',').map(|spec| spec.trim().parse::<BarSpec>());
+        let parsed = parsed.filter_map(|spec| kept(&mut self.faults, spec));
+        self.settings.aggregate.specs = parsed.collect();
         self
     }
 
@@ -258,13 +211,11 @@ impl PipelineBuilder {
     /// of the sources, else UTC.
     #[must_use]
     pub fn zone(mut self, name: &str) -> PipelineBuilder {
-        match TimeZone::get(name) {
-            Ok(zone) => self.zone = Some(zone),
-            Err(source) => self.faults.push(Box::new(ZoneError {
-                name: name.to_owned(),
-                source,
-            })),
-        }
+        let zone = TimeZone::get(name).map_err(|source| ZoneError {
+            name: name.to_owned(),
+            source,
+        });
+        self.zone = kept(&mut self.faults, zone);
         self
     }
 
@@ -291,14 +242,11 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets which trades may set which field of a bar: `all`, `massive-minute`, `massive-daily`, `alpaca-minute`,
-    /// `alpaca-daily` or `lean`. Default: the rules of the sources, else `all`.
+    /// Sets by the name of a profile which trades may set which field of a bar; `all` lets every trade set everything.
+    /// Default: the rules of the sources, else `all`.
     #[must_use]
     pub fn rules(mut self, name: &str) -> PipelineBuilder {
-        match Rules::by_name(name) {
-            Ok(rules) => self.rules = Some(rules),
-            Err(error) => self.faults.push(Box::new(error)),
-        }
+        self.rules = kept(&mut self.faults, Rules::by_name(name));
         self.names[0] = Some(name.to_owned());
         self
     }
@@ -307,13 +255,7 @@ impl PipelineBuilder {
     /// `HH:MM-HH:MM` in the zone, end excluded. Default: all hours.
     #[must_use]
     pub fn session(mut self, session: &str) -> PipelineBuilder {
-        match session.parse() {
-            Ok(session) => self.session = Some(session),
-            Err(error) => {
-                let error: SessionError = error;
-                self.faults.push(Box::new(error));
-            }
-        }
+        self.session = kept(&mut self.faults, session.parse::<SessionKind>());
         self.names[1] = Some(session.to_owned());
         self
     }
@@ -378,28 +320,24 @@ impl PipelineBuilder {
     pub async fn reconcile(self) -> Result<Summary, PipelineError> {
         let nothing = StreamFeed::new("nothing", futures::stream::empty(), 1);
         let Assembled { pipeline, .. } = self.feed(nothing).assemble().await?;
-        let pipeline = pipeline.reconciling();
-        let pipeline = pipeline.map_err(|error| BuildError::of(vec![Box::new(error)]))?;
+        let pipeline = pipeline.reconciling().map_err(BuildError::one)?;
         Ok(pipeline.run().await?)
     }
 
     /// Checks everything that can be checked without opening it, then opens the parts.
     async fn assemble(mut self) -> Result<Assembled, BuildError> {
         if self.sources.is_empty() {
-            self.faults.push(Box::new(NoSourceError));
+            self.faults.push(NoSourceError.into());
         }
         let sink = self.sink.take();
         if sink.is_none() {
-            self.faults.push(Box::new(NoSinkError));
+            self.faults.push(NoSinkError.into());
         }
         let market = self.market();
         self.apply(market);
-        let (Some(sink), true) = (sink, self.faults.is_empty()) else {
-            return Err(BuildError::of(self.faults));
-        };
-        self.open(sink, market)
-            .await
-            .map_err(|error| BuildError::of(vec![error]))
+        BuildError::check(std::mem::take(&mut self.faults))?;
+        let sink = sink.ok_or_else(|| BuildError::one(NoSinkError))?;
+        self.open(sink, market).await.map_err(BuildError::one)
     }
 
     /// The market whose zone and rules the run takes: that of its first source of US equities, else of its first source.
@@ -415,16 +353,10 @@ impl PipelineBuilder {
     /// Sets what the source decides where nothing was said.
     fn apply(&mut self, market: Option<Market>) {
         if self.zone.is_none() && market.is_some_and(|market| market.is_us_equity) {
-            match TimeZone::get(NEW_YORK) {
-                Ok(zone) => self.zone = Some(zone),
-                Err(error) => self.faults.push(Box::new(error)),
-            }
+            self.zone = kept(&mut self.faults, TimeZone::get(NEW_YORK));
         }
         if let (None, Some(market)) = (&self.rules, market) {
-            match Rules::by_name(market.rules) {
-                Ok(rules) => self.rules = Some(rules),
-                Err(error) => self.faults.push(Box::new(error)),
-            }
+            self.rules = kept(&mut self.faults, Rules::by_name(market.rules));
         }
         let settings = &mut self.settings;
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
@@ -432,9 +364,7 @@ impl PipelineBuilder {
         if let Some(rules) = self.rules.take() {
             settings.aggregate.rules = rules;
         }
-        settings.aggregate.session = self
-            .session
-            .map(|kind| SessionWindows::new(kind, zone.clone(), Calendar::us_equities_assumed()));
+        settings.aggregate.session = self.session.map(|kind| session_windows(kind, &zone));
         settings.aggregate.zone = zone;
     }
 
@@ -513,6 +443,16 @@ struct Assembled {
     /// What is known of its live sources, where it has some.
     #[cfg(feature = "venues")]
     live: Option<live::OpenedLive>,
+}
+
+/// The sessions of a zone: hours of the wall on every day, those of the US exchanges on the days that they are open.
+pub(crate) fn session_windows(kind: SessionKind, zone: &TimeZone) -> SessionWindows {
+    let calendar = if kind.is_custom() {
+        Calendar::always_open()
+    } else {
+        Calendar::us_equities_assumed()
+    };
+    SessionWindows::new(kind, zone.clone(), calendar)
 }
 
 fn nanos(duration: Duration) -> i64 {

@@ -83,6 +83,7 @@ mod cli;
 mod config;
 #[cfg(feature = "venues")]
 mod daemon;
+mod faults;
 #[cfg(feature = "venues")]
 mod period;
 mod pipeline;
@@ -106,12 +107,13 @@ pub use barmill_core::port::{
 };
 #[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
 pub use barmill_stores::{BarReader, ReadError, StoredBar};
-pub use builder::{BuildError, PipelineBuilder, PipelineError};
+pub use builder::{PipelineBuilder, PipelineError};
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use cli::main;
 #[cfg(feature = "venues")]
 pub use daemon::{CatchUp, Health};
+pub use faults::BuildError;
 pub use pipeline::stream::StreamFeed;
 pub use pipeline::{End, Finished, Handle, Pipeline, RunError, State, Summary};
 pub use running::{BarUpdates, Running};

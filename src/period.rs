@@ -75,6 +75,22 @@ impl FromStr for Moment {
     }
 }
 
+/// A day such as `2025-10-15`, or `FROM..TO`, both days or instants, the end excluded.
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Period, PeriodError> {
+        let (from, to) = match text.split_once("..") {
+            Some((from, to)) => (from.parse()?, to.parse()?),
+            None => match text.parse()? {
+                Moment::Day(day) => return Ok(Period::Day(day)),
+                instant @ Moment::Instant(_) => (instant, instant),
+            },
+        };
+        Ok(Period::Between { from, to })
+    }
+}
+
 impl Moment {
     fn instant(self, zone: &TimeZone) -> Result<Timestamp, PeriodError> {
         match self {

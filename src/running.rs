@@ -34,14 +34,15 @@ pub struct Running {
 }
 
 impl Running {
-    #[cfg(feature = "venues")]
-    pub(crate) fn new(running: pipeline::Running, live: Option<Live>) -> Running {
-        Running { running, live }
-    }
-
-    #[cfg(not(feature = "venues"))]
-    pub(crate) fn new(running: pipeline::Running) -> Running {
-        Running { running }
+    pub(crate) fn new(
+        running: pipeline::Running,
+        #[cfg(feature = "venues")] live: Option<Live>,
+    ) -> Running {
+        Running {
+            running,
+            #[cfg(feature = "venues")]
+            live,
+        }
     }
 
     /// A handle for other tasks: stop, abort, counts.

@@ -1,12 +1,12 @@
 //! The live sources of a builder, which make a run a daemon.
 
-use super::BoxError;
 use crate::daemon::{
     self, CatchUp, HealthStatus, LiveSource, MarketProfile, SourceView, SymbolReloader,
-    checkpoint_name, shard_times,
+    checkpoint_name, market_hours, shard_times,
 };
-use crate::engine::calendar::{Calendar, SessionKind};
+use crate::engine::calendar::SessionKind;
 use crate::engine::requested::Hours;
+use crate::faults::BoxError;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{Handle, PipelineSettings};
 use crate::port::{Clock, StateStore, TradeFeed};
@@ -106,17 +106,9 @@ fn profile(
     catch_up: CatchUp,
 ) -> Result<MarketProfile, BoxError> {
     let is_us_equity = market.is_some_and(|market| market.is_us_equity);
-    let hours = Hours {
-        calendar: if is_us_equity {
-            Calendar::us_equities()?
-        } else {
-            Calendar::always_open()
-        },
-        kind: is_us_equity.then_some(SessionKind::All),
-        zone,
-    };
+    let kind = is_us_equity.then_some(SessionKind::All);
     Ok(MarketProfile {
-        hours,
+        hours: market_hours(is_us_equity, kind, zone)?,
         is_us_equity,
         catch_up,
         resume_max: RESUME_MAX,

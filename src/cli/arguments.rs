@@ -1,18 +1,23 @@
-//! The arguments of every command. Their names are fixed, since scripts rely on them.
+//! From the command line and the environment to a command with a checked config, or to the right complaint.
+//!
+//! Each command's own arguments stand in its file. Their names are fixed, since scripts rely on them.
 
-use super::fetch_arguments::{BackfillArguments, RecordArguments};
-use super::plan_arguments::PlanArguments;
-use super::render::Output;
-use super::run_arguments::RunArguments;
+use super::commands::backfill::BackfillArguments;
+use super::commands::bars::BarsArguments;
+use super::commands::check::CheckArguments;
+use super::commands::plan::PlanArguments;
+use super::commands::reconcile::ReconcileArguments;
+use super::commands::record::RecordArguments;
+use super::commands::replay::ReplayArguments;
+use super::commands::run::RunArguments;
+use super::commands::spool::SpoolArguments;
+use super::exit::{Exit, print_error};
+use super::flags::{ConfigFlags, Shared};
 use super::simulate_arguments::SimulateArguments;
-use super::state_arguments::{ReconcileArguments, SpoolArguments};
-use crate::config::Flag;
-use crate::model::{BarSpec, Symbol};
-use crate::period::{Moment, Period};
-use barmill_sources::file::Format;
-use clap::{ArgGroup, Args, Parser, Subcommand};
-use jiff::civil::Date;
-use std::path::{Path, PathBuf};
+use crate::config::{ConfigError, Environment, Layers, Loaded, load, read_file};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::Write;
 
 /// Trades in, bars in Redis: every trade counted once, every bar written once.
 #[derive(Debug, Clone, Parser)]
@@ -22,28 +27,17 @@ use std::path::{Path, PathBuf};
     max_term_width = 100,
     disable_help_subcommand = true
 )]
-pub struct Arguments {
+struct Arguments {
     #[command(flatten)]
     shared: Shared,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What every command takes, before its name or after it.
-#[derive(Debug, Clone, Args)]
-pub(super) struct Shared {
-    /// Config file; without it, only defaults and the environment apply.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Set one config key; overrides file and environment; may be repeated.
-    #[arg(long, value_name = "SECTION.KEY=VALUE")]
-    set: Vec<String>,
+    command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Turn recorded trades into bars.
     Replay(ReplayArguments),
     /// Turn a venue's past trades into bars.
@@ -66,225 +60,84 @@ pub enum Command {
     Spool(SpoolArguments),
 }
 
-/// Which recorded trades become which bars. Flags that stand for a key of the config say so.
-#[derive(Debug, Clone, Args)]
-pub struct ReplayArguments {
-    /// Files of trades, plain, .gz, .zst or .zip, in order of time; - is standard input.
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    #[arg(long, help = format!("Format of the files: {} [replay.format]", Format::choices()))]
-    pub format: Option<String>,
-    /// Use only these symbols; for files that name no symbol, the symbol of their trades.
-    #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]
-    pub symbols: Vec<Symbol>,
-    /// Rename symbol A of the files to B.
-    #[arg(long = "rename", value_name = "A=B", value_delimiter = ',', value_parser = renamed)]
-    pub renames: Vec<(Symbol, Symbol)>,
-    /// Bars to make, such as 1m,5m,1d [bars.specs]
-    #[arg(long, value_name = "SPECS")]
-    pub bars: Option<String>,
-    /// Which trades may set prices: source, all, massive-minute, massive-daily, alpaca-minute, alpaca-daily or lean
-    /// [bars.rules]
-    #[arg(long)]
-    pub rules: Option<String>,
-    /// Time of day that counts: all-hours, pre, regular, post, all or HH:MM-HH:MM [bars.session]
-    #[arg(long)]
-    pub session: Option<String>,
-    /// Where bars go: embedded:DIR, redis://..., rediss://..., https://..., redis, upstash, stdout: or null:
-    /// [sink.url]
-    #[arg(long, value_name = "URL")]
-    pub sink: Option<String>,
-    /// Speed of event time: max, or a multiple of real time such as 1x or 60x [replay.speed]
-    #[arg(long)]
-    pub speed: Option<String>,
-    /// What a row that cannot be decoded does.
-    #[arg(
-        long,
-        value_name = "WHAT",
-        help = "What to do with a row that cannot be decoded: stop or skip [replay.on_bad_row]"
-    )]
-    pub on_bad_row: Option<String>,
-    /// Exit with code 1 if trades came too late for their bars.
-    #[arg(long)]
-    pub strict: bool,
-    /// Parallel aggregators [aggregate.shards]
-    #[arg(long, value_name = "N")]
-    pub shards: Option<String>,
-    /// Take over the lease of another writer.
-    #[arg(
-        long,
-        help = "Take over the lease of another writer, and overwrite bars of another pipeline [writer.take_over]"
-    )]
-    pub take_over: bool,
-    /// Print one JSON object with all counts at the end.
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    shared: Shared,
+/// A command with the config to carry it out.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    /// What to do.
+    pub(super) command: Command,
+    /// The config, and where its values came from.
+    pub(super) loaded: Loaded,
 }
 
-/// Which bars to read, and how to print them.
-#[derive(Debug, Clone, Args)]
-#[command(group(ArgGroup::new("when").required(true).args(["date", "from"])))]
-pub struct BarsArguments {
-    /// Where the bars are [sink.url]
-    #[arg(long, value_name = "URL")]
-    pub sink: Option<String>,
-    /// Symbols to read.
-    #[arg(
-        long = "symbol",
-        value_name = "A,B",
-        value_delimiter = ',',
-        required = true
-    )]
-    pub symbols: Vec<Symbol>,
-    /// Bars to read.
-    #[arg(long, default_value = "1m")]
-    pub spec: BarSpec,
-    /// The day to read, in the zone of the bars.
-    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with_all = ["from", "to"])]
-    date: Option<Date>,
-    /// Start: a day, or an instant such as 2025-10-15T13:30:00Z.
-    #[arg(long, value_name = "TIME", requires = "to")]
-    from: Option<Moment>,
-    /// End, excluded: a day, or an instant.
-    #[arg(long, value_name = "TIME", requires = "from")]
-    to: Option<Moment>,
-    /// How to print them.
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
-    /// Draw candles and volume instead, as wide as the terminal.
-    #[arg(long, conflicts_with = "output")]
-    pub chart: bool,
-    #[command(flatten)]
-    shared: Shared,
-}
-
-/// What to check: the config as it stands.
-#[derive(Debug, Clone, Args)]
-pub struct CheckArguments {
-    #[command(flatten)]
-    shared: Shared,
-}
-
-impl Arguments {
-    /// The config file to read; one after the command counts over one before it.
-    pub fn config(&self) -> Option<&Path> {
-        let after = self.command.shared().config.as_deref();
-        after.or(self.shared.config.as_deref())
-    }
-
-    /// The texts `SECTION.KEY=VALUE`, those before the command first.
-    pub fn set(&self) -> Vec<String> {
-        [
-            self.shared.set.as_slice(),
-            self.command.shared().set.as_slice(),
-        ]
-        .concat()
-    }
-}
-
-impl BarsArguments {
-    /// The time asked for; the parser has made sure that there is one.
-    pub fn period(&self) -> Period {
-        match (self.date, self.from, self.to) {
-            (_, Some(from), Some(to)) => Period::Between { from, to },
-            (date, _, _) => Period::Day(date.unwrap_or_default()),
+/// Parses the arguments, the program's name first, and loads the config.
+///
+/// # Errors
+/// The exit code, after the complaint is on `err`; [`Exit::Drained`] after help or version is on `out`.
+pub(super) fn prepare(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Prepared, Exit> {
+    let (command, flags) = match parse(arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Whoever closed the pipe does not want to read the help.
+            if error.use_stderr() {
+                let _closed = write!(err, "{}", error.render());
+                return Err(Exit::Usage);
+            }
+            let _closed = write!(out, "{}", error.render());
+            return Err(Exit::Drained);
+        }
+    };
+    match load_config(&flags, environment) {
+        Ok(loaded) => Ok(Prepared { command, loaded }),
+        Err(error) => {
+            // The exit code tells it as well.
+            let _closed = print_error(err, "load the config", &error);
+            Err(Exit::Usage)
         }
     }
 }
 
-impl Command {
-    fn shared(&self) -> &Shared {
-        match self {
-            Command::Replay(replay) => &replay.shared,
-            Command::Backfill(backfill) => &backfill.shared,
-            Command::Run(run) => &run.shared,
-            Command::Record(record) => &record.shared,
-            Command::Simulate(simulate) => &simulate.shared,
-            Command::Bars(bars) => &bars.shared,
-            Command::Check(check) => &check.shared,
-            Command::Plan(plan) => &plan.shared,
-            Command::Reconcile(reconcile) => &reconcile.shared,
-            Command::Spool(spool) => spool.shared(),
-        }
-    }
-
-    /// The flags that stand for a key of the config, as a layer of it.
-    pub fn flags(&self) -> Vec<Flag> {
-        let pairs = match self {
-            Command::Replay(replay) => vec![
-                ("--format", "replay.format", &replay.format),
-                ("--bars", "bars.specs", &replay.bars),
-                ("--rules", "bars.rules", &replay.rules),
-                ("--session", "bars.session", &replay.session),
-                ("--sink", "sink.url", &replay.sink),
-                ("--speed", "replay.speed", &replay.speed),
-                ("--on-bad-row", "replay.on_bad_row", &replay.on_bad_row),
-                ("--shards", "aggregate.shards", &replay.shards),
-            ],
-            Command::Backfill(backfill) => vec![
-                ("--bars", "bars.specs", &backfill.bars),
-                ("--rules", "bars.rules", &backfill.rules),
-                ("--session", "bars.session", &backfill.asked.session),
-                ("--sink", "sink.url", &backfill.sink),
-                ("--shards", "aggregate.shards", &backfill.shards),
-            ],
-            Command::Run(run) => return owned(run.pairs(), run.take_over),
-            Command::Record(record) => vec![("--session", "bars.session", &record.asked.session)],
-            Command::Bars(bars) => vec![("--sink", "sink.url", &bars.sink)],
-            Command::Plan(plan) => return owned(plan.pairs(), false),
-            Command::Reconcile(reconcile) => return reconcile.flags(),
-            Command::Spool(spool) => return spool.flags(),
-            Command::Simulate(_) | Command::Check(_) => Vec::new(),
-        };
-        let is_take_over = matches!(self, Command::Replay(replay) if replay.take_over);
-        owned(
-            pairs
-                .into_iter()
-                .map(|(name, key, value)| (name, key, value.clone())),
-            is_take_over,
-        )
-    }
+fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<(Command, ConfigFlags), clap::Error> {
+    let mut program = Arguments::command();
+    let matches = program.try_get_matches_from_mut(arguments)?;
+    let flags = ConfigFlags::of(&program, &matches);
+    let parsed = Arguments::from_arg_matches(&matches);
+    let parsed = parsed.map_err(|error| error.format(&mut program))?;
+    Ok((parsed.command, flags))
 }
 
-/// The flags that were given.
-fn owned(
-    pairs: impl IntoIterator<Item = (&'static str, &'static str, Option<String>)>,
-    is_take_over: bool,
-) -> Vec<Flag> {
-    let flag = Flag {
-        name: "--take-over",
-        key: "writer.take_over",
-        value: "yes".to_owned(),
+fn load_config(flags: &ConfigFlags, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let file = match &flags.file {
+        Some(path) => Some((path.display().to_string(), read_file(path)?)),
+        None => None,
     };
-    let given = pairs.into_iter().filter_map(|(name, key, value)| {
-        Some(Flag {
-            name,
-            key,
-            value: value?,
-        })
-    });
-    given.chain(is_take_over.then_some(flag)).collect()
-}
-
-/// Reads `A=B`.
-fn renamed(text: &str) -> Result<(Symbol, Symbol), String> {
-    let (from, to) = text.split_once('=').ok_or("it is not of the form A=B")?;
-    let symbol = |name: &str| {
-        name.parse()
-            .map_err(|error: crate::model::SymbolError| error.to_string())
-    };
-    Ok((symbol(from)?, symbol(to)?))
+    load(&Layers {
+        file: file
+            .as_ref()
+            .map(|(path, bytes)| (path.as_str(), bytes.as_slice())),
+        environment,
+        set: &flags.set,
+        flags: &flags.keys,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, Command, Moment, Period};
-    use clap::{CommandFactory, Parser};
+    use super::{Arguments, Command, ConfigFlags, Exit, Prepared, prepare};
+    use crate::config::Environment;
+    use crate::period::{Moment, Period};
+    use clap::CommandFactory;
+    use std::ffi::OsString;
 
-    fn parse(line: &str) -> Result<Arguments, String> {
-        Arguments::try_parse_from(line.split(' ')).map_err(|error| error.to_string())
+    fn parse(line: &str) -> Result<(Command, ConfigFlags), String> {
+        let words = line.split(' ').map(OsString::from);
+        super::parse(words).map_err(|error| error.to_string())
     }
 
     fn help(of: Option<&str>) -> String {
@@ -331,34 +184,42 @@ mod tests {
         let line = "barmill --config c.toml --set a.b=1 --set c.d=2 replay x.csv - --format auto --symbol A,B \
                     --bars 1m,5m --rules all --session regular --sink null: --speed 60x --on-bad-row skip \
                     --shards 4 --take-over --json";
-        let arguments = parse(&line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap();
-        assert_eq!(arguments.set(), ["a.b=1", "c.d=2"]);
-        let keys: Vec<&str> = arguments
-            .command
-            .flags()
+        let (command, flags) =
+            parse(&line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap();
+        assert_eq!(flags.set, ["a.b=1", "c.d=2"]);
+        let mut keys: Vec<String> = flags
+            .keys
             .iter()
-            .map(|flag| flag.key)
+            .map(|flag| format!("{} {}={}", flag.name, flag.key, flag.value))
             .collect();
-        assert_eq!(keys.len(), 9, "{keys:?}");
-        let Command::Replay(replay) = arguments.command else {
-            panic!("replay was asked for")
-        };
-        assert_eq!(
-            (replay.files.len(), replay.symbols.len(), replay.json),
-            (2, 2, true)
-        );
+        keys.sort();
+        insta::assert_snapshot!(keys.join("\n"), @r"
+        --bars bars.specs=1m,5m
+        --format replay.format=auto
+        --on-bad-row replay.on_bad_row=skip
+        --rules bars.rules=all
+        --session bars.session=regular
+        --shards aggregate.shards=4
+        --sink sink.url=null:
+        --speed replay.speed=60x
+        --take-over writer.take_over=yes
+        ");
+        assert!(matches!(command, Command::Replay(_)));
+        let asked = format!("{command:?}");
+        assert!(asked.contains("json: true") && asked.contains(r#"files: ["x.csv", "-"]"#));
     }
 
     #[test]
     fn set_after_the_command_adds_to_set_before_it() {
-        let arguments = parse("barmill --set a.b=1 check --set c.d=2 --config x.toml").unwrap();
-        assert_eq!(arguments.set(), ["a.b=1", "c.d=2"]);
-        assert!(arguments.config().is_some());
+        let line = "barmill --set a.b=1 --config y.toml check --set c.d=2 --config x.toml";
+        let (_, flags) = parse(line).unwrap();
+        assert_eq!(flags.set, ["a.b=1", "c.d=2"]);
+        assert_eq!(flags.file, Some("x.toml".into()));
     }
 
     #[test]
     fn bars_needs_a_day_or_both_ends_of_an_interval() {
-        let period = |when: &str| match parse(&format!("barmill bars --symbol A {when}"))?.command {
+        let period = |when: &str| match parse(&format!("barmill bars --symbol A {when}"))?.0 {
             Command::Bars(bars) => Ok(bars.period()),
             Command::Replay(_)
             | Command::Backfill(_)
@@ -406,5 +267,89 @@ mod tests {
     error: invalid value 'yesterday' for '--from <TIME>': "yesterday" is neither a day such as 2025-10-15 nor an instant such as 2025-10-15T13:30:00Z
     error: unexpected argument '--sybmol' found
     "#);
+    }
+
+    fn run(arguments: &[&str]) -> (Result<Prepared, Exit>, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let given = std::iter::once("barmill")
+            .chain(arguments.iter().copied())
+            .map(OsString::from);
+        let result = prepare(given, &Environment::default(), &mut out, &mut err);
+        (
+            result,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(err).unwrap(),
+        )
+    }
+
+    #[test]
+    fn flags_lie_over_set_and_set_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        std::fs::write(
+            &path,
+            "[bars]\nspecs = [\"1h\"]\n[aggregate]\nshards = 2\n[view]\nttl_s = 9\n",
+        )
+        .unwrap();
+        let path = path.to_str().unwrap();
+        let (result, _, _) = run(&[
+            "--config",
+            path,
+            "--set",
+            "aggregate.shards=3",
+            "--set",
+            "bars.specs=1d",
+            "replay",
+            "x",
+            "--bars",
+            "5m",
+        ]);
+        let config = result.unwrap().loaded.config;
+        assert_eq!(config.bars.specs.as_slice(), ["5m".parse().unwrap()]);
+        assert_eq!((config.aggregate.shards, config.view.ttl_s), (3, 9));
+    }
+
+    #[test]
+    fn help_and_version_are_data_and_no_fault() {
+        for flag in ["--help", "--version"] {
+            let (result, out, err) = run(&[flag]);
+            assert_eq!(result.err(), Some(Exit::Drained));
+            assert!(!out.is_empty() && err.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_told_on_stderr_with_the_usage_code() {
+        let (result, out, err) = run(&["replay"]);
+        assert_eq!(result.err(), Some(Exit::Usage));
+        assert!(out.is_empty() && err.contains("<FILE>"), "{err}");
+    }
+
+    #[test]
+    fn a_wrong_config_is_told_by_the_flag_that_is_wrong() {
+        let (result, _, err) = run(&[
+            "replay",
+            "x.csv",
+            "--speed",
+            "fast",
+            "--shards",
+            "0",
+            "--sink",
+            "kafka://x",
+        ]);
+        assert_eq!(result.err(), Some(Exit::Usage));
+        insta::assert_snapshot!(err, @r#"
+    barmill: failed to load the config: 3 faults
+    --shards: aggregate.shards: 0 is out of range, allowed is 1 to 64
+    --sink: sink.url: the text names no sink, allowed is redis, upstash, redis://HOST, rediss://HOST, https://HOST, embedded:DIR, stdout: or null:
+    --speed: replay.speed: "fast" is not known, allowed is max or a multiple from 0.001x to 1000000x, such as 1x or 60x
+    "#);
+    }
+
+    #[test]
+    fn a_missing_config_file_is_named() {
+        let (result, _, err) = run(&["--config", "no/such.toml", "check"]);
+        assert_eq!(result.err(), Some(Exit::Usage));
+        insta::assert_snapshot!(err, @"barmill: failed to load the config: no/such.toml: cannot be read: No such file or directory (os error 2)");
     }
 }

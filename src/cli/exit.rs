@@ -1,12 +1,25 @@
 //! Exit codes, and the printing of errors on stderr.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, Write, stderr};
 use std::process::ExitCode;
+
+/// Why a command failed.
+pub(super) type CommandError = Box<dyn Error + Send + Sync>;
+
+/// A fault of the command line or the config, which only the parts themselves find.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct UsageError(CommandError);
+
+/// Turns a fault into one of the command line or the config.
+pub(super) fn usage(error: impl Into<CommandError>) -> UsageError {
+    UsageError(error.into())
+}
 
 /// How a run ended. The codes are fixed, since scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     /// Everything was done and everything is written.
     Drained,
     /// A fault ended the run.
@@ -19,7 +32,7 @@ pub enum Exit {
 
 impl Exit {
     /// The process' exit code.
-    pub const fn code(self) -> u8 {
+    pub(super) const fn code(self) -> u8 {
         match self {
             Exit::Drained => 0,
             Exit::Fault => 1,
@@ -39,7 +52,7 @@ impl From<Exit> for ExitCode {
 ///
 /// # Errors
 /// The writer's own.
-pub fn print_error(out: &mut dyn Write, action: &str, error: &dyn Error) -> io::Result<()> {
+pub(super) fn print_error(out: &mut dyn Write, action: &str, error: &dyn Error) -> io::Result<()> {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -50,6 +63,13 @@ pub fn print_error(out: &mut dyn Write, action: &str, error: &dyn Error) -> io::
         cause = next.source();
     }
     writeln!(out, "barmill: failed to {action}: {message}")
+}
+
+/// Prints an error with its causes and returns the exit code.
+pub(super) fn complain(action: &str, error: &(dyn Error + 'static), exit: Exit) -> Exit {
+    // The exit code tells it as well.
+    let _closed = print_error(&mut stderr(), action, error);
+    exit
 }
 
 #[cfg(test)]

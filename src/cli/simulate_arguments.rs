@@ -1,6 +1,6 @@
 //! The arguments of `simulate`.
 
-use crate::config::{SourceName, Speed};
+use crate::config::{SourceName, Speed, source_choices, source_name};
 use crate::model::Symbol;
 use clap::Args;
 use std::net::SocketAddr;
@@ -17,10 +17,10 @@ pub struct SimulateArguments {
     #[arg(required = true, value_name = "RECORDING")]
     pub files: Vec<PathBuf>,
     #[arg(
-        help = format!("The venue to simulate: {}", SourceName::choices()),
+        help = format!("The venue to simulate: {}", source_choices()),
         long,
         value_name = "NAME",
-        value_parser = SourceName::parse
+        value_parser = source_name
     )]
     pub venue: SourceName,
     /// Speed of its clock: a multiple such as 10x, or max, which is as fast as the clients read.
@@ -63,5 +63,5 @@ pub struct SimulateArguments {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub(super) shared: super::arguments::Shared,
+    shared: super::flags::Shared,
 }

@@ -1,9 +1,11 @@
 //! `[bars]`: which bars to make, and from which trades.
 
 use super::ValueError;
-use super::section::{choice, section};
-use super::value::{Setting, Show, Value, quoted};
+use super::section::{choice, list, names, not_a_choice, section};
+use super::value::{Setting, Show, Value, camel_case, nearest, not_allowed, quoted};
+use crate::engine::aggregate::Fill;
 use crate::engine::calendar::SessionKind;
+use crate::engine::rules::Rules;
 use crate::model::BarSpec;
 use std::fmt;
 
@@ -11,7 +13,7 @@ section! {
     /// Which bars are made, and of which trades.
     Bars, "bars" {
         /// The bar specs, all made in one pass; at least one, none twice.
-        specs: BarSpecs = BarSpecs::default();
+        specs: BarSpecs = BarSpecs(vec![BarSpec::MINUTE]);
         /// The zone of dates, days and sessions.
         zone: Zone = Zone::Source;
         /// Milliseconds of event time a bar stays open after its end, 0 to one day.
@@ -22,7 +24,7 @@ section! {
         /// What a window without trades gives.
         fill: Fill = Fill::None;
         /// Which trades may set which part of a bar.
-        rules: Rules = Rules::Source;
+        rules: RulesName = RulesName::SOURCE;
         /// What becomes of a bar whose trades may set no price.
         volume_only: VolumeOnly = VolumeOnly::Rules;
         /// The time of day whose trades count.
@@ -32,40 +34,12 @@ section! {
     }
 }
 
-choice! {
-    /// What a window without trades gives.
-    Fill {
-        /// No bar.
-        None = "none",
-        /// A flat bar of zero volume at the close before it, flagged as filled.
-        PreviousClose = "previous-close",
-    }
-}
-
-choice! {
-    /// Which trades may set which part of a bar.
-    Rules {
-        /// The source's own profile; for files `all`.
-        Source = "source",
-        /// Every trade sets everything.
-        All = "all",
-        /// The rules of Massive's minute aggregates.
-        MassiveMinute = "massive-minute",
-        /// The rules of Massive's day aggregates, for bars of every length.
-        MassiveDaily = "massive-daily",
-        /// The rules of Alpaca's minute bars.
-        AlpacaMinute = "alpaca-minute",
-        /// The rules of Alpaca's day bars, for bars of every length.
-        AlpacaDaily = "alpaca-daily",
-        /// The rules by which LEAN makes bars of its own tick files.
-        Lean = "lean",
-    }
-}
+names! { Fill { None = "none", PreviousClose = "previous-close", } }
 
 choice! {
     /// What becomes of a bar whose trades may set no price.
     VolumeOnly {
-        /// As the vendor of the rules does: with Massive's and Alpaca's it is left out, with `all` it is written.
+        /// As the vendor of the rules does: a vendor's leave it out, with `all` it is written.
         Rules = "rules",
         /// It is written without prices, with its volume.
         Carry = "carry",
@@ -74,67 +48,76 @@ choice! {
     }
 }
 
-/// The specs of one run, in the order given; at least one, none twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BarSpecs(Vec<BarSpec>);
-
-impl BarSpecs {
-    /// Takes one or more specs, none twice.
-    ///
-    /// # Errors
-    /// [`ValueError::EmptyList`] and [`ValueError::Twice`].
-    pub fn new(specs: Vec<BarSpec>) -> Result<BarSpecs, ValueError> {
-        if specs.is_empty() {
-            return Err(ValueError::EmptyList);
-        }
-        let repeated = specs
-            .iter()
-            .enumerate()
-            .find(|(index, spec)| specs[..*index].contains(spec));
-        match repeated {
-            Some((_, spec)) => Err(ValueError::Twice {
-                value: spec.to_string(),
-            }),
-            None => Ok(BarSpecs(specs)),
-        }
-    }
-
-    /// The specs; never empty.
-    pub fn as_slice(&self) -> &[BarSpec] {
-        &self.0
-    }
+list! {
+    /// The specs of one run; none twice, at least one.
+    BarSpecs of BarSpec, 1..
 }
 
-impl Default for BarSpecs {
-    fn default() -> BarSpecs {
-        const MINUTE_NS: std::num::NonZeroU64 =
-            std::num::NonZeroU64::MIN.saturating_add(60_000_000_000 - 1);
-        BarSpecs(vec![BarSpec::Time(MINUTE_NS)])
-    }
-}
-
-impl Show for BarSpecs {
+impl Show for BarSpec {
     fn show(&self) -> String {
-        let names: Vec<String> = self
-            .0
-            .iter()
-            .map(|spec| quoted(&spec.to_string()))
-            .collect();
-        format!("[{}]", names.join(", "))
+        quoted(&self.to_string())
     }
 }
 
-impl Setting for BarSpecs {
-    fn read(value: &Value) -> Result<BarSpecs, ValueError> {
-        let specs: Result<Vec<BarSpec>, _> = value.texts()?.into_iter().map(str::parse).collect();
-        BarSpecs::new(specs?)
+impl Setting for BarSpec {
+    fn read(value: &Value) -> Result<BarSpec, ValueError> {
+        Ok(value.text()?.parse()?)
+    }
+}
+
+/// Which trades may set which part of a bar: a profile by its name, or the source's own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RulesName(Option<&'static str>);
+
+impl RulesName {
+    /// The source's own profile; for files `all`.
+    pub const SOURCE: RulesName = RulesName(None);
+
+    /// The profile of a name; the source's own for one that there is not.
+    pub fn of(name: &str) -> RulesName {
+        RulesName(Rules::names().find(|known| *known == name))
+    }
+
+    /// The name of the profile; none for the source's own.
+    pub const fn profile(self) -> Option<&'static str> {
+        self.0
+    }
+}
+
+/// The name in camel case: the names of checkpoints hold it.
+impl fmt::Debug for RulesName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&camel_case(&self.to_string()))
+    }
+}
+
+impl fmt::Display for RulesName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.unwrap_or("source"))
+    }
+}
+
+impl Show for RulesName {
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Setting for RulesName {
+    fn read(value: &Value) -> Result<RulesName, ValueError> {
+        let names: Vec<&str> = std::iter::once("source").chain(Rules::names()).collect();
+        match value.text()? {
+            "source" => Ok(RulesName::SOURCE),
+            text if names.contains(&text) => Ok(RulesName::of(text)),
+            text => Err(not_a_choice(text, &names)),
+        }
     }
 }
 
 /// The zone of dates, days and sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Zone {
-    /// The source's own: `America/New_York` for `massive-csv`, `lean-tick` and Alpaca, else UTC.
+    /// The source's own: `America/New_York` for US equities, else UTC.
     Source,
     /// One zone of the bundled IANA data.
     Named(jiff::tz::TimeZone),
@@ -154,21 +137,16 @@ impl Setting for Zone {
         match value.text()? {
             "source" => Ok(Zone::Source),
             name => {
-                jiff::tz::TimeZone::get(name)
-                    .map(Zone::Named)
-                    .map_err(|_| ValueError::NotAllowed {
-                        value: name.to_owned(),
-                        allowed: "source or an IANA zone such as America/New_York or UTC"
-                            .to_owned(),
-                        nearest: None,
-                    })
+                let zone = jiff::tz::TimeZone::get(name).map(Zone::Named);
+                let allowed = "source or an IANA zone such as America/New_York or UTC";
+                zone.map_err(|_| not_allowed(name, allowed))
             }
         }
     }
 }
 
 /// The session whose trades count, in the run's zone; without one every trade does, whatever the hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Session(Option<SessionKind>);
 
 const ALL_HOURS: &str = "all-hours";
@@ -180,6 +158,21 @@ impl Session {
     /// The session; `None` for all hours.
     pub const fn kind(self) -> Option<SessionKind> {
         self.0
+    }
+}
+
+/// The words of the first checkpoints, whose names hold it.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(kind) = self.0.filter(|kind| kind.is_custom()) else {
+            return f.write_str(&camel_case(&self.to_string()));
+        };
+        let minutes = kind.minutes();
+        let (start, end) = (minutes.start, minutes.end);
+        write!(
+            f,
+            "Interval(DayInterval {{ start_minute: {start}, end_minute: {end} }})"
+        )
     }
 }
 
@@ -210,8 +203,7 @@ impl Setting for Session {
             allowed:
                 "all-hours, pre, regular, post, all or HH:MM-HH:MM with the end after the start"
                     .to_owned(),
-            nearest: super::value::nearest(text, [ALL_HOURS].into_iter().chain(names))
-                .map(str::to_owned),
+            nearest: nearest(text, [ALL_HOURS].into_iter().chain(names)).map(str::to_owned),
         };
         text.parse()
             .map(|kind| Session(Some(kind)))
@@ -245,14 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn specs_are_one_or_more_and_none_twice() {
+    fn specs_are_listed_once() {
         assert_eq!(
             BarSpecs::read(&given("1m, 5m")).unwrap().show(),
             r#"["1m", "5m"]"#
-        );
-        assert_eq!(
-            BarSpecs::read(&given("")).unwrap_err().to_string(),
-            "the list is empty, at least one entry is needed"
         );
         assert_eq!(
             BarSpecs::read(&given("1m,60s")).unwrap_err().to_string(),

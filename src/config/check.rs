@@ -1,12 +1,12 @@
 //! Checks of limits against each other.
 
 use super::error::{Fault, Origin, Problem};
-use super::load::Loaded;
 use super::settings::Config;
 use super::sink::SinkUrl;
-use super::view::ViewKind;
 use super::writer::Guard;
 use crate::model::{BarUpdate, Trade};
+use barmill_stores::ViewKind;
+use std::collections::BTreeMap;
 
 const MEBIBYTE: u64 = 1 << 20;
 
@@ -42,9 +42,10 @@ impl Config {
 }
 
 /// Every clash between values that are right by themselves.
-pub(super) fn conflicts(loaded: &Loaded) -> Vec<Fault> {
+pub(super) fn conflicts(config: &Config, origins: &BTreeMap<String, Origin>) -> Vec<Fault> {
     let mut checker = Checker {
-        loaded,
+        config,
+        origins,
         faults: Vec::new(),
     };
     checker.limits();
@@ -55,24 +56,18 @@ pub(super) fn conflicts(loaded: &Loaded) -> Vec<Fault> {
 }
 
 struct Checker<'a> {
-    loaded: &'a Loaded,
+    config: &'a Config,
+    origins: &'a BTreeMap<String, Origin>,
     faults: Vec<Fault>,
 }
 
 impl Checker<'_> {
     /// Reports `key` where it was set, else where the first of the `related` keys was.
     fn fault(&mut self, key: &'static str, related: &[&'static str], problem: Problem) {
-        let keys = std::iter::once(&key).chain(related);
-        let mut origins = keys.map(|name| self.loaded.origin(name));
-        let origin = origins
-            .find(|origin| **origin != Origin::Default)
-            .unwrap_or(&Origin::Default)
-            .clone();
-        self.faults.push(Fault {
-            origin,
-            key: Some(key.to_owned()),
-            problem,
-        });
+        let mut keys = std::iter::once(&key).chain(related);
+        let origin = keys.find_map(|name| self.origins.get(*name));
+        let origin = origin.unwrap_or(&Origin::Default).clone();
+        self.faults.push(Fault::new(origin, Some(key), problem));
     }
 
     /// Reports `key` when it is above `other`.
@@ -83,92 +78,96 @@ impl Checker<'_> {
         why: &'static str,
     ) {
         if bound < value {
-            self.fault(
-                key,
-                &[other],
-                Problem::Above {
-                    value,
-                    other,
-                    bound,
-                    why,
-                },
-            );
+            let problem = Problem::Above {
+                value,
+                other,
+                bound,
+                why,
+            };
+            self.fault(key, &[other], problem);
         }
     }
 
     fn limits(&mut self) {
-        let Config { redis, writer, .. } = &self.loaded.config;
-        let total = ("redis.timeout_ms", redis.timeout_ms);
+        let Config {
+            redis,
+            writer,
+            live,
+            ..
+        } = self.config;
         let never = "so that it could never be reached";
-        self.at_most(
-            ("redis.connect_timeout_ms", redis.connect_timeout_ms),
-            total,
-            never,
-        );
-        self.at_most(
-            ("redis.read_timeout_ms", redis.read_timeout_ms),
-            total,
-            never,
-        );
+        let waits = "which bounds every wait";
+        let total = ("redis.timeout_ms", redis.timeout_ms);
         let connections = ("redis.connections_max", count(redis.connections_max));
-        self.at_most(
+        let idle = count(redis.connections_idle_max);
+        let in_flight = count(writer.in_flight_max);
+        let before = [
             (
-                "redis.connections_idle_max",
-                count(redis.connections_idle_max),
+                ("redis.connect_timeout_ms", redis.connect_timeout_ms),
+                total,
+                never,
             ),
-            connections,
-            never,
-        );
-        let in_flight = ("writer.in_flight_max", count(writer.in_flight_max));
-        self.at_most(
-            in_flight,
-            connections,
-            "so that requests would wait for a connection",
-        );
-        self.source_limits();
-        let live = &self.loaded.config.live;
-        let backoff_max = ("live.backoff_max_ms", live.backoff_max_ms);
-        self.at_most(
-            ("live.backoff_ms", live.backoff_ms),
-            backoff_max,
-            "which bounds every wait",
-        );
-        let stall_max = ("live.stall_max_ms", live.stall_max_ms);
-        self.at_most(
-            ("live.stall_ms", live.stall_ms),
-            stall_max,
-            "which bounds it",
-        );
-        let silence = ("live.silence_max_ms", live.silence_max_ms);
-        self.at_most(
-            ("live.keep_alive_ms", live.keep_alive_ms),
-            silence,
-            "so that no pong could come in time",
-        );
-        let backoff_max = ("writer.backoff_max_ms", writer.backoff_max_ms);
-        self.at_most(
-            ("writer.backoff_ms", writer.backoff_ms),
-            backoff_max,
-            "which bounds every wait",
-        );
-        let probe_max = ("writer.probe_max_ms", writer.probe_max_ms);
-        self.at_most(
-            ("writer.probe_ms", writer.probe_ms),
-            probe_max,
-            "which bounds every wait",
-        );
-        let quota_max = ("writer.quota_probe_max_ms", writer.quota_probe_max_ms);
-        self.at_most(
-            ("writer.quota_probe_ms", writer.quota_probe_ms),
-            quota_max,
-            "which bounds every wait",
-        );
+            (
+                ("redis.read_timeout_ms", redis.read_timeout_ms),
+                total,
+                never,
+            ),
+            (("redis.connections_idle_max", idle), connections, never),
+            (
+                ("writer.in_flight_max", in_flight),
+                connections,
+                "so that requests would wait for a connection",
+            ),
+        ];
+        let behind = [
+            (
+                ("live.backoff_ms", live.backoff_ms),
+                ("live.backoff_max_ms", live.backoff_max_ms),
+                waits,
+            ),
+            (
+                ("live.stall_ms", live.stall_ms),
+                ("live.stall_max_ms", live.stall_max_ms),
+                "which bounds it",
+            ),
+            (
+                ("live.keep_alive_ms", live.keep_alive_ms),
+                ("live.silence_max_ms", live.silence_max_ms),
+                "so that no pong could come in time",
+            ),
+            (
+                ("writer.backoff_ms", writer.backoff_ms),
+                ("writer.backoff_max_ms", writer.backoff_max_ms),
+                waits,
+            ),
+            (
+                ("writer.probe_ms", writer.probe_ms),
+                ("writer.probe_max_ms", writer.probe_max_ms),
+                waits,
+            ),
+            (
+                ("writer.quota_probe_ms", writer.quota_probe_ms),
+                ("writer.quota_probe_max_ms", writer.quota_probe_max_ms),
+                waits,
+            ),
+        ];
+        let of_source = self.config.source.iter().flat_map(|source| {
+            let common = &source.common;
+            let total = (source.path("timeout_ms"), common.timeout_ms);
+            let connect = (source.path("connect_timeout_ms"), common.connect_timeout_ms);
+            let read = (source.path("read_timeout_ms"), common.read_timeout_ms);
+            [(connect, total, never), (read, total, never)]
+        });
+        let all = before.into_iter().chain(of_source).chain(behind);
+        for (key, bound, why) in all.collect::<Vec<_>>() {
+            self.at_most(key, bound, why);
+        }
         self.budget();
     }
 
     /// A batch that costs more than a whole budget would never go.
     fn budget(&mut self) {
-        let Config { writer, view, .. } = &self.loaded.config;
+        let Config { writer, view, .. } = self.config;
         // As `barmill_stores` counts, when every bar of the batch has a key of its own; docs/stores.md tells the costs.
         let per_bar = match (view.kind, writer.guard) {
             (ViewKind::SymbolDay | ViewKind::Minute, Guard::Off) => 2,
@@ -192,33 +191,9 @@ impl Checker<'_> {
         }
     }
 
-    fn source_limits(&mut self) {
-        let never = "so that it could never be reached";
-        let names = ["timeout_ms", "connect_timeout_ms", "read_timeout_ms"];
-        let limits: Vec<[(&'static str, u64); 3]> = self
-            .loaded
-            .config
-            .source
-            .iter()
-            .map(|source| {
-                let common = &source.common;
-                let values = [
-                    common.timeout_ms,
-                    common.connect_timeout_ms,
-                    common.read_timeout_ms,
-                ];
-                std::array::from_fn(|index| (source.path(names[index]), values[index]))
-            })
-            .collect();
-        for [total, connect, read] in limits {
-            self.at_most(connect, total, never);
-            self.at_most(read, total, never);
-        }
-    }
-
     fn memory(&mut self) {
-        let ceiling_mb = self.loaded.config.memory_ceiling_bytes().div_ceil(MEBIBYTE);
-        let max_mb = self.loaded.config.run.memory_max_mb;
+        let ceiling_mb = self.config.memory_ceiling_bytes().div_ceil(MEBIBYTE);
+        let max_mb = self.config.run.memory_max_mb;
         if max_mb < ceiling_mb {
             let related = [
                 "live.backlog_len_max",
@@ -240,16 +215,12 @@ impl Checker<'_> {
     }
 
     fn templates(&mut self) {
-        let Config { view, bars, .. } = &self.loaded.config;
-        let place = [
-            view.key_template(),
-            view.field_template().unwrap_or_default(),
-        ]
-        .join(" ");
-        let spec: &[&str] = if bars.specs.as_slice().len() > 1 {
-            &["spec"]
-        } else {
-            &[]
+        let Config { view, bars, .. } = self.config;
+        let field = view.field_template().unwrap_or_default();
+        let place = format!("{} {field}", view.key_template());
+        let spec: &[&str] = match bars.specs.as_slice() {
+            [_] => &[],
+            _ => &["spec"],
         };
         let needed: &[&str] = match view.kind {
             ViewKind::SymbolDay | ViewKind::Minute | ViewKind::KeyPerBar => {
@@ -273,7 +244,7 @@ impl Checker<'_> {
                 placeholder,
             );
         }
-        if view.field.is_some() && view.kind.default_field().is_none() {
+        if view.field.is_some() && view.kind.field_template().is_none() {
             self.fault(
                 "view.field",
                 &[],
@@ -299,16 +270,16 @@ impl Checker<'_> {
 
     /// A password may come from the environment only: a file is read by many, a command line by all.
     fn secrets(&mut self) {
-        let SinkUrl::Redis(url) = &self.loaded.config.sink.url else {
+        let SinkUrl::Given(store) = &self.config.sink.url else {
             return;
         };
-        if !url.has_password() {
+        if !store.has_password() {
             return;
         }
-        match self.loaded.origin("sink.url") {
+        match self.origins.get("sink.url").unwrap_or(&Origin::Default) {
             Origin::Environment(_) | Origin::Default => {}
             Origin::File { .. } | Origin::Set(_) | Origin::Flag(_) => {
-                let variable = self.loaded.config.redis.url_env.as_str().to_owned();
+                let variable = self.config.redis.url_env.as_str().to_owned();
                 self.fault("sink.url", &[], Problem::Secret { variable });
             }
         }

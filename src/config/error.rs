@@ -23,7 +23,7 @@ pub enum Origin {
     /// A `--set`, by what stands before its equals sign.
     Set(String),
     /// A flag that stands for a key, such as `--bars`.
-    Flag(&'static str),
+    Flag(String),
 }
 
 impl fmt::Display for Origin {
@@ -152,6 +152,16 @@ pub struct Fault {
     pub key: Option<String>,
     /// What is wrong.
     pub problem: Problem,
+}
+
+impl Fault {
+    pub(super) fn new(origin: Origin, key: Option<&str>, problem: Problem) -> Fault {
+        Fault {
+            origin,
+            key: key.map(str::to_owned),
+            problem,
+        }
+    }
 }
 
 /// The text with its control characters escaped, as a config is not always one's own and a terminal obeys them.

@@ -43,14 +43,12 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> FileEntries {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
-            let valid =
-                String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
-            let place = Place { path, text: &valid };
-            found.faults.push(Fault {
-                origin: place.at(valid.len()),
-                key: None,
-                problem: Problem::NotText,
-            });
+            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let text = &String::from_utf8_lossy(valid);
+            let origin = Place { path, text }.at(text.len());
+            found
+                .faults
+                .push(Fault::new(origin, None, Problem::NotText));
             return found;
         }
     };
@@ -64,14 +62,9 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> FileEntries {
             && line_last < line
         {
             line_last = line;
-            let problem = Problem::Syntax {
-                reason: error.message().replace('\n', ", "),
-            };
-            found.faults.push(Fault {
-                origin,
-                key: None,
-                problem,
-            });
+            let reason = error.message().replace('\n', ", ");
+            let fault = Fault::new(origin, None, Problem::Syntax { reason });
+            found.faults.push(fault);
         }
     }
     // What the parser recovered from broken text is a guess and would add faults of its own.
@@ -104,7 +97,7 @@ impl Place<'_> {
         self.at(span.start)
     }
 
-    /// A section, or a group of sections such as `[source.massive]`.
+    /// A section, or a group of sections such as `[source.NAME]`.
     fn top(&self, found: &mut FileEntries, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
         if let DeValue::Table(table) = value.get_ref()
             && name.get_ref() == GROUP
@@ -124,36 +117,33 @@ impl Place<'_> {
         name: &Name<'_>,
         value: &Spanned<DeValue<'_>>,
     ) {
+        let section_origin = self.start(&name.span());
         let DeValue::Table(table) = value.get_ref() else {
-            found.faults.push(Fault {
-                origin: self.start(&name.span()),
-                key: Some(full_name.to_owned()),
-                problem: Problem::NoSection {
-                    found: kind(value.get_ref()),
-                },
-            });
+            let found_kind = kind(value.get_ref());
+            let problem = Problem::NoSection { found: found_kind };
+            let fault = Fault::new(section_origin, Some(full_name), problem);
+            found.faults.push(fault);
             return;
+        };
+        let entry = |key: &str, value: Value, key_origin: Origin, value_origin: Origin| Entry {
+            section: full_name.to_owned(),
+            key: key.to_owned(),
+            value,
+            section_origin: section_origin.clone(),
+            key_origin,
+            value_origin,
         };
         // A section that is only named still has its name checked.
         if table.is_empty() {
-            found.entries.push(Entry {
-                section: full_name.to_owned(),
-                key: String::new(),
-                value: Value::Other("nothing"),
-                section_origin: self.start(&name.span()),
-                key_origin: self.start(&name.span()),
-                value_origin: self.start(&name.span()),
-            });
+            let (here, nothing) = (section_origin.clone(), Value::Other("nothing"));
+            found.entries.push(entry("", nothing, here.clone(), here));
         }
         for (key, value) in table {
-            found.entries.push(Entry {
-                section: full_name.to_owned(),
-                key: key.get_ref().to_string(),
-                value: convert(value.get_ref()),
-                section_origin: self.start(&name.span()),
-                key_origin: self.start(&key.span()),
-                value_origin: self.start(&value.span()),
-            });
+            let (at_key, at_value) = (self.start(&key.span()), self.start(&value.span()));
+            let value = convert(value.get_ref());
+            found
+                .entries
+                .push(entry(key.get_ref(), value, at_key, at_value));
         }
     }
 }

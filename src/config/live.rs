@@ -1,9 +1,10 @@
 //! `[live]`: the sources of the daemon and their connections.
 
-use super::section::section;
+use super::section::{list, section};
 use super::source::SourceName;
-use super::value::{Setting, Show, Value, quoted};
+use super::value::{Setting, Show, Value, not_allowed, quoted};
 use super::{ValueError, live_symbols::LiveNames};
+use crate::daemon::CatchUp;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,49 +64,9 @@ section! {
     }
 }
 
-/// Sources, none twice; may be empty.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LiveSources(Vec<SourceName>);
-
-impl LiveSources {
-    /// The sources in the order given.
-    pub fn as_slice(&self) -> &[SourceName] {
-        &self.0
-    }
-}
-
-impl Show for LiveSources {
-    fn show(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(|name| quoted(name.as_str())).collect();
-        format!("[{}]", names.join(", "))
-    }
-}
-
-impl Setting for LiveSources {
-    fn read(value: &Value) -> Result<LiveSources, ValueError> {
-        let mut sources = Vec::new();
-        for text in value.texts()? {
-            let source = SourceName::parse(text)?;
-            if sources.contains(&source) {
-                return Err(ValueError::Twice {
-                    value: text.to_owned(),
-                });
-            }
-            sources.push(source);
-        }
-        Ok(LiveSources(sources))
-    }
-}
-
-/// Where a start begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CatchUp {
-    /// With the session's opening, or with the civil day where a market never closes.
-    Day,
-    /// With what comes.
-    None,
-    /// So long ago.
-    For(Duration),
+list! {
+    /// Sources, none twice; may be empty.
+    LiveSources of SourceName, 0..
 }
 
 impl Show for CatchUp {
@@ -147,50 +108,13 @@ impl Setting for CatchUp {
         let seconds = count.and_then(|count| count.checked_mul(length));
         match seconds.filter(|seconds| (1..=2_592_000).contains(seconds)) {
             Some(seconds) => Ok(CatchUp::For(Duration::from_secs(seconds))),
-            None => Err(ValueError::NotAllowed {
-                value: text.to_owned(),
-                allowed: "day, none, or a time up to 30 days such as 90m, 6h or 2d".to_owned(),
-                nearest: None,
-            }),
+            None => Err(not_allowed(
+                text,
+                "day, none, or a time up to 30 days such as 90m, 6h or 2d",
+            )),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{CatchUp, LiveSources, Setting, Show, Value};
-    use std::time::Duration;
-
-    fn given(text: &str) -> Value {
-        Value::Given(text.to_owned())
-    }
-
-    #[test]
-    fn time_to_catch_up_is_read_as_it_is_shown() {
-        for text in ["day", "none", "90m", "6h", "2d", "45s"] {
-            assert_eq!(
-                CatchUp::read(&given(text)).unwrap().show(),
-                format!("\"{text}\"")
-            );
-        }
-        assert_eq!(
-            CatchUp::read(&given("24h")),
-            Ok(CatchUp::For(Duration::from_hours(24)))
-        );
-        for text in ["", "h", "0h", "-1h", "31d", "1w", "9999999999999999999d"] {
-            assert!(CatchUp::read(&given(text)).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn source_is_listed_once() {
-        assert_eq!(
-            LiveSources::read(&given("kraken,binance"))
-                .unwrap()
-                .as_slice()
-                .len(),
-            2
-        );
-        assert!(LiveSources::read(&given("kraken,kraken")).is_err());
-    }
-}
+mod tests;

@@ -1,14 +1,25 @@
 //! The symbols of the daemon: names with or without their source, from lists and from files.
 
 use super::ValueError;
+use super::section::list;
 use super::source::SourceName;
-use super::value::{Setting, Show, Value, quoted};
+use super::value::{Setting, Show, Value, not_allowed, quoted};
 use crate::model::Symbol;
+use barmill_sources::venue::Venue;
 use std::collections::BTreeMap;
 
-/// Names of symbols, with `source:` before them or not; none twice, may be empty.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LiveNames(Vec<String>);
+/// The name of a symbol, with `source:` before it or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveName {
+    text: String,
+    source: Option<SourceName>,
+    symbol: Symbol,
+}
+
+list! {
+    /// Names of symbols; none twice, may be empty.
+    LiveNames of LiveName, 0..
+}
 
 /// Why names do not become the symbols of sources.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,17 +70,17 @@ impl LiveNames {
     pub fn from_lines(text: &str) -> Result<LiveNames, LiveNamesError> {
         let mut names = Vec::new();
         for (index, line) in text.lines().enumerate() {
-            let name = line.split('#').next().unwrap_or_default().trim();
-            if name.is_empty() || names.iter().any(|known| known == name) {
+            let text = line.split('#').next().unwrap_or_default().trim();
+            if text.is_empty() {
                 continue;
             }
-            if parse(name).is_none() {
-                return Err(LiveNamesError::Line {
-                    line: index + 1,
-                    text: name.to_owned(),
-                });
+            let name = LiveName::parse(text).ok_or_else(|| LiveNamesError::Line {
+                line: index + 1,
+                text: text.to_owned(),
+            })?;
+            if !names.contains(&name) {
+                names.push(name);
             }
-            names.push(name.to_owned());
         }
         Ok(LiveNames(names))
     }
@@ -83,18 +94,21 @@ impl LiveNames {
         sources: &[SourceName],
     ) -> Result<BTreeMap<SourceName, Vec<Symbol>>, LiveNamesError> {
         let mut dealt: BTreeMap<SourceName, Vec<Symbol>> = BTreeMap::new();
-        for name in lists.iter().flat_map(|list| &list.0) {
-            let Some((source, symbol)) = parse(name) else {
-                continue;
-            };
+        for LiveName {
+            text,
+            source,
+            symbol,
+        } in lists.iter().flat_map(LiveNames::as_slice)
+        {
+            let (name, symbol) = (text.clone(), *symbol);
             let source = match (source, sources) {
-                (Some(source), _) => source,
+                (Some(source), _) => *source,
                 (None, [only]) => *only,
-                (None, _) => return Err(LiveNamesError::Sourceless { name: name.clone() }),
+                (None, _) => return Err(LiveNamesError::Sourceless { name }),
             };
             if !sources.contains(&source) {
                 return Err(LiveNamesError::Unlisted {
-                    name: name.clone(),
+                    name,
                     source_name: source,
                 });
             }
@@ -104,102 +118,44 @@ impl LiveNames {
                 None => dealt.entry(source).or_default().push(symbol),
             }
         }
-        match sources.iter().find(|source| !dealt.contains_key(source)) {
+        match sources.iter().find(|source| !dealt.contains_key(*source)) {
             Some(source) => Err(LiveNamesError::Empty {
-                source_name: *source,
+                source_name: source,
             }),
             None => Ok(dealt),
         }
     }
 }
 
-/// A name as source and symbol; a symbol may hold a colon itself, a source's name before it decides.
-fn parse(name: &str) -> Option<(Option<SourceName>, Symbol)> {
-    let split = name.split_once(':').and_then(|(source, rest)| {
-        let source = SourceName::all().find(|known| known.as_str() == source)?;
-        Some((source, rest))
-    });
-    match split {
-        Some((source, rest)) => rest.parse().ok().map(|symbol| (Some(source), symbol)),
-        None => name.parse().ok().map(|symbol| (None, symbol)),
+impl LiveName {
+    /// A symbol may hold a colon itself; a source's name before it decides.
+    fn parse(text: &str) -> Option<LiveName> {
+        let split = text.split_once(':');
+        let split = split.and_then(|(name, rest)| Some((Venue::by_name(name)?, rest)));
+        let (source, symbol) = match split {
+            Some((source, rest)) => (Some(source), rest),
+            None => (None, text),
+        };
+        Some(LiveName {
+            text: text.to_owned(),
+            source,
+            symbol: symbol.parse().ok()?,
+        })
     }
 }
 
-impl Show for LiveNames {
+impl Show for LiveName {
     fn show(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(|name| quoted(name)).collect();
-        format!("[{}]", names.join(", "))
+        quoted(&self.text)
     }
 }
 
-impl Setting for LiveNames {
-    fn read(value: &Value) -> Result<LiveNames, ValueError> {
-        let mut names: Vec<String> = Vec::new();
-        for text in value.texts()? {
-            if parse(text).is_none() {
-                return Err(ValueError::NotAllowed {
-                    value: text.to_owned(),
-                    allowed: "SYMBOL or SOURCE:SYMBOL".to_owned(),
-                    nearest: None,
-                });
-            }
-            if names.iter().any(|name| name == text) {
-                return Err(ValueError::Twice {
-                    value: text.to_owned(),
-                });
-            }
-            names.push(text.to_owned());
-        }
-        Ok(LiveNames(names))
+impl Setting for LiveName {
+    fn read(value: &Value) -> Result<LiveName, ValueError> {
+        let text = value.text()?;
+        LiveName::parse(text).ok_or_else(|| not_allowed(text, "SYMBOL or SOURCE:SYMBOL"))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{LiveNames, Setting, SourceName, Value};
-
-    fn names(text: &str) -> LiveNames {
-        LiveNames::read(&Value::Given(text.to_owned())).unwrap()
-    }
-
-    fn deal(text: &str, sources: &[SourceName]) -> String {
-        match LiveNames::deal(&[names(text)], sources) {
-            Ok(dealt) => format!("{dealt:?}"),
-            Err(fault) => fault.to_string(),
-        }
-    }
-
-    #[test]
-    fn names_go_to_their_source_and_each_symbol_to_one() {
-        let [binance, kraken] = ["binance", "kraken"].map(|name| SourceName::parse(name).unwrap());
-        assert_eq!(deal("A,B:C", &[kraken]), "{kraken: [A, B:C]}");
-        assert_eq!(
-            deal("kraken:BTC/USD,binance:X", &[binance, kraken]),
-            "{binance: [X], kraken: [BTC/USD]}"
-        );
-        let refusals = [
-            deal("A,kraken:B", &[binance, kraken]),
-            deal("binance:A", &[kraken]),
-            deal("kraken:A,binance:A", &[binance, kraken]),
-            deal("kraken:A", &[binance, kraken]),
-        ];
-        insta::assert_snapshot!(refusals.join("\n"), @r#"
-        symbol "A" has no source; with several sources write SOURCE:A
-        symbol "binance:A" names the source binance, which live.sources does not list
-        symbol A is asked of two sources; a symbol has one
-        source binance has no symbol; give some with --symbol, --symbols-file or live.symbols
-        "#);
-    }
-
-    #[test]
-    fn file_has_a_name_a_line_and_comments() {
-        let read =
-            LiveNames::from_lines("# coins\nBTCUSDT\n\n ETHUSDT # ether\nBTCUSDT\n").unwrap();
-        assert_eq!(read, names("BTCUSDT,ETHUSDT"));
-        let fault = LiveNames::from_lines("A\nB C\n").unwrap_err();
-        assert_eq!(
-            fault.to_string(),
-            "line 2 of the symbols file: \"B C\" is no symbol"
-        );
-    }
-}
+mod tests;

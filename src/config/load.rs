@@ -20,9 +20,9 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
     /// The flag as it is typed, such as `--bars`.
-    pub name: &'static str,
+    pub name: String,
     /// Its `section.key`.
-    pub key: &'static str,
+    pub key: String,
     /// The text given.
     pub value: String,
 }
@@ -63,6 +63,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// Where the value of a `section.key` came from.
+    #[cfg(any(test, feature = "internals"))]
     pub fn origin(&self, key: &str) -> &Origin {
         self.origins.get(key).unwrap_or(&Origin::Default)
     }
@@ -101,17 +102,17 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, ConfigError> {
         });
     match read {
         Ok(()) => Ok(bytes),
-        Err(error) => Err(ConfigError {
-            faults: vec![Fault {
-                origin: Origin::File {
-                    path: path.display().to_string(),
-                    line: 0,
-                    column: 0,
-                },
-                key: None,
-                problem: Problem::Unreadable(error),
-            }],
-        }),
+        Err(error) => {
+            let origin = Origin::File {
+                path: path.display().to_string(),
+                line: 0,
+                column: 0,
+            };
+            let fault = Fault::new(origin, None, Problem::Unreadable(error));
+            Err(ConfigError {
+                faults: vec![fault],
+            })
+        }
     }
 }
 
@@ -134,14 +135,14 @@ pub fn load(layers: &Layers<'_>) -> Result<Loaded, ConfigError> {
         loader.apply_set(text);
     }
     for flag in layers.flags {
-        loader.apply_text(flag.key, &flag.value, &Origin::Flag(flag.name));
+        loader.apply_text(&flag.key, &flag.value, &Origin::Flag(flag.name.clone()));
     }
     ConfigError::check(loader.faults)?;
     let result = Loaded {
         config: loader.config,
         origins: loader.origins,
     };
-    ConfigError::check(check::conflicts(&result))?;
+    ConfigError::check(check::conflicts(&result.config, &result.origins))?;
     Ok(result)
 }
 
@@ -155,22 +156,14 @@ struct Loader {
 impl Loader {
     fn apply_variable(&mut self, name: &str, value: &str) {
         let origin = Origin::Environment(name.to_owned());
-        match name
-            .strip_prefix("BARMILL__")
-            .and_then(|rest| rest.rsplit_once("__"))
-        {
-            Some((section, key)) => {
-                let section = section.replace("__", ".");
-                let path = format!("{}.{}", section.to_lowercase(), key.to_lowercase());
-                self.apply_text(&path, value, &origin);
-            }
-            None => self.fault(
-                origin,
-                None,
-                Problem::NoKey {
-                    needed: "BARMILL__SECTION__KEY",
-                },
-            ),
+        let path = name.strip_prefix("BARMILL__");
+        if let Some((section, key)) = path.and_then(|path| path.rsplit_once("__")) {
+            let section = section.replace("__", ".");
+            let path = format!("{}.{}", section.to_lowercase(), key.to_lowercase());
+            self.apply_text(&path, value, &origin);
+        } else {
+            let needed = "BARMILL__SECTION__KEY";
+            self.fault(origin, None, Problem::NoKey { needed });
         }
     }
 
@@ -178,13 +171,8 @@ impl Loader {
         let (path, value) = text.split_once('=').unwrap_or((text, ""));
         let origin = Origin::Set(path.trim().to_owned());
         if path.len() == text.len() || !path.contains('.') {
-            self.fault(
-                origin,
-                None,
-                Problem::NoKey {
-                    needed: "--set SECTION.KEY=VALUE",
-                },
-            );
+            let needed = "--set SECTION.KEY=VALUE";
+            self.fault(origin, None, Problem::NoKey { needed });
         } else {
             self.apply_text(path.trim(), value.trim(), &origin);
         }
@@ -227,37 +215,29 @@ impl Loader {
                 self.origins.insert(path, entry.value_origin.clone());
             }
             Err(SetError::Value(error)) => {
-                self.fault(
-                    entry.value_origin.clone(),
-                    Some(path),
-                    Problem::Value(error),
-                );
+                let origin = entry.value_origin.clone();
+                self.fault(origin, Some(&path), Problem::Value(error));
             }
             Err(SetError::UnknownKey) => {
                 let keys = section.keys();
                 let problem = self.unknown_key(&entry.section, &entry.key, keys);
-                self.fault(entry.key_origin.clone(), Some(path), problem);
+                self.fault(entry.key_origin.clone(), Some(&path), problem);
             }
         }
     }
 
     fn unknown_key(&self, section: &str, key: &str, keys: &'static [&'static str]) -> Problem {
         if let Some(variable) = secret_variable(section, key) {
-            return Problem::Secret {
-                variable: variable.to_owned(),
-            };
+            let variable = variable.to_owned();
+            return Problem::Secret { variable };
         }
         let sections = self.config.sections();
-        let elsewhere = sections
-            .iter()
-            .find(|section| section.keys().contains(&key));
+        let mut elsewhere = sections.iter().filter(|one| one.keys().contains(&key));
         let here = nearest(key, keys.iter().copied()).map(str::to_owned);
-        let nearest = here.or_else(|| elsewhere.map(|section| format!("{}.{key}", section.name())));
-        let known = if nearest.is_some() {
-            Vec::new()
-        } else {
-            keys.to_vec()
-        };
+        let nearest = here.or_else(|| Some(format!("{}.{key}", elsewhere.next()?.name())));
+        let known = nearest
+            .as_ref()
+            .map_or_else(|| keys.to_vec(), |_| Vec::new());
         Problem::UnknownKey { nearest, known }
     }
 
@@ -265,13 +245,9 @@ impl Loader {
     fn unknown_section(&mut self, entry: &Entry) {
         if let Some(variable) = secret_variable(&entry.section, &entry.key) {
             let path = format!("{}.{}", entry.section, entry.key);
-            self.fault(
-                entry.key_origin.clone(),
-                Some(path),
-                Problem::Secret {
-                    variable: variable.to_owned(),
-                },
-            );
+            let variable = variable.to_owned();
+            let problem = Problem::Secret { variable };
+            self.fault(entry.key_origin.clone(), Some(&path), problem);
         }
         let is_known = |fault: &Fault| {
             fault.origin == entry.section_origin && fault.key.as_deref() == Some(&entry.section)
@@ -279,28 +255,17 @@ impl Loader {
         if self.faults.iter().any(is_known) {
             return;
         }
-        let names: Vec<&'static str> = self
-            .config
-            .sections()
-            .iter()
-            .map(|section| section.name())
-            .collect();
+        let sections = self.config.sections();
+        let names: Vec<&'static str> = sections.iter().map(|section| section.name()).collect();
         let nearest = nearest(&entry.section, names.iter().copied()).map(str::to_owned);
         let known = if nearest.is_some() { Vec::new() } else { names };
         let problem = Problem::UnknownSection { nearest, known };
-        self.fault(
-            entry.section_origin.clone(),
-            Some(entry.section.clone()),
-            problem,
-        );
+        let origin = entry.section_origin.clone();
+        self.fault(origin, Some(&entry.section), problem);
     }
 
-    fn fault(&mut self, origin: Origin, key: Option<String>, problem: Problem) {
-        self.faults.push(Fault {
-            origin,
-            key,
-            problem,
-        });
+    fn fault(&mut self, origin: Origin, key: Option<&str>, problem: Problem) {
+        self.faults.push(Fault::new(origin, key, problem));
     }
 }
 

@@ -29,26 +29,26 @@ mod value;
 mod view;
 mod writer;
 
-pub use bars::{Bars, Fill, Rules, Session, VolumeOnly, Zone};
+pub use bars::{Bars, RulesName, Session, VolumeOnly, Zone};
 pub use environment::Environment;
 pub use error::ConfigError;
 #[cfg(any(test, feature = "internals"))]
 pub use error::Origin;
-pub use live::{CatchUp, Live};
+pub use live::Live;
 pub use live_symbols::LiveNames;
 pub use load::{Flag, Layers, Loaded, load, read_file};
 pub use plan::Plan;
 pub use redis::Redis;
-pub use replay::{Aggregate, OnBadRow, Replay, Speed};
+pub use replay::{Aggregate, Replay, Speed};
 #[cfg(test)]
 pub use run::LogLevel;
 pub use run::{Log, LogFormat, Run};
 pub use secret::{SecretError, SinkTarget};
 pub use settings::Config;
-pub use sink::{RedisUrl, Sink, SinkUrl, SinkUrlError};
-pub use source::{SourceName, Sources};
+pub use sink::{Sink, SinkUrl};
+pub use source::{SourceName, Sources, source_choices, source_name};
 pub use source_key::SourceKeys;
 pub use status::Status;
-pub use value::{ValueError, VariableName};
-pub use view::{AlsoViews, TemplateError, ValueFormat, View};
+pub use value::ValueError;
+pub use view::{AlsoViews, ValueFormat, View};
 pub use writer::{Guard, TakeOver, Writer};

@@ -2,7 +2,7 @@
 
 use super::ValueError;
 use super::section::section;
-use super::value::{Setting, Show, Value, quoted};
+use super::value::{Setting, Show, Value, not_allowed, quoted};
 use crate::model::Price;
 
 section! {
@@ -52,11 +52,7 @@ impl Setting for Dollars {
         let text = value.text()?;
         text.parse()
             .map(Dollars)
-            .map_err(|_| ValueError::NotAllowed {
-                value: text.to_owned(),
-                allowed: "an amount in quotes, such as \"0.20\"".to_owned(),
-                nearest: None,
-            })
+            .map_err(|_| not_allowed(text, "an amount in quotes, such as \"0.20\""))
     }
 }
 

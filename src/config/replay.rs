@@ -1,9 +1,9 @@
 //! `[replay]` and `[aggregate]`: how recorded trades are read and spread over shards.
 
 use super::ValueError;
-use super::section::{choice, not_a_choice, section};
-use super::value::{Setting, Show, Value, quoted};
-use barmill_sources::file::Format;
+use super::section::{names, not_a_choice, section};
+use super::value::{Setting, Show, Value, camel_case, not_allowed, quoted};
+use barmill_sources::file::{Format, OnBadRow};
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -53,11 +53,7 @@ impl FileFormat {
 /// The name in camel case: the name of a replay that can be resumed holds it.
 impl fmt::Debug for FileFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for word in self.as_str().split('-') {
-            let (first, rest) = word.split_at(1);
-            write!(f, "{}{rest}", first.to_ascii_uppercase())?;
-        }
-        Ok(())
+        f.write_str(&camel_case(self.as_str()))
     }
 }
 
@@ -79,15 +75,7 @@ impl Setting for FileFormat {
     }
 }
 
-choice! {
-    /// What a row that cannot be decoded does.
-    OnBadRow {
-        /// Ends the run with file, line, field and value.
-        Stop = "stop",
-        /// Is counted and listed; the run goes on.
-        Skip = "skip",
-    }
-}
+names! { OnBadRow { Stop = "stop", Skip = "skip", } }
 
 /// How fast event time passes in a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,10 +159,9 @@ impl Setting for Speed {
     fn read(value: &Value) -> Result<Speed, ValueError> {
         match value.text()? {
             "max" => Ok(Speed::Max),
-            text => Speed::parse(text).ok_or_else(|| ValueError::NotAllowed {
-                value: text.to_owned(),
-                allowed: "max or a multiple from 0.001x to 1000000x, such as 1x or 60x".to_owned(),
-                nearest: None,
+            text => Speed::parse(text).ok_or_else(|| {
+                let allowed = "max or a multiple from 0.001x to 1000000x, such as 1x or 60x";
+                not_allowed(text, allowed)
             }),
         }
     }

@@ -2,7 +2,11 @@
 //!
 //! A secret comes from a variable, or from the file that the variable's `..._FILE` twin names.
 
-use super::{Config, Environment, RedisUrl, SinkUrl, SinkUrlError};
+use super::environment::Environment;
+use super::redis::Redis;
+use super::sink::{Sink, SinkUrl, StoreUrl};
+use super::value::{SinkUrlError, VariableName};
+use barmill_stores as store;
 use secrecy::SecretString;
 use std::fmt;
 use std::io;
@@ -51,88 +55,64 @@ pub enum SecretError {
 
 /// Where bars go, with everything a client needs to connect.
 #[derive(Clone)]
-pub enum SinkTarget {
-    /// A store in a local folder.
-    Embedded {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// Redis over RESP.
-    Redis {
-        /// The URL, password included.
-        url: RedisUrl,
-    },
-    /// Upstash over REST.
-    Upstash {
-        /// Scheme, host, port and path; no slash at the end.
-        url: String,
-        /// The bearer token.
-        token: SecretString,
-    },
-    /// JSON lines on standard output.
-    Stdout,
-    /// Counts only.
-    Null,
+pub struct SinkTarget {
+    /// The store.
+    pub store: StoreUrl,
+    /// The bearer token of a REST store.
+    pub token: Option<SecretString>,
 }
 
 impl SinkTarget {
-    /// Completes the sink of a config from the environment.
+    /// Completes a sink from the environment.
     ///
     /// # Errors
     /// [`SecretError`] when a variable is missing, doubled or useless.
-    pub fn resolve(config: &Config, environment: &Environment) -> Result<SinkTarget, SecretError> {
-        let token = || secret(environment, config.redis.rest_token_env.as_str());
-        match &config.sink.url {
-            SinkUrl::Embedded(dir) => Ok(SinkTarget::Embedded { dir: dir.clone() }),
-            SinkUrl::Redis(url) => Ok(SinkTarget::Redis { url: url.clone() }),
-            SinkUrl::RedisFromEnvironment => {
-                let name = config.redis.url_env.as_str();
-                match SinkUrl::parse(&secret(environment, name)?) {
-                    Ok(SinkUrl::Redis(url)) => Ok(SinkTarget::Redis { url }),
-                    other => Err(useless(name, other)),
-                }
+    pub(super) fn resolve(
+        sink: &Sink,
+        redis: &Redis,
+        environment: &Environment,
+    ) -> Result<SinkTarget, SecretError> {
+        let from = |name: &VariableName, is_kind: fn(&store::SinkUrl) -> bool| {
+            let name = name.as_str();
+            let parsed = SinkUrl::parse(&secret(environment, name)?);
+            match parsed {
+                Ok(SinkUrl::Given(store)) if is_kind(store.url()) => Ok(*store),
+                other => Err(SecretError::Url {
+                    name: name.to_owned(),
+                    source: other.err().unwrap_or(SinkUrlError::Unknown),
+                }),
             }
-            SinkUrl::Upstash(url) => Ok(SinkTarget::Upstash {
-                url: url.clone(),
-                token: token()?.into(),
-            }),
-            SinkUrl::UpstashFromEnvironment => {
-                let name = config.redis.rest_url_env.as_str();
-                match SinkUrl::parse(&secret(environment, name)?) {
-                    Ok(SinkUrl::Upstash(url)) => Ok(SinkTarget::Upstash {
-                        url,
-                        token: token()?.into(),
-                    }),
-                    other => Err(useless(name, other)),
-                }
-            }
-            SinkUrl::Stdout => Ok(SinkTarget::Stdout),
-            SinkUrl::Null => Ok(SinkTarget::Null),
-        }
+        };
+        let is_rest = |url: &store::SinkUrl| matches!(url, store::SinkUrl::Rest(_));
+        let store = match &sink.url {
+            SinkUrl::Given(store) => store.as_ref().clone(),
+            SinkUrl::RedisFromEnvironment => from(&redis.url_env, |url| {
+                matches!(url, store::SinkUrl::Redis(_))
+            })?,
+            SinkUrl::UpstashFromEnvironment => from(&redis.rest_url_env, is_rest)?,
+        };
+        let token = if is_rest(store.url()) {
+            Some(secret(environment, redis.rest_token_env.as_str())?.into())
+        } else {
+            None
+        };
+        Ok(SinkTarget { store, token })
+    }
+
+    /// The URL of the store, for its client.
+    pub const fn url(&self) -> &store::SinkUrl {
+        self.store.url()
     }
 
     /// The store's address without secrets, for logs and the closing line.
-    pub fn address(&self) -> String {
-        match self {
-            SinkTarget::Embedded { dir } => format!("embedded:{}", dir.display()),
-            SinkTarget::Redis { url } => url.address().to_owned(),
-            SinkTarget::Upstash { url, .. } => url.clone(),
-            SinkTarget::Stdout => "stdout:".to_owned(),
-            SinkTarget::Null => "null:".to_owned(),
-        }
+    pub fn address(&self) -> &str {
+        self.store.address()
     }
 }
 
 impl fmt::Debug for SinkTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SinkTarget({})", self.address())
-    }
-}
-
-fn useless(name: &str, parsed: Result<SinkUrl, SinkUrlError>) -> SecretError {
-    SecretError::Url {
-        name: name.to_owned(),
-        source: parsed.err().unwrap_or(SinkUrlError::Unknown),
     }
 }
 
@@ -170,7 +150,7 @@ fn secret(environment: &Environment, name: &str) -> Result<String, SecretError> 
 
 #[cfg(test)]
 mod tests {
-    use super::{SecretError, SinkTarget};
+    use super::SecretError;
     use crate::config::{Config, Environment, SinkUrl};
     use secrecy::ExposeSecret;
     use std::io::Write;
@@ -184,7 +164,7 @@ mod tests {
     #[test]
     fn a_set_variable_alone_does_not_move_the_bars() {
         let environment = Environment::from_pairs([("REDIS_URL", "redis://host")]);
-        let target = SinkTarget::resolve(&Config::default(), &environment).unwrap();
+        let target = Config::default().target(&environment).unwrap();
         assert_eq!(target.address(), "embedded:barmill-data");
     }
 
@@ -195,8 +175,8 @@ mod tests {
             ("UPSTASH_REDIS_REST_URL", "https://x.upstash.io"),
             ("UPSTASH_REDIS_REST_TOKEN", "hunter2"),
         ]);
-        let redis = SinkTarget::resolve(&config("redis"), &environment).unwrap();
-        let upstash = SinkTarget::resolve(&config("upstash"), &environment).unwrap();
+        let redis = config("redis").target(&environment).unwrap();
+        let upstash = config("upstash").target(&environment).unwrap();
         let shown = format!("{redis:?} {upstash:?}");
         assert_eq!(
             shown,
@@ -210,25 +190,29 @@ mod tests {
         writeln!(file, "hunter2").unwrap();
         let path = file.path().to_str().unwrap();
         let environment = Environment::from_pairs([("UPSTASH_REDIS_REST_TOKEN_FILE", path)]);
-        let target = SinkTarget::resolve(&config("https://x.upstash.io"), &environment).unwrap();
+        let target = config("https://x.upstash.io").target(&environment).unwrap();
         assert!(
-            matches!(target, SinkTarget::Upstash { token, .. } if token.expose_secret() == "hunter2")
+            target
+                .token
+                .is_some_and(|token| token.expose_secret() == "hunter2")
         );
         let both = Environment::from_pairs([("REDIS_URL", "redis://h"), ("REDIS_URL_FILE", path)]);
-        let error = SinkTarget::resolve(&config("redis"), &both).unwrap_err();
+        let error = config("redis").target(&both).unwrap_err();
         assert!(matches!(error, SecretError::Both { .. }));
     }
 
     #[test]
     fn a_missing_secret_names_the_variable_to_set() {
-        let error = SinkTarget::resolve(&config("upstash"), &Environment::default()).unwrap_err();
+        let error = config("upstash")
+            .target(&Environment::default())
+            .unwrap_err();
         insta::assert_snapshot!(error, @"the sink needs the environment variable UPSTASH_REDIS_REST_URL, or UPSTASH_REDIS_REST_URL_FILE naming a file that holds its value");
     }
 
     #[test]
     fn a_useless_url_in_the_environment_is_not_repeated() {
         let environment = Environment::from_pairs([("REDIS_URL", "hunter2@host")]);
-        let error = SinkTarget::resolve(&config("redis"), &environment).unwrap_err();
+        let error = config("redis").target(&environment).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("hunter2"));
     }
 }

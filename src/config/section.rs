@@ -14,6 +14,12 @@ pub(super) enum SetError {
     Value(ValueError),
 }
 
+impl From<ValueError> for SetError {
+    fn from(error: ValueError) -> SetError {
+        SetError::Value(error)
+    }
+}
+
 /// A section, seen by key name.
 pub(super) trait Section {
     /// The section's name.
@@ -60,24 +66,20 @@ macro_rules! section {
                 key: &str,
                 value: &$crate::config::value::Value,
             ) -> Result<(), $crate::config::section::SetError> {
-                use $crate::config::section::SetError;
-                $(
-                    if key == stringify!($key) {
-                        let read = $crate::config::section::section!(@read value, $value $(, $range)?);
-                        self.$key = read.map_err(SetError::Value)?;
-                        return Ok(());
-                    }
-                )*
-                Err(SetError::UnknownKey)
+                match key {
+                    $( stringify!($key) => {
+                        self.$key = $crate::config::section::section!(@read value, $value $(, $range)?)?;
+                    } )*
+                    _ => return Err($crate::config::section::SetError::UnknownKey),
+                }
+                Ok(())
             }
 
             fn show(&self, key: &str) -> Option<String> {
-                $(
-                    if key == stringify!($key) {
-                        return Some($crate::config::value::Show::show(&self.$key));
-                    }
-                )*
-                None
+                match key {
+                    $( stringify!($key) => Some($crate::config::value::Show::show(&self.$key)), )*
+                    _ => None,
+                }
             }
         }
     };
@@ -96,46 +98,75 @@ macro_rules! choice {
         $type:ident { $( $(#[$doc:meta])* $variant:ident = $name:literal, )* }
     ) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $type {
             $( $(#[$doc])* $variant, )*
         }
 
-        impl $type {
-            /// Every choice, in the order of the documentation.
-            pub const ALL: &'static [$type] = &[$( $type::$variant, )*];
-
-            /// The name in the config and on the command line.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $( $type::$variant => $name, )*
-                }
-            }
-        }
-
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
+                f.pad(match self {
+                    $( $type::$variant => $name, )*
+                })
             }
         }
 
+        $crate::config::section::names! { $type { $( $variant = $name, )* } }
+    };
+}
+
+/// Declares the names that a key allows, each for a value of an enum.
+macro_rules! names {
+    ($type:ident { $( $variant:ident = $name:literal, )* }) => {
         impl $crate::config::value::Show for $type {
             fn show(&self) -> String {
-                $crate::config::value::quoted(self.as_str())
+                $crate::config::value::quoted(match self {
+                    $( $type::$variant => $name, )*
+                })
             }
         }
 
         impl $crate::config::value::Setting for $type {
             fn read(value: &$crate::config::value::Value) -> Result<$type, $crate::config::ValueError> {
-                let text = value.text()?;
-                let found = $type::ALL.iter().find(|choice| choice.as_str() == text);
-                found.copied().ok_or_else(|| $crate::config::section::not_a_choice(text, &[$( $name, )*]))
+                match value.text()? {
+                    $( $name => Ok($type::$variant), )*
+                    text => Err($crate::config::section::not_a_choice(text, &[$( $name, )*])),
+                }
             }
         }
     };
 }
 
-pub(super) use {choice, section};
+/// Declares the value of a key that is a list of so many entries at least, none twice.
+macro_rules! list {
+    ($(#[$about:meta])* $type:ident of $item:ty, $len_min:literal..) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, PartialEq, Eq, Default)]
+        pub struct $type(pub Vec<$item>);
+
+        impl $type {
+            /// The entries, in the order given.
+            pub fn as_slice(&self) -> &[$item] {
+                &self.0
+            }
+        }
+
+        impl $crate::config::value::Show for $type {
+            fn show(&self) -> String {
+                let shown: Vec<String> = self.0.iter().map(|one| one.show()).collect();
+                format!("[{}]", shown.join(", "))
+            }
+        }
+
+        impl $crate::config::value::Setting for $type {
+            fn read(value: &$crate::config::value::Value) -> Result<$type, $crate::config::ValueError> {
+                $crate::config::value::read_list(value, $len_min).map($type)
+            }
+        }
+    };
+}
+
+pub(super) use {choice, list, names, section};
 
 /// The refusal of a text that is none of `names`.
 pub(super) fn not_a_choice(text: &str, names: &[&str]) -> ValueError {

@@ -2,8 +2,31 @@
 
 use super::section::Section;
 use super::{
-    Aggregate, Bars, Live, Log, Plan, Redis, Replay, Run, Sink, Sources, Status, View, Writer,
+    Aggregate, Bars, Environment, Live, Log, Plan, Redis, Replay, Run, SecretError, Sink,
+    SinkTarget, Sources, Status, View, Writer,
 };
+
+/// The sections in the order of `config.toml`, shared or to be set.
+macro_rules! each_section {
+    ($config:ident, $iter:ident $(, $mut:tt)?) => {{
+        let mut sections: Vec<&$($mut)? dyn Section> =
+            vec![&$($mut)? $config.bars, &$($mut)? $config.replay];
+        for source in $config.source.$iter() {
+            sections.push(source);
+        }
+        sections.push(&$($mut)? $config.live);
+        sections.push(&$($mut)? $config.aggregate);
+        sections.push(&$($mut)? $config.sink);
+        sections.push(&$($mut)? $config.redis);
+        sections.push(&$($mut)? $config.view);
+        sections.push(&$($mut)? $config.writer);
+        sections.push(&$($mut)? $config.plan);
+        sections.push(&$($mut)? $config.status);
+        sections.push(&$($mut)? $config.run);
+        sections.push(&$($mut)? $config.log);
+        sections
+    }};
+}
 
 /// Every knob of a run. A value that was loaded is checked, also against its neighbours.
 ///
@@ -39,43 +62,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where bars go, with the secrets that the environment holds.
+    ///
+    /// # Errors
+    /// [`SecretError`] when a variable is missing, doubled or useless.
+    pub fn target(&self, environment: &Environment) -> Result<SinkTarget, SecretError> {
+        SinkTarget::resolve(&self.sink, &self.redis, environment)
+    }
+
     /// The sections in the order of `config.toml`.
     pub(super) fn sections(&self) -> Vec<&dyn Section> {
-        let mut sections: Vec<&dyn Section> = vec![&self.bars, &self.replay];
-        sections.extend(self.source.iter().map(|source| source as &dyn Section));
-        sections.extend([
-            &self.live as &dyn Section,
-            &self.aggregate,
-            &self.sink,
-            &self.redis,
-            &self.view,
-            &self.writer,
-            &self.plan,
-            &self.status,
-            &self.run,
-            &self.log,
-        ]);
-        sections
+        each_section!(self, iter)
     }
 
     /// The same sections, to be set.
     pub(super) fn sections_mut(&mut self) -> Vec<&mut dyn Section> {
-        let mut sections: Vec<&mut dyn Section> = vec![&mut self.bars, &mut self.replay];
-        let sources = self.source.iter_mut();
-        sections.extend(sources.map(|source| source as &mut dyn Section));
-        sections.extend([
-            &mut self.live as &mut dyn Section,
-            &mut self.aggregate,
-            &mut self.sink,
-            &mut self.redis,
-            &mut self.view,
-            &mut self.writer,
-            &mut self.plan,
-            &mut self.status,
-            &mut self.run,
-            &mut self.log,
-        ]);
-        sections
+        each_section!(self, iter_mut, mut)
     }
 }
 

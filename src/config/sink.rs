@@ -3,104 +3,86 @@
 //! The URL alone decides: a variable such as `REDIS_URL` that happens to be set never moves the bars.
 //! The short names `redis` and `upstash` say that the URL is to be taken from the environment.
 
-use super::ValueError;
 use super::section::section;
-use super::value::{Setting, Show, Value, quoted};
-use reqwest::Url;
+use super::value::{Setting, Show, SinkUrlError, Value, ValueError, quoted};
+use barmill_stores as store;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
-use std::net::IpAddr;
-use std::path::PathBuf;
 
 section! {
     /// Where bars go.
     Sink, "sink" {
         /// The store.
-        url: SinkUrl = SinkUrl::Embedded(PathBuf::from("barmill-data"));
+        url: SinkUrl = SinkUrl::folder("barmill-data");
     }
-}
-
-const ALLOWED: &str =
-    "redis, upstash, redis://HOST, rediss://HOST, https://HOST, embedded:DIR, stdout: or null:";
-
-/// Why a text names no sink. The text is never repeated, as it may hold a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SinkUrlError {
-    /// No known form.
-    #[error("the text names no sink, allowed is {ALLOWED}")]
-    Unknown,
-    /// No folder after `embedded:`.
-    #[error("embedded: needs a folder, such as embedded:barmill-data")]
-    NoFolder,
-    /// A URL that cannot be taken apart.
-    #[error("the {scheme} URL is not valid: {reason}")]
-    Malformed {
-        /// The scheme.
-        scheme: &'static str,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// Plain HTTP to a place that is not this machine.
-    #[error("plain http:// is allowed to this machine only, use https://")]
-    PlainHttp,
-    /// A user or password in a REST URL.
-    #[error("a REST URL carries no user or password, its token comes from the environment")]
-    UserInfo,
 }
 
 /// Where bars go, as the config says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkUrl {
-    /// A store in a local folder.
-    Embedded(PathBuf),
-    /// Redis over RESP.
-    Redis(RedisUrl),
+    /// The store of this URL.
+    Given(Box<StoreUrl>),
     /// Redis over RESP, by the URL in the environment.
     RedisFromEnvironment,
-    /// Upstash over REST; scheme, host, port and path.
-    Upstash(String),
     /// Upstash over REST, by the URL in the environment.
     UpstashFromEnvironment,
-    /// JSON lines on standard output.
-    Stdout,
-    /// Counts only.
-    Null,
 }
 
-/// A `redis://` or `rediss://` URL, which may hold a password and therefore does not print.
+/// The URL of a store, which may hold a password and therefore does not print as it was given.
 #[derive(Clone)]
-pub struct RedisUrl {
-    url: SecretString,
+pub struct StoreUrl {
+    text: SecretString,
+    url: store::SinkUrl,
     address: String,
-    has_password: bool,
 }
 
-impl RedisUrl {
-    /// The whole URL with its password, for the client.
-    pub fn secret(&self) -> &SecretString {
+impl StoreUrl {
+    /// The store of a folder on this machine.
+    pub fn folder(dir: &str) -> StoreUrl {
+        StoreUrl::new(
+            &format!("embedded:{dir}"),
+            store::SinkUrl::Embedded(dir.into()),
+        )
+    }
+
+    fn new(text: &str, url: store::SinkUrl) -> StoreUrl {
+        let whole = url.without_login();
+        // The first database is told where it was written.
+        let short = whole.strip_suffix("/0").filter(|_| !text.ends_with("/0"));
+        StoreUrl {
+            address: short.unwrap_or(&whole).to_owned(),
+            text: SecretString::from(text),
+            url,
+        }
+    }
+
+    /// The URL for the client.
+    pub const fn url(&self) -> &store::SinkUrl {
         &self.url
     }
 
-    /// Scheme, host, port and database, for people.
+    /// The URL without user and password, for people.
     pub fn address(&self) -> &str {
         &self.address
     }
 
     /// Whether the URL holds a password.
-    pub const fn has_password(&self) -> bool {
-        self.has_password
+    pub fn has_password(&self) -> bool {
+        let after = self.text.expose_secret().split_once("://");
+        let login = after.and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
+        login.is_some_and(|(login, _)| login.contains(':'))
     }
 }
 
-impl PartialEq for RedisUrl {
-    fn eq(&self, other: &RedisUrl) -> bool {
-        self.url.expose_secret() == other.url.expose_secret()
+impl PartialEq for StoreUrl {
+    fn eq(&self, other: &StoreUrl) -> bool {
+        self.text.expose_secret() == other.text.expose_secret()
     }
 }
 
-impl Eq for RedisUrl {}
+impl Eq for StoreUrl {}
 
-impl fmt::Debug for RedisUrl {
+impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.address)
     }
@@ -115,93 +97,35 @@ impl SinkUrl {
         match text {
             "redis" => return Ok(SinkUrl::RedisFromEnvironment),
             "upstash" => return Ok(SinkUrl::UpstashFromEnvironment),
-            "stdout:" => return Ok(SinkUrl::Stdout),
-            "null:" => return Ok(SinkUrl::Null),
-            "embedded:" => return Err(SinkUrlError::NoFolder),
             _ => {}
         }
-        if let Some(folder) = text.strip_prefix("embedded:") {
-            return Ok(SinkUrl::Embedded(PathBuf::from(folder)));
-        }
-        match text.split_once("://") {
-            Some(("redis", _)) => parse_redis(text, "redis://").map(SinkUrl::Redis),
-            Some(("rediss", _)) => parse_redis(text, "rediss://").map(SinkUrl::Redis),
-            Some(("https", _)) => parse_rest(text, "https://").map(SinkUrl::Upstash),
-            Some(("http", _)) => parse_rest(text, "http://").map(SinkUrl::Upstash),
-            Some(_) | None => Err(SinkUrlError::Unknown),
+        match text.parse() {
+            Ok(url) => Ok(SinkUrl::Given(Box::new(StoreUrl::new(text, url)))),
+            Err(store::SinkUrlError::Scheme { .. }) => Err(SinkUrlError::Unknown),
+            Err(error) => Err(SinkUrlError::Url(error)),
         }
     }
-}
 
-fn parse_url(text: &str, scheme: &'static str) -> Result<Url, SinkUrlError> {
-    let malformed = |reason| SinkUrlError::Malformed { scheme, reason };
-    let url = Url::parse(text).map_err(|_| malformed("host or port cannot be read"))?;
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(malformed("it has no host"));
+    fn folder(dir: &str) -> SinkUrl {
+        SinkUrl::Given(Box::new(StoreUrl::folder(dir)))
     }
-    if url.fragment().is_some() {
-        return Err(malformed("it has a #fragment"));
-    }
-    Ok(url)
-}
 
-fn parse_redis(text: &str, scheme: &'static str) -> Result<RedisUrl, SinkUrlError> {
-    let url = parse_url(text, scheme)?;
-    let database = url.path().trim_start_matches('/');
-    if !database.is_empty() && database.parse::<u32>().is_err() {
-        return Err(SinkUrlError::Malformed {
-            scheme,
-            reason: "the database after the host is no number",
-        });
+    /// Whether it is on this machine, so that no plan of a server limits it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            SinkUrl::Given(store) => store.url.is_local(),
+            SinkUrl::RedisFromEnvironment | SinkUrl::UpstashFromEnvironment => false,
+        }
     }
-    let host = url.host_str().unwrap_or_default();
-    let mut address = format!("{scheme}{host}:{}", url.port().unwrap_or(6379));
-    if !database.is_empty() {
-        address = format!("{address}/{database}");
-    }
-    Ok(RedisUrl {
-        has_password: url.password().is_some(),
-        url: SecretString::from(text),
-        address,
-    })
-}
-
-fn parse_rest(text: &str, scheme: &'static str) -> Result<String, SinkUrlError> {
-    let url = parse_url(text, scheme)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(SinkUrlError::UserInfo);
-    }
-    if url.query().is_some() {
-        return Err(SinkUrlError::Malformed {
-            scheme,
-            reason: "it has a ?query",
-        });
-    }
-    if url.scheme() == "http" && !is_loopback(url.host_str().unwrap_or_default()) {
-        return Err(SinkUrlError::PlainHttp);
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for SinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SinkUrl::Embedded(folder) => write!(f, "embedded:{}", folder.display()),
-            SinkUrl::Redis(url) => f.write_str(url.address()),
-            SinkUrl::RedisFromEnvironment => f.write_str("redis"),
-            SinkUrl::Upstash(url) => f.write_str(url),
-            SinkUrl::UpstashFromEnvironment => f.write_str("upstash"),
-            SinkUrl::Stdout => f.write_str("stdout:"),
-            SinkUrl::Null => f.write_str("null:"),
-        }
+        f.write_str(match self {
+            SinkUrl::Given(store) => &store.address,
+            SinkUrl::RedisFromEnvironment => "redis",
+            SinkUrl::UpstashFromEnvironment => "upstash",
+        })
     }
 }
 
@@ -244,30 +168,20 @@ mod tests {
 
     #[test]
     fn what_would_leak_or_mislead_is_refused() {
-        assert_eq!(
-            SinkUrl::parse("http://example.com"),
-            Err(SinkUrlError::PlainHttp)
-        );
-        assert_eq!(
-            SinkUrl::parse("http://localhost.example.com"),
-            Err(SinkUrlError::PlainHttp)
-        );
-        assert_eq!(
-            SinkUrl::parse("https://user:pw@host"),
-            Err(SinkUrlError::UserInfo)
-        );
-        assert_eq!(SinkUrl::parse("embedded:"), Err(SinkUrlError::NoFolder));
         assert_eq!(SinkUrl::parse("kafka://host"), Err(SinkUrlError::Unknown));
-        for text in [
-            "redis://",
-            "redis://host:99999",
-            "redis://host/db",
-            "rediss://host/#insecure",
+        for (text, why) in [
+            ("http://example.com", "https:// is needed"),
+            ("http://localhost.example.com", "https:// is needed"),
+            ("https://user:pw@host", "the token goes into"),
+            ("embedded:", "needs a folder"),
+            ("redis://", "no redis URL"),
+            ("redis://host:99999", "no redis URL"),
+            ("redis://host/db", "no redis URL"),
+            ("rediss://host/#insecure", "must not say #insecure"),
         ] {
-            assert!(
-                matches!(SinkUrl::parse(text), Err(SinkUrlError::Malformed { .. })),
-                "{text}"
-            );
+            let error = SinkUrl::parse(text).unwrap_err();
+            assert!(matches!(error, SinkUrlError::Url(_)), "{text}");
+            assert!(error.to_string().contains(why), "{text}: {error}");
         }
     }
 
@@ -276,7 +190,7 @@ mod tests {
         let url = SinkUrl::parse("redis://:hunter2@host/1").unwrap();
         assert_eq!(
             format!("{url:?} {url}"),
-            "Redis(redis://host:6379/1) redis://host:6379/1"
+            "Given(redis://host:6379/1) redis://host:6379/1"
         );
         let error = SinkUrl::parse("redis://:hunter2@host:99999").unwrap_err();
         assert!(!format!("{error:?} {error}").contains("hunter2"));

@@ -6,88 +6,38 @@
 
 use super::ValueError;
 use super::section::{Section, SetError, not_a_choice, section};
-use super::value::{Setting, Show, Value, VariableName, quoted, read_in};
+use super::value::{Setting, Show, Value, VariableName, not_allowed, quoted, read_in};
 use barmill_sources::venue::{self, SettingKind, VENUES, Venue, VenueSettings};
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
-/// A venue that trades come from, by its name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SourceName(&'static Venue);
+/// A venue that trades come from.
+pub type SourceName = &'static Venue;
 
-impl SourceName {
-    /// Every venue, in the order of the documentation.
-    pub fn all() -> impl Iterator<Item = SourceName> {
-        VENUES.iter().copied().map(SourceName)
-    }
+/// The names as one text, such as `a, b or c`.
+pub fn source_choices() -> String {
+    let names = Venue::names();
+    let [others @ .., last] = &names;
+    format!("{} or {last}", others.join(", "))
+}
 
-    /// The names as one text, such as `a, b or c`.
-    pub fn choices() -> String {
-        let names: Vec<&str> = SourceName::all().map(SourceName::as_str).collect();
-        match names.split_last() {
-            Some((last, [])) => (*last).to_owned(),
-            Some((last, others)) => format!("{} or {last}", others.join(", ")),
-            None => String::new(),
-        }
-    }
+/// Takes a name.
+///
+/// # Errors
+/// [`ValueError::NotAllowed`] with the names there are.
+pub fn source_name(text: &str) -> Result<SourceName, ValueError> {
+    Venue::by_name(text).ok_or_else(|| not_a_choice(text, &Venue::names()))
+}
 
-    /// Takes a name.
-    ///
-    /// # Errors
-    /// [`ValueError::NotAllowed`] with the names there are.
-    pub fn parse(text: &str) -> Result<SourceName, ValueError> {
-        let names: Vec<&str> = VENUES.iter().map(|venue| venue.name).collect();
-        Venue::by_name(text)
-            .map(SourceName)
-            .ok_or_else(|| not_a_choice(text, &names))
-    }
-
-    /// The name in the config and on the command line.
-    pub fn as_str(self) -> &'static str {
-        self.0.name
-    }
-
-    /// What the venue says about itself.
-    pub fn venue(self) -> &'static Venue {
-        self.0
-    }
-
-    /// Whether the venue trades US equities, in the hours and the zone of their exchanges; else it never closes.
-    pub fn is_us_equity(self) -> bool {
-        self.0.is_us_equity()
-    }
-
-    /// Its place among all venues.
-    fn index(self) -> usize {
-        VENUES
-            .iter()
-            .position(|venue| *venue == self.0)
-            .unwrap_or(VENUES.len())
+impl Show for SourceName {
+    fn show(&self) -> String {
+        quoted(self.name)
     }
 }
 
-impl PartialOrd for SourceName {
-    fn partial_cmp(&self, other: &SourceName) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for SourceName {
-    fn cmp(&self, other: &SourceName) -> std::cmp::Ordering {
-        self.index().cmp(&other.index())
-    }
-}
-
-impl fmt::Debug for SourceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for SourceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+impl Setting for SourceName {
+    fn read(value: &Value) -> Result<SourceName, ValueError> {
+        source_name(value.text()?)
     }
 }
 
@@ -95,8 +45,8 @@ section! {
     /// What the sections of all venues have; the defaults of each venue replace those that stand here.
     CommonSource, "source" {
         /// Scheme, host, port and path prefix of the venue or of a proxy before it.
-        base_url: BaseUrl = BaseUrl(String::new());
-        /// Requests a minute that the plan allows, retries included; for Binance weight a minute.
+        base_url: String = String::new();
+        /// Requests a minute that the plan allows, retries included, or what the venue counts instead.
         requests_per_minute: u32 = 1, 1..=10_000_000;
         /// Trades of one page.
         page_len: usize = 1_000, 1..=50_000;
@@ -117,7 +67,7 @@ section! {
         /// Seconds after its end from which on a day counts as over, 0 to one day.
         settle_s: u64 = 60, 0..=86_400;
         /// Address of the live trades.
-        ws_url: WsUrl = WsUrl(String::new());
+        ws_url: String = String::new();
         /// Symbols of one live connection, 0 (all of them) to 1,000,000; more take more connections.
         symbols_per_connection: usize = 0, 0..=1_000_000;
     }
@@ -164,17 +114,17 @@ impl Source {
     fn new(venue: &'static Venue) -> Source {
         let (history, live) = (&venue.history, &venue.live);
         let common = CommonSource {
-            base_url: BaseUrl(history.base_url.to_owned()),
+            base_url: history.base_url.to_owned(),
             requests_per_minute: history.requests_per_minute,
             page_len: history.page_len_max,
             settle_s: history.settle_s,
-            ws_url: WsUrl(live.url.to_owned()),
+            ws_url: live.url.to_owned(),
             symbols_per_connection: live.symbols_per_connection,
             ..CommonSource::default()
         };
         Source {
             venue,
-            layout: &LAYOUTS[SourceName(venue).index()],
+            layout: &LAYOUTS[index(venue)],
             common,
             variables: venue
                 .secrets
@@ -191,7 +141,7 @@ impl Source {
 
     /// Whether the address is the venue's own, and not that of a proxy.
     pub fn is_own_host(&self) -> bool {
-        self.common.base_url.as_str() == self.venue.history.base_url
+        self.common.base_url == self.venue.history.base_url
     }
 
     /// A key with the section's name before it; the section's name for a key that it does not have.
@@ -219,6 +169,22 @@ impl Source {
     }
 }
 
+impl Source {
+    fn set_own(&mut self, key: &str, value: &Value) -> Result<(), SetError> {
+        let mut secrets = self.venue.secrets.iter().zip(&mut self.variables);
+        if let Some((_, variable)) = secrets.find(|(secret, _)| secret.setting == key) {
+            *variable = VariableName::read(value)?;
+            return Ok(());
+        }
+        let mut settings = self.venue.settings.iter().zip(&mut self.values);
+        match settings.find(|(setting, _)| setting.name == key) {
+            Some((setting, held)) => *held = read_own(setting.kind, value)?,
+            None => return self.common.set(key, value),
+        }
+        Ok(())
+    }
+}
+
 impl Section for Source {
     fn name(&self) -> &'static str {
         &self.layout.name
@@ -229,28 +195,17 @@ impl Section for Source {
     }
 
     fn set(&mut self, key: &str, value: &Value) -> Result<(), SetError> {
-        let history = &self.venue.history;
-        if key == "requests_per_minute" {
-            let range = history.requests_per_minute_min..=10_000_000;
-            self.common.requests_per_minute = read_in(value, &range).map_err(SetError::Value)?;
-            return Ok(());
+        let (history, common) = (&self.venue.history, &mut self.common);
+        let requests = history.requests_per_minute_min..=10_000_000;
+        let page = history.page_len_min..=history.page_len_max;
+        match key {
+            "requests_per_minute" => common.requests_per_minute = read_in(value, &requests)?,
+            "page_len" => common.page_len = read_in(value, &page)?,
+            "base_url" => common.base_url = BASE_URL.read(value)?,
+            "ws_url" => common.ws_url = SOCKET_URL.read(value)?,
+            _ => return self.set_own(key, value),
         }
-        if key == "page_len" {
-            let range = history.page_len_min..=history.page_len_max;
-            self.common.page_len = read_in(value, &range).map_err(SetError::Value)?;
-            return Ok(());
-        }
-        let mut secrets = self.venue.secrets.iter().zip(&mut self.variables);
-        if let Some((_, variable)) = secrets.find(|(secret, _)| secret.setting == key) {
-            *variable = VariableName::read(value).map_err(SetError::Value)?;
-            return Ok(());
-        }
-        let mut settings = self.venue.settings.iter().zip(&mut self.values);
-        if let Some((setting, held)) = settings.find(|(setting, _)| setting.name == key) {
-            *held = read_own(setting.kind, value).map_err(SetError::Value)?;
-            return Ok(());
-        }
-        self.common.set(key, value)
+        Ok(())
     }
 
     fn show(&self, key: &str) -> Option<String> {
@@ -268,24 +223,30 @@ impl Section for Source {
 
 fn read_own(kind: SettingKind, value: &Value) -> Result<String, ValueError> {
     let text = value.text()?;
-    let allowed = match kind {
-        SettingKind::Word if is_word(text) => return Ok(text.to_owned()),
-        SettingKind::Word => "one or more printable ASCII characters without white space",
-        SettingKind::TickerPath
-            if is_word(text) && text.contains("{ticker}") && !text.contains(['?', '#']) =>
-        {
-            return Ok(text.to_owned());
-        }
-        // Without it every symbol would get the same trades.
-        SettingKind::TickerPath => "a path with {ticker} in it, such as /v3/trades/{ticker}",
-        SettingKind::Choice(names) if names.contains(&text) => return Ok(text.to_owned()),
+    let (is_right, allowed) = match kind {
+        SettingKind::Choice(names) if names.contains(&text) => (true, ""),
         SettingKind::Choice(names) => return Err(not_a_choice(text, names)),
+        SettingKind::Word => (
+            is_word(text),
+            "one or more printable ASCII characters without white space",
+        ),
+        // Without it every symbol would get the same trades.
+        SettingKind::TickerPath => (
+            is_word(text) && text.contains("{ticker}") && !text.contains(['?', '#']),
+            "a path with {ticker} in it, such as /v3/trades/{ticker}",
+        ),
     };
-    Err(ValueError::NotAllowed {
-        value: text.to_owned(),
-        allowed: allowed.to_owned(),
-        nearest: None,
-    })
+    if is_right {
+        Ok(text.to_owned())
+    } else {
+        Err(not_allowed(text, allowed))
+    }
+}
+
+/// The place of a venue among all.
+fn index(venue: SourceName) -> usize {
+    let place = VENUES.iter().position(|known| *known == venue);
+    place.unwrap_or(VENUES.len())
 }
 
 /// The sections of all venues, in the order of the documentation.
@@ -301,7 +262,7 @@ impl Default for Sources {
 impl Sources {
     /// The section of a venue.
     pub fn of(&self, name: SourceName) -> &Source {
-        &self.0[name.index()]
+        &self.0[index(name)]
     }
 
     /// Every section.
@@ -314,32 +275,36 @@ impl Sources {
     }
 }
 
-/// The address of live trades; `ws` to this machine only, as keys are sent over it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WsUrl(String);
-
-impl WsUrl {
-    /// The address.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// What an address of a venue may be: encrypted, or to this machine only, as keys are sent there.
+struct AddressForm {
+    /// With encryption and without.
+    schemes: [&'static str; 2],
+    /// What may hold a key and must not be in it.
+    refused: &'static [char],
+    allowed: &'static str,
 }
 
-impl Show for WsUrl {
-    fn show(&self) -> String {
-        quoted(&self.0)
-    }
-}
+const BASE_URL: AddressForm = AddressForm {
+    schemes: ["https://", "http://"],
+    refused: &['@', '?', '#'],
+    allowed: "https://HOST or http://127.0.0.1:PORT with a path at most",
+};
+const SOCKET_URL: AddressForm = AddressForm {
+    schemes: ["wss://", "ws://"],
+    refused: &['@', '#'],
+    allowed: "wss://HOST or ws://127.0.0.1:PORT, without user and fragment",
+};
 
-impl Setting for WsUrl {
-    fn read(value: &Value) -> Result<WsUrl, ValueError> {
+impl AddressForm {
+    fn read(&self, value: &Value) -> Result<String, ValueError> {
         let text = value.text()?;
-        let is_safe = text.starts_with("wss://") || text.strip_prefix("ws://").is_some_and(is_here);
-        if is_safe && is_word(text) && !text.contains(['@', '#']) {
-            Ok(WsUrl(text.to_owned()))
+        let [encrypted, plain] = self.schemes;
+        let is_safe = text.starts_with(encrypted) || text.strip_prefix(plain).is_some_and(is_here);
+        if is_safe && is_word(text) && !text.contains(self.refused) {
+            Ok(text.to_owned())
         } else {
             Err(ValueError::Hidden {
-                allowed: "wss://HOST or ws://127.0.0.1:PORT, without user and fragment",
+                allowed: self.allowed,
             })
         }
     }
@@ -356,112 +321,9 @@ fn is_here(address: &str) -> bool {
     name == "localhost" || name.parse().is_ok_and(is_loopback)
 }
 
-/// An address without user, password, query and fragment, which may hold a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseUrl(String);
-
-impl BaseUrl {
-    /// The address.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Show for BaseUrl {
-    fn show(&self) -> String {
-        quoted(&self.0)
-    }
-}
-
-impl Setting for BaseUrl {
-    fn read(value: &Value) -> Result<BaseUrl, ValueError> {
-        let text = value.text()?;
-        let is_safe =
-            text.starts_with("https://") || text.strip_prefix("http://").is_some_and(is_here);
-        if is_safe && is_word(text) && !text.contains(['@', '?', '#']) {
-            Ok(BaseUrl(text.to_owned()))
-        } else {
-            Err(ValueError::Hidden {
-                allowed: "https://HOST or http://127.0.0.1:PORT with a path at most",
-            })
-        }
-    }
-}
-
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{BaseUrl, Setting, SettingKind, SourceName, Value, WsUrl, read_own};
-
-    fn given(text: &str) -> Value {
-        Value::Given(text.to_owned())
-    }
-
-    #[test]
-    fn address_that_may_hold_a_key_is_refused_unseen() {
-        assert!(BaseUrl::read(&given("http://127.0.0.1:8080/proxy")).is_ok());
-        assert!(
-            BaseUrl::read(&given("http://[::1]:1")).is_ok()
-                && BaseUrl::read(&given("https://host/x")).is_ok()
-        );
-        for text in [
-            "https://k@host",
-            "https://host/?apiKey=hunter2",
-            "https://host#k",
-            "http://host",
-            "http://127.0.0.1.evil.example/",
-            "host",
-            "ftp://host",
-            "",
-        ] {
-            let error = BaseUrl::read(&given(text)).unwrap_err().to_string();
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-    }
-
-    #[test]
-    fn live_address_is_encrypted_beyond_this_machine() {
-        for text in [
-            "wss://host/x?y=z",
-            "ws://127.0.0.1:8080/stream",
-            "ws://localhost/",
-            "ws://[::1]:1/",
-        ] {
-            assert!(WsUrl::read(&given(text)).is_ok(), "{text}");
-        }
-        for text in [
-            "ws://host",
-            "ws://127.0.0.1.evil.example/",
-            "https://host",
-            "wss://k@host",
-            "",
-        ] {
-            assert!(WsUrl::read(&given(text)).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn word_has_no_white_space() {
-        let read = |text| read_own(SettingKind::Word, &given(text));
-        assert!(read("data.results").is_ok());
-        assert!(read("a b").is_err() && read("").is_err());
-    }
-
-    #[test]
-    fn path_names_the_symbol() {
-        let read = |text| read_own(SettingKind::TickerPath, &given(text));
-        assert!(read("/polygon/{ticker}/trades").is_ok());
-        for text in ["", "/v3/trades", "/v3/{ticker}?x=y", "/v3/{ticker} "] {
-            assert!(read(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn mistyped_source_is_met_with_the_nearest() {
-        let error = SourceName::parse("masive").unwrap_err();
-        insta::assert_snapshot!(error, @r#""masive" is not known, allowed is massive, alpaca, binance, coinbase, kraken, did you mean "massive"?"#);
-    }
-}
+mod tests;

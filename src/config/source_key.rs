@@ -1,8 +1,8 @@
 //! The keys of a source, read from the environment when the run starts.
 
+use super::Environment;
 use super::secret::{SecretError, find_secret};
 use super::source::{SourceName, Sources};
-use super::{Environment, VariableName};
 use barmill_sources::venue::VenueSettings;
 use secrecy::SecretString;
 
@@ -24,15 +24,21 @@ impl SourceKeys {
         let source = sources.of(name);
         let mut keys = SourceKeys::default();
         for (secret, variable) in source.secrets() {
-            let mut found = find(environment, variable)?;
+            let mut found = find_secret(environment, variable.as_str())?;
             if let (None, Some(older)) = (&found, secret.older)
                 && variable.as_str() == secret.variable
             {
-                found = find_secret(environment, older)?.map(SecretString::from);
+                found = find_secret(environment, older)?;
             }
-            let is_needed = secret.is_needed && source.is_own_host();
-            if let Some(found) = need(found, is_needed, name, variable)? {
-                keys.0.push((secret.setting, found));
+            match found {
+                Some(found) => keys.0.push((secret.setting, found.into())),
+                None if secret.is_needed && source.is_own_host() => {
+                    return Err(SecretError::Missing {
+                        user: format!("source {name}"),
+                        name: variable.to_string(),
+                    });
+                }
+                None => {}
             }
         }
         Ok(keys)
@@ -48,59 +54,5 @@ impl SourceKeys {
     }
 }
 
-fn find(
-    environment: &Environment,
-    name: &VariableName,
-) -> Result<Option<SecretString>, SecretError> {
-    Ok(find_secret(environment, name.as_str())?.map(SecretString::from))
-}
-
-fn need(
-    key: Option<SecretString>,
-    is_needed: bool,
-    source: SourceName,
-    name: &VariableName,
-) -> Result<Option<SecretString>, SecretError> {
-    if key.is_none() && is_needed {
-        let user = format!("source {source}");
-        return Err(SecretError::Missing {
-            user,
-            name: name.as_str().to_owned(),
-        });
-    }
-    Ok(key)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{SourceKeys, SourceName, Sources};
-    use crate::config::Environment;
-    use secrecy::ExposeSecret;
-
-    fn key(name: &str, pairs: &[(&str, &str)]) -> Result<Option<String>, String> {
-        let environment = Environment::from_pairs(pairs.iter().copied());
-        let name = SourceName::parse(name).unwrap();
-        let keys = SourceKeys::resolve(&Sources::default(), name, &environment);
-        let keys = keys.map_err(|error| error.to_string())?;
-        assert!(!format!("{keys:?}").contains("hunter"));
-        let last = keys.0.last();
-        Ok(last.map(|(_, key)| key.expose_secret().to_owned()))
-    }
-
-    #[test]
-    fn older_name_of_a_key_still_works_and_the_newer_counts_over_it() {
-        let old = ("POLYGON_API_KEY", "hunter1");
-        assert_eq!(key("massive", &[old]).unwrap().unwrap(), "hunter1");
-        let both = [old, ("MASSIVE_API_KEY", "hunter2")];
-        assert_eq!(key("massive", &both).unwrap().unwrap(), "hunter2");
-    }
-
-    #[test]
-    fn missing_key_of_a_vendor_is_named_and_a_public_venue_needs_none() {
-        let error = key("alpaca", &[("APCA_API_KEY_ID", "hunter")]).unwrap_err();
-        insta::assert_snapshot!(error, @"the source alpaca needs the environment variable APCA_API_SECRET_KEY, or APCA_API_SECRET_KEY_FILE naming a file that holds its value");
-        for name in ["binance", "coinbase", "kraken"] {
-            assert_eq!(key(name, &[]).unwrap(), None);
-        }
-    }
-}
+mod tests;

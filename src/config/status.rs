@@ -2,7 +2,7 @@
 
 use super::secret::{SecretError, find_secret};
 use super::section::section;
-use super::value::{Setting, Show, Value, VariableName, quoted};
+use super::value::{Setting, Show, Value, VariableName, not_allowed, quoted};
 use super::{Environment, ValueError};
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ section! {
     /// The pages that tell how the daemon stands.
     Status, "status" {
         /// Where `/healthz`, `/readyz` and `/metrics` are served.
-        listen: Listen = Listen(Some(SocketAddr::from(([127, 0, 0, 1], 9464))));
+        listen: Option<SocketAddr> = Some(SocketAddr::from(([127, 0, 0, 1], 9464)));
         /// The variable that holds the token which visitors must give; needed beyond this machine.
         token_env: VariableName = VariableName::known("BARMILL_STATUS_TOKEN");
         /// Names by which visitors may ask, beside those of this machine and the address itself.
@@ -31,54 +31,23 @@ impl Status {
     }
 }
 
-/// An address to listen on, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listen(Option<SocketAddr>);
-
-impl Listen {
-    /// The address; `None` serves no pages.
-    pub const fn address(self) -> Option<SocketAddr> {
-        self.0
-    }
-}
-
-impl Show for Listen {
+impl Show for SocketAddr {
     fn show(&self) -> String {
-        quoted(
-            &self
-                .0
-                .map(|address| address.to_string())
-                .unwrap_or_default(),
-        )
+        quoted(&self.to_string())
     }
 }
 
-impl Setting for Listen {
-    fn read(value: &Value) -> Result<Listen, ValueError> {
+impl Setting for SocketAddr {
+    fn read(value: &Value) -> Result<SocketAddr, ValueError> {
         let text = value.text()?;
-        if text.is_empty() {
-            return Ok(Listen(None));
-        }
         text.parse()
-            .map(|address| Listen(Some(address)))
-            .map_err(|_| ValueError::NotAllowed {
-                value: text.to_owned(),
-                allowed: "ADDRESS:PORT, or \"\" for none".to_owned(),
-                nearest: None,
-            })
+            .map_err(|_| not_allowed(text, "ADDRESS:PORT, or \"\" for none"))
     }
 }
 
 /// Host names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Hosts(Vec<String>);
-
-impl Hosts {
-    /// The names.
-    pub fn as_slice(&self) -> &[String] {
-        &self.0
-    }
-}
+pub struct Hosts(pub Vec<String>);
 
 impl Show for Hosts {
     fn show(&self) -> String {
@@ -90,16 +59,10 @@ impl Show for Hosts {
 impl Setting for Hosts {
     fn read(value: &Value) -> Result<Hosts, ValueError> {
         let names = value.texts()?;
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        match names
-            .iter()
-            .find(|name| name.is_empty() || !name.bytes().all(is_name))
-        {
-            Some(name) => Err(ValueError::NotAllowed {
-                value: (*name).to_owned(),
-                allowed: "a host name without a port".to_owned(),
-                nearest: None,
-            }),
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        let is_name = |name: &str| !name.is_empty() && name.bytes().all(is_part);
+        match names.iter().find(|name| !is_name(name)) {
+            Some(name) => Err(not_allowed(name, "a host name without a port")),
             None => Ok(Hosts(names.into_iter().map(ToOwned::to_owned).collect())),
         }
     }
@@ -107,12 +70,13 @@ impl Setting for Hosts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hosts, Listen, Setting, Show, Value};
+    use super::{Hosts, Setting, Show, Value};
+    use std::net::SocketAddr;
 
     #[test]
     fn address_has_a_port_and_none_serves_nothing() {
-        let read = |text: &str| Listen::read(&Value::Given(text.to_owned()));
-        assert_eq!(read("").unwrap().address(), None);
+        let read = |text: &str| Option::<SocketAddr>::read(&Value::Given(text.to_owned()));
+        assert_eq!(read(""), Ok(None));
         assert_eq!(read("[::1]:9000").unwrap().show(), "\"[::1]:9000\"");
         assert!(read("localhost").is_err() && read("127.0.0.1").is_err());
         assert!(Hosts::read(&Value::Given("a b".to_owned())).is_err());

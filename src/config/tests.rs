@@ -106,6 +106,12 @@ fn a_text_that_is_no_choice_is_met_with_the_choices() {
 }
 
 #[test]
+fn list_of_specs_has_one_at_least() {
+    let shown = faults(&["[bars]", "specs = []"]);
+    insta::assert_snapshot!(shown, @"my.toml:2:9: bars.specs: the list is empty, at least one entry is needed");
+}
+
+#[test]
 fn every_layer_is_named_by_its_faults_and_all_come_at_once() {
     let environment = Environment::from_pairs([
         ("BARMILL__WRITER__LINGER_MS", "soon"),
@@ -121,8 +127,8 @@ fn every_layer_is_named_by_its_faults_and_all_come_at_once() {
             "speed=1x".to_owned(),
         ],
         flags: &[Flag {
-            name: "--bars",
-            key: "bars.specs",
+            name: "--bars".to_owned(),
+            key: "bars.specs".to_owned(),
             value: "1m,2x".to_owned(),
         }],
     };
@@ -211,7 +217,7 @@ fn a_source_is_set_in_every_layer_and_its_key_in_none() {
         ..Layers::new(&environment)
     };
     let source = load(&layers).unwrap().config.source;
-    let of = |name| source.of(super::SourceName::parse(name).unwrap());
+    let of = |name| source.of(super::source_name(name).unwrap());
     let massive = of("massive").venue_settings();
     assert_eq!(
         ["wrap", "key_header", "paging"].map(|name| massive.get(name)),
@@ -240,8 +246,8 @@ fn a_password_is_taken_from_the_environment_and_not_from_the_command_line() {
     let loaded = load(&Layers::new(&environment)).unwrap();
     assert!(!format!("{loaded:?}{}", loaded.to_toml()).contains("hunter2"));
     let flags = [Flag {
-        name: "--sink",
-        key: "sink.url",
+        name: "--sink".to_owned(),
+        key: "sink.url".to_owned(),
         value: "redis://:hunter2@host".to_owned(),
     }];
     let layers = Layers {
@@ -359,14 +365,17 @@ fn later_layers_win_and_every_value_knows_its_origin() {
         environment: &environment,
         set: &["bars.specs=5m".to_owned()],
         flags: &[Flag {
-            name: "--bars",
-            key: "bars.specs",
+            name: "--bars".to_owned(),
+            key: "bars.specs".to_owned(),
             value: "1m,1d".to_owned(),
         }],
     };
     let loaded = load(&layers).unwrap();
     assert_eq!(loaded.config.view.ttl_s, 0);
-    assert_eq!(*loaded.origin("bars.specs"), Origin::Flag("--bars"));
+    assert_eq!(
+        *loaded.origin("bars.specs"),
+        Origin::Flag("--bars".to_owned())
+    );
     let resolved = loaded.to_toml();
     let changed: Vec<&str> = resolved
         .lines()

@@ -2,8 +2,8 @@
 //!
 //! Owns the types of values, their refusals and their TOML text. Knows no key and no section.
 
-use super::{SinkUrlError, TemplateError};
 use crate::model::SpecError;
+use barmill_stores as store;
 use std::fmt;
 use std::num::TryFromIntError;
 use std::ops::RangeInclusive;
@@ -50,9 +50,9 @@ pub enum ValueError {
     #[error("the list is empty, at least one entry is needed")]
     EmptyList,
     /// A list that names something twice.
-    #[error("{value:?} is listed twice")]
+    #[error("{value} is listed twice")]
     Twice {
-        /// The repeated entry.
+        /// The repeated entry, in quotes.
         value: String,
     },
     /// A text that is no bar spec.
@@ -64,6 +64,49 @@ pub enum ValueError {
     /// A text that is no key template.
     #[error(transparent)]
     Template(#[from] TemplateError),
+}
+
+/// The forms of a sink.
+const SINKS_ALLOWED: &str =
+    "redis, upstash, redis://HOST, rediss://HOST, https://HOST, embedded:DIR, stdout: or null:";
+
+/// Why a text names no sink. The text is never repeated, as it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SinkUrlError {
+    /// No known form.
+    #[error("the text names no sink, allowed is {SINKS_ALLOWED}")]
+    Unknown,
+    /// A URL that cannot be used.
+    #[error(transparent)]
+    Url(store::SinkUrlError),
+}
+
+/// Why a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Braces around something that is no placeholder.
+    #[error(
+        "{{{name}}} is no placeholder, allowed is {{namespace}}, {{spec}}, {{date}}, {{symbol}} and {{time}}"
+    )]
+    Placeholder {
+        /// What the braces hold.
+        name: String,
+    },
+    /// A brace without its partner.
+    #[error("the template {text:?} has a brace without its partner")]
+    Brace {
+        /// The refused text.
+        text: String,
+    },
+    /// White space or a control character, which no key should hold.
+    #[error("the text {text:?} holds white space or a control character")]
+    Space {
+        /// The refused text.
+        text: String,
+    },
+    /// Nothing at all.
+    #[error("the text is empty")]
+    Empty,
 }
 
 /// The end of a message that offers the nearest known name.
@@ -185,6 +228,44 @@ where
     }
 }
 
+/// Reads the entries of a list, so many at least, none twice.
+pub(super) fn read_list<T: Setting + PartialEq>(
+    value: &Value,
+    len_min: usize,
+) -> Result<Vec<T>, ValueError> {
+    let mut entries = Vec::new();
+    for text in value.texts()? {
+        let entry = T::read(&Value::Text(text.to_owned()))?;
+        if entries.contains(&entry) {
+            let value = entry.show();
+            return Err(ValueError::Twice { value });
+        }
+        entries.push(entry);
+    }
+    if entries.len() < len_min {
+        return Err(ValueError::EmptyList);
+    }
+    Ok(entries)
+}
+
+/// The refusal of a text of the wrong form.
+pub(super) fn not_allowed(text: &str, allowed: &str) -> ValueError {
+    ValueError::NotAllowed {
+        value: text.to_owned(),
+        allowed: allowed.to_owned(),
+        nearest: None,
+    }
+}
+
+/// A name such as `all-hours` as `AllHours`.
+pub(super) fn camel_case(name: &str) -> String {
+    let word = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    };
+    name.split('-').map(word).collect()
+}
+
 /// A text in TOML quotes.
 pub(super) fn quoted(text: &str) -> String {
     // Every escape of a JSON string is one of a TOML basic string too.
@@ -224,6 +305,18 @@ impl Setting for bool {
     }
 }
 
+impl Show for String {
+    fn show(&self) -> String {
+        quoted(self)
+    }
+}
+
+impl Setting for String {
+    fn read(value: &Value) -> Result<String, ValueError> {
+        value.text().map(ToOwned::to_owned)
+    }
+}
+
 impl Show for PathBuf {
     fn show(&self) -> String {
         quoted(&self.to_string_lossy())
@@ -233,11 +326,7 @@ impl Show for PathBuf {
 impl Setting for PathBuf {
     fn read(value: &Value) -> Result<PathBuf, ValueError> {
         match value.text()? {
-            "" => Err(ValueError::NotAllowed {
-                value: String::new(),
-                allowed: "a path".to_owned(),
-                nearest: None,
-            }),
+            "" => Err(not_allowed("", "a path")),
             path => Ok(PathBuf::from(path)),
         }
     }

@@ -2,11 +2,9 @@
 //!
 //! Owns the form of a template. Default templates, and what fills them in, are the store's business.
 
-use super::ValueError;
-use super::section::{choice, section};
-use super::value::{Setting, Show, Value, quoted};
-use barmill_stores as store;
-use std::fmt;
+use super::section::{choice, list, names, section};
+use super::value::{Setting, Show, TemplateError, Value, ValueError, quoted};
+use barmill_stores::{NAMESPACE_DEFAULT, ViewKind};
 
 section! {
     /// How a bar lies in the store.
@@ -14,7 +12,7 @@ section! {
         /// The layout.
         kind: ViewKind = ViewKind::SymbolDay;
         /// What `{namespace}` stands for in templates; keeps two pipelines in one store apart.
-        namespace: Namespace = Namespace(store::NAMESPACE_DEFAULT.to_owned());
+        namespace: Namespace = Namespace(NAMESPACE_DEFAULT.to_owned());
         /// The key of a bar; none means that of the kind.
         key: Option<Template> = None;
         /// The field of a bar in its hash; none means that of the kind.
@@ -34,18 +32,12 @@ section! {
     }
 }
 
-choice! {
-    /// The layout of bars.
+names! {
     ViewKind {
-        /// One hash per symbol and day, one field per bar.
         SymbolDay = "symbol-day",
-        /// One hash per window, one field per symbol.
         Minute = "minute",
-        /// One string per bar.
         KeyPerBar = "key-per-bar",
-        /// One stream per symbol, one entry per closed update.
         Stream = "stream",
-        /// One message per batch on a channel; keeps no bar.
         Publish = "publish",
     }
 }
@@ -60,43 +52,9 @@ choice! {
     }
 }
 
-/// What is written beside the layout, none twice.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AlsoViews(Vec<AlsoView>);
-
-impl AlsoViews {
-    /// Whether it is written beside the layout.
-    pub fn has(&self, view: AlsoView) -> bool {
-        self.0.contains(&view)
-    }
-
-    /// The views, in the order of the config.
-    pub fn as_slice(&self) -> &[AlsoView] {
-        &self.0
-    }
-}
-
-impl Show for AlsoViews {
-    fn show(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(|view| quoted(view.as_str())).collect();
-        format!("[{}]", names.join(", "))
-    }
-}
-
-impl Setting for AlsoViews {
-    fn read(value: &Value) -> Result<AlsoViews, ValueError> {
-        let mut views = Vec::new();
-        for text in value.texts()? {
-            let view = AlsoView::read(&Value::Text(text.to_owned()))?;
-            if views.contains(&view) {
-                return Err(ValueError::Twice {
-                    value: text.to_owned(),
-                });
-            }
-            views.push(view);
-        }
-        Ok(AlsoViews(views))
-    }
+list! {
+    /// What is written beside the layout, none twice.
+    AlsoViews of AlsoView, 0..
 }
 
 choice! {
@@ -109,27 +67,9 @@ choice! {
     }
 }
 
-impl ViewKind {
-    /// The view of the store.
-    pub const fn stored(self) -> store::ViewKind {
-        match self {
-            ViewKind::SymbolDay => store::ViewKind::SymbolDay,
-            ViewKind::Minute => store::ViewKind::Minute,
-            ViewKind::KeyPerBar => store::ViewKind::KeyPerBar,
-            ViewKind::Stream => store::ViewKind::Stream,
-            ViewKind::Publish => store::ViewKind::Publish,
-        }
-    }
-
-    /// The field template of the kind; `None` where a bar is a key of its own.
-    pub const fn default_field(self) -> Option<&'static str> {
-        self.stored().field_template()
-    }
-}
-
 impl View {
     fn default_key(&self, kind: ViewKind) -> &'static str {
-        kind.stored().key_template(self.namespace.as_str())
+        kind.key_template(&self.namespace.0)
     }
 
     /// The key template in force; that of the channel for `publish`.
@@ -148,7 +88,10 @@ impl View {
             .stream_key
             .as_ref()
             .map_or(self.default_key(ViewKind::Stream), Template::as_str);
-        self.also.has(AlsoView::Stream).then_some(own)
+        self.also
+            .as_slice()
+            .contains(&AlsoView::Stream)
+            .then_some(own)
     }
 
     /// Channel template of notices beside the layout.
@@ -157,46 +100,21 @@ impl View {
             .channel
             .as_ref()
             .map_or(self.default_key(ViewKind::Publish), Template::as_str);
-        self.also.has(AlsoView::Publish).then_some(own)
+        self.also
+            .as_slice()
+            .contains(&AlsoView::Publish)
+            .then_some(own)
     }
 
     /// The field template in force; `None` where a bar is a key of its own.
     pub fn field_template(&self) -> Option<&str> {
-        let default = self.kind.default_field()?;
+        let default = self.kind.field_template()?;
         Some(self.field.as_ref().map_or(default, Template::as_str))
     }
 }
 
 /// What templates may hold in braces.
 pub(super) const PLACEHOLDERS: [&str; 5] = ["namespace", "spec", "date", "symbol", "time"];
-
-/// Why a text is no template.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// Braces around something that is no placeholder.
-    #[error(
-        "{{{name}}} is no placeholder, allowed is {{namespace}}, {{spec}}, {{date}}, {{symbol}} and {{time}}"
-    )]
-    Placeholder {
-        /// What the braces hold.
-        name: String,
-    },
-    /// A brace without its partner.
-    #[error("the template {text:?} has a brace without its partner")]
-    Brace {
-        /// The refused text.
-        text: String,
-    },
-    /// White space or a control character, which no key should hold.
-    #[error("the text {text:?} holds white space or a control character")]
-    Space {
-        /// The refused text.
-        text: String,
-    },
-    /// Nothing at all.
-    #[error("the text is empty")]
-    Empty,
-}
 
 /// A key or field with placeholders in braces; every brace is part of a known placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -264,12 +182,6 @@ impl Namespace {
     }
 }
 
-impl fmt::Display for Namespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Show for Namespace {
     fn show(&self) -> String {
         quoted(&self.0)
@@ -315,9 +227,10 @@ mod tests {
 
     #[test]
     fn every_default_template_is_a_template() {
-        for kind in ViewKind::ALL {
+        for name in ["symbol-day", "minute", "key-per-bar", "stream", "publish"] {
+            let kind: ViewKind = name.parse().unwrap();
             for namespace in ["barmill", "other"] {
-                let key = kind.stored().key_template(namespace);
+                let key = kind.key_template(namespace);
                 assert!(Template::parse(key).is_ok(), "{key}");
                 assert!(
                     namespace == "barmill" || key.contains("{namespace}"),
@@ -325,7 +238,7 @@ mod tests {
                 );
             }
             assert!(
-                kind.default_field()
+                kind.field_template()
                     .is_none_or(|field| Template::parse(field).is_ok())
             );
         }

@@ -3,16 +3,17 @@
 use super::checkpoint;
 use super::health::SourceView;
 use super::profile::{MarketProfile, Start};
+use crate::faults::BoxError;
+use crate::pipeline::clock::SystemClock;
 use crate::port::{StateStore, TradeFeed};
 use crate::{Price, Symbol, Timestamp, TradeId, TradeKey};
-use barmill_sources::live::{LiveFeed, LiveSymbol, LiveSymbols, Reloader};
+use barmill_sources::history::HistorySource;
+use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols, Reloader};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-type BoxError = Box<dyn Error + Send + Sync>;
 type OpenFeed<'a> =
     Box<dyn FnOnce(LiveSymbols) -> BoxFuture<'a, Result<LiveFeed, BoxError>> + Send + 'a>;
 
@@ -91,6 +92,23 @@ pub(crate) async fn open(
         opened.checkpoints.extend(source.checkpoint);
     }
     Ok(opened)
+}
+
+/// Makes a live feed that asks `archive` for what it misses.
+///
+/// # Errors
+/// The feed's own: settings that cannot be used.
+pub(crate) fn live_feed(
+    settings: LiveSettings,
+    archive: HistorySource,
+    symbols: &LiveSymbols,
+) -> Result<LiveFeed, BoxError> {
+    let parts = LiveParts {
+        clock: Arc::new(SystemClock),
+        archive: Arc::new(archive),
+        tap: None,
+    };
+    Ok(LiveFeed::new(settings, symbols, parts)?)
 }
 
 /// Symbols that begin at a start.

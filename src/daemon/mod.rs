@@ -16,8 +16,8 @@ pub use profile::CatchUp;
 pub(crate) use checkpoint::checkpoint_name;
 #[cfg(feature = "cli")]
 pub(crate) use live::OpenedLive;
-pub(crate) use live::{LiveSource, SymbolReloader, open};
-pub(crate) use profile::MarketProfile;
+pub(crate) use live::{LiveSource, SymbolReloader, live_feed, open};
+pub(crate) use profile::{MarketProfile, market_hours};
 #[cfg(feature = "cli")]
 pub(crate) use timers::LatencyMode;
 pub(crate) use timers::{idle_closing, shard_times};

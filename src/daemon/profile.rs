@@ -1,7 +1,7 @@
 //! The market profile of a run: time zone, trading hours, and where a first start begins.
 
 use crate::Timestamp;
-use crate::engine::calendar::{CalendarError, SessionKind};
+use crate::engine::calendar::{Calendar, CalendarError, SessionKind};
 use crate::engine::requested::{Hours, Requested};
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -120,6 +120,24 @@ impl MarketProfile {
         self.hours.ask(start, end, &mut asked)?;
         Ok(asked.days.first().map(|day| day.from))
     }
+}
+
+/// The hours of the US exchanges, or of a market that never closes; `kind` is the part of them that counts.
+pub(crate) fn market_hours(
+    is_us_equity: bool,
+    kind: Option<SessionKind>,
+    zone: TimeZone,
+) -> Result<Hours, CalendarError> {
+    let calendar = if is_us_equity {
+        Calendar::us_equities()?
+    } else {
+        Calendar::always_open()
+    };
+    Ok(Hours {
+        calendar,
+        kind,
+        zone,
+    })
 }
 
 fn nanos(duration: Duration) -> i64 {

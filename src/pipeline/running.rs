@@ -34,8 +34,9 @@ pub struct State {
     pub writer: WriterCounts,
 }
 
-/// The counts of a run.
+/// The counts of a run. Their names and order in JSON are fixed, since scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub struct Summary {
     /// Trades delivered by the feeds.
     pub trades: u64,
@@ -48,6 +49,7 @@ pub struct Summary {
     /// Trades that may set no price and no volume, or lie outside the session.
     pub ineligible: u64,
     /// Closed bars left out because none of their trades may set a price.
+    #[cfg_attr(feature = "cli", serde(skip_serializing_if = "is_zero"))]
     pub volume_only: u64,
     /// Records that could not be decoded and were skipped on request.
     pub malformed: u64,
@@ -64,23 +66,48 @@ pub struct Summary {
     /// Items in the spool.
     pub spooled: u64,
     /// Bars of an earlier run that could not be compared with the store; run again to compare them.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub unproved: u64,
     /// Items that the store refused permanently.
     pub dead_letters: u64,
     /// Recent bars compared with the store.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub compared: u64,
     /// Of these, missing or older bars that were written back.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub written_back: u64,
     /// Dead letters that were sent again.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub redelivered: u64,
     /// Dead letters dropped because the store has the bar in this or a newer version.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub outdated: u64,
     /// Bars that are neither in the store nor in the spool.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub unwritten: u64,
     /// Whether a feed was stopped before the end of its input.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub stopped: bool,
     /// From the start to the end of the last actor.
+    #[cfg_attr(
+        feature = "cli",
+        serde(rename = "elapsed_ms", serialize_with = "as_millis")
+    )]
     pub elapsed: Duration,
+}
+
+#[cfg(feature = "cli")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[cfg(feature = "cli")]
+fn as_millis<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u128(elapsed.as_millis())
 }
 
 impl Summary {

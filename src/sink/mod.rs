@@ -12,15 +12,13 @@ pub use store::Upstash;
 #[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
 pub use store::{Null, Stdout, Store};
 
+use crate::faults::BoxError;
 use crate::model::BarSpec;
 use crate::port::BarSink;
 use futures::future::BoxFuture;
 use jiff::tz::TimeZone;
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Where bars go: [`Redis`], [`Upstash`], [`Embedded`], [`Stdout`], [`Null`], or a type of your own that implements
 /// [`BarSink`](crate::BarSink); in an `Arc` where the program keeps a reference.

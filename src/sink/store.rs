@@ -1,6 +1,7 @@
 //! The stores of this crate as sinks for programs.
 
-use super::{BoxError, Sink, SinkDescription};
+use super::{Sink, SinkDescription};
+use crate::faults::{BoxError, BuildError, kept};
 use crate::model::BarSpec;
 use crate::pipeline::clock::SystemClock;
 use barmill_stores::{
@@ -42,12 +43,9 @@ pub struct Store {
 
 impl Store {
     fn at(url: &str) -> Store {
-        let (url, faults) = match url.parse::<SinkUrl>() {
-            Ok(url) => (Some(url), Vec::new()),
-            Err(error) => (None, vec![BoxError::from(error)]),
-        };
+        let mut faults = Vec::new();
         Store {
-            url,
+            url: kept(&mut faults, url.parse()),
             settings: StoreSettings::default(),
             view: ViewKind::SymbolDay,
             key: None,
@@ -61,10 +59,7 @@ impl Store {
     /// `docs/stores.md` describes them.
     #[must_use]
     pub fn view(mut self, name: &str) -> Store {
-        match name.parse() {
-            Ok(view) => self.view = view,
-            Err(error) => self.faults.push(Box::new(error)),
-        }
+        self.view = kept(&mut self.faults, name.parse()).unwrap_or(self.view);
         self
     }
 
@@ -95,24 +90,17 @@ impl Store {
     ///
     /// # Errors
     /// [`BuildError`](crate::BuildError) with all errors of the description, or why the store does not open.
-    pub async fn reader(self, bars: &str, zone: &str) -> Result<BarReader, crate::BuildError> {
+    pub async fn reader(self, bars: &str, zone: &str) -> Result<BarReader, BuildError> {
         let mut faults = Vec::new();
         let specs: Result<Vec<_>, _> = bars.split(',').map(|spec| spec.trim().parse()).collect();
-        let zone = TimeZone::get(zone);
-        let (specs, zone) = match (specs, zone) {
-            (Ok(specs), Ok(zone)) => (specs, zone),
-            (specs, zone) => {
-                faults.extend(specs.err().map(BoxError::from));
-                faults.extend(zone.err().map(BoxError::from));
-                return Err(crate::BuildError::of(faults));
-            }
-        };
+        let specs = kept(&mut faults, specs).unwrap_or_default();
+        let zone = kept(&mut faults, TimeZone::get(zone)).unwrap_or(TimeZone::UTC);
+        BuildError::check(faults)?;
         let address = self.address();
-        let opened = self.connect(&specs, zone).await;
-        let opened = opened.map_err(|error| crate::BuildError::of(vec![error]))?;
+        let opened = self.connect(&specs, zone).await.map_err(BuildError::one)?;
         opened
             .reader
-            .ok_or_else(|| crate::BuildError::of(vec![Box::new(KeepsNothingError(address))]))
+            .ok_or_else(|| BuildError::one(KeepsNothingError(address)))
     }
 
     fn address(&self) -> String {

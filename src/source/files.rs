@@ -1,7 +1,8 @@
 //! Recorded files as a source.
 
-use super::{BoxError, Description, Source};
+use super::{Description, Source};
 use crate::Symbol;
+use crate::faults::{BoxError, kept};
 use crate::pipeline::paced::PacedFeed;
 use crate::port::TradeFeed;
 use barmill_sources::file::{FileFeed, FileFeedSettings, Format, OnBadRow};
@@ -39,28 +40,22 @@ impl Files {
         self
     }
 
-    /// Sets the format by its name, such as `massive-csv`, if it cannot be detected. `docs/formats.md` lists the
+    /// Sets the format by its name, such as `recording`, if it cannot be detected. `docs/formats.md` lists the
     /// formats.
     #[must_use]
     pub fn format(mut self, name: &str) -> Files {
-        match name.parse::<Format>() {
-            Ok(format) => self.settings.format = Some(format),
-            Err(error) => self.faults.push(error.into()),
-        }
+        self.settings.format = kept(&mut self.faults, name.parse::<Format>());
         self
     }
 
     /// Reads the trades of these symbols only.
     #[must_use]
     pub fn symbols(mut self, symbols: impl IntoIterator<Item = impl AsRef<str>>) -> Files {
-        let mut parsed: Vec<Symbol> = Vec::new();
-        for symbol in symbols {
-            match symbol.as_ref().parse() {
-                Ok(symbol) => parsed.push(symbol),
-                Err(error) => self.faults.push(Box::new(error)),
-            }
-        }
-        self.settings.symbols = Some(parsed);
+        let parsed = symbols
+            .into_iter()
+            .map(|one| one.as_ref().parse::<Symbol>());
+        let parsed = parsed.filter_map(|symbol| kept(&mut self.faults, symbol));
+        self.settings.symbols = Some(parsed.collect());
         self
     }
 

@@ -17,20 +17,18 @@ pub use simulated::SimulatedSource;
 
 #[cfg(feature = "venues")]
 use crate::daemon::{CatchUp, LiveSource};
+use crate::faults::BoxError;
 use crate::model::{BarSpec, Trade};
 use crate::pipeline::stream::StreamFeed;
 use crate::port::TradeFeed;
 use futures::future::BoxFuture;
 use futures::stream::Stream;
 use jiff::tz::TimeZone;
-use std::error::Error;
 use std::fmt;
 #[cfg(feature = "venues")]
 use std::time::Duration;
 
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
-
-/// Where trades come from: [`Files`], a venue such as [`Binance`](crate::Binance), or any [`Stream`] of trades.
+/// Where trades come from: [`Files`], a venue by [`VenueSource`](crate::VenueSource), or any [`Stream`] of trades.
 ///
 /// A type of your own that does more than a stream implements [`TradeFeed`](crate::TradeFeed) and is given to
 /// [`PipelineBuilder::feed`](crate::PipelineBuilder::feed).

@@ -1,18 +1,16 @@
 //! Venues as sources: live trades, or the history of a period.
 
-use super::{BoxError, Description, Market, Opening, Source};
+use super::{Description, Market, Opening, Source};
 use crate::Symbol;
-use crate::daemon::{CatchUp, LiveSource, idle_closing};
-use crate::engine::calendar::Calendar;
-use crate::engine::requested::{Hours, Requested};
-use crate::period::{Moment, Period};
-use crate::pipeline::clock::SystemClock;
+use crate::daemon::{CatchUp, LiveSource, idle_closing, live_feed, market_hours};
+use crate::engine::requested::{Requested, RequestedDay};
+use crate::faults::{BoxError, kept};
+use crate::period::Period;
 use crate::port::TradeFeed;
 use barmill_sources::history::{HistoryFeed, HistorySettings, HistorySource, SymbolRange};
-use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings};
-use barmill_sources::venue::{Secret, VENUES, Venue, VenueSettings};
+use barmill_sources::live::LiveSettings;
+use barmill_sources::venue::{Secret, Venue, VenueSettings};
 use secrecy::SecretString;
-use std::sync::Arc;
 
 /// A venue that this library does not know.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +20,7 @@ pub(super) struct UnknownVenueError {
 }
 
 fn names() -> String {
-    let names: Vec<&str> = VENUES.iter().map(|venue| venue.name).collect();
-    names.join(" ")
+    Venue::names().join(" ")
 }
 
 /// No symbols were given.
@@ -93,8 +90,9 @@ impl VenueSource {
         symbols: impl IntoIterator<Item = impl AsRef<str>>,
         period: &str,
     ) -> VenueSource {
-        let source = VenueSource::named(venue, symbols, Mode::History(None));
-        source.of(period)
+        let mut source = VenueSource::named(venue, symbols, Mode::History(None));
+        source.mode = Mode::History(kept(&mut source.faults, period.parse()));
+        source
     }
 
     /// Sets where a live source without a checkpoint begins. Default [`CatchUp::Day`](crate::CatchUp::Day).
@@ -145,33 +143,26 @@ impl VenueSource {
         symbols: impl IntoIterator<Item = impl AsRef<str>>,
         mode: Mode,
     ) -> VenueSource {
-        let venue = Venue::by_name(name);
+        let mut faults = Vec::new();
+        let venue = Venue::by_name(name).ok_or_else(|| UnknownVenueError {
+            name: name.to_owned(),
+        });
+        let venue = kept(&mut faults, venue);
+        let parsed = symbols.into_iter().map(|one| one.as_ref().parse());
+        let symbols = parsed.filter_map(|symbol| kept(&mut faults, symbol));
         let mut source = VenueSource {
             venue,
-            symbols: Vec::new(),
+            symbols: symbols.collect(),
             mode,
             keys: Vec::new(),
             rest_url: None,
             socket_url: None,
-            faults: Vec::new(),
+            faults,
         };
-        match venue {
-            Some(venue) => {
-                for secret in venue.secrets {
-                    let names = [Some(secret.variable), secret.older];
-                    if let Some(value) = variable(names.into_iter().flatten()) {
-                        source.set_secret(Some(secret), value);
-                    }
-                }
-            }
-            None => source.faults.push(Box::new(UnknownVenueError {
-                name: name.to_owned(),
-            })),
-        }
-        for symbol in symbols {
-            match symbol.as_ref().parse() {
-                Ok(symbol) => source.symbols.push(symbol),
-                Err(error) => source.faults.push(Box::new(error)),
+        for secret in venue.map_or(&[][..], |venue| venue.secrets) {
+            let names = [Some(secret.variable), secret.older];
+            if let Some(value) = variable(names.into_iter().flatten()) {
+                source.set_secret(Some(secret), value);
             }
         }
         source
@@ -182,26 +173,6 @@ impl VenueSource {
             self.keys.retain(|(setting, _)| *setting != secret.setting);
             self.keys.push((secret.setting, value));
         }
-    }
-
-    fn of(mut self, text: &str) -> VenueSource {
-        let parsed = match text.split_once("..") {
-            Some((from, to)) => from
-                .parse()
-                .and_then(|from| to.parse().map(|to| Period::Between { from, to })),
-            None => text.parse().map(|moment| match moment {
-                Moment::Day(day) => Period::Day(day),
-                Moment::Instant(_) => Period::Between {
-                    from: moment,
-                    to: moment,
-                },
-            }),
-        };
-        match parsed {
-            Ok(period) => self.mode = Mode::History(Some(period)),
-            Err(error) => self.faults.push(Box::new(error)),
-        }
-        self
     }
 
     fn check(&mut self, venue: &'static Venue) {
@@ -247,7 +218,7 @@ impl Source for VenueSource {
         let Some(venue) = self.venue else {
             return Description {
                 faults: self.faults,
-                ..Description::feed(|_| Ok(Box::new(Nothing)))
+                ..Description::feed(|_| Err("venue is not known".into()))
             };
         };
         self.check(venue);
@@ -303,12 +274,7 @@ fn open_live(
                 settings.quiet = quiet;
                 settings.batch_len_max = batch_len_max;
                 settings.seed = u64::from(std::process::id());
-                let parts = LiveParts {
-                    clock: Arc::new(SystemClock),
-                    archive: Arc::new(HistorySource::new(&history)?),
-                    tap: None,
-                };
-                Ok(LiveFeed::new(settings, &symbols, parts)?)
+                live_feed(settings, HistorySource::new(&history)?, &symbols)
             })
         }),
     }
@@ -322,46 +288,24 @@ fn open_history(
     let mut asked = Requested::default();
     if let Mode::History(Some(period)) = source.mode {
         let (from, to) = period.resolve(&plan.zone)?;
-        let hours = Hours {
-            calendar: if venue.is_us_equity() {
-                Calendar::us_equities()?
-            } else {
-                Calendar::always_open()
-            },
-            kind: None,
-            zone: plan.zone.clone(),
-        };
+        let hours = market_hours(venue.is_us_equity(), None, plan.zone.clone())?;
         hours.ask(from, to, &mut asked)?;
     }
     let mut settings = HistorySettings::new(source.settings(venue));
     settings.base_url = source.rest_url.unwrap_or(settings.base_url);
     settings.batch_len_max = plan.batch_len_max;
     let history = HistorySource::new(&settings)?;
-    let range = |day: &crate::engine::requested::RequestedDay| {
-        let (from, to) = (day.from, day.to);
-        let ranges = source.symbols.iter();
-        ranges
-            .map(move |&symbol| SymbolRange { symbol, from, to })
-            .collect::<Vec<_>>()
-    };
-    let ranges = asked.days.iter().flat_map(range).collect();
+    let ranges = ranges(&source.symbols, &asked.days);
     Ok(Box::new(HistoryFeed::new(&history, ranges)))
 }
 
-/// Stands for a source that cannot be opened; its faults end the description first.
-#[derive(Debug)]
-struct Nothing;
-
-impl TradeFeed for Nothing {
-    fn name(&self) -> &'static str {
-        "nothing"
-    }
-
-    fn next_batch(
-        &mut self,
-    ) -> futures::future::BoxFuture<'_, Result<Option<crate::TradeBatch>, crate::FeedError>> {
-        Box::pin(async { Ok(None) })
-    }
+/// The ranges of all symbols, day by day, so that the ranges of a symbol are in order of time.
+pub(crate) fn ranges(symbols: &[Symbol], days: &[RequestedDay]) -> Vec<SymbolRange> {
+    let of_day = |&RequestedDay { from, to, .. }: &RequestedDay| {
+        let range = move |&symbol: &Symbol| SymbolRange { symbol, from, to };
+        symbols.iter().map(range).collect::<Vec<_>>()
+    };
+    days.iter().flat_map(of_day).collect()
 }
 
 macro_rules! venues {

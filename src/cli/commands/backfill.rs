@@ -1,21 +1,58 @@
 //! `barmill backfill`: a venue's history becomes bars in the sink.
 
-use super::dispatch::CommandError;
-use super::dry_run::Would;
-use super::plan::{Label, Plan, Step};
-use super::replay::{ending, run_summary};
-use super::{settings, signals, source};
-use crate::cli::{BackfillArguments, Exit, FetchLines, FetchSummary, FetchedDay, Progress, Status};
-use crate::config::{Config, Environment, Fill, SinkTarget};
+mod dry_run;
+mod plan;
+
+use super::fetch::{FetchSummary, FetchedDay, Status};
+use super::replay::ending;
+use super::settings::{self, Assembly};
+use super::source::AskedArguments;
+use super::{signals, source};
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::flags::{BarFlags, Shared};
+use crate::cli::output::print_json;
+use crate::cli::progress::{FetchLines, Progress};
+use crate::cli::summary::closing;
+use crate::config::{Config, Environment, SinkTarget};
 use crate::daemon::LatencyMode;
+use crate::engine::aggregate::Fill;
 use crate::pipeline::clock::SystemClock;
-use crate::pipeline::{Finished, Pipeline, Summary, WriterPorts};
+use crate::pipeline::{Finished, Pipeline, Summary};
 use crate::port::Clock;
 use barmill_sources::history::{Coverage, HistoryFeed, Progress as Fetching};
-use barmill_stores::Owner;
-use std::io::{stderr, stdout};
-use std::sync::Arc;
+use barmill_stores::{Owner, SinkUrl};
+use clap::Args;
+use dry_run::DryRun;
+use plan::{Label, Plan, Step};
+use std::io::{Write, stderr, stdout};
 use std::time::Duration;
+
+pub(super) use plan::MixedBarsError;
+
+/// Which history becomes which bars.
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct BackfillArguments {
+    /// What to fetch.
+    #[command(flatten)]
+    asked: AskedArguments,
+    #[command(flatten)]
+    bars: BarFlags,
+    /// Fetch again days that are already complete in the sink.
+    #[arg(long)]
+    force: bool,
+    /// Exit with code 1 if trades came too late for their bars.
+    #[arg(long)]
+    strict: bool,
+    /// Print what would be fetched and written; fetch and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON object with all counts at the end.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
 
 /// Time between two looks at the counts for the progress lines.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -29,17 +66,13 @@ pub(super) async fn run(
 ) -> Result<Exit, CommandError> {
     let asked = &arguments.asked;
     let config = &source::adapted(config, asked.source);
-    let target = SinkTarget::resolve(config, environment)?;
+    let target = config.target(environment)?;
     let zone = settings::zone(config, asked.source.is_us_equity())?;
     let days = source::ask_for_bars(asked, config, &zone)?;
     source::tell_shut(&days, &mut stderr())?;
     let specs = config.bars.specs.as_slice();
     if days.days.is_empty() {
-        report(
-            &fetched(&Plan::default(), &[], Summary::default(), 0),
-            arguments.json,
-            None,
-        )?;
+        report(&FetchSummary::default(), arguments.json, None)?;
         return Ok(Exit::Drained);
     }
     // Before anything is opened, so that a missing key is told at once.
@@ -49,7 +82,12 @@ pub(super) async fn run(
         Some(source::open(config, asked.source, environment)?)
     };
     let origin = source::origin(config, asked.source);
-    let is_new = matches!(&target, SinkTarget::Embedded { dir } if !dir.exists());
+    let is_new = matches!(target.url(), SinkUrl::Embedded(dir) if !dir.exists());
+    let run = Assembly {
+        config,
+        target: &target,
+        zone: &zone,
+    };
     let store = if arguments.dry_run && is_new {
         None
     } else {
@@ -58,8 +96,7 @@ pub(super) async fn run(
             session: None,
             ..settings::owner(config, &origin)
         };
-        let create = !arguments.dry_run;
-        Some(settings::store(config, &target, (&zone, specs), create, Some(owner)).await?)
+        Some(run.store(!arguments.dry_run, Some(owner)).await?)
     };
     let reader = store.as_ref().and_then(|store| store.reader.as_ref());
     let plan = match reader {
@@ -83,9 +120,9 @@ pub(super) async fn run(
     };
     let (Some(history), Some(store)) = (history, store) else {
         let view = settings::view_of(config, &zone, specs)?;
-        let would = Would::of(&plan, config, asked.source, &view);
+        let would = DryRun::of(&plan, config, asked.source, &view);
         if arguments.json {
-            would.write_json(&mut stdout())?;
+            print_json(&would)?;
         } else {
             would.write_text(&mut stdout())?;
         }
@@ -94,11 +131,8 @@ pub(super) async fn run(
     let ranges = plan.ranges();
     if ranges.is_empty() {
         store.sink.close().await?;
-        report(
-            &fetched(&plan, &[], Summary::default(), 0),
-            arguments.json,
-            None,
-        )?;
+        let nothing = fetched(&plan, &[], Summary::default(), 0);
+        report(&nothing, arguments.json, None)?;
         return Ok(Exit::Drained);
     }
     let now = source::settled(&config.source, asked.source, SystemClock.now());
@@ -106,26 +140,19 @@ pub(super) async fn run(
     let fetching = feed.progress();
     let mut settings = settings::pipeline(config, &zone, LatencyMode::Throughput)?;
     settings.writer.delivery.origin = Some(origin);
-    let state = settings::state(config, &target, &zone);
-    let ports = WriterPorts {
-        sink: store.sink,
-        state,
-        clock: Arc::new(SystemClock),
-    };
-    let pipeline =
-        Pipeline::new(vec![Box::new(feed)], ports, settings).resume(plan.earlier.clone());
-    let pipeline = settings::keep_late(pipeline, config, &target);
+    let pipeline = run.pipeline(store.sink, run.state(), vec![Box::new(feed)], settings);
+    let pipeline = pipeline.resume(plan.earlier.clone());
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
     report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;
-    Ok(ending("backfill", finished, arguments.strict))
+    ending("backfill", finished, arguments.strict)
 }
 
 /// Runs the pipeline to its end, with progress on the terminal and an ear for signals.
 async fn follow(pipeline: Pipeline, fetching: &Fetching, progress: &Progress) -> (Finished, u64) {
     let running = pipeline.start();
     let handle = running.handle();
-    progress.start(None);
+    progress.start();
     let finished = tokio::select! {
         finished = running.join() => finished,
         () = signals::watch(handle.clone()) => unreachable!("the watch never ends"),
@@ -145,38 +172,33 @@ async fn show(progress: &Progress, fetching: &Fetching) {
     let mut lines = FetchLines::default();
     loop {
         tokio::time::sleep(GLANCE).await;
-        progress.show(&lines.lines(&fetching.coverage(), progress.elapsed()));
+        progress.show(&lines.text(&fetching.coverage(), progress.elapsed()));
     }
 }
 
 /// Joins the plan and what became of it; rows that the venue gave twice are duplicates that the pipeline never saw.
-fn fetched(plan: &Plan, coverage: &[Coverage], summary: Summary, requests: u64) -> FetchSummary {
-    let mut run = run_summary(&summary);
+fn fetched(plan: &Plan, coverage: &[Coverage], mut run: Summary, requests: u64) -> FetchSummary {
     let duplicates: u64 = coverage.iter().map(|one| one.duplicates).sum();
     (run.trades, run.duplicates) = (run.trades + duplicates, run.duplicates + duplicates);
     let mut coverage = coverage.iter();
     let day = |step: &Step| {
-        let (covered_to, status, pages, trades) = match step.range.and_then(|_| coverage.next()) {
-            Some(one) => {
-                let status = if one.is_complete {
-                    Status::Whole
-                } else {
-                    Status::Incomplete
-                };
-                (one.covered_to, status, one.pages, one.trades)
-            }
-            None => (step.day.to, Status::Already, 0, 0),
+        let day = match step.range.and_then(|_| coverage.next()) {
+            Some(one) => FetchedDay::of(step.day.date, one),
+            None => FetchedDay {
+                symbol: step.symbol,
+                date: step.day.date,
+                from: step.day.from,
+                to: step.day.to,
+                covered_to: step.day.to,
+                status: Status::Already,
+                pages: 0,
+                trades: 0,
+            },
         };
-        let (symbol, date, from, to) = (step.symbol, step.day.date, step.day.from, step.day.to);
         FetchedDay {
-            symbol,
-            date,
-            from,
-            to,
-            covered_to,
-            status,
-            pages,
-            trades,
+            from: step.day.from,
+            to: step.day.to,
+            ..day
         }
     };
     let days = plan.steps.iter().map(day).collect();
@@ -193,14 +215,14 @@ fn report(
     written: Option<(&SinkTarget, u64)>,
 ) -> Result<(), CommandError> {
     if is_json {
-        fetched.write_json(&mut stdout())?;
+        print_json(fetched)?;
         return Ok(());
     }
     if !fetched.days.is_empty() {
-        fetched.write_table(&mut stderr())?;
+        writeln!(stderr(), "{}", fetched.text())?;
     }
     if let Some((target, ttl_s)) = written {
-        fetched.run.write_text(target, ttl_s, &mut stderr())?;
+        writeln!(stderr(), "{}", closing(&fetched.run, target, ttl_s))?;
     }
     Ok(())
 }

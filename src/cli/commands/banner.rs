@@ -1,7 +1,7 @@
 //! The start-up banner of a simulated venue: its address, and how to use it.
 
 use crate::Timestamp;
-use crate::cli::SimulateArguments;
+use crate::cli::simulate_arguments::SimulateArguments;
 use barmill_sources::simulate::{Example, Tape};
 use barmill_sources::venue::{Secret, Venue};
 use std::net::SocketAddr;

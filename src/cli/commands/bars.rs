@@ -1,13 +1,20 @@
 //! `barmill bars`: prints bars from the sink.
 
-use super::dispatch::CommandError;
-use super::settings;
-use crate::cli::{BarRow, BarsArguments, Canvas, chart, render};
+mod chart;
+mod render;
+
+use super::settings::Assembly;
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::flags::Shared;
 use crate::config::{self, Config, Environment, SinkTarget};
+use crate::period::{Moment, Period};
 use crate::{BarSpec, Manifest, Symbol, Timestamp};
 use barmill_stores::{BarReader, StoredBar};
+use chart::{Canvas, chart};
+use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use render::{Output, print_all, render};
 use std::collections::BTreeMap;
 use std::io::{Write, stderr, stdout};
 
@@ -17,6 +24,53 @@ const DAY_NS: i64 = 86_400_000_000_000;
 const CHART_WIDTH: usize = 100;
 /// Rows of candles.
 const CHART_HEIGHT: usize = 16;
+
+/// Which bars to read, and how to print them.
+#[derive(Debug, Clone, Args)]
+#[command(group(ArgGroup::new("when").required(true).args(["date", "from"])))]
+pub(in crate::cli) struct BarsArguments {
+    /// Where the bars are [sink.url]
+    #[arg(long, value_name = "URL")]
+    sink: Option<String>,
+    /// Symbols to read.
+    #[arg(
+        long = "symbol",
+        value_name = "A,B",
+        value_delimiter = ',',
+        required = true
+    )]
+    symbols: Vec<Symbol>,
+    /// Bars to read.
+    #[arg(long, default_value = "1m")]
+    spec: BarSpec,
+    /// The day to read, in the zone of the bars.
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with_all = ["from", "to"])]
+    date: Option<Date>,
+    /// Start: a day, or an instant such as 2025-10-15T13:30:00Z.
+    #[arg(long, value_name = "TIME", requires = "to")]
+    from: Option<Moment>,
+    /// End, excluded: a day, or an instant.
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<Moment>,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Draw candles and volume instead, as wide as the terminal.
+    #[arg(long, conflicts_with = "output")]
+    chart: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+impl BarsArguments {
+    /// The time asked for; the parser has made sure that there is one.
+    pub(in crate::cli) fn period(&self) -> Period {
+        match (self.date, self.from, self.to) {
+            (_, Some(from), Some(to)) => Period::Between { from, to },
+            (date, _, _) => Period::Day(date.unwrap_or_default()),
+        }
+    }
+}
 
 /// The sink keeps nothing that could be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +84,8 @@ pub(super) async fn run(
     arguments: &BarsArguments,
     config: &Config,
     environment: &Environment,
-) -> Result<(), CommandError> {
-    let target = SinkTarget::resolve(config, environment)?;
+) -> Result<Exit, CommandError> {
+    let target = config.target(environment)?;
     let read = Reading {
         config,
         target,
@@ -44,11 +98,8 @@ pub(super) async fn run(
         let reader = read.reader(&zone).await?;
         for date in dates(from, to, &zone) {
             let bars = reader.days(&symbols, arguments.spec, date).await?;
-            rows.extend(
-                bars.iter()
-                    .filter(|bar| from <= bar.start && bar.start < to)
-                    .map(row),
-            );
+            let is_asked = |bar: &StoredBar| from <= bar.start && bar.start < to;
+            rows.extend(bars.into_iter().filter(is_asked));
         }
     }
     rows.sort_by_key(|row| (row.symbol, row.start));
@@ -64,9 +115,11 @@ pub(super) async fn run(
     }
     let mut out = stdout().lock();
     if arguments.chart {
-        return Ok(chart(&rows, canvas(), &mut out)?);
+        print_all(&chart(&rows, canvas()), &mut out)?;
+    } else {
+        render(&rows, arguments.output, &mut out)?;
     }
-    Ok(render(&rows, arguments.output, &mut out)?)
+    Ok(Exit::Drained)
 }
 
 /// What the manifests of a symbol say.
@@ -117,10 +170,14 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn reader(&self, zone: &TimeZone) -> Result<BarReader, CommandError> {
-        let opened =
-            settings::store(self.config, &self.target, (zone, &[self.spec]), false, None).await?;
+        let run = Assembly {
+            config: self.config,
+            target: &self.target,
+            zone,
+        };
+        let opened = run.store_of(&[self.spec], false, None).await?;
         Ok(opened.reader.ok_or_else(|| KeepsNothing {
-            sink: self.target.address(),
+            sink: self.target.address().to_owned(),
         })?)
     }
 
@@ -180,20 +237,4 @@ fn dates(from: Timestamp, to: Timestamp, zone: &TimeZone) -> impl Iterator<Item 
     first
         .series(jiff::Span::new().days(1))
         .take_while(move |date| *date <= last)
-}
-
-fn row(bar: &StoredBar) -> BarRow {
-    let detail = bar.detail.as_ref();
-    BarRow {
-        symbol: bar.symbol,
-        spec: bar.spec,
-        start: bar.start,
-        end: bar.window_end(),
-        prices: bar.prices,
-        volume: bar.volume,
-        vwap: detail.and_then(|detail| detail.vwap),
-        trades: detail.map(|detail| detail.trades),
-        revision: detail.map(|detail| detail.revision),
-        state: detail.map(|detail| detail.state),
-    }
 }

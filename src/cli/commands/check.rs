@@ -1,18 +1,28 @@
 //! `barmill check`: prints the config and the spool, and connects to the store without writing.
 
-use super::dispatch::CommandError;
-use super::{settings, spool};
-use crate::config::{Environment, Loaded, SinkTarget};
+use super::settings::{self, Assembly};
+use super::spool;
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::flags::Shared;
+use crate::config::{Environment, Loaded};
 use crate::daemon::LatencyMode;
+use clap::Args;
 use jiff::tz::TimeZone;
 use std::io::{Write, stdout};
 
 const MEBIBYTE: u64 = 1 << 20;
 
+/// What to check: the config as it stands.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct CheckArguments {
+    #[command(flatten)]
+    shared: Shared,
+}
+
 /// Prints the config in force with the origin of each value, then connects.
-pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<(), CommandError> {
+pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<Exit, CommandError> {
     let config = &loaded.config;
-    let target = SinkTarget::resolve(config, environment)?;
+    let target = config.target(environment)?;
     let mut out = stdout();
     write!(out, "{}", loaded.to_toml())?;
     let queues = config.memory_ceiling_bytes().div_ceil(MEBIBYTE);
@@ -24,27 +34,21 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<()
     let zone = settings::zone(config, false).unwrap_or(TimeZone::UTC);
     settings::pipeline(config, &zone, LatencyMode::Throughput)?;
     writeln!(out, "# {}", spool::standing(config)?)?;
-    let opened = match settings::store(
+    let run = Assembly {
         config,
-        &target,
-        (&zone, config.bars.specs.as_slice()),
-        false,
-        None,
-    )
-    .await
-    {
+        target: &target,
+        zone: &zone,
+    };
+    let address = target.address();
+    let opened = match run.store(false, None).await {
         Err(error) if error.is_missing_store() => {
-            writeln!(
-                out,
-                "# sink {} is made by the first write",
-                target.address()
-            )?;
-            return Ok(());
+            writeln!(out, "# sink {address} is made by the first write")?;
+            return Ok(Exit::Drained);
         }
         opened => opened?,
     };
     opened.sink.ping().await?;
     opened.sink.close().await?;
-    writeln!(out, "# sink {} answers", target.address())?;
-    Ok(())
+    writeln!(out, "# sink {address} answers")?;
+    Ok(Exit::Drained)
 }

@@ -1,22 +1,20 @@
 //! The commands: each turns config and arguments into a pipeline or a reader.
 
-mod backfill;
+pub(super) mod backfill;
 mod banner;
-mod bars;
-mod check;
+pub(super) mod bars;
+pub(super) mod check;
 mod dispatch;
-mod dry_run;
-mod forecast;
-mod plan;
-mod reconcile;
-mod record;
-mod record_live;
-mod replay;
-mod run;
+mod fetch;
+pub(super) mod plan;
+pub(super) mod reconcile;
+pub(super) mod record;
+pub(super) mod replay;
+pub(super) mod run;
 mod settings;
 mod signals;
 mod simulate;
 mod source;
-mod spool;
+pub(super) mod spool;
 
-pub(crate) use dispatch::carry_out;
+pub(super) use dispatch::carry_out;

@@ -3,20 +3,50 @@
 //! What is on disk survives a crash: a recording without its mark of an orderly end is readable up to its last whole
 //! block. The mark is written only when everything asked for is in it.
 
-use super::dispatch::{CommandError, complain};
-use super::{record_live, settings, signals, source};
+mod live;
+
+use super::fetch::{FetchSummary, FetchedDay};
+use super::source::AskedArguments;
+use super::{settings, signals, source};
 use crate::Trade;
-use crate::cli::{
-    Exit, FetchLines, FetchSummary, FetchedDay, Progress, RecordArguments, RunSummary, Status,
-};
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::flags::Shared;
+use crate::cli::output::print_json;
+use crate::cli::progress::{FetchLines, Progress};
 use crate::config::{Config, Environment, Session};
 use crate::engine::requested::RequestedDay;
+use crate::pipeline::Summary;
 use crate::pipeline::clock::SystemClock;
 use crate::port::{Clock, FeedError, TradeFeed};
+use crate::source::venue::ranges;
 use barmill_sources::file::{FileError, RecordingWriter};
 use barmill_sources::history::{Coverage, HistoryFeed};
-use std::io::{Write, stderr, stdout};
+use clap::Args;
+use std::io::{Write, stderr};
+use std::path::PathBuf;
 use tokio::time::Instant;
+
+/// What is kept as a recording.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct RecordArguments {
+    /// What to fetch.
+    #[command(flatten)]
+    asked: AskedArguments,
+    /// Time of day to fetch: all-hours, pre, regular, post, all or HH:MM-HH:MM [bars.session]
+    #[arg(long)]
+    session: Option<String>,
+    /// Record live trades until SIGTERM, instead of history.
+    #[arg(long, group = "asked", conflicts_with = "session")]
+    live: bool,
+    /// The recording to write; it must not exist. With --live, a folder with a recording per UTC day.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print one JSON object with all counts at the end.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
 
 /// How a recording ended.
 enum Ending {
@@ -33,7 +63,7 @@ pub(super) async fn run(
     progress: &Progress,
 ) -> Result<Exit, CommandError> {
     if arguments.live {
-        return record_live::run(arguments, config, environment).await;
+        return live::run(arguments, config, environment).await;
     }
     let asked = &arguments.asked;
     let config = &source::adapted(config, asked.source);
@@ -42,22 +72,17 @@ pub(super) async fn run(
     source::tell_shut(&days, &mut stderr())?;
     if days.days.is_empty() {
         if arguments.json {
-            FetchSummary {
-                run: RunSummary::default(),
-                source_requests: 0,
-                days: Vec::new(),
-            }
-            .write_json(&mut stdout())?;
+            print_json(&FetchSummary::default())?;
         }
         return Ok(Exit::Drained);
     }
     let history = source::open(config, asked.source, environment)?;
-    let ranges = source::ranges(&asked.symbols(), &days.days);
+    let ranges = ranges(&asked.symbols(), &days.days);
     let now = source::settled(&config.source, asked.source, SystemClock.now());
     let mut feed = HistoryFeed::as_of(&history, ranges, now);
     let started = Instant::now();
     let writer = RecordingWriter::create(&arguments.out)?;
-    progress.start(None);
+    progress.start();
     let (mut writer, ending) = fetch(&mut feed, writer, progress).await?;
     progress.finish();
     let coverage = feed.coverage();
@@ -71,12 +96,12 @@ pub(super) async fn run(
     })
     .await??;
     let duplicates = coverage.iter().map(|one| one.duplicates).sum();
-    let run = RunSummary {
+    let run = Summary {
         trades: coverage.iter().map(|one| one.trades + one.duplicates).sum(),
         duplicates,
         malformed: feed.stats().malformed,
-        elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        ..RunSummary::default()
+        elapsed: started.elapsed(),
+        ..Summary::default()
     };
     let fetched = FetchSummary {
         run,
@@ -84,9 +109,9 @@ pub(super) async fn run(
         days: rows(&coverage, &days.days),
     };
     if arguments.json {
-        fetched.write_json(&mut stdout())?;
+        print_json(&fetched)?;
     } else {
-        fetched.write_table(&mut stderr())?;
+        writeln!(stderr(), "{}", fetched.text())?;
         tell(
             &arguments.out.display().to_string(),
             config,
@@ -94,10 +119,10 @@ pub(super) async fn run(
             fetched.run.trades - duplicates,
         )?;
     }
-    Ok(match ending {
-        Ending::Whole | Ending::Stopped => Exit::Drained,
-        Ending::Failed(error) => complain("record", &error, Exit::Fault),
-    })
+    match ending {
+        Ending::Whole | Ending::Stopped => Ok(Exit::Drained),
+        Ending::Failed(error) => Err(error.into()),
+    }
 }
 
 async fn fetch(
@@ -118,7 +143,7 @@ async fn fetch(
             Ok(None) => return Ok((writer, Ending::Whole)),
             Err(error) => return Ok((writer, Ending::Failed(error))),
         }
-        progress.show(&lines.lines(&feed.coverage(), progress.elapsed()));
+        progress.show(&lines.text(&feed.coverage(), progress.elapsed()));
     }
 }
 
@@ -135,32 +160,14 @@ async fn write(
 }
 
 fn rows(coverage: &[Coverage], days: &[RequestedDay]) -> Vec<FetchedDay> {
-    let row = |one: &Coverage| {
-        let date = days
-            .iter()
-            .find(|day| day.from == one.range.from)
-            .map(|day| day.date)
-            .unwrap_or_default();
-        FetchedDay {
-            symbol: one.range.symbol,
-            date,
-            from: one.range.from,
-            to: one.range.to,
-            covered_to: one.covered_to,
-            status: if one.is_complete {
-                Status::Whole
-            } else {
-                Status::Incomplete
-            },
-            pages: one.pages,
-            trades: one.trades,
-        }
-    };
+    let date = |one: &Coverage| days.iter().find(|day| day.from == one.range.from);
+    let row =
+        |one: &Coverage| FetchedDay::of(date(one).map(|day| day.date).unwrap_or_default(), one);
     coverage.iter().map(row).collect()
 }
 
 /// Says how to make the bars that a backfill would have made: a recording does not name its source.
-pub(super) fn tell(
+fn tell(
     files: &str,
     config: &Config,
     zone: &jiff::tz::TimeZone,

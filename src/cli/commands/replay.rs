@@ -1,22 +1,71 @@
 //! `barmill replay`: recorded trades become bars in the sink.
 
-use super::dispatch::{CommandError, complain, complain_of_run};
-use super::{settings, signals};
+use super::settings::{self, Assembly};
+use super::signals;
 use crate::Origin;
-use crate::cli::{Exit, Progress, ProgressCounts, ReplayArguments, RunSummary};
+use crate::cli::exit::{CommandError, Exit, complain};
+use crate::cli::flags::{BarFlags, Shared, TakeOverFlag};
+use crate::cli::progress::Progress;
+use crate::cli::summary;
 use crate::config::{Config, Environment, SinkTarget, Speed};
 use crate::daemon::LatencyMode;
-use crate::pipeline::clock::SystemClock;
+use crate::model::Symbol;
 use crate::pipeline::paced::PacedFeed;
-use crate::pipeline::{
-    End, Finished, Handle, PaceSettings, Pipeline, ResumeSettings, Summary, WriterPorts,
-};
+use crate::pipeline::{End, Finished, Handle, ResumeSettings};
 use crate::port::TradeFeed;
-use barmill_sources::file::{FileFeed, FileFeedSettings, OnBadRow, TradeReader};
+use barmill_sources::file::{FileFeed, FileFeedSettings, Format, TradeReader};
+use clap::Args;
 use jiff::tz::TimeZone;
-use std::io::stdout;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
+
+/// Which recorded trades become which bars.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct ReplayArguments {
+    /// Files of trades, plain, .gz, .zst or .zip, in order of time; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[arg(long, help = format!("Format of the files: {} [replay.format]", Format::choices()))]
+    format: Option<String>,
+    /// Use only these symbols; for files that name no symbol, the symbol of their trades.
+    #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]
+    symbols: Vec<Symbol>,
+    /// Rename symbol A of the files to B.
+    #[arg(long = "rename", value_name = "A=B", value_delimiter = ',', value_parser = renamed)]
+    renames: Vec<(Symbol, Symbol)>,
+    #[command(flatten)]
+    bars: BarFlags,
+    /// Speed of event time: max, or a multiple of real time such as 1x or 60x [replay.speed]
+    #[arg(long)]
+    speed: Option<String>,
+    /// What a row that cannot be decoded does.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        help = "What to do with a row that cannot be decoded: stop or skip [replay.on_bad_row]"
+    )]
+    on_bad_row: Option<String>,
+    /// Exit with code 1 if trades came too late for their bars.
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    take_over: TakeOverFlag,
+    /// Print one JSON object with all counts at the end.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// Reads `A=B`.
+fn renamed(text: &str) -> Result<(Symbol, Symbol), String> {
+    let (from, to) = text.split_once('=').ok_or("it is not of the form A=B")?;
+    let symbol = |name: &str| {
+        let symbol: Result<Symbol, crate::SymbolError> = name.parse();
+        symbol.map_err(|error| error.to_string())
+    };
+    Ok((symbol(from)?, symbol(to)?))
+}
 
 /// Time between two looks at the counts for the progress line.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -27,29 +76,21 @@ const ORDER: u32 = 3;
 
 /// The store has taken everything but some items.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the store refuses {items} items for good; they are in the dead letters of the state folder"
-)]
-struct Refused {
-    items: u64,
-}
+#[error("the store refuses {0} items for good; they are in the dead letters of the state folder")]
+struct RefusedError(u64);
 
 /// Trades are in no bar.
 #[derive(Debug, thiserror::Error)]
-#[error("{trades} trades came too late for their bars and are in none (--strict)")]
-struct Late {
-    trades: u64,
-}
+#[error("{0} trades came too late for their bars and are in none (--strict)")]
+struct LateError(u64);
 
 /// A signal ended the run before its input was read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cut short after {trades} trades; what they closed is written, and no manifest calls the day complete; run the same \
+    "cut short after {0} trades; what they closed is written, and no manifest calls the day complete; run the same \
      command again for the whole"
 )]
-struct CutShort {
-    trades: u64,
-}
+struct CutShortError(u64);
 
 /// Replays the files and prints what came of it.
 pub(super) async fn run(
@@ -58,18 +99,17 @@ pub(super) async fn run(
     environment: &Environment,
     progress: &Progress,
 ) -> Result<Exit, CommandError> {
-    let target = SinkTarget::resolve(config, environment)?;
-    let settings = file_settings(arguments, config)?;
-    let (feed, is_us_equity) = open(settings).await?;
+    let target = config.target(environment)?;
+    let (feed, is_us_equity) = open(file_settings(arguments, config)).await?;
     let zone = settings::zone(config, is_us_equity)?;
-    let (feed, tempo): (Box<dyn TradeFeed>, LatencyMode) = match config.replay.speed {
+    let (feed, latency): (Box<dyn TradeFeed>, LatencyMode) = match config.replay.speed {
         Speed::Max => (Box::new(feed), LatencyMode::Throughput),
         Speed::Times(speed) => (
             Box::new(PacedFeed::new(Box::new(feed), speed)),
             LatencyMode::Low,
         ),
     };
-    let mut pipeline = settings::pipeline(config, &zone, tempo)?;
+    let mut pipeline = settings::pipeline(config, &zone, latency)?;
     let origin = Origin {
         source: "files".to_owned(),
         rules: settings::rules_text(&config.bars),
@@ -77,72 +117,50 @@ pub(super) async fn run(
     let owner = settings::owner(config, &origin);
     pipeline.writer.delivery.origin = Some(origin);
     pipeline.writer.resume = resume(arguments, config, &target, &zone);
-    if !matches!(
-        target,
-        SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }
-    ) {
-        // The pace is what a server's plan allows; this machine's own disk and pipes have none.
-        pipeline.writer.pace = PaceSettings {
-            commands_per_second: None,
-            requests_per_second: None,
-        };
-    }
-    let store = settings::store(
+    let run = Assembly {
         config,
-        &target,
-        (&zone, config.bars.specs.as_slice()),
-        true,
-        Some(owner),
-    )
-    .await?;
-    store.sink.open().await?;
-    let state = settings::state(config, &target, &zone);
-    let ports = WriterPorts {
-        sink: store.sink,
-        state,
-        clock: Arc::new(SystemClock),
+        target: &target,
+        zone: &zone,
     };
-    let running =
-        settings::keep_late(Pipeline::new(vec![feed], ports, pipeline), config, &target).start();
+    let store = run.store(true, Some(owner)).await?;
+    store.sink.open().await?;
+    let running = run
+        .pipeline(store.sink, run.state(), vec![feed], pipeline)
+        .start();
     let handle = running.handle();
-    progress.start(None);
+    progress.start();
     let finished = tokio::select! {
         finished = running.join() => finished,
         () = signals::watch(handle.clone()) => unreachable!("the watch never ends"),
         () = show(progress, handle) => unreachable!("the show never ends"),
     };
     progress.finish();
-    report(&finished, arguments.json, config, &target)?;
-    Ok(ending("replay", finished, arguments.strict))
+    summary::print(
+        &finished.summary,
+        arguments.json,
+        &target,
+        config.view.ttl_s,
+    )?;
+    ending("replay", finished, arguments.strict)
 }
 
-/// The exit code of a run that ends by itself; says what went wrong.
-pub(super) fn ending(action: &str, finished: Finished, is_strict: bool) -> Exit {
+/// The exit code of a run that ends by itself, or what went wrong.
+pub(super) fn ending(
+    action: &str,
+    finished: Finished,
+    is_strict: bool,
+) -> Result<Exit, CommandError> {
+    let summary = finished.summary;
     match finished.end {
-        End::Drained if finished.summary.dead_letters > 0 => complain(
-            action,
-            &Refused {
-                items: finished.summary.dead_letters,
-            },
-            Exit::Fault,
-        ),
-        End::Drained if finished.summary.stopped => complain(
-            action,
-            &CutShort {
-                trades: finished.summary.trades,
-            },
-            Exit::Aborted,
-        ),
-        End::Drained if is_strict && finished.summary.late > 0 => complain(
-            action,
-            &Late {
-                trades: finished.summary.late,
-            },
-            Exit::Fault,
-        ),
-        End::Drained => Exit::Drained,
-        End::Aborted => Exit::Aborted,
-        End::Failed(fault) => complain_of_run(action, &fault),
+        End::Drained if summary.dead_letters > 0 => Err(RefusedError(summary.dead_letters).into()),
+        End::Drained if summary.stopped => {
+            let error = CutShortError(summary.trades);
+            Ok(complain(action, &error, Exit::Aborted))
+        }
+        End::Drained if is_strict && summary.late > 0 => Err(LateError(summary.late).into()),
+        End::Drained => Ok(Exit::Drained),
+        End::Aborted => Ok(Exit::Aborted),
+        End::Failed(fault) => Err(fault.into()),
     }
 }
 
@@ -203,20 +221,16 @@ fn renames(arguments: &ReplayArguments) -> String {
     }
 }
 
-fn file_settings(
-    arguments: &ReplayArguments,
-    config: &Config,
-) -> Result<FileFeedSettings, CommandError> {
-    let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
+fn file_settings(arguments: &ReplayArguments, config: &Config) -> FileFeedSettings {
     let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());
-    Ok(FileFeedSettings {
+    FileFeedSettings {
         format: config.replay.format.format(),
         symbols,
         renames: arguments.renames.clone(),
-        on_bad_row,
+        on_bad_row: config.replay.on_bad_row,
         batch_len_max: config.replay.batch_len_max,
         ..FileFeedSettings::new(arguments.files.clone())
-    })
+    }
 }
 
 /// Opens the first file to tell whether it is of US equities, which decides the zone; reads may block.
@@ -236,46 +250,6 @@ async fn show(progress: &Progress, handle: Handle) {
         tokio::time::sleep(GLANCE).await;
         let state = handle.state();
         let trades = state.feeds.iter().map(|feed| feed.trades).sum();
-        progress.update(ProgressCounts {
-            trades,
-            bars: state.writer.bars,
-            bytes: 0,
-        });
-    }
-}
-
-fn report(
-    finished: &Finished,
-    json: bool,
-    config: &Config,
-    target: &SinkTarget,
-) -> Result<(), CommandError> {
-    let summary = run_summary(&finished.summary);
-    if json {
-        summary.write_json(&mut stdout())?;
-    } else {
-        // Data is on stdout only where it was asked for; the closing lines are for people.
-        summary.write_text(target, config.view.ttl_s, &mut std::io::stderr())?;
-    }
-    Ok(())
-}
-
-pub(super) fn run_summary(summary: &Summary) -> RunSummary {
-    RunSummary {
-        trades: summary.trades,
-        bars: summary.bars,
-        late: summary.late,
-        duplicates: summary.duplicates,
-        ineligible: summary.ineligible,
-        volume_only: summary.volume_only,
-        malformed: summary.malformed,
-        revised: summary.revised,
-        requests: summary.requests,
-        commands: summary.commands,
-        connections: summary.connections,
-        retries: summary.retries,
-        spooled: summary.spooled,
-        dead_letters: summary.dead_letters,
-        elapsed_ms: u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
+        progress.update(trades, state.writer.bars);
     }
 }

@@ -1,20 +1,21 @@
 //! Builds the settings of the parts from the config.
 
+use crate::builder::session_windows;
 use crate::config::{self, Config, SinkTarget};
 use crate::daemon::LatencyMode;
-use crate::engine::aggregate::{AggregatorSettings, Fill, SessionWindows, VolumeOnly};
+use crate::engine::aggregate::{AggregatorSettings, Fill, VolumeOnly};
 use crate::engine::batch::BatchLimits;
 use crate::engine::budget::BudgetLimits;
-use crate::engine::calendar::Calendar;
 use crate::engine::circuit::ProbePolicy;
 use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::rules::{Rules, RulesError};
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{
-    PaceSettings, Pipeline, PipelineSettings, ReconcileSettings, ShardTimes, WriterSettings,
+    PaceSettings, Pipeline, PipelineSettings, ReconcileSettings, ShardTimes, WriterPorts,
+    WriterSettings,
 };
-use crate::port::{Clock, StateStore};
+use crate::port::{BarSink, Clock, StateStore, TradeFeed};
 use crate::{BarSpec, Origin};
 use barmill_sources::file::LateFile;
 use barmill_stores::state::{Bounds, LazyState, StateSettings, Target};
@@ -24,7 +25,6 @@ use barmill_stores::{
     ViewSettings, connect,
 };
 use jiff::tz::TimeZone;
-use secrecy::ExposeSecret;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +37,80 @@ const MEBIBYTE: u64 = 1 << 20;
 const LATE_FILE: &str = "late.rec";
 /// Acked updates kept for a slow listener.
 const LISTENER_LEN_MAX: usize = 4_096;
+
+/// Where a run writes, and the zone of its keys: with the config, what every command needs besides its feeds.
+#[derive(Clone, Copy)]
+pub(super) struct Assembly<'a> {
+    pub(super) config: &'a Config,
+    pub(super) target: &'a SinkTarget,
+    pub(super) zone: &'a TimeZone,
+}
+
+impl Assembly<'_> {
+    /// Opens the store for the bars of the config; `owner` is who writes to it.
+    pub(super) async fn store(
+        self,
+        create: bool,
+        owner: Option<Owner>,
+    ) -> Result<Opened, SettingsError> {
+        self.store_of(self.config.bars.specs.as_slice(), create, owner)
+            .await
+    }
+
+    /// Opens the store for bars of these specs.
+    pub(super) async fn store_of(
+        self,
+        specs: &[BarSpec],
+        create: bool,
+        owner: Option<Owner>,
+    ) -> Result<Opened, SettingsError> {
+        let view = view_of(self.config, self.zone, specs)?;
+        let settings = StoreSettings {
+            owner,
+            ..store_settings(self.config, self.target, create)
+        };
+        let clock = Arc::new(SystemClock);
+        Ok(connect(self.target.url(), view, &settings, clock).await?)
+    }
+
+    /// The durable state beside the store; a store that keeps nothing needs none.
+    pub(super) fn state(self) -> Option<Arc<dyn StateStore>> {
+        let target = state_target(self.config, self.target, self.zone);
+        self.keeps_bars().then(|| {
+            lazy_state(StateSettings {
+                target: Some(target),
+                ..state_settings(self.config)
+            })
+        })
+    }
+
+    /// The pipeline, with the file of late trades beside the state.
+    pub(super) fn pipeline(
+        self,
+        sink: Arc<dyn BarSink>,
+        state: Option<Arc<dyn StateStore>>,
+        feeds: Vec<Box<dyn TradeFeed>>,
+        settings: PipelineSettings,
+    ) -> Pipeline {
+        let ports = WriterPorts {
+            sink,
+            state,
+            clock: Arc::new(SystemClock),
+        };
+        let pipeline = Pipeline::new(feeds, ports, settings);
+        let run = &self.config.run;
+        let bytes_max = run.late_max_mb * MEBIBYTE;
+        if bytes_max == 0 || !self.keeps_bars() {
+            return pipeline;
+        }
+        let file = LateFile::new(run.state_dir.join(LATE_FILE), bytes_max);
+        pipeline.keep_late(Arc::new(file))
+    }
+
+    fn keeps_bars(self) -> bool {
+        !matches!(self.target.url(), SinkUrl::Stdout | SinkUrl::Null)
+    }
+}
 
 /// Why the config does not become a store.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +152,18 @@ pub(super) enum SettingsError {
 }
 
 impl SettingsError {
+    /// Whether it is the config that is wrong.
+    pub(super) fn is_usage(&self) -> bool {
+        match self {
+            SettingsError::Url(_)
+            | SettingsError::Template(_)
+            | SettingsError::View(_)
+            | SettingsError::UnknownZone
+            | SettingsError::Hours { .. } => true,
+            SettingsError::Open(_) | SettingsError::Rules(_) | SettingsError::Zone(_) => false,
+        }
+    }
+
     /// Whether all that is wrong is that the embedded store was never written to.
     pub(super) fn is_missing_store(&self) -> bool {
         matches!(
@@ -148,77 +234,41 @@ fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, Set
         zone: zone.clone(),
         lateness_ns: nanos(bars.lateness_ms),
         revise_within_ns: nanos(bars.revise_within_ms),
-        fill: match bars.fill {
-            config::Fill::None => Fill::None,
-            config::Fill::PreviousClose => Fill::PreviousClose,
-        },
+        fill: bars.fill,
         volume_only: volume_only(bars),
-        rules: rules(bars.rules)?,
-        session: session(bars.session, zone),
+        rules: Rules::by_name(bars.rules.profile().unwrap_or("all"))?,
+        session: bars.session.kind().map(|kind| session_windows(kind, zone)),
         ..AggregatorSettings::new(bars.specs.as_slice().to_vec())
     })
 }
 
-fn rules(rules: config::Rules) -> Result<Rules, RulesError> {
-    match rules {
-        // Recorded files do not tell whose rules they follow.
-        config::Rules::Source | config::Rules::All => Ok(Rules::all()),
-        config::Rules::MassiveMinute
-        | config::Rules::MassiveDaily
-        | config::Rules::AlpacaMinute
-        | config::Rules::AlpacaDaily
-        | config::Rules::Lean => Rules::by_name(rules.as_str()),
-    }
-}
-
 fn volume_only(bars: &config::Bars) -> VolumeOnly {
-    match (bars.volume_only, bars.rules) {
-        (config::VolumeOnly::Carry, _)
-        | (config::VolumeOnly::Rules, config::Rules::Source | config::Rules::All) => {
-            VolumeOnly::Carry
-        }
-        // Both vendors publish no bar without prices.
-        (config::VolumeOnly::Skip | config::VolumeOnly::Rules, _) => VolumeOnly::Skip,
+    // Recorded files do not tell whose rules they follow.
+    let is_all = matches!(bars.rules.profile(), None | Some("all"));
+    match bars.volume_only {
+        config::VolumeOnly::Carry => VolumeOnly::Carry,
+        config::VolumeOnly::Rules if is_all => VolumeOnly::Carry,
+        // The vendors publish no bar without prices.
+        config::VolumeOnly::Skip | config::VolumeOnly::Rules => VolumeOnly::Skip,
     }
 }
 
 /// Whatever of the config decides what a bar is made of its trades, in the manifests' words.
 pub(super) fn rules_text(bars: &config::Bars) -> String {
     // Trades of no source have no rules of their own.
-    let rules = if bars.rules == config::Rules::Source {
-        config::Rules::All
-    } else {
-        bars.rules
-    };
-    let mut text = rules.as_str().to_owned();
+    let mut text = bars.rules.profile().unwrap_or("all").to_owned();
     if bars.volume_only != config::VolumeOnly::Rules {
-        text = format!("{text} {}", bars.volume_only.as_str());
+        text = format!("{text} {}", bars.volume_only);
     }
     match bars.fill {
-        config::Fill::None => text,
-        config::Fill::PreviousClose => format!("{text} filled"),
+        Fill::None => text,
+        Fill::PreviousClose => format!("{text} filled"),
     }
-}
-
-fn session(session: config::Session, zone: &TimeZone) -> Option<SessionWindows> {
-    let kind = session.kind()?;
-    let calendar = if kind.is_custom() {
-        Calendar::always_open()
-    } else {
-        Calendar::us_equities_assumed()
-    };
-    Some(SessionWindows::new(kind, zone.clone(), calendar))
 }
 
 fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSettings {
     let writer = &config.writer;
-    let is_server = match config.sink.url {
-        config::SinkUrl::Embedded(_) | config::SinkUrl::Stdout | config::SinkUrl::Null => false,
-        config::SinkUrl::Redis(_)
-        | config::SinkUrl::RedisFromEnvironment
-        | config::SinkUrl::Upstash(_)
-        | config::SinkUrl::UpstashFromEnvironment => true,
-    };
+    let is_server = !config.sink.url.is_local();
     let limit = |commands: u64| (is_server && commands > 0).then_some(commands);
     WriterSettings {
         delivery: DeliverySettings {
@@ -259,9 +309,14 @@ fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSetti
             ..ReconcileSettings::default()
         },
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
-        pace: PaceSettings {
-            commands_per_second: NonZeroU32::new(writer.commands_per_second),
-            requests_per_second: NonZeroU32::new(writer.requests_per_second),
+        // The pace is what a server's plan allows; this machine's own disk and pipes have none.
+        pace: if is_server {
+            PaceSettings {
+                commands_per_second: NonZeroU32::new(writer.commands_per_second),
+                requests_per_second: NonZeroU32::new(writer.requests_per_second),
+            }
+        } else {
+            PaceSettings::default()
         },
     }
 }
@@ -276,23 +331,6 @@ fn reconcile_within(config: &Config) -> Duration {
     Duration::from_secs(config.run.recent_s.min(ttl_s))
 }
 
-/// The durable state beside the store; a store that keeps nothing needs none.
-pub(super) fn state(
-    config: &Config,
-    target: &SinkTarget,
-    zone: &TimeZone,
-) -> Option<Arc<dyn StateStore>> {
-    match target {
-        SinkTarget::Stdout | SinkTarget::Null => None,
-        SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
-            Some(lazy_state(StateSettings {
-                target: Some(state_target(config, target, zone)),
-                ..state_settings(config)
-            }))
-        }
-    }
-}
-
 /// The state store of these settings, opened when it is first needed.
 pub(super) fn lazy_state(settings: StateSettings) -> Arc<dyn StateStore> {
     Arc::new(LazyState::new(settings, Arc::new(SystemClock)))
@@ -300,16 +338,13 @@ pub(super) fn lazy_state(settings: StateSettings) -> Arc<dyn StateStore> {
 
 /// The store and the keys in it that durable items belong to.
 pub(super) fn state_target(config: &Config, target: &SinkTarget, zone: &TimeZone) -> Target {
-    let address = match target {
+    let address = match target.url() {
         // A folder is the same one from wherever it is named.
-        SinkTarget::Embedded { dir } => format!("embedded:{}", canonical(dir).display()),
+        SinkUrl::Embedded(dir) => format!("embedded:{}", canonical(dir).display()),
         // With port and database, whether they were written or not.
-        SinkTarget::Redis { url } => url
-            .secret()
-            .expose_secret()
-            .parse()
-            .map_or_else(|_| target.address(), |url: SinkUrl| url.without_login()),
-        SinkTarget::Upstash { .. } | SinkTarget::Stdout | SinkTarget::Null => target.address(),
+        url @ (SinkUrl::Redis(_) | SinkUrl::Rest(_) | SinkUrl::Stdout | SinkUrl::Null) => {
+            url.without_login()
+        }
     };
     let view = &config.view;
     let mut text = format!(
@@ -317,11 +352,12 @@ pub(super) fn state_target(config: &Config, target: &SinkTarget, zone: &TimeZone
         view.kind.as_str(),
         view.key_template()
     );
+    let value = view.value.to_string();
     let parts = [
         ("field", view.field_template()),
         ("stream", view.also_stream()),
         ("publish", view.also_publish()),
-        ("value", Some(view.value.as_str())),
+        ("value", Some(value.as_str())),
         ("namespace", Some(view.namespace.as_str())),
         ("zone", Some(zone.iana_name().unwrap_or("UTC"))),
     ];
@@ -349,23 +385,6 @@ fn canonical(dir: &Path) -> PathBuf {
     }
 }
 
-/// The file of late trades, beside the state; a store that keeps nothing needs none.
-pub(super) fn keep_late(pipeline: Pipeline, config: &Config, target: &SinkTarget) -> Pipeline {
-    match target {
-        SinkTarget::Stdout | SinkTarget::Null => pipeline,
-        SinkTarget::Embedded { .. } | SinkTarget::Redis { .. } | SinkTarget::Upstash { .. } => {
-            let bytes_max = config.run.late_max_mb * MEBIBYTE;
-            if bytes_max == 0 {
-                return pipeline;
-            }
-            pipeline.keep_late(Arc::new(LateFile::new(
-                config.run.state_dir.join(LATE_FILE),
-                bytes_max,
-            )))
-        }
-    }
-}
-
 /// Where the state lies and what it may grow to.
 pub(super) fn state_settings(config: &Config) -> StateSettings {
     let run = &config.run;
@@ -389,29 +408,6 @@ pub(super) fn owner(config: &Config, origin: &Origin) -> Owner {
     }
 }
 
-/// Opens the store that the config names, with its view in a zone; `owner` is who writes to it.
-pub(super) async fn store(
-    config: &Config,
-    target: &SinkTarget,
-    (zone, specs): (&TimeZone, &[BarSpec]),
-    create: bool,
-    owner: Option<Owner>,
-) -> Result<Opened, SettingsError> {
-    let view = view_of(config, zone, specs)?;
-    let url: SinkUrl = match target {
-        SinkTarget::Redis { url } => url.secret().expose_secret().parse()?,
-        SinkTarget::Embedded { .. }
-        | SinkTarget::Upstash { .. }
-        | SinkTarget::Stdout
-        | SinkTarget::Null => target.address().parse()?,
-    };
-    let settings = StoreSettings {
-        owner,
-        ..store_settings(config, target, create)
-    };
-    Ok(connect(&url, view, &settings, Arc::new(SystemClock)).await?)
-}
-
 /// The view that the config describes.
 pub(super) fn view_of(
     config: &Config,
@@ -422,7 +418,7 @@ pub(super) fn view_of(
 }
 
 fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, SettingsError> {
-    let kind = view.kind.stored();
+    let kind = view.kind;
     let namespace = view.namespace.as_str();
     let defaults = ViewSettings::in_namespace(kind, namespace, zone.clone())?;
     Ok(ViewSettings {
@@ -448,13 +444,7 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
     );
     let read_timeout = Duration::from_millis(redis.read_timeout_ms);
     StoreSettings {
-        token: match target {
-            SinkTarget::Upstash { token, .. } => Some(token.clone()),
-            SinkTarget::Embedded { .. }
-            | SinkTarget::Redis { .. }
-            | SinkTarget::Stdout
-            | SinkTarget::Null => None,
-        },
+        token: target.token.clone(),
         resp: RespSettings {
             connect_timeout,
             response_timeout: read_timeout,

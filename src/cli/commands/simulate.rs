@@ -1,13 +1,13 @@
 //! `barmill simulate`: serves a recording as a venue, for demonstrations, tests and other clients.
 
-use super::dispatch::{CommandError, complain};
 use super::{banner, signals};
 use crate::Trade;
-use crate::cli::{Exit, SimulateArguments};
+use crate::cli::exit::{CommandError, Exit, complain};
+use crate::cli::simulate_arguments::SimulateArguments;
 use crate::config::{Config, Speed};
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
-use barmill_sources::file::{FileFeedSettings, Format, OnBadRow, TradeReader};
+use barmill_sources::file::{FileFeedSettings, Format, TradeReader};
 use barmill_sources::simulate::{Fault, Played, Simulator, SimulatorSettings, Tape};
 use barmill_sources::venue::Venue;
 use std::io::{Write, stderr, stdout};
@@ -36,7 +36,7 @@ pub(super) async fn run(
         Ok(faults) => faults,
         Err(error) => return Ok(complain("take --fault", &error, Exit::Usage)),
     };
-    let venue = arguments.venue.venue();
+    let venue = arguments.venue;
     let (mut trades, format) = read(arguments, config).await?;
     let is_foreign = has_foreign_conditions(venue, format);
     if is_foreign {
@@ -95,12 +95,11 @@ async fn read(
         Some(format) => Format::choice(format)?,
         None => config.replay.format.format(),
     };
-    let on_bad_row: OnBadRow = config.replay.on_bad_row.as_str().parse()?;
     let symbols = (!arguments.symbols.is_empty()).then(|| arguments.symbols.clone());
     let settings = FileFeedSettings {
         format,
         symbols,
-        on_bad_row,
+        on_bad_row: config.replay.on_bad_row,
         ..FileFeedSettings::new(arguments.files.clone())
     };
     let max = arguments.trades_max;

@@ -1,17 +1,77 @@
 //! Builds a history source and its requests from config and arguments.
 
-use super::dispatch::CommandError;
 use super::settings;
-use crate::cli::AskedArguments;
-use crate::config::{self, Config, Environment, Session, SourceKeys, SourceName, Sources};
-use crate::engine::calendar::{Calendar, CalendarError};
-use crate::engine::requested::{CutBar, Hours, Requested, RequestedDay, Shut};
-use crate::period::PeriodError;
+use crate::cli::exit::CommandError;
+use crate::config::{
+    Config, Environment, RulesName, Session, SourceKeys, SourceName, Sources, source_choices,
+    source_name,
+};
+use crate::daemon::market_hours;
+use crate::engine::calendar::{CalendarError, SessionKind};
+use crate::engine::requested::{CutBar, Hours, Requested, Shut};
+use crate::period::{Moment, Period, PeriodError};
 use crate::{BarSpec, Origin, Symbol, Timestamp};
-use barmill_sources::history::{HistorySettings, HistorySettingsError, HistorySource, SymbolRange};
+use barmill_sources::file::OnBadRow;
+use barmill_sources::history::{HistorySettings, HistorySettingsError, HistorySource};
+use clap::{ArgGroup, Args};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::io::Write;
 use std::time::Duration;
+
+/// Which history is asked for.
+#[derive(Debug, Clone, Args)]
+#[command(group(ArgGroup::new("asked").required(true).args(["dates", "from"])))]
+pub(super) struct AskedArguments {
+    #[arg(
+        help = format!("Venue: {}; settings in [source.NAME]", source_choices()),
+        long,
+        value_name = "NAME",
+        value_parser = source_name
+    )]
+    pub(super) source: SourceName,
+    /// Symbols to fetch, as the source spells them.
+    #[arg(
+        long = "symbol",
+        value_name = "A,B",
+        value_delimiter = ',',
+        required = true
+    )]
+    symbols: Vec<Symbol>,
+    /// Days to fetch, in the zone of the source's market.
+    #[arg(long = "date", value_name = "YYYY-MM-DD,..", value_delimiter = ',', conflicts_with_all = ["from", "to"])]
+    dates: Vec<Date>,
+    /// Start: a day, or an instant such as 2025-10-15T13:30:00Z.
+    #[arg(long, value_name = "TIME", requires = "to")]
+    from: Option<Moment>,
+    /// End, excluded: a day, or an instant.
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<Moment>,
+}
+
+impl AskedArguments {
+    /// The times asked for, in order; the parser has made sure that there is one.
+    fn periods(&self) -> Vec<Period> {
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            return vec![Period::Between { from, to }];
+        }
+        let mut dates = self.dates.clone();
+        dates.sort_unstable();
+        dates.dedup();
+        dates.into_iter().map(Period::Day).collect()
+    }
+
+    /// The symbols in the order given, none twice.
+    pub(super) fn symbols(&self) -> Vec<Symbol> {
+        let mut symbols: Vec<Symbol> = Vec::new();
+        for symbol in &self.symbols {
+            if !symbols.contains(symbol) {
+                symbols.push(*symbol);
+            }
+        }
+        symbols
+    }
+}
 
 /// Why days cannot be asked for.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +112,7 @@ pub(super) fn open(
     let keys = SourceKeys::resolve(&config.source, name, environment)?;
     let mut settings = settings(&config.source, name, keys);
     settings.batch_len_max = config.replay.batch_len_max;
-    settings.skip_malformed = config.replay.on_bad_row == config::OnBadRow::Skip;
+    settings.skip_malformed = config.replay.on_bad_row == OnBadRow::Skip;
     settings.seed = u64::from(std::process::id());
     Ok(HistorySource::new(&settings).map_err(|source| Unusable { name, source })?)
 }
@@ -61,7 +121,7 @@ fn settings(sources: &Sources, name: SourceName, keys: SourceKeys) -> HistorySet
     let source = sources.of(name);
     let mut settings = HistorySettings::new(keys.give(source.venue_settings()));
     let common = &source.common;
-    common.base_url.as_str().clone_into(&mut settings.base_url);
+    settings.base_url.clone_from(&common.base_url);
     settings.rate_per_min = common.requests_per_minute;
     settings.symbols_in_flight = common.symbols_in_flight;
     settings.page_bytes_max = common.page_bytes_max;
@@ -88,27 +148,15 @@ pub(super) fn settled(sources: &Sources, name: SourceName, now: Timestamp) -> Ti
 /// The config as the source needs it: its own rules, and no stock exchange's hours for a venue that never closes.
 pub(super) fn adapted(config: &Config, name: SourceName) -> Config {
     let mut config = config.clone();
-    if config.bars.rules == config::Rules::Source {
-        config.bars.rules = rules_of(name);
+    if config.bars.rules == RulesName::SOURCE {
+        config.bars.rules = RulesName::of(name.rules);
     }
-    let is_named = config
-        .bars
-        .session
-        .kind()
-        .is_none_or(|kind| !kind.is_custom());
-    if is_named && !name.is_us_equity() {
-        config.bars.session = Session::ALL_HOURS;
+    let session = &mut config.bars.session;
+    let is_custom = session.kind().is_some_and(SessionKind::is_custom);
+    if !name.is_us_equity() && !is_custom {
+        *session = Session::ALL_HOURS;
     }
     config
-}
-
-/// The rules that the venue's own bars follow.
-fn rules_of(name: SourceName) -> config::Rules {
-    let rules = config::Rules::ALL;
-    let own = rules
-        .iter()
-        .find(|rules| rules.as_str() == name.venue().rules);
-    own.copied().unwrap_or(config::Rules::All)
 }
 
 /// What the manifests of a run say: its source, and whatever else decides which trades are in its bars and how.
@@ -163,21 +211,15 @@ pub(super) fn hours(
     config: &Config,
     zone: &TimeZone,
 ) -> Result<Hours, CalendarError> {
-    let calendar = if is_us_equity {
-        let calendar = Calendar::us_equities()?;
-        if config.bars.assume_normal_days {
-            calendar.assume_normal()
-        } else {
-            calendar
-        }
-    } else {
-        Calendar::always_open()
-    };
-    Ok(Hours {
-        calendar,
-        kind: config.bars.session.kind(),
-        zone: zone.clone(),
-    })
+    let kind = config.bars.session.kind();
+    let hours = market_hours(is_us_equity, kind, zone.clone())?;
+    if is_us_equity && config.bars.assume_normal_days {
+        return Ok(Hours {
+            calendar: hours.calendar.assume_normal(),
+            ..hours
+        });
+    }
+    Ok(hours)
 }
 
 /// Says which days are shut, and why.
@@ -193,16 +235,4 @@ pub(super) fn tell_shut(asked: &Requested, out: &mut dyn Write) -> std::io::Resu
         }
     }
     Ok(())
-}
-
-/// The ranges of all symbols, day by day, so that the ranges of a symbol are in order of time.
-pub(super) fn ranges(symbols: &[Symbol], days: &[RequestedDay]) -> Vec<SymbolRange> {
-    let of_day = |day: &RequestedDay| {
-        let RequestedDay { from, to, .. } = *day;
-        symbols
-            .iter()
-            .map(move |&symbol| SymbolRange { symbol, from, to })
-            .collect::<Vec<_>>()
-    };
-    days.iter().flat_map(of_day).collect()
 }

@@ -1,21 +1,126 @@
 //! `barmill spool`: spooled items and dead letters in the state folder.
 
-use super::dispatch::CommandError;
-use super::{reconcile, settings};
-use crate::cli::{
-    BudgetUsed, CheckStateArguments, Exit, ExportArguments, FolderListing, LsArguments,
-    RedeliverArguments, SpoolAction, SpoolArguments, StateListing, TableArguments, TargetListing,
-};
-use crate::config::{Config, Environment, SinkTarget};
+mod listing;
+
+use super::reconcile;
+use super::settings::{self, Assembly};
+use crate::cli::exit::{CommandError, Exit, complain};
+use crate::cli::flags::Shared;
+use crate::config::{Config, Environment};
 use crate::pipeline::{End, Pipeline};
 use crate::port::StateError;
 use barmill_stores::state::{
-    Inspector, StateCheck, StateSettings, StateSummary, StateTable, Target, TargetState, forget,
-    state_files, targets,
+    Inspector, StateCheck, StateSettings, StateTable, Target, TargetState, forget, state_files,
+    targets,
 };
+use clap::{Args, Subcommand};
+use listing::{FolderListing, TargetListing};
 use std::fs::File;
 use std::io::{BufWriter, Write, stderr, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What to do with the state folder of a barmill that is not running.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct SpoolArguments {
+    /// What to do.
+    #[command(subcommand)]
+    action: SpoolAction,
+}
+
+/// What to do with the spool.
+#[derive(Debug, Clone, Subcommand)]
+enum SpoolAction {
+    /// List spooled items, dead letters, recent bars and counts, with the first rows.
+    Ls(LsArguments),
+    /// Verify every value; the exit code is 1 if something is damaged.
+    Check(CheckStateArguments),
+    /// Export rows as JSON lines; a damaged row becomes a line that names the error.
+    Export(ExportArguments),
+    /// Send spooled items to the sink; with --dead-letters, also retry dead letters.
+    Redeliver(RedeliverArguments),
+}
+
+/// Which rows of the state.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+struct TableArguments {
+    /// Dead letters, instead of spooled items.
+    #[arg(long)]
+    dead_letters: bool,
+    /// Recently acked closed bars, instead of spooled items.
+    #[arg(long)]
+    recent: bool,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Args)]
+struct LsArguments {
+    /// Which rows.
+    #[command(flatten)]
+    table: TableArguments,
+    /// Rows to show.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    rows: usize,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// What to verify.
+#[derive(Debug, Clone, Args)]
+struct CheckStateArguments {
+    /// Another file of the state folder, such as a damaged one that was moved aside.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// What to write out.
+#[derive(Debug, Clone, Args)]
+struct ExportArguments {
+    /// Which rows.
+    #[command(flatten)]
+    table: TableArguments,
+    /// Another file of the state folder, such as a damaged one that was moved aside.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Write to this file, which must not exist, instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// What to send.
+#[derive(Debug, Clone, Args)]
+struct RedeliverArguments {
+    /// Send dead letters too, except bars that the sink has in this or a newer version.
+    #[arg(long)]
+    dead_letters: bool,
+    /// The store to send to, with the view of the config [sink.url]
+    #[arg(long, visible_alias = "sink", value_name = "URL")]
+    to: Option<String>,
+    /// Send the items of another store, by its id in `barmill spool ls`, such as a store that has moved.
+    #[arg(long, value_name = "ID")]
+    from: Option<String>,
+    /// Take over the lease of another writer.
+    #[arg(
+        long,
+        help = "Take over the lease of another writer of the namespace [writer.take_over]"
+    )]
+    take_over: bool,
+    /// Print one JSON object with all counts at the end.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
 
 /// Carries out one action on the state folder.
 pub(super) async fn run(
@@ -123,10 +228,8 @@ fn list(arguments: &LsArguments, config: &Config) -> Result<Exit, CommandError> 
         listings.push(TargetListing {
             id: state.id(),
             target: state.target.map(|target| target.to_string()),
-            listing: StateListing {
-                bytes_max: settings.bounds.spool_bytes_max,
-                ..listing(inspector.summary()?, rows)
-            },
+            summary: inspector.summary()?,
+            rows,
         });
     }
     let folder = FolderListing {
@@ -134,39 +237,11 @@ fn list(arguments: &LsArguments, config: &Config) -> Result<Exit, CommandError> 
         targets: listings,
     };
     if arguments.json {
-        folder.write_json(&mut stdout())?;
+        writeln!(stdout(), "{}", folder.json())?;
     } else {
-        folder.write_text(&mut stdout())?;
+        write!(stdout(), "{}", folder.text())?;
     }
     Ok(Exit::Drained)
-}
-
-fn listing(summary: StateSummary, rows: Vec<serde_json::Value>) -> StateListing {
-    let StateSummary {
-        spool,
-        recent,
-        checkpoints,
-        budget,
-    } = summary;
-    StateListing {
-        items: spool.items,
-        bytes: spool.bytes,
-        oldest: spool.oldest.map(|time| time.to_string()),
-        dead_letters: spool.dead_letters,
-        dead_bytes: spool.dead_bytes,
-        recent,
-        checkpoints: checkpoints
-            .into_iter()
-            .map(|(name, place)| (name, place.0))
-            .collect(),
-        budget: budget.map(|used| BudgetUsed {
-            day: used.day.to_string(),
-            day_commands: used.day_commands,
-            month_commands: used.month_commands,
-        }),
-        rows,
-        ..StateListing::default()
-    }
 }
 
 fn check(arguments: &CheckStateArguments, config: &Config) -> Result<Exit, CommandError> {
@@ -235,7 +310,7 @@ async fn redeliver(
     config: &Config,
     environment: &Environment,
 ) -> Result<Exit, CommandError> {
-    let target = SinkTarget::resolve(config, environment)?;
+    let target = config.target(environment)?;
     let zone = settings::zone_of_state(config)?;
     let own = settings::state_target(config, &target, &zone);
     let settings = settings::state_settings(config);
@@ -247,18 +322,23 @@ async fn redeliver(
     let dead_letters = arguments.dead_letters;
     let build = |ports, settings| Pipeline::redeliver(ports, settings, dead_letters);
     let state = Some(settings::lazy_state(chosen.clone()));
-    let finished = reconcile::send(config, (&target, &zone), state, build).await?;
+    let run = Assembly {
+        config,
+        target: &target,
+        zone: &zone,
+    };
+    let finished = reconcile::send(run, state, build).await?;
     if is_moved && matches!(finished.end, End::Drained) {
         // Its checkpoints speak of a store that did not get these items.
         forget(&chosen)?;
     }
-    let summary = reconcile::sent(&finished.summary);
     if arguments.json {
-        summary.write_json(&mut stdout())?;
+        writeln!(stdout(), "{}", reconcile::json(&finished.summary))?;
     } else {
-        summary.write_sent(&mut stderr())?;
+        writeln!(stderr(), "{}", reconcile::sent(&finished.summary))?;
     }
-    Ok(reconcile::exit("redeliver", finished))
+    let exit = reconcile::exit(finished);
+    Ok(exit.unwrap_or_else(|error| complain("redeliver", error.as_ref(), Exit::Fault)))
 }
 
 /// Whose items are sent: those of the store itself, or of the target that is named by id.

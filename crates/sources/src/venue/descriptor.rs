@@ -11,6 +11,7 @@ use super::live::script::Script;
 use super::simulate::Simulation;
 use reqwest::Url;
 use secrecy::SecretString;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -99,8 +100,7 @@ pub struct LiveDefaults {
 type HistoryOpener = fn(&Url, &VenueSettings) -> Result<Arc<dyn OpenHistory>, HistorySettingsError>;
 type ScriptWriter = fn(&VenueSettings, &[&[&str]]) -> Script;
 
-/// A venue.
-#[derive(Debug)]
+/// A venue. `Debug` shows its name.
 pub struct Venue {
     /// Its name on the command line and in `[source.NAME]`.
     pub name: &'static str,
@@ -138,6 +138,11 @@ impl Venue {
         (self.decoder)()
     }
 
+    /// The names of all venues, in the order of help texts.
+    pub fn names() -> [&'static str; VENUES.len()] {
+        VENUES.map(|venue| venue.name)
+    }
+
     /// Whether the venue trades US equities, in the hours and the zone of their exchanges; else it never closes.
     pub fn is_us_equity(&self) -> bool {
         self.market == Market::UsEquities
@@ -152,9 +157,29 @@ impl PartialEq for Venue {
 
 impl Eq for Venue {}
 
-impl fmt::Display for Venue {
+impl PartialOrd for Venue {
+    fn partial_cmp(&self, other: &Venue) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// In the order of help texts.
+impl Ord for Venue {
+    fn cmp(&self, other: &Venue) -> Ordering {
+        let place = |one: &Venue| VENUES.iter().position(|venue| *venue == one);
+        place(self).cmp(&place(other))
+    }
+}
+
+impl fmt::Debug for Venue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+impl fmt::Display for Venue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
     }
 }
 

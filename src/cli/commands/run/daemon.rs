@@ -1,28 +1,70 @@
 //! Starts the daemon and waits for its end.
 
-use super::super::dispatch::{CommandError, complain, complain_of_run};
-use super::super::replay::run_summary;
-use super::super::{settings, source};
+use super::super::settings::{self, Assembly};
+use super::super::source;
 use super::market::Market;
 use super::metrics::Budget;
 use super::pages::RunPages;
 use super::side_tasks::{Service, SideTasks};
 use super::{live, symbols};
-use crate::cli::{Exit, RunArguments};
-use crate::config::{Config, Environment, SinkTarget, SourceName};
+use crate::cli::exit::{CommandError, Exit, complain, usage};
+use crate::cli::flags::{BarFlags, Shared, TakeOverFlag};
+use crate::cli::summary;
+use crate::config::{Config, Environment, SinkTarget, SourceName, source_choices};
 use crate::daemon::{
     HealthStatus, LatencyMode, LiveSource, OpenedLive, checkpoint_name, shard_times,
 };
 use crate::pipeline::clock::SystemClock;
-use crate::pipeline::{End, Finished, PaceSettings, Pipeline, PipelineSettings, WriterPorts};
+use crate::pipeline::{End, PipelineSettings};
 use crate::port::{Changes, Clock, StateStore};
 use crate::status::server::{AccessPolicy, StatusError, StatusServer};
 use crate::{Origin, Symbol};
 use barmill_stores::Owner;
+use clap::Args;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, stderr, stdout};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What the daemon listens to, and where its bars go.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct RunArguments {
+    #[arg(
+        help = format!(
+            "Venues of the live trades: {}, or several of them [live.sources]",
+            source_choices()
+        ),
+        long = "source", value_name = "A,B", value_delimiter = ','
+    )]
+    sources: Vec<String>,
+    /// Symbols as the source spells them; with several sources SOURCE:SYMBOL [live.symbols]
+    #[arg(long = "symbol", value_name = "A,B", value_delimiter = ',')]
+    symbols: Vec<String>,
+    /// A file of symbols.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "A file of symbols, one per line [live.symbols_file]"
+    )]
+    symbols_file: Option<String>,
+    /// Where a first start begins.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        help = "Where a first start begins: day (the session's opening, or midnight), none, or a duration such as 6h \
+                [live.catch_up]"
+    )]
+    catch_up: Option<String>,
+    #[command(flatten)]
+    bars: BarFlags,
+    #[command(flatten)]
+    take_over: TakeOverFlag,
+    /// Print one JSON object with all counts at the end.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
 
 /// Runs until it is stopped, and prints what came of it.
 pub(in super::super) async fn run(
@@ -30,24 +72,23 @@ pub(in super::super) async fn run(
     config: &Config,
     environment: &Environment,
 ) -> Result<Exit, CommandError> {
-    let target = SinkTarget::resolve(config, environment)?;
-    let market = match Market::of(config) {
-        Ok(market) => market,
-        Err(error) => return Ok(complain("run", error.as_ref(), Exit::Usage)),
-    };
+    let target = config.target(environment)?;
+    let market = Market::of(config).map_err(usage)?;
     let symbols = match symbols::read(config) {
         Ok(symbols) => symbols,
         Err(error) => return Ok(complain("read the symbols", error.as_ref(), Exit::Usage)),
     };
-    let pages = match listen(config, environment).await {
-        Ok(pages) => pages,
-        Err(error) => return Ok(complain("run", error.as_ref(), Exit::Usage)),
-    };
+    let server = listen(config, environment).await.map_err(usage)?;
     let config = &market.config;
-    if let Err(error) = symbols::check(config, &symbols, environment).await {
-        return Ok(complain("run", error.as_ref(), Exit::Usage));
-    }
-    let state = settings::state(config, &target, &market.zone);
+    symbols::check(config, &symbols, environment)
+        .await
+        .map_err(usage)?;
+    let run = Assembly {
+        config,
+        target: &target,
+        zone: &market.zone,
+    };
+    let state = run.state();
     if let Some(state) = &state {
         // Takes the folder now, so that a second daemon in it is refused at its start.
         let now = SystemClock.now();
@@ -58,23 +99,14 @@ pub(in super::super) async fn run(
         state.commit(nothing).await?;
     }
     let opened = open(&market, &symbols, (state.as_ref(), &target), environment).await?;
-    let settings = settings(&market, &target, opened.checkpoints)?;
+    let settings = settings(&market, opened.checkpoints)?;
     let owner = owner(config, &symbols);
     let sources = owner.sources.clone();
-    let specs = config.bars.specs.as_slice();
-    let store = settings::store(config, &target, (&market.zone, specs), true, Some(owner)).await?;
+    let store = run.store(true, Some(owner)).await?;
     store.sink.open().await?;
-    let ports = WriterPorts {
-        sink: store.sink,
-        state,
-        clock: Arc::new(SystemClock),
-    };
-    let running = settings::keep_late(
-        Pipeline::new(opened.feeds, ports, settings),
-        config,
-        &target,
-    )
-    .start();
+    let running = run
+        .pipeline(store.sink, state, opened.feeds, settings)
+        .start();
     let health = Arc::new(HealthStatus::new(
         running.handle(),
         opened.views,
@@ -92,25 +124,30 @@ pub(in super::super) async fn run(
         reloader: opened.reloader,
         sources,
         service: Service::find(environment),
-        server: pages,
+        server,
     };
     let finished = tokio::select! {
         finished = running.join() => finished,
         () = care.mind() => unreachable!("the care never ends"),
     };
-    report(&finished, arguments.json, config, &target)?;
-    Ok(match finished.end {
-        End::Drained => Exit::Drained,
-        End::Aborted => Exit::Aborted,
-        End::Failed(fault) => complain_of_run("run", &fault),
-    })
+    summary::print(
+        &finished.summary,
+        arguments.json,
+        &target,
+        config.view.ttl_s,
+    )?;
+    match finished.end {
+        End::Drained => Ok(Exit::Drained),
+        End::Aborted => Ok(Exit::Aborted),
+        End::Failed(fault) => Err(fault.into()),
+    }
 }
 
 /// Whose bars the run makes: each symbol's are of its own source.
 fn owner(config: &Config, symbols: &BTreeMap<SourceName, Vec<Symbol>>) -> Owner {
     let origins: Vec<Origin> = symbols
         .keys()
-        .map(|name| source::origin(config, *name))
+        .map(|name| source::origin(config, name))
         .collect();
     let names: Vec<&str> = origins
         .iter()
@@ -151,7 +188,7 @@ async fn open(
         LiveSource {
             name: name.to_string(),
             symbols: symbols.clone(),
-            checkpoint: state.map(|_| checkpoint_name(&run, name.as_str(), symbols)),
+            checkpoint: state.map(|_| checkpoint_name(&run, name.name, symbols)),
             open: Box::new(move |symbols| {
                 Box::pin(async move { live::open(market, name, &symbols, environment) })
             }),
@@ -161,11 +198,7 @@ async fn open(
     crate::daemon::open(&market.profile, sources, state, SystemClock.now()).await
 }
 
-fn settings(
-    market: &Market,
-    target: &SinkTarget,
-    checkpoints: Vec<String>,
-) -> Result<PipelineSettings, CommandError> {
+fn settings(market: &Market, checkpoints: Vec<String>) -> Result<PipelineSettings, CommandError> {
     let live = &market.config.live;
     let every = |ms: u64| Duration::from_millis(ms);
     let forming_every = (live.forming_every_ms > 0).then(|| every(live.forming_every_ms));
@@ -173,18 +206,11 @@ fn settings(
     let mut settings = settings::pipeline(&market.config, &market.zone, LatencyMode::Low)?;
     settings.aggregate.forming = forming_every.is_some();
     let mut sources = live.sources.as_slice().iter();
-    settings.aggregate.corrections = sources.any(|name| name.venue().live.has_corrections);
+    settings.aggregate.corrections = sources.any(|name| name.live.has_corrections);
     settings.times = shard_times(forming_every, checkpoint_every);
     settings.writer.checkpoints = checkpoints;
-    if !matches!(
-        target,
-        SinkTarget::Redis { .. } | SinkTarget::Upstash { .. }
-    ) {
-        // The pace is what a server's plan allows; this machine's own disk and pipes have none.
-        settings.writer.pace = PaceSettings::default();
-    }
     if let [only] = market.config.live.sources.as_slice() {
-        settings.writer.delivery.origin = Some(source::origin(&market.config, *only));
+        settings.writer.delivery.origin = Some(source::origin(&market.config, only));
     }
     Ok(settings)
 }
@@ -194,12 +220,12 @@ async fn listen(
     config: &Config,
     environment: &Environment,
 ) -> Result<Option<StatusServer>, CommandError> {
-    let Some(address) = config.status.listen.address() else {
+    let Some(address) = config.status.listen else {
         return Ok(None);
     };
     let door = AccessPolicy {
         token: config.status.token(environment)?,
-        hosts: config.status.hosts.as_slice().to_vec(),
+        hosts: config.status.hosts.0.clone(),
     };
     match StatusServer::bind(address, door).await {
         Ok(server) => {
@@ -220,19 +246,4 @@ fn budget(config: &Config) -> Budget {
         commands_per_day: bound(config.writer.commands_per_day),
         commands_per_month: bound(config.writer.commands_per_month),
     }
-}
-
-fn report(
-    finished: &Finished,
-    is_json: bool,
-    config: &Config,
-    target: &SinkTarget,
-) -> Result<(), CommandError> {
-    let summary = run_summary(&finished.summary);
-    if is_json {
-        summary.write_json(&mut stdout())?;
-    } else {
-        summary.write_text(target, config.view.ttl_s, &mut stderr())?;
-    }
-    Ok(())
 }

@@ -1,16 +1,14 @@
 //! Builds live feeds from the config.
 
-use super::super::dispatch::CommandError;
 use super::super::source;
 use super::market::Market;
 use crate::Symbol;
+use crate::cli::exit::CommandError;
 use crate::config::{Config, Environment, SourceKeys, SourceName};
-use crate::daemon::idle_closing;
-use crate::pipeline::clock::SystemClock;
+use crate::daemon::{idle_closing, live_feed};
 use barmill_sources::live::{
-    GapSettings, LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols, LiveTimes,
+    GapSettings, IdleSettings, LiveFeed, LiveSettings, LiveSymbol, LiveSymbols, LiveTimes,
 };
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Opens the live feed of a source, every symbol from its start on; connects to nothing.
@@ -20,21 +18,10 @@ pub(super) fn open(
     symbols: &LiveSymbols,
     environment: &Environment,
 ) -> Result<LiveFeed, CommandError> {
-    let config = &market.config;
-    let keys = SourceKeys::resolve(&config.source, name, environment)?;
-    let archive = source::open(config, name, environment)?;
-    let parts = LiveParts {
-        clock: Arc::new(SystemClock),
-        archive: Arc::new(archive),
-        tap: None,
-    };
-    let mut settings = settings(config, name, keys);
-    settings.quiet = idle_closing(
-        config.bars.specs.as_slice(),
-        &market.zone,
-        Duration::from_millis(config.bars.lateness_ms),
-    );
-    Ok(LiveFeed::new(settings, symbols, parts)?)
+    let bars = &market.config.bars;
+    let lateness = Duration::from_millis(bars.lateness_ms);
+    let quiet = idle_closing(bars.specs.as_slice(), &market.zone, lateness);
+    feed(&market.config, name, symbols, environment, quiet)
 }
 
 /// Opens the live feed of a source from what comes first; connects to nothing.
@@ -43,32 +30,35 @@ pub(in super::super) fn listen(
     (name, symbols): (SourceName, &[Symbol]),
     environment: &Environment,
 ) -> Result<LiveFeed, CommandError> {
-    let symbols = symbols
-        .iter()
-        .map(|symbol| LiveSymbol {
-            symbol: *symbol,
-            after: None,
-        })
-        .collect();
+    let first = |&symbol: &Symbol| LiveSymbol {
+        symbol,
+        after: None,
+    };
+    let symbols = LiveSymbols::Named(symbols.iter().map(first).collect());
+    feed(config, name, &symbols, environment, IdleSettings::default())
+}
+
+fn feed(
+    config: &Config,
+    name: SourceName,
+    symbols: &LiveSymbols,
+    environment: &Environment,
+    quiet: IdleSettings,
+) -> Result<LiveFeed, CommandError> {
     let keys = SourceKeys::resolve(&config.source, name, environment)?;
     let archive = source::open(config, name, environment)?;
-    let parts = LiveParts {
-        clock: Arc::new(SystemClock),
-        archive: Arc::new(archive),
-        tap: None,
+    let settings = LiveSettings {
+        quiet,
+        ..settings(config, name, keys)
     };
-    Ok(LiveFeed::new(
-        settings(config, name, keys),
-        &LiveSymbols::Named(symbols),
-        parts,
-    )?)
+    live_feed(settings, archive, symbols)
 }
 
 /// The settings of a source's connections.
 pub(super) fn settings(config: &Config, name: SourceName, keys: SourceKeys) -> LiveSettings {
     let source = config.source.of(name);
     let venue = keys.give(source.venue_settings());
-    let url = venue.filled_in(source.common.ws_url.as_str());
+    let url = venue.filled_in(&source.common.ws_url);
     let mut settings = LiveSettings::new(venue);
     settings.url = url;
     settings.symbols_per_connection_max = match source.common.symbols_per_connection {

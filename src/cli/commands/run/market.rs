@@ -1,9 +1,9 @@
 //! Builds the market profile that all sources of a run share.
 
-use super::super::dispatch::CommandError;
 use super::super::{settings, source};
-use crate::config::{self, Config, Rules, Session, SourceName, Zone};
-use crate::daemon::{CatchUp, MarketProfile};
+use crate::cli::exit::CommandError;
+use crate::config::{Config, RulesName, Session, SourceName, Zone};
+use crate::daemon::MarketProfile;
 use jiff::tz::TimeZone;
 use std::time::Duration;
 
@@ -47,31 +47,27 @@ impl Market {
             let is_told = matches!(config.bars.zone, Zone::Named(_))
                 && config.bars.session == Session::ALL_HOURS;
             if !is_same && !is_told {
-                return Err(MarketError::Zones(*first, *other).into());
+                return Err(MarketError::Zones(first, other).into());
             }
             let rules = |name| source::adapted(config, name).bars.rules;
             // Trades without conditions are the same by any rules.
             let differs =
                 first.is_us_equity() && other.is_us_equity() && rules(*first) != rules(*other);
-            if config.bars.rules == Rules::Source && differs {
-                return Err(MarketError::Rules(*first, *other).into());
+            if config.bars.rules == RulesName::SOURCE && differs {
+                return Err(MarketError::Rules(first, other).into());
             }
         }
         let lead = sources
             .iter()
             .find(|name| name.is_us_equity())
             .unwrap_or(first);
-        let config = source::adapted(config, *lead);
+        let config = source::adapted(config, lead);
         let zone = settings::zone(&config, lead.is_us_equity())?;
         let hours = source::hours(lead.is_us_equity(), &config, &zone)?;
         let profile = MarketProfile {
             hours,
             is_us_equity: lead.is_us_equity(),
-            catch_up: match config.live.catch_up {
-                config::CatchUp::None => CatchUp::None,
-                config::CatchUp::For(time) => CatchUp::For(time),
-                config::CatchUp::Day => CatchUp::Day,
-            },
+            catch_up: config.live.catch_up,
             resume_max: Duration::from_hours(config.live.resume_max_h),
         };
         Ok(Market {

@@ -8,6 +8,7 @@ mod pages;
 mod side_tasks;
 pub(super) mod symbols;
 
+pub(in crate::cli) use daemon::RunArguments;
 pub(super) use daemon::run;
 pub(super) use live::listen;
 pub(super) use market::Market;

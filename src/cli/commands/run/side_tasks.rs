@@ -125,11 +125,11 @@ impl SideTasks<'_> {
     async fn hand_out(&self, symbols: &BTreeMap<SourceName, Vec<Symbol>>) {
         let now = SystemClock.now();
         for (name, symbols) in symbols {
-            let origin = source::origin(&self.market.config, *name);
+            let origin = source::origin(&self.market.config, name);
             self.sources.add(&origin.source, symbols);
         }
         for source in self.reloader.sources() {
-            let symbols = symbols.iter().find(|(name, _)| name.as_str() == source);
+            let symbols = symbols.iter().find(|(name, _)| name.name == source);
             let symbols = symbols.map(|(_, symbols)| symbols.as_slice());
             let symbols = symbols.unwrap_or_default();
             if let Err(error) = self.reloader.reload(source, symbols, now).await {

@@ -1,8 +1,8 @@
 //! The symbols of a run, from the config and the symbols file.
 
-use super::super::dispatch::CommandError;
 use super::super::source;
 use crate::Symbol;
+use crate::cli::exit::CommandError;
 use crate::config::{Config, Environment, LiveNames, SourceName};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;

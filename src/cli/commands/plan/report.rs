@@ -1,100 +1,81 @@
 //! The report of `barmill plan`, as a JSON object or as text.
 
+use crate::cli::output::{Column, table};
 use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;
 use std::io::{self, Write};
 
 /// A day reckoned before it runs. The names are fixed, since scripts rely on them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct PlanReport {
+pub(super) struct PlanReport {
     /// Symbols.
-    pub symbols: u64,
+    pub(super) symbols: u64,
     /// The specs whose bars are reckoned.
-    pub bars: Vec<String>,
+    pub(super) bars: Vec<String>,
     /// The specs whose bars only the tape tells.
-    pub not_reckoned: Vec<String>,
+    pub(super) not_reckoned: Vec<String>,
     /// The layout, and what is written beside it.
-    pub view: Vec<String>,
+    pub(super) view: Vec<String>,
     /// The hours of the market.
-    pub hours: String,
+    pub(super) hours: String,
     /// Days of a month with a market.
-    pub days_per_month: u64,
+    pub(super) days_per_month: u64,
     /// The ways in which the day may come in.
-    pub ways: Vec<PlanWay>,
+    pub(super) ways: Vec<PlanWay>,
     /// Of the commands of the first way, those of some settings.
-    pub parts: PlanParts,
+    pub(super) parts: PlanParts,
     /// `writer.commands_per_day`, if there is one.
-    pub commands_per_day: Option<u64>,
+    pub(super) commands_per_day: Option<u64>,
     /// `writer.commands_per_month`, if there is one.
-    pub commands_per_month: Option<u64>,
+    pub(super) commands_per_month: Option<u64>,
     /// Commands a month of the free plan.
-    pub free_plan_commands: u64,
+    pub(super) free_plan_commands: u64,
     /// Whether some of it was reckoned from the first part of the day.
-    pub is_scaled: bool,
+    pub(super) is_scaled: bool,
 }
 
 /// What one way of a day's bars sends in a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct PlanWay {
+pub(super) struct PlanWay {
     /// The command that the day comes in by: `run`, `backfill` or `replay`.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Closed bars.
-    pub bars: u64,
+    pub(super) bars: u64,
     /// Updates of open bars.
-    pub forming: u64,
+    pub(super) forming: u64,
     /// Requests.
-    pub requests: u64,
+    pub(super) requests: u64,
     /// Commands as the store bills them.
-    pub commands: u64,
+    pub(super) commands: u64,
     /// Bytes of the requests' bodies.
-    pub bytes: u64,
+    pub(super) bytes: u64,
     /// US dollars, to four places.
-    pub usd: String,
+    pub(super) usd: String,
     /// US dollars a month.
-    pub usd_per_month: String,
+    pub(super) usd_per_month: String,
 }
 
 /// Commands a day of some settings of the live way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct PlanParts {
+pub(super) struct PlanParts {
     /// Of `live.forming_every_ms`.
-    pub forming: u64,
+    pub(super) forming: u64,
     /// Of `view.also`.
-    pub also: u64,
+    pub(super) also: u64,
     /// Of `writer.guard`: what the fence adds.
-    pub fence: u64,
+    pub(super) fence: u64,
     /// Whether the fence is among the commands.
-    pub has_fence: bool,
+    pub(super) has_fence: bool,
     /// Of the signs of life of an idle store, those of the fence included.
-    pub beats: u64,
+    pub(super) beats: u64,
 }
 
-const NAMES: [&str; 8] = [
-    "",
-    "bars",
-    "open bars",
-    "requests",
-    "commands",
-    "bytes",
-    "$ a day",
-    "$ a month",
-];
-
 impl PlanReport {
-    /// Writes one line with one JSON object.
-    ///
-    /// # Errors
-    /// The writer's own.
-    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let line = serde_json::to_string(self).map_err(io::Error::from)?;
-        writeln!(out, "{line}")
-    }
-
     /// Writes what is reckoned, a line for each way, and what that is made of.
     ///
     /// # Errors
     /// The writer's own.
-    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let (symbols, bars, view) = (
             HumanCount(self.symbols),
             self.bars.join(", "),
@@ -119,31 +100,24 @@ impl PlanReport {
         if self.is_scaled {
             writeln!(out, "Reckoned from the first part of the day.")?;
         }
-        writeln!(out)?;
-        self.write_ways(out)?;
-        writeln!(out)?;
+        writeln!(out, "\n{}", self.ways())?;
         self.write_parts(out)?;
         self.write_budget(out)
     }
 
-    fn write_ways(&self, out: &mut dyn Write) -> io::Result<()> {
-        let rows: Vec<[String; 8]> = self.ways.iter().map(PlanWay::cells).collect();
-        let header = NAMES.map(str::to_owned);
-        let width = |column: usize| {
-            rows.iter()
-                .chain([&header])
-                .map(|row| row[column].len())
-                .max()
-                .unwrap_or(0)
-        };
-        for row in std::iter::once(&header).chain(&rows) {
-            let mut line = format!("{:<width$}", row[0], width = width(0));
-            for (column, cell) in row.iter().enumerate().skip(1) {
-                line = format!("{line}  {cell:>width$}", width = width(column));
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
+    fn ways(&self) -> String {
+        let cells = |cell: fn(&PlanWay) -> String| self.ways.iter().map(cell).collect();
+        let count = |name, cell| Column::numbers(name, 0, cells(cell));
+        table(&[
+            Column::texts("", cells(|way| way.name.to_owned())),
+            count("bars", |way| HumanCount(way.bars).to_string()),
+            count("open bars", |way| HumanCount(way.forming).to_string()),
+            count("requests", |way| HumanCount(way.requests).to_string()),
+            count("commands", |way| HumanCount(way.commands).to_string()),
+            count("bytes", |way| BinaryBytes(way.bytes).to_string()),
+            count("$ a day", |way| way.usd.clone()),
+            count("$ a month", |way| way.usd_per_month.clone()),
+        ])
     }
 
     fn write_parts(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -212,22 +186,6 @@ impl PlanReport {
     }
 }
 
-impl PlanWay {
-    fn cells(&self) -> [String; 8] {
-        let count = |number: u64| HumanCount(number).to_string();
-        [
-            self.name.to_owned(),
-            count(self.bars),
-            count(self.forming),
-            count(self.requests),
-            count(self.commands),
-            BinaryBytes(self.bytes).to_string(),
-            self.usd.clone(),
-            self.usd_per_month.clone(),
-        ]
-    }
-}
-
 /// A share in percent, rounded up, so that more than all is never told as all.
 fn percent(part: u64, whole: u64) -> u128 {
     (u128::from(part) * 100).div_ceil(u128::from(whole.max(1)))
@@ -287,9 +245,7 @@ mod tests {
         A free plan of 500,000 commands a month lasts: run 1 days, backfill 333 days
         A month has 21 such days. Prices are those of [plan] in the config.
         "#);
-        let mut line = Vec::new();
-        report.write_json(&mut line).unwrap();
-        let told: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        let told = serde_json::to_value(&report).unwrap();
         assert_eq!(
             (&told["ways"][1]["commands"], &told["parts"]["fence"]),
             (&1_500.into(), &46_080.into())

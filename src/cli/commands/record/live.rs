@@ -3,10 +3,12 @@
 //! What came is durable within a second. A crash tears the last block at most, which the next start cuts off before it
 //! goes on with the day's recording. What a lost connection missed is fetched; what came while nobody listened is not.
 
-use super::dispatch::{CommandError, complain};
-use super::{record, run, settings, signals, source};
-use crate::cli::{Exit, RecordArguments, RunSummary};
+use super::super::{run, settings, signals, source};
+use super::{RecordArguments, tell};
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::output::print_json;
 use crate::config::{Config, Environment, SourceName};
+use crate::pipeline::Summary;
 use crate::pipeline::clock::SystemClock;
 use crate::port::{Clock, ControlEvent, FeedError, TradeBatch, TradeFeed};
 use crate::{Timestamp, Trade};
@@ -14,7 +16,6 @@ use barmill_sources::file::{FileError, RecordingWriter};
 use barmill_sources::live::LiveFeed;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::io::stdout;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -56,28 +57,17 @@ pub(super) async fn run(
     let trades = book.trades;
     tokio::task::spawn_blocking(move || book.writer.finish()).await??;
     if arguments.json {
-        let run = RunSummary {
+        print_json(&Summary {
             trades,
             malformed: feed.stats().malformed,
-            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            ..RunSummary::default()
-        };
-        run.write_json(&mut stdout())?;
+            elapsed: started.elapsed(),
+            ..Summary::default()
+        })?;
     } else {
-        record::tell(
-            &arguments
-                .out
-                .join(format!("{name}-*.rec"))
-                .display()
-                .to_string(),
-            config,
-            &zone,
-            trades,
-        )?;
+        let files = arguments.out.join(format!("{name}-*.rec"));
+        tell(&files.display().to_string(), config, &zone, trades)?;
     }
-    Ok(failed.map_or(Exit::Drained, |error| {
-        complain("record", &error, Exit::Fault)
-    }))
+    failed.map_or(Ok(Exit::Drained), |error| Err(error.into()))
 }
 
 async fn fill(
@@ -208,63 +198,4 @@ fn path(folder: &Path, source: SourceName, day: Date) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Book, SourceName};
-    use crate::{Price, Size, Trade};
-    use barmill_sources::file::{FileFeedSettings, TradeReader};
-    use jiff::civil::date;
-    use std::path::Path;
-
-    fn trade(nanos: i64) -> Trade {
-        let time = crate::Timestamp::from_nanos(nanos).unwrap();
-        Trade::new(
-            "BOOK".parse().unwrap(),
-            time,
-            Price::from_raw(1),
-            Size::from_raw(1).unwrap(),
-        )
-    }
-
-    fn read(path: &Path) -> usize {
-        TradeReader::new(FileFeedSettings::new(vec![path.to_owned()]))
-            .map(|batch| batch.unwrap().len())
-            .sum()
-    }
-
-    #[test]
-    fn each_day_has_a_recording_and_a_start_goes_on_behind_a_torn_block() {
-        let folder = tempfile::tempdir().unwrap();
-        let (monday, tuesday) = (date(2026, 11, 23), date(2026, 11, 24));
-        let book = Book::open(folder.path(), SourceName::parse("kraken").unwrap(), monday).unwrap();
-        let book = book
-            .keep(&[trade(1), trade(2)], monday)
-            .unwrap()
-            .keep(&[trade(3)], tuesday)
-            .unwrap();
-        let book = book
-            .flush(tuesday)
-            .unwrap()
-            .keep(&[trade(4)], tuesday)
-            .unwrap();
-        // As a crash leaves it: what waits is gone, and a part of a block is on the disk.
-        drop(book);
-        let path = folder.path().join("kraken-2026-11-24.rec");
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, [&whole[..], &whole[16..24]].concat()).unwrap();
-        assert_eq!(
-            (
-                read(&folder.path().join("kraken-2026-11-23.rec")),
-                read(&path)
-            ),
-            (2, 1)
-        );
-        let book =
-            Book::open(folder.path(), SourceName::parse("kraken").unwrap(), tuesday).unwrap();
-        book.keep(&[trade(5)], tuesday)
-            .unwrap()
-            .writer
-            .finish()
-            .unwrap();
-        assert_eq!(read(&path), 2);
-    }
-}
+mod tests;

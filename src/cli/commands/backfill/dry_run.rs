@@ -1,7 +1,7 @@
 //! `barmill backfill --dry-run`: prints what would be fetched and written.
 
+use super::super::source;
 use super::plan::{Plan, Step};
-use super::source;
 use crate::config::{Config, SourceName};
 use crate::engine::resume::floor;
 use crate::{BarKey, BarSpec, Timestamp};
@@ -12,18 +12,18 @@ use std::io::{self, Write};
 
 /// What would be done; the names are fixed, since scripts rely on them.
 #[derive(Debug, Serialize)]
-pub(super) struct Would {
+pub(super) struct DryRun {
     source: String,
     /// Symbol-days to ask for; each takes at least one request.
     asks: usize,
     page_len: usize,
     requests_per_minute: u32,
-    days: Vec<WouldDay>,
+    days: Vec<DryRunDay>,
 }
 
 /// One symbol and day.
 #[derive(Debug, Serialize)]
-struct WouldDay {
+struct DryRunDay {
     symbol: String,
     date: String,
     /// Start of what would be asked, included; none where the sink has the whole day.
@@ -32,22 +32,22 @@ struct WouldDay {
     to: Option<String>,
     /// Whether the sink has a part of the day.
     is_resumed: bool,
-    first_bars: Vec<WouldBar>,
+    first_bars: Vec<DryRunBar>,
 }
 
 /// Where the first bar of a spec would lie.
 #[derive(Debug, Serialize)]
-struct WouldBar {
+struct DryRunBar {
     spec: String,
     key: String,
     field: Option<String>,
 }
 
-impl Would {
-    pub(super) fn of(plan: &Plan, config: &Config, name: SourceName, view: &View) -> Would {
+impl DryRun {
+    pub(super) fn of(plan: &Plan, config: &Config, name: SourceName, view: &View) -> DryRun {
         let (page_len, requests_per_minute) = source::pace(&config.source, name);
         let specs = config.bars.specs.as_slice();
-        Would {
+        DryRun {
             source: name.to_string(),
             asks: plan
                 .steps
@@ -59,20 +59,14 @@ impl Would {
             days: plan
                 .steps
                 .iter()
-                .map(|step| WouldDay::of(step, specs, view))
+                .map(|step| DryRunDay::of(step, specs, view))
                 .collect(),
         }
     }
 
-    /// Writes one line with one JSON object.
-    pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let line = serde_json::to_string(self).map_err(io::Error::from)?;
-        writeln!(out, "{line}")
-    }
-
     /// Writes one line per symbol and day and per first bar, then the sums.
     pub(super) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        for WouldDay {
+        for DryRunDay {
             symbol,
             date,
             from,
@@ -95,14 +89,14 @@ impl Would {
                 "{symbol} {date}: would ask {} for {from} to {to}{earlier}",
                 self.source
             )?;
-            for WouldBar { spec, key, field } in first_bars {
+            for DryRunBar { spec, key, field } in first_bars {
                 let field = field
                     .as_ref()
                     .map_or_else(String::new, |field| format!(", field {field}"));
                 writeln!(out, "  first {spec} bar: key {key}{field}")?;
             }
         }
-        let Would {
+        let DryRun {
             asks,
             page_len,
             requests_per_minute: rate,
@@ -118,8 +112,8 @@ impl Would {
     }
 }
 
-impl WouldDay {
-    fn of(step: &Step, specs: &[BarSpec], view: &View) -> WouldDay {
+impl DryRunDay {
+    fn of(step: &Step, specs: &[BarSpec], view: &View) -> DryRunDay {
         let zone = &view.settings().zone;
         let bar = |spec: BarSpec, from: Timestamp| {
             let start = first_start(spec, from, zone);
@@ -128,14 +122,14 @@ impl WouldDay {
                 spec,
                 start,
             });
-            WouldBar {
+            DryRunBar {
                 spec: spec.to_string(),
                 key,
                 field,
             }
         };
         let first_bars = |from| specs.iter().map(|&spec| bar(spec, from)).collect();
-        WouldDay {
+        DryRunDay {
             symbol: step.symbol.to_string(),
             date: step.day.date.to_string(),
             from: step.range.map(|range| range.from.to_string()),

@@ -3,9 +3,8 @@
 //! Pure: the caller says how wide and high the drawing is and whether it has colours. All arithmetic is on whole
 //! numbers; where several bars share a column they are merged, none is left out.
 
-use super::render::BarRow;
 use crate::model::{Price, Symbol, Timestamp, Volume};
-use std::io::{self, ErrorKind, Write};
+use barmill_stores::StoredBar;
 
 /// Columns that the axis takes: a blank, and a price of up to 19 characters.
 const AXIS_WIDTH: usize = 20;
@@ -20,13 +19,13 @@ const PLAIN: &str = "\u{1b}[0m";
 
 /// What there is to draw on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Canvas {
+pub(super) struct Canvas {
     /// Characters in a line, the axis included.
-    pub width: usize,
+    pub(super) width: usize,
     /// Rows of candles; volume comes below.
-    pub height: usize,
+    pub(super) height: usize,
     /// Whether colours may be used.
-    pub is_coloured: bool,
+    pub(super) is_coloured: bool,
 }
 
 /// One or more bars in one column, in units of the exact numbers.
@@ -37,31 +36,23 @@ struct Candle {
 }
 
 /// Draws the bars of each symbol, in order of time, one drawing below the other.
-///
-/// # Errors
-/// The writer's own, apart from a broken pipe.
-pub fn chart(rows: &[BarRow], canvas: Canvas, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn chart(rows: &[StoredBar], canvas: Canvas) -> String {
     let mut symbols: Vec<Symbol> = rows.iter().map(|row| row.symbol).collect();
     symbols.dedup();
-    let mut buffered = io::BufWriter::new(out);
-    let drawn = symbols.into_iter().try_for_each(|symbol| {
-        let own: Vec<&BarRow> = rows.iter().filter(|row| row.symbol == symbol).collect();
-        draw(&own, canvas, &mut buffered)
-    });
-    match drawn.and_then(|()| buffered.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        drawn => drawn,
-    }
+    let drawing = |symbol| {
+        let own: Vec<&StoredBar> = rows.iter().filter(|row| row.symbol == symbol).collect();
+        draw(&own, canvas)
+    };
+    symbols.into_iter().map(drawing).collect()
 }
 
-fn draw(rows: &[&BarRow], canvas: Canvas, out: &mut dyn Write) -> io::Result<()> {
+fn draw(rows: &[&StoredBar], canvas: Canvas) -> String {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
-        return Ok(());
+        return String::new();
     };
-    writeln!(out, "{}", title(rows, first, last.end))?;
+    let mut text = title(rows, first, last.window_end()) + "\n";
     let width = canvas.width.saturating_sub(AXIS_WIDTH).max(PLOT_WIDTH_MIN);
-    let per_column = rows.len().div_ceil(width);
-    let candles: Vec<Candle> = rows.chunks(per_column).map(merge).collect();
+    let candles: Vec<Candle> = rows.chunks(rows.len().div_ceil(width)).map(merge).collect();
     let prices = candles.iter().filter_map(|candle| candle.prices);
     let low = prices.clone().map(|[_, _, low, _]| low).min();
     let high = prices.map(|[_, high, _, _]| high).max();
@@ -72,34 +63,27 @@ fn draw(rows: &[&BarRow], canvas: Canvas, out: &mut dyn Write) -> io::Result<()>
             rows: canvas.height.max(2),
         };
         for row in (0..scale.rows).rev() {
+            let cells = line(&candles, canvas, |candle| scale.cell(candle, row));
             let label = Price::from_raw(scale.price(row));
-            writeln!(
-                out,
-                "{} {label}",
-                line(&candles, canvas, |candle| scale.cell(candle, row))
-            )?;
+            text.extend([cells, format!(" {label}\n")]);
         }
     }
-    let volume_max = candles
-        .iter()
-        .map(|candle| candle.volume)
-        .max()
-        .unwrap_or(0);
+    let volumes = candles.iter().map(|candle| candle.volume);
+    let volume_max = volumes.max().unwrap_or(0);
     for row in (0..VOLUME_ROWS).rev() {
-        let cells = line(&candles, canvas, |candle| {
-            volume_cell(candle.volume, volume_max, row)
-        });
+        let cell = |candle: &Candle| volume_cell(candle.volume, volume_max, row);
+        let cells = line(&candles, canvas, cell);
         let label = if row + 1 == VOLUME_ROWS {
             " volume"
         } else {
             ""
         };
-        writeln!(out, "{}", format!("{cells}{label}").trim_end())?;
+        text.extend([format!("{cells}{label}").trim_end(), "\n"]);
     }
-    Ok(())
+    text
 }
 
-fn title(rows: &[&BarRow], first: &BarRow, end: Timestamp) -> String {
+fn title(rows: &[&StoredBar], first: &StoredBar, end: Timestamp) -> String {
     let volume = rows
         .iter()
         .fold(0u128, |sum, row| sum.saturating_add(row.volume.raw()));
@@ -115,7 +99,7 @@ fn title(rows: &[&BarRow], first: &BarRow, end: Timestamp) -> String {
     )
 }
 
-fn merge(rows: &[&BarRow]) -> Candle {
+fn merge(rows: &[&StoredBar]) -> Candle {
     let mut candle = Candle {
         prices: None,
         volume: 0,
@@ -211,12 +195,12 @@ fn volume_cell(volume: u128, volume_max: u128, row: usize) -> char {
 
 #[cfg(test)]
 mod tests {
+    use super::super::render::tests::{empty_row, row};
     use super::{AXIS_WIDTH, Canvas, chart};
-    use crate::cli::BarRow;
-    use crate::cli::render::tests::{empty_row, row};
     use crate::model::Ohlc;
+    use barmill_stores::StoredBar;
 
-    fn candle(minute: u32, prices: [&str; 4], volume: &str) -> BarRow {
+    fn candle(minute: u32, prices: [&str; 4], volume: &str) -> StoredBar {
         let [open, high, low, close] = prices.map(|price| price.parse().unwrap());
         let prices = Some(Ohlc {
             open,
@@ -224,29 +208,23 @@ mod tests {
             low,
             close,
         });
-        BarRow {
+        StoredBar {
             prices,
             volume: volume.parse().unwrap(),
             ..row("AAPL", minute, "1", "1")
         }
     }
 
-    fn drawn(rows: &[BarRow], width: usize, is_coloured: bool) -> String {
-        let mut out = Vec::new();
-        chart(
-            rows,
-            Canvas {
-                width,
-                height: 6,
-                is_coloured,
-            },
-            &mut out,
-        )
-        .unwrap();
-        String::from_utf8(out).unwrap()
+    fn drawn(rows: &[StoredBar], width: usize, is_coloured: bool) -> String {
+        let canvas = Canvas {
+            width,
+            height: 6,
+            is_coloured,
+        };
+        chart(rows, canvas)
     }
 
-    fn sample() -> Vec<BarRow> {
+    fn sample() -> Vec<StoredBar> {
         vec![
             candle(30, ["10", "12", "9", "11"], "100"),
             candle(31, ["11", "14", "11", "13.5"], "400"),
@@ -274,7 +252,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_asked_and_no_bar_is_left_out() {
-        let rows: Vec<BarRow> = (0..40)
+        let rows: Vec<StoredBar> = (0..40)
             .map(|index| candle(index, ["10", "12", "9", "11"], "1"))
             .collect();
         let text = drawn(&rows, AXIS_WIDTH + 15, false);
