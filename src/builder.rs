@@ -185,9 +185,9 @@ impl PipelineBuilder {
     #[cfg(feature = "state")]
     #[must_use]
     pub fn state(self, folder: impl Into<std::path::PathBuf>) -> PipelineBuilder {
-        use barmill_stores::state::{LazyState, StateSettings};
+        use barmill_stores::state::{StateDb, StateSettings};
         let settings = StateSettings::new(folder);
-        self.state_store(Arc::new(LazyState::new(settings, Arc::new(SystemClock))))
+        self.state_store(Arc::new(StateDb::new(settings, Arc::new(SystemClock))))
     }
 
     /// Sets the durable state itself.

@@ -18,7 +18,7 @@ use crate::pipeline::{
 use crate::port::{BarSink, Clock, StateStore, TradeFeed};
 use crate::{BarSpec, Origin};
 use barmill_sources::file::LateFile;
-use barmill_stores::state::{Bounds, LazyState, StateSettings, Target};
+use barmill_stores::state::{Bounds, StateDb, StateSettings, Target};
 use barmill_stores::{
     EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, Owner, RespSettings,
     RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
@@ -333,7 +333,7 @@ fn reconcile_within(config: &Config) -> Duration {
 
 /// The state store of these settings, opened when it is first needed.
 pub(super) fn lazy_state(settings: StateSettings) -> Arc<dyn StateStore> {
-    Arc::new(LazyState::new(settings, Arc::new(SystemClock)))
+    Arc::new(StateDb::new(settings, Arc::new(SystemClock)))
 }
 
 /// The store and the keys in it that durable items belong to.

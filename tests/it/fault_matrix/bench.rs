@@ -12,7 +12,7 @@ use barmill::internals::pipeline::{Finished, Pipeline, PipelineSettings, ResumeS
 use barmill::{BarSpec, Files, PipelineBuilder};
 use barmill_core::engine::circuit::ProbePolicy;
 use barmill_core::engine::retry::RetryPolicy;
-use barmill_stores::state::{LazyState, StateSettings};
+use barmill_stores::state::{StateDb, StateSettings};
 use barmill_stores::{
     RespSettings, RestSettings, SinkUrl, StoreSettings, View, ViewKind, ViewSettings, connect,
 };
@@ -169,7 +169,7 @@ impl Bench {
         )
         .await
         .expect("a sink");
-        let state = LazyState::new(StateSettings::new(self.state_dir()), Arc::new(SystemClock));
+        let state = StateDb::new(StateSettings::new(self.state_dir()), Arc::new(SystemClock));
         let builder = Pipeline::builder()
             .source(Files::open(&self.day))
             .revise_within(Duration::from_mins(10));

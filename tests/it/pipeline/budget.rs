@@ -8,7 +8,7 @@ use barmill::internals::pipeline::{End, Finished, PipelineSettings, State, Write
 use barmill::{Pipeline, Timestamp};
 use barmill_core::engine::budget::BudgetLimits;
 use barmill_core::port::{Clock, StateStore};
-use barmill_stores::state::{LazyState, StateSettings};
+use barmill_stores::state::{StateDb, StateSettings};
 
 use super::fakes::{BatchFeed, FakeSink, Last, OPEN_NS, minutes};
 
@@ -31,7 +31,7 @@ async fn run(
     per_day: u64,
 ) -> (Finished, State) {
     let state: Arc<dyn StateStore> =
-        Arc::new(LazyState::new(StateSettings::new(folder), Arc::new(Noon)));
+        Arc::new(StateDb::new(StateSettings::new(folder), Arc::new(Noon)));
     let ports = WriterPorts {
         sink: sink.clone(),
         state: Some(state),
@@ -106,7 +106,7 @@ async fn commands_are_counted_over_restarts_and_a_spent_budget_sends_nothing() {
 async fn counts_survive_a_writer_that_never_closes() {
     let folder = tempfile::tempdir().expect("a folder");
     let sink = FakeSink::default().shared();
-    let state: Arc<dyn StateStore> = Arc::new(LazyState::new(
+    let state: Arc<dyn StateStore> = Arc::new(StateDb::new(
         StateSettings::new(folder.path()),
         Arc::new(Noon),
     ));

@@ -12,7 +12,8 @@ mod folder_tests;
 #[doc(hidden)]
 pub mod fuzzing;
 mod inspect;
-mod lazy;
+#[cfg(test)]
+mod lazy_tests;
 #[cfg(test)]
 mod model_tests;
 mod row;
@@ -27,7 +28,6 @@ mod transaction;
 pub use db::{Opened, StateDb};
 pub use folder::{TargetState, forget, targets};
 pub use inspect::{ExportError, Inspector, StateCheck, StateSummary, StateTable};
-pub use lazy::LazyState;
 pub use settings::{Bounds, OpenCheck, STATE_FILE, StateSettings, Target, state_files};
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
