@@ -11,7 +11,8 @@ use crate::fence::lease::{Fence, Guard};
 use crate::key_store::command::Command;
 use crate::key_store::counters::resp_len;
 use crate::layout::view::View;
-use crate::owner::{Claims, Owner};
+use crate::owner::Owner;
+use crate::owner::claims::Claims;
 use crate::upstash;
 use barmill_core::model::{BarUpdate, Timestamp};
 use barmill_core::port::{Cost, WriteItem};
@@ -75,7 +76,7 @@ impl CostEstimator {
             return (Cost::default(), 0);
         };
         let due = claims.at_open(start);
-        claims.granted(&due, since_epoch(now));
+        claims.ledger.granted(&due, since_epoch(now));
         let arguments = claims.arguments(&due);
         let cost = with_claims(Cost::default(), &[], (claims, due), false);
         let call = final_batch::claim_call(arguments, false);
@@ -96,8 +97,8 @@ impl CostEstimator {
             return (cost, self.bytes(items, Vec::new()));
         };
         let now = since_epoch(now);
-        let due = claims.pay(items, now);
-        claims.granted(&due, now);
+        let due = claims.ledger.pay(items, now);
+        claims.ledger.granted(&due, now);
         let arguments = claims.arguments(&due);
         let cost = with_claims(cost, items, (claims, due), self.joins_manifests());
         (cost, self.bytes(items, arguments))
@@ -106,14 +107,14 @@ impl CostEstimator {
     /// Notes an item that comes with the next ones, before it is weighed.
     pub fn note(&self, update: &BarUpdate) {
         if let Some(claims) = &self.claims {
-            claims.note(&WriteItem::Bar(*update));
+            claims.ledger.note(&WriteItem::Bar(*update));
         }
     }
 
     /// Bytes that an item adds to a request at most, by which batches are closed.
     pub fn weight(&self, item: &WriteItem) -> usize {
         if let Some(claims) = &self.claims {
-            claims.note(item);
+            claims.ledger.note(item);
         }
         self.scales.weigh(item)
     }

@@ -9,7 +9,9 @@ use crate::fence::lease::{Fence, Guard};
 use crate::key_store::command::Command;
 use crate::key_store::port::{KeyStore, failed, run_scripts};
 use crate::layout::view::View;
-use crate::owner::{self, Claim, Claims, Owner};
+use crate::owner::Owner;
+use crate::owner::claims::{Claims, is_owned};
+use crate::owner::ledger::Claim;
 use crate::read::diff;
 use barmill_core::model::BarUpdate;
 use barmill_core::port::{
@@ -72,7 +74,9 @@ impl ViewSink {
     /// What must be claimed before the items are written.
     fn due(&self, items: &[WriteItem]) -> Vec<Claim> {
         let claims = self.claims.as_ref();
-        claims.map_or_else(Vec::new, |claims| claims.due(items, self.clock.now()))
+        claims.map_or_else(Vec::new, |claims| {
+            claims.ledger.due(items, self.clock.now())
+        })
     }
 
     /// Waits for the batches that are claiming, if this one has something to claim, too.
@@ -90,7 +94,7 @@ impl ViewSink {
                 let claimed = claims
                     .claim(self.store.as_ref(), due, self.clock.now())
                     .await;
-                claimed.inspect_err(|_| claims.failed(due))
+                claimed.inspect_err(|_| claims.ledger.failed(due))
             }
             None => Ok(()),
         }
@@ -137,13 +141,11 @@ impl ViewSink {
         ) {
             (Ok(results), claims) => {
                 if let Some(claims) = claims {
-                    claims.granted(&due, self.clock.now());
+                    claims.ledger.granted(&due, self.clock.now());
                 }
                 Ok(plan.fates(&results))
             }
-            (Err(error), Some(claims)) if owner::is_owned(&error) => {
-                Err(claims.refused(&due, error))
-            }
+            (Err(error), Some(claims)) if is_owned(&error) => Err(claims.refused(&due, error)),
             // Another attempt has the script again, if there is one.
             (Err(error), _) if !matches!(error.remedy, Remedy::Refuse | Remedy::Fatal) => {
                 Ok(vec![Err(error); plan.items()])
@@ -230,7 +232,7 @@ impl BarSink for ViewSink {
         let cost = cost::cost(&self.view, items, self.fence.is_some());
         match &self.claims {
             Some(claims) => {
-                let due = claims.pay(items, self.clock.now());
+                let due = claims.ledger.pay(items, self.clock.now());
                 cost::with_claims(cost, items, (claims, due), self.joins_manifests())
             }
             None => cost,
@@ -243,7 +245,7 @@ impl BarSink for ViewSink {
 
     fn weight(&self, item: &WriteItem) -> usize {
         if let Some(claims) = &self.claims {
-            claims.note(item);
+            claims.ledger.note(item);
         }
         self.scales.weigh(item)
     }

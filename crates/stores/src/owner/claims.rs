@@ -3,32 +3,25 @@
 //! Owns the records: one hash `owner:{spec}:{date}:{template}`, where `{template}` is the key template of the bars with
 //! the namespace filled in, and all else in it as it was written; field is the symbol, value the owner in words, and
 //! beside it `session:{symbol}` where the hours decide what is in a bar. A record is claimed before the first bar of a
-//! spec, date and symbol is written, and again when half the life of a key is over, so that it outlives the bars. It is
-//! claimed by a script, or by commands where one process has the store.
+//! spec, date and symbol is written, and again as `ledger` says. It is claimed by a script, or by commands where one
+//! process has the store.
 
+use super::ledger::{CALL_LEN, Claim, Ledger};
 use crate::batch::final_batch;
 use crate::key_store::command::Command;
 use crate::key_store::port::{CommandResult, KeyStore, Reply, failed, run_scripts};
 use crate::key_store::remedy::item_error;
-use crate::layout::key_time::{Stamps, push_date};
+use crate::layout::key_time::push_date;
 use crate::layout::settings::ViewKind;
 use crate::layout::template::{Placeholder, push_display};
 use crate::layout::view::View;
-use barmill_core::model::{BarKey, BarSpec, Symbol, Timestamp};
-use barmill_core::port::{ItemError, OwnedError, Remedy, SinkError, WriteItem};
+use barmill_core::model::{BarSpec, Symbol, Timestamp};
+use barmill_core::port::{ItemError, OwnedError, Remedy, SinkError};
 use bytes::Bytes;
-use foldhash::fast::FixedState;
-use jiff::civil::Date;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Symbols of one call at most: some 200 kB.
-const CALL_LEN: usize = 1_000;
-/// Records that are remembered however old they are.
-const RECORDS_LEN: usize = 64;
-/// Nanoseconds for which any record is remembered: two days.
-const KEPT_NS: i64 = 172_800_000_000_000;
 /// The code of the answer to a claim on bars that another pipeline owns.
 const OWNED: &str = "OWNED ";
 
@@ -86,158 +79,38 @@ impl SymbolSources {
     }
 }
 
-/// The bars of some symbols, one spec and one date, which are to be claimed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claim {
-    pub(crate) spec: BarSpec,
-    pub(crate) date: Date,
-    pub(crate) symbols: Vec<Symbol>,
-}
-
-/// What a writer has claimed.
+/// The claims of a writer, as a store is asked for them.
 #[derive(Debug)]
 pub(crate) struct Claims {
     view: Arc<View>,
     owner: Owner,
-    claimed: Mutex<Claimed>,
-    /// Bars that were noted since the last batch.
-    noted: Mutex<Vec<BarKey>>,
+    pub(crate) ledger: Ledger,
     has_called: AtomicBool,
     /// One batch claims at a time; the next one finds what this one was granted.
     pub(crate) turn: tokio::sync::Mutex<()>,
 }
 
-type Claimed = HashMap<(BarSpec, Date), Record, FixedState>;
-
-/// What is known of one record.
-#[derive(Debug)]
-struct Record {
-    /// When its life last began anew.
-    at: Timestamp,
-    /// Whether each symbol is claimed, or a batch that will claim it is paid for.
-    symbols: HashMap<Symbol, bool, FixedState>,
-}
-
 impl Claims {
     /// The claims of a writer through the view; `None` where no bars are kept.
     pub(crate) fn new(view: Arc<View>, owner: Owner) -> Option<Claims> {
-        (view.settings().kind != ViewKind::Publish).then(|| Claims {
+        let settings = view.settings();
+        if settings.kind == ViewKind::Publish {
+            return None;
+        }
+        let ledger = Ledger::new(settings.zone.clone(), settings.ttl_s);
+        Some(Claims {
             view,
             owner,
-            claimed: Mutex::default(),
-            noted: Mutex::default(),
+            ledger,
             has_called: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
         })
     }
 
-    /// Notes an item that is to be written soon: what it needs is claimed together with what is needed before.
-    pub(crate) fn note(&self, item: &WriteItem) {
-        let WriteItem::Bar(update) = item else { return };
-        let bar = update.bar.key();
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = noted
-            .last()
-            .is_some_and(|last| (last.spec, last.symbol) == (bar.spec, bar.symbol));
-        if !is_same && noted.len() < CALL_LEN {
-            noted.push(bar);
-        }
-    }
-
-    /// What a batch of these items, which is about to be sent, will be made to pay for: what they need and nobody has
-    /// claimed or paid for, and then what was noted as well.
-    pub(crate) fn pay(&self, items: &[WriteItem], now: Timestamp) -> Vec<Claim> {
-        let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut stamps = Stamps::new(&self.view.settings().zone);
-        let mut due = Due::new(self, now, true);
-        due.add_items(items, &mut stamps);
-        if !due.claims.is_empty() {
-            for bar in noted {
-                due.add(bar.spec, stamps.of(bar.start, bar.spec).date(), bar.symbol);
-            }
-        }
-        let claims = due.claims;
-        drop(due.claimed);
-        self.remember(&claims, now, false);
-        claims
-    }
-
-    /// What must be claimed before the items are written, with all that is paid for; nothing where they need nothing.
-    pub(crate) fn due(&self, items: &[WriteItem], now: Timestamp) -> Vec<Claim> {
-        let mut stamps = Stamps::new(&self.view.settings().zone);
-        let mut due = Due::new(self, now, false);
-        due.add_items(items, &mut stamps);
-        if due.claims.is_empty() {
-            return Vec::new();
-        }
-        let paid: Vec<(BarSpec, Date, Symbol)> = due
-            .claimed
-            .iter()
-            .flat_map(|((spec, date), record)| {
-                let open = record
-                    .symbols
-                    .iter()
-                    .filter(|(_, is_granted)| !**is_granted);
-                open.map(|(symbol, _)| (*spec, *date, *symbol))
-            })
-            .collect();
-        for (spec, date, symbol) in paid {
-            due.add(spec, date, symbol);
-        }
-        due.claims
-    }
-
     /// What can be claimed before there is a bar.
     pub(crate) fn at_open(&self, now: Timestamp) -> Vec<Claim> {
-        let zone = &self.view.settings().zone;
-        let mut due = Due::new(self, now, false);
-        for &spec in &self.owner.specs {
-            let date = Stamps::new(zone).of(now, spec).date();
-            for &symbol in &self.owner.symbols {
-                due.add(spec, date, symbol);
-            }
-        }
-        due.claims
-    }
-
-    /// Remembers what the store has granted.
-    pub(crate) fn granted(&self, claims: &[Claim], now: Timestamp) {
-        self.remember(claims, now, true);
-    }
-
-    /// Forgets claims that came to nothing.
-    pub(crate) fn failed(&self, claims: &[Claim]) {
-        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        for claim in claims {
-            if let Some(record) = claimed.get_mut(&(claim.spec, claim.date)) {
-                record
-                    .symbols
-                    .retain(|symbol, _| !claim.symbols.contains(symbol));
-            }
-        }
-    }
-
-    fn remember(&self, claims: &[Claim], now: Timestamp, is_granted: bool) {
-        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        if RECORDS_LEN < claimed.len() {
-            // A daemon runs for years; what it has not written for days is claimed anew if it comes again.
-            let since = now.saturating_sub(KEPT_NS);
-            claimed.retain(|_, record| since <= record.at);
-        }
-        for claim in claims {
-            let record = claimed
-                .entry((claim.spec, claim.date))
-                .or_insert_with(|| Record {
-                    at: now,
-                    symbols: HashMap::default(),
-                });
-            if is_granted {
-                record.at = now;
-            }
-            for &symbol in &claim.symbols {
-                record.symbols.insert(symbol, is_granted);
-            }
-        }
+        self.ledger
+            .at_open(&self.owner.specs, &self.owner.symbols, now)
     }
 
     /// The claims of each call of the script, so that no request grows too large.
@@ -337,12 +210,9 @@ impl Claims {
         claims: &[Claim],
         now: Timestamp,
     ) -> Result<(), SinkError> {
-        if claims.is_empty() {
-            return Ok(());
-        }
         for claims in Claims::calls(claims) {
             self.call(store, claims).await?;
-            self.granted(claims, now);
+            self.ledger.granted(claims, now);
         }
         Ok(())
     }
@@ -470,71 +340,6 @@ pub(crate) fn is_owned(error: &ItemError) -> bool {
     error.reason.starts_with(OWNED)
 }
 
-/// Gathers claims that are due.
-struct Due<'a> {
-    claimed: MutexGuard<'a, Claimed>,
-    /// Records whose life last began before this instant are claimed again.
-    since: Timestamp,
-    pays: bool,
-    claims: Vec<Claim>,
-    /// What was last found to need no claim, or one that is made already.
-    last: Option<(BarSpec, Date, Symbol)>,
-}
-
-impl Due<'_> {
-    fn new(known: &Claims, now: Timestamp, pays: bool) -> Due<'_> {
-        let ttl_s = known.view.settings().ttl_s;
-        let half = ttl_s.map_or(i64::MAX, |ttl_s| {
-            i64::try_from(ttl_s.saturating_mul(500_000_000)).unwrap_or(i64::MAX)
-        });
-        Due {
-            claimed: known.claimed.lock().unwrap_or_else(PoisonError::into_inner),
-            since: now.saturating_sub(half),
-            pays,
-            claims: Vec::new(),
-            last: None,
-        }
-    }
-
-    fn add(&mut self, spec: BarSpec, date: Date, symbol: Symbol) {
-        if self.last == Some((spec, date, symbol)) {
-            return;
-        }
-        self.last = Some((spec, date, symbol));
-        let record = self.claimed.get(&(spec, date));
-        let is_claimed = |record: &&Record| {
-            let known = record.symbols.get(&symbol);
-            self.since <= record.at && known.is_some_and(|is_granted| *is_granted || self.pays)
-        };
-        if record.as_ref().is_some_and(is_claimed) {
-            return;
-        }
-        let is_own = |claim: &&mut Claim| (claim.spec, claim.date) == (spec, date);
-        let mut own = self.claims.iter_mut().filter(is_own);
-        if own.any(|claim| claim.symbols.contains(&symbol)) {
-            return;
-        }
-        let mut own = self.claims.iter_mut().filter(is_own);
-        match own.find(|claim| claim.symbols.len() < CALL_LEN) {
-            Some(claim) => claim.symbols.push(symbol),
-            None => self.claims.push(Claim {
-                spec,
-                date,
-                symbols: vec![symbol],
-            }),
-        }
-    }
-
-    fn add_items(&mut self, items: &[WriteItem], stamps: &mut Stamps<'_>) {
-        for item in items {
-            if let WriteItem::Bar(update) = item {
-                let bar = update.bar.key();
-                self.add(bar.spec, stamps.of(bar.start, bar.spec).date(), bar.symbol);
-            }
-        }
-    }
-}
-
 fn text(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
@@ -544,7 +349,7 @@ mod tests {
     use super::{CALL_LEN, Claim, Claims, Owner};
     use crate::testing::update;
     use crate::{View, ViewKind, ViewSettings};
-    use barmill_core::model::{Symbol, Timestamp};
+    use barmill_core::model::Symbol;
     use barmill_core::port::WriteItem;
     use jiff::tz::TimeZone;
     use std::sync::Arc;
@@ -561,59 +366,12 @@ mod tests {
         WriteItem::Bar(update(symbol, "1m", START))
     }
 
-    fn names(claims: &[Claim]) -> Vec<&str> {
-        let symbols = claims.iter().flat_map(|claim| &claim.symbols);
-        symbols.map(|symbol| symbol.as_str()).collect()
-    }
-
-    fn at(hour: i64) -> Timestamp {
-        let start: Timestamp = START.parse().unwrap();
-        start.saturating_add(hour * 3_600_000_000_000)
-    }
-
-    #[test]
-    fn batch_pays_for_what_is_noted_and_the_next_one_for_nothing() {
-        let claims = claims();
-        for symbol in ["A", "A", "B", "C"] {
-            claims.note(&bar(symbol));
-        }
-        assert_eq!(names(&claims.pay(&[bar("A")], at(0))), ["A", "B", "C"]);
-        assert!(claims.pay(&[bar("B")], at(0)).is_empty());
-        // Nothing is granted yet, so whoever writes first claims it all.
-        let mut due = claims.due(&[bar("B")], at(0));
-        due[0].symbols.sort();
-        assert_eq!(names(&due), ["A", "B", "C"]);
-        claims.granted(&due, at(0));
-        assert!(claims.due(&[bar("C")], at(0)).is_empty());
-        claims.failed(&due);
-        assert_eq!(names(&claims.due(&[bar("C")], at(0))), ["C"]);
-    }
-
-    #[test]
-    fn claim_grows_old_with_half_the_life_of_a_key_and_is_forgotten_after_days() {
-        let claims = claims();
-        let day = claims.due(&[bar("A")], at(0));
-        claims.granted(&day, at(0));
-        assert!(claims.due(&[bar("A")], at(1)).is_empty());
-        assert_eq!(names(&claims.due(&[bar("A")], at(2))), ["A"]);
-        for days in 0..100 {
-            let mut other = day.clone();
-            other[0].date = other[0]
-                .date
-                .checked_add(jiff::Span::new().days(days))
-                .unwrap();
-            claims.granted(&other, at(24 * days));
-        }
-        let kept = claims.claimed.lock().unwrap().len();
-        assert!(kept <= super::RECORDS_LEN + 1, "{kept}");
-    }
-
     #[test]
     fn no_call_has_more_symbols_than_its_bound() {
         let claims = claims();
         let names: Vec<String> = (0..2_500).map(|index| format!("S{index}")).collect();
         let items: Vec<WriteItem> = names.iter().map(|name| bar(name)).collect();
-        let due = claims.due(&items, at(0));
+        let due = claims.ledger.due(&items, START.parse().unwrap());
         let symbols = |call: &&[Claim]| call.iter().map(|claim| claim.symbols.len()).sum();
         let calls: Vec<usize> = Claims::calls(&due).iter().map(symbols).collect();
         assert_eq!(calls.iter().sum::<usize>(), 2_500);
