@@ -21,7 +21,7 @@ use redis::{
 };
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -104,17 +104,7 @@ impl fmt::Debug for RespStore {
     }
 }
 
-/// Why no connection could be opened.
-enum DialError {
-    Client(RedisError),
-    Login(ItemError),
-}
-
-impl From<RedisError> for DialError {
-    fn from(error: RedisError) -> DialError {
-        DialError::Client(error)
-    }
-}
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The commands that open a session.
 fn login(settings: &RedisConnectionInfo) -> redis::Pipeline {
@@ -180,66 +170,55 @@ impl RespStore {
         })
     }
 
-    fn current(&self) -> Option<Live> {
-        self.live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set(&self, live: Option<Live>) {
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = live;
+    fn live(&self) -> MutexGuard<'_, Option<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn drop_connection(&self, number: u64) {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if live.as_ref().is_some_and(|live| live.number == number) {
-            *live = None;
-        }
+        self.live().take_if(|live| live.number == number);
     }
 
     async fn connection(&self) -> Result<Live, SinkError> {
-        if let Some(live) = self.current() {
+        let current = || self.live().clone();
+        if let Some(live) = current() {
             return Ok(live);
         }
-        let operation = || format!("connect to {}", self.name);
+        let failed =
+            |remedy, error: Cause| failed(format!("connect to {}", self.name), remedy, error);
         let permit = self.dialling.acquire().await;
-        let permit = permit.map_err(|closed| failed(operation(), Remedy::Fatal, closed))?;
-        if let Some(live) = self.current() {
+        let permit = permit.map_err(|closed| failed(Remedy::Fatal, closed.into()))?;
+        if let Some(live) = current() {
             return Ok(live);
         }
         // The library's own timeout does not cover the login.
-        let connection = match tokio::time::timeout(self.connect_timeout, self.dial()).await {
+        let dialled = tokio::time::timeout(self.connect_timeout, self.dial()).await;
+        let connection = match dialled {
             Ok(Ok(connection)) => connection,
-            Ok(Err(DialError::Client(error))) => {
-                return Err(failed(operation(), remedy_of_error(&error), error));
-            }
-            Ok(Err(DialError::Login(error))) => {
-                return Err(failed(operation(), error.remedy, error));
-            }
-            Err(elapsed) => {
-                return Err(failed(operation(), Remedy::Retry { after: None }, elapsed));
-            }
+            Ok(Err((remedy, error))) => return Err(failed(remedy, error)),
+            Err(elapsed) => return Err(failed(Remedy::Retry { after: None }, elapsed.into())),
         };
         let live = Live {
             number: self.counters.stats().connections,
             connection,
         };
-        self.set(Some(live.clone()));
+        *self.live() = Some(live.clone());
         drop(permit);
         Ok(live)
     }
 
-    async fn dial(&self) -> Result<MultiplexedConnection, DialError> {
-        let mut connection = self
+    async fn dial(&self) -> Result<MultiplexedConnection, (Remedy, Cause)> {
+        let refused = |error: RedisError| (remedy_of_error(&error), Cause::from(error));
+        let config = &self.config;
+        let connecting = self
             .client
-            .get_multiplexed_async_connection_with_config(&self.config)
-            .await?;
+            .get_multiplexed_async_connection_with_config(config);
+        let mut connection = connecting.await.map_err(refused)?;
         self.counters.add_connection();
         if !self.login.is_empty() {
-            let values: Vec<Value> = self.login.query_async(&mut connection).await?;
-            for value in values {
-                convert(value).map_err(DialError::Login)?;
+            let answers = self.login.query_async(&mut connection).await;
+            let answers: Vec<Value> = answers.map_err(refused)?;
+            for answer in answers {
+                convert(answer).map_err(|error| (error.remedy, Cause::from(error)))?;
             }
         }
         Ok(connection)
@@ -411,7 +390,7 @@ impl KeyStore for RespStore {
     }
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {
-        self.set(None);
+        *self.live() = None;
         Box::pin(async {})
     }
 

@@ -293,7 +293,7 @@ pub fn key(input: &[u8]) {
             for start in times {
                 let start = start.parse().expect("a time");
                 places.push((
-                    view.place(&BarKey {
+                    view.cell(&BarKey {
                         symbol,
                         spec,
                         start,

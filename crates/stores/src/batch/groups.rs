@@ -5,7 +5,7 @@
 
 use super::notification::Notice;
 use crate::key_store::stream::{StreamEntry, StreamId};
-use crate::layout::key_time::{KeyTime, Stamps};
+use crate::layout::key_time::{KeyTime, KeyTimes};
 use crate::layout::settings::ViewKind;
 use crate::layout::template::{Placeholder, push_display};
 use crate::layout::value::{push_manifest, push_value};
@@ -182,7 +182,7 @@ impl Known {
 
 struct Builder<'a> {
     view: &'a View,
-    stamps: Stamps<'a>,
+    stamps: KeyTimes<'a>,
     text: Vec<u8>,
     groups: Vec<Group>,
     /// Those of the batch, a few.
@@ -202,7 +202,7 @@ impl<'a> Builder<'a> {
     fn new(view: &'a View, is_guarded: bool) -> Builder<'a> {
         Builder {
             view,
-            stamps: Stamps::new(&view.settings().zone),
+            stamps: KeyTimes::new(&view.settings().zone),
             text: Vec::new(),
             groups: Vec::new(),
             specs: Vec::new(),

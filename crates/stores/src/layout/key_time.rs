@@ -91,7 +91,7 @@ impl KeyTime {
 
 /// Makes stamps of one zone. Look-ups in a zone are slow, so the offset is kept for as long as it holds.
 #[derive(Debug)]
-pub(crate) struct Stamps<'a> {
+pub(crate) struct KeyTimes<'a> {
     zone: &'a TimeZone,
     /// Nanoseconds since the Unix epoch in which the offset holds and no hour is a repeated one.
     steady: Range<i64>,
@@ -100,9 +100,9 @@ pub(crate) struct Stamps<'a> {
     last: Option<(Timestamp, BarSpec, KeyTime)>,
 }
 
-impl<'a> Stamps<'a> {
-    pub(crate) fn new(zone: &'a TimeZone) -> Stamps<'a> {
-        Stamps {
+impl<'a> KeyTimes<'a> {
+    pub(crate) fn new(zone: &'a TimeZone) -> KeyTimes<'a> {
+        KeyTimes {
             zone,
             steady: 0..0,
             offset: Offset::UTC,
@@ -236,7 +236,7 @@ pub(crate) fn instants(civil: DateTime, zone: &TimeZone) -> Vec<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyTime, Stamps, instant, instants};
+    use super::{KeyTime, KeyTimes, instant, instants};
     use barmill_core::model::{BarSpec, Timestamp};
     use jiff::civil::date;
     use jiff::tz::TimeZone;
@@ -326,7 +326,7 @@ mod tests {
             zone in prop::sample::select(vec!["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"]),
         ) {
             let zone = TimeZone::get(zone).unwrap();
-            let mut stamps = Stamps::new(&zone);
+            let mut stamps = KeyTimes::new(&zone);
             for hour in hours {
                 let start = Timestamp::from_nanos(1_735_689_600_000_000_000 + hour * 3_600_000_000_000).unwrap();
                 let (kept, fresh) = (stamps.of(start, BarSpec::MINUTE), KeyTime::of(start, BarSpec::MINUTE, &zone));

@@ -138,7 +138,7 @@ pub enum ViewError {
     },
     /// A placeholder whose absence would let two bars share one place.
     #[error(
-        "{part} template {template:?} of the {kind} view needs {{{place}}}, or different bars overwrite each other"
+        "{part} template {template:?} of the {kind} view needs {{{placeholder}}}, or different bars overwrite each other"
     )]
     Missing {
         /// Where it is missing: `key`, `field`, or `key or field`.
@@ -148,11 +148,11 @@ pub enum ViewError {
         /// The template, key and field joined by a space when both could hold it.
         template: String,
         /// The placeholder's name.
-        place: &'static str,
+        placeholder: &'static str,
     },
     /// A placeholder that makes the view another kind.
     #[error(
-        "key template {template:?} of the {kind} view must not have {{{place}}}; it belongs into the field"
+        "key template {template:?} of the {kind} view must not have {{{placeholder}}}; it belongs into the field"
     )]
     Misplaced {
         /// The view's kind.
@@ -160,17 +160,19 @@ pub enum ViewError {
         /// The template.
         template: String,
         /// The placeholder's name.
-        place: &'static str,
+        placeholder: &'static str,
     },
     /// A placeholder that would give each bar a stream, or each symbol a channel, of its own.
-    #[error("{kind} template {template:?} must not have {{{place}}}, or followers cannot follow")]
+    #[error(
+        "{kind} template {template:?} must not have {{{placeholder}}}, or followers cannot follow"
+    )]
     Scattered {
         /// The view's kind.
         kind: ViewKind,
         /// The template.
         template: String,
         /// The placeholder's name.
-        place: &'static str,
+        placeholder: &'static str,
     },
     /// A stream beside a stream, or a channel beside a channel.
     #[error("the {kind} view cannot have another {kind} beside it")]

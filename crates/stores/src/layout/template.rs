@@ -100,7 +100,7 @@ pub enum TemplateError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    Place(Placeholder),
+    Placeholder(Placeholder),
 }
 
 /// A checked template.
@@ -144,19 +144,19 @@ impl Template {
     pub(crate) fn len_max(&self, lengths: &Lengths) -> usize {
         let len = |part: &Part| match part {
             Part::Literal(text) => text.bytes().map(escaped_len).sum(),
-            Part::Place(Placeholder::Namespace) => lengths.namespace,
-            Part::Place(Placeholder::Spec) => lengths.spec,
-            Part::Place(Placeholder::Date) => lengths.date,
-            Part::Place(Placeholder::Symbol) => lengths.symbol,
-            Part::Place(Placeholder::Time) => lengths.time,
-            Part::Place(Placeholder::Start) => lengths.start,
+            Part::Placeholder(Placeholder::Namespace) => lengths.namespace,
+            Part::Placeholder(Placeholder::Spec) => lengths.spec,
+            Part::Placeholder(Placeholder::Date) => lengths.date,
+            Part::Placeholder(Placeholder::Symbol) => lengths.symbol,
+            Part::Placeholder(Placeholder::Time) => lengths.time,
+            Part::Placeholder(Placeholder::Start) => lengths.start,
         };
         self.parts.iter().map(len).sum()
     }
 
     /// Whether the placeholder occurs.
-    pub fn has(&self, place: Placeholder) -> bool {
-        self.parts.contains(&Part::Place(place))
+    pub fn has(&self, placeholder: Placeholder) -> bool {
+        self.parts.contains(&Part::Placeholder(placeholder))
     }
 
     /// Appends the text for one bar.
@@ -164,16 +164,16 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Place(Placeholder::Namespace) => {
+                Part::Placeholder(Placeholder::Namespace) => {
                     out.extend_from_slice(filling.namespace.as_bytes());
                 }
-                Part::Place(Placeholder::Spec) => push_display(out, filling.spec),
-                Part::Place(Placeholder::Date) => filling.stamp.push_date(out),
-                Part::Place(Placeholder::Symbol) => {
+                Part::Placeholder(Placeholder::Spec) => push_display(out, filling.spec),
+                Part::Placeholder(Placeholder::Date) => filling.stamp.push_date(out),
+                Part::Placeholder(Placeholder::Symbol) => {
                     out.extend_from_slice(filling.symbol.as_str().as_bytes());
                 }
-                Part::Place(Placeholder::Time) => filling.stamp.push_time(out),
-                Part::Place(Placeholder::Start) => {
+                Part::Placeholder(Placeholder::Time) => filling.stamp.push_time(out),
+                Part::Placeholder(Placeholder::Start) => {
                     out.extend_from_slice(
                         itoa::Buffer::new()
                             .format(filling.start.as_millis())
@@ -194,13 +194,13 @@ impl Template {
         while let Some(part) = parts.next() {
             match part {
                 Part::Literal(literal) => rest = rest.strip_prefix(literal.as_str())?,
-                Part::Place(place) => {
+                Part::Placeholder(placeholder) => {
                     let len = match parts.peek() {
                         Some(Part::Literal(literal)) => rest.find(literal.as_str())?,
-                        Some(Part::Place(_)) => return None,
+                        Some(Part::Placeholder(_)) => return None,
                         None => rest.len(),
                     };
-                    if *place == wanted {
+                    if *placeholder == wanted {
                         found = Some(&rest[..len]);
                     }
                     rest = &rest[len..];
@@ -266,17 +266,17 @@ impl FromStr for Template {
 fn push_place(
     parts: &mut Vec<Part>,
     literal: &mut String,
-    place: Placeholder,
+    placeholder: Placeholder,
 ) -> Result<(), TemplateError> {
     if !literal.is_empty() {
         parts.push(Part::Literal(std::mem::take(literal)));
-    } else if let Some(Part::Place(first)) = parts.last() {
+    } else if let Some(Part::Placeholder(first)) = parts.last() {
         return Err(TemplateError::Adjacent {
             first: first.as_str(),
-            second: place.as_str(),
+            second: placeholder.as_str(),
         });
     }
-    parts.push(Part::Place(place));
+    parts.push(Part::Placeholder(placeholder));
     Ok(())
 }
 
@@ -285,7 +285,7 @@ impl fmt::Display for Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
-                Part::Place(place) => write!(f, "{{{}}}", place.as_str())?,
+                Part::Placeholder(placeholder) => write!(f, "{{{}}}", placeholder.as_str())?,
             }
         }
         Ok(())

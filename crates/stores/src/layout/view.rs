@@ -21,7 +21,7 @@ impl View {
     /// [`ViewError`] names the template, the placeholder and what to change.
     pub fn new(settings: ViewSettings, specs: &[BarSpec]) -> Result<View, ViewError> {
         check_plain(&settings)?;
-        check_places(&settings)?;
+        check_placeholders(&settings)?;
         let view = View { settings };
         view.check_followed(specs.len() > 1)?;
         let settings = &view.settings;
@@ -51,14 +51,14 @@ impl View {
                 stream,
                 &[Placeholder::Time, Placeholder::Start],
             )?;
-            for place in [Placeholder::Symbol, Placeholder::Spec] {
-                if !stream.has(place) && (place == Placeholder::Symbol || has_specs) {
+            for placeholder in [Placeholder::Symbol, Placeholder::Spec] {
+                if !stream.has(placeholder) && (placeholder == Placeholder::Symbol || has_specs) {
                     let (kind, template) = (ViewKind::Stream, stream.to_string());
                     return Err(ViewError::Missing {
                         part: "key",
                         kind,
                         template,
-                        place: place.as_str(),
+                        placeholder: placeholder.as_str(),
                     });
                 }
             }
@@ -100,7 +100,7 @@ impl View {
     }
 
     /// Where a bar lies: its key, and its field where the key is a hash.
-    pub fn place(&self, bar: &BarKey) -> (String, Option<String>) {
+    pub fn cell(&self, bar: &BarKey) -> (String, Option<String>) {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (stamp, mut key, mut field) = (self.stamp(bar), Vec::new(), Vec::new());
         self.push_key(&mut key, bar, &stamp);
@@ -188,12 +188,12 @@ fn check_plain(settings: &ViewSettings) -> Result<(), ViewError> {
     Ok(())
 }
 
-fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
+fn check_placeholders(settings: &ViewSettings) -> Result<(), ViewError> {
     let kind = settings.kind;
-    let misplaced = |place: Placeholder| ViewError::Misplaced {
+    let misplaced = |placeholder: Placeholder| ViewError::Misplaced {
         kind,
         template: settings.key.to_string(),
-        place: place.as_str(),
+        placeholder: placeholder.as_str(),
     };
     let (in_key, in_field): (&[Placeholder], &[Placeholder]) = match kind {
         ViewKind::SymbolDay => (
@@ -211,20 +211,23 @@ fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
         // Checked where a stream or channel beside another view is checked too.
         ViewKind::Stream | ViewKind::Publish => (&[], &[]),
     };
-    for place in in_field {
-        if says(&settings.key, *place) {
-            return Err(misplaced(*place));
+    for placeholder in in_field {
+        if says(&settings.key, *placeholder) {
+            return Err(misplaced(*placeholder));
         }
         if !settings
             .field
             .as_ref()
-            .is_some_and(|field| says(field, *place))
+            .is_some_and(|field| says(field, *placeholder))
         {
-            return Err(missing(settings, "field", *place));
+            return Err(missing(settings, "field", *placeholder));
         }
     }
-    match in_key.iter().find(|place| !says(&settings.key, **place)) {
-        Some(place) => Err(missing(settings, "key", *place)),
+    match in_key
+        .iter()
+        .find(|placeholder| !says(&settings.key, **placeholder))
+    {
+        Some(placeholder) => Err(missing(settings, "key", *placeholder)),
         None => Ok(()),
     }
 }
@@ -232,38 +235,41 @@ fn check_places(settings: &ViewSettings) -> Result<(), ViewError> {
 fn check_scattered(
     kind: ViewKind,
     template: &Template,
-    places: &[Placeholder],
+    placeholders: &[Placeholder],
 ) -> Result<(), ViewError> {
-    match places.iter().find(|place| template.has(**place)) {
-        Some(place) => Err(ViewError::Scattered {
+    match placeholders
+        .iter()
+        .find(|placeholder| template.has(**placeholder))
+    {
+        Some(placeholder) => Err(ViewError::Scattered {
             kind,
             template: template.to_string(),
-            place: place.as_str(),
+            placeholder: placeholder.as_str(),
         }),
         None => Ok(()),
     }
 }
 
 /// Whether the template tells the place; `{start}` tells both date and time.
-fn says(template: &Template, place: Placeholder) -> bool {
-    let by_start = match place {
+fn says(template: &Template, placeholder: Placeholder) -> bool {
+    let by_start = match placeholder {
         Placeholder::Date | Placeholder::Time => template.has(Placeholder::Start),
         Placeholder::Namespace | Placeholder::Spec | Placeholder::Symbol | Placeholder::Start => {
             false
         }
     };
-    by_start || template.has(place)
+    by_start || template.has(placeholder)
 }
 
-fn holds(settings: &ViewSettings, place: Placeholder) -> bool {
-    says(&settings.key, place)
+fn holds(settings: &ViewSettings, placeholder: Placeholder) -> bool {
+    says(&settings.key, placeholder)
         || settings
             .field
             .as_ref()
-            .is_some_and(|field| says(field, place))
+            .is_some_and(|field| says(field, placeholder))
 }
 
-fn missing(settings: &ViewSettings, part: &'static str, place: Placeholder) -> ViewError {
+fn missing(settings: &ViewSettings, part: &'static str, placeholder: Placeholder) -> ViewError {
     let field = settings
         .field
         .as_ref()
@@ -278,7 +284,7 @@ fn missing(settings: &ViewSettings, part: &'static str, place: Placeholder) -> V
         part,
         kind: settings.kind,
         template,
-        place: place.as_str(),
+        placeholder: placeholder.as_str(),
     }
 }
 
@@ -417,7 +423,7 @@ mod tests {
         for kind in ViewKind::ALL {
             let keys = [NAMESPACE_DEFAULT, "a", "b"].map(|namespace| {
                 let made = ViewSettings::in_namespace(kind, namespace, TimeZone::UTC).unwrap();
-                View::new(made, &[]).unwrap().place(&bar).0
+                View::new(made, &[]).unwrap().cell(&bar).0
             });
             assert!(keys[0] != keys[1] && keys[1] != keys[2], "{keys:?}");
         }

@@ -3,7 +3,7 @@
 //! A record is the hash of one spec and date. A claim is due when nobody has claimed the symbol, and again when half the
 //! life of a key is over, so that the record outlives the bars.
 
-use crate::layout::key_time::Stamps;
+use crate::layout::key_time::KeyTimes;
 use barmill_core::model::{BarKey, BarSpec, Symbol, Timestamp};
 use barmill_core::port::WriteItem;
 use foldhash::fast::FixedState;
@@ -153,7 +153,7 @@ impl Ledger {
     fn gather<'a>(&'a self, known: &'a Known, now: Timestamp, pays: bool) -> Due<'a> {
         Due {
             known,
-            stamps: Stamps::new(&self.zone),
+            stamps: KeyTimes::new(&self.zone),
             since: now.saturating_sub(self.half_life_ns),
             pays,
             claims: Vec::new(),
@@ -187,7 +187,7 @@ impl Known {
 /// Gathers claims that are due.
 struct Due<'a> {
     known: &'a Known,
-    stamps: Stamps<'a>,
+    stamps: KeyTimes<'a>,
     /// Records whose life last began before this instant are claimed again.
     since: Timestamp,
     pays: bool,

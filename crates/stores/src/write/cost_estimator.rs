@@ -33,7 +33,7 @@ pub enum WireForm {
 #[derive(Debug)]
 pub struct CostEstimator {
     view: Arc<View>,
-    scales: SizeEstimator,
+    sizes: SizeEstimator,
     fence: Option<Fence>,
     claims: Option<Claims>,
     form: WireForm,
@@ -50,10 +50,10 @@ impl CostEstimator {
         idle_max: Option<Duration>,
     ) -> CostEstimator {
         let fence = guard.fence(&view.settings().namespace);
-        let scales = SizeEstimator::new(Arc::clone(&view));
+        let sizes = SizeEstimator::new(Arc::clone(&view));
         CostEstimator {
             view,
-            scales,
+            sizes,
             fence,
             claims: None,
             form,
@@ -116,7 +116,7 @@ impl CostEstimator {
         if let Some(claims) = &self.claims {
             claims.ledger.note(item);
         }
-        self.scales.weigh(item)
+        self.sizes.weigh(item)
     }
 
     /// Whether a batch may end with manifests behind its bars.

@@ -35,7 +35,7 @@ pub struct ViewSink {
     clock: Arc<dyn Clock>,
     fence: Option<Arc<Fence>>,
     claims: Option<Arc<Claims>>,
-    scales: SizeEstimator,
+    sizes: SizeEstimator,
 }
 
 impl ViewSink {
@@ -43,7 +43,7 @@ impl ViewSink {
     pub fn new(store: Arc<dyn KeyStore>, view: Arc<View>, clock: Arc<dyn Clock>) -> ViewSink {
         ViewSink {
             store,
-            scales: SizeEstimator::new(Arc::clone(&view)),
+            sizes: SizeEstimator::new(Arc::clone(&view)),
             view,
             clock,
             fence: None,
@@ -247,7 +247,7 @@ impl BarSink for ViewSink {
         if let Some(claims) = &self.claims {
             claims.ledger.note(item);
         }
-        self.scales.weigh(item)
+        self.sizes.weigh(item)
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {

@@ -117,7 +117,7 @@ impl DryRunDay {
         let zone = &view.settings().zone;
         let bar = |spec: BarSpec, from: Timestamp| {
             let start = first_start(spec, from, zone);
-            let (key, field) = view.place(&BarKey {
+            let (key, field) = view.cell(&BarKey {
                 symbol: step.symbol,
                 spec,
                 start,
