@@ -20,6 +20,7 @@ mod read;
 mod resp;
 #[cfg(test)]
 mod server_tests;
+mod sink_url;
 #[cfg(feature = "state")]
 pub mod state;
 mod stdout;
@@ -52,15 +53,12 @@ pub use open::{OpenError, Opened, StoreSettings, connect};
 pub use owner::{Owner, SymbolSources};
 pub use read::{BarReader, ReadError, UnlistedError};
 #[cfg(feature = "redis")]
-pub use resp::{RespError, RespSettings, RespStore};
+pub use resp::{RedisUrl, RespError, RespSettings, RespStore};
+pub use sink_url::SinkUrl;
 pub use stdout::LinesSink;
 #[cfg(feature = "upstash")]
-pub use upstash::{RestError, RestSettings, RestStore};
-#[cfg(feature = "redis")]
-pub use url::RedisUrl;
-#[cfg(feature = "upstash")]
-pub use url::RestUrl;
-pub use url::{SinkUrl, SinkUrlError};
+pub use upstash::{RestError, RestSettings, RestStore, RestUrl};
+pub use url::SinkUrlError;
 pub use write::ViewSink;
 #[cfg(all(feature = "redis", feature = "upstash"))]
 pub use write::{CostEstimator, WireForm};

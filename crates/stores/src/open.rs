@@ -11,12 +11,12 @@ use crate::owner::Owner;
 use crate::read::reader::BarReader;
 #[cfg(feature = "redis")]
 use crate::resp::{RespError, RespSettings, RespStore};
+use crate::sink_url::SinkUrl;
 use crate::stdout::LinesSink;
 #[cfg(feature = "upstash")]
 use crate::upstash::RestStore;
 #[cfg(feature = "upstash")]
 use crate::upstash::{RestError, RestSettings};
-use crate::url::SinkUrl;
 use crate::write::ViewSink;
 use barmill_core::port::{BarSink, Clock};
 #[cfg(feature = "upstash")]
@@ -84,6 +84,15 @@ impl fmt::Debug for Opened {
     }
 }
 
+impl Opened {
+    fn without_reader(sink: impl BarSink) -> Opened {
+        Opened {
+            sink: Arc::new(sink),
+            reader: None,
+        }
+    }
+}
+
 /// Opens what the URL names. Servers are dialled at the first command; the embedded store is opened here.
 ///
 /// # Errors
@@ -100,48 +109,28 @@ pub async fn connect(
         #[cfg(feature = "upstash")]
         SinkUrl::Rest(url) => {
             let token = settings.token.as_ref().ok_or(RestError::NoToken)?;
-            Arc::new(RestStore::new(
-                url,
-                token,
-                &settings.rest,
-                Arc::clone(&clock),
-            )?)
+            let clock = Arc::clone(&clock);
+            Arc::new(RestStore::new(url, token, &settings.rest, clock)?)
         }
         #[cfg(feature = "embedded")]
         SinkUrl::Embedded(folder) => {
-            let (folder, settings, clock) = (
-                folder.clone(),
-                settings.embedded.clone(),
-                Arc::clone(&clock),
-            );
+            let (folder, settings) = (folder.clone(), settings.embedded.clone());
+            let clock = Arc::clone(&clock);
             let opening = move || EmbeddedStore::open(&folder, &settings, clock);
-            Arc::new(
-                tokio::task::spawn_blocking(opening)
-                    .await
-                    .map_err(OpenError::Task)??,
-            )
+            let opened = tokio::task::spawn_blocking(opening).await;
+            Arc::new(opened.map_err(OpenError::Task)??)
         }
-        SinkUrl::Stdout => {
-            return Ok(Opened {
-                sink: Arc::new(LinesSink::default()),
-                reader: None,
-            });
-        }
-        SinkUrl::Null => {
-            return Ok(Opened {
-                sink: Arc::new(NullSink::default()),
-                reader: None,
-            });
-        }
+        SinkUrl::Stdout => return Ok(Opened::without_reader(LinesSink::default())),
+        SinkUrl::Null => return Ok(Opened::without_reader(NullSink::default())),
     };
     let view = Arc::new(view);
     let keeps_bars = view.settings().kind != ViewKind::Publish;
     let reader = keeps_bars
         .then(|| BarReader::new(Arc::clone(&store), Arc::clone(&view), Arc::clone(&clock)));
-    let guard = match url {
-        #[cfg(feature = "embedded")]
-        SinkUrl::Embedded(_) => Guard::Off,
-        _ => settings.guard.clone(),
+    let guard = if store.runs_scripts() {
+        settings.guard.clone()
+    } else {
+        Guard::Off
     };
     Ok(Opened {
         sink: Arc::new(

@@ -10,14 +10,14 @@ use crate::key_store::counters::Counters;
 use crate::key_store::port::{CommandResult, KeyStore, Reply, failed};
 use crate::key_store::remedy::{item_error, remedy_of_text, shorten};
 use crate::key_store::tls::{CaFileError, choose_provider, read_ca_file};
-use crate::url::RedisUrl;
+use crate::url::SinkUrlError;
 use barmill_core::port::{ItemError, Remedy, SinkError, SinkStats};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisConnectionInfo, RedisError,
-    TlsCertificates, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
 use std::fmt;
 use std::path::PathBuf;
@@ -29,6 +29,63 @@ use tokio::sync::Semaphore;
 const MULTI_LEN: usize = 15;
 /// Bytes of `EXEC` on the wire.
 const EXEC_LEN: usize = 14;
+
+/// A checked `redis://` or `rediss://` URL.
+#[derive(Clone)]
+pub struct RedisUrl(ConnectionInfo);
+
+impl RedisUrl {
+    /// Parses a URL of either scheme.
+    pub(crate) fn parse(text: &str) -> Result<RedisUrl, SinkUrlError> {
+        let info = text
+            .into_connection_info()
+            .map_err(|_| SinkUrlError::Redis)?;
+        let is_tcp = matches!(
+            info.addr(),
+            ConnectionAddr::Tcp(_, _) | ConnectionAddr::TcpTls { .. }
+        );
+        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+            return Err(SinkUrlError::Insecure);
+        }
+        if is_tcp {
+            Ok(RedisUrl(info))
+        } else {
+            Err(SinkUrlError::Redis)
+        }
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.0.redis_settings();
+        let scheme = if matches!(self.0.addr(), ConnectionAddr::TcpTls { .. }) {
+            "rediss"
+        } else {
+            "redis"
+        };
+        let hidden = if settings.password().is_some() || settings.username().is_some() {
+            "***@"
+        } else {
+            ""
+        };
+        // The own colons of an IPv6 address would hide where the port begins.
+        let address = if let ConnectionAddr::Tcp(host, port)
+        | ConnectionAddr::TcpTls { host, port, .. } = self.0.addr()
+            && host.contains(':')
+        {
+            format!("[{host}]:{port}")
+        } else {
+            self.0.addr().to_string()
+        };
+        write!(f, "{scheme}://{hidden}{address}/{}", settings.db())
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// How to reach a Redis server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,10 +188,10 @@ impl RespStore {
     /// [`RespError`] when the CA file cannot be used.
     pub fn new(url: &RedisUrl, settings: &RespSettings) -> Result<RespStore, RespError> {
         choose_provider();
-        let tcp = url.info().tcp_settings().clone().set_nodelay(true);
+        let tcp = url.0.tcp_settings().clone().set_nodelay(true);
         let tcp = tcp.set_user_timeout(settings.user_timeout);
         // AUTH and SELECT are sent here and not by the library, which loses the server's words about them.
-        let info = url.info().clone().set_tcp_settings(tcp);
+        let info = url.0.clone().set_tcp_settings(tcp);
         let info = info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name());
         let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
         let client = match settings.ca_file.as_ref().filter(|_| is_tls) {
@@ -160,7 +217,7 @@ impl RespStore {
         Ok(RespStore {
             name: url.to_string(),
             client,
-            login: login(url.info().redis_settings()),
+            login: login(url.0.redis_settings()),
             config,
             connect_timeout: settings.connect_timeout,
             idle_max: settings.idle_max,

@@ -3,6 +3,8 @@
 mod client;
 pub(crate) mod reply;
 pub(crate) mod store;
+mod url;
 
 pub use client::{RestError, RestSettings};
 pub use store::RestStore;
+pub use url::RestUrl;

@@ -5,11 +5,11 @@
 
 use super::client::{ClientPlan, RestError, RestSettings};
 use super::reply::{AnswerError, decode};
+use super::url::RestUrl;
 use crate::key_store::command::Command;
 use crate::key_store::counters::Counters;
 use crate::key_store::port::{CommandResult, KeyStore, failed};
 use crate::key_store::remedy::{item_error, remedy_of_http, retry_after};
-use crate::url::RestUrl;
 use barmill_core::port::{Clock, Remedy, SinkError, SinkStats};
 use bytes::Bytes;
 use futures::future::BoxFuture;
