@@ -272,8 +272,15 @@ fn open_or_begin(
         opened => opened,
     };
     let database = database.map_err(|error| explain(path, error))?;
-    prepare(&database, path)?;
-    Ok(database)
+    let path = path.to_owned();
+    match prepare(&database) {
+        Ok(found) if found <= SCHEMA => Ok(database),
+        Ok(found) => Err(EmbeddedError::Newer { path, found }),
+        Err(error) => Err(EmbeddedError::Open {
+            path,
+            source: Box::new(error),
+        }),
+    }
 }
 
 fn is_damage(error: &DatabaseError) -> bool {
@@ -322,23 +329,8 @@ fn explain(path: &Path, error: DatabaseError) -> EmbeddedError {
     }
 }
 
-/// Makes the tables of a new file and checks the layout of an old one.
-fn prepare(database: &Database, path: &Path) -> Result<(), EmbeddedError> {
-    let found = layout(database).map_err(|error| EmbeddedError::Open {
-        path: path.to_owned(),
-        source: Box::new(error),
-    })?;
-    if SCHEMA < found {
-        Err(EmbeddedError::Newer {
-            path: path.to_owned(),
-            found,
-        })
-    } else {
-        Ok(())
-    }
-}
-
-fn layout(database: &Database) -> Result<u64, redb::Error> {
+/// Makes the tables of a new file; tells the layout.
+fn prepare(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     let known = {
         let mut meta = transaction.open_table(META)?;

@@ -102,13 +102,19 @@ impl View {
     /// Where a bar lies: its key, and its field where the key is a hash.
     pub fn cell(&self, bar: &BarKey) -> (String, Option<String>) {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let (stamp, mut key, mut field) = (self.stamp(bar), Vec::new(), Vec::new());
-        self.push_key(&mut key, bar, &stamp);
-        self.push_field(&mut field, bar, &stamp);
+        let (key, field) = self.key_and_field(bar);
         (
             text(key),
             self.settings.field.is_some().then(|| text(field)),
         )
+    }
+
+    /// Key and field of a bar; the field is empty where a bar is a key of its own.
+    pub(crate) fn key_and_field(&self, bar: &BarKey) -> (Vec<u8>, Vec<u8>) {
+        let (stamp, mut key, mut field) = (self.stamp(bar), Vec::new(), Vec::new());
+        self.push_key(&mut key, bar, &stamp);
+        self.push_field(&mut field, bar, &stamp);
+        (key, field)
     }
 
     pub(crate) fn stamp(&self, bar: &BarKey) -> KeyTime {

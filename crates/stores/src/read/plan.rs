@@ -37,10 +37,7 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn of(view: &View, bar: BarKey) -> Cell {
-        let stamp = view.stamp(&bar);
-        let (mut key, mut field) = (Vec::new(), Vec::new());
-        view.push_key(&mut key, &bar, &stamp);
-        view.push_field(&mut field, &bar, &stamp);
+        let (key, field) = view.key_and_field(&bar);
         Cell {
             bar,
             key: Bytes::from(key),
