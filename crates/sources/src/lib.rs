@@ -2,10 +2,36 @@
 //!
 //! Owns formats and protocols. Deliberately knows no bars, no stores and no pipeline.
 
+#[cfg(any(feature = "files", feature = "venues"))]
+mod digits;
 #[cfg(feature = "files")]
 pub mod file;
+#[cfg(any(feature = "files", feature = "venues"))]
+#[cfg_attr(
+    not(feature = "venues"),
+    expect(
+        dead_code,
+        unreachable_pub,
+        reason = "files have fewer rows than venues"
+    )
+)]
+mod json;
 #[cfg(feature = "venues")]
 pub mod venue;
+/// Without venues, the rows that recorded files share with them.
+#[cfg(all(feature = "files", not(feature = "venues")))]
+#[expect(dead_code, reason = "files have fewer rows than venues")]
+mod venue {
+    pub(crate) mod binance {
+        pub(crate) mod wire;
+    }
+    pub(crate) mod kraken {
+        pub(crate) mod wire;
+    }
+    pub(crate) mod massive {
+        pub(crate) mod wire;
+    }
+}
 
 #[cfg(feature = "venues")]
 pub use venue::{history, live, simulate};

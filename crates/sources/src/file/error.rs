@@ -2,6 +2,7 @@
 //!
 //! Owns the texts a user reads. A [`BadRow`] may be skipped on request; every other error ends the input.
 
+use crate::json::JsonError;
 use barmill_core::model::{DecimalError, SymbolError, Timestamp};
 use std::fmt;
 use std::io;
@@ -103,7 +104,7 @@ pub enum ValueError {
     },
     /// JSON of another shape.
     #[error("is not the expected JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
 }
 
 /// Why a record is refused, before its location is known; boxed, so that the result of the hot path stays small.

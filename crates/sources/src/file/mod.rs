@@ -26,6 +26,7 @@ mod tests;
 mod text;
 mod values;
 
+pub use crate::json::JsonError;
 pub use error::{BadRow, FileError, Location, ValueError};
 pub use feed::FileFeed;
 pub use filter::FileStats;

@@ -4,9 +4,10 @@ use super::chunk::Chunk;
 use super::error::{FileError, Location, RecordError, ValueError};
 use super::json_rows::{JsonRows, RowError};
 use super::text::TextInput;
+use super::values::TIME_MIN;
+use crate::json::{self, DecodeError, FieldError, JsonError};
 use barmill_core::model::Trade;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::fmt;
 
 /// Records looked at in one call, so that a call ends also when nothing is kept.
@@ -79,17 +80,48 @@ fn row_error(text: &TextInput, error: RowError) -> FileError {
     }
 }
 
-/// Reads a record as JSON of a known shape.
-pub(super) fn parse<'a, T: Deserialize<'a>>(record: &'a [u8]) -> Result<T, RecordError> {
-    serde_json::from_slice(record)
-        .map_err(|error| RecordError::new("row", record, ValueError::from(error)))
+/// Reads a record as a row of a venue, and its trade, if it is one.
+pub(super) fn read<'a, R: Deserialize<'a>>(
+    record: &'a [u8],
+    trade: impl FnOnce(R) -> Option<Result<Trade, DecodeError>>,
+) -> Result<Option<Trade>, RecordError> {
+    let row = json::from_slice(record).map_err(|error| refuse(record, error.into()))?;
+    let Some(trade) = trade(row) else {
+        return Ok(None);
+    };
+    let trade = trade.map_err(|error| refuse(record, error))?;
+    if trade.time.as_nanos() < TIME_MIN {
+        let time = trade.time.to_string();
+        return Err(RecordError::new("time", time.as_bytes(), ValueError::Time));
+    }
+    Ok(Some(trade))
 }
 
-/// The digits of a number, whether it is written as a JSON number or as a string.
-pub(super) fn unquoted(value: &RawValue) -> &[u8] {
-    match value.get().as_bytes() {
-        b"null" => b"",
-        [b'"', inner @ .., b'"'] => inner,
-        number => number,
-    }
+fn refuse(record: &[u8], error: DecodeError) -> RecordError {
+    let (field, text, source) = match error {
+        DecodeError::Json(error) => return RecordError::new("row", record, error),
+        DecodeError::Missing { .. } => {
+            let error = JsonError::Shape(error.to_string());
+            return RecordError::new("row", record, error);
+        }
+        DecodeError::Field {
+            field,
+            text,
+            source,
+        } => (field, text, source),
+    };
+    let reason = match source {
+        FieldError::Decimal(source) => ValueError::Decimal(source),
+        FieldError::Symbol(source) => ValueError::Symbol(source),
+        FieldError::ZeroPrice => ValueError::PriceZero,
+        FieldError::Whole => ValueError::NotInteger,
+        FieldError::Time => ValueError::Time,
+        FieldError::Word(known) => match *known {
+            [first, second] => ValueError::Neither { first, second },
+            _ => ValueError::Shape {
+                expected: known.first().copied().unwrap_or_default(),
+            },
+        },
+    };
+    RecordError::new(field, text.as_bytes(), reason)
 }

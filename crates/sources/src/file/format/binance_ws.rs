@@ -1,20 +1,17 @@
 //! Recorded Binance WebSocket frames, one per line behind the receive time.
 //!
-//! Wire format: lines `<receive ns> <frame>`, where a frame is a spot `@trade` event, raw or in a combined stream; frames
-//! of other events are no trades.
+//! Lines are `<receive ns> <frame>`, where a frame is a spot `@trade` event as in the venue's `wire.rs`, raw or in a
+//! combined stream; frames of other events are no trades.
 
 use super::descriptor::{Descriptor, Open, TextDecoder, column};
 use super::detect::Sample;
 use crate::file::chunk::LineDecoder;
 use crate::file::error::{FileError, RecordError, ValueError};
-use crate::file::row_decoder::parse;
+use crate::file::row_decoder::read;
 use crate::file::text::TextInput;
-use crate::file::values::SymbolCache;
-use crate::file::values::{by_magnitude, price, size};
-use barmill_core::model::{Conditions, Side, Trade, TradeId};
+use crate::venue::binance::wire::Frame;
+use barmill_core::model::Trade;
 use memchr::memmem::Finder;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "binance-ws",
@@ -49,39 +46,15 @@ fn open(_text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     Ok(Some(TextDecoder::Lines(Box::new(BinanceWs::new()))))
 }
 
-#[derive(Debug, Deserialize)]
-struct BinanceFrame<'a> {
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Deserialize)]
-struct BinanceEvent<'a> {
-    e: Option<&'a str>,
-}
-
-#[derive(Debug, Deserialize)]
-struct BinanceTrade<'a> {
-    s: &'a str,
-    t: u64,
-    p: &'a str,
-    q: &'a str,
-    #[serde(rename = "T")]
-    time: u64,
-    m: bool,
-}
-
 /// Decodes lines `<receive ns> <frame>`; frames of other events are no trades.
 #[derive(Debug, Clone)]
 struct BinanceWs {
-    symbols: SymbolCache,
     mark: Finder<'static>,
 }
 
 impl BinanceWs {
     fn new() -> BinanceWs {
         BinanceWs {
-            symbols: SymbolCache::default(),
             mark: Finder::new(br#""trade""#),
         }
     }
@@ -110,26 +83,10 @@ impl LineDecoder for BinanceWs {
         if self.mark.find(frame).is_none() {
             return Ok(None);
         }
-        let event = parse::<BinanceFrame<'_>>(frame)?
-            .data
-            .map_or(frame, |data| data.get().as_bytes());
-        if parse::<BinanceEvent<'_>>(event)?.e != Some("trade") {
-            return Ok(None);
-        }
-        let trade: BinanceTrade<'_> = parse(event)?;
-        Ok(Some(Trade {
-            symbol: self.symbols.get("s", trade.s.as_bytes())?,
-            time: by_magnitude("T", trade.time.to_string().as_bytes(), trade.time)?,
-            sequence: trade.t,
-            id: TradeId::from_number(trade.t),
-            price: price("p", trade.p.as_bytes())?,
-            size: size("q", trade.q.as_bytes())?,
-            conditions: Conditions::NONE,
-            venue: 0,
-            correction: 0,
-            side: if trade.m { Side::Sell } else { Side::Buy },
-            sequenced: true,
-        }))
+        read(frame, |wrap: Frame<'_>| match wrap.event(frame) {
+            Ok(event) => event.trade().filter(|_| event.e.bytes() == b"trade"),
+            Err(error) => Some(Err(error.into())),
+        })
     }
 }
 

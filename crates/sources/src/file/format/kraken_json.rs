@@ -1,20 +1,16 @@
 //! Kraken `/0/public/Trades` REST answer.
 //!
-//! Wire format: rows `[price, volume, time, side, order type, misc, trade id]` in arrays named by their pair, inside
-//! `result`. Numbers are read from their digits, never through a floating-point number: the time is a JSON number of
-//! seconds with up to nine places.
+//! The rows, in arrays named by their pair inside `result`, are those of the venue's `wire.rs`.
 
 use super::descriptor::{Descriptor, Open, TextDecoder, column};
 use super::detect::Sample;
 use crate::file::error::{FileError, RecordError, ValueError};
 use crate::file::json_rows::{JsonRows, Rows};
-use crate::file::row_decoder::{Response, RowDecoder, parse, unquoted};
+use crate::file::row_decoder::{Response, RowDecoder, read};
 use crate::file::text::TextInput;
 use crate::file::values::SymbolCache;
-use crate::file::values::{instant, price, size, whole};
-use barmill_core::model::{Conditions, Price, Side, Symbol, Trade, TradeId};
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
+use crate::venue::kraken::wire::Row;
+use barmill_core::model::{Symbol, Trade};
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "kraken-json",
@@ -58,16 +54,6 @@ struct KrakenJson {
     symbol: Option<Symbol>,
 }
 
-type KrakenRow<'a> = (
-    &'a RawValue,
-    &'a RawValue,
-    &'a RawValue,
-    &'a str,
-    IgnoredAny,
-    IgnoredAny,
-    Option<&'a RawValue>,
-);
-
 impl RowDecoder for KrakenJson {
     /// Names the pair of the rows that follow.
     fn set_key(&mut self, pair: &[u8]) -> Result<(), RecordError> {
@@ -76,41 +62,10 @@ impl RowDecoder for KrakenJson {
     }
 
     fn decode(&mut self, record: &[u8], _ordinal: u64) -> Result<Option<Trade>, RecordError> {
-        let (price_text, size_text, time, side, _, _, id): KrakenRow<'_> = parse(record)?;
         let symbol = self.symbol.ok_or_else(|| {
             RecordError::new("pair", b"", ValueError::Shape { expected: "there" })
         })?;
-        let id_text = id.map_or(&b""[..], unquoted);
-        let id = whole(id_text)
-            .ok_or_else(|| RecordError::new("trade_id", id_text, ValueError::NotInteger))?;
-        // A price's nine places are exactly the nanoseconds of a second.
-        let time = unquoted(time);
-        let nanos = Price::parse(time)
-            .map_err(|error| RecordError::new("time", time, error))?
-            .raw();
-        Ok(Some(Trade {
-            symbol,
-            time: instant("time", time, nanos)?,
-            sequence: id,
-            id: TradeId::from_number(id),
-            price: price("price", unquoted(price_text))?,
-            size: size("volume", unquoted(size_text))?,
-            conditions: Conditions::NONE,
-            venue: 0,
-            correction: 0,
-            side: match side {
-                "b" => Side::Buy,
-                "s" => Side::Sell,
-                other => {
-                    let reason = ValueError::Neither {
-                        first: "b",
-                        second: "s",
-                    };
-                    return Err(RecordError::new("side", other.as_bytes(), reason));
-                }
-            },
-            sequenced: true,
-        }))
+        read(record, |row: Row<'_>| Some(row.row(symbol)))
     }
 }
 

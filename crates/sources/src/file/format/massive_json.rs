@@ -1,20 +1,15 @@
 //! Massive `/v3/trades` REST answer, also inside `data`, where a proxy wraps it.
 //!
-//! Wire format: objects in the array `results` (vendor's `OpenAPI` description, July 2026). They do not name their
-//! symbol. Numbers are read from their digits, never through a floating-point number.
+//! The rows, in the array `results`, are those of the venue's `wire.rs`; they do not name their symbol.
 
 use super::descriptor::{Descriptor, Open, TextDecoder, column};
 use super::detect::Sample;
 use crate::file::error::{FileError, RecordError};
 use crate::file::json_rows::{JsonRows, Rows};
-use crate::file::row_decoder::{Response, RowDecoder, parse, unquoted};
+use crate::file::row_decoder::{Response, RowDecoder, read};
 use crate::file::text::TextInput;
-use crate::file::values::{instant, price, size, trade_id};
-use barmill_core::model::{Conditions, Side, Symbol, Trade};
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use crate::venue::massive::wire::Row;
+use barmill_core::model::{Symbol, Trade};
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "massive-json",
@@ -53,61 +48,6 @@ fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     })))
 }
 
-/// The set of a JSON array of condition numbers.
-#[derive(Debug, Clone, Copy, Default)]
-struct ConditionSet(Conditions);
-
-impl<'de> Deserialize<'de> for ConditionSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConditionSet, D::Error> {
-        struct Numbers;
-
-        impl<'de> Visitor<'de> for Numbers {
-            type Value = ConditionSet;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of condition numbers from 0 to 127")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(
-                self,
-                mut numbers: A,
-            ) -> Result<ConditionSet, A::Error> {
-                let mut set = Conditions::NONE;
-                while let Some(number) = numbers.next_element::<u32>()? {
-                    set = set
-                        .with(number)
-                        .ok_or_else(|| A::Error::custom("condition is above 127"))?;
-                }
-                Ok(ConditionSet(set))
-            }
-        }
-
-        deserializer.deserialize_seq(Numbers)
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct MassiveRow<'a> {
-    conditions: Option<ConditionSet>,
-    #[serde(default)]
-    correction: u8,
-    #[serde(borrow)]
-    decimal_size: Option<&'a RawValue>,
-    #[serde(default)]
-    exchange: u8,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    participant_timestamp: Option<u64>,
-    #[serde(borrow)]
-    price: &'a RawValue,
-    sequence_number: Option<u64>,
-    sip_timestamp: Option<u64>,
-    #[serde(borrow)]
-    size: Option<&'a RawValue>,
-    #[serde(default)]
-    trf_id: u8,
-}
-
 /// Decodes rows of `/v3/trades`, which do not name their symbol.
 #[derive(Debug)]
 struct MassiveJson {
@@ -120,22 +60,19 @@ impl RowDecoder for MassiveJson {
     }
 
     fn decode(&mut self, record: &[u8], ordinal: u64) -> Result<Option<Trade>, RecordError> {
-        let row: MassiveRow<'_> = parse(record)?;
-        let time = row.sip_timestamp.or(row.participant_timestamp).unwrap_or(0);
-        let size_text = row.decimal_size.or(row.size).map_or(&b""[..], unquoted);
-        Ok(Some(Trade {
-            symbol: self.symbol,
-            time: instant("sip_timestamp", time.to_string().as_bytes(), time)?,
-            sequence: row.sequence_number.unwrap_or(ordinal),
-            id: trade_id(row.id.map_or(b"", unquoted)),
-            price: price("price", unquoted(row.price))?,
-            size: size("size", size_text)?,
-            conditions: row.conditions.unwrap_or_default().0,
-            venue: u16::from(row.exchange) | u16::from(row.trf_id) << 8,
-            correction: row.correction,
-            side: Side::Unknown,
-            sequenced: row.sequence_number.is_some(),
-        }))
+        let trade = |mut row: Row<'_>| {
+            row.sip_timestamp = row.sip_timestamp.or(row.participant_timestamp);
+            Some(row.trade(self.symbol))
+        };
+        let in_order = |trade: Trade| Trade {
+            sequence: if trade.sequenced {
+                trade.sequence
+            } else {
+                ordinal
+            },
+            ..trade
+        };
+        Ok(read(record, trade)?.map(in_order))
     }
 }
 

@@ -1,26 +1,21 @@
 //! Alpaca: `/v2/stocks/trades`, pages of up to 10,000 trades by page token.
 //!
 //! Wire format: the vendor's public description and Go client of 2026. The token keeps its place also inside
-//! one nanosecond. Condition letters and the tape, which decides what a letter means, become conditions as
-//! `engine/rules.rs` numbers them.
+//! one nanosecond.
 
+use super::wire::Record;
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{PageError, RowError};
-use crate::venue::history::json::{
-    Rows, message, parse, parse_row, price, refused, rfc3339, shorten, size, text_of,
-};
+use crate::venue::history::error::PageError;
+use crate::venue::history::json::{Rows, message, parse, shorten};
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
     HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
-use barmill_core::engine::rules::{Tape, letter_condition};
-use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -44,21 +39,6 @@ pub(crate) struct Alpaca {
 
 /// The rows of each symbol.
 type Trades<'a> = BTreeMap<String, Option<Vec<&'a RawValue>>>;
-
-#[derive(Deserialize)]
-struct Row<'a> {
-    t: &'a str,
-    x: Option<String>,
-    #[serde(borrow)]
-    p: &'a RawValue,
-    #[serde(borrow)]
-    s: &'a RawValue,
-    c: Option<Vec<String>>,
-    #[serde(borrow)]
-    i: Option<&'a RawValue>,
-    z: Option<String>,
-    u: Option<String>,
-}
 
 impl Alpaca {
     pub(crate) fn new(
@@ -177,7 +157,7 @@ impl HistoryProtocol for Alpaca {
                 found: shorten(&found),
             });
         }
-        rows.read(&own, |row| decode_row(range.symbol, row))?;
+        rows.read(&own, |row: Record<'_>| row.row(range.symbol))?;
         Ok(match token.filter(|token| !token.is_empty()) {
             Some(token) => {
                 let is_full = self.page_len <= rows.read;
@@ -193,70 +173,5 @@ impl HistoryProtocol for Alpaca {
 
     fn headers(&self) -> HeaderMap {
         self.headers.clone()
-    }
-}
-
-fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
-    let row: Row<'_> = parse_row(row)?;
-    Ok(Trade {
-        symbol,
-        time: rfc3339("t", row.t)?,
-        // The venue has no sequence: the sieve numbers the trades of each instant.
-        sequence: 0,
-        id: row.i.map_or(TradeId::NONE, |id| {
-            TradeId::from_text(text_of(id).as_bytes())
-        }),
-        price: price("p", text_of(row.p))?,
-        size: size("s", text_of(row.s))?,
-        conditions: conditions(&row.c.unwrap_or_default(), row.z.as_deref())?,
-        venue: row
-            .x
-            .as_deref()
-            .and_then(|code| code.bytes().next())
-            .map_or(0, u16::from),
-        correction: correction(row.u.as_deref())?,
-        side: Side::Unknown,
-        sequenced: false,
-    })
-}
-
-fn conditions(letters: &[String], tape: Option<&str>) -> Result<Conditions, RowError> {
-    let mut conditions = Conditions::NONE;
-    for letter in letters {
-        let condition = match letter.as_bytes() {
-            [byte @ 32..=126] => letter_condition(*byte),
-            _ => {
-                return Err(refused(
-                    "c",
-                    letter,
-                    "condition is not one printable letter",
-                ));
-            }
-        };
-        conditions = condition
-            .and_then(|bit| conditions.with(bit))
-            .unwrap_or(conditions);
-    }
-    let tape = match tape.map(str::as_bytes) {
-        Some([letter]) => Tape::from_letter(*letter),
-        Some(_) | None => None,
-    };
-    Ok(tape
-        .and_then(|tape| conditions.with(tape.condition()))
-        .unwrap_or(conditions))
-}
-
-/// The NYSE code of an update: `corrected` is the correction of an earlier trade, which then is `incorrect`.
-fn correction(update: Option<&str>) -> Result<u8, RowError> {
-    match update {
-        None | Some("") => Ok(0),
-        Some("corrected") => Ok(12),
-        Some("incorrect") => Ok(7),
-        Some("canceled") => Ok(8),
-        Some(other) => Err(refused(
-            "u",
-            other,
-            "update is not canceled, corrected or incorrect",
-        )),
     }
 }

@@ -5,16 +5,17 @@
 //! the interval: that it holds a trade of before the interval proves that none is missing at the start.
 //! Times are asked for in microseconds and known by their magnitude.
 
+use super::wire::{Event, Single};
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{PageError, RowError};
-use crate::venue::history::json::{Rows, parse, parse_row, price, refused, size, text_of};
+use crate::venue::history::error::PageError;
+use crate::venue::history::json::{Rows, parse};
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
     HistoryProtocol, Listing, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
-use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
+use barmill_core::model::Symbol;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -66,29 +67,11 @@ pub(crate) enum Place {
     At(u64),
 }
 
+/// The numbers of an aggregate trade: its own, and that of its first fill.
 #[derive(Deserialize)]
-struct Aggregate<'a> {
+struct Numbers {
     a: u64,
-    #[serde(borrow)]
-    p: &'a RawValue,
-    #[serde(borrow)]
-    q: &'a RawValue,
     f: u64,
-    #[serde(rename = "T")]
-    time: i64,
-    m: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Single<'a> {
-    id: u64,
-    #[serde(borrow)]
-    price: &'a RawValue,
-    #[serde(borrow)]
-    qty: &'a RawValue,
-    time: i64,
-    is_buyer_maker: bool,
 }
 
 impl Binance {
@@ -122,7 +105,7 @@ impl Binance {
         let Some(first) = wire.first() else {
             return Ok(None);
         };
-        let first: Aggregate<'_> = parse(first.get().as_bytes(), "an aggregate trade")?;
+        let first: Numbers = parse(first.get().as_bytes(), "an aggregate trade")?;
         let number = match self.trades {
             BinanceTrades::Aggregate => first.a,
             BinanceTrades::Single => first.f,
@@ -133,8 +116,8 @@ impl Binance {
 
     fn read(&self, symbol: Symbol, wire: &[&RawValue], rows: &mut Rows) -> Result<(), PageError> {
         match self.trades {
-            BinanceTrades::Aggregate => rows.read(wire, |row| decode_aggregate(symbol, row)),
-            BinanceTrades::Single => rows.read(wire, |row| decode_single(symbol, row)),
+            BinanceTrades::Aggregate => rows.read(wire, |row: Event<'_>| row.row(symbol)),
+            BinanceTrades::Single => rows.read(wire, |row: Single<'_>| row.row(symbol)),
         }
     }
 }
@@ -269,64 +252,6 @@ fn ignored(parameter: &'static str, asked: u64, got: u64) -> PageError {
         asked: asked.to_string(),
         got: got.to_string(),
     }
-}
-
-fn decode_aggregate(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
-    let row: Aggregate<'_> = parse_row(row)?;
-    Ok(Trade {
-        time: time("T", row.time)?,
-        price: price("p", text_of(row.p))?,
-        size: size("q", text_of(row.q))?,
-        ..blank(symbol, row.a, row.m)
-    })
-}
-
-fn decode_single(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
-    let row: Single<'_> = parse_row(row)?;
-    Ok(Trade {
-        time: time("time", row.time)?,
-        price: price("price", text_of(row.price))?,
-        size: size("qty", text_of(row.qty))?,
-        ..blank(symbol, row.id, row.is_buyer_maker)
-    })
-}
-
-/// A trade of which only the number and the side are known.
-fn blank(symbol: Symbol, number: u64, is_buyer_maker: bool) -> Trade {
-    Trade {
-        symbol,
-        time: Timestamp::EPOCH,
-        sequence: number,
-        id: TradeId::from_number(number),
-        price: Price::ZERO,
-        size: Size::ZERO,
-        conditions: Conditions::NONE,
-        venue: 0,
-        correction: 0,
-        side: if is_buyer_maker {
-            Side::Sell
-        } else {
-            Side::Buy
-        },
-        sequenced: true,
-    }
-}
-
-/// Microseconds, or milliseconds where a proxy drops the header that asks for microseconds: no instant
-/// from 1973 to 5138 is both.
-fn time(field: &'static str, value: i64) -> Result<Timestamp, RowError> {
-    let time = if value < 100_000_000_000_000 {
-        Timestamp::from_millis(value)
-    } else {
-        Timestamp::from_micros(value)
-    };
-    time.ok_or_else(|| {
-        refused(
-            field,
-            &value.to_string(),
-            "time is before 1970 or after 2262",
-        )
-    })
 }
 
 /// The names in `symbols[].symbol`.

@@ -1,17 +1,11 @@
 //! Binance spot: `@trade` and `@aggTrade`, raw and combined.
-//!
-//! Wire format (binance-spot-api-docs, web-socket-streams.md, 2026-07): a combined frame wraps the event as
-//! `{"stream":..,"data":{..}}`. Times are milliseconds, or microseconds where the address asks for them; they are told
-//! apart by magnitude. `m` says that the buyer was the maker, so that the taker sold. Identities are contiguous per
-//! symbol and kind of stream, and serve as the sequence.
 
+use super::wire::{Frame, Problem};
+use crate::json::{self, DecodeError};
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
-use crate::venue::live::scan::Cursor;
 use crate::venue::live::script::Script;
-use crate::venue::live::value::{DecodeError, Field};
-use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use serde_json::json;
 
 /// Asks for the stream of each symbol that the setting `trades` names; each message is confirmed.
@@ -38,108 +32,25 @@ pub(crate) fn decoder() -> Decoder {
     Decoder::stateless(decode)
 }
 
-#[derive(Default)]
-struct Record<'a> {
-    e: Field<'a>,
-    s: Field<'a>,
-    /// `t` of a trade, `a` of an aggregate.
-    id: Field<'a>,
-    aggregate_id: Field<'a>,
-    p: Field<'a>,
-    q: Field<'a>,
-    time: Field<'a>,
-    m: Field<'a>,
-    code: Field<'a>,
-    msg: Field<'a>,
-    request: Field<'a>,
-    is_error: bool,
-}
-
-pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-    let mut cursor = Cursor::new(frame);
-    let mut record = Record::default();
-    cursor.object(|key, cursor| record.take(key, cursor))?;
-    cursor.end()?;
-    events.push(record.event());
+pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
+    let frame: Frame<'_> = json::from_slice(text)?;
+    let (Problem { code, msg }, request) = (frame.error, frame.id);
+    let event = frame.event(text)?;
+    let (code, msg) = (code.or(event.code), msg.or(event.msg));
+    events.push(match event.trade() {
+        Some(trade) => trade.map_or_else(Event::Malformed, Event::Trade),
+        None if event.e.bytes() == b"serverShutdown" => Event::Refused(Refusal {
+            kind: RefusalKind::Shutdown,
+            text: "server shutdown".into(),
+        }),
+        None if !code.is_missing() => Event::Refused(Refusal {
+            kind: RefusalKind::Other,
+            text: format!("{} {}", code.words(), msg.words()),
+        }),
+        None if event.e.is_missing() && !request.is_missing() => Event::Subscribed(Ack::Message),
+        None => Event::Other,
+    });
     Ok(())
-}
-
-impl<'a> Record<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
-        let is_object = cursor.peek() == Some(b'{');
-        if is_object && matches!(key, b"data" | b"error") {
-            self.is_error |= key == b"error";
-            return cursor.object(|key, cursor| self.take_scalar(key, cursor));
-        }
-        self.take_scalar(key, cursor)
-    }
-
-    fn take_scalar(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
-        if matches!(cursor.peek(), Some(b'{' | b'[')) {
-            cursor.skip()?;
-            return Ok(());
-        }
-        let value = Field::read(cursor)?;
-        match key {
-            b"e" => self.e = value,
-            b"s" => self.s = value,
-            b"t" => self.id = value,
-            b"a" => self.aggregate_id = value,
-            b"p" => self.p = value,
-            b"q" => self.q = value,
-            b"T" => self.time = value,
-            b"m" => self.m = value,
-            b"code" => self.code = value,
-            b"msg" => self.msg = value,
-            b"id" => self.request = value,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn event(&self) -> Event {
-        match self.e.bytes() {
-            b"trade" => self
-                .trade(self.id, "t")
-                .map_or_else(Event::Malformed, Event::Trade),
-            b"aggTrade" => self
-                .trade(self.aggregate_id, "a")
-                .map_or_else(Event::Malformed, Event::Trade),
-            b"serverShutdown" => Event::Refused(Refusal {
-                kind: RefusalKind::Shutdown,
-                text: "server shutdown".into(),
-            }),
-            _ if self.is_error || !self.code.is_missing() => Event::Refused(Refusal {
-                kind: RefusalKind::Other,
-                text: format!("{} {}", self.code.words(), self.msg.words()),
-            }),
-            _ if self.e.is_missing() && !self.request.is_missing() => {
-                Event::Subscribed(Ack::Message)
-            }
-            _ => Event::Other,
-        }
-    }
-
-    fn trade(&self, id: Field<'_>, name: &'static str) -> Result<Trade, DecodeError> {
-        let id = id.whole(name)?;
-        Ok(Trade {
-            symbol: self.s.symbol("s")?,
-            time: self.time.epoch("T")?,
-            sequence: id,
-            id: TradeId::from_number(id),
-            price: self.p.price("p")?,
-            size: self.q.size("q")?,
-            conditions: Conditions::NONE,
-            venue: 0,
-            correction: 0,
-            side: match self.m.bytes() {
-                b"true" => Side::Sell,
-                b"false" => Side::Buy,
-                _ => return Err(self.m.unknown("m")),
-            },
-            sequenced: true,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(crate) mod history;
 pub(crate) mod live;
 mod simulate;
+pub(crate) mod wire;
 
 use super::descriptor::{
     HistoryDefaults, LiveDefaults, Market, Secret, Setting, SettingKind, Venue,

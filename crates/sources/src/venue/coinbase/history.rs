@@ -5,16 +5,17 @@
 //! over the numbers, about twenty pages; then the pages step forwards, each overlapping the one before by
 //! its last trade. Walking back from now instead would fetch or hold every page since.
 
+use super::wire::Row;
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{PageError, RowError};
-use crate::venue::history::json::{Rows, parse, parse_row, price, refused, rfc3339, size, text_of};
+use crate::venue::history::error::PageError;
+use crate::venue::history::json::{Rows, parse};
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
     HistoryProtocol, Listing, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range};
-use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
+use barmill_core::model::Trade;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -52,17 +53,6 @@ pub(crate) struct Bounds {
     low: u64,
     high: u64,
     newest: u64,
-}
-
-#[derive(Deserialize)]
-struct Row<'a> {
-    time: &'a str,
-    trade_id: u64,
-    #[serde(borrow)]
-    price: &'a RawValue,
-    #[serde(borrow)]
-    size: &'a RawValue,
-    side: &'a str,
 }
 
 impl Coinbase {
@@ -229,7 +219,7 @@ impl HistoryProtocol for Coinbase {
         rows: &mut Rows,
     ) -> Result<Next<Place>, PageError> {
         let wire: Vec<&RawValue> = parse(&reply.body, "an array of trades")?;
-        rows.read(&wire, |row| decode_row(range.symbol, row))?;
+        rows.read(&wire, |row: Row<'_>| row.row(range.symbol))?;
         rows.trades.reverse();
         let after = self.after(place).unwrap_or(u64::MAX);
         if let Some(newest) = rows.trades.last().filter(|trade| trade.sequence > after) {
@@ -270,25 +260,4 @@ fn listed(body: &[u8]) -> Option<Vec<String>> {
     }
     let products: Vec<Product> = serde_json::from_slice(body).ok()?;
     Some(products.into_iter().map(|one| one.id).collect())
-}
-
-fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
-    let row: Row<'_> = parse_row(row)?;
-    Ok(Trade {
-        symbol,
-        time: rfc3339("time", row.time)?,
-        sequence: row.trade_id,
-        id: TradeId::from_number(row.trade_id),
-        price: price("price", text_of(row.price))?,
-        size: size("size", text_of(row.size))?,
-        conditions: Conditions::NONE,
-        venue: 0,
-        correction: 0,
-        side: match row.side {
-            "buy" => Side::Sell,
-            "sell" => Side::Buy,
-            other => return Err(refused("side", other, "side is not buy or sell")),
-        },
-        sequenced: true,
-    })
 }

@@ -1,20 +1,16 @@
 //! Coinbase: `market_trades` of Advanced Trade and `matches` of Exchange.
 //!
-//! Wire formats (docs.cdp.coinbase.com, Advanced Trade WebSocket `market_trades` and Exchange `matches`, 2026). In both
-//! `side` is the maker's, so that the taker is on the other. Identities are contiguous per product and serve as the
-//! sequence. Advanced counts the messages of a connection in `sequence_num` and lists trades newest first; they come
-//! out in the order of their identities. Exchange tells the newest identity of a product in its `heartbeat`.
+//! Advanced counts the messages of a connection and lists trades newest first; they come out in the order of their
+//! identities. Exchange tells the newest identity of a product in its heartbeat.
 
+use super::wire::{Batch, Frame};
+use crate::json::{self, DecodeError, Field};
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::{Decode, Decoder};
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
-use crate::venue::live::scan::Cursor;
 use crate::venue::live::script::Script;
-use crate::venue::live::value::{DecodeError, Field};
-use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use serde_json::json;
 
-/// The count of one connection's messages.
 /// Asks for the trades by the interface that the setting `interface` names; each message is confirmed.
 pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
     let advanced = |names: &&[&str]| {
@@ -39,47 +35,22 @@ pub(crate) fn decoder() -> Decoder {
     Decoder::new(Coinbase::default())
 }
 
+/// The count of one connection's messages.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Coinbase {
     sequence_next: Option<u64>,
 }
 
-/// The outer object of either format.
-#[derive(Default)]
-struct Frame<'a> {
-    channel: Field<'a>,
-    kind: Field<'a>,
-    sequence_num: Field<'a>,
-    message: Field<'a>,
-    reason: Field<'a>,
-    last_trade_id: Field<'a>,
-    events: &'a [u8],
-    row: Row<'a>,
-}
-
-#[derive(Default)]
-struct Row<'a> {
-    trade_id: Field<'a>,
-    product_id: Field<'a>,
-    price: Field<'a>,
-    size: Field<'a>,
-    side: Field<'a>,
-    time: Field<'a>,
-}
-
 impl Decode for Coinbase {
     fn decode(&mut self, text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let mut cursor = Cursor::new(text);
-        let mut frame = Frame::default();
-        cursor.object(|key, cursor| frame.take(key, cursor))?;
-        cursor.end()?;
+        let frame: Frame<'_> = json::from_slice(text)?;
         if frame.channel.is_missing() {
             events.push(frame.exchange_event());
             return Ok(());
         }
         self.count(frame.sequence_num, events);
         match frame.channel.bytes() {
-            b"market_trades" => market_trades(frame.events, events)?,
+            b"market_trades" => market_trades(&frame.events.0, events),
             b"subscriptions" => events.push(Event::Subscribed(Ack::Message)),
             b"heartbeats" => events.push(Event::Heartbeat),
             _ => events.push(Event::Other),
@@ -103,61 +74,28 @@ impl Coinbase {
     }
 }
 
-fn market_trades(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
+fn market_trades(batches: &[Batch<'_>], events: &mut Vec<Event>) {
     let start = events.len();
-    Cursor::new(text).array(|cursor| {
-        let mut kind = Field::default();
-        let mut trades: &[u8] = b"[]";
-        cursor.object(|key, cursor| {
-            match key {
-                b"type" => kind = Field::read(cursor)?,
-                b"trades" => trades = cursor.skip()?,
-                _ => _ = cursor.skip()?,
-            }
-            Ok::<(), DecodeError>(())
-        })?;
-        let wrap = if kind.bytes() == b"snapshot" {
+    for batch in batches {
+        let wrap = if batch.kind.bytes() == b"snapshot" {
             Event::Snapshot
         } else {
             Event::Trade
         };
-        Cursor::new(trades).array(|cursor| {
-            let mut row = Row::default();
-            cursor.object(|key, cursor| row.take(key, cursor))?;
-            events.push(row.trade().map_or_else(Event::Malformed, wrap));
-            Ok::<(), DecodeError>(())
-        })
-    })?;
+        let rows = batch.trades.0.iter();
+        events.extend(rows.map(|row| row.trade().map_or_else(Event::Malformed, wrap)));
+    }
     let sequence = |event: &Event| event.trade().map_or(0, |trade| trade.sequence);
     if let Some(found) = events.get_mut(start..) {
         found.sort_by_key(sequence);
     }
-    Ok(())
 }
 
-impl<'a> Frame<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
-        match (key, cursor.peek()) {
-            (b"events", _) => self.events = cursor.skip()?,
-            (_, Some(b'{' | b'[')) => _ = cursor.skip()?,
-            (b"channel", _) => self.channel = Field::read(cursor)?,
-            (b"type", _) => self.kind = Field::read(cursor)?,
-            (b"sequence_num", _) => self.sequence_num = Field::read(cursor)?,
-            (b"message", _) => self.message = Field::read(cursor)?,
-            (b"reason", _) => self.reason = Field::read(cursor)?,
-            (b"last_trade_id", _) => self.last_trade_id = Field::read(cursor)?,
-            _ => self.row.take(key, cursor)?,
-        }
-        Ok(())
-    }
-
+impl Frame<'_> {
     fn exchange_event(&self) -> Event {
         match self.kind.bytes() {
-            b"match" => self.row.trade().map_or_else(Event::Malformed, Event::Trade),
-            b"last_match" => self
-                .row
-                .trade()
-                .map_or_else(Event::Malformed, Event::Snapshot),
+            b"match" => self.trade().map_or_else(Event::Malformed, Event::Trade),
+            b"last_match" => self.trade().map_or_else(Event::Malformed, Event::Snapshot),
             b"heartbeat" => self.newest().unwrap_or(Event::Heartbeat),
             b"subscriptions" => Event::Subscribed(Ack::Message),
             b"error" => self.refused(),
@@ -166,7 +104,7 @@ impl<'a> Frame<'a> {
     }
 
     fn newest(&self) -> Option<Event> {
-        let symbol = self.row.product_id.symbol("product_id").ok()?;
+        let symbol = self.product_id.symbol("product_id").ok()?;
         let sequence = self
             .last_trade_id
             .whole("last_trade_id")
@@ -191,46 +129,6 @@ impl<'a> Frame<'a> {
         Event::Refused(Refusal {
             kind,
             text: text.trim_end().to_owned(),
-        })
-    }
-}
-
-impl<'a> Row<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
-        let field = match key {
-            b"trade_id" => &mut self.trade_id,
-            b"product_id" => &mut self.product_id,
-            b"price" => &mut self.price,
-            b"size" => &mut self.size,
-            b"side" => &mut self.side,
-            b"time" => &mut self.time,
-            _ => {
-                cursor.skip()?;
-                return Ok(());
-            }
-        };
-        *field = Field::read(cursor)?;
-        Ok(())
-    }
-
-    fn trade(&self) -> Result<Trade, DecodeError> {
-        let id = self.trade_id.whole("trade_id")?;
-        Ok(Trade {
-            symbol: self.product_id.symbol("product_id")?,
-            time: self.time.rfc3339("time")?,
-            sequence: id,
-            id: TradeId::from_number(id),
-            price: self.price.price("price")?,
-            size: self.size.size("size")?,
-            conditions: Conditions::NONE,
-            venue: 0,
-            correction: 0,
-            side: match self.side.bytes() {
-                b"BUY" | b"buy" => Side::Sell,
-                b"SELL" | b"sell" => Side::Buy,
-                _ => return Err(self.side.unknown("side")),
-            },
-            sequenced: true,
         })
     }
 }

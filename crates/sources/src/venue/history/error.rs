@@ -1,5 +1,6 @@
 //! Errors of a history: the position, and the remedy. No message contains a key or a full URL.
 
+use crate::json::{DecodeError, FieldError, JsonError};
 use barmill_core::model::{Symbol, Timestamp};
 use barmill_core::port::Remedy;
 use std::time::Duration;
@@ -184,7 +185,7 @@ pub enum PageError {
 pub enum RowError {
     /// A missing field or another type.
     #[error("row has not the shape of a trade")]
-    Shape(#[source] serde_json::Error),
+    Shape(#[source] JsonError),
     /// A field with a value that no trade has.
     #[error("{field} {value:?}: {reason}")]
     Field {
@@ -195,6 +196,36 @@ pub enum RowError {
         /// Why it is refused.
         reason: String,
     },
+}
+
+impl From<DecodeError> for RowError {
+    fn from(error: DecodeError) -> RowError {
+        let shape = || RowError::Shape(JsonError::Shape(error.to_string()));
+        match error {
+            DecodeError::Json(error) => RowError::Shape(error),
+            DecodeError::Missing { .. } => shape(),
+            DecodeError::Field {
+                field,
+                ref text,
+                ref source,
+            } => {
+                let reason = match source {
+                    FieldError::Whole => return shape(),
+                    FieldError::Time => "time is before 1970 or after 2262".into(),
+                    FieldError::Word(known) => format!("{field} is not {}", known.join(" or ")),
+                    FieldError::Decimal(_) | FieldError::Symbol(_) | FieldError::ZeroPrice => {
+                        source.to_string()
+                    }
+                };
+                let value = text.clone();
+                RowError::Field {
+                    field,
+                    value,
+                    reason,
+                }
+            }
+        }
+    }
 }
 
 impl HistoryError {

@@ -20,8 +20,6 @@ mod pace;
 pub(crate) mod page;
 mod page_join;
 pub(crate) mod page_stream;
-mod page_stream_cursor;
-mod page_stream_row;
 #[cfg(test)]
 mod page_stream_tests;
 pub(crate) mod pager;

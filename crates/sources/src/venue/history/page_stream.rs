@@ -1,12 +1,11 @@
-//! Streaming parser of a Massive page: one pass over the bytes, no tree, exact numbers.
+//! Streaming parser of a page: one pass over the bytes, no tree.
 //!
-//! Owns the page around the rows; a row is `page_stream_row`'s. What it takes is a subset of JSON (RFC 8259): objects of
-//! known shape, ASCII strings without escapes, numbers without sign and exponent. Anything beyond, malformed or only
-//! unusual, makes it give up, and the page is decoded by `serde_json` as if this did not exist: so every error, and
-//! every choice between errors, is that one's. A test holds the two against each other.
+//! Owns the page around the rows. What it takes is a subset of JSON (RFC 8259): rows that are trades, in strings and
+//! numbers beyond doubt ([`Reader::is_plain`]). Anything else, malformed or only unusual, makes it give up, and the page
+//! is decoded by `serde_json` as if this did not exist: so every error, and every choice between errors, is that one's.
+//! A test holds the two against each other.
 
-use super::page_stream_cursor::{Cursor, Stop};
-use super::page_stream_row::Row;
+use crate::json::{DecodeError, Reader};
 use barmill_core::model::{Symbol, Trade};
 use std::ops::Range;
 
@@ -27,10 +26,23 @@ enum Stage {
     Unsupported,
 }
 
+/// What came of reading on.
+enum Step {
+    Done,
+    /// More bytes may help.
+    Short,
+    /// The text is not of the subset.
+    Unsupported,
+}
+
+/// Reads the next row as a trade of the symbol.
+pub(crate) type ReadRow = fn(&mut Reader<'_>, Symbol) -> Result<Trade, DecodeError>;
+
 /// The rows of a page, as far as its bytes are there.
 #[derive(Debug)]
 pub(crate) struct PageStream {
     symbol: Symbol,
+    read_row: ReadRow,
     /// The name of the array with its quotes.
     name: Vec<u8>,
     stage: Stage,
@@ -51,10 +63,16 @@ pub(crate) struct StreamedPage {
 
 impl PageStream {
     /// Starts a page of one symbol's trades, usually at most so many, in the array of this name.
-    pub(crate) fn new(symbol: Symbol, name: &str, page_len: usize) -> PageStream {
+    pub(crate) fn new(
+        symbol: Symbol,
+        name: &str,
+        page_len: usize,
+        read_row: ReadRow,
+    ) -> PageStream {
         let name = format!("\"{name}\"").into_bytes();
         PageStream {
             symbol,
+            read_row,
             name,
             stage: Stage::Head,
             rows: 0..0,
@@ -71,9 +89,9 @@ impl PageStream {
                 Stage::Tail | Stage::Unsupported => return,
             };
             match step {
-                Ok(()) => {}
-                Err(Stop::Short) => return,
-                Err(Stop::Unsupported) => self.stage = Stage::Unsupported,
+                Step::Done => {}
+                Step::Short => return,
+                Step::Unsupported => self.stage = Stage::Unsupported,
             }
         }
     }
@@ -93,40 +111,48 @@ impl PageStream {
     }
 
     /// Finds the array by its name; whether it is the one that counts, the frame tells later.
-    fn find(&mut self, text: &[u8]) -> Result<(), Stop> {
+    fn find(&mut self, text: &[u8]) -> Step {
         let head = text.get(..HEAD_LEN_MAX).unwrap_or(text);
-        let stop = if head.len() == HEAD_LEN_MAX {
-            Stop::Unsupported
-        } else {
-            Stop::Short
+        let Some(name) = memchr::memmem::find(head, &self.name) else {
+            return if head.len() == HEAD_LEN_MAX {
+                Step::Unsupported
+            } else {
+                Step::Short
+            };
         };
-        let name = memchr::memmem::find(head, &self.name).ok_or(stop)?;
-        let mut walk = Cursor::new(text, name + self.name.len());
-        walk.expect(b':')?;
-        walk.expect(b'[')?;
-        self.rows = walk.at()..walk.at();
+        let mut reader = Reader::new(text, name + self.name.len());
+        for mark in [b':', b'['] {
+            match reader.peek() {
+                Some(byte) if byte == mark => reader = Reader::new(text, reader.at() + 1),
+                Some(_) => return Step::Unsupported,
+                None => return Step::Short,
+            }
+        }
+        self.rows = reader.at()..reader.at();
         self.stage = Stage::First;
-        Ok(())
+        Step::Done
     }
 
-    fn row(&mut self, text: &[u8]) -> Result<(), Stop> {
-        let mut walk = Cursor::new(text, self.rows.end);
-        match walk.peek()? {
-            b']' => {
-                self.rows.end = walk.at();
+    fn row(&mut self, text: &[u8]) -> Step {
+        let mut reader = Reader::new(text, self.rows.end);
+        match reader.peek() {
+            Some(b']') => {
+                self.rows.end = reader.at();
                 self.stage = Stage::Tail;
-                return Ok(());
+                return Step::Done;
             }
-            b',' if self.stage == Stage::Rows => walk.next().map(drop)?,
-            _ if self.stage == Stage::First => {}
-            _ => return Err(Stop::Unsupported),
+            Some(b',') if self.stage == Stage::Rows => reader = Reader::new(text, reader.at() + 1),
+            Some(_) if self.stage == Stage::First => {}
+            Some(_) => return Step::Unsupported,
+            None => return Step::Short,
         }
-        let trade = Row::read(&mut walk)?
-            .trade(self.symbol)
-            .ok_or(Stop::Unsupported)?;
-        self.trades.push(trade);
-        self.rows.end = walk.at();
+        match (self.read_row)(&mut reader, self.symbol) {
+            Ok(trade) if reader.is_plain() => self.trades.push(trade),
+            Err(_) if reader.at() == text.len() => return Step::Short,
+            Ok(_) | Err(_) => return Step::Unsupported,
+        }
+        self.rows.end = reader.at();
         self.stage = Stage::Rows;
-        Ok(())
+        Step::Done
     }
 }

@@ -1,4 +1,4 @@
-//! Fetches one page of history at the venue's pace, with retries.
+//! One page of history at the venue's pace, with as many attempts as the settings allow.
 
 use super::client::Client;
 use super::error::PageError;

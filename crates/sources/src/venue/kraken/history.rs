@@ -5,18 +5,17 @@
 //! next page is asked from one nanosecond before it, so that it holds that trade whether the venue
 //! includes `since` or not; trades are told apart by their number.
 
+use super::wire::Row;
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{PageError, RowError};
-use crate::venue::history::json::{
-    Rows, message, parse, parse_row, price, refused, shorten, size, text_of,
-};
+use crate::venue::history::error::PageError;
+use crate::venue::history::json::{Rows, message, parse, shorten, text_of};
 use crate::venue::history::link::join;
 use crate::venue::history::page::{
     HistoryProtocol, Listing, Next, OpenHistory, Reply, Request, VenueTraits,
 };
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range};
-use barmill_core::model::{Conditions, Price, Side, Symbol, Timestamp, Trade, TradeId};
+use barmill_core::model::{Timestamp, Trade};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -141,7 +140,7 @@ impl HistoryProtocol for Kraken {
             });
         }
         let trades: Vec<&RawValue> = parse(trades.get().as_bytes(), "an array of trades")?;
-        rows.read(&trades, |row| decode_row(range.symbol, row))?;
+        rows.read(&trades, |row: Row<'_>| row.row(range.symbol))?;
         if let Place::Proof(first) = place {
             return prove(range, first, &std::mem::take(&mut rows.trades));
         }
@@ -243,38 +242,6 @@ fn listed(body: &[u8]) -> Option<Vec<String>> {
         [Some(key), pair.altname, pair.wsname, usual]
     });
     Some(names.flatten().collect())
-}
-
-/// `[price, volume, seconds, "b" or "s", order type, note, number]`
-fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
-    let fields: Vec<&RawValue> = parse_row(row)?;
-    let text = |index: usize| fields.get(index).map_or("", |raw| text_of(raw));
-    // Seconds with nine places are a decimal of the same scale as a price.
-    let seconds =
-        Price::parse(text(2).as_bytes()).map_err(|error| refused("time", text(2), error))?;
-    let time = i64::try_from(seconds.raw())
-        .ok()
-        .and_then(Timestamp::from_nanos);
-    let number = text(6)
-        .parse()
-        .map_err(|_| refused("trade_id", text(6), "trade_id is no number"))?;
-    Ok(Trade {
-        symbol,
-        time: time.ok_or_else(|| refused("time", text(2), "time is after 2262"))?,
-        sequence: number,
-        id: TradeId::from_number(number),
-        price: price("price", text(0))?,
-        size: size("volume", text(1))?,
-        conditions: Conditions::NONE,
-        venue: 0,
-        correction: 0,
-        side: match text(3) {
-            "b" => Side::Buy,
-            "s" => Side::Sell,
-            other => return Err(refused("side", other, "side is not b or s")),
-        },
-        sequenced: true,
-    })
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! Kraken v2: the `trade` channel.
 //!
-//! Wire format (docs.kraken.com, spot WebSocket v2 `trade`, 2026): `{"channel":"trade","type":"update","data":[..]}`;
-//! `qty` and `price` are JSON numbers, read from their text. `side` is the taker's. Identities are contiguous per symbol
-//! and serve as the sequence. Each symbol of a subscription is answered on its own.
+//! Each symbol of a subscription is answered on its own.
 
+use super::wire::Frame;
+use crate::json::{self, DecodeError, Reader};
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
-use crate::venue::live::scan::Cursor;
 use crate::venue::live::script::{Expected, Script};
-use crate::venue::live::value::{DecodeError, Field};
-use barmill_core::model::{Conditions, Side, Trade, TradeId};
 use serde_json::json;
 
 /// Asks for the trades of each symbol, without the snapshot; each is confirmed.
@@ -30,77 +27,32 @@ pub(crate) fn decoder() -> Decoder {
     Decoder::stateless(decode)
 }
 
-#[derive(Default)]
-struct Frame<'a> {
-    channel: Field<'a>,
-    kind: Field<'a>,
-    method: Field<'a>,
-    success: Field<'a>,
-    error: Field<'a>,
-    symbol: Field<'a>,
-    data: &'a [u8],
-}
-
-#[derive(Default)]
-struct Row<'a> {
-    symbol: Field<'a>,
-    side: Field<'a>,
-    price: Field<'a>,
-    qty: Field<'a>,
-    trade_id: Field<'a>,
-    timestamp: Field<'a>,
-}
-
 pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-    let mut cursor = Cursor::new(text);
+    let mut reader = Reader::new(text, 0);
     // Version 1 sends arrays, which say nothing here.
-    if cursor.peek() == Some(b'[') {
-        cursor.skip()?;
+    if reader.peek() == Some(b'[') {
+        reader.skip()?;
         events.push(Event::Other);
-        return Ok(cursor.end()?);
+        return Ok(reader.end()?);
     }
-    let mut frame = Frame::default();
-    cursor.object(|key, cursor| frame.take(key, cursor))?;
-    cursor.end()?;
-    if frame.channel.bytes() == b"trade" {
-        return trades(&frame, events);
+    let frame: Frame<'_> = json::from_slice(text)?;
+    if frame.channel.bytes() != b"trade" {
+        events.push(frame.event());
+        return Ok(());
     }
-    events.push(frame.event());
-    Ok(())
-}
-
-fn trades(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let wrap = if frame.kind.bytes() == b"snapshot" {
         Event::Snapshot
     } else {
         Event::Trade
     };
-    Cursor::new(frame.data).array(|cursor| {
-        let mut row = Row::default();
-        cursor.object(|key, cursor| row.take(key, cursor))?;
-        events.push(row.trade().map_or_else(Event::Malformed, wrap));
-        Ok(())
-    })
+    let rows = frame.data.0.iter();
+    events.extend(rows.map(|row| row.trade().map_or_else(Event::Malformed, wrap)));
+    Ok(())
 }
 
-impl<'a> Frame<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
-        match (key, cursor.peek()) {
-            (b"data", _) => self.data = cursor.skip()?,
-            (_, Some(b'{' | b'[')) => _ = cursor.skip()?,
-            (b"channel", _) => self.channel = Field::read(cursor)?,
-            (b"type", _) => self.kind = Field::read(cursor)?,
-            (b"method", _) => self.method = Field::read(cursor)?,
-            (b"success", _) => self.success = Field::read(cursor)?,
-            (b"error", _) => self.error = Field::read(cursor)?,
-            (b"symbol", _) => self.symbol = Field::read(cursor)?,
-            _ => _ = cursor.skip()?,
-        }
-        Ok(())
-    }
-
+impl Frame<'_> {
     fn event(&self) -> Event {
-        if !self.error.is_missing() && self.error.bytes() != b"null" {
+        if !self.error.is_missing() {
             return self.refused();
         }
         match (self.method.bytes(), self.channel.bytes()) {
@@ -129,46 +81,6 @@ impl<'a> Frame<'a> {
             format!("{text} ({symbol})")
         };
         Event::Refused(Refusal { kind, text })
-    }
-}
-
-impl<'a> Row<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
-        let field = match key {
-            b"symbol" => &mut self.symbol,
-            b"side" => &mut self.side,
-            b"price" => &mut self.price,
-            b"qty" => &mut self.qty,
-            b"trade_id" => &mut self.trade_id,
-            b"timestamp" => &mut self.timestamp,
-            _ => {
-                cursor.skip()?;
-                return Ok(());
-            }
-        };
-        *field = Field::read(cursor)?;
-        Ok(())
-    }
-
-    fn trade(&self) -> Result<Trade, DecodeError> {
-        let id = self.trade_id.whole("trade_id")?;
-        Ok(Trade {
-            symbol: self.symbol.symbol("symbol")?,
-            time: self.timestamp.rfc3339("timestamp")?,
-            sequence: id,
-            id: TradeId::from_number(id),
-            price: self.price.price("price")?,
-            size: self.qty.size("qty")?,
-            conditions: Conditions::NONE,
-            venue: 0,
-            correction: 0,
-            side: match self.side.bytes() {
-                b"buy" => Side::Buy,
-                b"sell" => Side::Sell,
-                _ => return Err(self.side.unknown("side")),
-            },
-            sequenced: true,
-        })
     }
 }
 

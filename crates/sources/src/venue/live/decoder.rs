@@ -1,7 +1,7 @@
 //! The frame decoder of a venue.
 
 use super::event::Event;
-use super::value::DecodeError;
+use crate::json::DecodeError;
 
 /// The wire format of one connection.
 ///

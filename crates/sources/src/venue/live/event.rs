@@ -1,6 +1,6 @@
 //! Events that the frames of any venue decode to.
 
-use super::value::DecodeError;
+use crate::json::DecodeError;
 use barmill_core::model::{Symbol, Timestamp, Trade};
 use barmill_core::port::Remedy;
 

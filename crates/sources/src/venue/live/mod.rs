@@ -13,25 +13,22 @@ mod feed;
 mod gaps;
 mod identity;
 mod idle;
-pub(crate) mod scan;
 pub(crate) mod script;
 mod session;
 pub(crate) mod settings;
 mod socket;
 mod stats;
 mod symbol_gaps;
-pub(crate) mod value;
 
+pub use crate::json::{DecodeError, FieldError, JsonError};
 pub use decoder::Decoder;
 pub use driver::LiveDriver;
 pub use error::LiveError;
 pub use event::{Ack, Correction, Event, Refusal, RefusalKind};
 pub use feed::{LiveFeed, LiveParts, Reloader};
-pub use scan::ScanError;
 pub use settings::{
     GapSettings, IdleEnd, IdleSettings, LiveSettings, LiveSettingsError, LiveSymbol, LiveSymbols,
     LiveTimes,
 };
 pub use stats::LiveStats;
 pub use symbol_gaps::GapStats;
-pub use value::{DecodeError, FieldError};

@@ -4,11 +4,10 @@
 //! its place also inside one nanosecond; and, for proxies that forward filters only, asking again from the
 //! last SIP timestamp inclusive. Such proxies wrap the reply and name the key's header otherwise.
 
+use super::wire::Row;
 use crate::venue::VenueSettings;
-use crate::venue::history::error::{PageError, RowError};
-use crate::venue::history::json::{
-    Rows, message, nanos, parse, parse_row, price, refused, size, text_of,
-};
+use crate::venue::history::error::PageError;
+use crate::venue::history::json::{Rows, message, parse, text_of};
 use crate::venue::history::link::{follow, join};
 use crate::venue::history::page::{
     HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
@@ -16,11 +15,10 @@ use crate::venue::history::page::{
 use crate::venue::history::page_stream::{PageStream, StreamedPage};
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
-use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
+use barmill_core::model::Timestamp;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -62,25 +60,6 @@ pub(crate) enum Place {
     From(Option<Timestamp>),
     /// Where a `next_url` points.
     Link(Url),
-}
-
-#[derive(Deserialize)]
-struct Row<'a> {
-    conditions: Option<Vec<u32>>,
-    correction: Option<u8>,
-    #[serde(borrow)]
-    decimal_size: Option<&'a RawValue>,
-    #[serde(default)]
-    exchange: u8,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    price: &'a RawValue,
-    sequence_number: Option<u64>,
-    sip_timestamp: i64,
-    #[serde(borrow)]
-    size: Option<&'a RawValue>,
-    trf_id: Option<u8>,
 }
 
 /// One level of the reply, its values unread.
@@ -275,8 +254,8 @@ impl HistoryProtocol for Massive {
             Some(results) => parse(results.get().as_bytes(), "an array of trades")?,
             None => None,
         };
-        rows.read(&results.unwrap_or_default(), |row| {
-            decode_row(range.symbol, row)
+        rows.read(&results.unwrap_or_default(), |row: Row<'_>| {
+            row.trade(range.symbol)
         })?;
         self.next(range, place, link_of(&level)?, rows)
     }
@@ -295,7 +274,12 @@ impl HistoryProtocol for Massive {
     }
 
     fn stream(&self, range: &SymbolRange) -> Option<PageStream> {
-        Some(PageStream::new(range.symbol, &self.results, self.page_len))
+        Some(PageStream::new(
+            range.symbol,
+            &self.results,
+            self.page_len,
+            |reader, symbol| Row::read(reader)?.trade(symbol),
+        ))
     }
 
     fn headers(&self) -> HeaderMap {
@@ -310,37 +294,4 @@ fn link_of(level: &Level<'_>) -> Result<Option<String>, PageError> {
         None => None,
     };
     Ok(link.filter(|link| !link.is_empty()))
-}
-
-fn decode_row(symbol: Symbol, row: &str) -> Result<Trade, RowError> {
-    let row: Row<'_> = parse_row(row)?;
-    let mut conditions = Conditions::NONE;
-    for condition in row.conditions.unwrap_or_default() {
-        conditions = conditions.with(condition).ok_or_else(|| {
-            refused(
-                "conditions",
-                &condition.to_string(),
-                "condition is above 127",
-            )
-        })?;
-    }
-    // Since 2026-02 fractional shares are in the decimal text only.
-    let size_text = row.decimal_size.or(row.size).map_or("", text_of);
-    Ok(Trade {
-        symbol,
-        time: nanos("sip_timestamp", row.sip_timestamp)?,
-        // Trades of one instant keep the order of the page.
-        sequence: row.sequence_number.unwrap_or(0),
-        id: row.id.map_or(TradeId::NONE, |id| {
-            TradeId::from_text(text_of(id).as_bytes())
-        }),
-        price: price("price", text_of(row.price))?,
-        size: size("size", size_text)?,
-        conditions,
-        // Identities are unique within an exchange and, off exchange, within a reporting facility.
-        venue: u16::from(row.trf_id.unwrap_or(0)) << 8 | u16::from(row.exchange),
-        correction: row.correction.unwrap_or(0),
-        side: Side::Unknown,
-        sequenced: row.sequence_number.is_some(),
-    })
 }

@@ -1,17 +1,16 @@
 //! Massive, formerly Polygon: the stocks cluster.
 //!
-//! Wire format (massive.com WebSocket documents and official clients, 2026-07): every frame is an array of objects.
-//! `T` is a trade: `sym`, `x` exchange, `i` identity, `p`, `ds` size as a decimal (`s` is whole shares), `c` condition
-//! ids, `t` SIP milliseconds, `q` sequence, `trfi` reporting facility. `status` speaks of the connection.
+//! Every frame is an array of records.
 
+use super::wire::Record;
+use crate::json::{DecodeError, Reader};
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::Decoder;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
-use crate::venue::live::scan::Cursor;
 use crate::venue::live::script::{Expected, Script};
-use crate::venue::live::value::{DecodeError, Field};
-use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
+use barmill_core::model::Symbol;
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 use serde_json::json;
 
 /// Proves who we are, then asks for the trades of each symbol as `T.SYMBOL`; each is confirmed.
@@ -36,121 +35,23 @@ pub(crate) fn decoder() -> Decoder {
     Decoder::stateless(decode)
 }
 
-#[derive(Default)]
-struct Record<'a> {
-    ev: Field<'a>,
-    status: Field<'a>,
-    message: Field<'a>,
-    sym: Field<'a>,
-    x: Field<'a>,
-    i: Field<'a>,
-    p: Field<'a>,
-    s: Field<'a>,
-    ds: Field<'a>,
-    t: Field<'a>,
-    q: Field<'a>,
-    trfi: Field<'a>,
-    conditions: Conditions,
-    unknown_condition: Option<Field<'a>>,
-}
-
 pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-    let mut cursor = Cursor::new(frame);
-    cursor.array(|cursor| {
-        let mut record = Record::default();
-        cursor.object(|key, cursor| record.take(key, cursor))?;
+    let mut reader = Reader::new(frame, 0);
+    reader.array(|reader| {
+        let record = Record::deserialize(reader)?;
         events.push(record.event());
         Ok::<(), DecodeError>(())
     })?;
-    Ok(cursor.end()?)
+    Ok(reader.end()?)
 }
 
-impl<'a> Record<'a> {
-    fn take(&mut self, key: &[u8], cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
-        let field = match key {
-            b"ev" => &mut self.ev,
-            b"status" => &mut self.status,
-            b"message" => &mut self.message,
-            b"sym" => &mut self.sym,
-            b"x" => &mut self.x,
-            b"i" => &mut self.i,
-            b"p" => &mut self.p,
-            b"s" => &mut self.s,
-            b"ds" => &mut self.ds,
-            b"t" => &mut self.t,
-            b"q" => &mut self.q,
-            b"trfi" => &mut self.trfi,
-            b"c" if cursor.peek() == Some(b'[') => return self.take_conditions(cursor),
-            _ => {
-                cursor.skip()?;
-                return Ok(());
-            }
-        };
-        // A field may be an object in the records of other topics.
-        *field = if matches!(cursor.peek(), Some(b'{' | b'[')) {
-            cursor.skip()?;
-            Field::default()
-        } else {
-            Field::read(cursor)?
-        };
-        Ok(())
-    }
-
-    fn take_conditions(&mut self, cursor: &mut Cursor<'a>) -> Result<(), DecodeError> {
-        cursor.array(|cursor| {
-            let field = Field::read(cursor)?;
-            match field
-                .small("c")
-                .ok()
-                .and_then(|id| self.conditions.with(u32::from(id)))
-            {
-                Some(conditions) => self.conditions = conditions,
-                None => self.unknown_condition = Some(field),
-            }
-            Ok(())
-        })
-    }
-
+impl Record<'_> {
     fn event(&self) -> Event {
         match self.ev.bytes() {
             b"T" => self.trade().map_or_else(Event::Malformed, Event::Trade),
             b"status" => self.status(),
             _ => Event::Other,
         }
-    }
-
-    fn trade(&self) -> Result<Trade, DecodeError> {
-        if let Some(condition) = self.unknown_condition {
-            return Err(condition.unknown("c"));
-        }
-        let exchange = if self.x.is_missing() {
-            0
-        } else {
-            self.x.small("x")?
-        };
-        let facility = if self.trfi.is_missing() {
-            0
-        } else {
-            self.trfi.small("trfi")?
-        };
-        let millis = i64::try_from(self.t.whole("t")?).unwrap_or(i64::MAX);
-        Ok(Trade {
-            symbol: self.sym.symbol("sym")?,
-            time: Timestamp::from_millis(millis).ok_or_else(|| self.t.unknown("t"))?,
-            sequence: self.q.whole("q")?,
-            id: if self.i.bytes().is_empty() {
-                TradeId::NONE
-            } else {
-                TradeId::from_text(self.i.bytes())
-            },
-            price: self.p.price("p")?,
-            size: self.ds.or(self.s).size("ds")?,
-            conditions: self.conditions,
-            venue: u16::from(exchange) | u16::from(facility) << 8,
-            correction: 0,
-            side: Side::Unknown,
-            sequenced: true,
-        })
     }
 
     fn status(&self) -> Event {

@@ -1,22 +1,30 @@
-//! Parses the fields of a frame: exact numbers, instants and names.
+//! Parses the members of a row: exact numbers, instants, names and codes.
 //!
-//! Deliberately rounds nothing: what does not fit is a fault that names the field and the text.
+//! Deliberately rounds nothing: what does not fit is an error that names the member and its text. A member that is
+//! `null`, or nests, counts as missing.
 
-use super::scan::{Cursor, ScanError};
-use barmill_core::model::{DecimalError, Price, Size, Symbol, SymbolError, Timestamp};
+use super::reader::JsonError;
+use crate::digits::whole;
+use barmill_core::model::{
+    Conditions, DecimalError, Price, Side, Size, Symbol, SymbolError, Timestamp, Trade, TradeId,
+};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 
 /// Characters of a refused text that are kept.
 const TEXT_LEN_MAX: usize = 80;
-/// Numbers of time at or above this are microseconds, below it milliseconds: in either unit the year 1973 or 5138.
+/// Numbers of time below this are milliseconds, in which it is the year 5138.
 const MICROS_MIN: i64 = 100_000_000_000_000;
+/// Numbers of time below this are microseconds, at or above it nanoseconds: the years 5138 and 1973.
+const NANOS_MIN: i64 = 100_000_000_000_000_000;
 
 /// Why a frame, or one trade in it, cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The frame is no JSON of the venue's shape.
     #[error("frame has another shape")]
-    Scan(#[from] ScanError),
+    Json(#[from] JsonError),
     /// A trade lacks a field.
     #[error("field {field} is missing")]
     Missing {
@@ -54,19 +62,21 @@ pub enum FieldError {
     /// No instant from 1970 to 2262.
     #[error("value is no instant from 1970 to 2262")]
     Time,
-    /// A word the venue's documents do not have.
+    /// A word the venue's documents do not have; those that it may be.
     #[error("value is none of the documented ones")]
-    Word,
+    Word(&'static [&'static str]),
 }
 
-/// The text of one field, or its absence.
-#[derive(Clone, Copy, Default)]
+/// The text of one member, without quotes and with its escapes, or its absence.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Field<'a>(Option<&'a [u8]>);
 
 impl<'a> Field<'a> {
-    /// Reads a string or number.
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Field<'a>, ScanError> {
-        cursor.scalar().map(|text| Field(Some(text)))
+    /// A member that is there and says nothing.
+    pub(crate) const EMPTY: Field<'static> = Field(Some(b""));
+
+    pub(crate) fn new(text: &'a [u8]) -> Field<'a> {
+        Field(Some(text))
     }
 
     /// The text; empty when the field is missing.
@@ -118,27 +128,64 @@ impl<'a> Field<'a> {
         symbol.map_err(|error| refused(field, text, error))
     }
 
-    /// A number of at most 18 digits.
+    /// An identity; none where the field is missing or empty.
+    pub(crate) fn id(self) -> TradeId {
+        match self.bytes() {
+            b"" => TradeId::NONE,
+            text => TradeId::from_text(text),
+        }
+    }
+
+    /// A number of at most 19 digits.
     pub(crate) fn whole(self, field: &'static str) -> Result<u64, DecodeError> {
         let text = self.required(field)?;
         whole(text).ok_or_else(|| refused(field, text, FieldError::Whole))
     }
 
-    /// A number below 256.
+    /// A number below 256; zero where the field is missing.
     pub(crate) fn small(self, field: &'static str) -> Result<u8, DecodeError> {
+        if self.is_missing() {
+            return Ok(0);
+        }
         let number = self.whole(field)?;
         u8::try_from(number).map_err(|_| refused(field, self.bytes(), FieldError::Whole))
     }
 
-    /// Milliseconds since the epoch, or microseconds, told apart by their magnitude.
+    /// Milliseconds, microseconds or nanoseconds since the epoch, told apart by their magnitude.
     pub(crate) fn epoch(self, field: &'static str) -> Result<Timestamp, DecodeError> {
         let number = i64::try_from(self.whole(field)?).unwrap_or(i64::MAX);
-        let time = if number < MICROS_MIN {
-            Timestamp::from_millis(number)
-        } else {
-            Timestamp::from_micros(number)
+        let time = match number {
+            ..MICROS_MIN => Timestamp::from_millis(number),
+            MICROS_MIN..NANOS_MIN => Timestamp::from_micros(number),
+            NANOS_MIN.. => Timestamp::from_nanos(number),
         };
         time.ok_or_else(|| refused(field, self.bytes(), FieldError::Time))
+    }
+
+    /// Milliseconds since the epoch.
+    pub(crate) fn millis(self, field: &'static str) -> Result<Timestamp, DecodeError> {
+        let number = i64::try_from(self.whole(field)?).ok();
+        let time = number.and_then(Timestamp::from_millis);
+        time.ok_or_else(|| refused(field, self.bytes(), FieldError::Time))
+    }
+
+    /// Nanoseconds since the epoch.
+    pub(crate) fn nanos(self, field: &'static str) -> Result<Timestamp, DecodeError> {
+        let text = self.required(field)?;
+        let digits = text.strip_prefix(b"-").unwrap_or(text);
+        let number = whole(digits).ok_or_else(|| refused(field, text, FieldError::Whole))?;
+        let number = i64::try_from(number).ok().filter(|_| digits == text);
+        let time = number.and_then(Timestamp::from_nanos);
+        time.ok_or_else(|| refused(field, text, FieldError::Time))
+    }
+
+    /// Seconds since the epoch with up to nine places, which are a decimal of the same scale as a price.
+    pub(crate) fn seconds(self, field: &'static str) -> Result<Timestamp, DecodeError> {
+        let text = self.required(field)?;
+        let seconds = Price::parse(text).map_err(|error| refused(field, text, error))?;
+        let nanos = i64::try_from(seconds.raw()).ok();
+        let time = nanos.and_then(Timestamp::from_nanos);
+        time.ok_or_else(|| refused(field, text, FieldError::Time))
     }
 
     /// RFC 3339 text.
@@ -153,15 +200,140 @@ impl<'a> Field<'a> {
         general.ok_or_else(|| refused(field, text, FieldError::Time))
     }
 
-    /// The fault of a word that is none of the documented ones.
-    pub(crate) fn unknown(self, field: &'static str) -> DecodeError {
-        refused(field, self.bytes(), FieldError::Word)
+    /// The error of a word that is none of these.
+    pub(crate) fn unknown(
+        self,
+        field: &'static str,
+        known: &'static [&'static str],
+    ) -> DecodeError {
+        refused(field, self.bytes(), FieldError::Word(known))
     }
 }
 
 impl fmt::Debug for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Field<'a>, D::Error> {
+        let ignore = Each(|IgnoredAny| {}, PhantomData);
+        let text = deserializer.deserialize_any(ignore)?;
+        Ok(text.unwrap_or_default())
+    }
+}
+
+/// The items of an array; none of anything else.
+#[derive(Debug)]
+pub(crate) struct List<T>(pub(crate) Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> List<T> {
+        List(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<List<T>, D::Error> {
+        let mut items = Vec::new();
+        deserializer.deserialize_any(Each(|item| items.push(item), PhantomData))?;
+        Ok(List(items))
+    }
+}
+
+/// Takes each item of an array; of anything else, gives the text, if it is no nest.
+struct Each<F, T>(F, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<F, T> {
+    type Value = Option<Field<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    #[inline]
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Self::Value, A::Error> {
+        while let Some(item) = items.next_element()? {
+            (self.0)(item);
+        }
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_borrowed_bytes<E>(self, text: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(Some(Field::new(text)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+}
+
+/// A list of sale conditions, each a number from 0 to 127 or, with `LETTERS`, one printable letter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Codes<'a, const LETTERS: bool> {
+    known: Conditions,
+    unknown: Option<Field<'a>>,
+}
+
+impl<'a, const LETTERS: bool> Codes<'a, LETTERS> {
+    /// Adds the condition that a code stands for.
+    pub(crate) fn add(&mut self, code: Field<'a>) {
+        let number = match (LETTERS, code.bytes()) {
+            (true, [letter @ b' '..=b'~']) => Some(u32::from(letter - b' ')),
+            (true, _) => None,
+            (false, digits) => whole(digits).and_then(|number| u32::try_from(number).ok()),
+        };
+        match number.and_then(|number| self.known.with(number)) {
+            Some(conditions) => self.known = conditions,
+            None => self.unknown = Some(code),
+        }
+    }
+
+    /// The set, if every code is one.
+    pub(crate) fn conditions(&self, field: &'static str) -> Result<Conditions, DecodeError> {
+        let known: &[&str] = if LETTERS {
+            &["one printable letter"]
+        } else {
+            &["a condition from 0 to 127"]
+        };
+        match self.unknown {
+            Some(code) => Err(code.unknown(field, known)),
+            None => Ok(self.known),
+        }
+    }
+}
+
+impl<'de: 'a, 'a, const LETTERS: bool> Deserialize<'de> for Codes<'a, LETTERS> {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut codes = Codes::default();
+        let other = deserializer.deserialize_any(Each(|code| codes.add(code), PhantomData))?;
+        codes.unknown = codes.unknown.or(other);
+        Ok(codes)
+    }
+}
+
+/// A trade of a venue that numbers its trades, of which all else is still to be said.
+pub(crate) fn numbered(symbol: Symbol, number: u64) -> Trade {
+    Trade {
+        symbol,
+        time: Timestamp::EPOCH,
+        sequence: number,
+        id: TradeId::from_number(number),
+        price: Price::ZERO,
+        size: Size::ZERO,
+        conditions: Conditions::NONE,
+        venue: 0,
+        correction: 0,
+        side: Side::Unknown,
+        sequenced: true,
     }
 }
 
@@ -179,21 +351,6 @@ fn shorten(text: &[u8]) -> String {
         .take(TEXT_LEN_MAX)
         .map(|char| if char.is_control() { ' ' } else { char })
         .collect()
-}
-
-/// A number of 1 to 18 digits.
-pub(crate) fn whole(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 18 {
-        return None;
-    }
-    text.iter().try_fold(0u64, |sum, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            Some(sum * 10 + u64::from(digit))
-        } else {
-            None
-        }
-    })
 }
 
 /// `YYYY-MM-DDThh:mm:ss[.f{1,9}]Z`, the form all venues write; anything else is left to the calendar library.
@@ -251,7 +408,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn field(text: &str) -> Field<'_> {
-        Field(Some(text.as_bytes()))
+        Field::new(text.as_bytes())
     }
 
     #[test]
