@@ -4,7 +4,7 @@
 //! which venue it is; whoever needs something of it finds it here.
 
 use super::VENUES;
-use super::history::page::OpenHistory;
+use super::history::pager::OpenHistory;
 use super::history::source::HistorySettingsError;
 use super::live::decoder::Decoder;
 use super::live::script::Script;

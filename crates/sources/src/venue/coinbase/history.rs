@@ -10,9 +10,8 @@ use crate::venue::VenueSettings;
 use crate::venue::history::error::PageError;
 use crate::venue::history::json::{Rows, parse};
 use crate::venue::history::link::join;
-use crate::venue::history::page::{
-    HistoryProtocol, Listing, Next, OpenHistory, Reply, Request, VenueTraits,
-};
+use crate::venue::history::page::{HistoryProtocol, Listing, Next, Reply, Request, VenueTraits};
+use crate::venue::history::pager::OpenHistory;
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range};
 use barmill_core::model::Trade;

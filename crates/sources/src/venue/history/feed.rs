@@ -5,10 +5,10 @@
 //! each other, so that its trades stay in order. A symbol that fails ends alone, its later ranges with it; its
 //! error is given when the others are done, except where the whole source is denied.
 
+use super::client::RequestCounts;
 use super::error::HistoryError;
 use super::pager::{JoinedPage, Pages};
 use super::progress::{Coverage, Progress, SymbolRange};
-use super::rate_limited_client::RequestCounts;
 use super::source::HistorySource;
 use barmill_core::model::{Covered, Symbol, Timestamp, Trade};
 use barmill_core::port::{FeedError, FeedStats, Remedy, TradeBatch, TradeFeed};

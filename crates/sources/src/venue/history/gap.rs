@@ -1,8 +1,8 @@
 //! The `GapSource` of a live feed: the pages of one gap, up to the bound of one answer.
 
+use super::client::RequestCounts;
 use super::error::HistoryError;
 use super::progress::SymbolRange;
-use super::rate_limited_client::RequestCounts;
 use super::source::HistorySource;
 use barmill_core::port::{Gap, GapError, GapFill, GapSource};
 use futures::future::BoxFuture;

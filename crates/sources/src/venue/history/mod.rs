@@ -22,9 +22,10 @@ mod page_join;
 pub(crate) mod page_stream;
 #[cfg(test)]
 mod page_stream_tests;
+#[cfg(feature = "fuzzing")]
+mod page_walk;
 pub(crate) mod pager;
 pub(crate) mod progress;
-mod rate_limited_client;
 pub(crate) mod settings;
 pub(crate) mod source;
 

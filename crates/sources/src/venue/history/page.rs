@@ -3,12 +3,10 @@
 use super::error::PageError;
 use super::json::Rows;
 use super::page_stream::PageStream;
-use super::pager::{Pager, PagerContext, Pages};
 use super::progress::SymbolRange;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 /// One request for a page.
 #[derive(Debug, Clone)]
@@ -121,47 +119,5 @@ pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
     /// The headers of every request, the secret ones marked as sensitive.
     fn headers(&self) -> HeaderMap {
         HeaderMap::new()
-    }
-}
-
-/// A venue's history, ready to be asked; hides where its pages begin.
-pub(crate) trait OpenHistory: Send + Sync + std::fmt::Debug {
-    /// What holds for all pages.
-    fn traits(&self) -> VenueTraits;
-
-    /// The headers of every request.
-    fn headers(&self) -> HeaderMap;
-
-    /// The list of all symbols, where the venue gives it in one answer.
-    fn listing(&self) -> Option<Listing>;
-
-    /// Starts to read one range.
-    fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages>;
-
-    /// Decodes one body as several pages in a row, for the fuzz targets.
-    #[cfg(feature = "fuzzing")]
-    fn walk(&self, walk: super::fuzzing::Walk<'_>) -> super::fuzzing::Walked;
-}
-
-impl<P: HistoryProtocol> OpenHistory for P {
-    fn traits(&self) -> VenueTraits {
-        HistoryProtocol::traits(self)
-    }
-
-    fn headers(&self) -> HeaderMap {
-        HistoryProtocol::headers(self)
-    }
-
-    fn listing(&self) -> Option<Listing> {
-        HistoryProtocol::listing(self)
-    }
-
-    fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages> {
-        Box::new(Pager::new(self, context, range))
-    }
-
-    #[cfg(feature = "fuzzing")]
-    fn walk(&self, walk: super::fuzzing::Walk<'_>) -> super::fuzzing::Walked {
-        super::fuzzing::of(self, walk)
     }
 }

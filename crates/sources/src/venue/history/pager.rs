@@ -3,15 +3,17 @@
 //! There is no cap on the number of pages. A walk that cannot go on says so: a cursor that comes again,
 //! a page with nothing new although more follows, a page that does not join the one before.
 
+use super::client::{FailedPage, RateLimitedClient, RequestCounts};
 use super::error::{HistoryError, PageError};
 use super::json::Rows;
-use super::page::{HistoryProtocol, Next, Reply};
+use super::page::{HistoryProtocol, Listing, Next, Reply, VenueTraits};
 use super::page_join::{PageJoiner, Sifted};
 use super::progress::SymbolRange;
-use super::rate_limited_client::{FailedPage, RateLimitedClient, RequestCounts};
+use barmill_core::engine::retry::Backoff;
 use barmill_core::model::Trade;
 use foldhash::fast::FixedState;
 use futures::future::BoxFuture;
+use reqwest::header::HeaderMap;
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -65,14 +67,14 @@ pub(crate) struct Pager<V: HistoryProtocol> {
     idle_pages: u32,
     /// Whether the range has a trade.
     has_trades: bool,
-    rng: fastrand::Rng,
+    backoff: Backoff,
 }
 
 impl<V: HistoryProtocol> Pager<V> {
     pub(crate) fn new(venue: Arc<V>, context: PagerContext, range: SymbolRange) -> Pager<V> {
         let place = venue.start();
         let joiner = PageJoiner::new(venue.traits(), range);
-        let rng = fastrand::Rng::with_seed(context.seed);
+        let backoff = context.client.backoff(context.seed);
         let cursors = HashSet::with_hasher(FixedState::with_seed(0));
         Pager {
             venue,
@@ -85,7 +87,7 @@ impl<V: HistoryProtocol> Pager<V> {
             pages: 0,
             idle_pages: 0,
             has_trades: false,
-            rng,
+            backoff,
         }
     }
 
@@ -99,7 +101,7 @@ impl<V: HistoryProtocol> Pager<V> {
             context,
             range,
             place,
-            rng,
+            backoff,
             ..
         } = self;
         let decode = |reply: &mut Reply| {
@@ -117,7 +119,7 @@ impl<V: HistoryProtocol> Pager<V> {
             .page(
                 &request,
                 &context.counts,
-                rng,
+                backoff,
                 || venue.stream(range),
                 decode,
             )
@@ -141,7 +143,7 @@ impl<V: HistoryProtocol> Pager<V> {
             venue,
             context,
             range,
-            rng,
+            backoff,
             ..
         } = self;
         if !context.proves_symbol || range.to.since(range.from) < LONG_NS {
@@ -161,7 +163,7 @@ impl<V: HistoryProtocol> Pager<V> {
         };
         let client = &context.client;
         let trades = client
-            .page(&request, &context.counts, rng, || None, decode)
+            .page(&request, &context.counts, backoff, || None, decode)
             .await?;
         if trades == 0 {
             return Err((1, PageError::UnknownSymbol));
@@ -255,5 +257,47 @@ impl<V: HistoryProtocol> Pages for Pager<V> {
                     fault,
                 })
         })
+    }
+}
+
+/// A venue's history, ready to be asked; hides where its pages begin.
+pub(crate) trait OpenHistory: Send + Sync + std::fmt::Debug {
+    /// What holds for all pages.
+    fn traits(&self) -> VenueTraits;
+
+    /// The headers of every request.
+    fn headers(&self) -> HeaderMap;
+
+    /// The list of all symbols, where the venue gives it in one answer.
+    fn listing(&self) -> Option<Listing>;
+
+    /// Starts to read one range.
+    fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages>;
+
+    /// Decodes one body as several pages in a row, for the fuzz targets.
+    #[cfg(feature = "fuzzing")]
+    fn walk(&self, walk: super::page_walk::Walk<'_>) -> super::page_walk::Walked;
+}
+
+impl<P: HistoryProtocol> OpenHistory for P {
+    fn traits(&self) -> VenueTraits {
+        HistoryProtocol::traits(self)
+    }
+
+    fn headers(&self) -> HeaderMap {
+        HistoryProtocol::headers(self)
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        HistoryProtocol::listing(self)
+    }
+
+    fn pages(self: Arc<Self>, context: PagerContext, range: SymbolRange) -> Box<dyn Pages> {
+        Box::new(Pager::new(self, context, range))
+    }
+
+    #[cfg(feature = "fuzzing")]
+    fn walk(&self, walk: super::page_walk::Walk<'_>) -> super::page_walk::Walked {
+        super::page_walk::of(self, walk)
     }
 }

@@ -1,14 +1,12 @@
 //! A history source: one venue with its client and its pace, shared by all its feeds.
 
-use super::client::Client;
+use super::client::{Client, RateLimitedClient, RequestCounts, RequestRetry};
 use super::error::PageError;
 use super::json::message;
 use super::link::{BaseUrlError, parse_base};
 use super::pace::Pace;
-use super::page::OpenHistory;
-use super::pager::{PagerContext, Pages};
+use super::pager::{OpenHistory, PagerContext, Pages};
 use super::progress::SymbolRange;
-use super::rate_limited_client::{RateLimitedClient, RequestCounts, RequestRetry};
 use super::settings::HistorySettings;
 use reqwest::Url;
 use reqwest::header::HeaderValue;

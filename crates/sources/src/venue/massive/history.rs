@@ -9,10 +9,9 @@ use crate::venue::VenueSettings;
 use crate::venue::history::error::PageError;
 use crate::venue::history::json::{Rows, message, parse, text_of};
 use crate::venue::history::link::{follow, join};
-use crate::venue::history::page::{
-    HistoryProtocol, Next, OpenHistory, Reply, Request, VenueTraits,
-};
+use crate::venue::history::page::{HistoryProtocol, Next, Reply, Request, VenueTraits};
 use crate::venue::history::page_stream::{PageStream, StreamedPage};
+use crate::venue::history::pager::OpenHistory;
 use crate::venue::history::progress::SymbolRange;
 use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
 use barmill_core::model::Timestamp;
