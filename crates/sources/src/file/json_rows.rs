@@ -4,10 +4,12 @@
 //! finds the arrays at a given path. Each row goes to a decoder as its own bytes. Deliberately does not
 //! check what it skips beyond its nesting; several documents may follow each other.
 //!
-//! Written by hand because no library gives rows one at a time out of a text of any length: `serde_json` hands them to a
-//! visitor, which cannot stop between two batches, and ends at the first row that is no JSON, where this skips it.
+//! The walk is written by hand because no library gives rows one at a time out of a text of any length: `serde_json`
+//! hands them to a visitor, which cannot stop between two batches, and ends at the first row that is no JSON, where this
+//! skips it. Values are passed by the reader of [`crate::json`].
 
 use super::text::{Bytes, RECORD_LEN_MAX};
+use crate::json::Reader;
 use std::io;
 
 /// Levels of nesting outside the rows.
@@ -188,47 +190,13 @@ fn value_len(bytes: &mut Bytes) -> Result<usize, RowError> {
     }
 }
 
-/// Bytes of the value at the start of the text; `None` when it goes on behind it.
+/// Bytes of the value at the start of the text; `None` when it goes on behind it, as a number at the end may.
 fn scan_value(text: &[u8]) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut at = 0;
-    loop {
-        match text.get(at)? {
-            b'"' => {
-                at += string_len(&text[at..])?;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-            b'{' | b'[' => {
-                depth += 1;
-                at += 1;
-            }
-            b'}' | b']' if depth > 0 => {
-                depth -= 1;
-                at += 1;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-            b',' | b']' | b'}' | b':' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => {
-                return Some(at);
-            }
-            _ => at += 1,
-        }
-    }
-}
-
-/// Bytes of the string at the start of the text, quotes included.
-fn string_len(text: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        let found = at + memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text[found] == b'"' {
-            return Some(found + 1);
-        }
-        at = found + 2;
-    }
+    let mut reader = Reader::new(text, 0);
+    reader.skip().ok()?;
+    let len = reader.at();
+    let is_marked = matches!(text.first(), Some(b'{' | b'[' | b'"'));
+    (is_marked || len < text.len()).then_some(len)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use super::VENUES;
 use super::history::pager::OpenHistory;
-use super::history::source::HistorySettingsError;
+use super::history::settings::HistorySettingsError;
 use super::live::decoder::Decoder;
 use super::live::script::Script;
 use super::simulate::Simulation;

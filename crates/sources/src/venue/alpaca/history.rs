@@ -7,26 +7,16 @@ use super::wire::Record;
 use crate::venue::VenueSettings;
 use crate::venue::history::error::PageError;
 use crate::venue::history::json::{Rows, message, parse, shorten};
-use crate::venue::history::link::join;
 use crate::venue::history::page::{HistoryProtocol, Next, Reply, Request, VenueTraits};
-use crate::venue::history::pager::OpenHistory;
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
+use crate::venue::history::settings::{HistorySettingsError, secret_header};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-
-/// Opens the history.
-pub(crate) fn open(
-    base: &Url,
-    settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
-    Ok(Arc::new(Alpaca::new(base, settings)?))
-}
 
 #[derive(Debug)]
 pub(crate) struct Alpaca {
@@ -40,11 +30,26 @@ pub(crate) struct Alpaca {
 type Trades<'a> = BTreeMap<String, Option<Vec<&'a RawValue>>>;
 
 impl Alpaca {
-    pub(crate) fn new(
-        base: &Url,
-        settings: &VenueSettings,
-    ) -> Result<Alpaca, HistorySettingsError> {
-        in_range("alpaca.page_len", settings.page_len, 2, 10_000)?;
+    fn asked(
+        &self,
+        range: &SymbolRange,
+        start: &dyn Display,
+        limit: usize,
+    ) -> Result<Request, PageError> {
+        let request = Request::new(&self.base, "/v2/stocks/trades", range.symbol)?
+            .with("symbols", range.symbol)
+            .with("start", start)
+            // The venue includes the end.
+            .with("end", range.to.saturating_sub(1))
+            .with("feed", &self.feed)
+            .with("sort", "asc")
+            .with("limit", limit);
+        Ok(request)
+    }
+}
+
+impl HistoryProtocol for Alpaca {
+    fn new(base: &Url, settings: &VenueSettings) -> Result<Alpaca, HistorySettingsError> {
         let mut headers = HeaderMap::new();
         let keys = [
             (
@@ -73,9 +78,7 @@ impl Alpaca {
             headers,
         })
     }
-}
 
-impl HistoryProtocol for Alpaca {
     /// The page token; the first page has none.
     type Place = Option<String>;
 
@@ -94,38 +97,16 @@ impl HistoryProtocol for Alpaca {
     }
 
     fn request(&self, range: &SymbolRange, place: &Option<String>) -> Result<Request, PageError> {
-        let mut url = join(&self.base, "/v2/stocks/trades", range.symbol)?;
-        url.query_pairs_mut()
-            .append_pair("symbols", range.symbol.as_str())
-            .append_pair("start", &range.from.to_string())
-            // The venue includes the end.
-            .append_pair("end", &range.to.saturating_sub(1).to_string())
-            .append_pair("feed", &self.feed)
-            .append_pair("sort", "asc")
-            .append_pair("limit", &self.page_len.to_string());
-        if let Some(token) = place {
-            url.query_pairs_mut().append_pair("page_token", token);
-        }
-        Ok(Request {
-            url,
-            weight: NonZeroU32::MIN,
+        let request = self.asked(range, &range.from, self.page_len)?;
+        Ok(match place {
+            Some(token) => request.with("page_token", token),
+            None => request,
         })
     }
 
     fn lookup(&self, range: &SymbolRange) -> Result<Option<Request>, PageError> {
-        let mut url = join(&self.base, "/v2/stocks/trades", range.symbol)?;
-        url.query_pairs_mut()
-            .append_pair("symbols", range.symbol.as_str())
-            // The first day of the vendor's history.
-            .append_pair("start", "2016-01-01T00:00:00Z")
-            .append_pair("end", &range.to.saturating_sub(1).to_string())
-            .append_pair("feed", &self.feed)
-            .append_pair("sort", "asc")
-            .append_pair("limit", "1");
-        Ok(Some(Request {
-            url,
-            weight: NonZeroU32::MIN,
-        }))
+        // The first day of the vendor's history.
+        self.asked(range, &"2016-01-01T00:00:00Z", 1).map(Some)
     }
 
     fn decode(

@@ -53,7 +53,7 @@ pub static VENUE: Venue = Venue {
         kind: SettingKind::Word,
         default: "sip",
     }],
-    open_history: history::open,
+    open_history: super::history::pager::open::<history::Alpaca>,
     write_script: live::script,
     decoder: live::decoder,
     simulation: simulate::SIMULATION,

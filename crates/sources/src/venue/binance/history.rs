@@ -9,11 +9,9 @@ use super::wire::{Event, Single};
 use crate::venue::VenueSettings;
 use crate::venue::history::error::PageError;
 use crate::venue::history::json::{Rows, parse};
-use crate::venue::history::link::join;
 use crate::venue::history::page::{HistoryProtocol, Listing, Next, Reply, Request, VenueTraits};
-use crate::venue::history::pager::OpenHistory;
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
+use crate::venue::history::settings::{HistorySettingsError, secret_header};
 use barmill_core::model::Symbol;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -21,7 +19,6 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 /// Weight of a page of aggregate trades.
 const AGGREGATE_WEIGHT: NonZeroU32 = NonZeroU32::new(4).unwrap();
@@ -37,14 +34,6 @@ pub(crate) enum BinanceTrades {
     Aggregate,
     /// `/api/v3/historicalTrades`: every fill.
     Single,
-}
-
-/// Opens the history.
-pub(crate) fn open(
-    base: &Url,
-    settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
-    Ok(Arc::new(Binance::new(base, settings)?))
 }
 
 #[derive(Debug)]
@@ -74,31 +63,6 @@ struct Numbers {
 }
 
 impl Binance {
-    pub(crate) fn new(
-        base: &Url,
-        settings: &VenueSettings,
-    ) -> Result<Binance, HistorySettingsError> {
-        in_range("binance.page_len", settings.page_len, 2, 1_000)?;
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            HeaderName::from_static("x-mbx-time-unit"),
-            HeaderValue::from_static("MICROSECOND"),
-        );
-        if let Some(key) = settings.secret("key_env") {
-            let value = secret_header("binance.key", key.expose_secret())?;
-            headers.insert(HeaderName::from_static("x-mbx-apikey"), value);
-        }
-        Ok(Binance {
-            base: base.clone(),
-            trades: match settings.get("trades") {
-                "single" => BinanceTrades::Single,
-                _ => BinanceTrades::Aggregate,
-            },
-            page_len: settings.page_len,
-            headers,
-        })
-    }
-
     /// The number at which the first page begins, from the reply to the question for the first trade.
     fn first(&self, wire: &[&RawValue]) -> Result<Option<Place>, PageError> {
         let Some(first) = wire.first() else {
@@ -122,6 +86,27 @@ impl Binance {
 }
 
 impl HistoryProtocol for Binance {
+    fn new(base: &Url, settings: &VenueSettings) -> Result<Binance, HistorySettingsError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            HeaderName::from_static("x-mbx-time-unit"),
+            HeaderValue::from_static("MICROSECOND"),
+        );
+        if let Some(key) = settings.secret("key_env") {
+            let value = secret_header("binance.key", key.expose_secret())?;
+            headers.insert(HeaderName::from_static("x-mbx-apikey"), value);
+        }
+        Ok(Binance {
+            base: base.clone(),
+            trades: match settings.get("trades") {
+                "single" => BinanceTrades::Single,
+                _ => BinanceTrades::Aggregate,
+            },
+            page_len: settings.page_len,
+            headers,
+        })
+    }
+
     type Place = Place;
 
     fn traits(&self) -> VenueTraits {
@@ -143,45 +128,29 @@ impl HistoryProtocol for Binance {
     }
 
     fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
-        let (path, weight, name, value, limit) = match (place, self.trades) {
-            (Place::Start, _) => {
-                let millis = range.from.as_millis().to_string();
-                (
-                    "/api/v3/aggTrades",
-                    AGGREGATE_WEIGHT,
-                    "startTime",
-                    millis,
-                    1,
-                )
+        let (path, weight) = match (place, self.trades) {
+            (Place::Start, _) | (_, BinanceTrades::Aggregate) => {
+                ("/api/v3/aggTrades", AGGREGATE_WEIGHT)
             }
-            (Place::Before(number) | Place::At(number), BinanceTrades::Aggregate) => (
-                "/api/v3/aggTrades",
-                AGGREGATE_WEIGHT,
-                "fromId",
-                number.to_string(),
-                self.page_len,
-            ),
-            (Place::Before(number) | Place::At(number), BinanceTrades::Single) => (
-                "/api/v3/historicalTrades",
-                SINGLE_WEIGHT,
-                "fromId",
-                number.to_string(),
-                self.page_len,
-            ),
+            (_, BinanceTrades::Single) => ("/api/v3/historicalTrades", SINGLE_WEIGHT),
         };
-        let mut url = join(&self.base, path, range.symbol)?;
-        url.query_pairs_mut()
-            .append_pair("symbol", range.symbol.as_str())
-            .append_pair(name, &value)
-            .append_pair("limit", &limit.to_string());
-        Ok(Request { url, weight })
+        let request = Request {
+            weight,
+            ..Request::new(&self.base, path, range.symbol)?
+        }
+        .with("symbol", range.symbol);
+        Ok(match place {
+            Place::Start => request
+                .with("startTime", range.from.as_millis())
+                .with("limit", 1),
+            Place::Before(number) | Place::At(number) => {
+                request.with("fromId", number).with("limit", self.page_len)
+            }
+        })
     }
 
     fn listing(&self) -> Option<Listing> {
-        let mut url = self.base.clone();
-        let path = format!("{}/api/v3/exchangeInfo", url.path().trim_end_matches('/'));
-        url.set_path(&path);
-        Some(Listing { url, names: listed })
+        Some(Listing::new(&self.base, "/api/v3/exchangeInfo", listed))
     }
 
     fn decode(

@@ -51,7 +51,7 @@ pub static VENUE: Venue = Venue {
         kind: SettingKind::Choice(&["aggregate", "single"]),
         default: "aggregate",
     }],
-    open_history: history::open,
+    open_history: super::history::pager::open::<history::Binance>,
     write_script: live::script,
     decoder: live::decoder,
     simulation: simulate::SIMULATION,

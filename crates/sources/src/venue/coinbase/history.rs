@@ -9,25 +9,14 @@ use super::wire::Row;
 use crate::venue::VenueSettings;
 use crate::venue::history::error::PageError;
 use crate::venue::history::json::{Rows, parse};
-use crate::venue::history::link::join;
 use crate::venue::history::page::{HistoryProtocol, Listing, Next, Reply, Request, VenueTraits};
-use crate::venue::history::pager::OpenHistory;
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{HistorySettingsError, in_range};
+use crate::venue::history::settings::HistorySettingsError;
 use barmill_core::model::Trade;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-
-/// Opens the history.
-pub(crate) fn open(
-    base: &Url,
-    settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
-    Ok(Arc::new(Coinbase::new(base, settings)?))
-}
 
 #[derive(Debug)]
 pub(crate) struct Coinbase {
@@ -55,17 +44,6 @@ pub(crate) struct Bounds {
 }
 
 impl Coinbase {
-    pub(crate) fn new(
-        base: &Url,
-        settings: &VenueSettings,
-    ) -> Result<Coinbase, HistorySettingsError> {
-        in_range("coinbase.page_len", settings.page_len, 3, 1_000)?;
-        Ok(Coinbase {
-            base: base.clone(),
-            page_len: u64::try_from(settings.page_len).unwrap_or(1_000),
-        })
-    }
-
     /// The parameter `after` of a page.
     fn after(&self, place: &Place) -> Option<u64> {
         match place {
@@ -172,6 +150,13 @@ impl Bounds {
 }
 
 impl HistoryProtocol for Coinbase {
+    fn new(base: &Url, settings: &VenueSettings) -> Result<Coinbase, HistorySettingsError> {
+        Ok(Coinbase {
+            base: base.clone(),
+            page_len: u64::try_from(settings.page_len).unwrap_or(1_000),
+        })
+    }
+
     type Place = Place;
 
     fn traits(&self) -> VenueTraits {
@@ -190,24 +175,16 @@ impl HistoryProtocol for Coinbase {
     }
 
     fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
-        let mut url = join(&self.base, "/products/{ticker}/trades", range.symbol)?;
-        url.query_pairs_mut()
-            .append_pair("limit", &self.page_len.to_string());
-        if let Some(after) = self.after(place) {
-            url.query_pairs_mut()
-                .append_pair("after", &after.to_string());
-        }
-        Ok(Request {
-            url,
-            weight: NonZeroU32::MIN,
+        let request = Request::new(&self.base, "/products/{ticker}/trades", range.symbol)?
+            .with("limit", self.page_len);
+        Ok(match self.after(place) {
+            Some(after) => request.with("after", after),
+            None => request,
         })
     }
 
     fn listing(&self) -> Option<Listing> {
-        let mut url = self.base.clone();
-        let path = format!("{}/products", url.path().trim_end_matches('/'));
-        url.set_path(&path);
-        Some(Listing { url, names: listed })
+        Some(Listing::new(&self.base, "/products", listed))
     }
 
     fn decode(

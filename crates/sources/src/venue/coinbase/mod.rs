@@ -38,7 +38,7 @@ pub static VENUE: Venue = Venue {
         kind: SettingKind::Choice(&["exchange", "advanced"]),
         default: "exchange",
     }],
-    open_history: history::open,
+    open_history: super::history::pager::open::<history::Coinbase>,
     write_script: live::script,
     decoder: live::decoder,
     simulation: simulate::SIMULATION,

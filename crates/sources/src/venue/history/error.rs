@@ -236,57 +236,36 @@ impl HistoryError {
 }
 
 impl PageError {
-    /// What the fault calls for.
+    /// What the fault calls for; what asking again cannot change is refused.
     pub fn remedy(&self) -> Remedy {
-        match self {
-            PageError::Transport(error) if error.is_builder() => Remedy::Refuse,
-            PageError::Transport(_)
-            | PageError::Busy { .. }
-            | PageError::Gzip(_)
-            | PageError::Json(_) => Remedy::Retry { after: None },
-            PageError::Status {
-                status,
-                retry_after,
-                ..
-            } => match status {
-                408 | 418 | 425 | 429 | 500..=599 => Remedy::Retry {
-                    after: *retry_after,
-                },
-                _ => Remedy::Refuse,
-            },
-            PageError::Denied { .. } | PageError::Banned { .. } => Remedy::Fatal,
-            PageError::TooLarge { .. }
-            | PageError::Encoding { .. }
-            | PageError::Shape { .. }
-            | PageError::Row { .. }
-            | PageError::WrongSymbol { .. }
-            | PageError::UnknownSymbol
-            | PageError::CursorRepeated { .. }
-            | PageError::Stuck { .. }
-            | PageError::Idle { .. }
-            | PageError::Outside { .. }
-            | PageError::Order { .. }
-            | PageError::Torn { .. }
-            | PageError::Ignored { .. }
-            | PageError::Link { .. }
-            | PageError::Symbol => Remedy::Refuse,
+        let (mut is_transient, mut after) = (false, None);
+        if let PageError::Status {
+            status,
+            retry_after,
+            ..
+        } = self
+        {
+            is_transient = matches!(status, 408 | 418 | 425 | 429 | 500..=599);
+            after = *retry_after;
+        } else if let PageError::Transport(error) = self {
+            is_transient = !error.is_builder();
+        }
+        let is_broken = matches!(
+            self,
+            PageError::Busy { .. } | PageError::Gzip(_) | PageError::Json(_)
+        );
+        if is_transient || is_broken {
+            Remedy::Retry { after }
+        } else if matches!(self, PageError::Denied { .. } | PageError::Banned { .. }) {
+            Remedy::Fatal
+        } else {
+            Remedy::Refuse
         }
     }
 
     /// Whether the venue asks the whole source to slow down, not this request alone.
     pub(crate) fn is_throttle(&self) -> bool {
-        matches!(
-            self,
-            PageError::Status {
-                status: 418 | 429,
-                ..
-            }
-        ) || matches!(
-            self,
-            PageError::Status {
-                retry_after: Some(_),
-                ..
-            }
-        )
+        matches!(self, PageError::Status { status, retry_after, .. }
+            if matches!(status, 418 | 429) || retry_after.is_some())
     }
 }

@@ -33,5 +33,5 @@ pub use error::{HistoryError, PageError, RowError};
 pub use feed::HistoryFeed;
 pub use link::BaseUrlError;
 pub use progress::{Coverage, Progress, SymbolRange};
-pub use settings::HistorySettings;
-pub use source::{HistorySettingsError, HistorySource};
+pub use settings::{HistorySettings, HistorySettingsError};
+pub use source::HistorySource;

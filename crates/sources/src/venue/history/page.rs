@@ -2,10 +2,15 @@
 
 use super::error::PageError;
 use super::json::Rows;
+use super::link::join;
 use super::page_stream::PageStream;
 use super::progress::SymbolRange;
+use super::settings::HistorySettingsError;
+use crate::venue::VenueSettings;
+use barmill_core::model::Symbol;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
+use std::fmt::Display;
 use std::num::NonZeroU32;
 
 /// One request for a page.
@@ -15,6 +20,29 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     /// What it costs of the source's rate.
     pub(crate) weight: NonZeroU32,
+}
+
+impl Request {
+    /// A request of weight 1 below the base; `{ticker}` in the path stands for the symbol.
+    pub(crate) fn new(base: &Url, path: &str, symbol: Symbol) -> Result<Request, PageError> {
+        Ok(Request::of(join(base, path, symbol)?))
+    }
+
+    /// A request of weight 1 for this address.
+    pub(crate) fn of(url: Url) -> Request {
+        Request {
+            url,
+            weight: NonZeroU32::MIN,
+        }
+    }
+
+    /// The same with one more parameter.
+    pub(crate) fn with(mut self, name: &str, value: impl Display) -> Request {
+        self.url
+            .query_pairs_mut()
+            .append_pair(name, &value.to_string());
+        self
+    }
 }
 
 /// One whole reply of 200.
@@ -77,8 +105,22 @@ pub(crate) struct Listing {
     pub(crate) names: fn(&[u8]) -> Option<Vec<String>>,
 }
 
+impl Listing {
+    /// The list at this path below the base.
+    pub(crate) fn new(base: &Url, path: &str, names: fn(&[u8]) -> Option<Vec<String>>) -> Listing {
+        let mut url = base.clone();
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        Listing { url, names }
+    }
+}
+
 /// A venue's wire format and paging. Pure: the driver sends, repeats, paces and proves.
 pub(crate) trait HistoryProtocol: Send + Sync + std::fmt::Debug + 'static {
+    /// The protocol as the settings have it; their page length is checked.
+    fn new(base: &Url, settings: &VenueSettings) -> Result<Self, HistorySettingsError>
+    where
+        Self: Sized;
+
     /// Where a page begins.
     type Place: Send + Sync + 'static;
 

@@ -9,10 +9,13 @@ use super::json::Rows;
 use super::page::{HistoryProtocol, Listing, Next, Reply, VenueTraits};
 use super::page_join::{PageJoiner, Sifted};
 use super::progress::SymbolRange;
+use super::settings::{HistorySettingsError, in_range};
+use crate::venue::{HistoryDefaults, VenueSettings};
 use barmill_core::engine::retry::Backoff;
 use barmill_core::model::Trade;
 use foldhash::fast::FixedState;
 use futures::future::BoxFuture;
+use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::collections::HashSet;
 use std::hash::BuildHasher;
@@ -277,6 +280,21 @@ pub(crate) trait OpenHistory: Send + Sync + std::fmt::Debug {
     /// Decodes one body as several pages in a row, for the fuzz targets.
     #[cfg(feature = "fuzzing")]
     fn walk(&self, walk: super::page_walk::Walk<'_>) -> super::page_walk::Walked;
+}
+
+/// Opens the history of a venue.
+pub(crate) fn open<P: HistoryProtocol>(
+    base: &Url,
+    settings: &VenueSettings,
+) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
+    let HistoryDefaults {
+        page_len_min: min,
+        page_len_max: max,
+        ..
+    } = settings.venue().history;
+    let key = format!("{}.page_len", settings.venue().name);
+    in_range(key, settings.page_len, min, max)?;
+    Ok(Arc::new(P::new(base, settings)?))
 }
 
 impl<P: HistoryProtocol> OpenHistory for P {

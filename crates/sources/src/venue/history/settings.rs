@@ -3,7 +3,9 @@
 //! Rates are those of the venues' public documents of 2026 with room to spare; a plan that allows more
 //! or less is a setting. `HistorySource::new` checks them.
 
+use super::link::BaseUrlError;
 use crate::venue::VenueSettings;
+use reqwest::header::HeaderValue;
 use std::time::Duration;
 
 /// How one venue's history is asked for.
@@ -63,4 +65,70 @@ impl HistorySettings {
             venue,
         }
     }
+}
+
+/// Why settings are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum HistorySettingsError {
+    /// The base URL; its text is left out, as it may hold a key.
+    #[error("base_url is refused")]
+    BaseUrl(#[source] BaseUrlError),
+    /// A number outside its range.
+    #[error("{key} is {value}, allowed are {min} to {max}")]
+    Range {
+        /// The setting.
+        key: String,
+        /// Its value.
+        value: usize,
+        /// The least allowed.
+        min: usize,
+        /// The most allowed.
+        max: usize,
+    },
+    /// A key or header name that no header can carry; the value is left out.
+    #[error("{key} cannot be sent as a header")]
+    Header {
+        /// The setting.
+        key: &'static str,
+    },
+    /// A path that does not tell the symbols apart.
+    #[error("massive.path {path:?} has no {{ticker}} in it")]
+    Path {
+        /// The path.
+        path: String,
+    },
+    /// The client cannot be built.
+    #[error("HTTP client cannot be built")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Refuses a setting outside `min..=max`.
+pub(crate) fn in_range(
+    key: impl Into<String>,
+    value: usize,
+    min: usize,
+    max: usize,
+) -> Result<(), HistorySettingsError> {
+    if min <= value && value <= max {
+        Ok(())
+    } else {
+        let key = key.into();
+        Err(HistorySettingsError::Range {
+            key,
+            value,
+            min,
+            max,
+        })
+    }
+}
+
+/// A header value that no log shows.
+pub(crate) fn secret_header(
+    key: &'static str,
+    value: &str,
+) -> Result<HeaderValue, HistorySettingsError> {
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| HistorySettingsError::Header { key })?;
+    value.set_sensitive(true);
+    Ok(value)
 }

@@ -3,50 +3,14 @@
 use super::client::{Client, RateLimitedClient, RequestCounts, RequestRetry};
 use super::error::PageError;
 use super::json::message;
-use super::link::{BaseUrlError, parse_base};
+use super::link::parse_base;
 use super::pace::Pace;
 use super::pager::{OpenHistory, PagerContext, Pages};
 use super::progress::SymbolRange;
-use super::settings::HistorySettings;
+use super::settings::{HistorySettings, HistorySettingsError, in_range};
 use reqwest::Url;
-use reqwest::header::HeaderValue;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-
-/// Why settings are refused.
-#[derive(Debug, thiserror::Error)]
-pub enum HistorySettingsError {
-    /// The base URL; its text is left out, as it may hold a key.
-    #[error("base_url is refused")]
-    BaseUrl(#[source] BaseUrlError),
-    /// A number outside its range.
-    #[error("{key} is {value}, allowed are {min} to {max}")]
-    Range {
-        /// The setting.
-        key: &'static str,
-        /// Its value.
-        value: usize,
-        /// The least allowed.
-        min: usize,
-        /// The most allowed.
-        max: usize,
-    },
-    /// A key or header name that no header can carry; the value is left out.
-    #[error("{key} cannot be sent as a header")]
-    Header {
-        /// The setting.
-        key: &'static str,
-    },
-    /// A path that does not tell the symbols apart.
-    #[error("massive.path {path:?} has no {{ticker}} in it")]
-    Path {
-        /// The path.
-        path: String,
-    },
-    /// The client cannot be built.
-    #[error("HTTP client cannot be built")]
-    Client(#[source] reqwest::Error),
-}
 
 /// One venue's history; clones share its client and its pace.
 #[derive(Debug, Clone)]
@@ -160,34 +124,4 @@ fn check_counts(settings: &HistorySettings) -> Result<(), HistorySettingsError> 
 
 fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Refuses a setting outside `min..=max`.
-pub(crate) fn in_range(
-    key: &'static str,
-    value: usize,
-    min: usize,
-    max: usize,
-) -> Result<(), HistorySettingsError> {
-    if min <= value && value <= max {
-        Ok(())
-    } else {
-        Err(HistorySettingsError::Range {
-            key,
-            value,
-            min,
-            max,
-        })
-    }
-}
-
-/// A header value that no log shows.
-pub(crate) fn secret_header(
-    key: &'static str,
-    value: &str,
-) -> Result<HeaderValue, HistorySettingsError> {
-    let mut value =
-        HeaderValue::from_str(value).map_err(|_| HistorySettingsError::Header { key })?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -9,31 +9,20 @@ use super::wire::Row;
 use crate::venue::VenueSettings;
 use crate::venue::history::error::PageError;
 use crate::venue::history::json::{Rows, message, parse, shorten, text_of};
-use crate::venue::history::link::join;
 use crate::venue::history::page::{HistoryProtocol, Listing, Next, Reply, Request, VenueTraits};
-use crate::venue::history::pager::OpenHistory;
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{HistorySettingsError, in_range};
+use crate::venue::history::settings::HistorySettingsError;
 use barmill_core::model::{Timestamp, Trade};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 /// Nanoseconds by which a row's time may be before its true time.
 const CUT_NS: i64 = 1_000;
 /// Nanoseconds before the interval in which a first page may begin.
 const LEAD_NS: i64 = 2 * CUT_NS;
-
-/// Opens the history.
-pub(crate) fn open(
-    base: &Url,
-    settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
-    Ok(Arc::new(Kraken::new(base, settings)?))
-}
 
 #[derive(Debug)]
 pub(crate) struct Kraken {
@@ -61,20 +50,14 @@ struct Envelope<'a> {
     result: Option<BTreeMap<String, &'a RawValue>>,
 }
 
-impl Kraken {
-    pub(crate) fn new(
-        base: &Url,
-        settings: &VenueSettings,
-    ) -> Result<Kraken, HistorySettingsError> {
-        in_range("kraken.page_len", settings.page_len, 2, 1_000)?;
+impl HistoryProtocol for Kraken {
+    fn new(base: &Url, settings: &VenueSettings) -> Result<Kraken, HistorySettingsError> {
         Ok(Kraken {
             base: base.clone(),
             page_len: settings.page_len,
         })
     }
-}
 
-impl HistoryProtocol for Kraken {
     type Place = Place;
 
     fn traits(&self) -> VenueTraits {
@@ -97,22 +80,15 @@ impl HistoryProtocol for Kraken {
             Place::At(last) => last.saturating_sub(1),
             Place::Proof(_) => Timestamp::EPOCH,
         };
-        let mut url = join(&self.base, "/0/public/Trades", range.symbol)?;
-        url.query_pairs_mut()
-            .append_pair("pair", range.symbol.as_str())
-            .append_pair("since", &since.as_nanos().to_string())
-            .append_pair("count", &self.page_len.to_string());
-        Ok(Request {
-            url,
-            weight: NonZeroU32::MIN,
-        })
+        let request = Request::new(&self.base, "/0/public/Trades", range.symbol)?
+            .with("pair", range.symbol)
+            .with("since", since.as_nanos())
+            .with("count", self.page_len);
+        Ok(request)
     }
 
     fn listing(&self) -> Option<Listing> {
-        let mut url = self.base.clone();
-        let path = format!("{}/0/public/AssetPairs", url.path().trim_end_matches('/'));
-        url.set_path(&path);
-        Some(Listing { url, names: listed })
+        Some(Listing::new(&self.base, "/0/public/AssetPairs", listed))
     }
 
     fn decode(

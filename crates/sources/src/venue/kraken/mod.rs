@@ -34,7 +34,7 @@ pub static VENUE: Venue = Venue {
     },
     secrets: &[],
     settings: &[],
-    open_history: history::open,
+    open_history: super::history::pager::open::<history::Kraken>,
     write_script: live::script,
     decoder: live::decoder,
     simulation: simulate::SIMULATION,

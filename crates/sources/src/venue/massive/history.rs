@@ -11,9 +11,8 @@ use crate::venue::history::json::{Rows, message, parse, text_of};
 use crate::venue::history::link::{follow, join};
 use crate::venue::history::page::{HistoryProtocol, Next, Reply, Request, VenueTraits};
 use crate::venue::history::page_stream::{PageStream, StreamedPage};
-use crate::venue::history::pager::OpenHistory;
 use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::source::{HistorySettingsError, in_range, secret_header};
+use crate::venue::history::settings::{HistorySettingsError, secret_header};
 use barmill_core::model::Timestamp;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
@@ -22,7 +21,6 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ptr;
-use std::sync::Arc;
 
 /// How pages follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +29,6 @@ pub(crate) enum MassivePaging {
     Cursor,
     /// By asking again from the last SIP timestamp, inclusive: for proxies that drop cursors.
     Restart,
-}
-
-/// Opens the history.
-pub(crate) fn open(
-    base: &Url,
-    settings: &VenueSettings,
-) -> Result<Arc<dyn OpenHistory>, HistorySettingsError> {
-    Ok(Arc::new(Massive::new(base, settings)?))
 }
 
 #[derive(Debug)]
@@ -65,60 +55,6 @@ pub(crate) enum Place {
 type Level<'a> = HashMap<String, &'a RawValue>;
 
 impl Massive {
-    pub(crate) fn new(
-        base: &Url,
-        settings: &VenueSettings,
-    ) -> Result<Massive, HistorySettingsError> {
-        in_range("massive.page_len", settings.page_len, 2, 50_000)?;
-        let path = settings.get("path");
-        if !path.contains("{ticker}") {
-            return Err(HistorySettingsError::Path {
-                path: path.to_owned(),
-            });
-        }
-        let mut wrap: Vec<String> = settings.get("wrap").split('.').map(str::to_owned).collect();
-        let results = wrap.pop().unwrap_or_default();
-        let mut headers = HeaderMap::new();
-        if let Some(key) = settings.secret("key_env") {
-            let name =
-                HeaderName::from_bytes(settings.get("key_header").as_bytes()).map_err(|_| {
-                    HistorySettingsError::Header {
-                        key: "massive.key_header",
-                    }
-                })?;
-            let key = key.expose_secret();
-            let value = if name == AUTHORIZATION {
-                format!("Bearer {key}")
-            } else {
-                key.to_owned()
-            };
-            headers.insert(name, secret_header("massive.key", &value)?);
-        }
-        Ok(Massive {
-            base: base.clone(),
-            path: path.to_owned(),
-            wrap,
-            results,
-            paging: match settings.get("paging") {
-                "restart" => MassivePaging::Restart,
-                _ => MassivePaging::Cursor,
-            },
-            page_len: settings.page_len,
-            headers,
-        })
-    }
-
-    fn page_url(&self, range: &SymbolRange, from: Timestamp) -> Result<Url, PageError> {
-        let mut url = join(&self.base, &self.path, range.symbol)?;
-        url.query_pairs_mut()
-            .append_pair("timestamp.gte", &from.as_nanos().to_string())
-            .append_pair("timestamp.lt", &range.to.as_nanos().to_string())
-            .append_pair("order", "asc")
-            .append_pair("sort", "timestamp")
-            .append_pair("limit", &self.page_len.to_string());
-        Ok(url)
-    }
-
     /// The object that holds the rows.
     fn open<'a>(&self, body: &'a [u8]) -> Result<Level<'a>, PageError> {
         let busy = || PageError::Busy {
@@ -211,6 +147,45 @@ impl Massive {
 }
 
 impl HistoryProtocol for Massive {
+    fn new(base: &Url, settings: &VenueSettings) -> Result<Massive, HistorySettingsError> {
+        let path = settings.get("path");
+        if !path.contains("{ticker}") {
+            return Err(HistorySettingsError::Path {
+                path: path.to_owned(),
+            });
+        }
+        let mut wrap: Vec<String> = settings.get("wrap").split('.').map(str::to_owned).collect();
+        let results = wrap.pop().unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        if let Some(key) = settings.secret("key_env") {
+            let name =
+                HeaderName::from_bytes(settings.get("key_header").as_bytes()).map_err(|_| {
+                    HistorySettingsError::Header {
+                        key: "massive.key_header",
+                    }
+                })?;
+            let key = key.expose_secret();
+            let value = if name == AUTHORIZATION {
+                format!("Bearer {key}")
+            } else {
+                key.to_owned()
+            };
+            headers.insert(name, secret_header("massive.key", &value)?);
+        }
+        Ok(Massive {
+            base: base.clone(),
+            path: path.to_owned(),
+            wrap,
+            results,
+            paging: match settings.get("paging") {
+                "restart" => MassivePaging::Restart,
+                _ => MassivePaging::Cursor,
+            },
+            page_len: settings.page_len,
+            headers,
+        })
+    }
+
     type Place = Place;
 
     fn traits(&self) -> VenueTraits {
@@ -228,14 +203,17 @@ impl HistoryProtocol for Massive {
     }
 
     fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
-        let url = match place {
-            Place::From(from) => self.page_url(range, from.unwrap_or(range.from))?,
-            Place::Link(url) => url.clone(),
+        let from = match place {
+            Place::From(from) => from.unwrap_or(range.from),
+            Place::Link(url) => return Ok(Request::of(url.clone())),
         };
-        Ok(Request {
-            url,
-            weight: NonZeroU32::MIN,
-        })
+        let request = Request::new(&self.base, &self.path, range.symbol)?
+            .with("timestamp.gte", from.as_nanos())
+            .with("timestamp.lt", range.to.as_nanos())
+            .with("order", "asc")
+            .with("sort", "timestamp")
+            .with("limit", self.page_len);
+        Ok(request)
     }
 
     fn decode(
@@ -260,16 +238,12 @@ impl HistoryProtocol for Massive {
     }
 
     fn lookup(&self, range: &SymbolRange) -> Result<Option<Request>, PageError> {
-        let mut url = join(&self.base, &self.path, range.symbol)?;
-        url.query_pairs_mut()
-            .append_pair("timestamp.lt", &range.to.as_nanos().to_string())
-            .append_pair("order", "desc")
-            .append_pair("sort", "timestamp")
-            .append_pair("limit", "1");
-        Ok(Some(Request {
-            url,
-            weight: NonZeroU32::MIN,
-        }))
+        let request = Request::new(&self.base, &self.path, range.symbol)?
+            .with("timestamp.lt", range.to.as_nanos())
+            .with("order", "desc")
+            .with("sort", "timestamp")
+            .with("limit", 1);
+        Ok(Some(request))
     }
 
     fn stream(&self, range: &SymbolRange) -> Option<PageStream> {

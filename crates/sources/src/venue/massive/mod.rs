@@ -62,7 +62,7 @@ pub static VENUE: Venue = Venue {
             default: "cursor",
         },
     ],
-    open_history: history::open,
+    open_history: super::history::pager::open::<history::Massive>,
     write_script: live::script,
     decoder: live::decoder,
     simulation: simulate::SIMULATION,
