@@ -6,6 +6,7 @@
 
 use super::read_back::BackReader;
 use super::settings::ReconcileSettings;
+use crate::engine::delivery::bar_of;
 use crate::model::{BarKey, BarUpdate, Timestamp, WriteItem};
 use crate::port::{
     Changes, Committed, DeadLetter, RecentBar, Remedy, SinkError, StateError, StateStore,
@@ -263,10 +264,7 @@ impl Repairer {
     ) -> Result<Vec<WriteItem>, RepairError> {
         let items = letters.into_iter().map(|(_, letter)| letter.item);
         let mut items: Vec<WriteItem> = items.collect();
-        let bar = |item: &WriteItem| match item {
-            WriteItem::Bar(update) => Some(*update),
-            WriteItem::Manifest(_) => None,
-        };
+        let bar = |item: &WriteItem| bar_of(item).copied();
         let (_, wanted) = self.lacking(items.iter().filter_map(bar).collect()).await?;
         items.retain(|item| bar(item).is_none_or(|update| wanted.contains(&update)));
         Ok(items)
