@@ -76,7 +76,7 @@ section! {
 /// The names of one section, made once of what its venue declares.
 #[derive(Debug, PartialEq, Eq)]
 struct Layout {
-    /// Such as `source.kraken`.
+    /// `source.NAME`, with the venue's name.
     name: String,
     /// Its keys: those of all venues, then its secrets', then its own.
     keys: Vec<&'static str>,
