@@ -15,6 +15,7 @@ pub struct Failure {
 
 /// The end of an actor by a fault.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// A feed could not go on.
     #[error(transparent)]

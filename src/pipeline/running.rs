@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What every actor has counted so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct State {
     /// One entry per feed.
     pub feeds: Vec<FeedCounts>,
@@ -37,6 +38,7 @@ pub struct State {
 /// The counts of a run. Their names and order in JSON are fixed, since scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "cli", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Summary {
     /// Trades delivered by the feeds.
     pub trades: u64,
