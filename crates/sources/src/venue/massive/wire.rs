@@ -168,3 +168,87 @@ impl Record<'_> {
 fn place_of(exchange: u8, facility: u8) -> u16 {
     u16::from(facility) << 8 | u16::from(exchange)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Reader, Row};
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    /// A row in the vendor's order, with some members left out and a byte here and there that is not his.
+    fn row() -> impl Strategy<Value = String> {
+        let number = || {
+            prop_oneof![0u64..20, 10_000_000u64..99_999_999, any::<u64>()]
+                .prop_map(|one| one.to_string())
+        };
+        let decimal = (number(), "[0-9]{0,9}").prop_map(|(whole, part)| format!("{whole}.{part}"));
+        let value = prop_oneof![6 => number(), 2 => decimal, 1 => "\"[a-z0-9.]{0,20}\"", 1 => r"\[[0-9, ]{0,9}\]"];
+        let names = [
+            "conditions",
+            "correction",
+            "decimal_size",
+            "exchange",
+            "id",
+            "participant_timestamp",
+            "price",
+            "sequence_number",
+            "sip_timestamp",
+            "size",
+            "tape",
+            "trf_id",
+            "trf_timestamp",
+        ];
+        let chosen = prop::sample::subsequence(names.to_vec(), 8..=13);
+        (
+            chosen,
+            prop::collection::vec(value, 13),
+            any::<prop::sample::Index>(),
+            "[ ,}\"a]?",
+        )
+            .prop_map(|(names, values, place, more)| {
+                let members = names.iter().zip(values).map(|(name, value)| match *name {
+                    "conditions" => format!("\"{name}\":[{},37]", value.len()),
+                    _ => format!("\"{name}\":{value}"),
+                });
+                let mut text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+                text.insert_str(place.index(text.len()), &more);
+                text
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn usual_rows_are_read_as_any_row_is(text in row()) {
+            let bytes = format!("{text},");
+            let (mut usual, mut any) = (Reader::new(bytes.as_bytes(), 0), Reader::new(bytes.as_bytes(), 0));
+            let row = Row::usual(&mut usual);
+            if let Some(row) = row.filter(|_| usual.is_plain()) {
+                prop_assert_eq!(Ok(row), Row::deserialize(&mut any));
+                prop_assert_eq!(usual.at(), any.at());
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_as_the_vendor_writes_it_is_a_usual_one() {
+        let more = [
+            r#""conditions":[14,37,41],"#,
+            r#""conditions":[1],"correction":1,"decimal_size":"0.5","#,
+            "",
+        ];
+        let end = [r#","trf_id":202,"trf_timestamp":1760557480241302390}"#, "}"];
+        for (more, end) in more.iter().flat_map(|more| end.map(|end| (more, end))) {
+            let text = format!(
+                r#"{{{more}"exchange":4,"id":"450002","participant_timestamp":1760557480241160740,"price":264.09,"sequence_number":9219591,"sip_timestamp":1760557480241314530,"size":100,"tape":3{end}"#
+            );
+            let mut reader = Reader::new(text.as_bytes(), 0);
+            let row = Row::usual(&mut reader).expect("as the vendor writes it");
+            let trade = row.trade("AAPL".parse().unwrap()).unwrap();
+            assert_eq!(
+                (trade.sequence, trade.time.as_nanos()),
+                (9_219_591, 1_760_557_480_241_314_530)
+            );
+            assert_eq!((reader.at(), reader.is_plain()), (text.len(), true));
+        }
+    }
+}
