@@ -341,7 +341,7 @@ mod tests {
         insta::assert_snapshot!(err, @r#"
     barmill: failed to load the config: 3 faults
     --shards: aggregate.shards: 0 is out of range, allowed is 1 to 64
-    --sink: sink.url: the text names no sink, allowed is redis, upstash, redis://HOST, rediss://HOST, https://HOST, embedded:DIR, stdout: or null:
+    --sink: sink.url: the text is not a sink, allowed is redis, upstash, redis://HOST, rediss://HOST, https://HOST, embedded:DIR, stdout: or null:
     --speed: replay.speed: "fast" is not known, allowed is max or a multiple from 0.001x to 1000000x, such as 1x or 60x
     "#);
     }

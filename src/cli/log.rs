@@ -16,7 +16,7 @@ const VARIABLE: &str = "BARMILL_LOG";
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LogError {
     /// A filter that cannot be read.
-    #[error("{VARIABLE} {text:?} is no filter, such as barmill=debug,reqwest=warn")]
+    #[error("{VARIABLE} {text:?} is not a filter, such as barmill=debug,reqwest=warn")]
     Filter {
         /// The refused text.
         text: String,

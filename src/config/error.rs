@@ -69,20 +69,20 @@ pub enum Problem {
     },
     /// A key that would hold a secret.
     #[error(
-        "a secret has no place in the config, set the environment variable {variable}, or {variable}_FILE naming a file that holds it"
+        "secrets are not allowed in the config; set the environment variable {variable}, or {variable}_FILE naming a file that holds it"
     )]
     Secret {
         /// The variable to use instead.
         variable: String,
     },
     /// A `--set` or variable that names no key.
-    #[error("names no key, needed is {needed}")]
+    #[error("does not name a key; expected {needed}")]
     NoKey {
         /// The form of a right one.
         needed: &'static str,
     },
     /// Text that is no TOML.
-    #[error("no valid TOML: {reason}")]
+    #[error("not valid TOML: {reason}")]
     Syntax {
         /// The parser's words.
         reason: String,
@@ -117,9 +117,7 @@ pub enum Problem {
         max_mb: u64,
     },
     /// A template under which two bars would share one place.
-    #[error(
-        "{template:?} lacks {{{placeholder}}}, so that different bars would overwrite each other"
-    )]
+    #[error("{template:?} needs {{{placeholder}}}, or different bars would overwrite each other")]
     Collision {
         /// The templates in force.
         template: String,

@@ -39,7 +39,7 @@ pub enum LiveNamesError {
         source_name: SourceName,
     },
     /// A symbol of two sources: its bars would count the trades of both.
-    #[error("symbol {symbol} is asked of two sources; a symbol has one")]
+    #[error("symbol {symbol} is requested from two sources; each symbol has one")]
     Shared {
         /// The symbol.
         symbol: Symbol,
@@ -53,7 +53,7 @@ pub enum LiveNamesError {
         source_name: SourceName,
     },
     /// A line that is no symbol.
-    #[error("line {line} of the symbols file: {text:?} is no symbol")]
+    #[error("line {line} of the symbols file: {text:?} is not a symbol")]
     Line {
         /// Number of the line, from 1.
         line: usize,

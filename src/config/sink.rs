@@ -177,7 +177,7 @@ mod tests {
             ("redis://", "no redis URL"),
             ("redis://host:99999", "no redis URL"),
             ("redis://host/db", "no redis URL"),
-            ("rediss://host/#insecure", "must not say #insecure"),
+            ("rediss://host/#insecure", "must not contain #insecure"),
         ] {
             let error = SinkUrl::parse(text).unwrap_err();
             assert!(matches!(error, SinkUrlError::Url(_)), "{text}");

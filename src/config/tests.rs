@@ -136,11 +136,11 @@ fn every_layer_is_named_by_its_faults_and_all_come_at_once() {
     8 faults
     my.toml:2:9: log.level: "loud" is not known, allowed is error, warn, info, debug, trace
     environment variable BARMILL__BARS__SPEC: bars.spec: unknown key, did you mean "specs"?
-    environment variable BARMILL__WRITER: names no key, needed is BARMILL__SECTION__KEY
+    environment variable BARMILL__WRITER: does not name a key; expected BARMILL__SECTION__KEY
     environment variable BARMILL__WRITER__LINGER_MS: writer.linger_ms: a string where an integer is needed
     --set replay.queue_len_max: replay.queue_len_max: 0 is out of range, allowed is 1 to 4096
-    --set speed: names no key, needed is --set SECTION.KEY=VALUE
-    --set view.ttl_s: names no key, needed is --set SECTION.KEY=VALUE
+    --set speed: does not name a key; expected --set SECTION.KEY=VALUE
+    --set view.ttl_s: does not name a key; expected --set SECTION.KEY=VALUE
     --bars: bars.specs: bar spec "2x" is not one of 1s 5s 1m 5m 15m 1h 4h 1d session tick:N volume:N value:N
     "#);
 }
@@ -184,7 +184,7 @@ fn control_characters_of_a_config_do_not_reach_the_terminal() {
 #[test]
 fn a_secret_in_the_file_is_refused_unseen() {
     let text = &["[sink]", r#"url = "rediss://:hunter2@host""#];
-    insta::assert_snapshot!(faults(text), @"my.toml:2:7: sink.url: a secret has no place in the config, set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it");
+    insta::assert_snapshot!(faults(text), @"my.toml:2:7: sink.url: secrets are not allowed in the config; set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it");
     let keys = &[
         "[redis]",
         r#"password = "hunter2""#,
@@ -197,11 +197,11 @@ fn a_secret_in_the_file_is_refused_unseen() {
     assert!(!shown.contains("hunter2"));
     insta::assert_snapshot!(shown, @r"
     5 faults
-    my.toml:2:1: redis.password: a secret has no place in the config, set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it
-    my.toml:3:1: redis.rest_token: a secret has no place in the config, set the environment variable UPSTASH_REDIS_REST_TOKEN, or UPSTASH_REDIS_REST_TOKEN_FILE naming a file that holds it
+    my.toml:2:1: redis.password: secrets are not allowed in the config; set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it
+    my.toml:3:1: redis.rest_token: secrets are not allowed in the config; set the environment variable UPSTASH_REDIS_REST_TOKEN, or UPSTASH_REDIS_REST_TOKEN_FILE naming a file that holds it
     my.toml:4:18: redis.rest_token_env: the text (not shown, as it may be a secret) is not the name of an environment variable (A-Z, 0-9 and _)
     my.toml:5:2: massive: unknown section, known sections are bars, replay, source.massive, source.alpaca, source.binance, source.coinbase, source.kraken, live, aggregate, sink, redis, view, writer, plan, status, run, log
-    my.toml:6:1: massive.api_key: a secret has no place in the config, set the environment variable MASSIVE_API_KEY, or MASSIVE_API_KEY_FILE naming a file that holds it
+    my.toml:6:1: massive.api_key: secrets are not allowed in the config; set the environment variable MASSIVE_API_KEY, or MASSIVE_API_KEY_FILE naming a file that holds it
     ");
 }
 
@@ -232,7 +232,7 @@ fn a_source_is_set_in_every_layer_and_its_key_in_none() {
     ]);
     insta::assert_snapshot!(shown, @r"
     3 faults
-    my.toml:2:1: source.massive.api_key: a secret has no place in the config, set the environment variable MASSIVE_API_KEY, or MASSIVE_API_KEY_FILE naming a file that holds it
+    my.toml:2:1: source.massive.api_key: secrets are not allowed in the config; set the environment variable MASSIVE_API_KEY, or MASSIVE_API_KEY_FILE naming a file that holds it
     my.toml:3:12: source.massive.base_url: the text (not shown, as it may be a secret) is not https://HOST or http://127.0.0.1:PORT with a path at most
     my.toml:4:9: source.nyse: unknown section, known sections are bars, replay, source.massive, source.alpaca, source.binance, source.coinbase, source.kraken, live, aggregate, sink, redis, view, writer, plan, status, run, log
     ");
@@ -254,7 +254,7 @@ fn a_password_is_taken_from_the_environment_and_not_from_the_command_line() {
         flags: &flags,
         ..Layers::new(&environment)
     };
-    insta::assert_snapshot!(load(&layers).unwrap_err(), @"--sink: sink.url: a secret has no place in the config, set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it");
+    insta::assert_snapshot!(load(&layers).unwrap_err(), @"--sink: sink.url: secrets are not allowed in the config; set the environment variable REDIS_URL, or REDIS_URL_FILE naming a file that holds it");
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_view_under_which_bars_would_collide_is_refused() {
     ];
     insta::assert_snapshot!(faults(text), @r#"
     2 faults
-    my.toml:4:8: view.key: "intraday:{namespace}:{date}:{symbol}:{time}" lacks {spec}, so that different bars would overwrite each other
+    my.toml:4:8: view.key: "intraday:{namespace}:{date}:{symbol}:{time}" needs {spec}, or different bars would overwrite each other
     my.toml:5:9: view.field: the view key-per-bar has no fields, leave it empty
     "#);
     let shown = faults(&[
@@ -302,8 +302,8 @@ fn a_view_under_which_bars_would_collide_is_refused() {
     ]);
     insta::assert_snapshot!(shown, @r#"
     3 faults
-    my.toml:2:7: view.key: {ticker} is no placeholder, allowed is {namespace}, {spec}, {date}, {symbol} and {time}
-    my.toml:3:9: view.field: the template "m:{spec" has a brace without its partner
+    my.toml:2:7: view.key: {ticker} is not a placeholder, allowed is {namespace}, {spec}, {date}, {symbol} and {time}
+    my.toml:3:9: view.field: the template "m:{spec" has an unpaired brace
     my.toml:4:13: view.namespace: the text is empty
     "#);
 }
@@ -319,9 +319,9 @@ fn broken_toml_is_shown_by_line_and_column() {
     ]);
     insta::assert_snapshot!(shown, @r"
     3 faults
-    my.toml:3:1: no valid TOML: missing comma between array elements, expected `,`
-    my.toml:4:1: no valid TOML: missing comma between array elements, expected `,`
-    my.toml:5:1: no valid TOML: missing comma between array elements, expected `,`
+    my.toml:3:1: not valid TOML: missing comma between array elements, expected `,`
+    my.toml:4:1: not valid TOML: missing comma between array elements, expected `,`
+    my.toml:5:1: not valid TOML: missing comma between array elements, expected `,`
     ");
     let shown = faults(&[
         r#"speed = "max""#,
@@ -329,7 +329,7 @@ fn broken_toml_is_shown_by_line_and_column() {
         r#"fill = "none""#,
         r#"fill = "none""#,
     ]);
-    insta::assert_snapshot!(shown, @"my.toml:4:1: no valid TOML: duplicate key");
+    insta::assert_snapshot!(shown, @"my.toml:4:1: not valid TOML: duplicate key");
     let shown = faults(&[r#"speed = "max""#, "[[bars]]"]);
     insta::assert_snapshot!(shown, @r"
     2 faults

@@ -74,7 +74,7 @@ const SINKS_ALLOWED: &str =
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SinkUrlError {
     /// No known form.
-    #[error("the text names no sink, allowed is {SINKS_ALLOWED}")]
+    #[error("the text is not a sink, allowed is {SINKS_ALLOWED}")]
     Unknown,
     /// A URL that cannot be used.
     #[error(transparent)]
@@ -86,20 +86,20 @@ pub enum SinkUrlError {
 pub enum TemplateError {
     /// Braces around something that is no placeholder.
     #[error(
-        "{{{name}}} is no placeholder, allowed is {{namespace}}, {{spec}}, {{date}}, {{symbol}} and {{time}}"
+        "{{{name}}} is not a placeholder, allowed is {{namespace}}, {{spec}}, {{date}}, {{symbol}} and {{time}}"
     )]
     Placeholder {
         /// What the braces hold.
         name: String,
     },
     /// A brace without its partner.
-    #[error("the template {text:?} has a brace without its partner")]
+    #[error("the template {text:?} has an unpaired brace")]
     Brace {
         /// The refused text.
         text: String,
     },
     /// White space or a control character, which no key should hold.
-    #[error("the text {text:?} holds white space or a control character")]
+    #[error("the text {text:?} contains white space or a control character")]
     Space {
         /// The refused text.
         text: String,

@@ -55,7 +55,7 @@ impl LateActor {
                 self.is_failing = false;
                 if !std::mem::replace(&mut self.is_logged, true) {
                     let (symbol, time, file) = (first.symbol, first.time, self.store.location());
-                    tracing::warn!(%symbol, %time, file, "trades came too late for their bars; kept in the late file");
+                    tracing::warn!(%symbol, %time, file, "trades came too late for their bars; saved in the late file");
                 }
             }
             Err(error) if !std::mem::replace(&mut self.is_failing, true) => {

@@ -52,7 +52,7 @@ impl Supervisor {
                 }
             };
             self.stop.cancel();
-            tracing::debug!(%fault, "actor ended by a fault");
+            tracing::debug!(%fault, "actor failed");
             if cause
                 .as_ref()
                 .is_none_or(|first| first.is_consequence() && !fault.is_consequence())

@@ -20,7 +20,7 @@ struct VariableError(&'static str);
 
 /// A store that keeps nothing has no reader.
 #[derive(Debug, thiserror::Error)]
-#[error("store {0} keeps nothing that can be read")]
+#[error("store {0} stores no bars that can be read")]
 struct KeepsNothingError(String);
 
 /// A store and the layout of bars in it: by default one hash per symbol and day, which expires after two hours.

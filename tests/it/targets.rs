@@ -184,9 +184,7 @@ fn run_that_goes_on_writes_again_what_the_store_has_lost() {
         let ended = replay(&program, &["--sink", &url]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(
-            ended
-                .err
-                .contains("lacks bars that an earlier run delivered"),
+            ended.err.contains("has lost bars of an earlier run"),
             "{}",
             ended.err
         );
@@ -207,7 +205,7 @@ fn state_from_before_targets_is_refused_until_its_store_is_named() {
     assert!(
         ended
             .err
-            .contains("does not say for which store its 24 items"),
+            .contains("does not name the store of its 24 items"),
         "{}",
         ended.err
     );

@@ -12,26 +12,26 @@ pub enum SinkUrlError {
         scheme: String,
     },
     /// A Redis URL that does not parse.
-    #[error("sink is no redis URL such as redis://user:password@host:6379/0")]
+    #[error("sink is not a redis URL such as redis://user:password@host:6379/0")]
     Redis,
     /// Certificates that would not be verified.
-    #[error("sink URL must not say #insecure; name the private CA file instead")]
+    #[error("sink URL must not contain #insecure; name the private CA file instead")]
     Insecure,
     /// A REST URL that does not parse, or has more than scheme, host, port and path.
     #[error(
-        "sink is no REST URL such as https://name.upstash.io; the token goes into UPSTASH_REDIS_REST_TOKEN"
+        "sink is not a REST URL such as https://name.upstash.io; the token goes into UPSTASH_REDIS_REST_TOKEN"
     )]
     Rest,
     /// Plain text over a network.
     #[error(
-        "sink host {host} is not this machine, so https:// is needed; plain http:// would show the token"
+        "sink host {host} is not this machine, so https:// is needed; plain http:// would expose the token"
     )]
     Plain {
         /// The host.
         host: String,
     },
     /// A store that this build was made without.
-    #[error("sink needs the Cargo feature {name:?}, which this build of barmill was made without")]
+    #[error("sink needs the Cargo feature {name:?}, which this build of barmill does not include")]
     Feature {
         /// The feature.
         name: &'static str,
@@ -40,7 +40,7 @@ pub enum SinkUrlError {
     #[error("sink embedded: needs a folder, such as embedded:./bars")]
     Folder,
     /// Something after `stdout:` or `null:`.
-    #[error("sink {scheme}: takes nothing after the colon")]
+    #[error("sink {scheme}: must have nothing after the colon")]
     Extra {
         /// The scheme.
         scheme: &'static str,

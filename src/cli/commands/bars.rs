@@ -74,7 +74,7 @@ impl BarsArguments {
 
 /// The sink keeps nothing that could be read.
 #[derive(Debug, thiserror::Error)]
-#[error("sink {sink} keeps no bars")]
+#[error("sink {sink} stores no bars")]
 pub(super) struct KeepsNothing {
     sink: String,
 }

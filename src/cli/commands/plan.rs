@@ -76,9 +76,7 @@ enum UnknownError {
         "no symbols are named; give their count with --symbols, or name them with --symbol or live.symbols"
     )]
     Symbols,
-    #[error(
-        "only the tape tells how many bars {0} makes; name a spec that the clock cuts, such as 1m"
-    )]
+    #[error("the number of {0} bars depends on the trades; use a time-based spec, such as 1m")]
     Bars(String),
 }
 

@@ -37,7 +37,7 @@ pub(in crate::cli) struct ReconcileArguments {
 
 /// The store refuses some of what was sent.
 #[derive(Debug, thiserror::Error)]
-#[error("the store refuses {0} items; they are in the dead letters of the state folder")]
+#[error("the store refused {0} items; they are in the dead letters of the state folder")]
 struct RefusedError(u64);
 
 /// Compares the recent bars with the store, writes back what it lost, and says what it found and did.

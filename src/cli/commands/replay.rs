@@ -76,7 +76,9 @@ const ORDER: u32 = 3;
 
 /// The store has taken everything but some items.
 #[derive(Debug, thiserror::Error)]
-#[error("the store refuses {0} items for good; they are in the dead letters of the state folder")]
+#[error(
+    "the store refused {0} items permanently; they are in the dead letters of the state folder"
+)]
 struct RefusedError(u64);
 
 /// Trades are in no bar.
@@ -87,7 +89,7 @@ struct LateError(u64);
 /// A signal ended the run before its input was read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cut short after {0} trades; what they closed is written, and no manifest calls the day complete; run the same \
+    "stopped after {0} trades; their closed bars are written, and no manifest marks the day complete; run the same \
      command again for the whole"
 )]
 struct CutShortError(u64);

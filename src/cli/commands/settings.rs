@@ -132,12 +132,12 @@ pub(super) enum SettingsError {
     Rules(#[from] RulesError),
     /// Nothing tells the zone of what is in the state folder.
     #[error(
-        "the zone that the bars were written in is not known, say it as in --set bars.zone=America/New_York"
+        "the zone of the stored bars is unknown; set it, as in --set bars.zone=America/New_York"
     )]
     UnknownZone,
     /// Hours of the exchanges, in a zone that is not theirs.
     #[error(
-        "session {session} is that of the US exchanges, whose hours are in {NEW_YORK}, and the bars are in {zone}; set \
+        "session {session} is a session of the US exchanges, with hours in {NEW_YORK}, and the bars are in {zone}; set \
          bars.zone={NEW_YORK}, or give hours of {zone} as HH:MM-HH:MM"
     )]
     Hours {

@@ -17,7 +17,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 
 /// The recording does not fit.
 #[derive(Debug, thiserror::Error)]
-#[error("the recording holds more than {max} trades; --trades-max allows more, at 88 bytes each")]
+#[error("the recording has more than {max} trades; --trades-max allows more, at 88 bytes each")]
 struct TooMany {
     max: usize,
 }

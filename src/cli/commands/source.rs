@@ -77,14 +77,14 @@ impl AskedArguments {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     /// A day that the calendar does not know.
-    #[error("{0}; bars.assume_normal_days = true takes its weekdays for normal days")]
+    #[error("{0}; bars.assume_normal_days = true treats its weekdays as normal days")]
     Calendar(CalendarError),
     /// An end that is none.
     #[error(transparent)]
     Period(#[from] PeriodError),
     /// A bar that would be written with some of its trades only.
     #[error(
-        "{at} lies inside a {spec} bar, which would be written with a part of its trades; ask from the start of a bar to \
+        "{at} lies inside a {spec} bar, which would contain only part of its trades; use the start of a bar and \
          the end of one"
     )]
     Cut {

@@ -28,7 +28,7 @@ fn names_go_to_their_source_and_each_symbol_to_one() {
     insta::assert_snapshot!(refusals.join("\n"), @r#"
     symbol "A" has no source; with several sources write SOURCE:A
     symbol "binance:A" names the source binance, which live.sources does not list
-    symbol A is asked of two sources; a symbol has one
+    symbol A is requested from two sources; each symbol has one
     source binance has no symbol; give some with --symbol, --symbols-file or live.symbols
     "#);
 }
@@ -40,6 +40,6 @@ fn file_has_a_name_a_line_and_comments() {
     let fault = LiveNames::from_lines("A\nB C\n").unwrap_err();
     assert_eq!(
         fault.to_string(),
-        "line 2 of the symbols file: \"B C\" is no symbol"
+        "line 2 of the symbols file: \"B C\" is not a symbol"
     );
 }

@@ -29,13 +29,13 @@ impl SpoolFullLog {
     pub(super) fn log(&mut self, error: &StateError, now: Duration) {
         let cause = chain(error);
         if self.0.is_some_and(|last| now < last + SPOOL_FULL_EVERY) {
-            tracing::debug!(cause, "the spool still takes nothing");
+            tracing::debug!(cause, "the spool still cannot be written");
             return;
         }
         self.0 = Some(now);
         tracing::error!(
             cause,
-            "the spool cannot be written; sources wait until it can"
+            "the spool cannot be written; applying backpressure to sources"
         );
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
         Verdict::Spooled {
             items,
             transition: None,
-        } => tracing::debug!(items, cause, "{sink} is still out"),
+        } => tracing::debug!(items, cause, "{sink} is still unavailable"),
         Verdict::Dead { items } => {
             tracing::error!(
                 items,
@@ -77,7 +77,12 @@ pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
             );
         }
         Verdict::Halted => {
-            tracing::error!(attempt, of, cause, "{sink} failed for good; the run ends");
+            tracing::error!(
+                attempt,
+                of,
+                cause,
+                "{sink} failed permanently; the run ends"
+            );
         }
     }
 }
@@ -151,7 +156,7 @@ pub(super) fn repaired(repaired: &Repaired, sink: &str) {
         tracing::info!(
             compared,
             lacking = missing_or_stale,
-            "compared recent bars with {sink}; writing back what it lacks"
+            "compared recent bars with {sink}; writing back missing ones"
         );
     }
 }

@@ -258,7 +258,7 @@ fn throttle(pace: &Pace, sink: &str, remedy: Option<Remedy>) {
     if let Some(wait) = pace.on_answer(remedy) {
         tracing::warn!(
             wait_s = wait.as_secs_f64(),
-            "{sink} asked to wait (Retry-After); all requests pause"
+            "{sink} asked to wait (Retry-After); pausing all requests"
         );
     }
 }

@@ -551,7 +551,7 @@ impl Writer {
             .count(|counts| counts.failures.add(error.remedy));
         let (sink, cause) = (self.requests.sink().name(), chain(&error));
         if error.remedy == Remedy::Fatal {
-            tracing::error!(cause, "{sink} failed for good; the run ends");
+            tracing::error!(cause, "{sink} failed permanently; the run ends");
             self.fail(cause);
         } else {
             tracing::warn!(
@@ -573,7 +573,7 @@ impl Writer {
             Err(error) => {
                 tracing::warn!(
                     cause = %chain(&error),
-                    "bars that an earlier run delivered cannot be read back; the day is not called complete"
+                    "bars of an earlier run cannot be read back; the day is not marked complete"
                 );
                 return self.believe_claims();
             }
@@ -582,7 +582,7 @@ impl Writer {
             tracing::warn!(
                 sink = self.requests.sink().name(),
                 lacking = missing.len(),
-                "the store lacks bars that an earlier run delivered; they are written again"
+                "the store has lost bars of an earlier run; writing them again"
             );
         }
         let now = self.now();

@@ -256,7 +256,7 @@ async fn body_always_cut_off_is_named_and_the_next_run_goes_on() {
         PAGE.. => Reply::Cut(text, true),
         _ => Reply::Page(text),
     };
-    spoiled(false, fault, Some("no whole reply")).await;
+    spoiled(false, fault, Some("no complete reply")).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::support::redis::RedisServer;
 const REFUSED: [(&str, &str); 9] = [
     (
         "backfill --source massive --symbol A --date 2025-10-21 --session regular --set bars.zone=UTC",
-        "session regular is that of the US exchanges, whose hours are in America/New_York, and the bars are in UTC",
+        "session regular is a session of the US exchanges, with hours in America/New_York, and the bars are in UTC",
     ),
     (
         "record --source alpaca --symbol A --date 2025-10-21 --session pre --set bars.zone=Europe/Berlin --out x",
@@ -23,7 +23,7 @@ const REFUSED: [(&str, &str); 9] = [
     ),
     (
         "backfill --source massive --symbol A --from 2025-10-21T13:30:30Z --to 2025-10-21T13:32:00Z",
-        "2025-10-21T13:30:30Z lies inside a 1m bar, which would be written with a part of its trades",
+        "2025-10-21T13:30:30Z lies inside a 1m bar, which would contain only part of its trades",
     ),
     (
         "backfill --source massive --symbol A --from 2025-10-21T13:00:00Z --to 2025-10-21T15:00:00Z --bars 1h,1d",
@@ -39,11 +39,11 @@ const REFUSED: [(&str, &str); 9] = [
     ),
     (
         "backfill --source massive --symbol A --date 1999-06-01",
-        "no calendar for 1999-06-01, it covers 2000 to 2030; bars.assume_normal_days = true takes its weekdays",
+        "no calendar for 1999-06-01, it covers 2000 to 2030; bars.assume_normal_days = true treats its weekdays",
     ),
     (
         "bars --symbol A --date 2025-10-21 --sink null:",
-        "sink null: keeps no bars",
+        "sink null: stores no bars",
     ),
 ];
 
@@ -138,7 +138,7 @@ async fn interval_that_cuts_a_bar_can_be_recorded() {
         ))
         .await;
     assert!(
-        ran.code == 1 && ran.err.contains("write a.rec, which exists"),
+        ran.code == 1 && ran.err.contains("write a.rec, which already exists"),
         "{}",
         ran.err
     );

@@ -43,7 +43,7 @@ async fn stopped(program: &Program, server: &Server, good: usize, line: &str) {
     let ran = finish(child).await;
     assert_eq!(ran.code, 3, "{}", ran.err);
     assert!(
-        ran.err.contains("incomplete, run again to go on") && ran.err.contains("cut short"),
+        ran.err.contains("incomplete, run again to go on") && ran.err.contains("stopped after"),
         "{}",
         ran.err
     );

@@ -169,7 +169,7 @@ impl Venue {
         for (kind, named) in [
             ("429 for good", "venue answered 429"),
             ("502 for good", "venue answered 502"),
-            ("cut off for good", "no whole reply from the venue"),
+            ("cut off for good", "no complete reply from the venue"),
             ("a page without end", "page is larger than 65536 bytes"),
             // What is wrong with these shows in another place at each venue.
             ("the same page for ever", ""),

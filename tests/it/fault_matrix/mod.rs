@@ -183,7 +183,7 @@ impl Case {
             Ending::Retried => "retrying in",
             Ending::Paused => "the quota of",
             Ending::DeadLetters => "they are kept as dead letters",
-            Ending::Halted => "failed for good",
+            Ending::Halted => "failed permanently",
         };
         let is_meant = |line: &str| self.row.line.split('|').any(|words| line.contains(words));
         let is_told = log

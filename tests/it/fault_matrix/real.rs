@@ -164,7 +164,7 @@ async fn a_redis_that_wants_a_password_ends_the_run_and_the_next_one_with_it_wri
             finished.end
         );
         assert!(
-            log.contains(line) && log.contains("failed for good"),
+            log.contains(line) && log.contains("failed permanently"),
             "{log}"
         );
         assert!(!log.contains("shut-out"), "{log}");
@@ -195,7 +195,7 @@ async fn a_user_without_the_right_to_write_ends_the_run_and_the_next_one_with_it
         finished.end
     );
     assert!(
-        log.contains("NOPERM") && log.contains("failed for good"),
+        log.contains("NOPERM") && log.contains("failed permanently"),
         "{log}"
     );
     bench.redis.command(&["ACL", "SETUSER", "default", "+@all"]);

@@ -170,7 +170,7 @@ async fn page_that_fits_one_nanosecond_only_is_stuck_and_not_stepped_over() {
         } else {
             assert!(
                 run.causes()
-                    .contains("brings nothing new and more are said to follow"),
+                    .contains("has nothing new although more are said to follow"),
                 "{}",
                 run.causes()
             );
@@ -384,7 +384,7 @@ async fn trades_of_another_symbol_are_refused() {
     let prints = recording::tape(11, 300, 1);
     let (run, _) = run(&case, &prints, |_, text| text.replace("AAPL", "MSFT")).await;
     assert!(
-        run.causes().contains("page holds \"MSFT\" instead"),
+        run.causes().contains("page contains \"MSFT\" instead"),
         "{}",
         run.causes()
     );

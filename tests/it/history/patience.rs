@@ -169,7 +169,10 @@ async fn closed_port_is_tried_as_often_as_set() {
         causes.contains("kraken A, page 1") && causes.contains("attempt 4"),
         "{causes}"
     );
-    assert!(causes.contains("no whole reply from the venue"), "{causes}");
+    assert!(
+        causes.contains("no complete reply from the venue"),
+        "{causes}"
+    );
     assert!(!causes.contains(&base), "no URL in errors: {causes}");
 }
 

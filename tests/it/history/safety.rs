@@ -149,7 +149,7 @@ async fn row_that_is_no_trade_is_named_or_counted() {
         let mut settings = local(case.settings.clone(), &server.base);
         let run = drain(&settings, vec![range("A", interval)]).await;
         assert!(
-            run.causes().contains("is no trade") || run.causes().is_empty(),
+            run.causes().contains("is not a trade") || run.causes().is_empty(),
             "{}: {}",
             case.name,
             run.causes()
@@ -187,18 +187,18 @@ async fn damaged_rows_name_the_row_and_the_field() {
             "price \"1.23456789012\": more than 9 decimal places",
         ),
         (row("1", "-5"), "sip_timestamp \"-5\": time is before 1970"),
-        (row("1", "1.5e18"), "row has not the shape of a trade"),
+        (row("1", "1.5e18"), "row does not have the form of a trade"),
         (
             row("1", "99999999999999999999"),
-            "row has not the shape of a trade",
+            "row does not have the form of a trade",
         ),
         (
             r#"{"status":"OK","results":{"a":1}}"#.into(),
-            "page has not the shape of an array of trades",
+            "page does not have the form of an array of trades",
         ),
         (
             r#"{"status":"OK","results":[7]}"#.into(),
-            "row 0 is no trade",
+            "row 0 is not a trade",
         ),
         ("[[".repeat(500), "page"),
     ] {

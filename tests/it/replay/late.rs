@@ -41,7 +41,7 @@ fn late_trades_are_kept_in_a_recording_that_every_run_adds_to() {
     assert!(
         ended
             .err
-            .contains("trades came too late for their bars; kept in the late file"),
+            .contains("trades came too late for their bars; saved in the late file"),
         "{}",
         ended.err
     );

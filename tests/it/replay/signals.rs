@@ -58,7 +58,7 @@ fn the_first_signal_writes_what_is_on_its_way_and_says_that_the_day_is_not_whole
         running.err_line("stopping");
         let ended = running.wait();
         assert_eq!(ended.code, Some(3), "{}", ended.err);
-        assert!(ended.err.contains("cut short after "), "{}", ended.err);
+        assert!(ended.err.contains("stopped after "), "{}", ended.err);
         let bars = ended.json()["bars"].as_u64().expect("a count");
         assert!((1..60).contains(&bars), "{ended:?}");
         let stored = redis.command(&["HLEN", "bars:1m:2025-10-15:AAPL"]);

@@ -83,7 +83,7 @@ fn null_counts_and_keeps_nothing() {
     ]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
     assert!(
-        ended.err.contains("sink null: keeps no bars"),
+        ended.err.contains("sink null: stores no bars"),
         "{}",
         ended.err
     );

@@ -241,7 +241,7 @@ fn lean_files_of_other_markets_are_refused_by_name() {
     // A table of six columns that ends in 0 is none of LEAN's when its times and prices are not.
     program.file("six.csv", "1,100.5,2,1735689600012,buy,0\n");
     let told = refused(&program, &["six.csv", "--symbol=A"]);
-    assert!(told.contains("tell the format of six.csv"), "{told}");
+    assert!(told.contains("detect the format of six.csv"), "{told}");
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn symbols_that_do_not_fit_their_sources_are_told_with_the_usage_code() {
         ),
         (
             "--source binance,massive --symbol binance:A,massive:B",
-            "markets in different zones",
+            "markets with different zones",
         ),
         ("--symbol A", "no source is named"),
     ];

@@ -122,19 +122,19 @@ fn what_cannot_be_played_is_refused_before_it_listens() {
     };
     let (code, words) = refused(&["--fault", "dorp=5"]);
     assert_eq!(
-        (code, words.contains("\"dorp\" is no kind of fault")),
+        (code, words.contains("\"dorp\" is not a kind of fault")),
         (Some(2), true),
         "{words}"
     );
     let (code, words) = refused(&["--trades-max", "100"]);
     assert_eq!(
-        (code, words.contains("holds more than 100 trades")),
+        (code, words.contains("has more than 100 trades")),
         (Some(1), true),
         "{words}"
     );
     let (code, words) = refused(&["--symbol", "NONE/USD"]);
     assert_eq!(
-        (code, words.contains("holds no trade")),
+        (code, words.contains("has no trades")),
         (Some(1), true),
         "{words}"
     );

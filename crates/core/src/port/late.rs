@@ -8,7 +8,9 @@ use std::error::Error;
 #[derive(Debug, thiserror::Error)]
 pub enum LateError {
     /// The bound is reached.
-    #[error("file {file} has its {bytes_max} bytes, move it away or raise run.late_max_mb")]
+    #[error(
+        "file {file} has reached its limit of {bytes_max} bytes; move it away or raise run.late_max_mb"
+    )]
     Full {
         /// The file.
         file: String,

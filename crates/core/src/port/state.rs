@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StateError {
     /// The spool's bound would be passed; nothing was changed.
-    #[error("spool holds {bytes} bytes, {needed} more would pass its bound of {bytes_max}")]
+    #[error("spool holds {bytes} bytes, {needed} more would exceed its limit of {bytes_max}")]
     Full {
         /// Bytes of spool and dead letters now.
         bytes: u64,
@@ -58,7 +58,7 @@ pub enum StateError {
     },
     /// The file was written by a newer barmill.
     #[error(
-        "state file {} has format {found}, this barmill knows up to {known}, use the newer one or another state_dir",
+        "state file {} has format {found}, this barmill supports up to {known}; use a newer one or another state_dir",
         file.display()
     )]
     Version {
@@ -71,7 +71,7 @@ pub enum StateError {
     },
     /// The file is labelled with another target than its name says.
     #[error(
-        "state file {} holds what waits for `{found}`, not for `{wanted}`; give each its own name again, or set another state_dir",
+        "state file {} belongs to `{found}`, not to `{wanted}`; rename it back, or set another state_dir",
         file.display()
     )]
     Foreign {
@@ -84,7 +84,7 @@ pub enum StateError {
     },
     /// The file holds items from before targets were recorded, so that nothing tells which store they are for.
     #[error(
-        "state file {} does not say for which store its {items} items and {dead_letters} dead letters are; send them with \
+        "state file {} does not name the store of its {items} items and {dead_letters} dead letters; send them with \
          `barmill spool redeliver --from unnamed --to URL`, or move the file away",
         file.display()
     )]

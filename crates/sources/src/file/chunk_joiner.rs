@@ -112,7 +112,7 @@ impl ChunkJoiner {
             });
         }
         if trades == 0 && filtered > 0 {
-            tracing::warn!(filtered, "no trade has a symbol that was asked for");
+            tracing::warn!(filtered, "no trade has a requested symbol");
         }
         Ok(())
     }

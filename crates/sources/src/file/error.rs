@@ -57,7 +57,7 @@ pub enum ValueError {
     #[error(transparent)]
     Symbol(#[from] SymbolError),
     /// No whole number of at most 19 digits.
-    #[error("is no whole number of 1 to 19 digits")]
+    #[error("is not a whole number of 1 to 19 digits")]
     NotInteger,
     /// Larger than the field holds.
     #[error("is above {max}")]
@@ -183,7 +183,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// A recording that would be written over.
-    #[error("write {file}, which exists; give another name, or take it away")]
+    #[error("write {file}, which already exists; give another name, or remove it")]
     Exists {
         /// The file.
         file: Arc<str>,
@@ -236,7 +236,7 @@ pub enum FileError {
     },
     /// No known layout.
     #[error(
-        "tell the format of {file}, which starts with {start:?}; pass --format with one of {known}"
+        "detect the format of {file}, which starts with {start:?}; pass --format with one of {known}"
     )]
     UnknownFormat {
         /// The file.
@@ -261,7 +261,7 @@ pub enum FileError {
         header: String,
     },
     /// Neither the rows nor the name of the file tell the symbol.
-    #[error("tell the symbol of {file} ({format}) from its name; pass exactly one --symbol")]
+    #[error("determine the symbol of {file} ({format}) from its name; pass exactly one --symbol")]
     NoSymbol {
         /// The file.
         file: Arc<str>,
@@ -269,7 +269,7 @@ pub enum FileError {
         format: &'static str,
     },
     /// LEAN rows hold the time of day only, and the name of the file has no date.
-    #[error("tell the date of {file} from its name; name it like 20131007_spy_Trade_Tick.csv")]
+    #[error("determine the date of {file} from its name; name it like 20131007_spy_Trade_Tick.csv")]
     NoDate {
         /// The file.
         file: Arc<str>,
@@ -278,7 +278,7 @@ pub enum FileError {
     #[error("read {0}; correct the row, or skip such rows with --on-bad-row skip")]
     BadRow(BadRow),
     /// A record that is longer than any trade.
-    #[error("read {file}, {location}: longer than {len_max} bytes; it is no {format} file")]
+    #[error("read {file}, {location}: longer than {len_max} bytes; it is not a {format} file")]
     RecordTooLong {
         /// The file.
         file: Arc<str>,
@@ -313,7 +313,7 @@ pub enum FileError {
     },
     /// A recording of another version of this program.
     #[error(
-        "read recording {file}: its layout has version {version}, known is {known}; read it with a newer barmill"
+        "read recording {file}: its layout has version {version}, supported is {known}; read it with a newer barmill"
     )]
     Version {
         /// The file.
@@ -330,7 +330,7 @@ pub enum FileError {
         file: Arc<str>,
     },
     /// Writing a recording failed; its last whole block is kept.
-    #[error("write recording {file}; its last whole block is kept")]
+    #[error("write recording {file}; its last complete block is kept")]
     Write {
         /// The file.
         file: Arc<str>,
@@ -339,7 +339,7 @@ pub enum FileError {
     },
     /// The input ends before the position to go on from.
     #[error(
-        "go on after trade {start}: the files hold {trades} only; they are not those of the earlier run"
+        "resume after trade {start}: the files have only {trades} trades; they are not those of the earlier run"
     )]
     StartBeyondEnd {
         /// Trades to skip.

@@ -23,7 +23,7 @@ const NANOS_MIN: i64 = 100_000_000_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The frame is no JSON of the venue's shape.
-    #[error("frame has another shape")]
+    #[error("frame has an unexpected form")]
     Json(#[from] JsonError),
     /// A trade lacks a field.
     #[error("field {field} is missing")]
@@ -57,13 +57,13 @@ pub enum FieldError {
     #[error("price is zero")]
     ZeroPrice,
     /// No whole number, or too large a one.
-    #[error("value is no whole number in its range")]
+    #[error("value is not a whole number in its range")]
     Whole,
     /// No instant from 1970 to 2262.
-    #[error("value is no instant from 1970 to 2262")]
+    #[error("value is not an instant from 1970 to 2262")]
     Time,
     /// A word the venue's documents do not have; those that it may be.
-    #[error("value is none of the documented ones")]
+    #[error("value is not one of the documented ones")]
     Word(&'static [&'static str]),
 }
 

@@ -59,19 +59,19 @@ pub enum EmbeddedError {
         source: io::Error,
     },
     /// There is no store, and none was to be created.
-    #[error("there is no store {}", path.display())]
+    #[error("store {} does not exist", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// The file is open already.
-    #[error("store {} is held by another process, or opened twice in this one", path.display())]
+    #[error("store {} is locked by another process, or opened twice in this one", path.display())]
     Held {
         /// The file.
         path: PathBuf,
     },
     /// The file was written by a later version.
-    #[error("store {} has layout {found}, this version knows up to {SCHEMA}; use the newer barmill", path.display())]
+    #[error("store {} has layout {found}, this version supports up to {SCHEMA}; use a newer barmill", path.display())]
     Newer {
         /// The file.
         path: PathBuf,

@@ -152,7 +152,7 @@ pub enum ViewError {
     },
     /// A placeholder that makes the view another kind.
     #[error(
-        "key template {template:?} of the {kind} view must not have {{{placeholder}}}; it belongs into the field"
+        "key template {template:?} of the {kind} view must not have {{{placeholder}}}; it belongs in the field"
     )]
     Misplaced {
         /// The view's kind.
@@ -175,7 +175,7 @@ pub enum ViewError {
         placeholder: &'static str,
     },
     /// A stream beside a stream, or a channel beside a channel.
-    #[error("the {kind} view cannot have another {kind} beside it")]
+    #[error("the {kind} view cannot be combined with another {kind} view")]
     Twice {
         /// The view's kind.
         kind: ViewKind,
@@ -203,7 +203,7 @@ pub enum ViewError {
         namespace: String,
     },
     /// A life of nothing or beyond ten years.
-    #[error("ttl of {seconds} s is not 1 to {TTL_S_MAX}; leave it out for keys that stay")]
+    #[error("ttl of {seconds} s is not 1 to {TTL_S_MAX}; leave it out for keys that never expire")]
     Ttl {
         /// The refused seconds.
         seconds: u64,

@@ -28,7 +28,7 @@ pub enum CodecError {
         count: usize,
     },
     /// A format this program does not know.
-    #[error("value has format {found}, known is {FORMAT}")]
+    #[error("value has format {found}, supported is {FORMAT}")]
     Format {
         /// The format in the bytes.
         found: u8,

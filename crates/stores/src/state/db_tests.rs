@@ -360,7 +360,7 @@ async fn file_of_a_newer_barmill_is_refused_and_left_alone() {
     assert_eq!(
         refused.to_string(),
         format!(
-            "state file {} has format 2, this barmill knows up to 1, use the newer one or another state_dir",
+            "state file {} has format 2, this barmill supports up to 1; use a newer one or another state_dir",
             file.display()
         )
     );

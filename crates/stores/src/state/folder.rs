@@ -162,7 +162,7 @@ pub(super) fn prepare(folder: &Folder, settings: &StateSettings) -> Result<(), S
                 tracing::info!(
                     from = %file.display(),
                     to = %own.display(),
-                    "an older state file becomes that of this store; nothing waited in it"
+                    "using an older state file without waiting items for this store"
                 );
             }
             (None, false) if settings.target.is_some() => {

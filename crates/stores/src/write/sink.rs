@@ -151,7 +151,7 @@ impl ViewSink {
                 Ok(vec![Err(error); plan.items()])
             }
             (Err(error), _) => {
-                tracing::debug!(%error, "the last bars and their manifests go one after the other");
+                tracing::debug!(%error, "sending the last bars and their manifests separately");
                 self.claim(&due).await?;
                 let mut fates = self.write_plan(&self.plan(bars)).await?;
                 fates.extend(manifests.iter().map(|_| Err(final_batch::unwritten())));

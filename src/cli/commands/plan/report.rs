@@ -93,7 +93,7 @@ impl PlanReport {
         if !self.not_reckoned.is_empty() {
             writeln!(
                 out,
-                "Not reckoned, as only the tape tells their count: {}",
+                "Not reckoned, because their count depends on the trades: {}",
                 self.not_reckoned.join(", ")
             )?;
         }
@@ -229,7 +229,7 @@ mod tests {
         insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
         500 symbols, bars 1m, view symbol-day and publish, market open 09:30-16:00
         A day in which every symbol trades all the time; any other sends less.
-        Not reckoned, as only the tape tells their count: tick:1000
+        Not reckoned, because their count depends on the trades: tick:1000
         Reckoned from the first part of the day.
 
                      bars  open bars  requests  commands      bytes  $ a day  $ a month

@@ -117,7 +117,7 @@ fn log_what_is_missing(batch: &TradeBatch) {
             symbol, original, ..
         } = event
         {
-            tracing::warn!(%symbol, ?original, "trade was changed by the venue, not in the recording");
+            tracing::warn!(%symbol, ?original, "the venue changed a trade; the recording keeps the original");
         }
     }
 }

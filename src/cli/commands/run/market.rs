@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(super) enum MarketError {
     /// Different zones.
     #[error(
-        "sources {0} and {1} are of markets in different zones and hours; run one daemon for each, or set bars.zone and \
+        "sources {0} and {1} belong to markets with different zones and hours; run one daemon for each, or set bars.zone and \
          bars.session=all-hours"
     )]
     Zones(SourceName, SourceName),

@@ -46,7 +46,7 @@ impl Service {
 
     pub(super) fn tell(&self, word: Word) {
         if let Some(Err(error)) = self.manager.as_ref().map(|manager| manager.tell(word)) {
-            tracing::debug!(%error, ?word, "service manager did not hear");
+            tracing::debug!(%error, ?word, "service manager notification failed");
         }
     }
 }

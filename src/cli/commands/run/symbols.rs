@@ -59,11 +59,11 @@ pub(super) async fn check(
             Ok(Ok(listed)) => listed.unwrap_or_default(),
             Ok(Err(error)) => {
                 let cause: &dyn std::error::Error = &error;
-                tracing::warn!(%venue, cause, "the list of symbols cannot be had; they are not checked");
+                tracing::warn!(%venue, cause, "the venue's symbol list cannot be fetched; symbols are not checked");
                 continue;
             }
             Err(_) => {
-                tracing::warn!(%venue, "the list of symbols does not come; they are not checked");
+                tracing::warn!(%venue, "the venue's symbol list timed out; symbols are not checked");
                 continue;
             }
         };

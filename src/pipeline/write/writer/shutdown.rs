@@ -144,7 +144,7 @@ async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
     // Closing after a failure may fail for the same reason; the first cause is the one to report.
     let timeout = writer.settings.timeout;
     if let Err(error) = close_sink(writer.requests.sink(), timeout).await {
-        tracing::debug!(cause = %chain(&error), "store did not close in order");
+        tracing::debug!(cause = %chain(&error), "store did not close cleanly");
     }
 }
 
@@ -162,7 +162,7 @@ async fn spool(state: &dyn StateStore, rest: Changes) -> Result<u64, StateError>
     let bars = count_bars(&rest.spool_append);
     let outcome = state.commit(rest).await;
     if let Err(error) = &outcome {
-        tracing::error!(cause = %chain(error), bars, "what is left cannot be written to the spool");
+        tracing::error!(cause = %chain(error), bars, "remaining bars cannot be written to the spool");
     }
     close_state(state).await;
     Ok(outcome?.spool_items)
@@ -170,6 +170,6 @@ async fn spool(state: &dyn StateStore, rest: Changes) -> Result<u64, StateError>
 
 async fn close_state(state: &dyn StateStore) {
     if let Err(error) = state.close().await {
-        tracing::debug!(cause = %chain(&error), "state did not close in order");
+        tracing::debug!(cause = %chain(&error), "state did not close cleanly");
     }
 }

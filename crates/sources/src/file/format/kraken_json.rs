@@ -116,7 +116,7 @@ mod tests {
             ),
             (
                 r#"["1","1",1762820035,"b","l","",null]"#,
-                "trade_id \"\" is no whole number of 1 to 19 digits",
+                "trade_id \"\" is not a whole number of 1 to 19 digits",
             ),
         ] {
             assert_eq!(text(decoder.decode(row.as_bytes(), 0)), Err(want.into()));

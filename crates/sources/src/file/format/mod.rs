@@ -47,7 +47,7 @@ pub struct Format(&'static Descriptor);
 
 /// A word that names no layout.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is no file format; known are {}", Format::choices())]
+#[error("{word:?} is not a file format; known are {}", Format::choices())]
 pub struct FormatError {
     /// The word.
     pub word: String,

@@ -28,7 +28,7 @@ pub struct HistoryError {
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
     /// No whole reply: refused, reset, timed out or cut off.
-    #[error("no whole reply from the venue")]
+    #[error("no complete reply from the venue")]
     Transport(#[source] reqwest::Error),
     /// A reply that says no.
     #[error("venue answered {status}: {message}")]
@@ -64,7 +64,7 @@ pub enum PageError {
     },
     /// More bytes than one page may have.
     #[error(
-        "page is larger than {bytes_max} bytes after decompression; ask for shorter pages or raise page_bytes_max"
+        "page is larger than {bytes_max} bytes after decompression; lower page_len or raise page_bytes_max"
     )]
     TooLarge {
         /// The bound.
@@ -74,16 +74,16 @@ pub enum PageError {
     #[error("page does not decompress")]
     Gzip(#[source] std::io::Error),
     /// A compression nobody asked for.
-    #[error("page is compressed by {encoding:?}, asked for was gzip")]
+    #[error("page is compressed by {encoding:?} instead of gzip")]
     Encoding {
         /// The name in the reply.
         encoding: String,
     },
     /// No JSON, or cut off.
-    #[error("page is no whole JSON")]
+    #[error("page is not complete JSON")]
     Json(#[source] serde_json::Error),
     /// JSON of another shape.
-    #[error("page has not the shape of {expected}")]
+    #[error("page does not have the form of {expected}")]
     Shape {
         /// What was expected.
         expected: &'static str,
@@ -92,7 +92,7 @@ pub enum PageError {
         source: serde_json::Error,
     },
     /// A row that is no trade.
-    #[error("row {row} is no trade")]
+    #[error("row {row} is not a trade")]
     Row {
         /// Number of the row in the page, from 0.
         row: usize,
@@ -101,7 +101,7 @@ pub enum PageError {
         source: RowError,
     },
     /// Trades of another instrument.
-    #[error("page holds {found:?} instead")]
+    #[error("page contains {found:?} instead")]
     WrongSymbol {
         /// The name in the page.
         found: String,
@@ -112,13 +112,13 @@ pub enum PageError {
     )]
     UnknownSymbol,
     /// A cursor that was given before: following it would never end.
-    #[error("cursor {cursor:?} was given before; a proxy may be dropping it")]
+    #[error("cursor {cursor:?} was given before; a proxy may drop cursors")]
     CursorRepeated {
         /// The start of the cursor.
         cursor: String,
     },
     /// A page that moves nothing on although there is more.
-    #[error("page of {rows} trades up to {time} brings nothing new and more are said to follow")]
+    #[error("page of {rows} trades up to {time} has nothing new although more are said to follow")]
     Stuck {
         /// Rows in the page.
         rows: usize,
@@ -160,7 +160,7 @@ pub enum PageError {
         last: Timestamp,
     },
     /// A venue that answers something else than was asked.
-    #[error("venue ignores {parameter}: asked for {asked}, got {got}")]
+    #[error("venue ignores {parameter}: requested {asked}, got {got}")]
     Ignored {
         /// The parameter.
         parameter: &'static str,
@@ -170,7 +170,7 @@ pub enum PageError {
         got: String,
     },
     /// A link to the next page that would take the key elsewhere.
-    #[error("next_url {reason}; the key stays here")]
+    #[error("next_url {reason}; the key is not sent there")]
     Link {
         /// What is wrong with it.
         reason: &'static str,
@@ -184,7 +184,7 @@ pub enum PageError {
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
     /// A missing field or another type.
-    #[error("row has not the shape of a trade")]
+    #[error("row does not have the form of a trade")]
     Shape(#[source] JsonError),
     /// A field with a value that no trade has.
     #[error("{field} {value:?}: {reason}")]

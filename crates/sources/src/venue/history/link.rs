@@ -15,13 +15,13 @@ const LINK_LEN_MAX: usize = 8 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
     /// No absolute URL with a host.
-    #[error("no absolute URL, such as https://api.massive.com")]
+    #[error("not an absolute URL, such as https://api.massive.com")]
     NotAbsolute,
     /// Plain text over a network.
     #[error("scheme must be https; http is for loopback only")]
     NotHttps,
     /// User, password, query or fragment in it.
-    #[error("user, password, query and fragment have no place in it")]
+    #[error("user, password, query and fragment are not allowed in it")]
     Extras,
 }
 

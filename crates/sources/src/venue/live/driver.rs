@@ -283,7 +283,7 @@ impl LiveDriver {
             venue = self.settings.name(),
             connection,
             %time,
-            "the time of a trade lies in the future; skipped"
+            "trade time is in the future; skipped"
         );
         self.note(|stats| stats.malformed += 1);
     }
@@ -329,7 +329,7 @@ impl LiveDriver {
                         connection,
                         %symbol,
                         text,
-                        "venue refuses the symbol; the others go on"
+                        "venue refused the symbol; the other symbols continue"
                     );
                     self.gaps.leave(symbol, now);
                 }

@@ -61,10 +61,10 @@ pub enum LiveError {
     #[error("feed ends")]
     Left,
     /// Closed on purpose, as it is to carry other symbols.
-    #[error("connection is made anew for other symbols")]
+    #[error("reconnecting for other symbols")]
     Changed,
     /// What reads the connections has ended without a word.
-    #[error("connections are not read any more")]
+    #[error("connections are no longer read")]
     Gone,
 }
 

@@ -134,7 +134,7 @@ pub struct LiveSymbol {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LiveSettingsError {
     /// An address that is none; its text is left out, as it may hold a key.
-    #[error("url is no ws or wss address")]
+    #[error("url is not a ws or wss address")]
     Url,
     /// A number below its least.
     #[error("{key} is {value}, at least {min} is needed")]
@@ -147,7 +147,7 @@ pub enum LiveSettingsError {
         min: usize,
     },
     /// Nothing to listen to, or a venue that does not give everything.
-    #[error("symbols are empty, or all are asked for at a venue that wants names")]
+    #[error("symbols are empty, or all are requested from a venue that needs names")]
     Symbols,
     /// The machine's trusted roots cannot be read.
     #[error("TLS cannot be set up: {reason}")]

@@ -66,13 +66,15 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// Not `KIND=VALUE`.
-    #[error("{text:?} is no fault; write KIND=VALUE or KIND=VALUE@SEED, such as disconnect=5s@7")]
+    #[error(
+        "{text:?} is not a fault; write KIND=VALUE or KIND=VALUE@SEED, such as disconnect=5s@7"
+    )]
     Form {
         /// The text.
         text: String,
     },
     /// Another kind.
-    #[error("{kind:?} is no kind of fault; known are {}", names())]
+    #[error("{kind:?} is not a kind of fault; known are {}", names())]
     Kind {
         /// The word.
         kind: String,
@@ -302,8 +304,8 @@ mod tests {
     #[test]
     fn a_text_that_is_no_fault_is_refused_with_what_would_be() {
         let refusal = |text: &str| text.parse::<Fault>().unwrap_err().to_string();
-        insta::assert_snapshot!(refusal("drop"), @r#""drop" is no fault; write KIND=VALUE or KIND=VALUE@SEED, such as disconnect=5s@7"#);
-        insta::assert_snapshot!(refusal("dorp=5"), @r#""dorp" is no kind of fault; known are drop, duplicate, reorder, late, disconnect, stall, silence, garbage, refuse, auth, limit, slow, 429, error, cut, lag, delay"#);
+        insta::assert_snapshot!(refusal("drop"), @r#""drop" is not a fault; write KIND=VALUE or KIND=VALUE@SEED, such as disconnect=5s@7"#);
+        insta::assert_snapshot!(refusal("dorp=5"), @r#""dorp" is not a kind of fault; known are drop, duplicate, reorder, late, disconnect, stall, silence, garbage, refuse, auth, limit, slow, 429, error, cut, lag, delay"#);
         insta::assert_snapshot!(refusal("drop=5s"), @r#"drop takes a count above zero, not "5s""#);
         insta::assert_snapshot!(refusal("lag=5"), @r#"lag takes a time such as 500ms, 5s or 2m, not "5""#);
         insta::assert_snapshot!(refusal("stall=0s@1"), @r#"stall takes a count or a time such as 200 or 5s, not "0s""#);

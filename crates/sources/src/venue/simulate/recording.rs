@@ -9,10 +9,10 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TapeError {
     /// There is none.
-    #[error("the recording holds no trade")]
+    #[error("the recording has no trades")]
     Empty,
     /// More than an index can count.
-    #[error("the recording holds {len} trades, more than the {max} that can be served")]
+    #[error("the recording has {len} trades, more than the {max} that can be served")]
     TooLong {
         /// How many there are.
         len: usize,

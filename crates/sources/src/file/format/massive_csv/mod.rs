@@ -276,7 +276,7 @@ mod tests {
             (
                 "3807",
                 "x",
-                "sequence_number \"x\" is no whole number of 1 to 19 digits",
+                "sequence_number \"x\" is not a whole number of 1 to 19 digits",
             ),
             ("\"12,37\"", "128", "conditions \"128\" is above 127"),
             (
