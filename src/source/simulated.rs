@@ -1,19 +1,18 @@
 //! A recording served as a venue on this machine.
 
 use super::venue::{UnknownVenueError, market};
-use super::{BoxError, Description, Market, Opening, Source, SourcePlan};
+use super::{BoxError, Description, Opening, Source, SourcePlan};
 use crate::daemon::idle_closing;
 use crate::model::{Covered, Trade};
 use crate::pipeline::clock::SystemClock;
 use crate::port::{FeedError, FeedStats, TradeBatch, TradeFeed};
-use crate::{Price, TradeId, TradeKey};
+use crate::{Price, Symbol, TradeId, TradeKey};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
 use barmill_sources::history::{HistorySettings, HistorySource};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
-use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape};
+use barmill_sources::simulate::{Fault, Recording, Simulator, SimulatorSettings};
 use barmill_sources::venue::{Venue, VenueSettings};
 use futures::future::BoxFuture;
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -30,7 +29,7 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct SimulatedSource {
-    venue: Option<SimulatedVenue>,
+    venue: Option<&'static Venue>,
     file: PathBuf,
     settings: SimulatorSettings,
     faults: Vec<BoxError>,
@@ -39,18 +38,20 @@ pub struct SimulatedSource {
 impl SimulatedSource {
     /// Serves the recorded trades of a file in the protocol of the venue with this name, at the recorded speed.
     pub fn of(venue: &str, file: impl Into<PathBuf>) -> SimulatedSource {
-        let (venue, faults) = match simulated_venue(venue) {
-            Ok(venue) => (Some(venue), Vec::new()),
-            Err(error) => (None, vec![error]),
+        let found = Venue::by_name(venue);
+        let unknown = || -> BoxError {
+            Box::new(UnknownVenueError {
+                name: venue.to_owned(),
+            })
         };
         SimulatedSource {
-            venue,
+            venue: found,
             file: file.into(),
             settings: SimulatorSettings {
                 waits: true,
                 ..SimulatorSettings::default()
             },
-            faults,
+            faults: found.is_none().then(unknown).into_iter().collect(),
         }
     }
 
@@ -65,12 +66,9 @@ impl SimulatedSource {
     /// lists the faults.
     #[must_use]
     pub fn fault(mut self, fault: &str) -> SimulatedSource {
-        match fault.parse() {
+        match fault.parse::<Fault>() {
             Ok(fault) => self.settings.faults.push(fault),
-            Err(error) => {
-                let error: barmill_sources::simulate::FaultError = error;
-                self.faults.push(Box::new(error));
-            }
+            Err(error) => self.faults.push(Box::new(error)),
         }
         self
     }
@@ -78,56 +76,15 @@ impl SimulatedSource {
 
 impl Source for SimulatedSource {
     fn describe(mut self) -> Description {
-        let faults = std::mem::take(&mut self.faults);
-        let market = self.venue.as_ref().map(|venue| venue.market);
-        let venue = self.venue.as_ref().map(|venue| venue.venue.name);
         Description {
-            faults,
-            origin: venue.unwrap_or_default().to_owned(),
-            market,
+            faults: std::mem::take(&mut self.faults),
+            origin: self.venue.map_or("", |venue| venue.name).to_owned(),
+            market: self.venue.map(market),
             is_live: true,
             opening: Opening::Feed(Box::new(move |plan| Box::pin(open(self, plan)))),
             ..Description::feed(|_| Err("not opened".into()))
         }
     }
-}
-
-/// A venue that can be played.
-struct SimulatedVenue {
-    market: Market,
-    venue: &'static Venue,
-    /// The settings of its clients, for a simulator at an address.
-    settings: Box<dyn Fn(SocketAddr) -> (HistorySettings, LiveSettings) + Send>,
-}
-
-impl fmt::Debug for SimulatedVenue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SimulatedVenue")
-            .field(&self.venue.name)
-            .finish()
-    }
-}
-
-/// Finds a venue to play by its name.
-fn simulated_venue(name: &str) -> Result<SimulatedVenue, BoxError> {
-    let venue = Venue::by_name(name).ok_or_else(|| UnknownVenueError {
-        name: name.to_owned(),
-    })?;
-    let mut own = VenueSettings::new(venue);
-    for secret in venue.secrets {
-        own.set_secret(secret.setting, "simulated".into())?;
-    }
-    Ok(SimulatedVenue {
-        market: market(venue),
-        venue,
-        settings: Box::new(move |address| {
-            let mut history = HistorySettings::new(own.clone());
-            let mut live = LiveSettings::new(own.clone());
-            history.base_url = format!("http://{address}");
-            live.url = format!("ws://{address}{}", venue.simulation.socket_path);
-            (history, live)
-        }),
-    })
 }
 
 async fn open(source: SimulatedSource, plan: SourcePlan) -> Result<Box<dyn TradeFeed>, BoxError> {
@@ -145,24 +102,31 @@ async fn open(source: SimulatedSource, plan: SourcePlan) -> Result<Box<dyn Trade
         }
         Ok(trades)
     });
-    let tape = Tape::new(venue.venue, read.await??)?;
+    let recording = Recording::new(venue, read.await??)?;
     // Nothing may be missed from the start of the recording on.
     let start = TradeKey {
-        time: tape.span().0,
+        time: recording.span().0,
         sequence: 0,
         id: TradeId::NONE,
         price: Price::ZERO,
     };
-    let after = |symbol| LiveSymbol {
+    let after = |&symbol: &Symbol| LiveSymbol {
         symbol,
         after: Some(start),
     };
-    let symbols = LiveSymbols::Named(tape.symbols().map(after).collect());
+    let symbols = LiveSymbols::Named(recording.symbols().iter().map(after).collect());
     let speed = settings.speed.map_or(1_000, NonZeroU32::get);
     let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let simulator = Simulator::bind(here, tape, settings).await?;
-    let (mut history, mut live) = (venue.settings)(simulator.address());
+    let simulator = Simulator::bind(here, recording, settings).await?;
+    let address = simulator.address();
+    let mut own = VenueSettings::new(venue);
+    for secret in venue.secrets {
+        own.set_secret(secret.setting, "simulated".into())?;
+    }
+    let (mut history, mut live) = (HistorySettings::new(own.clone()), LiveSettings::new(own));
+    history.base_url = format!("http://{address}");
     history.batch_len_max = plan.batch_len_max;
+    live.url = format!("ws://{address}{}", venue.simulation.socket_path);
     live.batch_len_max = plan.batch_len_max;
     live.quiet = idle_closing(&plan.specs, &plan.zone, plan.lateness);
     // The venue's time runs faster than ours, and so must the patience with it.
@@ -216,7 +180,7 @@ impl TradeFeed for SimulatedFeed {
             // The venue serves for as long as somebody listens.
             tokio::select! {
                 () = driver => {}
-                _played = simulator.run() => {}
+                _stats = simulator.run() => {}
             }
         }))
     }

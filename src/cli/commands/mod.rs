@@ -1,7 +1,6 @@
 //! The commands: each turns config and arguments into a pipeline or a reader.
 
 pub(super) mod backfill;
-mod banner;
 pub(super) mod bars;
 pub(super) mod check;
 mod dispatch;

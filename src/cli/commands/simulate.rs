@@ -1,19 +1,29 @@
 //! `barmill simulate`: serves a recording as a venue, for demonstrations, tests and other clients.
+//!
+//! The start-up banner tells its address, and how to use it.
 
-use super::{banner, signals};
-use crate::Trade;
+use super::signals;
 use crate::cli::exit::{CommandError, Exit, complain};
 use crate::cli::simulate_arguments::SimulateArguments;
 use crate::config::{Config, Speed};
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
+use crate::{Timestamp, Trade};
 use barmill_sources::file::{FileFeedSettings, Format, TradeReader};
-use barmill_sources::simulate::{Fault, Played, Simulator, SimulatorSettings, Tape};
-use barmill_sources::venue::Venue;
+use barmill_sources::simulate::{
+    Example, Fault, Recording, Simulator, SimulatorSettings, SimulatorStats,
+};
+use barmill_sources::venue::{Secret, Venue};
 use std::io::{Write, stderr, stdout};
+use std::net::SocketAddr;
 
 /// Shifts are whole seconds, so that no venue's clock rounds a shifted trade otherwise.
 const SECOND_NS: i64 = 1_000_000_000;
+const HOUR_NS: i64 = 3_600 * SECOND_NS;
+/// Symbols of the printed commands at most.
+const SYMBOLS_MAX: usize = 20;
+/// The farthest that a daemon catches up, hours.
+const CATCH_UP_HOURS_MAX: i64 = 30 * 24;
 
 /// The recording does not fit.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +54,10 @@ pub(super) async fn run(
             (trade.conditions, trade.venue) = (crate::Conditions::NONE, 0);
         }
     }
-    let mut tape = tokio::task::spawn_blocking(move || Tape::new(venue, trades)).await??;
+    let recording = tokio::task::spawn_blocking(move || Recording::new(venue, trades));
+    let mut recording = recording.await??;
     if arguments.now {
-        tape.shift(shift(&tape, arguments.speed));
+        recording.shift(shift(&recording, arguments.speed));
     }
     let speed = match arguments.speed {
         Speed::Max => None,
@@ -59,8 +70,8 @@ pub(super) async fn run(
         once: arguments.once,
         ..SimulatorSettings::default()
     };
-    let recipe = banner::of(&tape, arguments, SystemClock.now());
-    let simulator = Simulator::bind(arguments.listen, tape, settings).await?;
+    let now = SystemClock.now();
+    let simulator = Simulator::bind(arguments.listen, recording, settings).await?;
     let view = simulator.view();
     if is_foreign {
         writeln!(
@@ -69,14 +80,15 @@ pub(super) async fn run(
             venue.name
         )?;
     }
-    stdout().write_all(recipe.text(simulator.address()).as_bytes())?;
+    let banner = banner(view.recording(), arguments.speed, simulator.address(), now);
+    stdout().write_all(banner.as_bytes())?;
     stdout().flush()?;
-    let played = tokio::select! {
+    let stats = tokio::select! {
         biased;
-        () = signals::first() => view.played(),
-        played = simulator.run() => played,
+        () = signals::first() => view.stats(),
+        stats = simulator.run() => stats,
     };
-    report(arguments, played)?;
+    report(arguments, stats)?;
     Ok(Exit::Drained)
 }
 
@@ -120,9 +132,9 @@ async fn read(
 
 /// Nanoseconds to move the recording by, so that no trade is ahead of the wall clock when it is sent: up to the speed of
 /// the wall clock it starts now, faster it ends when it has been played.
-fn shift(tape: &Tape, speed: Speed) -> i64 {
+fn shift(recording: &Recording, speed: Speed) -> i64 {
     let now = SystemClock.now();
-    let (first, last) = tape.span();
+    let (first, last) = recording.span();
     let span = last.since(first);
     let played = i64::try_from(speed.wall_ns(u64::try_from(span).unwrap_or(0))).unwrap_or(i64::MAX);
     let start = now.saturating_sub(span.saturating_sub(played).max(0));
@@ -132,8 +144,57 @@ fn shift(tape: &Tape, speed: Speed) -> i64 {
         .saturating_mul(SECOND_NS)
 }
 
-fn report(arguments: &SimulateArguments, played: Played) -> Result<(), CommandError> {
-    let Played {
+/// What is printed at the start: where the venue listens, and how it is used.
+fn banner(recording: &Recording, speed: Speed, address: SocketAddr, now: Timestamp) -> String {
+    let (venue, symbols) = (recording.venue(), recording.symbols());
+    let (name, simulation, len) = (venue.name, &venue.simulation, recording.len());
+    let more = match symbols.len().saturating_sub(SYMBOLS_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let first = symbols.first().map_or("", |symbol| symbol.as_str());
+    let symbols = symbols
+        .iter()
+        .take(SYMBOLS_MAX)
+        .map(|symbol| symbol.as_str());
+    let symbols = symbols.collect::<Vec<_>>().join(",");
+    let renumbered = match recording.renumbered() {
+        0 => String::new(),
+        count => format!("Trades of {count} symbols are numbered anew, from 1\n"),
+    };
+    let (from, to) = recording.span();
+    let catch_up = match now.since(from).div_euclid(HOUR_NS) + 1 {
+        hours @ 1..=CATCH_UP_HOURS_MAX => format!("{hours}h"),
+        _ => "none".to_owned(),
+    };
+    let (path, query) = (simulation.socket_path, simulation.socket_query);
+    let (rest, ws) = (
+        format!("http://{address}"),
+        format!("ws://{address}{path}{query}"),
+    );
+    let setting = |(key, value): &(_, _)| format!(" --set source.{name}.{key}={value}");
+    let extra: String = simulation.client_settings.iter().map(setting).collect();
+    let key = |secret: &Secret| format!("{}=any ", secret.variable);
+    let keys: String = venue.secrets.iter().map(key).collect();
+    let curl = (simulation.example)(&Example {
+        base_url: &rest,
+        symbol: first,
+        span: (from, to),
+    });
+    format!(
+        "Playing {name} at {speed}: {len} trades of {symbols}{more}, {from} to {to}\n{renumbered}\
+         REST       {rest}\nWebSocket  {ws}\n\n{curl}\n\n\
+         {keys}barmill run --source {name} --symbol {symbols} --catch-up {catch_up} \
+         --set source.{name}.base_url={rest} --set source.{name}.ws_url='{ws}'{extra}\n"
+    )
+}
+
+fn report(arguments: &SimulateArguments, stats: SimulatorStats) -> Result<(), CommandError> {
+    if arguments.json {
+        writeln!(stdout(), "{}", serde_json::to_value(stats)?)?;
+        return Ok(());
+    }
+    let SimulatorStats {
         published,
         sent,
         connections,
@@ -141,15 +202,7 @@ fn report(arguments: &SimulateArguments, played: Played) -> Result<(), CommandEr
         requests,
         twisted,
         spoiled,
-    } = played;
-    if arguments.json {
-        let line = serde_json::json!({
-            "published": published, "sent": sent, "connections": connections, "broken": broken,
-            "requests": requests, "twisted": twisted, "spoiled": spoiled,
-        });
-        writeln!(stdout(), "{line}")?;
-        return Ok(());
-    }
+    } = stats;
     writeln!(
         stderr(),
         "Played {published} trades: {sent} sent over {connections} connections, {requests} requests answered; \

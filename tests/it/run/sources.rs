@@ -9,7 +9,7 @@ use crate::support::program::Program;
 use crate::support::redis::RedisServer;
 use crate::support::venue::Venue;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::simulate::{SimulatorSettings, Tape};
+use barmill_sources::simulate::{Recording, SimulatorSettings};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,8 +20,8 @@ const BOTH: [Venue; 2] = [Venue::Binance, Venue::Kraken];
 
 /// The bars of a replay of a venue's hour, and the venue that plays it.
 async fn hours(program: &Program, venue: Venue, redis: &RedisServer) -> (Bars, Stage) {
-    let tape = Tape::new(venue.described(), hour(venue)).unwrap();
-    let truth = tape.trades().to_vec();
+    let recording = Recording::new(venue.described(), hour(venue)).unwrap();
+    let truth = recording.trades().to_vec();
     let name = format!("{}.rec", venue.name());
     let mut writer = RecordingWriter::create(&program.folder().join(&name)).unwrap();
     writer.write(&truth).unwrap();
@@ -42,7 +42,7 @@ async fn hours(program: &Program, venue: Venue, redis: &RedisServer) -> (Bars, S
     };
     (
         closed(bars(redis), truth[0].time),
-        play(tape, settings).await,
+        play(recording, settings).await,
     )
 }
 
@@ -102,10 +102,10 @@ async fn two_venues_in_one_run_give_the_bars_of_a_replay_of_both() {
             .is_some()
     };
     while differs(&bars(&redis)) {
-        let played: Vec<_> = stages.iter().map(|stage| stage.view.played()).collect();
+        let stats: Vec<_> = stages.iter().map(|stage| stage.view.stats()).collect();
         assert!(
             Instant::now() < deadline,
-            "{} of {} bars; {played:?}",
+            "{} of {} bars; {stats:?}",
             bars(&redis).len(),
             expected.len()
         );
@@ -173,8 +173,8 @@ async fn symbol_that_the_venue_does_not_list_is_told_at_the_start_with_the_neare
         (Venue::Coinbase, "AAB-USD", "AAA-USD"),
         (Venue::Kraken, "AA/USD", "AAA/USD"),
     ] {
-        let tape = Tape::new(venue.described(), hour(venue)).unwrap();
-        let stage = play(tape, SimulatorSettings::default()).await;
+        let recording = Recording::new(venue.described(), hour(venue)).unwrap();
+        let stage = play(recording, SimulatorSettings::default()).await;
         let (program, name) = (Program::new(), venue.name());
         let settings = [
             format!(

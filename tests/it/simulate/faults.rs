@@ -7,7 +7,7 @@ use barmill::{Price, TradeId, TradeKey};
 use barmill_core::port::TradeFeed;
 use barmill_sources::history::HistorySource;
 use barmill_sources::live::{LiveFeed, LiveParts, LiveStats, LiveSymbol, LiveSymbols};
-use barmill_sources::simulate::{Fault, SimulatorSettings, Tape};
+use barmill_sources::simulate::{Fault, Recording, SimulatorSettings};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -20,9 +20,9 @@ const MS: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Twenty minutes of a venue, played as many thousand times faster as is said.
-async fn stage(venue: Venue, fault: &str, thousands: u32) -> (Stage, Tape) {
-    let tape = || {
-        Tape::new(
+async fn stage(venue: Venue, fault: &str, thousands: u32) -> (Stage, Recording) {
+    let recording = || {
+        Recording::new(
             venue.described(),
             trades(venue, LEN as u64, 1_200_000_000_000, 4),
         )
@@ -34,21 +34,22 @@ async fn stage(venue: Venue, fault: &str, thousands: u32) -> (Stage, Tape) {
         faults: vec![fault.parse::<Fault>().unwrap()],
         ..SimulatorSettings::default()
     };
-    (play(tape(), settings).await, tape())
+    (play(recording(), settings).await, recording())
 }
 
 /// A feed of everything from the start on, with short waits.
-fn feed(stage: &Stage, tape: &Tape) -> LiveFeed {
-    let venue = Venue::of(tape.venue());
+fn feed(stage: &Stage, recording: &Recording) -> LiveFeed {
+    let venue = Venue::of(recording.venue());
     let start = TradeKey {
         time: dawn(),
         sequence: 0,
         id: TradeId::NONE,
         price: Price::ZERO,
     };
-    let symbols = tape
+    let symbols = recording
         .symbols()
-        .map(|symbol| LiveSymbol {
+        .iter()
+        .map(|&symbol| LiveSymbol {
             symbol,
             after: Some(start),
         })
@@ -69,8 +70,8 @@ fn feed(stage: &Stage, tape: &Tape) -> LiveFeed {
     LiveFeed::new(settings, &LiveSymbols::Named(symbols), parts).unwrap()
 }
 
-/// Hears every trade of the tape once.
-async fn hear(feed: &mut LiveFeed, tape: &Tape) -> LiveStats {
+/// Hears every trade of the recording once.
+async fn hear(feed: &mut LiveFeed, recording: &Recording) -> LiveStats {
     let identity = |trade: &barmill::Trade| {
         (
             trade.symbol.as_str(),
@@ -88,39 +89,39 @@ async fn hear(feed: &mut LiveFeed, tape: &Tape) -> LiveStats {
             assert!(heard.insert(identity(&trade)), "{trade:?} came twice");
         }
     }
-    assert_eq!(heard, tape.trades().iter().map(identity).collect());
+    assert_eq!(heard, recording.trades().iter().map(identity).collect());
     feed.live_stats()()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trades_a_second_late_come_in_their_place() {
-    let (stage, tape) = stage(Venue::Kraken, "late=30", 1).await;
-    let stats = hear(&mut feed(&stage, &tape), &tape).await;
-    let twisted = stage.view.played().twisted;
+    let (stage, recording) = stage(Venue::Kraken, "late=30", 1).await;
+    let stats = hear(&mut feed(&stage, &recording), &recording).await;
+    let twisted = stage.view.stats().twisted;
     assert!(twisted > 50 && stats.gaps.opened > 0, "{twisted} {stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connection_is_given_up_and_what_it_kept_is_fetched() {
-    let (stage, tape) = stage(Venue::Massive, "silence=8m", 1).await;
-    let stats = hear(&mut feed(&stage, &tape), &tape).await;
+    let (stage, recording) = stage(Venue::Massive, "silence=8m", 1).await;
+    let stats = hear(&mut feed(&stage, &recording), &recording).await;
     assert!(stats.stalls > 0 && stats.gaps.fetched > 0, "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn client_that_is_behind_is_cut_off_and_fetches_the_rest() {
     // All of it happens at once, which nobody can follow.
-    let (stage, tape) = stage(Venue::Binance, "slow=500", 1_000).await;
-    let stats = hear(&mut feed(&stage, &tape), &tape).await;
+    let (stage, recording) = stage(Venue::Binance, "slow=500", 1_000).await;
+    let stats = hear(&mut feed(&stage, &recording), &recording).await;
     assert!(stats.disconnects > 0 && stats.gaps.fetched > 0, "{stats:?}");
-    assert!(stage.view.played().broken > 0, "{:?}", stage.view.played());
+    assert!(stage.view.stats().broken > 0, "{:?}", stage.view.stats());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn history_that_takes_its_time_is_waited_for() {
-    let (stage, tape) = stage(Venue::Coinbase, "delay=100ms", 1).await;
+    let (stage, recording) = stage(Venue::Coinbase, "delay=100ms", 1).await;
     let start = Instant::now();
-    let stats = hear(&mut feed(&stage, &tape), &tape).await;
+    let stats = hear(&mut feed(&stage, &recording), &recording).await;
     assert!(
         stats.requests > 0 && 100 * MS < start.elapsed(),
         "{stats:?}"
@@ -129,28 +130,28 @@ async fn history_that_takes_its_time_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_key_is_refused_and_the_next_one_is_not() {
-    let (stage, tape) = stage(Venue::Massive, "auth=1", 1).await;
+    let (stage, recording) = stage(Venue::Massive, "auth=1", 1).await;
     assert_eq!(
-        refused(&stage, &tape).await,
+        refused(&stage, &recording).await,
         "auth_failed: authentication failed; check the key"
     );
-    hear(&mut feed(&stage, &tape), &tape).await;
+    hear(&mut feed(&stage, &recording), &recording).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_more_than_the_limit_is_refused_in_the_venues_words() {
-    let (stage, tape) = stage(Venue::Alpaca, "limit=1", 1).await;
-    let mut first = feed(&stage, &tape);
+    let (stage, recording) = stage(Venue::Alpaca, "limit=1", 1).await;
+    let mut first = feed(&stage, &recording);
     first.next_batch().await.unwrap();
     assert_eq!(
-        refused(&stage, &tape).await,
+        refused(&stage, &recording).await,
         "406 connection limit exceeded; end the other connections of this key"
     );
 }
 
 /// What ends a feed.
-async fn refused(stage: &Stage, tape: &Tape) -> String {
-    let error = feed(stage, tape).next_batch().await.unwrap_err();
+async fn refused(stage: &Stage, recording: &Recording) -> String {
+    let error = feed(stage, recording).next_batch().await.unwrap_err();
     let text = error.source().unwrap().to_string();
     text.strip_prefix("venue refuses: ")
         .unwrap_or(&text)

@@ -6,7 +6,7 @@ use barmill::{Price, Size, Symbol, Trade};
 use barmill_core::port::{Gap, GapError, GapFill, GapSource, TradeFeed};
 use barmill_sources::history::{HistoryFeed, HistorySource, SymbolRange};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSymbol, LiveSymbols};
-use barmill_sources::simulate::{SimulatorSettings, Tape};
+use barmill_sources::simulate::{Recording, SimulatorSettings};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,10 +35,10 @@ fn essences(trades: &[Trade], resolution_ns: i64) -> BTreeMap<Symbol, Vec<Essenc
     out
 }
 
-fn at_once(venue: Venue) -> (Tape, SimulatorSettings) {
-    let tape = Tape::new(venue.described(), trades(venue, 9_000, HOUR_NS, 3)).unwrap();
+fn at_once(venue: Venue) -> (Recording, SimulatorSettings) {
+    let recording = Recording::new(venue.described(), trades(venue, 9_000, HOUR_NS, 3)).unwrap();
     (
-        tape,
+        recording,
         SimulatorSettings {
             speed: None,
             ..SimulatorSettings::default()
@@ -67,10 +67,10 @@ async fn hear(feed: &mut LiveFeed, count: usize) -> Vec<Trade> {
 #[tokio::test]
 async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
     for venue in ALL {
-        let (tape, settings) = at_once(venue);
-        let truth = tape.trades().to_vec();
-        let symbols: Vec<Symbol> = tape.symbols().collect();
-        let stage = play(tape, settings).await;
+        let (recording, settings) = at_once(venue);
+        let truth = recording.trades().to_vec();
+        let symbols: Vec<Symbol> = recording.symbols().to_vec();
+        let stage = play(recording, settings).await;
         let all = symbols
             .iter()
             .map(|&symbol| LiveSymbol {
@@ -112,9 +112,9 @@ async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
             read.extend(batch.trades);
         }
         assert_eq!(essences(&read, 1), essences(&truth, 1), "{venue:?}");
-        let played = stage.view.played();
+        let stats = stage.view.stats();
         assert_eq!(
-            (played.published, played.sent, played.connections),
+            (stats.published, stats.sent, stats.connections),
             (9_000, 9_000, 1),
             "{venue:?}"
         );

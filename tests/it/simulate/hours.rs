@@ -64,13 +64,13 @@ async fn undisturbed(venue: Venue) {
     let (redis, proof) = (RedisServer::start(), Proof::new(venue).await);
     let running = proof.start(&redis.url(), &[]);
     let ended = end(&proof, &redis, running).await;
-    let played = proof.stage.view.played();
+    let stats = proof.stage.view.stats();
     assert!(
-        played.broken > 50 && played.twisted > 100 && played.spoiled > 5,
-        "{venue:?}: {played:?}"
+        stats.broken > 50 && stats.twisted > 100 && stats.spoiled > 5,
+        "{venue:?}: {stats:?}"
     );
     println!(
-        "{}: {} bars; {played:?}; {}",
+        "{}: {} bars; {stats:?}; {}",
         venue.name(),
         proof.expected.len(),
         ended.json()

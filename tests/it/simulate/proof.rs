@@ -9,7 +9,7 @@ use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Timestamp, Trade, TradeId};
 use barmill_core::port::Clock;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::simulate::{Fault, SimulatorSettings, Tape};
+use barmill_sources::simulate::{Fault, Recording, SimulatorSettings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -121,8 +121,8 @@ fn rules(venue: Venue) -> [&'static str; 2] {
 
 impl Proof {
     pub(crate) async fn new(venue: Venue) -> Proof {
-        let tape = Tape::new(venue.described(), hour(venue)).unwrap();
-        let (len, truth) = (tape.len() as u64, tape.trades().to_vec());
+        let recording = Recording::new(venue.described(), hour(venue)).unwrap();
+        let (len, truth) = (recording.len() as u64, recording.trades().to_vec());
         let program = Program::new()
             // A log that nobody reads while it grows must stay short.
             .env("BARMILL_LOG", "error,barmill::pipeline::write=info")
@@ -162,7 +162,7 @@ impl Proof {
                 .collect(),
             ..SimulatorSettings::default()
         };
-        let stage = play(tape, settings).await;
+        let stage = play(recording, settings).await;
         Proof {
             venue,
             program,
@@ -224,7 +224,7 @@ impl Proof {
                 Instant::now() < deadline,
                 "{:?}: {difference}; {:?}",
                 self.venue,
-                self.stage.view.played()
+                self.stage.view.stats()
             );
             sleep(PAUSE).await;
         }
@@ -232,7 +232,7 @@ impl Proof {
 
     /// Waits until a part of the hour has happened, in thousandths.
     pub(crate) async fn played(&self, thousandths: u64) {
-        while self.stage.view.played().published * 1_000 < self.len * thousandths {
+        while self.stage.view.stats().published * 1_000 < self.len * thousandths {
             sleep(PAUSE).await;
         }
     }

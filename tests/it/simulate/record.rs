@@ -5,7 +5,7 @@ use crate::support::program::{Program, Running};
 use crate::support::venue::Venue;
 use barmill::{Symbol, Trade};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
-use barmill_sources::simulate::{Fault, SimulatorSettings, Tape};
+use barmill_sources::simulate::{Fault, Recording, SimulatorSettings};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ const SPAN_NS: i64 = 1_200_000_000_000;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 async fn stage(venue: Venue, faults: &[&str]) -> (Stage, Vec<Trade>) {
-    let tape = Tape::new(venue.described(), trades(venue, 3_000, SPAN_NS, 9)).unwrap();
-    let truth = tape.trades().to_vec();
+    let recording = Recording::new(venue.described(), trades(venue, 3_000, SPAN_NS, 9)).unwrap();
+    let truth = recording.trades().to_vec();
     let settings = SimulatorSettings {
         speed: NonZeroU32::new(240_000),
         waits: true,
@@ -27,7 +27,7 @@ async fn stage(venue: Venue, faults: &[&str]) -> (Stage, Vec<Trade>) {
             .collect(),
         ..SimulatorSettings::default()
     };
-    (play(tape, settings).await, truth)
+    (play(recording, settings).await, truth)
 }
 
 fn start(program: &Program, venue: Venue, stage: &Stage) -> Running {
@@ -115,7 +115,7 @@ async fn live_trades_under_faults_are_recorded_once_and_whole() {
                 .collect();
             assert_eq!(numbers(&found), wanted, "{venue:?} {symbol}");
         }
-        assert!(stage.view.played().broken > 5, "{venue:?}");
+        assert!(stage.view.stats().broken > 5, "{venue:?}");
     }
 }
 

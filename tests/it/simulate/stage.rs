@@ -4,7 +4,7 @@ use crate::support::venue::{Venue, history, live};
 use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use barmill_sources::history::HistorySettings;
 use barmill_sources::live::LiveSettings;
-use barmill_sources::simulate::{Simulator, SimulatorSettings, Tape, View};
+use barmill_sources::simulate::{Recording, Simulator, SimulatorSettings, SimulatorView};
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
 
@@ -82,18 +82,18 @@ pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Tra
 /// A venue that plays.
 pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
-    pub(crate) view: View,
+    pub(crate) view: SimulatorView,
     _task: JoinSet<()>,
 }
 
-pub(crate) async fn play(tape: Tape, settings: SimulatorSettings) -> Stage {
-    let simulator = Simulator::bind("127.0.0.1:0".parse().unwrap(), tape, settings)
+pub(crate) async fn play(recording: Recording, settings: SimulatorSettings) -> Stage {
+    let simulator = Simulator::bind("127.0.0.1:0".parse().unwrap(), recording, settings)
         .await
         .unwrap();
     let (address, view) = (simulator.address(), simulator.view());
     let mut task = JoinSet::new();
     task.spawn(async move {
-        let _played = simulator.run().await;
+        let _stats = simulator.run().await;
     });
     Stage {
         address,

@@ -1,8 +1,10 @@
-//! Faults of a simulated venue, as command-line texts: `KIND=VALUE` or `KIND=VALUE@SEED`.
+//! Faults of a simulated venue, and their positions in a recording.
 //!
-//! Whether a fault strikes depends on its seed and on what it strikes (the place of a trade in the recording, the number
-//! of a request), never on the wall clock, so that the same recording with the same faults goes wrong in the same places.
+//! A fault is a command-line text: `KIND=VALUE` or `KIND=VALUE@SEED`. Whether it strikes depends on its seed and on
+//! what it strikes (the position of a trade in the recording, the number of a request), never on the wall clock, so that
+//! the same recording with the same faults goes wrong in the same places.
 
+use super::recording::Recording;
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,7 +49,7 @@ pub enum FaultKind {
 
 /// How much of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Amount {
+enum Amount {
     /// A count, at least 1.
     Count(u64),
     /// Nanoseconds, at least 1.
@@ -57,9 +59,9 @@ pub(crate) enum Amount {
 /// One fault of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    pub(crate) kind: FaultKind,
-    pub(crate) amount: Amount,
-    pub(crate) seed: u64,
+    kind: FaultKind,
+    amount: Amount,
+    seed: u64,
 }
 
 /// Why a text is no fault.
@@ -91,73 +93,35 @@ pub enum FaultError {
     },
 }
 
+/// Every kind with its name, and whether it takes a count and a time: in the order of the enum and of the manual.
+const KINDS: [(FaultKind, &str, bool, bool); 17] = [
+    (FaultKind::Drop, "drop", true, false),
+    (FaultKind::Duplicate, "duplicate", true, false),
+    (FaultKind::Reorder, "reorder", true, false),
+    (FaultKind::Late, "late", true, false),
+    (FaultKind::Disconnect, "disconnect", true, true),
+    (FaultKind::Stall, "stall", true, true),
+    (FaultKind::Silence, "silence", true, true),
+    (FaultKind::Garbage, "garbage", true, false),
+    (FaultKind::Refuse, "refuse", true, false),
+    (FaultKind::Auth, "auth", true, false),
+    (FaultKind::Limit, "limit", true, false),
+    (FaultKind::Slow, "slow", true, false),
+    (FaultKind::TooMany, "429", true, false),
+    (FaultKind::Error, "error", true, false),
+    (FaultKind::Cut, "cut", true, false),
+    (FaultKind::Lag, "lag", false, true),
+    (FaultKind::Delay, "delay", false, true),
+];
+
 impl FaultKind {
-    /// Every kind, in the order of the manual.
-    pub const ALL: [FaultKind; 17] = [
-        FaultKind::Drop,
-        FaultKind::Duplicate,
-        FaultKind::Reorder,
-        FaultKind::Late,
-        FaultKind::Disconnect,
-        FaultKind::Stall,
-        FaultKind::Silence,
-        FaultKind::Garbage,
-        FaultKind::Refuse,
-        FaultKind::Auth,
-        FaultKind::Limit,
-        FaultKind::Slow,
-        FaultKind::TooMany,
-        FaultKind::Error,
-        FaultKind::Cut,
-        FaultKind::Lag,
-        FaultKind::Delay,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            FaultKind::Drop => "drop",
-            FaultKind::Duplicate => "duplicate",
-            FaultKind::Reorder => "reorder",
-            FaultKind::Late => "late",
-            FaultKind::Disconnect => "disconnect",
-            FaultKind::Stall => "stall",
-            FaultKind::Silence => "silence",
-            FaultKind::Garbage => "garbage",
-            FaultKind::Refuse => "refuse",
-            FaultKind::Auth => "auth",
-            FaultKind::Limit => "limit",
-            FaultKind::Slow => "slow",
-            FaultKind::TooMany => "429",
-            FaultKind::Error => "error",
-            FaultKind::Cut => "cut",
-            FaultKind::Lag => "lag",
-            FaultKind::Delay => "delay",
-        }
-    }
-
-    /// Whether it takes a count, and whether a time.
-    const fn takes(self) -> (bool, bool) {
-        match self {
-            FaultKind::Drop
-            | FaultKind::Duplicate
-            | FaultKind::Reorder
-            | FaultKind::Late
-            | FaultKind::Garbage
-            | FaultKind::Refuse
-            | FaultKind::Auth
-            | FaultKind::Limit
-            | FaultKind::Slow
-            | FaultKind::TooMany
-            | FaultKind::Error
-            | FaultKind::Cut => (true, false),
-            FaultKind::Lag | FaultKind::Delay => (false, true),
-            FaultKind::Disconnect | FaultKind::Stall | FaultKind::Silence => (true, true),
-        }
+    fn name(self) -> &'static str {
+        KINDS[self as usize].1
     }
 }
 
 fn names() -> String {
-    FaultKind::ALL.map(FaultKind::name).join(", ")
+    KINDS.map(|(_, name, ..)| name).join(", ")
 }
 
 impl Fault {
@@ -175,7 +139,7 @@ impl Fault {
     }
 
     /// Whether the fault strikes the thing with this number.
-    pub(crate) fn hits(&self, number: u64) -> bool {
+    fn hits(&self, number: u64) -> bool {
         match self.amount {
             Amount::Count(count) => self.draw(number).is_multiple_of(count),
             Amount::Time(_) => false,
@@ -183,7 +147,7 @@ impl Fault {
     }
 
     /// Chance from the seed, the kind and a number.
-    pub(crate) fn draw(&self, number: u64) -> u64 {
+    fn draw(&self, number: u64) -> u64 {
         let kind = self
             .kind
             .name()
@@ -191,6 +155,26 @@ impl Fault {
             .fold(0u64, |sum, byte| sum << 8 | u64::from(byte));
         let seed = mix(mix(self.seed) ^ kind);
         mix(seed ^ number)
+    }
+
+    /// How it breaks the connection at its n-th position; `None` for faults that break none.
+    fn breaks(&self, number: u64) -> Option<Break> {
+        let is_even = self.draw(!number).is_multiple_of(2);
+        [
+            (
+                FaultKind::Disconnect,
+                if is_even {
+                    Break::Goodbye
+                } else {
+                    Break::Abrupt
+                },
+            ),
+            (FaultKind::Stall, Break::Stall),
+            (FaultKind::Silence, Break::Silence),
+        ]
+        .into_iter()
+        .find(|(kind, _)| *kind == self.kind)
+        .map(|(_, how)| how)
     }
 }
 
@@ -214,13 +198,12 @@ impl FromStr for Fault {
             Some((value, seed)) => (value, seed.parse().map_err(|_| form())?),
             None => (rest, 0),
         };
-        let kind = FaultKind::ALL
+        let (kind, _, takes_count, takes_time) = KINDS
             .into_iter()
-            .find(|kind| kind.name() == name)
+            .find(|(_, known, ..)| *known == name)
             .ok_or_else(|| FaultError::Kind {
                 kind: name.to_owned(),
             })?;
-        let (takes_count, takes_time) = kind.takes();
         let count = value
             .parse()
             .ok()
@@ -229,7 +212,7 @@ impl FromStr for Fault {
         let time = || time(value).filter(|_| takes_time).map(Amount::Time);
         let amount = count.or_else(time).ok_or_else(|| FaultError::Value {
             kind,
-            wanted: match kind.takes() {
+            wanted: match (takes_count, takes_time) {
                 (true, true) => "a count or a time such as 200 or 5s",
                 (true, false) => "a count above zero",
                 (false, _) => "a time such as 500ms, 5s or 2m",
@@ -272,9 +255,119 @@ impl fmt::Display for Fault {
     }
 }
 
+/// How a connection breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Break {
+    /// With a goodbye.
+    Goodbye,
+    /// Without one.
+    Abrupt,
+    /// Heartbeats only.
+    Stall,
+    /// Nothing at all.
+    Silence,
+}
+
+/// The faults of a run.
+#[derive(Debug, Default)]
+pub(crate) struct FaultPlan {
+    faults: Vec<Fault>,
+    /// The positions before which connections break, ascending.
+    breaks: Vec<(usize, Break)>,
+}
+
+impl FaultPlan {
+    pub(crate) fn new(faults: &[Fault], recording: &Recording) -> FaultPlan {
+        let mut breaks = Vec::new();
+        for fault in faults {
+            let positions = match fault.amount {
+                Amount::Count(count) => by_count(fault, count, recording.len()),
+                Amount::Time(nanos) => by_time(fault, nanos, recording),
+            };
+            for (number, position) in (0u64..).zip(positions) {
+                breaks.extend(fault.breaks(number).map(|how| (position, how)));
+            }
+        }
+        breaks.sort_by_key(|(position, _)| *position);
+        FaultPlan {
+            faults: faults.to_vec(),
+            breaks,
+        }
+    }
+
+    fn of(&self, kind: FaultKind) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().filter(move |fault| fault.kind == kind)
+    }
+
+    /// Whether a fault of this kind strikes the thing with this number.
+    pub(crate) fn hits(&self, kind: FaultKind, number: u64) -> bool {
+        self.of(kind).any(|fault| fault.hits(number))
+    }
+
+    /// Chance for a fault of this kind, from its own seed: a number below `end`.
+    pub(crate) fn draw(&self, kind: FaultKind, number: u64, end: usize) -> usize {
+        let chance = self.of(kind).next().map_or(0, |fault| fault.draw(!number));
+        usize::try_from(chance % end as u64).unwrap_or(0)
+    }
+
+    /// The smallest count given for a kind.
+    pub(crate) fn count(&self, kind: FaultKind) -> Option<u64> {
+        let count = |fault: &Fault| match fault.amount {
+            Amount::Count(count) => Some(count),
+            Amount::Time(_) => None,
+        };
+        self.of(kind).filter_map(count).min()
+    }
+
+    /// The largest time given for a kind, nanoseconds.
+    pub(crate) fn time(&self, kind: FaultKind) -> Option<i64> {
+        let time = |fault: &Fault| match fault.amount {
+            Amount::Time(nanos) => Some(nanos),
+            Amount::Count(_) => None,
+        };
+        self.of(kind).filter_map(time).max()
+    }
+
+    /// The first break after a position.
+    pub(crate) fn next_break(&self, position: usize) -> Option<(usize, Break)> {
+        let next = self.breaks.partition_point(|(at, _)| *at <= position);
+        self.breaks.get(next).copied()
+    }
+}
+
+/// One position in each stretch of so many trades.
+fn by_count(fault: &Fault, count: u64, len: usize) -> Vec<usize> {
+    let len = u64::try_from(len).unwrap_or(u64::MAX);
+    let position = |stretch: u64| stretch * count + fault.draw(stretch) % count;
+    (0..len.div_ceil(count))
+        .filter_map(|stretch| usize::try_from(position(stretch)).ok())
+        .collect()
+}
+
+/// One position in each stretch of time that holds a trade after the moment drawn.
+fn by_time(fault: &Fault, nanos: i64, recording: &Recording) -> Vec<usize> {
+    let (first, last) = recording.span();
+    let mut positions = Vec::new();
+    let mut start = first;
+    let mut stretch = 0u64;
+    while start < last {
+        let draw = i64::try_from(fault.draw(stretch) >> 1).unwrap_or(0) % nanos;
+        let position = recording.count_until(start.saturating_add(draw));
+        // Stretches without a trade break nothing twice.
+        if position < recording.len() && positions.last() != Some(&position) {
+            positions.push(position);
+        }
+        (start, stretch) = (start.saturating_add(nanos), stretch + 1);
+        if positions.len() > recording.len() {
+            break;
+        }
+    }
+    positions
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Fault, FaultKind};
+    use super::{Fault, KINDS};
 
     #[test]
     fn a_fault_is_a_kind_a_value_and_a_seed() {
@@ -285,8 +378,11 @@ mod tests {
             Fault::or_seed("429=10@0", 3).unwrap().to_string(),
             "429=10@0"
         );
-        for kind in FaultKind::ALL {
-            let (takes_count, takes_time) = kind.takes();
+        for (index, (kind, _, takes_count, takes_time)) in KINDS.into_iter().enumerate() {
+            assert_eq!(
+                kind as usize, index,
+                "the table is in the order of the enum"
+            );
             assert_eq!(
                 format!("{kind}=9").parse::<Fault>().is_ok(),
                 takes_count,

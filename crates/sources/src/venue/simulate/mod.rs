@@ -4,19 +4,15 @@
 //! the history as soon as the clock has passed it. Deliberately knows nothing of barmill's own feeds, so that a mistake
 //! shared by both sides cannot hide; trades come as a plain list, from whatever file.
 
-mod connection;
-pub(crate) mod descriptor;
 mod fault;
-mod plan;
 mod playback;
 pub(crate) mod protocol;
 pub(crate) mod recording;
-pub(crate) mod request;
 mod server;
 mod session;
 
-pub use descriptor::{Example, Numbering, Simulation};
 pub use fault::{Fault, FaultError, FaultKind};
-pub use playback::{Played, SimulatorSettings};
-pub use recording::{Tape, TapeError};
-pub use server::{Simulator, SimulatorError, View};
+pub use playback::{SimulatorSettings, SimulatorStats};
+pub use protocol::{Example, Simulation};
+pub use recording::{Numbering, Recording, RecordingError};
+pub use server::{Simulator, SimulatorError, SimulatorView};

@@ -1,15 +1,15 @@
 //! The simulated clock, and how much of the recording has happened.
 //!
-//! One number decides everything: how many trades of the tape are published. The sockets send up to it, the history
+//! One number decides everything: how many trades of the recording are published. The sockets send up to it, the history
 //! answers up to it. It follows the clock, or at full speed the slowest reader.
 
-use super::fault::{Fault, FaultKind};
-use super::plan::Plan;
-use super::recording::Tape;
+use super::fault::{Fault, FaultKind, FaultPlan};
+use super::recording::{Published, Recording};
 use barmill_core::model::Timestamp;
+use serde::Serialize;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
@@ -49,8 +49,8 @@ impl Default for SimulatorSettings {
 }
 
 /// What was served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Played {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct SimulatorStats {
     /// Trades of the recording that have happened.
     pub published: u64,
     /// Trades sent, over all connections.
@@ -67,7 +67,7 @@ pub struct Played {
     pub spoiled: u64,
 }
 
-/// The counters behind [`Played`].
+/// The counters behind [`SimulatorStats`], the connections that are open, and the keys that came.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) sent: AtomicU64,
@@ -77,14 +77,14 @@ pub(crate) struct Counters {
     pub(crate) requests: AtomicU64,
     pub(crate) twisted: AtomicU64,
     pub(crate) spoiled: AtomicU64,
-    pub(crate) proofs: AtomicU64,
+    pub(crate) keys: AtomicU64,
 }
 
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Playback {
-    pub(crate) tape: Tape,
-    pub(crate) plan: Plan,
+    pub(crate) recording: Recording,
+    pub(crate) plan: FaultPlan,
     pub(crate) settings: SimulatorSettings,
     pub(crate) counters: Counters,
     published: watch::Sender<usize>,
@@ -101,10 +101,10 @@ pub(crate) fn count(counter: &AtomicU64) -> u64 {
 }
 
 impl Playback {
-    pub(crate) fn new(tape: Tape, settings: SimulatorSettings) -> Playback {
+    pub(crate) fn new(recording: Recording, settings: SimulatorSettings) -> Playback {
         Playback {
-            plan: Plan::new(&settings.faults, &tape),
-            tape,
+            plan: FaultPlan::new(&settings.faults, &recording),
+            recording,
             settings,
             counters: Counters::default(),
             published: watch::Sender::new(0),
@@ -123,18 +123,28 @@ impl Playback {
         *self.published.borrow()
     }
 
-    /// How many trades the history has: those that have happened, less its lag.
-    pub(crate) fn visible(&self) -> usize {
-        let published = self.published();
-        match self.plan.time(FaultKind::Lag) {
-            Some(lag) => published.min(self.tape.count_until(self.now().saturating_sub(lag))),
-            None => published,
+    /// What has happened.
+    pub(crate) fn happened(&self) -> Published<'_> {
+        Published {
+            recording: &self.recording,
+            len: self.published(),
+            now: self.now(),
         }
+    }
+
+    /// What the history has: what has happened, less its lag.
+    pub(crate) fn history(&self) -> Published<'_> {
+        let mut history = self.happened();
+        if let Some(lag) = self.plan.time(FaultKind::Lag) {
+            let until = history.now.saturating_sub(lag);
+            history.len = history.len.min(self.recording.count_until(until));
+        }
+        history
     }
 
     /// The simulated time; before the start that of the first trade.
     pub(crate) fn now(&self) -> Timestamp {
-        let (first, last) = self.tape.span();
+        let (first, last) = self.recording.span();
         match (self.settings.speed, self.origin.get()) {
             (_, None) => first,
             (Some(speed), Some(origin)) => {
@@ -142,30 +152,33 @@ impl Playback {
                 first.saturating_add(i64::try_from(nanos).unwrap_or(i64::MAX))
             }
             (None, Some(_)) => match self.published().checked_sub(1) {
-                Some(place) if place + 1 < self.tape.len() => self.tape.trades()[place].time,
+                Some(newest) if newest + 1 < self.recording.len() => {
+                    self.recording.trades()[newest].time
+                }
                 Some(_) => last,
                 None => first,
             },
         }
     }
 
-    /// Enters a reader of the tape from its place on.
-    pub(crate) fn enter(&self, place: &Arc<AtomicUsize>) {
-        self.readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::downgrade(place));
+    fn readers(&self) -> MutexGuard<'_, Vec<Weak<AtomicUsize>>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a reader, whose next position this is.
+    pub(crate) fn add_reader(&self, position: &Arc<AtomicUsize>) {
+        self.readers().push(Arc::downgrade(position));
         self.news.notify_one();
     }
 
     /// A reader has gone on, or has left.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn notify(&self) {
         self.news.notify_one();
     }
 
-    pub(crate) fn played(&self) -> Played {
+    pub(crate) fn stats(&self) -> SimulatorStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Played {
+        SimulatorStats {
             published: u64::try_from(self.published()).unwrap_or(u64::MAX),
             sent: get(&self.counters.sent),
             connections: get(&self.counters.connections),
@@ -176,7 +189,7 @@ impl Playback {
         }
     }
 
-    /// Plays the tape to its end.
+    /// Plays the recording to its end.
     pub(crate) async fn play(&self) {
         if self.settings.waits || self.settings.speed.is_none() {
             while self.slowest().is_none() {
@@ -191,11 +204,11 @@ impl Playback {
     }
 
     async fn play_paced(&self, origin: Instant, speed: NonZeroU32) {
-        let (first, _) = self.tape.span();
+        let (first, _) = self.recording.span();
         loop {
-            let due = self.tape.count_until(self.now());
+            let due = self.recording.count_until(self.now());
             self.published.send_replace(due);
-            let Some(next) = self.tape.trades().get(due) else {
+            let Some(next) = self.recording.trades().get(due) else {
                 return;
             };
             let wait = i128::from(next.time.since(first)) * 1_000 / i128::from(speed.get());
@@ -208,31 +221,31 @@ impl Playback {
         let mut had_readers = true;
         loop {
             let published = self.published();
-            if self.tape.len() <= published {
+            if self.recording.len() <= published {
                 return;
             }
             let target = match self.slowest() {
-                Some(place) => place + WINDOW,
+                Some(position) => position + WINDOW,
                 None if had_readers => published + MISSED,
                 None => published,
             };
             had_readers = self.slowest().is_some();
             if published < target {
-                self.published.send_replace(target.min(self.tape.len()));
+                self.published
+                    .send_replace(target.min(self.recording.len()));
             } else {
                 self.news.notified().await;
             }
         }
     }
 
-    /// The place of the slowest reader; `None` when there is none.
+    /// The position of the slowest reader; `None` when there is none.
     fn slowest(&self) -> Option<usize> {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = self.readers();
         readers.retain(|reader| reader.strong_count() > 0);
-        readers
-            .iter()
-            .filter_map(Weak::upgrade)
-            .map(|place| place.load(Ordering::Relaxed))
+        let positions = readers.iter().filter_map(Weak::upgrade);
+        positions
+            .map(|position| position.load(Ordering::Relaxed))
             .min()
     }
 

@@ -1,13 +1,13 @@
 //! The recording as the venue serves it: in order of time, with the venue's identities and clock resolution.
 
-use super::descriptor::Numbering;
 use crate::venue::Venue;
 use barmill_core::model::{Conditions, Side, Symbol, Timestamp, Trade, TradeId};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Why trades cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TapeError {
+pub enum RecordingError {
     /// There is none.
     #[error("the recording has no trades")]
     Empty,
@@ -21,69 +21,77 @@ pub enum TapeError {
     },
 }
 
-/// One symbol's trades.
-#[derive(Debug)]
-struct Lane {
-    symbol: Symbol,
-    /// Places in the tape, ascending.
-    places: Vec<u32>,
+/// How a venue numbers the trades of a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// Each number is one more than the one before.
+    Contiguous,
+    /// Numbers grow.
+    Ascending,
+    /// Trades have identities, but no numbers.
+    None,
 }
 
 /// Every trade of a recording in order of time, restated as the venue would tell it.
 ///
 /// Numbers are kept where the recording has the venue's own: contiguous for the venues that promise it, else ascending;
-/// otherwise a symbol's trades are numbered from 1. Memory is 88 bytes a trade.
+/// otherwise a symbol's trades are numbered from 1. Memory is at most 88 bytes a trade.
 #[derive(Debug)]
-pub struct Tape {
+pub struct Recording {
     venue: &'static Venue,
     trades: Vec<Trade>,
-    lane_of: Vec<u32>,
-    lanes: Vec<Lane>,
-    by_name: HashMap<String, usize>,
+    /// In the order of their first trades.
+    symbols: Vec<Symbol>,
+    by_name: HashMap<String, Symbol>,
+    /// The positions of each symbol's trades, ascending.
+    positions: HashMap<Symbol, Vec<u32>>,
     renumbered: usize,
 }
 
-impl Tape {
-    /// Trades of the longest tape.
+impl Recording {
+    /// Trades of the longest recording.
     pub const LEN_MAX: usize = 1 << 28;
 
     /// Sorts and restates trades in any order.
     ///
     /// # Errors
-    /// [`TapeError`] when there are none, or too many.
-    pub fn new(venue: &'static Venue, mut trades: Vec<Trade>) -> Result<Tape, TapeError> {
+    /// [`RecordingError`] when there are none, or too many.
+    pub fn new(venue: &'static Venue, mut trades: Vec<Trade>) -> Result<Recording, RecordingError> {
         if trades.is_empty() {
-            return Err(TapeError::Empty);
+            return Err(RecordingError::Empty);
         }
-        if Tape::LEN_MAX < trades.len() {
-            return Err(TapeError::TooLong {
+        if Recording::LEN_MAX < trades.len() {
+            return Err(RecordingError::TooLong {
                 len: trades.len(),
-                max: Tape::LEN_MAX,
+                max: Recording::LEN_MAX,
             });
         }
         trades.sort_by_key(Trade::key);
-        let mut tape = Tape {
+        let (mut symbols, mut positions) = (Vec::new(), HashMap::<Symbol, Vec<u32>>::new());
+        for (position, trade) in (0u32..).zip(&trades) {
+            let of_symbol = positions.entry(trade.symbol).or_default();
+            if of_symbol.is_empty() {
+                symbols.push(trade.symbol);
+            }
+            of_symbol.push(position);
+        }
+        let by_name = symbols
+            .iter()
+            .map(|&symbol| (plain(symbol.as_str()), symbol));
+        let mut recording = Recording {
             venue,
-            lane_of: Vec::with_capacity(trades.len()),
-            lanes: Vec::new(),
-            by_name: HashMap::new(),
+            trades,
+            by_name: by_name.collect(),
+            symbols,
             renumbered: 0,
-            trades: Vec::new(),
+            positions: HashMap::new(),
         };
-        let mut lanes: HashMap<Symbol, usize> = HashMap::new();
-        for (place, trade) in (0u32..).zip(&trades) {
-            let lane = *lanes
-                .entry(trade.symbol)
-                .or_insert_with(|| tape.open_lane(trade.symbol));
-            tape.lanes[lane].places.push(place);
-            tape.lane_of.push(u32::try_from(lane).unwrap_or(u32::MAX));
+        for of_symbol in positions.values() {
+            recording.number(of_symbol);
         }
-        tape.trades = trades;
-        for lane in 0..tape.lanes.len() {
-            tape.number(lane);
-        }
-        tape.restate();
-        Ok(tape)
+        recording.positions = positions;
+        recording.restate();
+        Ok(recording)
     }
 
     /// Moves every trade in time.
@@ -98,7 +106,7 @@ impl Tape {
         self.trades.len()
     }
 
-    /// Whether there is no trade; a tape is never empty.
+    /// Whether there is no trade; a recording is never empty.
     pub fn is_empty(&self) -> bool {
         self.trades.is_empty()
     }
@@ -110,8 +118,8 @@ impl Tape {
     }
 
     /// The symbols, in the order of their first trades.
-    pub fn symbols(&self) -> impl Iterator<Item = Symbol> + '_ {
-        self.lanes.iter().map(|lane| lane.symbol)
+    pub fn symbols(&self) -> &[Symbol] {
+        &self.symbols
     }
 
     /// Symbols whose trades were numbered anew.
@@ -129,74 +137,31 @@ impl Tape {
         self.venue
     }
 
-    /// The lane of a symbol as a client writes it: case and separators do not count.
-    pub(crate) fn lane(&self, name: &str) -> Option<usize> {
-        self.by_name.get(&plain(name)).copied()
-    }
-
-    /// The lane of a trade.
-    pub(crate) fn lane_of(&self, place: usize) -> usize {
-        self.lane_of
-            .get(place)
-            .map_or(usize::MAX, |lane| *lane as usize)
-    }
-
-    pub(crate) fn lanes_len(&self) -> usize {
-        self.lanes.len()
-    }
-
-    pub(crate) fn symbol(&self, lane: usize) -> &'static str {
-        self.lanes.get(lane).map_or("", |lane| lane.symbol.as_str())
-    }
-
-    /// The trades of a lane among the first `visible` of the tape, by their places.
-    pub(crate) fn places(&self, lane: usize, visible: usize) -> &[u32] {
-        let places = self.lanes.get(lane).map_or(&[][..], |lane| &lane.places);
-        &places[..places.partition_point(|place| (*place as usize) < visible)]
-    }
-
-    pub(crate) fn at(&self, place: u32) -> &Trade {
-        &self.trades[place as usize]
-    }
-
     /// How many trades are before or at an instant.
     pub(crate) fn count_until(&self, time: Timestamp) -> usize {
         self.trades.partition_point(|trade| trade.time <= time)
     }
 
-    fn open_lane(&mut self, symbol: Symbol) -> usize {
-        self.lanes.push(Lane {
-            symbol,
-            places: Vec::new(),
-        });
-        self.by_name
-            .insert(plain(symbol.as_str()), self.lanes.len() - 1);
-        self.lanes.len() - 1
-    }
-
     /// Gives the trades of a symbol numbers of the venue's kind, unless they have them.
-    fn number(&mut self, lane: usize) {
+    fn number(&mut self, positions: &[u32]) {
         let numbering = self.venue.simulation.numbering;
-        let places = &self.lanes[lane].places;
-        let trades = &self.trades;
-        let number = |place: u32| trades[place as usize].sequence;
-        let is_numeric = places.iter().all(|&place| {
-            let trade = &trades[place as usize];
-            let is_numbered = trade.id.raw() == trade.sequence;
-            trade.id.raw() < 1 << 63 && (numbering != Numbering::Contiguous || is_numbered)
+        let number = |position: u32| self.trades[position as usize].sequence;
+        let is_numeric = positions.iter().all(|&position| {
+            let id = self.trades[position as usize].id.raw();
+            id < 1 << 63 && (numbering != Numbering::Contiguous || id == number(position))
         });
-        let is_ordered = places.windows(2).all(|pair| match numbering {
+        let is_ordered = positions.windows(2).all(|pair| match numbering {
             Numbering::Contiguous => number(pair[0]) + 1 == number(pair[1]),
             Numbering::Ascending => number(pair[0]) < number(pair[1]),
             Numbering::None => true,
         });
-        let first = places.first().map_or(0, |&place| number(place));
+        let first = positions.first().map_or(0, |&position| number(position));
         if is_numeric && is_ordered && (0 < first || numbering == Numbering::None) {
             return;
         }
         self.renumbered += 1;
-        for (number, &place) in (1u64..).zip(places) {
-            let trade = &mut self.trades[place as usize];
+        for (number, &position) in (1u64..).zip(positions) {
+            let trade = &mut self.trades[position as usize];
             trade.sequence = number;
             trade.id = TradeId::from_number(number);
         }
@@ -218,6 +183,89 @@ impl Tape {
             }
             (simulation.restate)(trade);
         }
+    }
+}
+
+/// The trades of a recording that have happened: its first `len`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Published<'a> {
+    pub(crate) recording: &'a Recording,
+    pub(crate) len: usize,
+    /// The simulated time.
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> Published<'a> {
+    pub(crate) fn symbols(&self) -> &'a [Symbol] {
+        self.recording.symbols()
+    }
+
+    /// The symbol that a client means: case and separators do not count.
+    pub(crate) fn symbol(&self, name: &str) -> Option<Symbol> {
+        self.recording.by_name.get(&plain(name)).copied()
+    }
+
+    /// The symbols of the names that are known.
+    pub(crate) fn known(&self, names: &[&str]) -> Vec<Symbol> {
+        names.iter().filter_map(|name| self.symbol(name)).collect()
+    }
+
+    /// The same, where `*` means all symbols.
+    pub(crate) fn known_or_all(&self, names: &[&str]) -> Vec<Symbol> {
+        if names.contains(&"*") {
+            return self.symbols().to_vec();
+        }
+        self.known(names)
+    }
+
+    /// What has happened of a symbol.
+    pub(crate) fn history(&self, symbol: Symbol) -> History<'a> {
+        let all = self.recording.positions.get(&symbol);
+        let all = all.map_or(&[][..], Vec::as_slice);
+        History {
+            trades: &self.recording.trades,
+            positions: &all[..all.partition_point(|position| (*position as usize) < self.len)],
+        }
+    }
+}
+
+/// Trades of one symbol in order of time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct History<'a> {
+    trades: &'a [Trade],
+    positions: &'a [u32],
+}
+
+impl<'a> History<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// How many trades are before the first for which this is false.
+    pub(crate) fn count_while(&self, is_before: impl Fn(&Trade) -> bool) -> usize {
+        let is_before = |&position: &u32| is_before(&self.trades[position as usize]);
+        self.positions.partition_point(is_before)
+    }
+
+    /// A part of them; none where it ends before it starts.
+    pub(crate) fn slice(&self, range: Range<usize>) -> History<'a> {
+        History {
+            positions: self.positions.get(range).unwrap_or_default(),
+            ..*self
+        }
+    }
+
+    pub(crate) fn newest(&self, count: usize) -> History<'a> {
+        self.slice(self.len().saturating_sub(count)..self.len())
+    }
+
+    pub(crate) fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &'a Trade> + ExactSizeIterator + use<'a> {
+        let trades = self.trades;
+        self.positions
+            .iter()
+            .map(move |&position| &trades[position as usize])
     }
 }
 

@@ -1,13 +1,38 @@
 //! The server of a simulated venue: REST and WebSocket on one port, all connections in parallel.
+//!
+//! A connection is requests of the history, or an upgrade and then a conversation. All connections live in the future of
+//! [`Simulator::run`], so that they end with it; hence a server of our own around hyper, and no framework that spawns.
 
-use super::connection;
-use super::playback::{Playback, Played, SimulatorSettings};
-use super::recording::Tape;
-use std::io;
+use super::fault::FaultKind;
+use super::playback::{Playback, SimulatorSettings, SimulatorStats, count};
+use super::protocol::{Reply, Request, VenueProtocol, reply};
+use super::recording::Recording;
+use super::session::Session;
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::StreamBody;
+use hyper::body::{Frame, Incoming};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    UPGRADE,
+};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use reqwest::Url;
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use tokio::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{io, mem, vec};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// Why a venue cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +53,22 @@ pub enum SimulatorError {
 pub struct Simulator {
     listener: TcpListener,
     address: SocketAddr,
-    hub: Arc<Playback>,
+    playback: Arc<Playback>,
 }
 
 /// A view of a simulator that outlives it.
 #[derive(Debug, Clone)]
-pub struct View(Arc<Playback>);
+pub struct SimulatorView(Arc<Playback>);
 
-impl View {
+impl SimulatorView {
     /// What was served so far.
-    pub fn played(&self) -> Played {
-        self.0.played()
+    pub fn stats(&self) -> SimulatorStats {
+        self.0.stats()
+    }
+
+    /// What is served.
+    pub fn recording(&self) -> &Recording {
+        &self.0.recording
     }
 }
 
@@ -49,7 +79,7 @@ impl Simulator {
     /// [`SimulatorError::Listen`].
     pub async fn bind(
         address: SocketAddr,
-        tape: Tape,
+        recording: Recording,
         settings: SimulatorSettings,
     ) -> Result<Simulator, SimulatorError> {
         let fault = |source| SimulatorError::Listen { address, source };
@@ -58,7 +88,7 @@ impl Simulator {
         Ok(Simulator {
             listener,
             address,
-            hub: Arc::new(Playback::new(tape, settings)),
+            playback: Arc::new(Playback::new(recording, settings)),
         })
     }
 
@@ -68,42 +98,168 @@ impl Simulator {
     }
 
     /// A view of what is served.
-    pub fn view(&self) -> View {
-        View(Arc::clone(&self.hub))
+    pub fn view(&self) -> SimulatorView {
+        SimulatorView(Arc::clone(&self.playback))
     }
 
     /// Serves until it is dropped, or with `once` until the recording is over and the clients are gone.
     ///
     /// # Cancel safety
     /// Dropping the future ends every connection.
-    pub async fn run(self) -> Played {
-        let Simulator { listener, hub, .. } = self;
-        let mut visits = JoinSet::new();
+    pub async fn run(self) -> SimulatorStats {
+        let Simulator {
+            listener, playback, ..
+        } = self;
+        let mut connections = JoinSet::new();
         let accept = async {
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => {
                         // Small frames are not kept back for larger ones.
                         let _is_told = stream.set_nodelay(true);
-                        visits.spawn(connection::serve(Arc::clone(&hub), stream));
+                        connections.spawn(serve(Arc::clone(&playback), stream));
                     }
                     // Out of files, most likely: those in use come back.
-                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 }
-                while visits.try_join_next().is_some() {}
+                while connections.try_join_next().is_some() {}
             }
         };
         let play = async {
-            hub.play().await;
-            if !hub.settings.once {
+            playback.play().await;
+            if !playback.settings.once {
                 std::future::pending::<()>().await;
             }
-            hub.linger().await;
+            playback.linger().await;
         };
         tokio::select! {
             () = accept => {}
             () = play => {}
         }
-        hub.played()
+        playback.stats()
     }
+}
+
+type Body = StreamBody<stream::Iter<vec::IntoIter<io::Result<Frame<Bytes>>>>>;
+/// An upgrade that was granted, and the venue's side of what follows.
+type Granted = Mutex<Option<(OnUpgrade, Box<dyn VenueProtocol>)>>;
+
+/// Serves one connection to its end: requests, and after an upgrade the conversation.
+async fn serve(playback: Arc<Playback>, stream: TcpStream) {
+    let granted = Granted::default();
+    let served = http1::Builder::new()
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(|request| respond(&playback, request, &granted)),
+        )
+        .with_upgrades()
+        .await;
+    let granted = granted.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let (Ok(()), Some((socket, protocol))) = (served, granted)
+        && let Ok(socket) = socket.await
+    {
+        let socket = TokioIo::new(socket);
+        let socket = WebSocketStream::from_raw_socket(socket, Role::Server, None).await;
+        Session::new(playback, socket, protocol).serve().await;
+    }
+}
+
+async fn respond(
+    playback: &Playback,
+    mut request: hyper::Request<Incoming>,
+    granted: &Granted,
+) -> Result<Response<Body>, Infallible> {
+    let (counters, plan) = (&playback.counters, &playback.plan);
+    let simulation = &playback.recording.venue().simulation;
+    if let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY).cloned() {
+        let number = playback.stats().connections.wrapping_add(1);
+        if plan.hits(FaultKind::Refuse, number) {
+            count(&counters.connections);
+            let refusal = reply(StatusCode::SERVICE_UNAVAILABLE, "service unavailable");
+            return Ok(response(refusal, false));
+        }
+        let protocol = (simulation.protocol)(&understood(playback, &request, number));
+        *granted.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((hyper::upgrade::on(&mut request), protocol));
+        return Ok(switch(&key));
+    }
+    let number = count(&counters.requests);
+    if let Some(delay) = plan.time(FaultKind::Delay) {
+        tokio::time::sleep(Duration::from_nanos(u64::try_from(delay).unwrap_or(0))).await;
+    }
+    if let Some(reply) = spoiled(playback, number) {
+        count(&counters.spoiled);
+        return Ok(response(reply, false));
+    }
+    let is_cut = plan.hits(FaultKind::Cut, number);
+    if is_cut {
+        count(&counters.spoiled);
+    }
+    let reply = (simulation.answer)(&understood(playback, &request, number));
+    Ok(response(reply, is_cut))
+}
+
+fn understood<'a>(
+    playback: &'a Playback,
+    request: &hyper::Request<Incoming>,
+    number: u64,
+) -> Request<'a> {
+    let query = request.uri().query().unwrap_or_default();
+    let query = Url::parse(&format!("http://venue/?{query}"));
+    Request {
+        published: playback.history(),
+        number,
+        path: request.uri().path().to_owned(),
+        query: query.map_or_else(
+            |_| HashMap::new(),
+            |url| url.query_pairs().into_owned().collect(),
+        ),
+        headers: request.headers().clone(),
+    }
+}
+
+/// The reply that a fault gives instead of the venue's.
+fn spoiled(playback: &Playback, number: u64) -> Option<Reply> {
+    let plan = &playback.plan;
+    if plan.hits(FaultKind::TooMany, number) {
+        return Some((playback.recording.venue().simulation.too_many)());
+    }
+    let errors = [
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    let status = errors[plan.draw(FaultKind::Error, number, errors.len())];
+    plan.hits(FaultKind::Error, number)
+        .then(|| reply(status, "<html>something went wrong</html>"))
+}
+
+fn switch(key: &HeaderValue) -> Response<Body> {
+    let mut response = Response::new(StreamBody::new(stream::iter(Vec::new())));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
+
+/// The reply as it is sent: whole, or half of it and then the end of the connection.
+fn response(reply: Reply, is_cut: bool) -> Response<Body> {
+    let (mut head, text) = reply.into_parts();
+    let (len, text) = (text.len(), Bytes::from(text));
+    let frames = if is_cut {
+        let half = Frame::data(text.slice(..len / 2));
+        vec![Ok(half), Err(io::Error::other("cut"))]
+    } else {
+        vec![Ok(Frame::data(text))]
+    };
+    let more = mem::take(&mut head.headers);
+    let json = HeaderValue::from_static("application/json");
+    head.headers.insert(CONTENT_TYPE, json);
+    head.headers.insert(CONTENT_LENGTH, len.into());
+    head.headers.extend(more);
+    Response::from_parts(head, StreamBody::new(stream::iter(frames)))
 }

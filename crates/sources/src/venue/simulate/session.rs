@@ -1,12 +1,11 @@
 //! One WebSocket session of a simulated venue: answers, trades with faults, heartbeats, close.
 
-use super::fault::FaultKind;
-use super::plan::Break;
+use super::fault::{Break, FaultKind};
 use super::playback::{Playback, count};
-use super::protocol::{Act, Call, Dialect, Refusal};
-use barmill_core::model::Timestamp;
+use super::protocol::{Action, Refusal, VenueProtocol};
+use barmill_core::model::{Symbol, Timestamp, Trade};
 use futures::{SinkExt, StreamExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,154 +17,149 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-/// Places of the tape looked at in one turn.
-const TURN: usize = 512;
+/// Positions of the recording looked at in one turn.
+const TURN_LEN: usize = 512;
 /// Time between two heartbeats of the venue's own.
-const BEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How late a late trade is, nanoseconds of simulated time.
 const LATE_NS: i64 = 1_000_000_000;
 /// The longest silence.
 const SILENCE: Duration = Duration::from_mins(1);
 /// Trades of a snapshot.
 const SNAPSHOT_LEN: usize = 50;
+/// A wait that no session outlives.
+const NEVER: Duration = Duration::from_hours(24);
 
-/// One conversation.
+/// One conversation. Its methods give `None` when it is over.
 pub(crate) struct Session<S> {
-    hub: Arc<Playback>,
+    playback: Arc<Playback>,
     stream: WebSocketStream<S>,
-    dialect: Box<dyn Dialect>,
+    protocol: Box<dyn VenueProtocol>,
     published: watch::Receiver<usize>,
-    wanted: Vec<bool>,
-    /// The next place of the tape; entered at the first subscription.
-    place: Option<Arc<AtomicUsize>>,
-    broken_at: Option<(usize, Break)>,
+    wanted: HashSet<Symbol>,
+    /// The next position in the recording; entered at the first subscription.
+    position: Option<Arc<AtomicUsize>>,
+    next_break: Option<(usize, Break)>,
+    /// Whether the client has said who it is, or what it wants.
     is_known: bool,
-    /// Trades that a fault holds back, by the place at which they are sent.
-    held: BTreeMap<(usize, u32), u32>,
-    /// Trades that a fault holds back, by the time at which they are sent.
-    late: BTreeMap<(Timestamp, u32), u32>,
+    /// Trades that a fault holds back, behind the position at which they are sent.
+    held: BTreeSet<(usize, usize)>,
+    /// Trades that a fault holds back, behind the time at which they are sent.
+    late: BTreeSet<(Timestamp, usize)>,
     messages: u64,
     is_stalled: bool,
 }
 
-enum Turn {
-    Heard(Option<Message>),
+enum Event {
+    Message(Option<Message>),
     Trades,
-    Keepalive,
+    Heartbeat,
     Ping,
-    Impatient,
+    Idle,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    pub(crate) fn new(hub: Arc<Playback>, stream: WebSocketStream<S>, call: &Call) -> Session<S> {
+    pub(crate) fn new(
+        playback: Arc<Playback>,
+        stream: WebSocketStream<S>,
+        protocol: Box<dyn VenueProtocol>,
+    ) -> Session<S> {
         Session {
-            dialect: (hub.tape.venue().simulation.protocol)(call),
-            published: hub.watch(),
-            wanted: vec![false; hub.tape.lanes_len()],
-            place: None,
-            broken_at: None,
+            protocol,
+            published: playback.watch(),
+            wanted: HashSet::new(),
+            position: None,
+            next_break: None,
             is_known: false,
-            held: BTreeMap::new(),
-            late: BTreeMap::new(),
+            held: BTreeSet::new(),
+            late: BTreeSet::new(),
             messages: 0,
             is_stalled: false,
-            hub,
+            playback,
             stream,
         }
     }
 
     /// Serves until either side ends it.
     pub(crate) async fn serve(mut self) {
-        count(&self.hub.counters.connections);
-        let others = count(&self.hub.counters.open);
-        let is_refused = self
-            .hub
-            .plan
-            .count(FaultKind::Limit)
-            .is_some_and(|limit| limit <= others);
-        // A client that leaves ends its visit; there is nobody to tell.
-        let _left = if is_refused {
+        let counters = &self.playback.counters;
+        count(&counters.connections);
+        let others = count(&counters.open);
+        let limit = self.playback.plan.count(FaultKind::Limit);
+        // A client that leaves ends its session; there is nobody to tell.
+        let _left = if limit.is_some_and(|limit| limit <= others) {
             self.refuse(Refusal::Limit).await
         } else {
             self.converse().await
         };
-        self.hub.counters.open.fetch_sub(1, Ordering::Relaxed);
-        drop(self.place.take());
-        self.hub.tell();
+        self.playback.counters.open.fetch_sub(1, Ordering::Relaxed);
+        self.leave_playback();
     }
 
     async fn converse(&mut self) -> Option<()> {
         let start = Instant::now();
-        let (mut beat_at, mut ping_at) = (
-            start + BEAT,
-            self.dialect.ping_every().map(|every| start + every),
-        );
-        self.dialect.at(self.hub.now());
-        let acts = self.dialect.greeting(&self.hub.tape);
-        self.act(acts).await?;
+        let simulation = &self.playback.recording.venue().simulation;
+        let mut heartbeat_at = start + HEARTBEAT_EVERY;
+        let mut ping_at = simulation.ping_every.map(|every| start + every);
+        let idle_at = start + simulation.idle_max.unwrap_or(NEVER);
+        let greeting = self.protocol.greeting(&self.playback.happened());
+        self.act(greeting).await?;
         loop {
-            let turn = self.next_turn(start, beat_at, ping_at).await;
-            self.dialect.at(self.hub.now());
-            match turn {
-                Turn::Heard(message) => self.on_message(message?).await?,
-                Turn::Trades => self.on_trades().await?,
-                Turn::Keepalive => {
-                    beat_at = Instant::now() + BEAT;
-                    self.on_keepalive().await?;
+            match self.next_event(heartbeat_at, ping_at, idle_at).await {
+                Event::Message(message) => self.on_message(message?).await?,
+                Event::Trades => self.on_trades().await?,
+                Event::Heartbeat => {
+                    heartbeat_at = Instant::now() + HEARTBEAT_EVERY;
+                    self.on_heartbeat().await?;
                 }
-                Turn::Ping => {
-                    ping_at = self
-                        .dialect
-                        .ping_every()
-                        .map(|every| Instant::now() + every);
-                    let payload = self.hub.now().as_millis().to_string();
-                    self.stream
-                        .send(Message::Ping(Bytes::from(payload)))
-                        .await
-                        .ok()?;
+                Event::Ping => {
+                    ping_at = simulation.ping_every.map(|every| Instant::now() + every);
+                    let payload = self.playback.now().as_millis().to_string();
+                    let ping = Message::Ping(Bytes::from(payload));
+                    self.stream.send(ping).await.ok()?;
                 }
-                Turn::Impatient => return self.refuse(Refusal::Idle).await,
+                Event::Idle => return self.refuse(Refusal::Idle).await,
             }
         }
     }
 
-    async fn next_turn(
+    async fn next_event(
         &mut self,
-        start: Instant,
-        beat_at: Instant,
+        heartbeat_at: Instant,
         ping_at: Option<Instant>,
-    ) -> Turn {
-        let is_behind = self
-            .place()
-            .is_some_and(|place| place < *self.published.borrow_and_update());
-        let patience = if self.is_known || self.place.is_some() {
-            Duration::from_hours(24)
-        } else {
-            self.dialect.patience()
-        };
-        let is_sending = self.place.is_some() && !self.is_stalled;
+        idle_at: Instant,
+    ) -> Event {
+        let published = *self.published.borrow_and_update();
+        let is_behind = self.position().is_some_and(|next| next < published);
+        let is_sending = self.position.is_some() && !self.is_stalled;
         tokio::select! {
             biased;
-            message = self.stream.next() => Turn::Heard(message.and_then(Result::ok)),
-            () = std::future::ready(()), if is_sending && is_behind => Turn::Trades,
-            Ok(()) = self.published.changed(), if is_sending => Turn::Trades,
-            () = sleep_until(ping_at.unwrap_or(start)), if ping_at.is_some() => Turn::Ping,
-            () = sleep_until(beat_at) => Turn::Keepalive,
-            () = sleep_until(start + patience) => Turn::Impatient,
+            message = self.stream.next() => Event::Message(message.and_then(Result::ok)),
+            () = std::future::ready(()), if is_sending && is_behind => Event::Trades,
+            Ok(()) = self.published.changed(), if is_sending => Event::Trades,
+            () = sleep_until(ping_at.unwrap_or(idle_at)), if ping_at.is_some() => Event::Ping,
+            () = sleep_until(heartbeat_at) => Event::Heartbeat,
+            () = sleep_until(idle_at), if !self.is_known => Event::Idle,
         }
     }
 
-    fn place(&self) -> Option<usize> {
-        self.place
-            .as_ref()
-            .map(|place| place.load(Ordering::Relaxed))
+    fn position(&self) -> Option<usize> {
+        let position = self.position.as_ref()?;
+        Some(position.load(Ordering::Relaxed))
+    }
+
+    /// Holds up no other reader any more.
+    fn leave_playback(&mut self) {
+        self.position = None;
+        self.playback.notify();
     }
 
     async fn on_message(&mut self, message: Message) -> Option<()> {
         match message {
             Message::Text(text) => {
-                let acts = self.dialect.hear(&self.hub.tape, text.as_str());
-                self.act(acts).await
+                let published = self.playback.happened();
+                let actions = self.protocol.on_text(&published, text.as_str());
+                self.act(actions).await
             }
             Message::Close(_) => {
                 // The library answers a goodbye while it is read on.
@@ -178,29 +172,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    async fn act(&mut self, acts: Vec<Act>) -> Option<()> {
-        for act in acts {
-            match act {
-                Act::Say(text) => self.say(text).await?,
-                Act::Prove(is_plausible) => {
+    async fn act(&mut self, actions: Vec<Action>) -> Option<()> {
+        for action in actions {
+            match action {
+                Action::Send(text) => self.send(text).await?,
+                Action::Authenticate(is_plausible) => {
                     if !is_plausible || self.is_doubted() {
                         return self.refuse(Refusal::Auth).await;
                     }
                     self.is_known = true;
-                    if let Some(welcome) = self.dialect.welcome() {
-                        self.say(welcome).await?;
+                    if let Some(welcome) = self.protocol.on_authenticated() {
+                        self.send(welcome).await?;
                     }
                 }
-                Act::Subscribe(_) | Act::SubscribeAll if !self.is_known && self.is_doubted() => {
-                    return self.refuse(Refusal::Auth).await;
+                Action::Subscribe(symbols) => {
+                    if !self.is_known && self.is_doubted() {
+                        return self.refuse(Refusal::Auth).await;
+                    }
+                    self.subscribe(symbols);
                 }
-                Act::Subscribe(lanes) => self.want(&lanes, true),
-                Act::SubscribeAll => {
-                    self.want(&(0..self.hub.tape.lanes_len()).collect::<Vec<_>>(), true);
+                Action::Unsubscribe(symbols) => {
+                    self.wanted.retain(|symbol| !symbols.contains(symbol));
                 }
-                Act::Unsubscribe(lanes) => self.want(&lanes, false),
-                Act::Snapshot(lanes) => self.snapshot(&lanes).await?,
-                Act::Leave => return self.leave(CloseCode::Policy).await,
+                Action::Snapshot(symbols) => self.snapshot(symbols).await?,
+                Action::Close => return self.close(CloseCode::Policy).await,
             }
         }
         Some(())
@@ -208,176 +203,143 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Whether a fault refuses this proof of who the client is.
     fn is_doubted(&self) -> bool {
-        self.hub
-            .plan
-            .count(FaultKind::Auth)
-            .is_some_and(|first| count(&self.hub.counters.proofs) < first)
+        let first = self.playback.plan.count(FaultKind::Auth);
+        first.is_some_and(|first| count(&self.playback.counters.keys) < first)
     }
 
-    fn want(&mut self, lanes: &[usize], is_wanted: bool) {
-        for &lane in lanes {
-            if let Some(wanted) = self.wanted.get_mut(lane) {
-                *wanted = is_wanted;
-            }
-        }
-        if is_wanted {
-            self.is_known = true;
-        }
-        if is_wanted && self.place.is_none() {
-            let published = self.hub.published();
-            let place = Arc::new(AtomicUsize::new(published));
-            self.broken_at = self.hub.plan.next_break(published);
-            self.hub.enter(&place);
-            self.place = Some(place);
+    fn subscribe(&mut self, symbols: Vec<Symbol>) {
+        self.wanted.extend(symbols);
+        self.is_known = true;
+        if self.position.is_none() {
+            let published = self.playback.published();
+            let position = Arc::new(AtomicUsize::new(published));
+            self.next_break = self.playback.plan.next_break(published);
+            self.playback.add_reader(&position);
+            self.position = Some(position);
         }
     }
 
-    async fn snapshot(&mut self, lanes: &[usize]) -> Option<()> {
-        let published = self.place().unwrap_or_else(|| self.hub.published());
+    async fn snapshot(&mut self, symbols: Vec<Symbol>) -> Option<()> {
+        let mut published = self.playback.happened();
+        published.len = self.position().unwrap_or(published.len);
         let mut texts = Vec::new();
-        for &lane in lanes {
-            let places = self.hub.tape.places(lane, published);
-            let newest = places
-                .get(places.len().saturating_sub(SNAPSHOT_LEN)..)
-                .unwrap_or_default();
+        for symbol in symbols {
+            let newest = published.history(symbol).newest(SNAPSHOT_LEN);
+            let newest: Vec<&Trade> = newest.iter().collect();
             if !newest.is_empty() {
-                self.dialect.snapshot(&self.hub.tape, newest, &mut texts);
+                texts.extend(self.protocol.snapshot(published.now, &newest));
             }
         }
         for text in texts {
-            self.say(text).await?;
+            self.send(text).await?;
         }
         Some(())
     }
 
     /// Sends what has happened since, up to a turn's worth, or breaks.
     async fn on_trades(&mut self) -> Option<()> {
-        let (Some(from), published) = (self.place(), self.hub.published()) else {
+        let (Some(from), published) = (self.position(), self.playback.published()) else {
             return Some(());
         };
-        if self
-            .hub
-            .plan
-            .count(FaultKind::Slow)
-            .is_some_and(|max| max < number(published - from))
-        {
-            count(&self.hub.counters.broken);
+        let behind_max = self.playback.plan.count(FaultKind::Slow);
+        if behind_max.is_some_and(|max| max < number(published - from)) {
+            count(&self.playback.counters.broken);
             return self.refuse(Refusal::Slow).await;
         }
         let end = published
-            .min(from + TURN)
-            .min(self.broken_at.map_or(usize::MAX, |(at, _)| at));
-        let places = self.twist(from, end, published == self.hub.tape.len());
-        let sent = number(places.len());
-        let mut texts = Vec::new();
-        self.dialect.trades(&self.hub.tape, &places, &mut texts);
-        for text in texts {
-            self.feed(text).await?;
-        }
+            .min(from + TURN_LEN)
+            .min(self.next_break.map_or(usize::MAX, |(at, _)| at));
+        let positions = self.disorder(from, end, published == self.playback.recording.len());
+        self.feed_trades(&positions).await?;
         self.stream.flush().await.ok()?;
-        self.hub.counters.sent.fetch_add(sent, Ordering::Relaxed);
-        if let Some(place) = &self.place {
-            place.store(end, Ordering::Relaxed);
+        let sent = &self.playback.counters.sent;
+        sent.fetch_add(number(positions.len()), Ordering::Relaxed);
+        if let Some(position) = &self.position {
+            position.store(end, Ordering::Relaxed);
         }
-        self.hub.tell();
-        match self.broken_at {
-            Some((at, kind)) if at == end && end < published => self.fall(kind).await,
+        self.playback.notify();
+        match self.next_break {
+            Some((at, how)) if at == end && end < published => self.break_off(how).await,
             Some(_) | None => Some(()),
         }
     }
 
-    /// The places to send for a stretch of the tape, in the order of sending.
-    fn twist(&mut self, from: usize, end: usize, is_last: bool) -> Vec<u32> {
-        let (hub, plan) = (Arc::clone(&self.hub), &self.hub.plan);
-        let now = hub.now();
+    /// The positions to send for a stretch of the recording, in the order of sending.
+    fn disorder(&mut self, from: usize, end: usize, is_last: bool) -> Vec<usize> {
+        let (plan, now) = (&self.playback.plan, self.playback.now());
         let mut out = Vec::with_capacity(end - from);
         let mut twisted = 0;
-        for place in from..end {
-            while self
-                .held
-                .first_key_value()
-                .is_some_and(|((at, _), _)| *at <= place)
+        for (position, trade) in (from..).zip(&self.playback.recording.trades()[from..end]) {
+            while let Some(&(at, held)) = self.held.first()
+                && at <= position
             {
-                out.extend(self.held.pop_first().map(|(_, held)| held));
+                self.held.pop_first();
+                out.push(held);
             }
-            let lane = hub.tape.lane_of(place);
-            if !self.wanted.get(lane).copied().unwrap_or(false) {
+            if !self.wanted.contains(&trade.symbol) {
                 continue;
             }
-            let (index, key) = (number(place), u32::try_from(place).unwrap_or(u32::MAX));
-            let later = |kind: FaultKind| {
-                place + 1 + usize::try_from(plan.draw(kind, index) % 8).unwrap_or(0)
-            };
-            let (is_dropped, is_late) = (
-                plan.hits(FaultKind::Drop, index),
-                plan.hits(FaultKind::Late, index),
-            );
-            let is_reordered = plan.hits(FaultKind::Reorder, index);
-            twisted += u64::from(is_dropped || is_late || is_reordered);
-            if is_dropped {
+            let hits = |kind| plan.hits(kind, number(position));
+            let later = |kind| position + 1 + plan.draw(kind, number(position), 8);
+            if hits(FaultKind::Drop) {
+                twisted += 1;
                 continue;
             }
-            if is_late {
-                self.late
-                    .insert((hub.tape.at(key).time.saturating_add(LATE_NS), key), key);
-            } else if is_reordered {
-                self.held.insert((later(FaultKind::Reorder), key), key);
+            if hits(FaultKind::Late) {
+                twisted += 1;
+                let at = trade.time.saturating_add(LATE_NS);
+                self.late.insert((at, position));
+            } else if hits(FaultKind::Reorder) {
+                twisted += 1;
+                self.held.insert((later(FaultKind::Reorder), position));
             } else {
-                out.push(key);
+                out.push(position);
             }
-            if plan.hits(FaultKind::Duplicate, index) {
+            if hits(FaultKind::Duplicate) {
                 twisted += 1;
                 self.held
-                    .insert((later(FaultKind::Duplicate) + 1, key), key);
+                    .insert((later(FaultKind::Duplicate) + 1, position));
             }
         }
-        while self
-            .late
-            .first_key_value()
-            .is_some_and(|((at, _), _)| *at <= now || is_last)
+        while let Some(&(at, late)) = self.late.first()
+            && (at <= now || is_last)
         {
-            out.extend(self.late.pop_first().map(|(_, late)| late));
+            self.late.pop_first();
+            out.push(late);
         }
-        hub.counters.twisted.fetch_add(twisted, Ordering::Relaxed);
+        let counter = &self.playback.counters.twisted;
+        counter.fetch_add(twisted, Ordering::Relaxed);
         out
     }
 
     /// Heartbeats; and what a fault held back goes out when no more trades push it.
-    async fn on_keepalive(&mut self) -> Option<()> {
-        let (hub, published) = (Arc::clone(&self.hub), self.hub.published());
-        let newest = |lane: usize| hub.tape.places(lane, published).last().copied();
-        for text in self.dialect.heartbeat(&hub.tape, &newest) {
-            self.say(text).await?;
+    async fn on_heartbeat(&mut self) -> Option<()> {
+        for text in self.protocol.heartbeat(&self.playback.happened()) {
+            self.send(text).await?;
         }
         if self.is_stalled {
             return Some(());
         }
-        let held = std::mem::take(&mut self.held)
-            .into_values()
-            .collect::<Vec<_>>();
-        let mut texts = Vec::new();
-        self.dialect.trades(&hub.tape, &held, &mut texts);
-        for text in texts {
-            self.say(text).await?;
-        }
-        Some(())
+        let held = std::mem::take(&mut self.held);
+        let held: Vec<usize> = held.into_iter().map(|(_, position)| position).collect();
+        self.feed_trades(&held).await?;
+        self.stream.flush().await.ok()
     }
 
-    async fn fall(&mut self, kind: Break) -> Option<()> {
-        count(&self.hub.counters.broken);
-        match kind {
-            Break::Goodbye => self.leave(CloseCode::Away).await,
+    async fn break_off(&mut self, how: Break) -> Option<()> {
+        count(&self.playback.counters.broken);
+        match how {
+            Break::Goodbye => self.close(CloseCode::Away).await,
             Break::Abrupt => None,
             Break::Stall => {
                 self.is_stalled = true;
-                // A reader that is sent nothing holds up nobody.
-                self.place = Some(Arc::default());
-                self.hub.tell();
+                // A reader that is sent nothing holds up nobody, and yet has subscribed.
+                self.position = Some(Arc::default());
+                self.playback.notify();
                 Some(())
             }
             Break::Silence => {
-                self.place = None;
-                self.hub.tell();
+                self.leave_playback();
                 tokio::time::sleep(SILENCE).await;
                 None
             }
@@ -385,44 +347,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn refuse(&mut self, refusal: Refusal) -> Option<()> {
-        if let Some(words) = self.dialect.refusal(refusal) {
-            self.say(words).await?;
+        if let Some(words) = self.protocol.refusal(refusal) {
+            self.send(words).await?;
         }
-        self.leave(CloseCode::Policy).await
+        self.close(CloseCode::Policy).await
     }
 
-    /// Says goodbye and waits a little for the answer; the visit is over.
-    async fn leave(&mut self, code: CloseCode) -> Option<()> {
-        let frame = CloseFrame {
-            code,
-            reason: "".into(),
-        };
+    /// Says goodbye and waits a little for the answer; the session is over.
+    async fn close(&mut self, code: CloseCode) -> Option<()> {
+        let reason = "".into();
         let goodbye = async {
-            self.stream.close(Some(frame)).await.ok()?;
-            while self
-                .stream
-                .next()
+            self.stream
+                .close(Some(CloseFrame { code, reason }))
                 .await
-                .is_some_and(|message| message.is_ok())
-            {}
+                .ok()?;
+            while self.stream.next().await?.is_ok() {}
             Some(())
         };
         let _late = timeout(Duration::from_secs(1), goodbye).await;
         None
     }
 
-    async fn say(&mut self, text: String) -> Option<()> {
+    async fn send(&mut self, text: String) -> Option<()> {
         self.feed(text).await?;
         self.stream.flush().await.ok()
     }
 
+    async fn feed_trades(&mut self, positions: &[usize]) -> Option<()> {
+        let playback = Arc::clone(&self.playback);
+        let trades = playback.recording.trades();
+        let trades: Vec<&Trade> = positions
+            .iter()
+            .map(|&position| &trades[position])
+            .collect();
+        for text in self.protocol.trades(playback.now(), &trades) {
+            self.feed(text).await?;
+        }
+        Some(())
+    }
+
     async fn feed(&mut self, text: String) -> Option<()> {
         self.messages += 1;
-        if self.hub.plan.hits(FaultKind::Garbage, self.messages) {
-            self.stream
-                .feed(Message::text("<html>502 Bad Gateway</html>"))
-                .await
-                .ok()?;
+        if self.playback.plan.hits(FaultKind::Garbage, self.messages) {
+            let garbage = Message::text("<html>502 Bad Gateway</html>");
+            self.stream.feed(garbage).await.ok()?;
         }
         self.stream.feed(Message::text(text)).await.ok()
     }
