@@ -1,9 +1,13 @@
 //! The metrics of a run in Prometheus text format (version 0.0.4), times in seconds.
+//!
+//! The text is written here and not by a client library: those keep figures that a run would have to update, while ours are
+//! read from its state; and their numbers are `f64`, or their text is that of `OpenMetrics`.
 
 use crate::Timestamp;
 use crate::daemon::SourceView;
 use crate::engine::circuit::CircuitState;
-use crate::pipeline::State;
+use crate::pipeline::{FeedCounts, State};
+use barmill_sources::live::LiveStats;
 use std::fmt::{Display, Write};
 
 /// What may be spent; `None` without a bound.
@@ -13,16 +17,72 @@ pub(super) struct Budget {
     pub(super) commands_per_month: Option<u64>,
 }
 
-/// A text that grows metric by metric.
-struct Text(String);
+/// Every metric with its help, in the order of the page. What ends in `_total` is a counter, the rest are gauges.
+const HELP: &str = "\
+last_trade_age_seconds Time since the newest trade of a source, by its event time.
+trade_delay_min_seconds Least time from a trade to its receipt in the last minutes; below zero our clock is behind the venue's.
+feed_trades_total Trades delivered by a source.
+connections_total Connections opened to a source.
+reconnects_total Connections lost, or not had.
+stalls_total Connections given up for want of trades or of any frame.
+overloads_total Times a source was closed because the store was too slow.
+malformed_total Records that should be trades and are none.
+filtered_total Trades of symbols that were not asked for.
+history_requests_total Questions to a source's history.
+holes_total Holes seen, among them those that closed by themselves.
+gaps_total Holes that stay open; their bars are marked.
+fetched_trades_total Trades that came from history.
+feed_duplicates_total Trades that a source brought again; left out.
+lost_messages_total Messages that a source says it sent and that did not come.
+refetched_trades_total Live trades without room behind a hole, fetched later.
+backlog_trades Trades of a source that wait for the aggregation.
+whole Whether a source misses nothing, as far as is known.
+trades_total Trades taken in.
+trades_left_out_total Trades that are in no bar, by why.
+corrected_total Trades that a correction replaced.
+uncorrected_total Corrections of trades that are not kept.
+bars_closed_total Bars closed.
+revisions_total Changes of bars after they were closed.
+open_bars Bars that are open.
+queue_messages Messages waiting before an actor.
+blocked_seconds_total Time for which the next actor had no room.
+oldest_open_bar_seconds Time since the start of the oldest bar that may still change.
+watermark_lag_seconds Time since the newest event time aggregated.
+bars_written_total Final bars in the store.
+revised_written_total Revised bars in the store.
+coalesced_total Forming updates replaced by newer ones.
+writer_queued Items waiting in the writer.
+in_flight Batches under way.
+retries_total Attempts after the first.
+failed_attempts_total Attempts that failed, by what the failure calls for.
+spool_items Items in the spool.
+spool_bytes Bytes of spool and dead letters.
+dead_letters_total Items that the store refuses.
+circuit 0 while the store takes what comes, 1 while the spool drains, 2 while the store is out, 3 while the budget is used up.
+requests_total Requests to the store, retries included.
+commands_total Commands to the store, retries included.
+store_connections_total Connections opened to the store.
+pace_percent Share of the pace in use, below 100 after failures.
+budget_used_commands Commands sent in the UTC day and month.
+budget_commands Commands that may be sent in the UTC day and month.
+";
 
-impl Text {
-    /// One metric: its kind, its help, and its values by labels.
-    fn metric<V: Display>(
-        &mut self,
-        (name, kind, help): (&str, &str, &str),
-        values: impl IntoIterator<Item = (String, V)>,
-    ) {
+/// The page as it grows, metric by metric.
+struct Page(String);
+
+impl Page {
+    /// One metric with its values by labels.
+    fn metric<V: Display>(&mut self, name: &str, values: impl IntoIterator<Item = (String, V)>) {
+        let helps = HELP.lines().filter_map(|line| line.split_once(' '));
+        let help = helps
+            .filter(|(known, _)| *known == name)
+            .map(|(_, help)| help);
+        let help: String = help.collect();
+        let kind = if name.ends_with("_total") {
+            "counter"
+        } else {
+            "gauge"
+        };
         // Writing to a text does not fail.
         let _written = writeln!(
             self.0,
@@ -33,12 +93,14 @@ impl Text {
         }
     }
 
-    fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.metric((name, "counter", help), [(String::new(), value)]);
+    /// A metric of one value.
+    fn value(&mut self, name: &str, value: impl Display) {
+        self.metric(name, [(String::new(), value)]);
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
-        self.metric((name, "gauge", help), [(String::new(), value)]);
+    /// A metric with a value for each name of a label.
+    fn by<V: Display, const N: usize>(&mut self, name: &str, key: &str, values: [(&str, V); N]) {
+        self.metric(name, values.map(|(name, value)| (label(key, name), value)));
     }
 }
 
@@ -49,291 +111,103 @@ pub(super) fn render(
     budget: &Budget,
     now: Timestamp,
 ) -> String {
-    let mut text = Text(String::new());
-    of_sources(&mut text, state, sources, now);
-    of_trades(&mut text, state);
-    of_edges(&mut text, state, now);
-    of_writer(&mut text, state);
-    of_spending(&mut text, state, budget);
-    text.0
+    let mut page = Page(String::new());
+    of_sources(&mut page, state, sources, now);
+    of_trades(&mut page, state);
+    of_queues(&mut page, state, now);
+    of_writer(&mut page, state);
+    of_store(&mut page, state, budget);
+    page.0
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "a flat list, one metric after the other"
-)]
-fn of_sources(text: &mut Text, state: &State, sources: &[SourceView], now: Timestamp) {
-    let named: Vec<_> = sources
-        .iter()
-        .zip(&state.feeds)
-        .map(|(source, feed)| (label("source", &source.name), (source.stats)(), *feed))
-        .collect();
-    let age = named
-        .iter()
-        .filter(|(_, _, feed)| feed.newest != Timestamp::EPOCH);
-    text.metric(
-        (
-            "last_trade_age_seconds",
-            "gauge",
-            "Time since the newest trade of a source, by its event time.",
-        ),
-        age.map(|(label, _, feed)| (label.clone(), seconds(now.since(feed.newest)))),
-    );
-    let delay = named
-        .iter()
-        .filter_map(|(label, stats, _)| Some((label.clone(), seconds(stats.delay_ns?))));
-    text.metric(
-        (
-            "trade_delay_min_seconds",
-            "gauge",
-            "Least time from a trade to its receipt in the last minutes; below zero our clock is behind the venue's.",
-        ),
-        delay,
-    );
-    let mut each = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Source) -> u64| {
-        text.metric(
-            (name, kind, help),
-            named.iter().map(|one| (one.0.clone(), value(one))),
-        );
+/// One source: its label, its live counts and its feed's counts.
+type Source = (String, LiveStats, FeedCounts);
+
+fn of_sources(page: &mut Page, state: &State, sources: &[SourceView], now: Timestamp) {
+    let sources = sources.iter().zip(&state.feeds);
+    let source = |(source, feed): (&SourceView, &FeedCounts)| {
+        (label("source", &source.name), (source.stats)(), *feed)
     };
-    each(
-        "feed_trades_total",
-        "counter",
-        "Trades delivered by a source.",
-        &|one| one.2.trades,
-    );
-    each(
-        "connections_total",
-        "counter",
-        "Connections opened to a source.",
-        &|one| one.1.connections,
-    );
-    each(
-        "reconnects_total",
-        "counter",
-        "Connections lost, or not had.",
-        &|one| one.1.disconnects,
-    );
-    each(
-        "stalls_total",
-        "counter",
-        "Connections given up for want of trades or of any frame.",
-        &|one| one.1.stalls,
-    );
-    each(
-        "overloads_total",
-        "counter",
-        "Times a source was closed because the store was too slow.",
-        &|one| one.1.overloads,
-    );
-    each(
-        "malformed_total",
-        "counter",
-        "Records that should be trades and are none.",
-        &|one| one.1.malformed,
-    );
-    each(
-        "filtered_total",
-        "counter",
-        "Trades of symbols that were not asked for.",
-        &|one| one.1.filtered,
-    );
-    each(
-        "history_requests_total",
-        "counter",
-        "Questions to a source's history.",
-        &|one| one.1.requests,
-    );
-    each(
-        "holes_total",
-        "counter",
-        "Holes seen, among them those that closed by themselves.",
-        &|one| one.1.gaps.opened,
-    );
-    each(
-        "gaps_total",
-        "counter",
-        "Holes that stay open; their bars are marked.",
-        &|one| one.1.gaps.unfilled,
-    );
-    each(
-        "fetched_trades_total",
-        "counter",
-        "Trades that came from history.",
-        &|one| one.1.gaps.fetched,
-    );
-    each(
-        "feed_duplicates_total",
-        "counter",
-        "Trades that a source brought again; left out.",
-        &|one| one.1.gaps.duplicates,
-    );
-    each(
-        "lost_messages_total",
-        "counter",
-        "Messages that a source says it sent and that did not come.",
-        &|one| one.1.lost_messages,
-    );
-    each(
-        "refetched_trades_total",
-        "counter",
-        "Live trades without room behind a hole, fetched later.",
-        &|one| one.1.gaps.dropped,
-    );
-    each(
-        "backlog_trades",
-        "gauge",
-        "Trades of a source that wait for the aggregation.",
-        &|one| size(one.1.backlog_len),
-    );
-    each(
-        "whole",
-        "gauge",
-        "Whether a source misses nothing, as far as is known.",
-        &|one| u64::from(one.1.is_whole),
-    );
+    let sources: Vec<Source> = sources.map(source).collect();
+    let seen = sources
+        .iter()
+        .filter(|one| one.2.newest != Timestamp::EPOCH);
+    let age = seen.map(|one| (one.0.clone(), seconds(now.since(one.2.newest))));
+    page.metric("last_trade_age_seconds", age);
+    let delay = sources
+        .iter()
+        .filter_map(|one| Some((one.0.clone(), seconds(one.1.delay_ns?))));
+    page.metric("trade_delay_min_seconds", delay);
+    let mut each = |name: &str, value: fn(&Source) -> u64| {
+        page.metric(name, sources.iter().map(|one| (one.0.clone(), value(one))));
+    };
+    each("feed_trades_total", |one| one.2.trades);
+    each("connections_total", |one| one.1.connections);
+    each("reconnects_total", |one| one.1.disconnects);
+    each("stalls_total", |one| one.1.stalls);
+    each("overloads_total", |one| one.1.overloads);
+    each("malformed_total", |one| one.1.malformed);
+    each("filtered_total", |one| one.1.filtered);
+    each("history_requests_total", |one| one.1.requests);
+    each("holes_total", |one| one.1.gaps.opened);
+    each("gaps_total", |one| one.1.gaps.unfilled);
+    each("fetched_trades_total", |one| one.1.gaps.fetched);
+    each("feed_duplicates_total", |one| one.1.gaps.duplicates);
+    each("lost_messages_total", |one| one.1.lost_messages);
+    each("refetched_trades_total", |one| one.1.gaps.dropped);
+    each("backlog_trades", |one| size(one.1.backlog_len));
+    each("whole", |one| u64::from(one.1.is_whole));
 }
 
-/// The label, the live counts and the feed's counts of one source.
-type Source = (
-    String,
-    barmill_sources::live::LiveStats,
-    crate::pipeline::FeedCounts,
-);
-
-fn of_trades(text: &mut Text, state: &State) {
+fn of_trades(page: &mut Page, state: &State) {
     let counts = &state.aggregate;
-    let fates = [
+    page.value("trades_total", counts.trades);
+    let left_out = [
         ("late", counts.late),
         ("duplicate", counts.duplicates),
         ("ineligible", counts.ineligible),
         ("outside_session", counts.outside_session),
         ("cancelled", counts.cancelled),
     ];
-    text.counter("trades_total", "Trades taken in.", counts.trades);
-    let left_out = (
-        "trades_left_out_total",
-        "counter",
-        "Trades that are in no bar, by why.",
-    );
-    text.metric(
-        left_out,
-        fates.map(|(fate, count)| (label("reason", fate), count)),
-    );
-    text.counter(
-        "corrected_total",
-        "Trades that a correction replaced.",
-        counts.corrected,
-    );
-    text.counter(
-        "uncorrected_total",
-        "Corrections of trades that are not kept.",
-        counts.uncorrected,
-    );
-    text.counter("bars_closed_total", "Bars closed.", counts.bars);
-    text.counter(
-        "revisions_total",
-        "Changes of bars after they were closed.",
-        counts.revised,
-    );
+    page.by("trades_left_out_total", "reason", left_out);
+    page.value("corrected_total", counts.corrected);
+    page.value("uncorrected_total", counts.uncorrected);
+    page.value("bars_closed_total", counts.bars);
+    page.value("revisions_total", counts.revised);
     let open: usize = state.shards.iter().map(|shard| shard.open_bars).sum();
-    text.gauge("open_bars", "Bars that are open.", open);
+    page.value("open_bars", open);
 }
 
-fn of_edges(text: &mut Text, state: &State, now: Timestamp) {
-    let edge = |name: &str| label("edge", name);
-    let queues = state
-        .shard_queues
-        .iter()
-        .enumerate()
-        .map(|(index, len)| (edge(&format!("shard-{index}")), *len));
-    let queues: Vec<_> = queues
-        .chain([(edge("writer"), state.writer_queue)])
-        .collect();
-    text.metric(
-        (
-            "queue_messages",
-            "gauge",
-            "Messages waiting before an actor.",
-        ),
-        queues,
-    );
-    let feeds: u128 = state.feeds.iter().map(|feed| feed.blocked.as_nanos()).sum();
-    let shards: u128 = state
-        .shards
-        .iter()
-        .map(|shard| shard.blocked.as_nanos())
-        .sum();
+fn of_queues(page: &mut Page, state: &State, now: Timestamp) {
+    let shards = state.shard_queues.iter().enumerate();
+    let queues = shards.map(|(index, len)| (label("edge", &format!("shard-{index}")), *len));
+    let queues = queues.chain([(label("edge", "writer"), state.writer_queue)]);
+    page.metric("queue_messages", queues);
+    let feeds = state.feeds.iter().map(|feed| feed.blocked.as_nanos());
+    let shards = state.shards.iter().map(|shard| shard.blocked.as_nanos());
     let blocked = [
-        (edge("feeds-to-shards"), nanos(feeds)),
-        (edge("shards-to-writer"), nanos(shards)),
-        (edge("writer"), nanos(state.writer.blocked.as_nanos())),
+        ("feeds-to-shards", nanos(feeds.sum())),
+        ("shards-to-writer", nanos(shards.sum())),
+        ("writer", nanos(state.writer.blocked.as_nanos())),
     ];
-    text.metric(
-        (
-            "blocked_seconds_total",
-            "counter",
-            "Time for which the next actor had no room.",
-        ),
-        blocked,
-    );
-    let oldest = state
-        .shards
-        .iter()
-        .filter_map(|shard| shard.oldest_open)
-        .min();
-    let lag = oldest.map(|start| (String::new(), seconds(now.since(start))));
-    text.metric(
-        (
-            "oldest_open_bar_seconds",
-            "gauge",
-            "Time since the start of the oldest bar that may still change.",
-        ),
-        lag,
-    );
-    let newest = state
-        .shards
-        .iter()
-        .map(|shard| shard.newest)
-        .filter(|newest| *newest != Timestamp::EPOCH)
-        .max();
-    let lag = newest.map(|newest| (String::new(), seconds(now.since(newest))));
-    text.metric(
-        (
-            "watermark_lag_seconds",
-            "gauge",
-            "Time since the newest event time aggregated.",
-        ),
-        lag,
-    );
+    page.by("blocked_seconds_total", "edge", blocked);
+    let since = |time: Timestamp| (String::new(), seconds(now.since(time)));
+    let oldest = state.shards.iter().filter_map(|shard| shard.oldest_open);
+    page.metric("oldest_open_bar_seconds", oldest.min().map(since));
+    let newest = state.shards.iter().map(|shard| shard.newest);
+    let newest = newest.filter(|newest| *newest != Timestamp::EPOCH);
+    page.metric("watermark_lag_seconds", newest.max().map(since));
 }
 
-fn of_writer(text: &mut Text, state: &State) {
-    let writer = &state.writer;
-    text.counter(
-        "bars_written_total",
-        "Final bars in the store.",
-        writer.bars,
-    );
-    text.counter(
-        "revised_written_total",
-        "Revised bars in the store.",
-        writer.revised,
-    );
-    text.counter(
-        "coalesced_total",
-        "Forming updates replaced by newer ones.",
-        writer.coalesced,
-    );
-    text.gauge(
-        "writer_queued",
-        "Items waiting in the writer.",
-        writer.queued,
-    );
-    text.gauge("in_flight", "Batches under way.", writer.in_flight);
-    text.counter("retries_total", "Attempts after the first.", writer.retries);
-    let failures = &writer.failures;
-    let causes = [
+fn of_writer(page: &mut Page, state: &State) {
+    let (writer, failures) = (&state.writer, &state.writer.failures);
+    page.value("bars_written_total", writer.bars);
+    page.value("revised_written_total", writer.revised);
+    page.value("coalesced_total", writer.coalesced);
+    page.value("writer_queued", writer.queued);
+    page.value("in_flight", writer.in_flight);
+    page.value("retries_total", writer.retries);
+    let failed = [
         ("throttled", failures.throttled),
         ("retry", failures.retry),
         ("reconnect", failures.reconnect),
@@ -341,89 +215,34 @@ fn of_writer(text: &mut Text, state: &State) {
         ("refuse", failures.refuse),
         ("fatal", failures.fatal),
     ];
-    let failed = (
-        "failed_attempts_total",
-        "counter",
-        "Attempts that failed, by what the failure calls for.",
-    );
-    text.metric(
-        failed,
-        causes.map(|(cause, count)| (label("remedy", cause), count)),
-    );
-    text.gauge("spool_items", "Items in the spool.", writer.spooled);
-    text.gauge(
-        "spool_bytes",
-        "Bytes of spool and dead letters.",
-        writer.spool_bytes,
-    );
-    text.counter(
-        "dead_letters_total",
-        "Items that the store refuses.",
-        writer.dead_letters,
-    );
+    page.by("failed_attempts_total", "remedy", failed);
+    page.value("spool_items", writer.spooled);
+    page.value("spool_bytes", writer.spool_bytes);
+    page.value("dead_letters_total", writer.dead_letters);
     let circuit = match writer.circuit {
         CircuitState::Closed => 0,
         CircuitState::Draining { .. } => 1,
         CircuitState::Open { .. } => 2,
         CircuitState::Paused { .. } => 3,
     };
-    text.gauge(
-        "circuit",
-        "0 while the store takes what comes, 1 while the spool drains, 2 while the store is out, 3 while the budget is used up.",
-        circuit,
-    );
+    page.value("circuit", circuit);
 }
 
-fn of_spending(text: &mut Text, state: &State, budget: &Budget) {
+fn of_store(page: &mut Page, state: &State, budget: &Budget) {
     let writer = &state.writer;
-    text.counter(
-        "requests_total",
-        "Requests to the store, retries included.",
-        writer.sink.requests,
-    );
-    text.counter(
-        "commands_total",
-        "Commands to the store, retries included.",
-        writer.sink.commands,
-    );
-    text.counter(
-        "store_connections_total",
-        "Connections opened to the store.",
-        writer.sink.connections,
-    );
-    text.gauge(
-        "pace_percent",
-        "Share of the pace in use, below 100 after failures.",
-        writer.pace_percent,
-    );
-    let period = |name: &str| label("period", name);
+    page.value("requests_total", writer.sink.requests);
+    page.value("commands_total", writer.sink.commands);
+    page.value("store_connections_total", writer.sink.connections);
+    page.value("pace_percent", writer.pace_percent);
     let used = [
-        (period("day"), writer.day_commands),
-        (period("month"), writer.month_commands),
+        ("day", writer.day_commands),
+        ("month", writer.month_commands),
     ];
-    text.metric(
-        (
-            "budget_used_commands",
-            "gauge",
-            "Commands sent in the UTC day and month.",
-        ),
-        used,
-    );
-    let bounds = [
-        ("day", budget.commands_per_day),
-        ("month", budget.commands_per_month),
-    ];
-    let bounds = bounds
-        .into_iter()
-        .filter_map(|(name, bound)| Some((period(name), bound?)));
-    text.metric(
-        (
-            "budget_commands",
-            "gauge",
-            "Commands that may be sent in the UTC day and month.",
-        ),
-        bounds,
-    );
+    page.by("budget_used_commands", "period", used);
+    let (day, month) = (budget.commands_per_day, budget.commands_per_month);
+    let bounds = [("day", day), ("month", month)].into_iter();
+    let bounds = bounds.filter_map(|(name, bound)| Some((label("period", name), bound?)));
+    page.metric("budget_commands", bounds);
 }
 
 /// One label; names and values of ours need no escape.
@@ -452,7 +271,7 @@ fn size(count: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::seconds;
+    use super::{Budget, HELP, State, Timestamp, render, seconds};
 
     #[test]
     fn seconds_are_exact_decimals() {
@@ -463,5 +282,14 @@ mod tests {
         ] {
             assert_eq!(seconds(nanos), text);
         }
+    }
+
+    #[test]
+    fn every_metric_of_the_table_is_written_with_its_help_in_its_order() {
+        let page = render(&State::default(), &[], &Budget::default(), Timestamp::EPOCH);
+        let helps = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("# HELP barmill_"));
+        assert_eq!(helps.collect::<Vec<_>>(), HELP.lines().collect::<Vec<_>>());
     }
 }
