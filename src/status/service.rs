@@ -1,6 +1,7 @@
 //! Notifications to the service manager, as `sd_notify(3)` describes them: one datagram each.
 //!
-//! Without `NOTIFY_SOCKET` there is nobody to tell, and nothing is sent.
+//! Without `NOTIFY_SOCKET` there is nobody to notify, and nothing is sent. The crate `sd-notify` would wait for a manager that
+//! does not read, takes an address after `@` for a path, and reads the environment itself.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -14,9 +15,9 @@ pub struct ServiceManager {
     address: SocketAddr,
 }
 
-/// Something to tell it.
+/// What it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum Notification {
     /// The service is up, or has reloaded.
     Ready,
     /// The service makes progress.
@@ -27,13 +28,13 @@ pub enum Word {
     Stopping,
 }
 
-impl Word {
+impl Notification {
     const fn text(self) -> &'static str {
         match self {
-            Word::Ready => "READY=1",
-            Word::Watchdog => "WATCHDOG=1",
-            Word::Reloading => "RELOADING=1",
-            Word::Stopping => "STOPPING=1",
+            Notification::Ready => "READY=1",
+            Notification::Watchdog => "WATCHDOG=1",
+            Notification::Reloading => "RELOADING=1",
+            Notification::Stopping => "STOPPING=1",
         }
     }
 }
@@ -54,18 +55,18 @@ impl ServiceManager {
         Ok(ServiceManager { socket, address })
     }
 
-    /// Tells a word.
+    /// Sends a notification.
     ///
     /// # Errors
     /// What the system says when nobody listens, or the manager does not read.
-    pub fn tell(&self, word: Word) -> io::Result<()> {
+    pub fn notify(&self, notification: Notification) -> io::Result<()> {
         self.socket
-            .send_to_addr(word.text().as_bytes(), &self.address)
+            .send_to_addr(notification.text().as_bytes(), &self.address)
             .map(|_| ())
     }
 }
 
-/// Half of the time that `WATCHDOG_USEC` gives between two words, as its manual advises; `None` where no watchdog waits.
+/// Half of the time that `WATCHDOG_USEC` gives between two notifications, as its manual advises; `None` where no watchdog waits.
 pub fn watchdog_every(watchdog_usec: &str) -> Option<Duration> {
     let micros: u64 = watchdog_usec.parse().ok()?;
     (micros > 0).then(|| Duration::from_micros(micros / 2))
@@ -73,29 +74,32 @@ pub fn watchdog_every(watchdog_usec: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ServiceManager, Word, watchdog_every};
+    use super::{Notification, ServiceManager, watchdog_every};
     use std::os::unix::net::UnixDatagram;
     use std::time::Duration;
 
     #[test]
-    fn words_arrive_as_datagrams() {
+    fn notifications_arrive_as_datagrams() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let inbox = UnixDatagram::bind(&path).unwrap();
         let manager = ServiceManager::at(path.to_str().unwrap()).unwrap();
         let mut buffer = [0; 64];
-        for (word, text) in [
-            (Word::Ready, "READY=1"),
-            (Word::Watchdog, "WATCHDOG=1"),
-            (Word::Reloading, "RELOADING=1"),
-            (Word::Stopping, "STOPPING=1"),
+        for (notification, text) in [
+            (Notification::Ready, "READY=1"),
+            (Notification::Watchdog, "WATCHDOG=1"),
+            (Notification::Reloading, "RELOADING=1"),
+            (Notification::Stopping, "STOPPING=1"),
         ] {
-            manager.tell(word).unwrap();
+            manager.notify(notification).unwrap();
             let length = inbox.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], text.as_bytes());
         }
         drop(inbox);
-        assert!(manager.tell(Word::Watchdog).is_err(), "nobody listens");
+        assert!(
+            manager.notify(Notification::Watchdog).is_err(),
+            "nobody listens"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::daemon::{HealthStatus, SymbolReloader};
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
 use crate::status::server::StatusServer;
-use crate::status::service::{ServiceManager, Word, watchdog_every};
+use crate::status::service::{Notification, ServiceManager, watchdog_every};
 use barmill_stores::SymbolSources;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -44,9 +44,10 @@ impl Service {
         }
     }
 
-    pub(super) fn tell(&self, word: Word) {
-        if let Some(Err(error)) = self.manager.as_ref().map(|manager| manager.tell(word)) {
-            tracing::debug!(%error, ?word, "service manager notification failed");
+    pub(super) fn notify(&self, notification: Notification) {
+        let manager = self.manager.as_ref();
+        if let Some(Err(error)) = manager.map(|manager| manager.notify(notification)) {
+            tracing::debug!(%error, word = ?notification, "service manager notification failed");
         }
     }
 }
@@ -65,7 +66,7 @@ pub(super) struct SideTasks<'a> {
 impl SideTasks<'_> {
     /// Minds the run for as long as it is polled; never ends by itself.
     pub(super) async fn mind(mut self) {
-        self.service.tell(Word::Ready);
+        self.service.notify(Notification::Ready);
         let server = self.server.take();
         let pages = Arc::clone(&self.pages);
         let serve = async move {
@@ -81,7 +82,7 @@ impl SideTasks<'_> {
     async fn stop(&self) {
         let told = async {
             signals::first().await;
-            self.service.tell(Word::Stopping);
+            self.service.notify(Notification::Stopping);
         };
         tokio::join!(told, signals::watch(self.health.handle().clone()));
     }
@@ -93,7 +94,7 @@ impl SideTasks<'_> {
             tokio::time::sleep(every).await;
             let still = self.health.stalled_for();
             if still < every.saturating_mul(2) {
-                self.service.tell(Word::Watchdog);
+                self.service.notify(Notification::Watchdog);
             } else {
                 tracing::error!(
                     for_s = still.as_secs(),
@@ -110,7 +111,7 @@ impl SideTasks<'_> {
             return;
         };
         while hangup.recv().await.is_some() {
-            self.service.tell(Word::Reloading);
+            self.service.notify(Notification::Reloading);
             match symbols::read(&self.market.config) {
                 Ok(symbols) => self.hand_out(&symbols).await,
                 Err(error) => {
@@ -118,7 +119,7 @@ impl SideTasks<'_> {
                     tracing::error!(cause, "symbol reload failed; keeping the previous set");
                 }
             }
-            self.service.tell(Word::Ready);
+            self.service.notify(Notification::Ready);
         }
     }
 
