@@ -1,9 +1,9 @@
 //! What ends a feed, what does not, and what is told.
 
 use crate::live::faults::{parts, settings, symbols};
+use crate::live::published_trades::{Kind, World};
 use crate::live::venue::{self, Faults};
-use crate::live::wire::{self, Request};
-use crate::live::world::{Kind, World};
+use crate::live::venue_frames::{self, Request};
 use barmill_core::port::TradeFeed;
 use barmill_sources::live::{LiveFeed, LiveSettingsError, LiveSymbol, LiveSymbols};
 use futures::{SinkExt, StreamExt};
@@ -227,7 +227,8 @@ async fn first_frame(listener: &TcpListener, frame: &str) -> WebSocketStream<Tcp
     let (connection, _) = listener.accept().await.unwrap();
     let mut stream = accept_async(connection).await.unwrap();
     let asked = stream.next().await.unwrap().unwrap();
-    let Request::Subscribe(_, acks) = wire::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
+    let Request::Subscribe(_, acks) =
+        venue_frames::request(Kind::Kraken, asked.to_text().unwrap(), &[], 0)
     else {
         panic!("{asked}")
     };
@@ -243,7 +244,7 @@ async fn a_reader_that_comes_late_finds_frames_and_no_stall() {
     let symbol = world.symbols()[0];
     let frames: Vec<String> = world.truth()[&symbol]
         .iter()
-        .map(|trade| wire::trade(Kind::Kraken, trade, 0))
+        .map(|trade| venue_frames::trade(Kind::Kraken, trade, 0))
         .collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut settings = settings(
@@ -282,7 +283,7 @@ async fn a_reader_that_comes_late_finds_frames_and_no_stall() {
 async fn a_start_with_what_comes_waits_for_nothing_and_tells_what_it_does_not_know() {
     let world = World::new(Kind::Kraken, 2);
     let symbol = world.symbols()[0];
-    let frame = wire::trade(Kind::Kraken, &world.truth()[&symbol][0], 0);
+    let frame = venue_frames::trade(Kind::Kraken, &world.truth()[&symbol][0], 0);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let symbols = vec![LiveSymbol {

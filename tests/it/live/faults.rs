@@ -1,7 +1,7 @@
 //! Whatever the venue does, every trade is delivered once and in its place.
 
+use crate::live::published_trades::{ALL, Archive, Dawn, Kind, World};
 use crate::live::venue::{self, Faults, Venue};
-use crate::live::world::{ALL, Archive, Dawn, Kind, World};
 use crate::support::venue::live;
 use barmill::{Symbol, Timestamp, Trade, TradeId, TradeKey};
 use barmill_core::port::{Clock, FrameTap, TradeFeed};

@@ -9,8 +9,8 @@
 mod ends;
 mod faults;
 #[cfg(test)]
-mod quiet;
+mod idle_symbols;
+pub(crate) mod published_trades;
 mod recorded;
 pub(crate) mod venue;
-pub(crate) mod wire;
-pub(crate) mod world;
+pub(crate) mod venue_frames;

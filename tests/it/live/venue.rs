@@ -1,7 +1,7 @@
 //! A venue on loopback: its conversation, its trades and its faults.
 
-use crate::live::wire::{self, Request};
-use crate::live::world::{Kind, World};
+use crate::live::published_trades::{Kind, World};
+use crate::live::venue_frames::{self, Request};
 use barmill::Symbol;
 use futures::{SinkExt, StreamExt};
 use std::sync::Arc;
@@ -116,7 +116,7 @@ impl Visit {
             if is_contiguous && self.one_in(self.faults.lose_one_in) {
                 continue;
             }
-            let text = wire::trade(self.kind, &trade, self.messages);
+            let text = venue_frames::trade(self.kind, &trade, self.messages);
             if is_contiguous && held.is_none() && self.one_in(self.faults.reorder_one_in) {
                 held = Some(text);
                 continue;
@@ -137,7 +137,7 @@ impl Visit {
 
     /// Greeting, key and subscriptions, until the client has what it asked for.
     async fn converse(&mut self) -> Option<Vec<Symbol>> {
-        if let Some(text) = wire::greeting(self.kind) {
+        if let Some(text) = venue_frames::greeting(self.kind) {
             self.send(text.to_owned()).await?;
         }
         let mut symbols = Vec::new();
@@ -152,7 +152,7 @@ impl Visit {
                 self.send(refusal.to_owned()).await?;
                 return None;
             }
-            match wire::request(self.kind, &text, &symbols, self.messages) {
+            match venue_frames::request(self.kind, &text, &symbols, self.messages) {
                 Request::Auth if self.kind == Kind::Massive => {
                     self.send(
                         r#"[{"ev":"status","status":"auth_success","message":"authenticated"}]"#
@@ -181,7 +181,7 @@ impl Visit {
     /// Heartbeats and pongs only, until the client leaves.
     async fn idle(&mut self) -> Option<()> {
         loop {
-            let heartbeat = wire::heartbeat(self.kind, self.messages);
+            let heartbeat = venue_frames::heartbeat(self.kind, self.messages);
             self.send(heartbeat).await?;
             if let Ok(None) = tokio::time::timeout(Duration::from_millis(2), self.hear()).await {
                 return None;

@@ -2,8 +2,8 @@
 
 use crate::history::server::{Hit, Reply, Server};
 use crate::history::speak;
-use crate::live::wire::{self, Request};
-use crate::live::world::Kind;
+use crate::live::published_trades::Kind;
+use crate::live::venue_frames::{self, Request};
 use futures::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -53,7 +53,7 @@ async fn converse(
     mut queue: mpsc::Receiver<String>,
 ) -> Option<()> {
     stream
-        .send(Message::text(wire::greeting(Kind::Alpaca)?))
+        .send(Message::text(venue_frames::greeting(Kind::Alpaca)?))
         .await
         .ok()?;
     let mut is_subscribed = false;
@@ -61,7 +61,7 @@ async fn converse(
         tokio::select! {
             heard = stream.next() => {
                 let Message::Text(text) = heard?.ok()? else { continue };
-                let answers = match wire::request(Kind::Alpaca, text.as_str(), &[], 0) {
+                let answers = match venue_frames::request(Kind::Alpaca, text.as_str(), &[], 0) {
                     Request::Auth => vec![r#"[{"T":"success","msg":"authenticated"}]"#.to_owned()],
                     Request::Subscribe(_, acks) => acks,
                     Request::Other => Vec::new(),

@@ -1,28 +1,28 @@
 //! Several sources at once, and what a source refuses.
 
 use super::stage::PATIENCE;
+use crate::live::published_trades::{Kind, World};
 use crate::live::venue::{self, Faults};
-use crate::live::world::{Kind, World};
 use crate::simulate::proof::{Bars, bars, closed, hour};
 use crate::simulate::stage::{self, Stage, play};
 use crate::support::program::Program;
 use crate::support::redis::RedisServer;
-use crate::support::venue::Venue;
 use barmill_sources::file::RecordingWriter;
 use barmill_sources::simulate::{Recording, SimulatorSettings};
+use barmill_sources::venue::{Venue, binance, coinbase, kraken};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-const BOTH: [Venue; 2] = [Venue::Binance, Venue::Kraken];
+const BOTH: [&Venue; 2] = [&binance::VENUE, &kraken::VENUE];
 
 /// The bars of a replay of a venue's hour, and the venue that plays it.
-async fn hours(program: &Program, venue: Venue, redis: &RedisServer) -> (Bars, Stage) {
-    let recording = Recording::new(venue.described(), hour(venue)).unwrap();
+async fn hours(program: &Program, venue: &'static Venue, redis: &RedisServer) -> (Bars, Stage) {
+    let recording = Recording::new(venue, hour(venue)).unwrap();
     let truth = recording.trades().to_vec();
-    let name = format!("{}.rec", venue.name());
+    let name = format!("{}.rec", venue.name);
     let mut writer = RecordingWriter::create(&program.folder().join(&name)).unwrap();
     writer.write(&truth).unwrap();
     writer.finish().unwrap();
@@ -64,7 +64,7 @@ async fn two_venues_in_one_run_give_the_bars_of_a_replay_of_both() {
     line.extend([redis.url(), "--symbol".to_owned()]);
     let names = BOTH.map(|venue| {
         stage::names(venue)
-            .map(|name| format!("{}:{name}", venue.name()))
+            .map(|name| format!("{}:{name}", venue.name))
             .join(",")
     });
     line.push(names.join(","));
@@ -72,7 +72,7 @@ async fn two_venues_in_one_run_give_the_bars_of_a_replay_of_both() {
     for venue in BOTH {
         let (bars, stage) = hours(&program, venue, &replayed).await;
         expected.extend(bars);
-        let name = venue.name();
+        let name = venue.name;
         for setting in [
             format!("source.{name}.base_url={}", stage.history(venue).base_url),
             format!("source.{name}.ws_url={}", stage.live(venue).url),
@@ -168,14 +168,14 @@ async fn what_only_a_person_can_lift_ends_the_run_with_one_connection_and_a_clea
 #[tokio::test(flavor = "multi_thread")]
 async fn symbol_that_the_venue_does_not_list_is_told_at_the_start_with_the_nearest() {
     for (venue, wrong, nearest) in [
-        (Venue::Binance, "AAAUSTD", "AAAUSDT"),
-        (Venue::Binance, "aaausdt", "AAAUSDT"),
-        (Venue::Coinbase, "AAB-USD", "AAA-USD"),
-        (Venue::Kraken, "AA/USD", "AAA/USD"),
+        (&binance::VENUE, "AAAUSTD", "AAAUSDT"),
+        (&binance::VENUE, "aaausdt", "AAAUSDT"),
+        (&coinbase::VENUE, "AAB-USD", "AAA-USD"),
+        (&kraken::VENUE, "AA/USD", "AAA/USD"),
     ] {
-        let recording = Recording::new(venue.described(), hour(venue)).unwrap();
+        let recording = Recording::new(venue, hour(venue)).unwrap();
         let stage = play(recording, SimulatorSettings::default()).await;
-        let (program, name) = (Program::new(), venue.name());
+        let (program, name) = (Program::new(), venue.name);
         let settings = [
             format!(
                 "--set=source.{name}.base_url={}",

@@ -3,8 +3,8 @@
 use crate::history::recording::Print;
 use crate::history::server::{Hit, Reply, Server};
 use crate::history::speak;
+use crate::live::published_trades::{Kind, World};
 use crate::live::venue::Faults;
-use crate::live::world::{Kind, World};
 use crate::support::dump::{dump, is_manifest};
 use crate::support::program::Program;
 use crate::support::redis::RedisServer;

@@ -1,13 +1,13 @@
 //! Each fault that the hours of the suite do not meet, heard by a real feed that misses nothing all the same.
 
 use crate::simulate::stage::{Stage, dawn, play, trades};
-use crate::support::venue::Venue;
 use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Price, TradeId, TradeKey};
 use barmill_core::port::TradeFeed;
 use barmill_sources::history::HistorySource;
 use barmill_sources::live::{LiveFeed, LiveParts, LiveStats, LiveSymbol, LiveSymbols};
 use barmill_sources::simulate::{Fault, Recording, SimulatorSettings};
+use barmill_sources::venue::{Venue, alpaca, binance, coinbase, kraken, massive};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -20,14 +20,9 @@ const MS: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Twenty minutes of a venue, played as many thousand times faster as is said.
-async fn stage(venue: Venue, fault: &str, thousands: u32) -> (Stage, Recording) {
-    let recording = || {
-        Recording::new(
-            venue.described(),
-            trades(venue, LEN as u64, 1_200_000_000_000, 4),
-        )
-        .unwrap()
-    };
+async fn stage(venue: &'static Venue, fault: &str, thousands: u32) -> (Stage, Recording) {
+    let recording =
+        || Recording::new(venue, trades(venue, LEN as u64, 1_200_000_000_000, 4)).unwrap();
     let settings = SimulatorSettings {
         speed: NonZeroU32::new(thousands * 1_000_000),
         waits: true,
@@ -39,7 +34,7 @@ async fn stage(venue: Venue, fault: &str, thousands: u32) -> (Stage, Recording) 
 
 /// A feed of everything from the start on, with short waits.
 fn feed(stage: &Stage, recording: &Recording) -> LiveFeed {
-    let venue = Venue::of(recording.venue());
+    let venue = recording.venue();
     let start = TradeKey {
         time: dawn(),
         sequence: 0,
@@ -95,7 +90,7 @@ async fn hear(feed: &mut LiveFeed, recording: &Recording) -> LiveStats {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trades_a_second_late_come_in_their_place() {
-    let (stage, recording) = stage(Venue::Kraken, "late=30", 1).await;
+    let (stage, recording) = stage(&kraken::VENUE, "late=30", 1).await;
     let stats = hear(&mut feed(&stage, &recording), &recording).await;
     let twisted = stage.view.stats().twisted;
     assert!(twisted > 50 && stats.gaps.opened > 0, "{twisted} {stats:?}");
@@ -103,7 +98,7 @@ async fn trades_a_second_late_come_in_their_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connection_is_given_up_and_what_it_kept_is_fetched() {
-    let (stage, recording) = stage(Venue::Massive, "silence=8m", 1).await;
+    let (stage, recording) = stage(&massive::VENUE, "silence=8m", 1).await;
     let stats = hear(&mut feed(&stage, &recording), &recording).await;
     assert!(stats.stalls > 0 && stats.gaps.fetched > 0, "{stats:?}");
 }
@@ -111,7 +106,7 @@ async fn silent_connection_is_given_up_and_what_it_kept_is_fetched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn client_that_is_behind_is_cut_off_and_fetches_the_rest() {
     // All of it happens at once, which nobody can follow.
-    let (stage, recording) = stage(Venue::Binance, "slow=500", 1_000).await;
+    let (stage, recording) = stage(&binance::VENUE, "slow=500", 1_000).await;
     let stats = hear(&mut feed(&stage, &recording), &recording).await;
     assert!(stats.disconnects > 0 && stats.gaps.fetched > 0, "{stats:?}");
     assert!(stage.view.stats().broken > 0, "{:?}", stage.view.stats());
@@ -119,7 +114,7 @@ async fn client_that_is_behind_is_cut_off_and_fetches_the_rest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn history_that_takes_its_time_is_waited_for() {
-    let (stage, recording) = stage(Venue::Coinbase, "delay=100ms", 1).await;
+    let (stage, recording) = stage(&coinbase::VENUE, "delay=100ms", 1).await;
     let start = Instant::now();
     let stats = hear(&mut feed(&stage, &recording), &recording).await;
     assert!(
@@ -130,7 +125,7 @@ async fn history_that_takes_its_time_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_key_is_refused_and_the_next_one_is_not() {
-    let (stage, recording) = stage(Venue::Massive, "auth=1", 1).await;
+    let (stage, recording) = stage(&massive::VENUE, "auth=1", 1).await;
     assert_eq!(
         refused(&stage, &recording).await,
         "auth_failed: authentication failed; check the key"
@@ -140,7 +135,7 @@ async fn first_key_is_refused_and_the_next_one_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_more_than_the_limit_is_refused_in_the_venues_words() {
-    let (stage, recording) = stage(Venue::Alpaca, "limit=1", 1).await;
+    let (stage, recording) = stage(&alpaca::VENUE, "limit=1", 1).await;
     let mut first = feed(&stage, &recording);
     first.next_batch().await.unwrap();
     assert_eq!(

@@ -1,12 +1,12 @@
 //! Every trade of a recording reaches barmill's own feeds, over the socket and over the history.
 
-use crate::simulate::stage::{ALL, dawn, play, trades};
-use crate::support::venue::Venue;
+use crate::simulate::stage::{dawn, play, trades};
 use barmill::{Price, Size, Symbol, Trade};
 use barmill_core::port::{Gap, GapError, GapFill, GapSource, TradeFeed};
 use barmill_sources::history::{HistoryFeed, HistorySource, SymbolRange};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSymbol, LiveSymbols};
 use barmill_sources::simulate::{Recording, SimulatorSettings};
+use barmill_sources::venue::{VENUES, Venue};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ fn essences(trades: &[Trade], resolution_ns: i64) -> BTreeMap<Symbol, Vec<Essenc
     out
 }
 
-fn at_once(venue: Venue) -> (Recording, SimulatorSettings) {
-    let recording = Recording::new(venue.described(), trades(venue, 9_000, HOUR_NS, 3)).unwrap();
+fn at_once(venue: &'static Venue) -> (Recording, SimulatorSettings) {
+    let recording = Recording::new(venue, trades(venue, 9_000, HOUR_NS, 3)).unwrap();
     (
         recording,
         SimulatorSettings {
@@ -66,7 +66,7 @@ async fn hear(feed: &mut LiveFeed, count: usize) -> Vec<Trade> {
 
 #[tokio::test]
 async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
-    for venue in ALL {
+    for venue in VENUES {
         let (recording, settings) = at_once(venue);
         let truth = recording.trades().to_vec();
         let symbols: Vec<Symbol> = recording.symbols().to_vec();
@@ -85,15 +85,11 @@ async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
         };
         let mut feed = LiveFeed::new(stage.live(venue), &LiveSymbols::Named(all), parts).unwrap();
         let heard = hear(&mut feed, truth.len()).await;
-        let resolution = match venue {
-            Venue::Massive => 1_000_000,
-            Venue::Kraken => 1_000,
-            Venue::Alpaca | Venue::Binance | Venue::Coinbase => 1,
-        };
+        let resolution = (venue.live.resolution_ns)(&stage.live(venue).url);
         assert_eq!(
             essences(&heard, resolution),
             essences(&truth, resolution),
-            "{venue:?}"
+            "{venue}"
         );
 
         let source = HistorySource::new(&stage.history(venue)).unwrap();
@@ -111,12 +107,12 @@ async fn every_trade_is_heard_over_the_socket_and_then_read_from_the_history() {
         while let Some(batch) = history.next_batch().await.unwrap() {
             read.extend(batch.trades);
         }
-        assert_eq!(essences(&read, 1), essences(&truth, 1), "{venue:?}");
+        assert_eq!(essences(&read, 1), essences(&truth, 1), "{venue}");
         let stats = stage.view.stats();
         assert_eq!(
             (stats.published, stats.sent, stats.connections),
             (9_000, 9_000, 1),
-            "{venue:?}"
+            "{venue}"
         );
     }
 }

@@ -4,10 +4,10 @@
 //! that may differ is how often a bar was revised. `BARMILL_SEED` sets the seed of trades, faults and kills.
 
 use crate::simulate::proof::{Proof, seed};
-use crate::simulate::stage::ALL;
 use crate::support::program::{Ended, Running};
 use crate::support::redis::{RedisOptions, RedisServer};
-use crate::support::venue::Venue;
+use barmill_sources::simulate::Numbering;
+use barmill_sources::venue::{VENUES, Venue};
 use std::future::Future;
 use std::thread;
 
@@ -15,9 +15,9 @@ use std::thread;
 const KILLS: u64 = 5;
 
 /// Proves something of all venues at the same time, each on threads of its own, as programs are waited for.
-fn each<F: Future<Output = ()>>(prove: impl Fn(Venue) -> F + Sync) {
+fn each<F: Future<Output = ()>>(prove: impl Fn(&'static Venue) -> F + Sync) {
     thread::scope(|scope| {
-        for venue in ALL {
+        for venue in VENUES {
             let prove = &prove;
             scope.spawn(move || {
                 let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -37,49 +37,49 @@ async fn end(proof: &Proof, redis: &RedisServer, running: Running) -> Ended {
     proof.wait(redis).await;
     running.signal("TERM");
     let ended = running.wait();
-    assert_eq!(ended.code, Some(0), "{:?}: {}", proof.venue, ended.err);
+    assert_eq!(ended.code, Some(0), "{}: {}", proof.venue, ended.err);
     assert_eq!(
         proof.difference(redis),
         None,
-        "{:?}: {}",
+        "{}: {}",
         proof.venue,
         ended.err
     );
     let counts = ended.json();
     assert!(
         counts["trades"].as_u64() <= Some(proof.len),
-        "{:?}: {counts}",
+        "{}: {counts}",
         proof.venue
     );
     assert_eq!(
         (&counts["late"], &counts["malformed"]),
         (&0.into(), &0.into()),
-        "{:?}: {counts}",
+        "{}: {counts}",
         proof.venue
     );
     ended
 }
 
-async fn undisturbed(venue: Venue) {
+async fn undisturbed(venue: &'static Venue) {
     let (redis, proof) = (RedisServer::start(), Proof::new(venue).await);
     let running = proof.start(&redis.url(), &[]);
     let ended = end(&proof, &redis, running).await;
     let stats = proof.stage.view.stats();
     assert!(
         stats.broken > 50 && stats.twisted > 100 && stats.spoiled > 5,
-        "{venue:?}: {stats:?}"
+        "{venue}: {stats:?}"
     );
     println!(
         "{}: {} bars; {stats:?}; {}",
-        venue.name(),
+        venue.name,
         proof.expected.len(),
         ended.json()
     );
 }
 
-async fn killed(venue: Venue) {
+async fn killed(venue: &'static Venue) {
     let (redis, proof) = (RedisServer::start(), Proof::new(venue).await);
-    let mut random = fastrand::Rng::with_seed(seed() ^ venue.name().len() as u64);
+    let mut random = fastrand::Rng::with_seed(seed() ^ venue.name.len() as u64);
     let mut moments: Vec<u64> = (0..KILLS).map(|_| random.u64(20..980)).collect();
     moments.sort_unstable();
     for moment in moments {
@@ -88,15 +88,15 @@ async fn killed(venue: Venue) {
         running.signal("KILL");
         assert_eq!(running.wait().code, None);
         // Elsewhere a bar may wait for its revision.
-        if venue.is_contiguous() {
-            assert_eq!(proof.stray(&redis), None, "{venue:?} killed at {moment}");
+        if venue.simulation.numbering == Numbering::Contiguous {
+            assert_eq!(proof.stray(&redis), None, "{venue} killed at {moment}");
         }
     }
     let running = proof.start(&redis.url(), &[]);
     end(&proof, &redis, running).await;
 }
 
-async fn out_of_store(venue: Venue) {
+async fn out_of_store(venue: &'static Venue) {
     let (mut redis, proof) = (
         RedisOptions::default().durable().start(),
         Proof::new(venue).await,
@@ -119,10 +119,10 @@ async fn out_of_store(venue: Venue) {
     let ended = end(&proof, &redis, running).await;
     assert!(
         ended.err.contains("is reachable again; sending the spool"),
-        "{venue:?}: {}",
+        "{venue}: {}",
         ended.err
     );
-    assert_eq!(ended.json()["spooled"], 0, "{venue:?}");
+    assert_eq!(ended.json()["spooled"], 0, "{venue}");
 }
 
 #[test]

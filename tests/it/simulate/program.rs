@@ -1,13 +1,13 @@
 //! The command as its users run it: what it prints is true, and it ends when told.
 
-use crate::simulate::stage::{ALL, trades};
+use crate::simulate::stage::trades;
 use crate::support::program::Program;
-use crate::support::venue::Venue;
 use barmill_sources::file::RecordingWriter;
+use barmill_sources::venue::{VENUES, Venue, kraken};
 use serde_json::Value;
 
 /// A folder with a recording of an hour.
-fn program(venue: Venue) -> Program {
+fn program(venue: &'static Venue) -> Program {
     let program = Program::new();
     let mut writer = RecordingWriter::create(&program.folder().join("hour.rec")).unwrap();
     writer
@@ -35,7 +35,7 @@ async fn get(command: &str) -> String {
 
 #[tokio::test]
 async fn printed_request_gives_the_first_trades_of_every_venue() {
-    for venue in ALL {
+    for venue in VENUES {
         let program = program(venue);
         let arguments = [
             "simulate",
@@ -46,19 +46,19 @@ async fn printed_request_gives_the_first_trades_of_every_venue() {
             "1000000x",
         ];
         let mut running =
-            program.start(&[&arguments[..], &["--venue", venue.name(), "--json"]].concat());
+            program.start(&[&arguments[..], &["--venue", venue.name, "--json"]].concat());
         assert!(running.out_line("Playing").contains("3000 trades of"));
         let curl = running.out_line("curl");
         let run = running.out_line("barmill run");
         assert!(
-            run.contains(&format!("--source {0} ", venue.name())) && run.contains(".ws_url='ws://"),
+            run.contains(&format!("--source {0} ", venue.name)) && run.contains(".ws_url='ws://"),
             "{run}"
         );
         // The clock needs a moment for the whole hour.
         let mut count = 0;
         while count < 3 {
             let reply: Value = serde_json::from_str(&get(&curl).await).unwrap();
-            count = rows(venue, &reply);
+            count = rows(&reply);
         }
         running.signal("TERM");
         let ended = running.wait();
@@ -67,29 +67,18 @@ async fn printed_request_gives_the_first_trades_of_every_venue() {
     }
 }
 
-fn rows(venue: Venue, reply: &Value) -> usize {
-    let rows = match venue {
-        Venue::Massive => &reply["results"],
-        Venue::Alpaca => reply["trades"]
-            .as_object()
-            .unwrap()
-            .values()
-            .next()
-            .unwrap_or(&Value::Null),
-        Venue::Binance | Venue::Coinbase => reply,
-        Venue::Kraken => reply["result"]
-            .as_object()
-            .unwrap()
-            .values()
-            .find(|value| value.is_array())
-            .unwrap(),
-    };
-    rows.as_array().map_or(0, Vec::len)
+/// The length of the longest list of a reply, in whatever object it lies.
+fn rows(reply: &Value) -> usize {
+    match reply {
+        Value::Array(rows) => rows.len(),
+        Value::Object(fields) => fields.values().map(rows).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 #[test]
 fn command_ends_with_the_recording_where_that_is_asked() {
-    let program = program(Venue::Kraken);
+    let program = program(&kraken::VENUE);
     let arguments = [
         "simulate",
         "hour.rec",
@@ -112,7 +101,7 @@ fn command_ends_with_the_recording_where_that_is_asked() {
 
 #[test]
 fn what_cannot_be_played_is_refused_before_it_listens() {
-    let program = program(Venue::Kraken);
+    let program = program(&kraken::VENUE);
     let refused = |more: &[&str]| {
         let ended = program.run(&[&["simulate", "hour.rec", "--venue", "kraken"], more].concat());
         (

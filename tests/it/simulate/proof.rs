@@ -4,12 +4,13 @@ use crate::simulate::stage::{self, Stage, play};
 use crate::support::dump::{dump, is_manifest};
 use crate::support::program::{Program, Running};
 use crate::support::redis::RedisServer;
-use crate::support::venue::Venue;
+use crate::support::venue::client_settings;
 use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{Timestamp, Trade, TradeId};
 use barmill_core::port::Clock;
 use barmill_sources::file::RecordingWriter;
-use barmill_sources::simulate::{Fault, Recording, SimulatorSettings};
+use barmill_sources::simulate::{Fault, Numbering, Recording, SimulatorSettings};
+use barmill_sources::venue::Venue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -76,7 +77,7 @@ pub(crate) fn seed() -> u64 {
 
 /// A venue's hour, what a replay makes of it, and the venue itself.
 pub(crate) struct Proof {
-    pub(crate) venue: Venue,
+    pub(crate) venue: &'static Venue,
     pub(crate) program: Program,
     pub(crate) stage: Stage,
     pub(crate) expected: Bars,
@@ -85,7 +86,7 @@ pub(crate) struct Proof {
 }
 
 /// The hour that ended some minutes ago, and two trades of each symbol behind it that close its bars.
-pub(crate) fn hour(venue: Venue) -> Vec<Trade> {
+pub(crate) fn hour(venue: &'static Venue) -> Vec<Trade> {
     let start = SystemClock.now().saturating_sub(70 * MINUTE_NS);
     let start = Timestamp::from_nanos(start.as_nanos() / MINUTE_NS * MINUTE_NS).unwrap();
     let mut trades = stage::trades(venue, LEN, HOUR_NS, seed());
@@ -111,24 +112,29 @@ pub(crate) fn hour(venue: Venue) -> Vec<Trade> {
 }
 
 /// What decides the bars, the same for the replay and the daemon.
-fn rules(venue: Venue) -> [&'static str; 2] {
-    match venue {
-        Venue::Massive => ["massive-minute", "America/New_York"],
-        Venue::Alpaca => ["alpaca-minute", "America/New_York"],
-        Venue::Binance | Venue::Coinbase | Venue::Kraken => ["all", "UTC"],
-    }
+fn rules(venue: &Venue) -> [&'static str; 2] {
+    let is_us_equity = venue.is_us_equity();
+    [
+        venue.rules,
+        if is_us_equity {
+            "America/New_York"
+        } else {
+            "UTC"
+        },
+    ]
 }
 
 impl Proof {
-    pub(crate) async fn new(venue: Venue) -> Proof {
-        let recording = Recording::new(venue.described(), hour(venue)).unwrap();
+    pub(crate) async fn new(venue: &'static Venue) -> Proof {
+        let recording = Recording::new(venue, hour(venue)).unwrap();
         let (len, truth) = (recording.len() as u64, recording.trades().to_vec());
-        let program = Program::new()
-            // A log that nobody reads while it grows must stay short.
-            .env("BARMILL_LOG", "error,barmill::pipeline::write=info")
-            .env("MASSIVE_API_KEY", "live-key")
-            .env("APCA_API_KEY_ID", "live-id")
-            .env("APCA_API_SECRET_KEY", "live-key");
+        // A log that nobody reads while it grows must stay short.
+        let log = ("BARMILL_LOG", "error,barmill::pipeline::write=info");
+        let keys = venue.secrets.iter().map(|one| (one.variable, "live-key"));
+        let program = [log].into_iter().chain(keys);
+        let program = program.fold(Program::new(), |program, (name, value)| {
+            program.env(name, value)
+        });
         let mut writer = RecordingWriter::create(&program.folder().join("truth.rec")).unwrap();
         writer.write(&truth).unwrap();
         writer.finish().unwrap();
@@ -151,8 +157,9 @@ impl Proof {
         let start = truth[0].time;
         let expected = closed(bars(&redis), start);
         assert!(expected.len() > 3 * 60, "{}", expected.len());
-        let loss = venue.is_contiguous().then_some(LOSS);
-        let too_many = TOO_MANY[usize::from(venue == Venue::Binance)];
+        let is_contiguous = venue.simulation.numbering == Numbering::Contiguous;
+        let loss = is_contiguous.then_some(LOSS);
+        let too_many = TOO_MANY[usize::from(venue.name == "binance")];
         let faults = FAULTS.iter().chain(&loss).chain([&too_many]);
         let settings = SimulatorSettings {
             speed: NonZeroU32::new(SPEED * 1_000),
@@ -175,7 +182,7 @@ impl Proof {
 
     /// Starts the daemon with short waits.
     pub(crate) fn start(&self, sink: &str, more: &[&str]) -> Running {
-        let name = self.venue.name();
+        let name = self.venue.name;
         let (socket, archive) = (
             self.stage.live(self.venue).url,
             self.stage.history(self.venue).base_url,
@@ -199,11 +206,8 @@ impl Proof {
             format!("source.{name}.requests_per_minute=10000000"),
             format!("source.{name}.backoff_ms=1"),
         ];
-        match self.venue {
-            Venue::Binance => settings.push("source.binance.trades=single".into()),
-            Venue::Coinbase => settings.push("source.coinbase.interface=advanced".into()),
-            Venue::Massive | Venue::Alpaca | Venue::Kraken => {}
-        }
+        let own = client_settings(self.venue).into_iter();
+        settings.extend(own.map(|(key, value)| format!("source.{name}.{key}={value}")));
         settings.extend(BRISK.iter().chain(more).map(|&text| text.to_owned()));
         let settings = settings
             .iter()
@@ -222,7 +226,7 @@ impl Proof {
         while let Some(difference) = self.difference(redis) {
             assert!(
                 Instant::now() < deadline,
-                "{:?}: {difference}; {:?}",
+                "{}: {difference}; {:?}",
                 self.venue,
                 self.stage.view.stats()
             );

@@ -2,10 +2,11 @@
 
 use crate::simulate::stage::{self, Stage, play, trades};
 use crate::support::program::{Program, Running};
-use crate::support::venue::Venue;
+use crate::support::venue::client_settings;
 use barmill::{Symbol, Trade};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
 use barmill_sources::simulate::{Fault, Recording, SimulatorSettings};
+use barmill_sources::venue::{Venue, binance, coinbase, kraken};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -15,8 +16,8 @@ use tokio::time::{Instant, sleep};
 const SPAN_NS: i64 = 1_200_000_000_000;
 const PATIENCE: Duration = Duration::from_mins(2);
 
-async fn stage(venue: Venue, faults: &[&str]) -> (Stage, Vec<Trade>) {
-    let recording = Recording::new(venue.described(), trades(venue, 3_000, SPAN_NS, 9)).unwrap();
+async fn stage(venue: &'static Venue, faults: &[&str]) -> (Stage, Vec<Trade>) {
+    let recording = Recording::new(venue, trades(venue, 3_000, SPAN_NS, 9)).unwrap();
     let truth = recording.trades().to_vec();
     let settings = SimulatorSettings {
         speed: NonZeroU32::new(240_000),
@@ -30,15 +31,13 @@ async fn stage(venue: Venue, faults: &[&str]) -> (Stage, Vec<Trade>) {
     (play(recording, settings).await, truth)
 }
 
-fn start(program: &Program, venue: Venue, stage: &Stage) -> Running {
-    let name = venue.name();
+fn start(program: &Program, venue: &'static Venue, stage: &Stage) -> Running {
+    let name = venue.name;
     let symbols = stage::names(venue).join(",");
     let settings = [
         format!("source.{name}.base_url={}", stage.history(venue).base_url),
         format!("source.{name}.ws_url={}", stage.live(venue).url),
         format!("source.{name}.requests_per_minute=10000000"),
-        "source.binance.trades=single".to_owned(),
-        "source.coinbase.interface=advanced".to_owned(),
         "live.backoff_ms=1".to_owned(),
         "live.backoff_max_ms=8".to_owned(),
         "live.gap_wait_ms=2".to_owned(),
@@ -51,6 +50,9 @@ fn start(program: &Program, venue: Venue, stage: &Stage) -> Running {
     let line = [
         "record", "--live", "--source", name, "--symbol", &symbols, "--out", "book", "--json",
     ];
+    let own = client_settings(venue).into_iter();
+    let own = own.map(|(key, value)| format!("source.{name}.{key}={value}"));
+    let settings: Vec<String> = settings.into_iter().chain(own).collect();
     let settings = settings
         .iter()
         .flat_map(|setting| ["--set", setting.as_str()]);
@@ -97,7 +99,7 @@ fn numbers(trades: &[Trade]) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn live_trades_under_faults_are_recorded_once_and_whole() {
-    for venue in [Venue::Kraken, Venue::Coinbase] {
+    for venue in [&kraken::VENUE, &coinbase::VENUE] {
         let faults = ["disconnect=30s", "duplicate=20", "error=20", "stall=6m"];
         let (stage, truth) = stage(venue, &faults).await;
         let program = Program::new();
@@ -106,29 +108,29 @@ async fn live_trades_under_faults_are_recorded_once_and_whole() {
         running.signal("TERM");
         let ended = running.wait();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        assert_eq!(ended.json()["trades"], truth.len(), "{venue:?}");
+        assert_eq!(ended.json()["trades"], truth.len(), "{venue}");
         for (symbol, found) in recorded(&program) {
             let wanted: Vec<u64> = truth
                 .iter()
                 .filter(|trade| trade.symbol == symbol)
                 .map(|trade| trade.id.raw())
                 .collect();
-            assert_eq!(numbers(&found), wanted, "{venue:?} {symbol}");
+            assert_eq!(numbers(&found), wanted, "{venue} {symbol}");
         }
-        assert!(stage.view.stats().broken > 5, "{venue:?}");
+        assert!(stage.view.stats().broken > 5, "{venue}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_recording_is_read_up_to_its_last_block_and_gone_on_with() {
-    let (stage, truth) = stage(Venue::Binance, &["disconnect=60s"]).await;
+    let (stage, truth) = stage(&binance::VENUE, &["disconnect=60s"]).await;
     let program = Program::new();
-    let running = start(&program, Venue::Binance, &stage);
+    let running = start(&program, &binance::VENUE, &stage);
     wait(&program, truth.len() / 4).await;
     running.signal("KILL");
     assert_eq!(running.wait().code, None);
     let before = recorded(&program);
-    let running = start(&program, Venue::Binance, &stage);
+    let running = start(&program, &binance::VENUE, &stage);
     wait(&program, len(&before) + 100).await;
     running.signal("TERM");
     assert_eq!(running.wait().code, Some(0));

@@ -1,37 +1,34 @@
 //! Trades to serve, a venue that serves them, and the settings to listen to it.
 
-use crate::support::venue::{Venue, history, live};
+use crate::support::venue::client;
 use barmill::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use barmill_sources::history::HistorySettings;
 use barmill_sources::live::LiveSettings;
-use barmill_sources::simulate::{Recording, Simulator, SimulatorSettings, SimulatorView};
+use barmill_sources::simulate::{
+    Numbering, Recording, Simulator, SimulatorSettings, SimulatorView,
+};
+use barmill_sources::venue::Venue;
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
-
-pub(crate) const ALL: [Venue; 5] = [
-    Venue::Massive,
-    Venue::Alpaca,
-    Venue::Binance,
-    Venue::Coinbase,
-    Venue::Kraken,
-];
 
 /// 2026-01-05T14:30:00Z.
 pub(crate) fn dawn() -> Timestamp {
     "2026-01-05T14:30:00Z".parse().unwrap()
 }
 
-pub(crate) fn names(venue: Venue) -> [&'static str; 3] {
-    match venue {
-        Venue::Massive | Venue::Alpaca => ["AAA", "BBB", "CCC"],
-        Venue::Binance => ["AAAUSDT", "BBBUSDT", "CCCUSDT"],
-        Venue::Coinbase => ["AAA-USD", "BBB-USD", "CCC-USD"],
-        Venue::Kraken => ["AAA/USD", "BBB/USD", "CCC/USD"],
-    }
+/// Three symbols as the venue writes them.
+pub(crate) fn names(venue: &Venue) -> [String; 3] {
+    let quote = match venue.name {
+        _ if venue.is_us_equity() => "",
+        "binance" => "USDT",
+        "kraken" => "/USD",
+        _ => "-USD",
+    };
+    ["AAA", "BBB", "CCC"].map(|base| format!("{base}{quote}"))
 }
 
 /// Trades of three symbols over `span_ns`, bursts and equal instants among them, each with what its venue tells.
-pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Trade> {
+pub(crate) fn trades(venue: &'static Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Trade> {
     let mut random = fastrand::Rng::with_seed(seed);
     let names: Vec<Symbol> = names(venue)
         .iter()
@@ -48,7 +45,7 @@ pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Tra
             _ => time.saturating_add(random.i64(0..step * 5)),
         };
         let which = random.usize(0..3);
-        numbers[which] += if venue == Venue::Massive {
+        numbers[which] += if venue.simulation.numbering == Numbering::Ascending {
             random.u64(1..5)
         } else {
             1
@@ -60,19 +57,17 @@ pub(crate) fn trades(venue: Venue, len: u64, span_ns: i64, seed: u64) -> Vec<Tra
         trade.id = TradeId::from_number(number);
         trade.sequence = number;
         trade.sequenced = true;
-        match venue {
-            Venue::Massive => {
+        match venue.name {
+            "massive" => {
                 trade.conditions =
                     Conditions::from_bits(1 << (37 * u32::from(number.is_multiple_of(3))));
                 trade.venue = 4 | 201 << 8;
             }
-            Venue::Alpaca => {
+            "alpaca" => {
                 trade.conditions = Conditions::from_bits(1 << 32 | 1 << 99);
                 trade.venue = u16::from(b'V');
             }
-            Venue::Binance | Venue::Coinbase | Venue::Kraken => {
-                trade.side = if random.bool() { Side::Buy } else { Side::Sell };
-            }
+            _ => trade.side = if random.bool() { Side::Buy } else { Side::Sell },
         }
         trade
     };
@@ -103,39 +98,16 @@ pub(crate) async fn play(recording: Recording, settings: SimulatorSettings) -> S
 }
 
 impl Stage {
-    pub(crate) fn live(&self, venue: Venue) -> LiveSettings {
-        let address = self.address;
-        let (mut settings, path) = match venue {
-            Venue::Massive => (live("massive", &[("key_env", "live-key")]), "stocks"),
-            Venue::Alpaca => (
-                live(
-                    "alpaca",
-                    &[("key_id_env", "live-id"), ("secret_key_env", "live-key")],
-                ),
-                "v2/sip",
-            ),
-            Venue::Binance => (
-                live("binance", &[("trades", "single")]),
-                "stream?timeUnit=MICROSECOND",
-            ),
-            Venue::Coinbase => (live("coinbase", &[("interface", "advanced")]), ""),
-            Venue::Kraken => (live("kraken", &[]), "v2"),
-        };
-        settings.url = format!("ws://{address}/{path}");
+    pub(crate) fn live(&self, venue: &'static Venue) -> LiveSettings {
+        let (address, simulation) = (self.address, &venue.simulation);
+        let (path, query) = (simulation.socket_path, simulation.socket_query);
+        let mut settings = LiveSettings::new(client(venue));
+        settings.url = format!("ws://{address}{path}{query}");
         settings
     }
 
-    pub(crate) fn history(&self, venue: Venue) -> HistorySettings {
-        let mut settings = match venue {
-            Venue::Massive => history("massive", &[("key_env", "live-key")]),
-            Venue::Alpaca => history(
-                "alpaca",
-                &[("key_id_env", "live-id"), ("secret_key_env", "live-key")],
-            ),
-            Venue::Binance => history("binance", &[("trades", "single")]),
-            Venue::Coinbase => history("coinbase", &[]),
-            Venue::Kraken => history("kraken", &[]),
-        };
+    pub(crate) fn history(&self, venue: &'static Venue) -> HistorySettings {
+        let mut settings = HistorySettings::new(client(venue));
         settings.base_url = format!("http://{}", self.address);
         settings.rate_per_min = 10_000_000;
         settings

@@ -2,12 +2,11 @@
 
 use barmill_sources::history::HistorySettings;
 use barmill_sources::live::LiveSettings;
-use barmill_sources::simulate::Numbering;
-use barmill_sources::venue::{self, VenueSettings};
+use barmill_sources::venue::{Venue, VenueSettings};
 
 /// A venue's own settings; a name is that of a setting or of a secret.
 pub(crate) fn venue(name: &str, values: &[(&str, &str)]) -> VenueSettings {
-    let mut settings = VenueSettings::new(venue::Venue::by_name(name).expect("a venue"));
+    let mut settings = VenueSettings::new(Venue::by_name(name).expect("a venue"));
     for (name, value) in values {
         let secret = settings.set_secret(name, (*value).into());
         secret
@@ -27,48 +26,18 @@ pub(crate) fn live(name: &str, values: &[(&str, &str)]) -> LiveSettings {
     LiveSettings::new(venue(name, values))
 }
 
-/// The venues that tests play, so that a test can say what each of them tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Venue {
-    Massive,
-    Alpaca,
-    Binance,
-    Coinbase,
-    Kraken,
+/// The keys of a venue's section under which a client hears every trade, with their values.
+pub(crate) fn client_settings(venue: &Venue) -> Vec<(&'static str, &'static str)> {
+    // The interface that counts its messages, where there is a choice.
+    let advanced = ("interface", "advanced");
+    let has_choice = venue.settings.iter().any(|one| one.name == advanced.0);
+    let declared = venue.simulation.client_settings.iter().copied();
+    declared.chain(has_choice.then_some(advanced)).collect()
 }
 
-impl Venue {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Venue::Massive => "massive",
-            Venue::Alpaca => "alpaca",
-            Venue::Binance => "binance",
-            Venue::Coinbase => "coinbase",
-            Venue::Kraken => "kraken",
-        }
-    }
-
-    /// Whether the numbers of a symbol's trades follow each other.
-    pub(crate) fn is_contiguous(self) -> bool {
-        self.described().simulation.numbering == Numbering::Contiguous
-    }
-
-    /// The venue with this description.
-    pub(crate) fn of(described: &venue::Venue) -> Venue {
-        let all = [
-            Venue::Massive,
-            Venue::Alpaca,
-            Venue::Binance,
-            Venue::Coinbase,
-            Venue::Kraken,
-        ];
-        let mut all = all.into_iter();
-        all.find(|venue| venue.name() == described.name)
-            .expect("a venue of the tests")
-    }
-
-    /// What the venue says of itself.
-    pub(crate) fn described(self) -> &'static venue::Venue {
-        venue::Venue::by_name(self.name()).expect("a venue")
-    }
+/// A client of a venue that a test plays: it has a key, and hears every trade.
+pub(crate) fn client(venue: &'static Venue) -> VenueSettings {
+    let secrets = venue.secrets.iter().map(|one| (one.setting, "live-key"));
+    let values: Vec<_> = secrets.chain(client_settings(venue)).collect();
+    self::venue(venue.name, &values)
 }

@@ -1,8 +1,8 @@
 //! A quiet symbol is told to be so, and a stalled feed tells nothing.
 
 use crate::live::faults::{parts, settings, symbols};
+use crate::live::published_trades::{Kind, World};
 use crate::live::venue::{self, Faults};
-use crate::live::world::{Kind, World};
 use barmill::{Symbol, Timestamp};
 use barmill_core::port::{ControlEvent, TradeFeed};
 use barmill_sources::live::{IdleEnd, IdleSettings, LiveFeed};

@@ -1,6 +1,6 @@
 //! The venues' side of the wire formats.
 
-use crate::live::world::Kind;
+use crate::live::published_trades::Kind;
 use barmill::{Side, Symbol, Trade};
 use serde_json::{Value, json};
 
