@@ -174,9 +174,9 @@ mod tests {
             ("http://localhost.example.com", "https:// is needed"),
             ("https://user:pw@host", "the token goes into"),
             ("embedded:", "needs a folder"),
-            ("redis://", "no redis URL"),
-            ("redis://host:99999", "no redis URL"),
-            ("redis://host/db", "no redis URL"),
+            ("redis://", "not a redis URL"),
+            ("redis://host:99999", "not a redis URL"),
+            ("redis://host/db", "not a redis URL"),
             ("rediss://host/#insecure", "must not contain #insecure"),
         ] {
             let error = SinkUrl::parse(text).unwrap_err();

@@ -439,6 +439,13 @@ mod tests {
     }
 
     #[test]
+    fn prices_no_trade_has_are_refused() {
+        for text in ["0", "0.0", "-1", "NaN", "1e308", "0.0000000001", ""] {
+            assert!(field(text).price("p").is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn escaped_slashes_of_a_name_are_read() {
         assert_eq!(
             field("BTC\\/USD").symbol("symbol").unwrap().as_str(),
