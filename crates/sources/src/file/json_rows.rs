@@ -19,19 +19,19 @@ const DEPTH_MAX: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rows {
     /// Every array directly inside the object `result`; its key is the symbol.
-    KrakenPairs,
+    InnerArrays,
     /// The array `results` at the top, or inside objects named `data`.
-    MassiveResults,
+    ResultsArray,
 }
 
 impl Rows {
     fn are_in(self, path: &[Option<Vec<u8>>]) -> bool {
         match (self, path) {
-            (Rows::KrakenPairs, [Some(result), Some(_)]) => result == b"result",
-            (Rows::MassiveResults, [outer @ .., Some(last)]) => {
+            (Rows::InnerArrays, [Some(result), Some(_)]) => result == b"result",
+            (Rows::ResultsArray, [outer @ .., Some(last)]) => {
                 last == b"results" && outer.iter().all(|key| key.as_deref() == Some(b"data"))
             }
-            (Rows::KrakenPairs | Rows::MassiveResults, _) => false,
+            (Rows::InnerArrays | Rows::ResultsArray, _) => false,
         }
     }
 }
@@ -219,17 +219,17 @@ mod tests {
     }
 
     #[test]
-    fn kraken_rows_come_with_their_pair() {
+    fn rows_of_inner_arrays_come_with_their_key() {
         let text = r#"{"error":[],"result":{"A":[["1,]"],[2]],"last":"9","B":[[3]]}}"#;
         let want = [("A", r#"["1,]"]"#), ("A", "[2]"), ("B", "[3]")];
         let want = want.map(|(key, row)| (key.to_owned(), row.to_owned()));
-        assert_eq!(rows(Rows::KrakenPairs, text).unwrap(), want);
+        assert_eq!(rows(Rows::InnerArrays, text).unwrap(), want);
     }
 
     #[test]
-    fn massive_rows_are_found_behind_a_proxy_and_in_several_documents() {
+    fn rows_of_results_are_found_behind_a_proxy_and_in_several_documents() {
         let text = r#"{"status":"OK","data":{"results":[{"a":"}"}]}} {"results":[]} {"results":[ {"b":1} , 5 ]}"#;
-        let found = rows(Rows::MassiveResults, text).unwrap();
+        let found = rows(Rows::ResultsArray, text).unwrap();
         let found: Vec<&str> = found.iter().map(|(_, row)| row.as_str()).collect();
         assert_eq!(found, [r#"{"a":"}"}"#, r#"{"b":1}"#, "5"]);
     }
@@ -238,19 +238,19 @@ mod tests {
     fn answers_without_rows_are_errors() {
         for (shape, text) in [
             (
-                Rows::KrakenPairs,
+                Rows::InnerArrays,
                 r#"{"error":["EGeneral:Invalid arguments"]}"#,
             ),
             (
-                Rows::MassiveResults,
+                Rows::ResultsArray,
                 r#"{"status":"ERROR","error":"Unknown API Key"}"#,
             ),
-            (Rows::MassiveResults, r#"{"results":[{"a":1},"#),
-            (Rows::MassiveResults, r#"{"results":[{"a"#),
-            (Rows::MassiveResults, r#"{"results":]}"#),
-            (Rows::MassiveResults, r#"{"results":[}"#),
-            (Rows::MassiveResults, r#""results""#),
-            (Rows::MassiveResults, "12"),
+            (Rows::ResultsArray, r#"{"results":[{"a":1},"#),
+            (Rows::ResultsArray, r#"{"results":[{"a"#),
+            (Rows::ResultsArray, r#"{"results":]}"#),
+            (Rows::ResultsArray, r#"{"results":[}"#),
+            (Rows::ResultsArray, r#""results""#),
+            (Rows::ResultsArray, "12"),
         ] {
             assert!(
                 matches!(rows(shape, text), Err(RowError::Shape(_))),
@@ -259,7 +259,7 @@ mod tests {
         }
         let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
         assert!(matches!(
-            rows(Rows::MassiveResults, &deep),
+            rows(Rows::ResultsArray, &deep),
             Err(RowError::Shape(_))
         ));
     }
@@ -269,7 +269,7 @@ mod tests {
         fn rows_equal_those_of_a_full_parser(values in proptest::collection::vec("[ -~]{0,20}", 0..6)) {
             let rows_in: Vec<serde_json::Value> = values.iter().map(|text| serde_json::json!({ "v": [text] })).collect();
             let text = serde_json::json!({ "status": "OK", "results": rows_in }).to_string();
-            let found = rows(Rows::MassiveResults, &text).unwrap();
+            let found = rows(Rows::ResultsArray, &text).unwrap();
             let found: Vec<serde_json::Value> =
                 found.iter().map(|(_, row)| serde_json::from_str(row).unwrap()).collect();
             prop_assert_eq!(found, rows_in);

@@ -42,7 +42,7 @@ fn is_like(sample: &Sample<'_>) -> bool {
 )]
 fn open(_text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     Ok(Some(TextDecoder::Rows(Response {
-        rows: JsonRows::new(Rows::KrakenPairs),
+        rows: JsonRows::new(Rows::InnerArrays),
         decoder: Box::<KrakenJson>::default(),
     })))
 }

@@ -43,7 +43,7 @@ fn is_like(sample: &Sample<'_>) -> bool {
 fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     let symbol = text.symbol(None)?;
     Ok(Some(TextDecoder::Rows(Response {
-        rows: JsonRows::new(Rows::MassiveResults),
+        rows: JsonRows::new(Rows::ResultsArray),
         decoder: Box::new(MassiveJson { symbol }),
     })))
 }
