@@ -19,8 +19,8 @@ use jiff::civil::Date;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-/// Bytes of text that most bars need.
-const TEXT_LEN: usize = 128;
+/// Bytes of text that most bars need with every field of their value; a text that grows is copied.
+const TEXT_LEN: usize = 384;
 
 /// How the values of a group lie under its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -377,7 +377,8 @@ impl<'a> Builder<'a> {
             layout,
             key: start..self.text.len(),
             versions: 0..0,
-            entries: Vec::new(),
+            // Many a key has one bar in a batch.
+            entries: Vec::with_capacity(1),
             len: 0,
             is_rising: true,
         });

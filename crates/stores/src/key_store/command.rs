@@ -9,10 +9,6 @@ use crate::key_store::stream::{StreamEntry, each_of_stream};
 use bytes::Bytes;
 use std::ops::Range;
 
-/// Bytes that most fields need with their values.
-#[cfg(feature = "redis")]
-const FIELD_LEN: usize = 160;
-
 /// One command. Keys, fields and values are byte strings; over REST they must be UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -264,9 +260,11 @@ impl Command {
     /// The command as the RESP client takes it, and its bytes.
     #[cfg(feature = "redis")]
     pub(crate) fn to_resp(&self) -> (redis::Cmd, usize) {
-        let mut command = if let Command::HashSet { fields, .. } = self {
-            let len = fields.ranges.len();
-            redis::Cmd::with_capacity(2 + 2 * len, (1 + len) * FIELD_LEN)
+        let mut command = if let Command::HashSet { key, fields } = self {
+            let parts = fields.ranges.iter();
+            let len: usize = parts.map(|(field, value)| field.len() + value.len()).sum();
+            let parts = 2 + 2 * fields.ranges.len();
+            redis::Cmd::with_capacity(parts, self.name().len() + key.len() + len)
         } else {
             redis::Cmd::with_capacity(4, self.resp_len())
         };
