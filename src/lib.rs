@@ -102,11 +102,11 @@ pub use barmill_core::model::{
     TimestampError, Trade, TradeId, TradeKey, Volume,
 };
 pub use barmill_core::port::{
-    BarSink, Cost, FeedError, FeedStats, ItemError, ItemResult, Position, Remedy, SinkError,
-    SinkStats, TradeBatch, TradeFeed, WriteItem,
+    BarSink, ControlEvent, Cost, FeedError, FeedStats, Gap, ItemError, ItemResult, Position,
+    Remedy, SinkError, SinkStats, TradeBatch, TradeFeed, WriteItem,
 };
 #[cfg(any(feature = "redis", feature = "upstash", feature = "embedded"))]
-pub use barmill_stores::{BarReader, ReadError, StoredBar};
+pub use barmill_stores::{BarDetail, BarReader, ReadError, StoredBar};
 pub use builder::{PipelineBuilder, PipelineError};
 #[cfg(feature = "cli")]
 #[doc(hidden)]
