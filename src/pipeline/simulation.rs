@@ -61,7 +61,7 @@ fn live(world: &Arc<World>) -> Option<Finished> {
             }),
         };
         let running =
-            Pipeline::new(vec![Box::new(feed)], ports, world.story.settings.clone()).start();
+            Pipeline::new(vec![Box::new(feed)], ports, world.scenario.settings.clone()).start();
         world.born(running.handle());
         tokio::select! {
             biased;
@@ -91,7 +91,7 @@ fn check_end(world: &World, finished: &Finished) -> bool {
     };
     if is_left {
         assert_eq!(finished.summary.unwritten, 0);
-        books.check_left(&world.story);
+        books.check_left(&world.scenario);
     }
     matches!(finished.end, End::Drained) && books.is_at_end && !books.is_stopped
 }
@@ -99,33 +99,33 @@ fn check_end(world: &World, finished: &Finished) -> bool {
 /// The store equals that of an uninterrupted run.
 fn check_store(world: &World, finished: &Finished) {
     let inner = world.lock();
-    let (story, shelf, books) = (&world.story, &inner.shelf, &inner.books);
+    let (scenario, store, books) = (&world.scenario, &inner.store, &inner.books);
     let summary = &finished.summary;
-    assert_eq!(summary.trades, story.trades() as u64);
+    assert_eq!(summary.trades, scenario.trades() as u64);
     assert!(
         books.spool.is_empty(),
         "drained with {:?} in the spool",
         books.spool
     );
-    for (key, update) in &story.bars {
+    for (key, update) in &scenario.bars {
         let is_dead = books.dead.contains(&scenario::id_of(update));
-        let stored = shelf.bars.get(key);
+        let stored = store.bars.get(key);
         assert!(
             is_dead || stored.is_some_and(|stored| stored.bar == update.bar),
             "{stored:?}, not {update:?}"
         );
     }
     assert!(
-        shelf.bars.keys().all(|key| story.bars.contains_key(key)),
+        store.bars.keys().all(|key| scenario.bars.contains_key(key)),
         "a bar that no trade made"
     );
-    for id in story.made_by(usize::MAX) {
+    for id in scenario.made_by(usize::MAX) {
         assert!(
-            shelf.entries.contains(id) || books.dead.contains(id),
+            store.entries.contains(id) || books.dead.contains(id),
             "{id:?} is in no stream"
         );
     }
-    let minute: u64 = story
+    let minute: u64 = scenario
         .bars
         .values()
         .filter(|update| update.bar.spec == crate::model::BarSpec::MINUTE)
@@ -137,12 +137,12 @@ fn check_store(world: &World, finished: &Finished) {
         summary.trades,
         "each trade in one bar or one counter"
     );
-    let dates = story
+    let dates = scenario
         .bars
         .values()
         .map(|update| (update.bar.spec, update.bar.symbol));
     for (spec, symbol) in dates {
-        let manifest = shelf
+        let manifest = store
             .manifests
             .iter()
             .find(|((of, _, whose), _)| (*of, *whose) == (spec, symbol));

@@ -3,7 +3,7 @@
 mod dry_run;
 mod plan;
 
-use super::fetch::{FetchSummary, FetchedDay, Status};
+use super::fetch_report::{FetchSummary, FetchedDay, Status};
 use super::replay::ending;
 use super::settings::{self, Assembly};
 use super::source::AskedArguments;

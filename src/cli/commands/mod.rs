@@ -4,7 +4,7 @@ pub(super) mod backfill;
 pub(super) mod bars;
 pub(super) mod check;
 mod dispatch;
-mod fetch;
+mod fetch_report;
 pub(super) mod plan;
 pub(super) mod reconcile;
 pub(super) mod record;

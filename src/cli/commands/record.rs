@@ -5,7 +5,7 @@
 
 mod live;
 
-use super::fetch::{FetchSummary, FetchedDay};
+use super::fetch_report::{FetchSummary, FetchedDay};
 use super::source::AskedArguments;
 use super::{settings, signals, source};
 use crate::Trade;

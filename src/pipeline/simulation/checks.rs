@@ -70,22 +70,25 @@ impl Books {
     }
 
     /// What must hold now.
-    pub(super) fn check(&self, story: &Scenario, state: &State) {
-        self.check_trades(story, &state.aggregate);
-        self.check_backlog(story, state.writer.resumed);
+    pub(super) fn check(&self, scenario: &Scenario, state: &State) {
+        self.check_trades(scenario, &state.aggregate);
+        self.check_backlog(scenario, state.writer.resumed);
     }
 
     /// Each trade taken in is in a bar or in one counter, as in the uninterrupted run.
-    fn check_trades(&self, story: &Scenario, counts: &AggregateCounts) {
-        let delivered: usize = story.batches[..self.delivered].iter().map(Vec::len).sum();
+    fn check_trades(&self, scenario: &Scenario, counts: &AggregateCounts) {
+        let delivered: usize = scenario.batches[..self.delivered]
+            .iter()
+            .map(Vec::len)
+            .sum();
         assert!(
             counts.trades <= delivered as u64,
             "more trades than were delivered"
         );
         let sum = counts.late + counts.duplicates + counts.ineligible + counts.outside_session;
         assert!(sum <= counts.trades);
-        if story.settings.shards == 1 {
-            let known = story
+        if scenario.settings.shards == 1 {
+            let known = scenario
                 .counts
                 .get(&counts.trades)
                 .map(|known| (known.late, known.duplicates, known.ineligible));
@@ -98,14 +101,14 @@ impl Books {
     }
 
     /// The feed delivers one more batch.
-    pub(super) fn deliver(&mut self, story: &Scenario) {
+    pub(super) fn deliver(&mut self, scenario: &Scenario) {
         self.delivered += 1;
-        let made = &story.made[self.delivered];
+        let made = &scenario.made[self.delivered];
         self.backlog += made.iter().filter(|id| !self.settled.contains(id)).count();
     }
 
-    fn settle(&mut self, story: &Scenario, id: UpdateId) {
-        let is_made = story
+    fn settle(&mut self, scenario: &Scenario, id: UpdateId) {
+        let is_made = scenario
             .made_at
             .get(&id)
             .is_some_and(|at| *at <= self.delivered);
@@ -115,17 +118,17 @@ impl Books {
     }
 
     /// What is neither settled nor skipped fits into the queues whose sum is known before the start.
-    fn check_backlog(&self, story: &Scenario, resumed: u64) {
-        let settings = &story.settings;
+    fn check_backlog(&self, scenario: &Scenario, resumed: u64) {
+        let settings = &scenario.settings;
         let delivery = &settings.writer.delivery;
         let queued = self
             .delivered
             .saturating_sub(settings.feed_queue_len_max + 1)..=self.delivered;
-        let before_shards: usize = story.made[queued].iter().map(Vec::len).sum();
+        let before_shards: usize = scenario.made[queued].iter().map(Vec::len).sum();
         // Each shard may hold one message more: the one it waits to send; the writer takes a message whole.
         let messages = settings.writer_queue_len_max + settings.shards + 1;
         let bound = before_shards
-            + messages * story.made_max
+            + messages * scenario.made_max
             + delivery.queue_len_max
             + (delivery.in_flight_max + 1) * delivery.batch.len_max
             // What an earlier run delivered is compared a batch at a time.
@@ -140,7 +143,7 @@ impl Books {
     /// A write starts: within the pace, and not beside another write of the same bar.
     pub(super) fn take_off(
         &mut self,
-        story: &Scenario,
+        scenario: &Scenario,
         items: &[WriteItem],
         cost: Cost,
         now: Instant,
@@ -157,7 +160,7 @@ impl Books {
         }
         let now = self.origin.map(|origin| now - origin).unwrap_or_default();
         self.attempts.push((now, cost));
-        let pace = story.settings.writer.pace;
+        let pace = scenario.settings.writer.pace;
         let rates = [
             (
                 pace.commands_per_second,
@@ -168,7 +171,7 @@ impl Books {
         for (rate, of) in rates {
             let Some(rate) = rate else { continue };
             // An attempt above a burst takes its permits one after the other, before its start.
-            let delivery = &story.settings.writer.delivery;
+            let delivery = &scenario.settings.writer.delivery;
             let early = u32::try_from(delivery.in_flight_max * delivery.batch.len_max).unwrap();
             let mut sum = 0;
             for (then, cost) in self.attempts.iter().rev().take(64) {
@@ -196,16 +199,21 @@ impl Books {
 
     pub(super) fn acked<'a>(
         &mut self,
-        story: &Scenario,
+        scenario: &Scenario,
         items: impl Iterator<Item = &'a WriteItem>,
     ) {
         for update in items.filter_map(bar_of) {
-            self.settle(story, id_of(update));
+            self.settle(scenario, id_of(update));
         }
     }
 
     /// Changes that are durable now.
-    pub(super) fn committed(&mut self, story: &Scenario, changes: &Changes, committed: &Committed) {
+    pub(super) fn committed(
+        &mut self,
+        scenario: &Scenario,
+        changes: &Changes,
+        committed: &Committed,
+    ) {
         for range in &changes.spool_remove {
             self.spool
                 .retain(|place, _| !(range.first..=range.last).contains(place));
@@ -215,7 +223,7 @@ impl Books {
             for (place, id) in items.filter_map(|(place, item)| Some((place, id_of(bar_of(item)?))))
             {
                 self.spool.insert(place, id);
-                self.settle(story, id);
+                self.settle(scenario, id);
             }
         }
         for id in changes
@@ -225,18 +233,18 @@ impl Books {
             .map(id_of)
         {
             self.dead.insert(id);
-            self.settle(story, id);
+            self.settle(scenario, id);
         }
-        self.check_places(story, changes);
+        self.check_places(scenario, changes);
     }
 
     /// A saved place is never ahead: every update before it is in the store, the spool or the dead letters.
-    fn check_places(&self, story: &Scenario, changes: &Changes) {
+    fn check_places(&self, scenario: &Scenario, changes: &Changes) {
         let spooled: HashSet<UpdateId> = self.spool.values().copied().collect();
         for (name, place) in &changes.checkpoints {
             let shard: usize = name.rsplit('/').next().unwrap().parse().unwrap();
             let before = usize::try_from(place.0).unwrap();
-            for (_, update) in story.updates[shard].iter().take(before) {
+            for (_, update) in scenario.updates[shard].iter().take(before) {
                 let id = id_of(update);
                 let is_safe =
                     self.written.contains(&id) || spooled.contains(&id) || self.dead.contains(&id);
@@ -249,14 +257,14 @@ impl Books {
     }
 
     /// After an orderly end nothing that came out of a shard is in memory only.
-    pub(super) fn check_left(&self, story: &Scenario) {
+    pub(super) fn check_left(&self, scenario: &Scenario) {
         let spooled: HashSet<UpdateId> = self.spool.values().copied().collect();
         let batches = if self.is_at_end && !self.is_stopped {
             self.delivered + 1
         } else {
             self.delivered.saturating_sub(1)
         };
-        for id in story.made_by(batches) {
+        for id in scenario.made_by(batches) {
             let is_safe =
                 self.written.contains(id) || spooled.contains(id) || self.dead.contains(id);
             assert!(is_safe, "{id:?} is left nowhere");

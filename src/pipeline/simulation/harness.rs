@@ -68,14 +68,14 @@ pub(super) enum DiskFault {
 /// The world; the ports share it.
 #[derive(Debug)]
 pub(super) struct World {
-    pub(super) story: Arc<Scenario>,
+    pub(super) scenario: Arc<Scenario>,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) random: Rng,
-    pub(super) shelf: SimulatedStore,
+    pub(super) store: SimulatedStore,
     pub(super) books: Books,
     pub(super) disk: SimDisk,
     pub(super) bounds: Bounds,
@@ -98,18 +98,18 @@ pub(super) struct Inner {
 impl World {
     pub(super) fn new(seed: u64) -> Arc<World> {
         let mut random = Rng::with_seed(seed);
-        let story = Scenario::new(&mut random);
+        let scenario = Scenario::new(&mut random);
         let has_poison = random.u8(..8) == 0;
         let spool_bytes_max = if has_poison {
             1 << 20
         } else {
             [1_500, 6_000, 1 << 20][random.usize(..3)]
         };
-        let mut shelf = SimulatedStore::default();
-        shelf.is_fenced = random.u8(..4) == 0;
+        let mut store = SimulatedStore::default();
+        store.is_fenced = random.u8(..4) == 0;
         let inner = Inner {
             random,
-            shelf,
+            store,
             books: Books::default(),
             disk: SimDisk::default(),
             bounds: Bounds {
@@ -129,7 +129,7 @@ impl World {
             handle: None,
         };
         Arc::new(World {
-            story: Arc::new(story),
+            scenario: Arc::new(scenario),
             inner: Mutex::new(inner),
         })
     }
@@ -154,7 +154,7 @@ impl World {
             inner.weather = Weather::Fair;
             inner.disk.bound(None);
         }
-        inner.shelf.begin_run(spool);
+        inner.store.begin_run(spool);
         inner.books.begin_run(Instant::now());
         inner.handle = None;
         inner.killed = CancellationToken::new();
@@ -165,10 +165,10 @@ impl World {
     pub(super) fn tell(&self) {
         let mut inner = self.lock();
         inner.is_told = true;
-        let (has_poison, is_fenced) = (inner.has_poison, inner.shelf.is_fenced);
+        let (has_poison, is_fenced) = (inner.has_poison, inner.store.is_fenced);
         inner.tell(format_args!(
             "{:#?} poison {has_poison} fenced {is_fenced}",
-            self.story.settings
+            self.scenario.settings
         ));
     }
 
@@ -178,7 +178,7 @@ impl World {
 
     /// Something happens at a port: the world turns, everything is checked, and this may be the end.
     pub(super) async fn step(&self, what: &str) {
-        let is_dead = self.lock().turn(&self.story, what);
+        let is_dead = self.lock().turn(&self.scenario, what);
         if is_dead {
             std::future::pending::<()>().await;
         }
@@ -202,7 +202,7 @@ impl Inner {
         self.lives > LIVES_MAX
     }
 
-    fn turn(&mut self, story: &Scenario, what: &str) -> bool {
+    fn turn(&mut self, scenario: &Scenario, what: &str) -> bool {
         self.steps += 1;
         let writer = self
             .handle
@@ -232,7 +232,7 @@ impl Inner {
                 }
                 self.books.is_stopped = true;
             }
-            self.books.check(story, &handle.state());
+            self.books.check(scenario, &handle.state());
         }
         self.killed.is_cancelled()
     }
@@ -372,7 +372,7 @@ impl Inner {
     }
 
     /// A write starts.
-    pub(super) fn take_off(&mut self, story: &Scenario, items: &[WriteItem], cost: Cost) {
+    pub(super) fn take_off(&mut self, scenario: &Scenario, items: &[WriteItem], cost: Cost) {
         let is_closed = |item: &&WriteItem| match item {
             WriteItem::Bar(update) => update.state != BarState::Forming,
             WriteItem::Manifest(_) => true,
@@ -381,6 +381,6 @@ impl Inner {
             items.iter().filter(is_closed).count() == items.len(),
             "an open bar is written"
         );
-        self.books.take_off(story, items, cost, Instant::now());
+        self.books.take_off(scenario, items, cost, Instant::now());
     }
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// The batches of the story, with silences; it may fail.
+/// The batches of the scenario, with silences; it may fail.
 #[derive(Debug)]
 pub(super) struct SimFeed {
     pub(super) world: Arc<World>,
@@ -42,12 +42,12 @@ impl TradeFeed for SimFeed {
                     source: "the venue hung up".into(),
                 });
             }
-            let Some(trades) = self.world.story.batches.get(self.next).cloned() else {
+            let Some(trades) = self.world.scenario.batches.get(self.next).cloned() else {
                 inner.books.is_at_end = true;
                 return Ok(None);
             };
             self.next += 1;
-            inner.books.deliver(&self.world.story);
+            inner.books.deliver(&self.world.scenario);
             Ok(Some(TradeBatch::new(trades, Position(self.next as u64))))
         })
     }
@@ -83,7 +83,7 @@ impl SimSink {
     async fn answer(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
         let fate = {
             let mut inner = self.world.lock();
-            inner.take_off(&self.world.story, items, self.cost(items));
+            inner.take_off(&self.world.scenario, items, self.cost(items));
             inner.fate()
         };
         let _flight = InFlight(&self.world, items);
@@ -99,7 +99,7 @@ impl SimSink {
             self.world
                 .lock()
                 .books
-                .acked(&self.world.story, written.map(|(item, _)| item));
+                .acked(&self.world.scenario, written.map(|(item, _)| item));
         };
         match fate.answer {
             Answer::Items(_) => {
@@ -151,7 +151,7 @@ impl SimSink {
                 .filter(|(_, result)| result.is_ok())
                 .map(|(item, _)| item)
         };
-        inner.shelf.apply(written());
+        inner.store.apply(written());
         inner.books.applied(written());
         results
     }
@@ -191,7 +191,7 @@ impl BarSink for SimSink {
         Box::pin(async move {
             self.world.step("read back").await;
             let inner = self.world.lock();
-            let missing_or_stale = |index: &usize| inner.shelf.lacks(&updates[*index]);
+            let missing_or_stale = |index: &usize| inner.store.lacks(&updates[*index]);
             Ok(Some((0..updates.len()).filter(missing_or_stale).collect()))
         })
     }
@@ -240,7 +240,7 @@ impl SimSpool {
             if let Ok(committed) = &result {
                 inner
                     .books
-                    .committed(&self.world.story, &changes, committed);
+                    .committed(&self.world.scenario, &changes, committed);
             } else if is_cut {
                 inner.books.doubt(&changes);
             }

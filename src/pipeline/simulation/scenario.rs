@@ -195,7 +195,7 @@ fn settings(random: &mut Rng) -> PipelineSettings {
     };
     let every = Duration::from_millis(random.u64(1..5_000));
     writer.resume = random.bool().then(|| ResumeSettings {
-        name: "story".to_owned(),
+        name: "scenario".to_owned(),
         every,
     });
     let delivery = &mut writer.delivery;

@@ -3,10 +3,10 @@
 //! Owns the records: one hash `owner:{spec}:{date}:{template}`, where `{template}` is the key template of the bars with
 //! the namespace filled in, and all else in it as it was written; field is the symbol, value the owner in words, and
 //! beside it `session:{symbol}` where the hours decide what is in a bar. A record is claimed before the first bar of a
-//! spec, date and symbol is written, and again as `ledger` says. It is claimed by a script, or by commands where one
+//! spec, date and symbol is written, and again as `claim_tracker` says. It is claimed by a script, or by commands where one
 //! process has the store.
 
-use super::ledger::{CALL_LEN, Claim, Ledger};
+use super::claim_tracker::{CALL_LEN, Claim, ClaimTracker};
 use crate::batch::final_batch;
 use crate::key_store::command::Command;
 use crate::key_store::port::{CommandResult, KeyStore, Reply, failed, run_scripts};
@@ -84,7 +84,7 @@ impl SymbolSources {
 pub(crate) struct Claims {
     view: Arc<View>,
     owner: Owner,
-    pub(crate) ledger: Ledger,
+    pub(crate) tracker: ClaimTracker,
     has_called: AtomicBool,
     /// One batch claims at a time; the next one finds what this one was granted.
     pub(crate) turn: tokio::sync::Mutex<()>,
@@ -97,11 +97,11 @@ impl Claims {
         if settings.kind == ViewKind::Publish {
             return None;
         }
-        let ledger = Ledger::new(settings.zone.clone(), settings.ttl_s);
+        let tracker = ClaimTracker::new(settings.zone.clone(), settings.ttl_s);
         Some(Claims {
             view,
             owner,
-            ledger,
+            tracker,
             has_called: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
         })
@@ -109,7 +109,7 @@ impl Claims {
 
     /// What can be claimed before there is a bar.
     pub(crate) fn at_open(&self, now: Timestamp) -> Vec<Claim> {
-        self.ledger
+        self.tracker
             .at_open(&self.owner.specs, &self.owner.symbols, now)
     }
 
@@ -212,7 +212,7 @@ impl Claims {
     ) -> Result<(), SinkError> {
         for claims in Claims::calls(claims) {
             self.call(store, claims).await?;
-            self.ledger.granted(claims, now);
+            self.tracker.granted(claims, now);
         }
         Ok(())
     }
@@ -371,7 +371,7 @@ mod tests {
         let claims = claims();
         let names: Vec<String> = (0..2_500).map(|index| format!("S{index}")).collect();
         let items: Vec<WriteItem> = names.iter().map(|name| bar(name)).collect();
-        let due = claims.ledger.due(&items, START.parse().unwrap());
+        let due = claims.tracker.due(&items, START.parse().unwrap());
         let symbols = |call: &&[Claim]| call.iter().map(|claim| claim.symbols.len()).sum();
         let calls: Vec<usize> = Claims::calls(&due).iter().map(symbols).collect();
         assert_eq!(calls.iter().sum::<usize>(), 2_500);

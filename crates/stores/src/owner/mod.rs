@@ -1,6 +1,6 @@
 //! Owners of bars: pipelines of another namespace, source, rules, session or zone never write among each other's bars.
 
+pub(crate) mod claim_tracker;
 pub(crate) mod claims;
-pub(crate) mod ledger;
 
 pub use claims::{Owner, SymbolSources};

@@ -4,8 +4,8 @@ use crate::batch::final_batch;
 use crate::batch::groups::count_commands;
 use crate::fence::lease::RENEWAL_COMMANDS;
 use crate::layout::view::View;
+use crate::owner::claim_tracker::Claim;
 use crate::owner::claims::Claims;
-use crate::owner::ledger::Claim;
 use barmill_core::port::{Cost, WriteItem};
 
 /// Requests and commands of the items.

@@ -76,7 +76,7 @@ impl CostEstimator {
             return (Cost::default(), 0);
         };
         let due = claims.at_open(start);
-        claims.ledger.granted(&due, since_epoch(now));
+        claims.tracker.granted(&due, since_epoch(now));
         let arguments = claims.arguments(&due);
         let cost = with_claims(Cost::default(), &[], (claims, due), false);
         let call = final_batch::claim_call(arguments, false);
@@ -97,8 +97,8 @@ impl CostEstimator {
             return (cost, self.bytes(items, Vec::new()));
         };
         let now = since_epoch(now);
-        let due = claims.ledger.pay(items, now);
-        claims.ledger.granted(&due, now);
+        let due = claims.tracker.pay(items, now);
+        claims.tracker.granted(&due, now);
         let arguments = claims.arguments(&due);
         let cost = with_claims(cost, items, (claims, due), self.joins_manifests());
         (cost, self.bytes(items, arguments))
@@ -107,14 +107,14 @@ impl CostEstimator {
     /// Notes an item that comes with the next ones, before it is weighed.
     pub fn note(&self, update: &BarUpdate) {
         if let Some(claims) = &self.claims {
-            claims.ledger.note(&WriteItem::Bar(*update));
+            claims.tracker.note(&WriteItem::Bar(*update));
         }
     }
 
     /// Bytes that an item adds to a request at most, by which batches are closed.
     pub fn weight(&self, item: &WriteItem) -> usize {
         if let Some(claims) = &self.claims {
-            claims.ledger.note(item);
+            claims.tracker.note(item);
         }
         self.sizes.weigh(item)
     }

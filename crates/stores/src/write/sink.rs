@@ -10,8 +10,8 @@ use crate::key_store::command::Command;
 use crate::key_store::port::{KeyStore, failed, run_scripts};
 use crate::layout::view::View;
 use crate::owner::Owner;
+use crate::owner::claim_tracker::Claim;
 use crate::owner::claims::{Claims, is_owned};
-use crate::owner::ledger::Claim;
 use crate::read::diff;
 use barmill_core::model::BarUpdate;
 use barmill_core::port::{
@@ -75,7 +75,7 @@ impl ViewSink {
     fn due(&self, items: &[WriteItem]) -> Vec<Claim> {
         let claims = self.claims.as_ref();
         claims.map_or_else(Vec::new, |claims| {
-            claims.ledger.due(items, self.clock.now())
+            claims.tracker.due(items, self.clock.now())
         })
     }
 
@@ -94,7 +94,7 @@ impl ViewSink {
                 let claimed = claims
                     .claim(self.store.as_ref(), due, self.clock.now())
                     .await;
-                claimed.inspect_err(|_| claims.ledger.failed(due))
+                claimed.inspect_err(|_| claims.tracker.failed(due))
             }
             None => Ok(()),
         }
@@ -141,7 +141,7 @@ impl ViewSink {
         ) {
             (Ok(results), claims) => {
                 if let Some(claims) = claims {
-                    claims.ledger.granted(&due, self.clock.now());
+                    claims.tracker.granted(&due, self.clock.now());
                 }
                 Ok(plan.fates(&results))
             }
@@ -232,7 +232,7 @@ impl BarSink for ViewSink {
         let cost = cost::cost(&self.view, items, self.fence.is_some());
         match &self.claims {
             Some(claims) => {
-                let due = claims.ledger.pay(items, self.clock.now());
+                let due = claims.tracker.pay(items, self.clock.now());
                 cost::with_claims(cost, items, (claims, due), self.joins_manifests())
             }
             None => cost,
@@ -245,7 +245,7 @@ impl BarSink for ViewSink {
 
     fn weight(&self, item: &WriteItem) -> usize {
         if let Some(claims) = &self.claims {
-            claims.ledger.note(item);
+            claims.tracker.note(item);
         }
         self.sizes.weigh(item)
     }

@@ -20,7 +20,7 @@ fn identity(trade: &Trade) -> Identity {
 
 /// The new trades of one page, in event time order; may be empty.
 #[derive(Debug, Default)]
-pub(crate) struct Sifted {
+pub(crate) struct NewRows {
     pub(crate) trades: Vec<Trade>,
     /// Whether the page reaches the end of the interval.
     pub(crate) is_past_end: bool,
@@ -55,15 +55,15 @@ impl PageJoiner {
     }
 
     /// Takes the rows of a page; `must_join` when it was asked for from the last trade on.
-    pub(crate) fn sift(
+    pub(crate) fn join(
         &mut self,
         mut rows: Vec<Trade>,
         must_join: bool,
-    ) -> Result<Sifted, PageError> {
+    ) -> Result<NewRows, PageError> {
         self.check_moves(&rows, must_join)?;
         let joint = self.last;
         let mut is_joined = !must_join || joint.is_none();
-        let mut sifted = Sifted::default();
+        let mut new_rows = NewRows::default();
         let mut previous: Option<Trade> = None;
         // New rows move to the front; usually all are new and stay where they are.
         let mut kept = 0;
@@ -72,7 +72,7 @@ impl PageJoiner {
             self.check_order(row, &trade, previous.as_ref())?;
             previous = Some(trade);
             if trade.time >= self.range.to && self.traits.is_open_ended {
-                sifted.is_past_end = true;
+                new_rows.is_past_end = true;
                 break;
             }
             if !self.is_inside(row, &trade)? {
@@ -80,7 +80,7 @@ impl PageJoiner {
             }
             is_joined = is_joined || joint.is_some_and(|last| identity(&last) == identity(&trade));
             if self.is_seen(&trade) {
-                sifted.duplicates += u64::from(!must_join || kept > 0);
+                new_rows.duplicates += u64::from(!must_join || kept > 0);
                 continue;
             }
             self.check_after_last(row, &trade)?;
@@ -88,10 +88,10 @@ impl PageJoiner {
             kept += 1;
         }
         rows.truncate(kept);
-        sifted.trades = rows;
+        new_rows.trades = rows;
         match joint {
             Some(last) if !is_joined => Err(PageError::Torn { last: last.time }),
-            Some(_) | None => Ok(sifted),
+            Some(_) | None => Ok(new_rows),
         }
     }
 
@@ -187,7 +187,7 @@ impl PageJoiner {
 
 #[cfg(test)]
 mod tests {
-    use super::{PageJoiner, Sifted};
+    use super::{NewRows, PageJoiner};
     use crate::venue::history::error::PageError;
     use crate::venue::history::page::VenueTraits;
     use crate::venue::history::progress::SymbolRange;
@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn symbol() -> Symbol {
-        "SIFT".parse().unwrap()
+        "JOIN".parse().unwrap()
     }
 
     fn trade(nanos: i64, id: u64) -> Trade {
@@ -237,26 +237,26 @@ mod tests {
         )
     }
 
-    fn sift(
+    fn join(
         joiner: &mut PageJoiner,
         rows: &[(i64, u64)],
         must_join: bool,
-    ) -> Result<Sifted, PageError> {
+    ) -> Result<NewRows, PageError> {
         let rows: Vec<Trade> = rows.iter().map(|&(nanos, id)| trade(nanos, id)).collect();
-        joiner.sift(rows, must_join)
+        joiner.join(rows, must_join)
     }
 
     #[test]
     fn row_outside_the_interval_is_an_error() {
         for nanos in [94, 1_000] {
-            let fault = sift(&mut joiner(false, false), &[(nanos, 1)], false).unwrap_err();
+            let fault = join(&mut joiner(false, false), &[(nanos, 1)], false).unwrap_err();
             assert!(
                 matches!(fault, PageError::Outside { row: 0, .. }),
                 "{nanos}"
             );
         }
         assert!(
-            sift(&mut joiner(false, false), &[(99, 1)], false)
+            join(&mut joiner(false, false), &[(99, 1)], false)
                 .unwrap()
                 .trades
                 .is_empty()
@@ -265,25 +265,25 @@ mod tests {
 
     #[test]
     fn open_ended_venue_is_done_at_the_end_of_the_interval() {
-        let sifted = sift(&mut joiner(true, true), &[(999, 1), (1_000, 2)], false).unwrap();
-        assert_eq!((sifted.trades.len(), sifted.is_past_end), (1, true));
+        let new_rows = join(&mut joiner(true, true), &[(999, 1), (1_000, 2)], false).unwrap();
+        assert_eq!((new_rows.trades.len(), new_rows.is_past_end), (1, true));
     }
 
     #[test]
     fn row_before_its_predecessor_is_an_error() {
-        let fault = sift(&mut joiner(false, false), &[(200, 1), (150, 2)], false).unwrap_err();
+        let fault = join(&mut joiner(false, false), &[(200, 1), (150, 2)], false).unwrap_err();
         assert!(matches!(fault, PageError::Order { row: 1, .. }));
         let mut joiner = joiner(false, false);
-        sift(&mut joiner, &[(200, 1)], false).unwrap();
-        let fault = sift(&mut joiner, &[(150, 2), (300, 3)], false).unwrap_err();
+        join(&mut joiner, &[(200, 1)], false).unwrap();
+        let fault = join(&mut joiner, &[(150, 2), (300, 3)], false).unwrap_err();
         assert!(matches!(fault, PageError::Order { row: 0, .. }));
     }
 
     #[test]
     fn old_page_of_a_cursor_brings_nothing_new() {
         let mut joiner = joiner(false, false);
-        sift(&mut joiner, &[(200, 1), (300, 2)], false).unwrap();
-        let fault = sift(&mut joiner, &[(150, 0), (200, 1)], false).unwrap_err();
+        join(&mut joiner, &[(200, 1), (300, 2)], false).unwrap();
+        let fault = join(&mut joiner, &[(150, 0), (200, 1)], false).unwrap_err();
         assert!(matches!(fault, PageError::Stuck { rows: 2, .. }));
     }
 
@@ -291,14 +291,14 @@ mod tests {
     fn page_without_the_last_trade_is_torn() {
         for numbered in [false, true] {
             let mut joiner = joiner(numbered, true);
-            sift(&mut joiner, &[(200, 1), (300, 2)], false).unwrap();
-            let fault = sift(&mut joiner, &[(400, 4)], true).unwrap_err();
+            join(&mut joiner, &[(200, 1), (300, 2)], false).unwrap();
+            let fault = join(&mut joiner, &[(400, 4)], true).unwrap_err();
             assert!(
                 matches!(fault, PageError::Torn { .. }),
                 "numbered: {numbered}"
             );
             assert!(matches!(
-                sift(&mut joiner, &[], true),
+                join(&mut joiner, &[], true),
                 Err(PageError::Torn { .. })
             ));
         }
@@ -307,10 +307,10 @@ mod tests {
     #[test]
     fn repeated_row_is_counted_and_an_overlap_is_not() {
         let mut joiner = joiner(false, false);
-        let sifted = sift(&mut joiner, &[(200, 1), (200, 1), (200, 2)], false).unwrap();
-        assert_eq!((sifted.trades.len(), sifted.duplicates), (2, 1));
-        let sifted = sift(&mut joiner, &[(200, 1), (200, 2), (300, 3)], true).unwrap();
-        assert_eq!((sifted.trades.len(), sifted.duplicates), (1, 0));
+        let new_rows = join(&mut joiner, &[(200, 1), (200, 1), (200, 2)], false).unwrap();
+        assert_eq!((new_rows.trades.len(), new_rows.duplicates), (2, 1));
+        let new_rows = join(&mut joiner, &[(200, 1), (200, 2), (300, 3)], true).unwrap();
+        assert_eq!((new_rows.trades.len(), new_rows.duplicates), (1, 0));
     }
 
     proptest! {
@@ -331,7 +331,7 @@ mod tests {
             loop {
                 let start = joiner.position();
                 let page: Vec<Trade> = all.iter().filter(|trade| trade.time >= start).take(len).copied().collect();
-                let new = joiner.sift(page, !got.is_empty()).unwrap().trades;
+                let new = joiner.join(page, !got.is_empty()).unwrap().trades;
                 if new.is_empty() {
                     break;
                 }

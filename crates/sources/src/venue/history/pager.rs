@@ -7,7 +7,7 @@ use super::client::{FailedPage, RateLimitedClient, RequestCounts};
 use super::error::{HistoryError, PageError};
 use super::json::Rows;
 use super::page::{HistoryProtocol, Listing, Next, Reply, VenueTraits};
-use super::page_join::{PageJoiner, Sifted};
+use super::page_join::{NewRows, PageJoiner};
 use super::progress::SymbolRange;
 use super::settings::{HistorySettingsError, in_range};
 use crate::venue::{HistoryDefaults, VenueSettings};
@@ -132,12 +132,12 @@ impl<V: HistoryProtocol> Pager<V> {
             .malformed
             .fetch_add(rows.malformed, Ordering::Relaxed);
         self.pages += 1;
-        let joined = self.advance(rows, next).map_err(|fault| (1, fault))?;
-        self.has_trades |= !joined.trades.is_empty();
-        if joined.is_last && !self.has_trades {
+        let new_rows = self.advance(rows, next).map_err(|fault| (1, fault))?;
+        self.has_trades |= !new_rows.trades.is_empty();
+        if new_rows.is_last && !self.has_trades {
             self.prove_symbol().await?;
         }
-        Ok(joined)
+        Ok(new_rows)
     }
 
     /// Asks whether the venue knows the symbol of a long range without a trade; a mistyped one has none, either.
@@ -186,13 +186,13 @@ impl<V: HistoryProtocol> Pager<V> {
         if let Next::Cursor { cursor, .. } = &next {
             self.note_cursor(cursor)?;
         }
-        let sifted = self
+        let new_rows = self
             .joiner
-            .sift(std::mem::take(&mut rows.trades), self.must_join)?;
-        let is_last = sifted.is_past_end || self.is_last(rows.read, &sifted, next)?;
+            .join(std::mem::take(&mut rows.trades), self.must_join)?;
+        let is_last = new_rows.is_past_end || self.is_last(rows.read, &new_rows, next)?;
         Ok(JoinedPage {
-            trades: sifted.trades,
-            duplicates: sifted.duplicates,
+            trades: new_rows.trades,
+            duplicates: new_rows.duplicates,
             is_last,
         })
     }
@@ -200,10 +200,10 @@ impl<V: HistoryProtocol> Pager<V> {
     fn is_last(
         &mut self,
         rows: usize,
-        sifted: &Sifted,
+        new_rows: &NewRows,
         next: Next<V::Place>,
     ) -> Result<bool, PageError> {
-        let is_new = !sifted.trades.is_empty();
+        let is_new = !new_rows.trades.is_empty();
         let stuck = || PageError::Stuck {
             rows,
             time: self.joiner.position(),

@@ -29,7 +29,7 @@ pub(crate) struct Claim {
 
 /// The claims of one writer.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct ClaimTracker {
     zone: TimeZone,
     /// Nanoseconds after which a claim is made again.
     half_life_ns: i64,
@@ -52,12 +52,12 @@ struct Record {
     symbols: HashMap<Symbol, bool, FixedState>,
 }
 
-impl Ledger {
-    pub(super) fn new(zone: TimeZone, ttl_s: Option<u64>) -> Ledger {
+impl ClaimTracker {
+    pub(super) fn new(zone: TimeZone, ttl_s: Option<u64>) -> ClaimTracker {
         let half = ttl_s.map_or(i64::MAX, |ttl_s| {
             i64::try_from(ttl_s.saturating_mul(500_000_000)).unwrap_or(i64::MAX)
         });
-        Ledger {
+        ClaimTracker {
             zone,
             half_life_ns: half,
             known: Mutex::default(),
@@ -242,7 +242,7 @@ impl Due<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Claim, Ledger, RECORDS_LEN};
+    use super::{Claim, ClaimTracker, RECORDS_LEN};
     use crate::testing::update;
     use barmill_core::model::Timestamp;
     use barmill_core::port::WriteItem;
@@ -250,8 +250,8 @@ mod tests {
 
     const START: &str = "2025-10-15T13:30:00Z";
 
-    fn claims() -> Ledger {
-        Ledger::new(TimeZone::UTC, Some(7_200))
+    fn claims() -> ClaimTracker {
+        ClaimTracker::new(TimeZone::UTC, Some(7_200))
     }
 
     fn bar(symbol: &str) -> WriteItem {
