@@ -16,22 +16,8 @@ pub mod file;
     )
 )]
 mod json;
-#[cfg(feature = "venues")]
+#[cfg(any(feature = "files", feature = "venues"))]
 pub mod venue;
-/// Without venues, the rows that recorded files share with them.
-#[cfg(all(feature = "files", not(feature = "venues")))]
-#[expect(dead_code, reason = "files have fewer rows than venues")]
-mod venue {
-    pub(crate) mod binance {
-        pub(crate) mod wire;
-    }
-    pub(crate) mod kraken {
-        pub(crate) mod wire;
-    }
-    pub(crate) mod massive {
-        pub(crate) mod wire;
-    }
-}
 
 #[cfg(feature = "venues")]
 pub use venue::{history, live, simulate};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Turns the lines of one file into trades. A worker has a copy of its own.
 ///
 /// The loops are methods with a body, so that each decoder has its own, without a call through a table for every line.
-pub(super) trait LineDecoder: fmt::Debug + Send {
+pub(crate) trait LineDecoder: fmt::Debug + Send {
     /// Decodes one line that is not blank; `None` when it is well-formed and no trade. `ordinal` is the record's number
     /// within the feed, the order of venues that give none.
     fn decode(&mut self, line: &[u8], ordinal: u64) -> Result<Option<Trade>, RecordError>;
@@ -34,7 +34,7 @@ pub(super) trait LineDecoder: fmt::Debug + Send {
 
 /// Decoded records, to be delivered after the chunks with smaller numbers.
 #[derive(Debug)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     pub(super) number: u64,
     /// The file, for errors.
     pub(super) file: Arc<str>,
@@ -54,7 +54,7 @@ pub(super) struct Chunk {
 
 impl Chunk {
     /// Decodes lines one by one.
-    pub(super) fn take_lines<D: LineDecoder + ?Sized>(
+    pub(crate) fn take_lines<D: LineDecoder + ?Sized>(
         &mut self,
         decoder: &mut D,
         mut lines: &[u8],
@@ -108,7 +108,7 @@ impl Chunk {
     )]
     #[inline(always)]
     #[must_use]
-    pub(super) fn push(&mut self, trade: Trade) -> bool {
+    pub(crate) fn push(&mut self, trade: Trade) -> bool {
         if self.filter.check_time(&trade).is_err() {
             return false;
         }

@@ -110,7 +110,7 @@ pub enum ValueError {
 /// Why a record is refused, before its location is known; boxed, so that the result of the hot path stays small.
 #[derive(Debug, thiserror::Error)]
 #[error("{} {:?} {}", .0.field, .0.value, .0.reason)]
-pub(super) struct RecordError(Box<Refusal>);
+pub(crate) struct RecordError(Box<Refusal>);
 
 #[derive(Debug)]
 struct Refusal {
@@ -120,7 +120,7 @@ struct Refusal {
 }
 
 impl RecordError {
-    pub(super) fn new(
+    pub(crate) fn new(
         field: &'static str,
         value: &[u8],
         reason: impl Into<ValueError>,
@@ -155,7 +155,7 @@ pub struct BadRow {
 }
 
 impl BadRow {
-    pub(super) fn new(file: &Arc<str>, location: Location, error: RecordError) -> BadRow {
+    pub(crate) fn new(file: &Arc<str>, location: Location, error: RecordError) -> BadRow {
         let Refusal {
             field,
             value,

@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 16;
 
 /// Which arrays hold trades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rows {
+pub(crate) enum Rows {
     /// Every array directly inside the object `result`; its key is the symbol.
     InnerArrays,
     /// The array `results` at the top, or inside objects named `data`.
@@ -38,7 +38,7 @@ impl Rows {
 
 /// Why no row could be given.
 #[derive(Debug)]
-pub(super) enum RowError {
+pub(crate) enum RowError {
     /// Reading failed.
     Read(io::Error),
     /// A row, key or value is longer than the bound.
@@ -49,7 +49,7 @@ pub(super) enum RowError {
 
 /// Where the walk stands between two rows.
 #[derive(Debug)]
-pub(super) struct JsonRows {
+pub(crate) struct JsonRows {
     rows: Rows,
     /// One entry per open object or array; the key of the current member, none in arrays.
     path: Vec<Option<Vec<u8>>>,
@@ -60,7 +60,7 @@ pub(super) struct JsonRows {
 }
 
 impl JsonRows {
-    pub(super) fn new(rows: Rows) -> JsonRows {
+    pub(crate) fn new(rows: Rows) -> JsonRows {
         JsonRows {
             rows,
             path: Vec::new(),
@@ -71,7 +71,7 @@ impl JsonRows {
     }
 
     /// The key of the array that holds the row.
-    pub(super) fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         self.path
             .iter()
             .rev()
@@ -81,7 +81,7 @@ impl JsonRows {
 
     /// Moves to the next row and tells its length: the row is the start of the window, for the caller to
     /// take. `None` at the end.
-    pub(super) fn next(&mut self, bytes: &mut Bytes) -> Result<Option<usize>, RowError> {
+    pub(crate) fn next(&mut self, bytes: &mut Bytes) -> Result<Option<usize>, RowError> {
         loop {
             let Some(first) = next_token(bytes)? else {
                 return if self.objects.is_empty() {

@@ -5,26 +5,26 @@
 //! one reused block and one batch, and bounded records.
 //! Deliberately knows nothing of eligibility, duplicates or order; trades leave as the file has them.
 
-mod chunk;
+pub(crate) mod chunk;
 mod chunk_joiner;
 mod chunk_queue;
 mod container;
-mod csv;
-mod error;
+pub(crate) mod csv;
+pub(crate) mod error;
 mod feed;
 mod filter;
-mod format;
-mod json_rows;
+pub(crate) mod format;
+pub(crate) mod json_rows;
 mod late;
 mod open_file;
 mod reader;
 mod recording;
-mod row_decoder;
+pub(crate) mod row_decoder;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod text;
-mod values;
+pub(crate) mod text;
+pub(crate) mod values;
 
 pub use crate::json::JsonError;
 pub use error::{BadRow, FileError, Location, ValueError};

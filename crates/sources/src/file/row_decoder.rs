@@ -14,7 +14,7 @@ use std::fmt;
 const RECORDS_MAX: u64 = 262_144;
 
 /// Turns the rows of one response into trades.
-pub(super) trait RowDecoder: fmt::Debug + Send {
+pub(crate) trait RowDecoder: fmt::Debug + Send {
     /// Names the array that holds the rows that follow.
     fn set_key(&mut self, key: &[u8]) -> Result<(), RecordError>;
 
@@ -24,14 +24,14 @@ pub(super) trait RowDecoder: fmt::Debug + Send {
 
 /// The rows of one response and their decoder.
 #[derive(Debug)]
-pub(super) struct Response {
-    pub(super) rows: JsonRows,
-    pub(super) decoder: Box<dyn RowDecoder>,
+pub(crate) struct Response {
+    pub(crate) rows: JsonRows,
+    pub(crate) decoder: Box<dyn RowDecoder>,
 }
 
 impl Response {
     /// Decodes rows until the chunk holds `len_max` trades; `false` at the end of the file.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &mut self,
         text: &mut TextInput,
         chunk: &mut Chunk,
@@ -81,7 +81,7 @@ fn row_error(text: &TextInput, error: RowError) -> FileError {
 }
 
 /// Reads a record as a row of a venue, and its trade, if it is one.
-pub(super) fn read<'a, R: Deserialize<'a>>(
+pub(crate) fn read<'a, R: Deserialize<'a>>(
     record: &'a [u8],
     trade: impl FnOnce(R) -> Option<Result<Trade, DecodeError>>,
 ) -> Result<Option<Trade>, RecordError> {

@@ -13,12 +13,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Bytes of the block.
-pub(super) const BLOCK_LEN: usize = 512 * 1024;
+pub(crate) const BLOCK_LEN: usize = 512 * 1024;
 /// Bytes of the longest record; half a block, so that the answer does not depend on where a block ends.
-pub(super) const RECORD_LEN_MAX: usize = BLOCK_LEN / 2;
+pub(crate) const RECORD_LEN_MAX: usize = BLOCK_LEN / 2;
 
 /// The window `start..end` of a stream, refilled in place.
-pub(super) struct Bytes {
+pub(crate) struct Bytes {
     source: Box<dyn Read + Send>,
     block: Box<[u8]>,
     start: usize,
@@ -39,7 +39,7 @@ impl fmt::Debug for Bytes {
 }
 
 impl Bytes {
-    pub(super) fn new(source: Box<dyn Read + Send>) -> Bytes {
+    pub(crate) fn new(source: Box<dyn Read + Send>) -> Bytes {
         Bytes {
             source,
             block: vec![0; BLOCK_LEN].into_boxed_slice(),
@@ -52,23 +52,23 @@ impl Bytes {
     }
 
     /// The bytes read and not yet taken.
-    pub(super) fn window(&self) -> &[u8] {
+    pub(crate) fn window(&self) -> &[u8] {
         &self.block[self.start..self.end]
     }
 
     /// Stream bytes before the window.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Drops the first `len` bytes of the window.
-    pub(super) fn take(&mut self, len: usize) {
+    pub(crate) fn take(&mut self, len: usize) {
         self.start += len;
         self.offset += len as u64;
     }
 
     /// Reads once behind the window; `false` when the stream has ended or the block is full.
-    pub(super) fn refill(&mut self) -> io::Result<bool> {
+    pub(crate) fn refill(&mut self) -> io::Result<bool> {
         if self.ended {
             return Ok(false);
         }
@@ -93,7 +93,7 @@ impl Bytes {
     }
 
     /// Reads until `enough` holds for the window, the block is full or the stream ends.
-    pub(super) fn peek(&mut self, enough: impl Fn(&[u8]) -> bool) -> io::Result<&[u8]> {
+    pub(crate) fn peek(&mut self, enough: impl Fn(&[u8]) -> bool) -> io::Result<&[u8]> {
         while !enough(self.window()) && self.refill()? {}
         Ok(self.window())
     }
@@ -101,7 +101,7 @@ impl Bytes {
     /// Moves whole lines into `block` in place of what it holds, about `len` bytes of them; `false` at the end.
     ///
     /// A fault of reading comes after the lines before it, with the next call.
-    pub(super) fn next_lines(&mut self, block: &mut Block, len: usize) -> io::Result<bool> {
+    pub(crate) fn next_lines(&mut self, block: &mut Block, len: usize) -> io::Result<bool> {
         let held = self.end - self.start;
         block.bytes[..held].copy_from_slice(&self.block[self.start..self.end]);
         let (mut filled, mut enough) = (held, len.clamp(1, BLOCK_LEN));
@@ -158,13 +158,13 @@ impl Read for Bytes {
 }
 
 /// Whole lines taken out of a stream together, with room to scratch for the longest.
-pub(super) struct Block {
+pub(crate) struct Block {
     bytes: Box<[u8]>,
     len: usize,
 }
 
 impl Block {
-    pub(super) fn new() -> Block {
+    pub(crate) fn new() -> Block {
         // One more for the end of line that a last line may lack.
         Block {
             bytes: vec![0; BLOCK_LEN + 1].into_boxed_slice(),
@@ -173,35 +173,35 @@ impl Block {
     }
 
     /// The lines, each with its end of line; only a line that is too long may lack it.
-    pub(super) fn lines(&self) -> &[u8] {
+    pub(crate) fn lines(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
 /// The text of one file, and what its layout may need to know of it.
 #[derive(Debug)]
-pub(super) struct TextInput {
+pub(crate) struct TextInput {
     /// The name for errors.
-    pub(super) file: Arc<str>,
+    pub(crate) file: Arc<str>,
     /// The names of the file: of the entry in a zip first.
-    pub(super) names: Vec<PathBuf>,
+    pub(crate) names: Vec<PathBuf>,
     /// The name of the layout.
-    pub(super) format: &'static str,
+    pub(crate) format: &'static str,
     /// The symbol of files whose rows name none, where the settings have exactly one.
-    pub(super) only_symbol: Option<Symbol>,
+    pub(crate) only_symbol: Option<Symbol>,
     /// The symbols that are kept; `None` keeps all.
-    pub(super) asked: Option<Vec<Symbol>>,
+    pub(crate) asked: Option<Vec<Symbol>>,
     /// Whether the trades are of a market that never closes, where other files of the layout are of US equities.
-    pub(super) is_always_open: bool,
-    pub(super) bytes: Bytes,
+    pub(crate) is_always_open: bool,
+    pub(crate) bytes: Bytes,
     /// Lines or rows taken so far.
-    pub(super) number: u64,
+    pub(crate) number: u64,
 }
 
 impl TextInput {
     /// The symbol of a file whose rows name none: that of its name, else the only one asked for, else the error that
     /// says how to name it.
-    pub(super) fn symbol(&self, named: Option<Symbol>) -> Result<Symbol, FileError> {
+    pub(crate) fn symbol(&self, named: Option<Symbol>) -> Result<Symbol, FileError> {
         if let (Some(named), Some(asked)) = (named, &self.asked)
             && !asked.contains(&named)
         {
@@ -220,7 +220,7 @@ impl TextInput {
     }
 
     /// The error of a header that lacks a column.
-    pub(super) fn missing(&self, column: &'static str, header: &[u8]) -> FileError {
+    pub(crate) fn missing(&self, column: &'static str, header: &[u8]) -> FileError {
         let header = String::from_utf8_lossy(&header[..header.len().min(80)]).into_owned();
         FileError::MissingColumn {
             file: self.file(),
@@ -230,12 +230,12 @@ impl TextInput {
         }
     }
 
-    pub(super) fn file(&self) -> Arc<str> {
+    pub(crate) fn file(&self) -> Arc<str> {
         Arc::clone(&self.file)
     }
 
     /// Looks at the first line that is not blank, taking the blank ones before it.
-    pub(super) fn first_line(&mut self) -> Result<Option<Vec<u8>>, FileError> {
+    pub(crate) fn first_line(&mut self) -> Result<Option<Vec<u8>>, FileError> {
         loop {
             let has_line = |window: &[u8]| memchr::memchr(b'\n', window).is_some();
             if let Err(source) = self.bytes.peek(has_line) {
@@ -259,14 +259,14 @@ impl TextInput {
     }
 
     /// Takes the line that [`TextInput::first_line`] looked at.
-    pub(super) fn take_line(&mut self) {
+    pub(crate) fn take_line(&mut self) {
         self.number += 1;
         let window = self.bytes.window();
         let len = memchr::memchr(b'\n', window).map_or(window.len(), |end| end + 1);
         Bytes::take(&mut self.bytes, len);
     }
 
-    pub(super) fn read_error(&self, source: io::Error) -> FileError {
+    pub(crate) fn read_error(&self, source: io::Error) -> FileError {
         FileError::Read {
             file: self.file(),
             offset: self.bytes.offset(),
@@ -274,7 +274,7 @@ impl TextInput {
         }
     }
 
-    pub(super) fn too_long(&self, location: Location) -> FileError {
+    pub(crate) fn too_long(&self, location: Location) -> FileError {
         FileError::RecordTooLong {
             file: self.file(),
             location,

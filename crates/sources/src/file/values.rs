@@ -1,23 +1,23 @@
 //! Parses field values: numbers, instants, identities, symbols and lists of conditions.
 
 use super::error::{RecordError, ValueError};
-pub(super) use crate::digits::{ZEROS, eight_digits, whole};
+pub(crate) use crate::digits::{ZEROS, eight_digits, whole};
 use barmill_core::model::{Conditions, Price, Size, Symbol, Timestamp, TradeId};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
 /// 1990-01-01T00:00:00Z: before it no file of trades was recorded.
-pub(super) const TIME_MIN: i64 = 631_152_000_000_000_000;
+pub(crate) const TIME_MIN: i64 = 631_152_000_000_000_000;
 
 /// A whole number, or the fault that names its field.
 #[inline]
-pub(super) fn integer(field: &'static str, text: &[u8]) -> Result<u64, RecordError> {
+pub(crate) fn integer(field: &'static str, text: &[u8]) -> Result<u64, RecordError> {
     whole(text).ok_or_else(|| RecordError::new(field, text, ValueError::NotInteger))
 }
 
 /// A whole number up to 255; zero where the field is empty.
 #[inline]
-pub(super) fn small(field: &'static str, text: &[u8]) -> Result<u8, RecordError> {
+pub(crate) fn small(field: &'static str, text: &[u8]) -> Result<u8, RecordError> {
     match text {
         [] => Ok(0),
         [digit @ b'0'..=b'9'] => Ok(digit - b'0'),
@@ -35,7 +35,7 @@ pub(super) fn small(field: &'static str, text: &[u8]) -> Result<u8, RecordError>
 
 /// A whole number up to 65,535; zero where the field is empty.
 #[inline]
-pub(super) fn medium(field: &'static str, text: &[u8]) -> Result<u16, RecordError> {
+pub(crate) fn medium(field: &'static str, text: &[u8]) -> Result<u16, RecordError> {
     if text.is_empty() {
         return Ok(0);
     }
@@ -46,7 +46,7 @@ pub(super) fn medium(field: &'static str, text: &[u8]) -> Result<u16, RecordErro
 
 /// A price above zero.
 #[inline]
-pub(super) fn price(field: &'static str, text: &[u8]) -> Result<Price, RecordError> {
+pub(crate) fn price(field: &'static str, text: &[u8]) -> Result<Price, RecordError> {
     match Price::parse(text) {
         Ok(Price::ZERO) => Err(RecordError::new(field, text, ValueError::PriceZero)),
         Ok(price) => Ok(price),
@@ -56,7 +56,7 @@ pub(super) fn price(field: &'static str, text: &[u8]) -> Result<Price, RecordErr
 
 /// A size.
 #[inline]
-pub(super) fn size(field: &'static str, text: &[u8]) -> Result<Size, RecordError> {
+pub(crate) fn size(field: &'static str, text: &[u8]) -> Result<Size, RecordError> {
     // Most sizes are small whole numbers.
     if let Some(whole) = whole(text)
         && text.len() <= 12
@@ -69,7 +69,7 @@ pub(super) fn size(field: &'static str, text: &[u8]) -> Result<Size, RecordError
 
 /// An instant of `nanos` since the Unix epoch, from 1990 on.
 #[inline]
-pub(super) fn instant(
+pub(crate) fn instant(
     field: &'static str,
     text: &[u8],
     nanos: u64,
@@ -83,14 +83,14 @@ pub(super) fn instant(
 
 /// Nanoseconds since the Unix epoch as text.
 #[inline]
-pub(super) fn nanos(field: &'static str, text: &[u8]) -> Result<Timestamp, RecordError> {
+pub(crate) fn nanos(field: &'static str, text: &[u8]) -> Result<Timestamp, RecordError> {
     instant(field, text, integer(field, text)?)
 }
 
 /// Milliseconds, microseconds or nanoseconds since the Unix epoch.
 ///
 /// From 1990 to 2262 the three units have 12 to 13, 15 to 16 and 18 to 19 digits, so the value tells its unit.
-pub(super) fn by_magnitude(
+pub(crate) fn by_magnitude(
     field: &'static str,
     text: &[u8],
     value: u64,
@@ -105,7 +105,7 @@ pub(super) fn by_magnitude(
 
 /// [`TradeId::from_text`] with the common case first: digits without a leading zero.
 #[inline]
-pub(super) fn trade_id(text: &[u8]) -> TradeId {
+pub(crate) fn trade_id(text: &[u8]) -> TradeId {
     match text {
         [] => TradeId::NONE,
         [b'1'..=b'9', ..] if text.len() <= 18 => {
@@ -116,7 +116,7 @@ pub(super) fn trade_id(text: &[u8]) -> TradeId {
 }
 
 #[inline]
-pub(super) fn conditions(text: &[u8]) -> Result<Conditions, RecordError> {
+pub(crate) fn conditions(text: &[u8]) -> Result<Conditions, RecordError> {
     let mut conditions = Conditions::NONE;
     if text.is_empty() {
         return Ok(conditions);
@@ -150,7 +150,7 @@ pub(super) fn conditions(text: &[u8]) -> Result<Conditions, RecordError> {
 
 /// The symbols seen, in front of the shared table and its lock; the last one first of all.
 #[derive(Debug, Clone)]
-pub(super) struct SymbolCache {
+pub(crate) struct SymbolCache {
     last: Option<Symbol>,
     seen: HashMap<&'static [u8], Symbol, FixedState>,
 }
@@ -166,7 +166,7 @@ impl Default for SymbolCache {
 
 impl SymbolCache {
     #[inline]
-    pub(super) fn get(&mut self, field: &'static str, name: &[u8]) -> Result<Symbol, RecordError> {
+    pub(crate) fn get(&mut self, field: &'static str, name: &[u8]) -> Result<Symbol, RecordError> {
         if let Some(last) = self.last
             && last.as_str().as_bytes() == name
         {

@@ -7,13 +7,13 @@ use super::simd::{mask, running_xor};
 use crate::file::error::{RecordError, ValueError};
 
 /// Fields of the longest line; the layouts have at most 13.
-pub(in crate::file) const FIELDS_MAX: usize = 64;
+pub(crate) const FIELDS_MAX: usize = 64;
 /// Ends written at once: the usual line has fewer commas in 64 bytes, so that the loop does not branch.
 const STEP: usize = 8;
 
 /// The commas of one line.
 #[derive(Debug, Clone)]
-pub(in crate::file) struct Fields {
+pub(crate) struct Fields {
     /// Where each field ends; the next one starts a byte later. The last step may write beyond the maximum.
     ends: [u32; FIELDS_MAX + STEP],
     count: usize,
@@ -30,7 +30,7 @@ impl Default for Fields {
 
 impl Fields {
     /// Finds the fields of the line; refuses a quote that does not close, and more than 64 fields.
-    pub(in crate::file) fn split(&mut self, line: &[u8]) -> Result<(), RecordError> {
+    pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), RecordError> {
         self.count = 0;
         // All ones while a quote is open.
         let mut open = 0u64;
@@ -72,11 +72,7 @@ impl Fields {
 
     /// Finds the fields of a row that must have `count` of them.
     #[inline]
-    pub(in crate::file) fn split_row(
-        &mut self,
-        line: &[u8],
-        count: usize,
-    ) -> Result<(), RecordError> {
+    pub(crate) fn split_row(&mut self, line: &[u8], count: usize) -> Result<(), RecordError> {
         self.split(line)?;
         if self.count == count {
             return Ok(());
@@ -114,13 +110,13 @@ impl Fields {
     }
 
     /// Fields of the line, at least one.
-    pub(in crate::file) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// One field, without the quotes around it; empty when the line has fewer fields.
     #[inline]
-    pub(in crate::file) fn get<'a>(&self, line: &'a [u8], index: usize) -> &'a [u8] {
+    pub(crate) fn get<'a>(&self, line: &'a [u8], index: usize) -> &'a [u8] {
         if index >= self.count {
             return &[];
         }

@@ -14,12 +14,12 @@
 )]
 
 /// Bytes looked at together.
-pub(in crate::file) const CHUNK_LEN: usize = 64;
+pub(crate) const CHUNK_LEN: usize = 64;
 
 /// One bit per byte that equals `wanted`, the first byte lowest.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub(in crate::file) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
+pub(crate) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
     // SAFETY: the function needs SSE2 and nothing else, and every x86-64 processor has it.
     unsafe { sse2::mask(chunk, wanted) }
 }
@@ -27,24 +27,24 @@ pub(in crate::file) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
 /// One bit per byte that equals `wanted`, the first byte lowest.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub(in crate::file) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
+pub(crate) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
     portable(chunk, wanted)
 }
 
 /// Numbers read together.
-pub(in crate::file) const NUMBERS: usize = 8;
+pub(crate) const NUMBERS: usize = 8;
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// Where a chunk has the bytes that matter to lines of fields; one bit per byte, the first byte lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::file) struct Marks {
-    pub(in crate::file) commas: u64,
-    pub(in crate::file) lines: u64,
-    pub(in crate::file) quotes: u64,
+pub(crate) struct Marks {
+    pub(crate) commas: u64,
+    pub(crate) lines: u64,
+    pub(crate) quotes: u64,
 }
 
 /// What a processor does with several bytes or numbers at once; every form gives the same.
-pub(in crate::file) trait Simd: Copy {
+pub(crate) trait Simd: Copy {
     /// Finds commas, ends of lines and quotes.
     fn marks(self, chunk: &[u8; CHUNK_LEN]) -> Marks;
 
@@ -57,11 +57,11 @@ pub(in crate::file) trait Simd: Copy {
 }
 
 /// The form that every machine runs.
-pub(in crate::file) const SCALAR: Scalar = Scalar;
+pub(crate) const SCALAR: Scalar = Scalar;
 
 /// See [`SCALAR`].
 #[derive(Debug, Clone, Copy)]
-pub(in crate::file) struct Scalar;
+pub(crate) struct Scalar;
 
 impl Simd for Scalar {
     #[inline]
@@ -102,7 +102,7 @@ fn portable_numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u3
 }
 
 /// Work that gains from the instructions of newer processors.
-pub(in crate::file) trait Work {
+pub(crate) trait Work {
     /// What it gives.
     type Output;
 
@@ -112,7 +112,7 @@ pub(in crate::file) trait Work {
 
 /// Works in the best form that this processor runs; all give the same.
 #[inline]
-pub(in crate::file) fn dispatch<W: Work>(work: W) -> W::Output {
+pub(crate) fn dispatch<W: Work>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
     if let Some(newer) = Avx2::of_this_processor() {
         // SAFETY: the processor was asked for each of the features before there was a `Avx2`.
@@ -130,7 +130,7 @@ fn on_avx2<W: Work>(work: W, newer: Avx2) -> W::Output {
 /// Proof that the processor has AVX2 and the bit instructions that come with it: there is none without.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
-pub(in crate::file) struct Avx2(());
+pub(crate) struct Avx2(());
 
 #[cfg(target_arch = "x86_64")]
 impl Avx2 {
@@ -179,7 +179,7 @@ mod sse2 {
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    pub(in crate::file) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
+    pub(crate) fn mask(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
         let wanted = _mm_set1_epi8(wanted.cast_signed());
         let (lanes, _) = chunk.as_chunks::<16>();
         let mut bits = 0;
@@ -214,7 +214,7 @@ mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(in crate::file) fn marks(chunk: &[u8; CHUNK_LEN]) -> Marks {
+    pub(crate) fn marks(chunk: &[u8; CHUNK_LEN]) -> Marks {
         let (words, _) = chunk.as_chunks::<8>();
         let (first, second) = (load(words, 0), load(words, 4));
         Marks {
@@ -227,7 +227,7 @@ mod avx2 {
     /// A product without carries by all ones adds to each bit those below it.
     #[inline]
     #[target_feature(enable = "avx2,pclmulqdq")]
-    pub(in crate::file) fn running_xor(bits: u64) -> u64 {
+    pub(crate) fn running_xor(bits: u64) -> u64 {
         let product =
             _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), _mm_set1_epi64x(-1));
         _mm_cvtsi128_si64(product).cast_unsigned()
@@ -253,10 +253,7 @@ mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(in crate::file) fn numbers(
-        words: &[u64; NUMBERS],
-        lens: &[u32; NUMBERS],
-    ) -> Option<[u32; NUMBERS]> {
+    pub(crate) fn numbers(words: &[u64; NUMBERS], lens: &[u32; NUMBERS]) -> Option<[u32; NUMBERS]> {
         let (first, second) = (digits(words, lens, 0), digits(words, lens, 4));
         let nine = _mm256_set1_epi8(9);
         // As numbers without a sign, everything that is no digit is above nine.
@@ -327,7 +324,7 @@ fn portable(chunk: &[u8; CHUNK_LEN], wanted: u8) -> u64 {
 
 /// Bit n of the result is the parity of bits 0 to n.
 #[inline]
-pub(in crate::file) fn running_xor(mut bits: u64) -> u64 {
+pub(crate) fn running_xor(mut bits: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         bits ^= bits << shift;
     }

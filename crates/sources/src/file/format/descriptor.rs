@@ -9,23 +9,23 @@ use std::fmt;
 
 /// A layout of files of trades. Everything that the program says of layouts, and does with them, comes from here.
 #[derive(Debug)]
-pub(in crate::file) struct Descriptor {
+pub(crate) struct Descriptor {
     /// The name on the command line and in the config.
-    pub(in crate::file) name: &'static str,
+    pub(crate) name: &'static str,
     /// What it is, as a phrase for lists.
-    pub(in crate::file) summary: &'static str,
+    pub(crate) summary: &'static str,
     /// The columns or members that are read, and their units.
-    pub(in crate::file) columns: &'static [Column],
+    pub(crate) columns: &'static [Column],
     /// Whose condition numbers the trades have; none where the file may have those of any.
-    pub(in crate::file) vendor: Option<&'static str>,
+    pub(crate) vendor: Option<&'static str>,
     /// Whether the trades are of US equities.
-    pub(in crate::file) is_us_equity: bool,
+    pub(crate) is_us_equity: bool,
     /// Whether the rows do not name their symbol.
-    pub(in crate::file) needs_symbol: bool,
+    pub(crate) needs_symbol: bool,
     /// Whether a file that begins like this has the layout.
-    pub(in crate::file) is_like: fn(&Sample<'_>) -> bool,
+    pub(crate) is_like: fn(&Sample<'_>) -> bool,
     /// How its trades are read.
-    pub(in crate::file) open: Open,
+    pub(crate) open: Open,
 }
 
 /// One column or member of a layout.
@@ -38,13 +38,13 @@ pub struct Column {
 }
 
 /// Shortens the tables of columns.
-pub(super) const fn column(name: &'static str, about: &'static str) -> Column {
+pub(crate) const fn column(name: &'static str, about: &'static str) -> Column {
     Column { name, about }
 }
 
 /// How the trades of a layout are read.
 #[derive(Clone, Copy)]
-pub(in crate::file) enum Open {
+pub(crate) enum Open {
     /// By a decoder of lines or rows, which looks at the start of the text first; none for a blank file.
     Text(fn(&mut TextInput) -> Result<Option<TextDecoder>, FileError>),
     /// As blocks of a recording.
@@ -62,7 +62,7 @@ impl fmt::Debug for Open {
 
 /// The decoder of a text.
 #[derive(Debug)]
-pub(in crate::file) enum TextDecoder {
+pub(crate) enum TextDecoder {
     /// Of lines, which several workers may decode.
     Lines(Box<dyn LineDecoder>),
     /// Of the rows of a JSON response.

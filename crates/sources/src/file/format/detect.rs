@@ -7,13 +7,13 @@ use memchr::memmem;
 const MARK_LEN: usize = 8;
 
 /// Whether the window is enough to tell: a JSON response may name its rows late, lines tell at once.
-pub(in crate::file) fn is_enough(window: &[u8]) -> bool {
+pub(crate) fn is_enough(window: &[u8]) -> bool {
     let text = window.trim_ascii_start();
     MARK_LEN <= text.len() && text[0] != b'{' && memchr::memchr(b'\n', text).is_some()
 }
 
 /// What a file is that begins like one of the usual binary layouts, and what to do with it.
-pub(in crate::file) fn foreign(window: &[u8]) -> Option<(&'static str, &'static str)> {
+pub(crate) fn foreign(window: &[u8]) -> Option<(&'static str, &'static str)> {
     let known: [(&[u8], &str, &str); 6] = [
         (
             b"PAR1",
@@ -52,9 +52,9 @@ pub(in crate::file) fn foreign(window: &[u8]) -> Option<(&'static str, &'static 
 
 /// The start of a file that is not blank.
 #[derive(Debug)]
-pub(in crate::file) struct Sample<'a> {
+pub(crate) struct Sample<'a> {
     /// The bytes as they are.
-    pub(super) window: &'a [u8],
+    pub(crate) window: &'a [u8],
     /// The same without leading blanks.
     text: &'a [u8],
     /// The first line.
@@ -64,7 +64,7 @@ pub(in crate::file) struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
-    pub(super) fn new(window: &'a [u8]) -> Sample<'a> {
+    pub(crate) fn new(window: &'a [u8]) -> Sample<'a> {
         let text = window.trim_ascii_start();
         let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
         let line = text[..end].trim_ascii_end();
@@ -92,18 +92,18 @@ impl<'a> Sample<'a> {
     }
 
     /// Whether the first line is a number and a JSON object.
-    pub(super) fn is_frame(&self) -> bool {
+    pub(crate) fn is_frame(&self) -> bool {
         let digits = self.digits();
         digits > 0 && self.line[digits..].starts_with(b" {")
     }
 
     /// Whether it is a JSON object that names this member somewhere; `key` has its quotes.
-    pub(super) fn has_member(&self, key: &str) -> bool {
+    pub(crate) fn has_member(&self, key: &str) -> bool {
         self.text.starts_with(b"{") && memmem::find(self.text, key.as_bytes()).is_some()
     }
 
     /// Whether the first line names one of these columns.
-    pub(super) fn has_column(&self, names: &[&str]) -> bool {
+    pub(crate) fn has_column(&self, names: &[&str]) -> bool {
         let is_header = self.digits() == 0 && !self.text.starts_with(b"{");
         is_header
             && names
@@ -112,7 +112,7 @@ impl<'a> Sample<'a> {
     }
 
     /// The fields of a first line that is a row, which begins with a digit.
-    pub(super) fn row(&self) -> &[&'a [u8]] {
+    pub(crate) fn row(&self) -> &[&'a [u8]] {
         if self.digits() > 0 && !self.is_frame() {
             &self.fields
         } else {
@@ -121,7 +121,7 @@ impl<'a> Sample<'a> {
     }
 
     /// Whether the first line is a row with `true` or `false` in this field.
-    pub(super) fn has_word_in(&self, index: usize) -> bool {
+    pub(crate) fn has_word_in(&self, index: usize) -> bool {
         self.row().get(index).is_some_and(|field| {
             field.eq_ignore_ascii_case(b"true") || field.eq_ignore_ascii_case(b"false")
         })

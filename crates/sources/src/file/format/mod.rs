@@ -1,47 +1,34 @@
-//! The file formats, one file for each, and their list.
+//! The file formats that no venue owns, one file for each, and the list of all.
 //!
 //! A layout says about itself how it is recognised, what it holds and how it is read (`descriptor.rs`); its file and its
-//! line in `FORMATS` are all that there is of it. Deliberately knows no containers and no workers.
+//! line in a list `FORMATS` are all that there is of it. Those of a venue are in its folder. Deliberately knows no
+//! containers and no workers.
 
-mod binance_aggtrades;
-mod binance_trades;
-mod binance_ws;
 mod descriptor;
 mod detect;
-mod kraken_json;
 mod lean_tick;
-mod massive_csv;
-mod massive_json;
 mod recording;
 #[cfg(test)]
 mod tests;
 
+use crate::venue;
 pub use descriptor::Column;
-pub(super) use descriptor::{Descriptor, Open, TextDecoder};
-use detect::Sample;
+pub(crate) use descriptor::{Descriptor, Open, TextDecoder, column};
+pub(crate) use detect::Sample;
 pub(super) use detect::{foreign, is_enough};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// Every layout, in the order of its documentation, in which the start of a file is compared with them too.
-static FORMATS: [&Descriptor; 8] = [
-    &massive_csv::DESCRIPTOR,
-    &massive_json::DESCRIPTOR,
-    &binance_trades::DESCRIPTOR,
-    &binance_aggtrades::DESCRIPTOR,
-    &binance_ws::DESCRIPTOR,
-    &kraken_json::DESCRIPTOR,
-    &lean_tick::DESCRIPTOR,
-    &recording::DESCRIPTOR,
-];
+/// The layouts of no venue, in the order of their documentation, behind those of the venues.
+static FORMATS: [&Descriptor; 2] = [&lean_tick::DESCRIPTOR, &recording::DESCRIPTOR];
 
 /// The word that asks for the layout to be told from the first block of each file.
 pub(super) const AUTO: &str = "auto";
 
 /// The layout of a file's trades.
 ///
-/// Parses from its name, such as `massive-csv`.
+/// Parses from its name, such as `lean-tick`.
 #[derive(Clone, Copy)]
 pub struct Format(&'static Descriptor);
 
@@ -54,9 +41,10 @@ pub struct FormatError {
 }
 
 impl Format {
-    /// Every layout.
+    /// Every layout, in the order in which the start of a file is compared with them.
     pub fn all() -> impl Iterator<Item = Format> {
-        FORMATS.into_iter().map(Format)
+        let venues = venue::FORMATS.into_iter().flatten();
+        venues.chain(&FORMATS).copied().map(Format)
     }
 
     /// The layout that a word names, or `None` for `auto`, which tells it for each file.

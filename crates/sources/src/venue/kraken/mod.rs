@@ -1,5 +1,7 @@
 //! Kraken spot.
 
+#[cfg(feature = "files")]
+pub(super) mod file;
 pub(crate) mod history;
 pub(crate) mod live;
 mod simulate;

@@ -1,5 +1,7 @@
 //! Massive, formerly Polygon: US equities, also behind a proxy.
 
+#[cfg(feature = "files")]
+pub(super) mod file;
 pub(crate) mod history;
 pub(crate) mod live;
 mod simulate;

@@ -3,13 +3,12 @@
 //! Lines are `<receive ns> <frame>`, where a frame is a spot `@trade` event as in the venue's `wire.rs`, raw or in a
 //! combined stream; frames of other events are no trades.
 
-use super::descriptor::{Descriptor, Open, TextDecoder, column};
-use super::detect::Sample;
+use super::super::wire::Frame;
 use crate::file::chunk::LineDecoder;
 use crate::file::error::{FileError, RecordError, ValueError};
+use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
 use crate::file::row_decoder::read;
 use crate::file::text::TextInput;
-use crate::venue::binance::wire::Frame;
 use barmill_core::model::Trade;
 use memchr::memmem::Finder;
 

@@ -1,12 +1,11 @@
 //! Binance public data, aggregated trades, spot or futures.
 //!
 //! Wire format (binance-public-data README): spot files have no header, `a, p, q, f, l, T, m, M`; futures files have a
-//! header that names the columns. Times and sides are those of [`super::binance_trades`], which has the decoder.
+//! header that names the columns. Times and sides are those of [`super::trades`], which has the decoder.
 
-use super::binance_trades::{Columns, Layout};
-use super::descriptor::{Descriptor, Open, TextDecoder, column};
-use super::detect::Sample;
+use super::trades::{Columns, Layout};
 use crate::file::error::FileError;
+use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
 use crate::file::text::TextInput;
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {

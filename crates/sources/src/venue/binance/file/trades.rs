@@ -4,11 +4,10 @@
 //! time, isBuyerMaker, isBestMatch`; futures files have a header that names the columns. Times are milliseconds, in
 //! spot files from 2025 on microseconds. The buyer being the maker means that the taker sold.
 
-use super::descriptor::{Descriptor, Open, TextDecoder, column};
-use super::detect::Sample;
 use crate::file::chunk::LineDecoder;
 use crate::file::csv::Fields;
 use crate::file::error::{FileError, RecordError, ValueError};
+use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
 use crate::file::text::TextInput;
 use crate::file::values::{by_magnitude, integer, price, size};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
@@ -198,9 +197,9 @@ fn side(buyer_is_maker: &[u8]) -> Result<Side, RecordError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::aggtrades::AGG_TRADES;
     use super::{BinanceCsv, TRADES, symbol_in};
     use crate::file::chunk::LineDecoder;
-    use crate::file::format::binance_aggtrades::AGG_TRADES;
     use barmill_core::model::{Side, Symbol, Trade};
     use std::path::PathBuf;
 

@@ -10,21 +10,16 @@
 //! unique per exchange and reporting facility, so the venue is `exchange | trf_id << 8`; exchanges of options are above
 //! 255 and have no facility.
 
-mod fast;
-mod index;
-mod row;
-
-use super::descriptor::{Descriptor, Open, TextDecoder, column};
-use super::detect::Sample;
+use super::fast::{Columns, FastRows};
 use crate::file::chunk::{Chunk, LineDecoder};
 use crate::file::csv::Fields;
 use crate::file::error::{FileError, RecordError, ValueError};
+use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
 use crate::file::text::TextInput;
 use crate::file::values::{
     SymbolCache, conditions, integer, medium, nanos, price, size, small, trade_id,
 };
 use barmill_core::model::{Conditions, Side, Symbol, Trade};
-use fast::{Columns, FastRows};
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "massive-csv",

@@ -2,13 +2,12 @@
 //!
 //! The rows, in the array `results`, are those of the venue's `wire.rs`; they do not name their symbol.
 
-use super::descriptor::{Descriptor, Open, TextDecoder, column};
-use super::detect::Sample;
+use super::super::wire::Row;
 use crate::file::error::{FileError, RecordError};
+use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
 use crate::file::json_rows::{JsonRows, Rows};
 use crate::file::row_decoder::{Response, RowDecoder, read};
 use crate::file::text::TextInput;
-use crate::venue::massive::wire::Row;
 use barmill_core::model::{Symbol, Trade};
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {

@@ -2,17 +2,19 @@
 //!
 //! The rows, in arrays named by their pair inside `result`, are those of the venue's `wire.rs`.
 
-use super::descriptor::{Descriptor, Open, TextDecoder, column};
-use super::detect::Sample;
+use super::wire::Row;
 use crate::file::error::{FileError, RecordError, ValueError};
+use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
 use crate::file::json_rows::{JsonRows, Rows};
 use crate::file::row_decoder::{Response, RowDecoder, read};
 use crate::file::text::TextInput;
 use crate::file::values::SymbolCache;
-use crate::venue::kraken::wire::Row;
 use barmill_core::model::{Symbol, Trade};
 
-pub(super) static DESCRIPTOR: Descriptor = Descriptor {
+/// Kraken's layouts of files.
+pub(in crate::venue) static FORMATS: [&Descriptor; 1] = [&DESCRIPTOR];
+
+static DESCRIPTOR: Descriptor = Descriptor {
     name: "kraken-json",
     summary: "Kraken `/0/public/Trades` REST answer",
     columns: &[
