@@ -88,7 +88,8 @@ fn parse_general(text: &[u8], places: u32) -> Result<u128, DecimalError> {
     let mut seen_digit = false;
     let mut point = false;
     // Decimal places still to fill; below zero a digit must be zero to be dropped without loss.
-    let mut room = i64::from(places) + exponent;
+    let room_max = i64::from(places) + exponent;
+    let mut room = room_max;
     for (offset, &byte) in mantissa.iter().enumerate() {
         match byte {
             b'0'..=b'9' => {
@@ -111,7 +112,8 @@ fn parse_general(text: &[u8], places: u32) -> Result<u128, DecimalError> {
             offset: mantissa.len() - 1,
         });
     }
-    shift(value, if point { room.max(0) } else { room }, places)
+    // Digits that were dropped are behind every kept one: they leave nothing to fill.
+    shift(value, room.max(0).min(room_max), places)
 }
 
 fn push_digit(value: u128, digit: u8, beyond: bool, places: u32) -> Result<u128, DecimalError> {
@@ -259,6 +261,8 @@ mod tests {
             ("1.5E-05", 15_000),
             ("12e2", 1_200_000_000_000),
             ("1200e-2", 12_000_000_000),
+            ("10.0e-10", 1),
+            ("1200.00e-11", 12),
             ("00012.5", 12_500_000_000),
         ] {
             assert_eq!(parse_scaled(given.as_bytes(), 9), Ok(want), "{given}");
@@ -277,6 +281,7 @@ mod tests {
             ("1e", DecimalError::NotDecimal { offset: 1 }),
             ("0.0000000001", DecimalError::TooPrecise { places: 9 }),
             ("1e-10", DecimalError::TooPrecise { places: 9 }),
+            ("1.0e-10", DecimalError::TooPrecise { places: 9 }),
             ("1e300", DecimalError::TooLarge),
         ] {
             assert_eq!(parse_scaled(given.as_bytes(), 9), Err(want), "{given}");
@@ -298,6 +303,15 @@ mod tests {
             let mut wide = Vec::new();
             push_wide(&mut wide, u128::from(value), places);
             prop_assert_eq!(text(u128::from(value), places), String::from_utf8(wide).unwrap());
+        }
+
+        #[test]
+        fn exponent_moves_the_point(whole in 0u32.., fraction in 0u32.., zeros in 0usize..12, exponent in -12i32..4) {
+            let mantissa = format!("{whole}.{fraction:010}{}", "0".repeat(zeros));
+            // 24 places hold every digit of it.
+            let plain = parse_scaled(mantissa.as_bytes(), 12).unwrap();
+            let moved = parse_scaled(format!("{mantissa}e{exponent}").as_bytes(), 24);
+            prop_assert_eq!(moved, Ok(plain * 10u128.pow(u32::try_from(exponent + 12).unwrap())));
         }
 
         #[test]
