@@ -166,24 +166,27 @@ fn split_exponent(text: &[u8]) -> Result<(&[u8], i64), DecimalError> {
     Ok((&text[..at], sign * exponent))
 }
 
-/// Appends the shortest exact text of `value / 10^places`: no trailing zeros, a digit before the point.
+/// Appends the shortest exact text of `value / 10^places`: no trailing zeros, a digit before the point. At most 19
+/// places.
 pub(super) fn push_scaled(out: &mut Vec<u8>, value: u128, places: usize) {
-    match (u64::try_from(value), POWERS.get(places)) {
+    let scale = POWERS[places];
+    let mut whole = itoa::Buffer::new();
+    let (whole, fraction) = match u64::try_from(value) {
         // Most values fit 64 bits, where a division is many times cheaper.
-        (Ok(value), Some(scale)) => {
-            out.extend_from_slice(itoa::Buffer::new().format(value / scale).as_bytes());
-            push_fraction(out, value % scale, places);
-        }
-        (Ok(_) | Err(_), _) => push_wide(out, value, places),
+        Ok(value) => (whole.format(value / scale), value % scale),
+        Err(_) => (
+            whole.format(value / u128::from(scale)),
+            u64::try_from(value % u128::from(scale)).unwrap_or(0),
+        ),
+    };
+    out.extend_from_slice(whole.as_bytes());
+    if fraction > 0 {
+        push_fraction(out, fraction, places);
     }
 }
 
-/// Appends the point and the digits of a part below one, as far as they are not zero.
+/// Appends the point and the digits of a part below one that is not zero.
 fn push_fraction(out: &mut Vec<u8>, fraction: u64, places: usize) {
-    if fraction == 0 {
-        return;
-    }
-    let mut digits = [b'0'; 20];
     let (mut rest, mut len) = (fraction, places);
     if rest.is_multiple_of(10_000) {
         (rest, len) = (rest / 10_000, len - 4);
@@ -191,55 +194,51 @@ fn push_fraction(out: &mut Vec<u8>, fraction: u64, places: usize) {
     while rest.is_multiple_of(10) {
         (rest, len) = (rest / 10, len - 1);
     }
-    for digit in digits[..len].iter_mut().rev() {
-        *digit = digit_of(u128::from(rest % 10));
-        rest /= 10;
-    }
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(rest).as_bytes();
     out.push(b'.');
-    out.extend_from_slice(&digits[..len]);
+    out.resize(out.len() + len - digits.len(), b'0');
+    out.extend_from_slice(digits);
 }
 
-fn push_wide(out: &mut Vec<u8>, value: u128, places: usize) {
-    let mut buffer = [b'0'; 40];
-    let mut at = buffer.len();
-    let mut rest = value;
-    while rest > 0 {
-        at -= 1;
-        buffer[at] = digit_of(rest % 10);
-        rest /= 10;
-    }
-    at = at.min(buffer.len() - places - 1);
-    let digits = &buffer[at..];
-    let (whole, fraction) = digits.split_at(digits.len() - places);
-    out.extend_from_slice(whole);
-    let significant = fraction
-        .iter()
-        .rposition(|&digit| digit != b'0')
-        .map_or(0, |last| last + 1);
-    if significant > 0 {
-        out.push(b'.');
-        out.extend_from_slice(&fraction[..significant]);
-    }
-}
+/// Text and number of a type of raw units: what a parsed or shown value has in common whatever it counts.
+macro_rules! decimal_text {
+    ($type:ty, $places:expr) => {
+        impl $type {
+            /// Appends the canonical decimal text.
+            pub fn push_text(self, out: &mut Vec<u8>) {
+                super::decimal::push_scaled(out, u128::from(self.0), $places);
+            }
+        }
 
-fn digit_of(value: u128) -> u8 {
-    b'0' + u8::try_from(value).unwrap_or(0)
-}
+        impl std::str::FromStr for $type {
+            type Err = super::DecimalError;
 
-/// Writes the text of `push_scaled` through a formatter.
-pub(super) fn display_scaled(
-    f: &mut std::fmt::Formatter<'_>,
-    value: u128,
-    places: usize,
-) -> std::fmt::Result {
-    let mut text = Vec::with_capacity(40);
-    push_scaled(&mut text, value, places);
-    f.write_str(&String::from_utf8_lossy(&text))
+            fn from_str(text: &str) -> Result<$type, super::DecimalError> {
+                <$type>::parse(text.as_bytes())
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let mut text = Vec::with_capacity(40);
+                self.push_text(&mut text);
+                f.write_str(&String::from_utf8_lossy(&text))
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+    };
 }
+pub(super) use decimal_text;
 
 #[cfg(test)]
 mod tests {
-    use super::{DecimalError, parse_scaled, push_scaled, push_wide};
+    use super::{DecimalError, parse_scaled, push_scaled};
     use proptest::prelude::*;
 
     fn text(value: u128, places: usize) -> String {
@@ -298,11 +297,12 @@ mod tests {
         }
 
         #[test]
-        fn narrow_texts_are_those_of_wide_values(value in any::<u64>(), zeros in 0u32..20, places in 0usize..20) {
-            let value = value - value % 10u64.pow(zeros);
-            let mut wide = Vec::new();
-            push_wide(&mut wide, u128::from(value), places);
-            prop_assert_eq!(text(u128::from(value), places), String::from_utf8(wide).unwrap());
+        fn wide_text_to_number_to_text_is_the_identity(value in 0u128..1 << 120, zeros in 0u32..30, places in 0usize..20) {
+            let value = value - value % 10u128.pow(zeros);
+            let canonical = text(value, places);
+            prop_assert!(!canonical.contains('.') || !canonical.ends_with(['0', '.']), "{}", canonical);
+            let parsed = parse_scaled(canonical.as_bytes(), u32::try_from(places).unwrap());
+            prop_assert_eq!(parsed, Ok(value));
         }
 
         #[test]

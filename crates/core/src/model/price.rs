@@ -1,8 +1,6 @@
 //! Prices: exact decimals in integers of 10^-9.
 
-use super::decimal::{DecimalError, display_scaled, parse_scaled, push_scaled};
-use std::fmt;
-use std::str::FromStr;
+use super::decimal::{DecimalError, decimal_text, parse_scaled};
 
 /// An exact price: 9 decimal places, from 0 to 18,446,744,073.709551615 units of the quote currency.
 ///
@@ -45,29 +43,6 @@ impl Price {
             .map(Price)
             .map_err(|_| DecimalError::TooLarge)
     }
-
-    /// Appends the canonical decimal text.
-    pub fn push_text(self, out: &mut Vec<u8>) {
-        push_scaled(out, u128::from(self.0), Self::PLACES);
-    }
 }
 
-impl FromStr for Price {
-    type Err = DecimalError;
-
-    fn from_str(text: &str) -> Result<Price, DecimalError> {
-        Price::parse(text.as_bytes())
-    }
-}
-
-impl fmt::Display for Price {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display_scaled(f, u128::from(self.0), Self::PLACES)
-    }
-}
-
-impl fmt::Debug for Price {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+decimal_text!(Price, Price::PLACES);

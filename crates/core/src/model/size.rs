@@ -1,9 +1,7 @@
 //! Sizes of trades and their sums: exact decimals in integers of 10^-10.
 
-use super::decimal::{DecimalError, display_scaled, parse_scaled, push_scaled};
-use std::fmt;
+use super::decimal::{DecimalError, decimal_text, parse_scaled};
 use std::ops::AddAssign;
-use std::str::FromStr;
 
 /// The exact size of one trade: 10 decimal places, from 0 to about 1.2e17 shares, contracts or coins.
 ///
@@ -53,11 +51,6 @@ impl Size {
     pub fn parse(text: &[u8]) -> Result<Size, DecimalError> {
         Size::from_raw(parse_scaled(text, 10)?).ok_or(DecimalError::TooLarge)
     }
-
-    /// Appends the canonical decimal text.
-    pub fn push_text(self, out: &mut Vec<u8>) {
-        push_scaled(out, self.0, Self::PLACES);
-    }
 }
 
 impl Volume {
@@ -81,11 +74,6 @@ impl Volume {
     pub fn parse(text: &[u8]) -> Result<Volume, DecimalError> {
         parse_scaled(text, 10).map(Volume)
     }
-
-    /// Appends the canonical decimal text.
-    pub fn push_text(self, out: &mut Vec<u8>) {
-        push_scaled(out, self.0, Size::PLACES);
-    }
 }
 
 impl AddAssign<Size> for Volume {
@@ -100,32 +88,8 @@ impl AddAssign<Volume> for Volume {
     }
 }
 
-macro_rules! decimal_text {
-    ($type:ty) => {
-        impl FromStr for $type {
-            type Err = DecimalError;
-
-            fn from_str(text: &str) -> Result<$type, DecimalError> {
-                <$type>::parse(text.as_bytes())
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                display_scaled(f, self.0, Size::PLACES)
-            }
-        }
-
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-    };
-}
-
-decimal_text!(Size);
-decimal_text!(Volume);
+decimal_text!(Size, Size::PLACES);
+decimal_text!(Volume, Size::PLACES);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Event time: nanoseconds since the Unix epoch, UTC.
 
+use jiff::fmt::temporal::DateTimePrinter;
 use std::fmt;
 use std::str::FromStr;
 
@@ -67,36 +68,9 @@ impl Timestamp {
 
     /// Appends the RFC 3339 text that `Display` gives, without a formatter.
     pub fn push_text(self, out: &mut Vec<u8>) {
-        let (seconds, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-        let (days, second) = (seconds / 86_400, seconds % 86_400);
-        let (year, month, day) = civil_of_days(days);
-        let pairs = [
-            year / 100,
-            year % 100,
-            month,
-            day,
-            second / 3_600,
-            second / 60 % 60,
-            second % 60,
-        ];
-        let mut text = *b"0000-00-00T00:00:00";
-        for (at, pair) in [0, 2, 5, 8, 11, 14, 17]
-            .into_iter()
-            .zip(pairs.map(two_digits))
-        {
-            text[at..at + 2].copy_from_slice(&pair);
-        }
-        out.extend_from_slice(&text);
-        if nanos > 0 {
-            let mut fraction = *b".000000000";
-            set_digits(&mut fraction[1..], nanos);
-            let len = fraction
-                .iter()
-                .rposition(|digit| *digit != b'0')
-                .map_or(0, |last| last + 1);
-            out.extend_from_slice(&fraction[..len]);
-        }
-        out.push(b'Z');
+        // A vector takes every text.
+        let printed = DateTimePrinter::new().print_timestamp(&self.to_jiff(), out);
+        printed.unwrap_or_default();
     }
 
     /// The instant `nanos` later, held inside the range.
@@ -134,38 +108,6 @@ impl Timestamp {
             .ok()
             .and_then(Timestamp::from_nanos)
             .ok_or(TimestampError::OutOfRange)
-    }
-}
-
-/// Year, month and day of a count of days since 1970-01-01 in the proleptic Gregorian calendar. Years that begin in
-/// March have their leap day last, and eras of 400 years have equal lengths (Howard Hinnant, `civil_from_days`).
-fn civil_of_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
-}
-
-/// The digits of a number below a hundred.
-fn two_digits(value: i64) -> [u8; 2] {
-    let value = u8::try_from(value).unwrap_or(0);
-    [b'0' + value / 10, b'0' + value % 10]
-}
-
-/// Writes the last digits of a number of zero and above.
-fn set_digits(out: &mut [u8], mut value: i64) {
-    for digit in out.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        value /= 10;
     }
 }
 
