@@ -10,6 +10,13 @@ use std::str::FromStr;
 
 const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 86_400 * SECOND;
+/// The units of a length, the longest first.
+const UNITS: [(&str, u64); 4] = [
+    ("d", DAY),
+    ("h", 3_600 * SECOND),
+    ("m", 60 * SECOND),
+    ("s", SECOND),
+];
 
 /// Why a text is not a bar spec.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,21 +96,22 @@ impl BarSpec {
         matches!(self, BarSpec::Time(_) | BarSpec::Day | BarSpec::Session)
     }
 
-    fn parse_time(text: &str, digits: &str, unit: u64) -> Result<BarSpec, SpecError> {
-        let unknown = || SpecError::Unknown {
-            spec: text.to_owned(),
-        };
-        let canonical = !digits.is_empty() && digits.len() <= 5 && !digits.starts_with('0');
-        if !canonical || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(unknown());
-        }
-        let count: u64 = digits.parse().map_err(|_| unknown())?;
-        match NonZeroU64::new(count.saturating_mul(unit)) {
+    fn parse_time(text: &str) -> Result<BarSpec, SpecError> {
+        let spec = text.to_owned();
+        let mut units = UNITS.iter();
+        let parts = units.find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)));
+        let length = parts.and_then(|(digits, unit)| {
+            let is_canonical = (1..=5).contains(&digits.len())
+                && !digits.starts_with('0')
+                && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let count: u64 = digits.parse().ok().filter(|_| is_canonical)?;
+            NonZeroU64::new(count.saturating_mul(*unit))
+        });
+        match length {
             Some(length) if length.get() == DAY => Ok(BarSpec::Day),
             Some(length) if DAY.is_multiple_of(length.get()) => Ok(BarSpec::Time(length)),
-            Some(_) | None => Err(SpecError::Uneven {
-                spec: text.to_owned(),
-            }),
+            Some(_) => Err(SpecError::Uneven { spec }),
+            None => Err(SpecError::Unknown { spec }),
         }
     }
 }
@@ -112,47 +120,26 @@ impl FromStr for BarSpec {
     type Err = SpecError;
 
     fn from_str(text: &str) -> Result<BarSpec, SpecError> {
-        let threshold = |source| SpecError::Threshold {
-            spec: text.to_owned(),
-            source,
+        let spec = text.to_owned();
+        let above_zero = match text.split_once(':') {
+            None if text == "session" => return Ok(BarSpec::Session),
+            None => return BarSpec::parse_time(text),
+            Some(("tick", number)) => number.parse().map(BarSpec::Tick).map_err(|_| None),
+            Some(("volume", number)) => above_zero(number).map(BarSpec::Volume),
+            Some(("value", number)) => above_zero(number).map(BarSpec::Value),
+            Some(_) => return Err(SpecError::Unknown { spec }),
         };
-        if text == "session" {
-            return Ok(BarSpec::Session);
-        }
-        if let Some((kind, number)) = text.split_once(':') {
-            return match kind {
-                "tick" => number
-                    .parse()
-                    .map(BarSpec::Tick)
-                    .map_err(|_| threshold(None)),
-                "volume" => match number.parse::<Volume>() {
-                    Ok(volume) if volume > Volume::ZERO => Ok(BarSpec::Volume(volume)),
-                    Ok(_) => Err(threshold(None)),
-                    Err(source) => Err(threshold(Some(source))),
-                },
-                "value" => match number.parse::<Price>() {
-                    Ok(value) if value > Price::ZERO => Ok(BarSpec::Value(value)),
-                    Ok(_) => Err(threshold(None)),
-                    Err(source) => Err(threshold(Some(source))),
-                },
-                _ => Err(SpecError::Unknown {
-                    spec: text.to_owned(),
-                }),
-            };
-        }
-        for (suffix, unit) in [
-            ("s", SECOND),
-            ("m", 60 * SECOND),
-            ("h", 3_600 * SECOND),
-            ("d", DAY),
-        ] {
-            if let Some(digits) = text.strip_suffix(suffix) {
-                return BarSpec::parse_time(text, digits, unit);
-            }
-        }
-        Err(SpecError::Unknown {
-            spec: text.to_owned(),
-        })
+        above_zero.map_err(|source| SpecError::Threshold { spec, source })
+    }
+}
+
+/// A number above zero; an error without a cause for zero.
+fn above_zero<N: FromStr + Default + PartialOrd>(text: &str) -> Result<N, Option<N::Err>> {
+    let number: N = text.parse().map_err(Some)?;
+    if N::default() < number {
+        Ok(number)
+    } else {
+        Err(None)
     }
 }
 
@@ -160,12 +147,10 @@ impl fmt::Display for BarSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BarSpec::Time(length) => {
-                let seconds = length.get() / SECOND;
-                match seconds {
-                    _ if seconds.is_multiple_of(3_600) => write!(f, "{}h", seconds / 3_600),
-                    _ if seconds.is_multiple_of(60) => write!(f, "{}m", seconds / 60),
-                    _ => write!(f, "{seconds}s"),
-                }
+                let mut units = UNITS.into_iter();
+                let unit = units.find(|(_, unit)| length.get().is_multiple_of(*unit));
+                let (suffix, unit) = unit.unwrap_or(("s", SECOND));
+                write!(f, "{}{suffix}", length.get() / unit)
             }
             BarSpec::Day => f.write_str("1d"),
             BarSpec::Session => f.write_str("session"),
