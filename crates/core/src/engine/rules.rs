@@ -25,9 +25,8 @@ mod table;
 
 use crate::model::{Conditions, Trade};
 pub use eligible::{Eligible, OpenClose};
-use table::{Bars, Masks};
-
-const TABLES: &str = include_str!("../../data/conditions.csv");
+use table::{Bars, Masks, tables};
+pub use table::{Tape, letter_condition};
 
 /// LEAN's flag of an extended-hours tick.
 const LEAN_EXTENDED: u128 = 0x2000;
@@ -61,46 +60,6 @@ pub enum RulesError {
         /// The line.
         text: String,
     },
-}
-
-/// The tape of a US equity, for rules that differ by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tape {
-    /// NYSE-listed.
-    A = 1,
-    /// Listed on NYSE Arca, American and the regional exchanges.
-    B = 2,
-    /// Nasdaq-listed.
-    C = 3,
-    /// Over the counter.
-    O = 4,
-}
-
-impl Tape {
-    /// The tape of a letter; `None` for any other.
-    pub const fn from_letter(letter: u8) -> Option<Tape> {
-        match letter {
-            b'A' => Some(Tape::A),
-            b'B' => Some(Tape::B),
-            b'C' => Some(Tape::C),
-            b'O' => Some(Tape::O),
-            _ => None,
-        }
-    }
-
-    /// The condition that carries the tape inside [`Conditions`]: 97 for A to 100 for O, above every code.
-    pub const fn condition(self) -> u32 {
-        96 + self as u32
-    }
-}
-
-/// The condition of a code letter: its byte less 32, so 0 to 95; `None` outside ASCII and below the blank.
-pub const fn letter_condition(letter: u8) -> Option<u32> {
-    if letter >= b' ' && letter < 128 {
-        Some(letter as u32 - 32)
-    } else {
-        None
-    }
 }
 
 /// What sets a profile's rules apart from its table.
@@ -164,11 +123,12 @@ impl Rules {
         let table = table.ok_or_else(|| RulesError::Unknown {
             name: name.to_owned(),
         })?;
-        let daily = table.profile(table.daily, Bars::Daily)?;
+        let profile = |name, bars| Ok(Profile::new(name, table.kind, &table.masks(bars)?));
+        let daily = profile(table.daily, Bars::Daily)?;
         let own = if name == table.daily {
             daily.clone()
         } else {
-            table.profile(table.minute, Bars::Minute)?
+            profile(table.minute, Bars::Minute)?
         };
         Ok(Rules { own, daily })
     }
@@ -210,12 +170,11 @@ impl Rules {
 
 impl Profile {
     fn new(name: &'static str, kind: Kind, masks: &[Masks; 5]) -> Profile {
-        let heeded = masks.iter().fold(0, |bits, masks| bits | masks.any());
         Profile {
             name,
             kind,
             masks: *masks,
-            heeded,
+            heeded: masks.iter().fold(0, |bits, masks| bits | masks.any()),
             plain: Eligible::ALL,
         }
     }
@@ -275,65 +234,6 @@ const LEAN: Profile = Profile {
     ..ALL
 };
 const LEAN_UNPRICED: Eligible = Eligible::new(false, OpenClose::No, true, true);
-
-/// One table of the data.
-#[derive(Debug, Clone, Copy)]
-struct Table {
-    /// The profile of minute bars.
-    minute: &'static str,
-    /// The profile of day bars.
-    daily: &'static str,
-    kind: Kind,
-    /// How a code becomes a condition.
-    condition: fn(&str) -> Option<u32>,
-    lines: &'static str,
-}
-
-impl Table {
-    fn profile(self, name: &'static str, bars: Bars) -> Result<Profile, RulesError> {
-        let masks = table::parse(self.lines, bars, self.condition)?;
-        Ok(Profile::new(name, self.kind, &masks))
-    }
-}
-
-/// The tables of the data; one whose first line is damaged is left out, as a test would show.
-fn tables() -> impl Iterator<Item = Table> {
-    TABLES.split("\ntable,").skip(1).filter_map(|text| {
-        let (head, lines) = text.split_once('\n')?;
-        let mut fields = head.split(',');
-        let (minute, daily) = fields.next()?.split_once(' ')?;
-        let condition = match fields.next()? {
-            "number" => number,
-            "letter" => letter,
-            _ => return None,
-        };
-        let kind = match fields.next()? {
-            "volume" => Kind::Table,
-            "prices" => Kind::TablePricedVwap,
-            _ => return None,
-        };
-        Some(Table {
-            minute,
-            daily,
-            kind,
-            condition,
-            lines,
-        })
-    })
-}
-
-/// Numbers are conditions as they are; 96 and above would meet the tape.
-fn number(code: &str) -> Option<u32> {
-    code.parse().ok().filter(|id| *id < 96)
-}
-
-fn letter(code: &str) -> Option<u32> {
-    match code.as_bytes() {
-        b"space" => letter_condition(b' '),
-        [letter] => letter_condition(*letter),
-        _ => None,
-    }
-}
 
 const fn tape_index(bits: u128) -> usize {
     match bits >> 97 & 0xf {

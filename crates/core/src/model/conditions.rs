@@ -30,11 +30,6 @@ impl Conditions {
             None
         }
     }
-
-    /// Whether the two sets share a condition.
-    pub const fn meets(self, other: Conditions) -> bool {
-        self.0 & other.0 != 0
-    }
 }
 
 impl std::fmt::Debug for Conditions {

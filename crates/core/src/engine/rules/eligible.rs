@@ -13,7 +13,7 @@ pub enum OpenClose {
 }
 
 /// What one trade may do to a bar.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Eligible(u8);
 
 impl Eligible {
@@ -43,12 +43,6 @@ impl Eligible {
         Eligible(ends | sums | if high_low { Self::HIGH_LOW } else { 0 })
     }
 
-    /// Whether the trade may do everything.
-    #[inline]
-    pub const fn is_all(self) -> bool {
-        self.0 == Self::ALL.0
-    }
-
     /// Whether the trade may do nothing.
     #[inline]
     pub const fn is_none(self) -> bool {
@@ -62,6 +56,7 @@ impl Eligible {
     }
 
     /// Whether the trade may set open and close.
+    #[cfg(test)]
     pub const fn open_close(self) -> OpenClose {
         match (self.open(), self.close()) {
             (_, true) => OpenClose::Yes,
@@ -95,17 +90,6 @@ impl Eligible {
     }
 }
 
-impl std::fmt::Debug for Eligible {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Eligible")
-            .field("high_low", &self.high_low())
-            .field("open_close", &self.open_close())
-            .field("volume", &self.volume())
-            .field("vwap", &self.vwap())
-            .finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Eligible, OpenClose};
@@ -125,7 +109,6 @@ mod tests {
                     (volume, volume && vwap)
                 );
                 assert_eq!(eligible.is_none(), eligible == Eligible::NONE);
-                assert_eq!(eligible.is_all(), eligible == Eligible::ALL);
             }
         }
     }

@@ -1,9 +1,51 @@
-//! Condition tables: their text form, and the masks a check needs.
+//! Condition tables: how their codes become conditions, their text form, and the masks a check needs.
 //!
-//! Owns the parser of the tables in `data/conditions.csv`. Lines: `bars,tapes,code,high_low,open_close,volume,name`; a
+//! Owns the tables in `data/conditions.csv` and their parser. Lines: `bars,tapes,code,high_low,open_close,volume,name`; a
 //! later line for the same condition replaces an earlier one, `none` changes nothing.
 
-use super::{OpenClose, RulesError, Tape};
+use super::{Kind, OpenClose, RulesError};
+
+const TABLES: &str = include_str!("../../../data/conditions.csv");
+
+/// The tape of a US equity, for rules that differ by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tape {
+    /// NYSE-listed.
+    A = 1,
+    /// Listed on NYSE Arca, American and the regional exchanges.
+    B = 2,
+    /// Nasdaq-listed.
+    C = 3,
+    /// Over the counter.
+    O = 4,
+}
+
+impl Tape {
+    /// The tape of a letter; `None` for any other.
+    pub const fn from_letter(letter: u8) -> Option<Tape> {
+        match letter {
+            b'A' => Some(Tape::A),
+            b'B' => Some(Tape::B),
+            b'C' => Some(Tape::C),
+            b'O' => Some(Tape::O),
+            _ => None,
+        }
+    }
+
+    /// The condition that carries the tape inside [`Conditions`]: 97 for A to 100 for O, above every code.
+    pub const fn condition(self) -> u32 {
+        96 + self as u32
+    }
+}
+
+/// The condition of a code letter: its byte less 32, so 0 to 95; `None` outside ASCII and below the blank.
+pub const fn letter_condition(letter: u8) -> Option<u32> {
+    if letter >= b' ' && letter < 128 {
+        Some(letter as u32 - 32)
+    } else {
+        None
+    }
+}
 
 /// Which bars a table is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +96,65 @@ impl Masks {
             only_if_first: self.only_if_first | other.only_if_first,
             no_volume: self.no_volume | other.no_volume,
         }
+    }
+}
+
+/// One table of the data.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    /// The profile of minute bars.
+    pub(super) minute: &'static str,
+    /// The profile of day bars.
+    pub(super) daily: &'static str,
+    pub(super) kind: Kind,
+    /// How a code becomes a condition.
+    condition: fn(&str) -> Option<u32>,
+    pub(super) lines: &'static str,
+}
+
+impl Table {
+    /// What the conditions forbid in bars of one length, by tape.
+    pub(super) fn masks(self, bars: Bars) -> Result<[Masks; 5], RulesError> {
+        parse(self.lines, bars, self.condition)
+    }
+}
+
+/// The tables of the data; one whose first line is damaged is left out, as a test would show.
+pub(super) fn tables() -> impl Iterator<Item = Table> {
+    TABLES.split("\ntable,").skip(1).filter_map(|text| {
+        let (head, lines) = text.split_once('\n')?;
+        let mut fields = head.split(',');
+        let (minute, daily) = fields.next()?.split_once(' ')?;
+        let condition = match fields.next()? {
+            "number" => number,
+            "letter" => letter,
+            _ => return None,
+        };
+        let kind = match fields.next()? {
+            "volume" => Kind::Table,
+            "prices" => Kind::TablePricedVwap,
+            _ => return None,
+        };
+        Some(Table {
+            minute,
+            daily,
+            kind,
+            condition,
+            lines,
+        })
+    })
+}
+
+/// Numbers are conditions as they are; 96 and above would meet the tape.
+fn number(code: &str) -> Option<u32> {
+    code.parse().ok().filter(|id| *id < 96)
+}
+
+fn letter(code: &str) -> Option<u32> {
+    match code.as_bytes() {
+        b"space" => letter_condition(b' '),
+        [letter] => letter_condition(*letter),
+        _ => None,
     }
 }
 
