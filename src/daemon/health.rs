@@ -123,19 +123,19 @@ impl HealthStatus {
         let mut complaints = Vec::new();
         match state.writer.circuit {
             CircuitState::Closed => {}
-            CircuitState::Draining { .. } => {
+            CircuitState::Draining => {
                 complaints.push(format!(
                     "{} items of the spool are not yet in the store",
                     state.writer.spooled
                 ));
             }
-            CircuitState::Open { .. } => {
+            CircuitState::Open => {
                 complaints.push(format!(
                     "store is out, {} items wait in the spool",
                     state.writer.spooled
                 ));
             }
-            CircuitState::Paused { .. } => {
+            CircuitState::Paused => {
                 complaints.push(format!(
                     "budget is used up, {} items wait in the spool",
                     state.writer.spooled

@@ -46,51 +46,26 @@ pub enum CircuitState {
     #[default]
     Closed,
     /// The store is out; batches go to the spool.
-    Open {
-        /// When the next probe is due.
-        probe_at: Duration,
-        /// Probes and drains that failed since the circuit was closed, the first failure included.
-        failures: u32,
-    },
+    Open,
     /// The quota is used up; batches go to the spool.
-    Paused {
-        /// When the next probe is due.
-        probe_at: Duration,
-        /// As for [`CircuitState::Open`].
-        failures: u32,
-    },
+    Paused,
     /// The store is back; the spool goes out before anything new.
-    Draining {
-        /// As for [`CircuitState::Open`].
-        failures: u32,
-    },
+    Draining,
 }
 
 impl CircuitState {
     /// Whether batches go to the spool, since the store takes none.
     pub const fn is_away(self) -> bool {
-        matches!(
-            self,
-            CircuitState::Open { .. } | CircuitState::Paused { .. }
-        )
-    }
-
-    const fn failures(self) -> u32 {
-        match self {
-            CircuitState::Closed => 0,
-            CircuitState::Open { failures, .. }
-            | CircuitState::Paused { failures, .. }
-            | CircuitState::Draining { failures } => failures,
-        }
+        matches!(self, CircuitState::Open | CircuitState::Paused)
     }
 
     /// The name in figures and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             CircuitState::Closed => "closed",
-            CircuitState::Open { .. } => "open",
-            CircuitState::Paused { .. } => "paused",
-            CircuitState::Draining { .. } => "draining",
+            CircuitState::Open => "open",
+            CircuitState::Paused => "paused",
+            CircuitState::Draining => "draining",
         }
     }
 }
@@ -149,6 +124,10 @@ impl Default for ProbePolicy {
 #[cfg_attr(test, derive(Clone))]
 pub struct Circuit {
     state: CircuitState,
+    /// Probes and drains that failed since the circuit was closed, the first failure included.
+    failures: u32,
+    /// When the next probe is due, while the store is away.
+    probe_at: Duration,
     probing: bool,
     /// When the circuit last left the closed state.
     since: Duration,
@@ -162,7 +141,7 @@ impl Circuit {
         let state = if spool_empty {
             CircuitState::Closed
         } else {
-            CircuitState::Draining { failures: 0 }
+            CircuitState::Draining
         };
         let policy = |backoff, backoff_max| RetryPolicy {
             attempts_max: u32::MAX,
@@ -171,6 +150,8 @@ impl Circuit {
         };
         Circuit {
             state,
+            failures: 0,
+            probe_at: Duration::ZERO,
             probing: false,
             since: now,
             outage: Backoff::new(policy(probes.outage, probes.outage_max), seed),
@@ -201,18 +182,13 @@ impl Circuit {
 
     /// The instant at which a probe falls due; `None` when time alone changes nothing.
     pub fn deadline(&self) -> Option<Duration> {
-        match self.state {
-            CircuitState::Open { probe_at, .. } | CircuitState::Paused { probe_at, .. } => {
-                (!self.probing).then_some(probe_at)
-            }
-            CircuitState::Closed | CircuitState::Draining { .. } => None,
-        }
+        (self.state.is_away() && !self.probing).then_some(self.probe_at)
     }
 
     /// Drains the spool before anything new, because there is something in it.
     pub fn drain(&mut self, now: Duration) {
         if self.state == CircuitState::Closed {
-            (self.state, self.since) = (CircuitState::Draining { failures: 0 }, now);
+            (self.state, self.since) = (CircuitState::Draining, now);
         }
     }
 
@@ -232,32 +208,24 @@ impl Circuit {
         if before == CircuitState::Closed {
             self.since = now;
         }
-        let failures = before.failures().saturating_add(1);
+        self.failures = self.failures.saturating_add(1);
         self.probing = false;
-        let transition = match failure {
+        let (state, probe_in) = match failure {
             Failure::Outage { after } => {
                 // A store that asks for no time at all must not turn probes into a storm.
                 let wish = after.map_or(Duration::ZERO, |after| {
-                    self.outage.delay(failures, Some(after))
+                    self.outage.delay(self.failures, Some(after))
                 });
-                let probe_in = self.outage.delay(failures, None).max(wish);
-                self.state = CircuitState::Open {
-                    probe_at: now + probe_in,
-                    failures,
-                };
-                Transition::Opened { probe_in }
+                let backoff = self.outage.delay(self.failures, None);
+                (CircuitState::Open, backoff.max(wish))
             }
-            Failure::Quota => {
-                let probe_in = self.quota.delay(failures, None);
-                self.state = CircuitState::Paused {
-                    probe_at: now + probe_in,
-                    failures,
-                };
-                Transition::Paused { probe_in }
-            }
+            Failure::Quota => (CircuitState::Paused, self.quota.delay(self.failures, None)),
         };
-        let same = std::mem::discriminant(&before) == std::mem::discriminant(&self.state);
-        if same { None } else { Some(transition) }
+        (self.state, self.probe_at) = (state, now + probe_in);
+        (state != before).then_some(match failure {
+            Failure::Outage { .. } => Transition::Opened { probe_in },
+            Failure::Quota => Transition::Paused { probe_in },
+        })
     }
 
     /// Takes in that a batch or probe reached the store.
@@ -274,11 +242,10 @@ impl Circuit {
         self.probing = false;
         let outage = now.saturating_sub(self.since);
         if spool_empty {
-            self.state = CircuitState::Closed;
+            (self.state, self.failures) = (CircuitState::Closed, 0);
             return Some(Transition::Closed { outage });
         }
-        let failures = self.state.failures();
-        self.state = CircuitState::Draining { failures };
+        self.state = CircuitState::Draining;
         was_away.then_some(Transition::Draining { outage })
     }
 }
@@ -339,13 +306,13 @@ mod tests {
         let mut circuit = circuit();
         let _opened = circuit.on_failure(Sent::Batch, OUTAGE, Duration::ZERO);
         assert_eq!(circuit.on_success(Sent::Batch, true, Duration::ZERO), None);
-        assert!(matches!(circuit.state(), CircuitState::Open { .. }));
+        assert_eq!(circuit.state(), CircuitState::Open);
     }
 
     #[test]
     fn spool_of_an_earlier_run_drains_first() {
         let mut circuit = Circuit::new(ProbePolicy::default(), 7, false, Duration::ZERO);
-        assert_eq!(circuit.state(), CircuitState::Draining { failures: 0 });
+        assert_eq!(circuit.state(), CircuitState::Draining);
         assert!(
             circuit
                 .on_success(Sent::Batch, true, Duration::ZERO)

@@ -221,9 +221,9 @@ fn of_writer(page: &mut Page, state: &State) {
     page.value("dead_letters_total", writer.dead_letters);
     let circuit = match writer.circuit {
         CircuitState::Closed => 0,
-        CircuitState::Draining { .. } => 1,
-        CircuitState::Open { .. } => 2,
-        CircuitState::Paused { .. } => 3,
+        CircuitState::Draining => 1,
+        CircuitState::Open => 2,
+        CircuitState::Paused => 3,
     };
     page.value("circuit", circuit);
 }
