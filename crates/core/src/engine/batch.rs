@@ -9,6 +9,7 @@ use crate::model::{BarKey, BarSpec, BarState, BarUpdate, Symbol, WriteItem};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// When a batch is closed.
@@ -210,18 +211,16 @@ impl Batcher {
 
     /// Closes a batch: the oldest items that fit and whose bars are not in flight.
     pub fn take(&mut self) -> Option<Vec<WriteItem>> {
-        let mut slots = Vec::with_capacity(self.queue.len().min(self.limits.len_max));
-        let mut bytes = 0;
+        let (mut bytes, mut is_first) = (0, true);
         self.batches += 1;
-        for (slot, pending) in self.queue.notes() {
-            let is_full = !slots.is_empty() && bytes + pending.weight > self.limits.bytes_max;
-            if slots.len() >= self.limits.len_max {
-                break;
-            }
+        let items = self.queue.take(self.limits.len_max, |pending| {
+            let is_full = !is_first && bytes + pending.weight > self.limits.bytes_max;
             match self.in_flight.entry(pending.tag) {
                 // Those behind it of the same key meet the same entry, so their order stays.
-                Entry::Occupied(flying) if flying.get().batch != self.batches => continue,
-                Entry::Occupied(_) | Entry::Vacant(_) if is_full => break,
+                Entry::Occupied(flying) if flying.get().batch != self.batches => {
+                    return ControlFlow::Continue(false);
+                }
+                Entry::Occupied(_) | Entry::Vacant(_) if is_full => return ControlFlow::Break(()),
                 Entry::Occupied(mut flying) => flying.get_mut().count += 1,
                 Entry::Vacant(vacant) => {
                     vacant.insert(Flying {
@@ -234,21 +233,19 @@ impl Batcher {
                 self.forming.remove(&pending.tag);
             }
             bytes += pending.weight;
-            slots.push(slot);
-        }
-        self.blocked = slots.is_empty();
-        if slots.is_empty() {
-            return None;
-        }
+            is_first = false;
+            ControlFlow::Continue(true)
+        });
+        self.blocked = items.is_empty();
         self.bytes -= bytes;
-        Some(self.queue.take(&slots))
+        (!items.is_empty()).then_some(items)
     }
 
     /// Takes everything that waits, whatever the limits.
     pub fn drain(&mut self) -> Vec<WriteItem> {
         self.forming.clear();
         self.bytes = 0;
-        self.queue.drain().collect()
+        self.queue.drain()
     }
 
     /// Lets every forming update that waits go, and answers how many.
@@ -283,11 +280,16 @@ pub(super) fn key_of(item: &WriteItem) -> ItemKey {
     }
 }
 
-fn is_forming(item: &WriteItem) -> bool {
+/// The bar of an item, if it is one.
+pub fn bar_of(item: &WriteItem) -> Option<&BarUpdate> {
     match item {
-        WriteItem::Bar(update) => update.state == BarState::Forming,
-        WriteItem::Manifest(_) => false,
+        WriteItem::Bar(update) => Some(update),
+        WriteItem::Manifest(_) => None,
     }
+}
+
+pub(super) fn is_forming(item: &WriteItem) -> bool {
+    bar_of(item).is_some_and(|update| update.state == BarState::Forming)
 }
 
 #[cfg(test)]

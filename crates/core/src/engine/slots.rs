@@ -1,38 +1,37 @@
 //! FIFO queue with removal from any position.
 //!
-//! A ring of items and beside it one of notes: the usual item comes last and leaves first, moved twice in all, and
-//! neither costs a search. One that leaves from the middle stays behind until those before it are gone; when these
-//! outnumber the items, the rings are closed up, so that memory follows what waits.
+//! A ring of items with their notes: the usual item comes last and leaves first, and costs no search. One that leaves
+//! from the middle leaves its entry behind until those before it are gone; when such entries outnumber the items, the
+//! ring is closed up, so that memory follows what waits.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
-/// Items that have left and are always borne.
+/// Entries without an item that are always borne.
 const GONE_MAX: usize = 64;
 
 /// Items with their notes, and the numbers of their slots, which only rise.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct SlotQueue<T, N> {
-    /// One of each item, sorted by slot; the first one is there.
-    marks: VecDeque<Mark<N>>,
-    items: VecDeque<T>,
+    /// Sorted by slot; the first one has its item.
+    entries: VecDeque<Entry<T, N>>,
     len: usize,
     next: u64,
 }
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-struct Mark<N> {
+struct Entry<T, N> {
     slot: u64,
-    is_there: bool,
     note: N,
+    item: Option<T>,
 }
 
-impl<T: Clone, N: Copy> SlotQueue<T, N> {
+impl<T, N: Copy> SlotQueue<T, N> {
     pub(super) fn new() -> SlotQueue<T, N> {
         SlotQueue {
-            marks: VecDeque::new(),
-            items: VecDeque::new(),
+            entries: VecDeque::new(),
             len: 0,
             next: 0,
         }
@@ -44,12 +43,8 @@ impl<T: Clone, N: Copy> SlotQueue<T, N> {
         let slot = self.next;
         self.next += 1;
         self.len += 1;
-        self.marks.push_back(Mark {
-            slot,
-            is_there: true,
-            note,
-        });
-        self.items.push_back(item);
+        let item = Some(item);
+        self.entries.push_back(Entry { slot, note, item });
         slot
     }
 
@@ -59,94 +54,57 @@ impl<T: Clone, N: Copy> SlotQueue<T, N> {
 
     /// The note of the first item.
     pub(super) fn first(&self) -> Option<&N> {
-        self.marks.front().map(|mark| &mark.note)
-    }
-
-    /// Slot numbers and notes, in order.
-    pub(super) fn notes(&self) -> impl Iterator<Item = (u64, &N)> {
-        self.marks
-            .iter()
-            .filter(|mark| mark.is_there)
-            .map(|mark| (mark.slot, &mark.note))
+        self.entries.front().map(|entry| &entry.note)
     }
 
     /// Lets the item of a slot go, if it is there, and returns its note.
     pub(super) fn remove(&mut self, slot: u64) -> Option<N> {
-        let index = self.index(slot)?;
-        let note = self.mark_gone(index);
+        let index = self.entries.binary_search_by_key(&slot, |entry| entry.slot);
+        let entry = self.entries.get_mut(index.ok()?)?;
+        let note = entry.note;
+        entry.item.take()?;
+        self.len -= 1;
         self.close_up();
-        note
+        Some(note)
     }
 
-    /// Takes out the items of these slots, which rise and are there.
-    pub(super) fn take(&mut self, slots: &[u64]) -> Vec<T> {
-        let count = slots.len();
-        let are_first = count
-            .checked_sub(1)
-            .and_then(|last| self.marks.get(last))
-            .map(|mark| mark.slot);
-        // So many slots up to the last one: then there is none between them.
-        if are_first == slots.last().copied()
-            && self.marks.iter().take(count).all(|mark| mark.is_there)
-        {
-            self.len -= count;
-            self.marks.drain(..count);
-            let items = self.items.drain(..count).collect();
-            self.close_up();
-            return items;
-        }
-        let mut items = Vec::with_capacity(count);
-        for slot in slots {
-            if let Some(index) = self.index(*slot) {
-                items.extend(self.items.get(index).cloned());
-                self.mark_gone(index);
+    /// Takes out the items that are wanted, in order, `len_max` at most; a break ends the search.
+    pub(super) fn take(
+        &mut self,
+        len_max: usize,
+        mut is_wanted: impl FnMut(&N) -> ControlFlow<(), bool>,
+    ) -> Vec<T> {
+        let mut items = Vec::with_capacity(self.len.min(len_max));
+        for entry in &mut self.entries {
+            if items.len() == len_max {
+                break;
+            }
+            if entry.item.is_some() {
+                match is_wanted(&entry.note) {
+                    ControlFlow::Break(()) => break,
+                    ControlFlow::Continue(true) => items.extend(entry.item.take()),
+                    ControlFlow::Continue(false) => {}
+                }
             }
         }
+        self.len -= items.len();
         self.close_up();
         items
     }
 
     /// Takes out everything, in order.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<T, N> {
+    pub(super) fn drain(&mut self) -> Vec<T> {
         self.len = 0;
-        let marks = std::mem::take(&mut self.marks).into_iter();
-        marks
-            .zip(std::mem::take(&mut self.items))
-            .filter_map(|(mark, item)| mark.is_there.then_some(item))
-    }
-
-    fn index(&self, slot: u64) -> Option<usize> {
-        let is_first = self.marks.front().is_some_and(|first| first.slot == slot);
-        let index = if is_first {
-            0
-        } else {
-            self.marks
-                .binary_search_by_key(&slot, |mark| mark.slot)
-                .ok()?
-        };
-        self.marks
-            .get(index)
-            .filter(|mark| mark.is_there)
-            .map(|_| index)
-    }
-
-    fn mark_gone(&mut self, index: usize) -> Option<N> {
-        let mark = self.marks.get_mut(index)?;
-        mark.is_there = false;
-        self.len -= 1;
-        Some(mark.note)
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        entries.filter_map(|entry| entry.item).collect()
     }
 
     fn close_up(&mut self) {
-        while self.marks.front().is_some_and(|mark| !mark.is_there) {
-            self.marks.pop_front();
-            self.items.pop_front();
-        }
-        if self.marks.len() > 2 * self.len + GONE_MAX {
-            let mut marks = self.marks.iter();
-            self.items
-                .retain(|_| marks.next().is_some_and(|mark| mark.is_there));
-            self.marks.retain(|mark| mark.is_there);
+        let is_gone = |entry: &&Entry<T, N>| entry.item.is_none();
+        let gone = self.entries.iter().take_while(is_gone).count();
+        self.entries.drain(..gone);
+        if self.entries.len() > 2 * self.len + GONE_MAX {
+            self.entries.retain(|entry| entry.item.is_some());
         }
     }
 }
@@ -156,12 +114,13 @@ mod tests {
     use super::{GONE_MAX, SlotQueue};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+    use std::ops::ControlFlow;
 
     #[derive(Debug, Clone)]
     enum Step {
         Push(u64),
         Remove(u64),
-        /// Of those that are there, the ones at these odds, so many at most.
+        /// Of those that are there, the ones at these odds, four at most.
         Take(Vec<bool>),
     }
 
@@ -191,19 +150,20 @@ mod tests {
                     }
                     Step::Take(odds) => {
                         let wanted: Vec<u64> =
-                            map.keys().zip(odds).filter(|(_, is_wanted)| *is_wanted).map(|(slot, _)| *slot).collect();
-                        let items: Vec<u64> = wanted.iter().filter_map(|slot| map.remove(slot)).collect();
-                        prop_assert_eq!(slots.take(&wanted), items);
+                            map.keys().zip(&odds).filter(|(_, is_wanted)| **is_wanted).map(|(slot, _)| *slot).collect();
+                        let items: Vec<u64> = wanted.iter().take(4).filter_map(|slot| map.remove(slot)).collect();
+                        let mut odds = odds.into_iter();
+                        let taken = slots.take(4, |_| odds.next().map_or(ControlFlow::Break(()), ControlFlow::Continue));
+                        prop_assert_eq!(taken, items);
                     }
                 }
                 prop_assert_eq!(slots.len(), map.len());
                 prop_assert_eq!(slots.first().copied(), map.values().next().map(|item| 2 * item));
-                prop_assert!(slots.marks.len() <= 2 * map.len() + GONE_MAX);
-                prop_assert_eq!(slots.marks.len(), slots.items.len());
+                prop_assert!(slots.entries.len() <= 2 * map.len() + GONE_MAX);
             }
-            let found: Vec<(u64, u64)> = slots.notes().map(|(slot, note)| (slot, *note)).collect();
+            let found: Vec<(u64, u64)> = slots.entries.iter().filter(|entry| entry.item.is_some()).map(|entry| (entry.slot, entry.note)).collect();
             prop_assert_eq!(found, map.iter().map(|(slot, item)| (*slot, 2 * *item)).collect::<Vec<_>>());
-            prop_assert_eq!(slots.drain().collect::<Vec<_>>(), map.into_values().collect::<Vec<_>>());
+            prop_assert_eq!(slots.drain(), map.into_values().collect::<Vec<_>>());
             prop_assert_eq!((slots.len(), slots.first()), (0, None));
         }
     }

@@ -2,15 +2,13 @@
 //! the input.
 
 use super::spool::{Front, Spool};
-use super::work::{
-    Completion, DeliverySettings, OutgoingBatch, StateChange, Verdict, Work, bar_of, is_forming,
-};
-use crate::engine::batch::{Batcher, ItemKey, key_of};
+use super::work::{Completion, DeliverySettings, OutgoingBatch, StateChange, Verdict, Work};
+use crate::engine::batch::{Batcher, ItemKey, bar_of, is_forming, key_of};
 use crate::engine::circuit::{Circuit, CircuitState, Failure, Sending, Sent, Transition};
 use crate::engine::concurrency::Concurrency;
 use crate::engine::coverage::Coverage;
 use crate::engine::retry::{Backoff, Remedy};
-use crate::model::{BarSpec, BarState, BarUpdate, Covered, Manifest, Symbol, Timestamp, WriteItem};
+use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Symbol, Timestamp, WriteItem};
 use foldhash::fast::FixedState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -41,7 +39,9 @@ pub struct Delivery {
     next_flight: u64,
     /// Batches between two attempts, by the instant of the next one.
     waiting: BTreeMap<(Duration, u64), Retry>,
-    spool: Option<Spool>,
+    /// Always empty without a state store.
+    spool: Spool,
+    has_spool: bool,
     finals_only: bool,
     /// Forming updates that were left out for the sake of the budget.
     left_out: u64,
@@ -122,17 +122,18 @@ struct Closing {
 impl Delivery {
     /// Makes an empty state; `spooled` is what an earlier run left in the spool, `None` when there is no state store.
     pub fn new(settings: DeliverySettings, spooled: Option<u64>) -> Delivery {
-        let is_empty = spooled.unwrap_or(0) == 0;
+        let items = spooled.unwrap_or(0);
         Delivery {
             batcher: Batcher::new(settings.batch),
             backoff: Backoff::new(settings.retry, settings.seed),
             coverage: Coverage::new(&settings.zone, settings.origin.clone()),
-            circuit: Circuit::new(settings.probes, settings.seed, is_empty, Duration::ZERO),
+            circuit: Circuit::new(settings.probes, settings.seed, items == 0, Duration::ZERO),
             concurrency: Concurrency::new(settings.in_flight_max),
             flights: BTreeMap::new(),
             next_flight: 0,
             waiting: BTreeMap::new(),
-            spool: spooled.map(Spool::new),
+            spool: Spool::new(items),
+            has_spool: spooled.is_some(),
             finals_only: false,
             left_out: 0,
             flushing: false,
@@ -145,10 +146,8 @@ impl Delivery {
 
     /// Whether more may be pushed.
     pub fn has_room(&self) -> bool {
-        let spooling = self.spool.as_ref().map_or(0, Spool::gathered_len);
-        !self.halted
-            && !self.flushing
-            && self.batcher.len() + spooling < self.settings.queue_len_max
+        let len = self.batcher.len() + self.spool.gathered_len();
+        !self.halted && !self.flushing && len < self.settings.queue_len_max
     }
 
     /// Takes in an item of an estimated weight in bytes.
@@ -222,7 +221,7 @@ impl Delivery {
 
     /// Items in the spool after the last commit.
     pub fn spooled(&self) -> u64 {
-        self.spool.as_ref().map_or(0, Spool::items)
+        self.spool.items()
     }
 
     /// Items waiting.
@@ -247,39 +246,34 @@ impl Delivery {
 
     /// Whether the last commit found no room.
     pub fn lacks_room(&self) -> bool {
-        self.spool.as_ref().is_some_and(Spool::lacks_room)
+        self.spool.lacks_room()
     }
 
     /// Whether a commit is under way, so that what it holds is in memory and perhaps on disk too.
     pub fn is_committing(&self) -> bool {
-        self.spool.as_ref().is_some_and(Spool::is_committing)
+        self.spool.is_committing()
     }
 
     /// Whether everything pushed so far is in the store, the spool or the dead letters, for good.
     pub fn is_settled(&self) -> bool {
         let from_queue = self.flights.values().any(|flight| !flight.is_spooled());
-        let spooling = self
-            .spool
-            .as_ref()
-            .is_some_and(|spool| spool.is_appending() || spool.is_burying());
+        let spooling = self.spool.is_appending() || self.spool.is_burying();
         self.batcher.is_empty() && !from_queue && self.waiting.is_empty() && !spooling
     }
 
     /// Whether all that was pushed is in the store or the spool, and the state store knows of it.
     pub fn is_durable(&self) -> bool {
-        self.is_settled() && self.spool.as_ref().is_none_or(Spool::is_settled)
+        self.is_settled() && self.spool.is_settled()
     }
 
     /// Whether nothing is left to do: everything is in the store and the manifests too, or sending has ended.
     pub fn is_done(&self) -> bool {
-        let is_drained = |spool: &Spool| spool.items() == 0 && spool.is_settled();
-        let finished = self
-            .closing
-            .as_ref()
-            .is_some_and(|end| end.manifests_queued)
+        let closing = self.closing.as_ref();
+        let finished = closing.is_some_and(|end| end.manifests_queued)
             && self.batcher.is_empty()
             && self.waiting.is_empty()
-            && self.spool.as_ref().is_none_or(is_drained);
+            && self.spool.items() == 0
+            && self.spool.is_settled();
         self.flights.is_empty() && (self.halted || finished)
     }
 
@@ -309,11 +303,9 @@ impl Delivery {
 impl Delivery {
     /// The next thing to do now; `None` when only time or a report changes anything.
     pub fn next_work(&mut self, now: Duration) -> Option<Work> {
-        if let Some(change) = self.next_commit(now) {
-            return Some(Work::Commit(change));
-        }
-        if self.halted {
-            return None;
+        let commit = self.next_commit(now);
+        if commit.is_some() || self.halted {
+            return commit;
         }
         match self.circuit.may_send(now) {
             Sending::Yes if self.is_closed() => self.next_batch(now).map(Work::Send),
@@ -327,28 +319,25 @@ impl Delivery {
     /// The next instant at which time alone makes something due.
     pub fn deadline(&self) -> Option<Duration> {
         let enough = self.recent_enough();
-        let commit = self.spool.as_ref().and_then(|spool| spool.due_at(enough));
+        let commit = self.spool.due_at(enough);
         if self.halted {
             return commit;
         }
         let attempt = self.waiting.keys().next().map(|(due, _)| *due);
-        let bypassed = self.flights.values().any(InFlight::bypasses);
-        let is_appending = self.spool.as_ref().is_some_and(Spool::is_appending);
         let is_taken = if self.is_closed() {
             self.has_slot() && !self.may_join()
         } else {
-            !bypassed && !is_appending
+            !self.is_diverting()
         };
         let batch = self.batcher.due_at().filter(|_| is_taken);
-        let can_probe = self.spool.as_ref().is_some_and(Spool::can_probe);
-        let probe = self.circuit.deadline();
-        let probe = probe.filter(|_| can_probe && !self.drains());
+        let can_probe = self.spool.can_probe() && !self.drains();
+        let probe = self.circuit.deadline().filter(|_| can_probe);
         [commit, attempt, batch, probe].into_iter().flatten().min()
     }
 
-    fn next_commit(&mut self, now: Duration) -> Option<StateChange> {
+    fn next_commit(&mut self, now: Duration) -> Option<Work> {
         let enough = self.recent_enough();
-        self.spool.as_mut()?.next_commit(enough, now)
+        self.spool.next_commit(enough, now).map(Work::Commit)
     }
 
     /// A batch whose next attempt is due, else one of the queue; the last one takes the manifests along.
@@ -415,7 +404,7 @@ impl Delivery {
             return None;
         }
         let len_max = self.settings.batch.len_max;
-        let (items, source) = match self.spool.as_mut()?.take_front(len_max)? {
+        let (items, source) = match self.spool.take_front(len_max)? {
             Front::Load { from, len_max } => return Some(Work::Load { from, len_max }),
             Front::Items(positions, items) => (items, BatchSource::Spool(positions)),
             Front::Bypass(items) => (items, BatchSource::Bypass),
@@ -426,13 +415,15 @@ impl Delivery {
         Some(Work::Send(self.launch(items, 1, sent, source)))
     }
 
+    /// Whether items are on their way into the spool, or around it: these may come back, and go first then.
+    fn is_diverting(&self) -> bool {
+        self.spool.is_appending() || self.flights.values().any(InFlight::bypasses)
+    }
+
     /// While the store is out, what is due goes to the end of the spool, one commit at a time; the slower the disk, the
     /// more goes into one.
     fn divert(&mut self, now: Duration) -> Option<Work> {
-        let is_appending = self.spool.as_ref().is_none_or(Spool::is_appending);
-        // What bypasses the spool may come back, and goes first then.
-        let is_taken = is_appending || self.flights.values().any(InFlight::bypasses);
-        if is_taken || !self.batcher.is_due(now, true, self.is_draining()) {
+        if !self.has_spool || self.is_diverting() {
             return None;
         }
         let flying = self.flights.values().map(|flight| flight.batch.items.len());
@@ -451,17 +442,16 @@ impl Delivery {
         if taken == 0 {
             return None;
         }
-        self.next_commit(now).map(Work::Commit)
+        self.next_commit(now)
     }
 
     /// Gathers items for the spool; forming bars are let go, since a newer update will follow.
     fn spool_items(&mut self, items: Vec<WriteItem>) {
-        let Some(spool) = &mut self.spool else { return };
         for item in items {
             if is_forming(&item) {
                 self.batcher.release(&item);
             } else {
-                spool.append(item);
+                self.spool.append(item);
             }
         }
     }
@@ -500,7 +490,7 @@ impl Delivery {
                     done.extend(position);
                     self.acked(item, flight.is_spooled(), now);
                 }
-                Some((Remedy::Refuse, reason)) if self.spool.is_some() => {
+                Some((Remedy::Refuse, reason)) if self.has_spool => {
                     done.extend(position);
                     if let Some(update) = bar_of(item) {
                         self.coverage.refuse(update);
@@ -520,9 +510,7 @@ impl Delivery {
         if !dead.is_empty() {
             verdicts.push(Verdict::Dead { items: dead.len() });
         }
-        if let Some(spool) = &mut self.spool {
-            spool.returned(&done, left, dead);
-        }
+        self.spool.returned(&done, left, dead);
         match gravest {
             None => {
                 self.concurrency.on_answer(completion.took, at_limit);
@@ -544,17 +532,15 @@ impl Delivery {
                 self.coverage.record(update);
             }
         }
-        if let (Some(spool), Some(update)) = (&mut self.spool, update)
-            && self.settings.keeps_recent
-            && update.state != BarState::Forming
-        {
-            spool.keep_recent(*update, self.settings.queue_len_max, now);
+        let is_kept = self.has_spool && self.settings.keeps_recent && !is_forming(item);
+        if let Some(update) = update.filter(|_| is_kept) {
+            let len_max = self.settings.queue_len_max;
+            self.spool.keep_recent(*update, len_max, now);
         }
     }
 
     fn succeeded(&mut self, sent: Sent, now: Duration) -> Option<Verdict> {
-        let is_empty = self.spool.as_ref().is_none_or(Spool::is_empty);
-        let transition = self.circuit.on_success(sent, is_empty, now)?;
+        let transition = self.circuit.on_success(sent, self.spool.is_empty(), now)?;
         Some(Verdict::Spooled {
             items: 0,
             transition: Some(transition),
@@ -585,7 +571,7 @@ impl Delivery {
         // A store that wants to be left alone for longer than any backoff is out: batches go to the spool meanwhile.
         let backoff_max = self.settings.retry.backoff_max;
         let is_out = |after: Option<Duration>| {
-            self.spool.is_some() && after.is_some_and(|wish| backoff_max < wish)
+            self.has_spool && after.is_some_and(|wish| backoff_max < wish)
         };
         if let Failure::Outage { after } = failure
             && !flight.is_spooled()
@@ -600,7 +586,7 @@ impl Delivery {
                 delay,
             };
         }
-        if self.spool.is_none() {
+        if !self.has_spool {
             return self.halt(items, attempts, now);
         }
         let transition = self.circuit.on_failure(flight.sent, failure, now);
@@ -632,23 +618,20 @@ impl Delivery {
 
     /// The front of the spool was read.
     pub fn loaded(&mut self, items: Vec<(u64, WriteItem)>) {
-        if let Some(spool) = &mut self.spool {
-            spool.loaded(items);
-        }
+        self.spool.loaded(items);
     }
 
     /// Somebody else has appended to the spool while everything was settled; it drains before anything new.
     pub fn spool_grew(&mut self, spool_items: u64, now: Duration) {
-        if let Some(spool) = self.spool.as_mut().filter(|_| spool_items > 0) {
-            spool.grew(spool_items);
+        if self.has_spool && spool_items > 0 {
+            self.spool.grew(spool_items);
             self.circuit.drain(now);
         }
     }
 
     /// The commit under way is durable; the spool now holds `spool_items`. Says when live goes on.
     pub fn committed(&mut self, spool_items: u64, now: Duration) -> Option<Transition> {
-        let spool = self.spool.as_mut()?;
-        let change = spool.committed(spool_items)?;
+        let change = self.spool.committed(spool_items)?;
         for item in change.append {
             self.batcher.release(&item);
             if let Some(update) = bar_of(&item) {
@@ -658,7 +641,7 @@ impl Delivery {
         for (item, _) in &change.dead {
             self.batcher.release(item);
         }
-        if !spool.is_empty() {
+        if !self.spool.is_empty() {
             return None;
         }
         self.circuit.on_success(Sent::Batch, true, now)
@@ -666,9 +649,7 @@ impl Delivery {
 
     /// The commit under way changed nothing for want of room: it is made again, later.
     pub fn commit_failed(&mut self, now: Duration) {
-        if let Some(spool) = &mut self.spool {
-            spool.commit_failed(now, &mut self.backoff);
-        }
+        self.spool.commit_failed(now, &mut self.backoff);
     }
 }
 
@@ -695,17 +676,13 @@ impl Delivery {
     /// Whether what is left of the queue is the last batch, which waits for those before it to take the manifests along:
     /// by themselves they would wait as long.
     fn may_join(&self) -> bool {
-        let is_empty = |spool: &Spool| spool.is_empty() && !spool.is_burying();
-        let closes = self
-            .closing
-            .as_ref()
-            .is_some_and(|end| !end.manifests_queued);
-        let is_last = closes
+        let closing = self.closing.as_ref();
+        self.joins
+            && closing.is_some_and(|end| !end.manifests_queued)
             && self.batcher.len() < self.settings.batch.len_max
-            && self.batcher.bytes() < self.settings.batch.bytes_max;
-        is_last
-            && self.joins
-            && self.spool.as_ref().is_none_or(is_empty)
+            && self.batcher.bytes() < self.settings.batch.bytes_max
+            && self.spool.is_empty()
+            && !self.spool.is_burying()
             && self.coverage.manifest_count() <= JOINED_MAX
     }
 
@@ -735,10 +712,7 @@ impl Delivery {
         let mut append: Vec<WriteItem> = unspooled.cloned().collect();
         let waiting = std::mem::take(&mut self.waiting).into_values();
         append.extend(waiting.flat_map(|batch| batch.items));
-        let mut change = self
-            .spool
-            .as_mut()
-            .map_or_else(StateChange::default, Spool::rescue);
+        let mut change = self.spool.rescue();
         append.append(&mut change.append);
         append.extend(self.batcher.drain());
         append.retain(|item| !is_forming(item));

@@ -19,7 +19,8 @@ mod spool;
 mod tests;
 mod work;
 
+pub use super::batch::bar_of;
 pub use machine::Delivery;
 pub use work::{
-    Completion, DeliverySettings, OutgoingBatch, StateChange, Verdict, Work, bar_of, count_bars,
+    Completion, DeliverySettings, OutgoingBatch, StateChange, Verdict, Work, count_bars,
 };

@@ -1,6 +1,7 @@
 //! The spool as delivery sees it: its front, items into it and out of it, and the pending commit.
 
-use super::work::{StateChange, bar_of};
+use super::work::StateChange;
+use crate::engine::batch::bar_of;
 use crate::engine::retry::Backoff;
 use crate::model::{BarUpdate, WriteItem};
 use std::collections::{HashMap, VecDeque};

@@ -1,9 +1,9 @@
 //! Settings of delivery, its commands to its actor, and the actor's reports.
 
-use crate::engine::batch::BatchLimits;
+use crate::engine::batch::{BatchLimits, bar_of};
 use crate::engine::circuit::{ProbePolicy, Transition};
 use crate::engine::retry::{Remedy, RetryPolicy};
-use crate::model::{BarState, BarUpdate, Origin, WriteItem};
+use crate::model::{BarUpdate, Origin, WriteItem};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,16 +134,4 @@ pub fn count_bars(items: &[WriteItem]) -> u64 {
         .iter()
         .map(|item| u64::from(bar_of(item).is_some()))
         .sum()
-}
-
-/// The bar of an item, if it is one.
-pub fn bar_of(item: &WriteItem) -> Option<&BarUpdate> {
-    match item {
-        WriteItem::Bar(update) => Some(update),
-        WriteItem::Manifest(_) => None,
-    }
-}
-
-pub(super) fn is_forming(item: &WriteItem) -> bool {
-    bar_of(item).is_some_and(|update| update.state == BarState::Forming)
 }
