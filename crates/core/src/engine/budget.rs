@@ -3,6 +3,7 @@
 //! Owns the counts and the verdicts. Days and months are those of the UTC calendar, by which stores bill.
 //! Knows neither the clock nor where the counts are kept: the caller restores them and saves them.
 
+use super::zone_cache::{date_of, day_span};
 use crate::model::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -66,8 +67,8 @@ pub struct BudgetWarning {
 pub struct Budget {
     limits: BudgetLimits,
     used: BudgetUse,
-    day_warned: bool,
-    month_warned: bool,
+    /// The periods of which a warning was given.
+    warned: Vec<BudgetPeriod>,
 }
 
 impl Budget {
@@ -81,8 +82,7 @@ impl Budget {
         Budget {
             limits,
             used: used.unwrap_or(fresh),
-            day_warned: false,
-            month_warned: false,
+            warned: Vec::new(),
         }
     }
 
@@ -91,23 +91,40 @@ impl Budget {
     /// A send that costs more than a whole limit is never allowed; the config keeps limits above a batch.
     pub fn verdict(&mut self, commands: u64, now: Timestamp) -> BudgetVerdict {
         self.roll(now);
-        let day = self.used.day_commands.saturating_add(commands);
-        let month = self.used.month_commands.saturating_add(commands);
-        let passes = |total: u64, limit: Option<u64>| limit.is_some_and(|limit| total > limit);
-        // The month is asked first: when both are used up, the end of the day changes nothing.
-        if passes(month, self.limits.per_month) {
-            return BudgetVerdict::Exhausted(end_of(self.used.day.last_of_month()));
-        }
-        if passes(day, self.limits.per_day) {
-            return BudgetVerdict::Exhausted(end_of(self.used.day));
-        }
-        let reserved = passes(month, self.limits.per_month.map(share))
-            || passes(day, self.limits.per_day.map(share));
-        if reserved {
+        let passed = |share: fn(u64) -> u64| {
+            let passes = |limit, used: u64| used.saturating_add(commands) > share(limit);
+            let mut periods = self.periods().into_iter();
+            periods.find(|(_, limit, used, _)| limit.is_some_and(|limit| passes(limit, *used)))
+        };
+        if let Some((_, _, _, last)) = passed(|limit| limit) {
+            let end = day_span(&TimeZone::UTC, last).end;
+            BudgetVerdict::Exhausted(Timestamp::from_nanos(end).unwrap_or(Timestamp::MAX))
+        } else if passed(share).is_some() {
             BudgetVerdict::FinalsOnly
         } else {
             BudgetVerdict::Spend
         }
+    }
+
+    /// The limit of each period, what was sent in it, and its last day. The month is first: when both are used up, the
+    /// end of the day changes nothing.
+    fn periods(&self) -> [(BudgetPeriod, Option<u64>, u64, Date); 2] {
+        let (limits, used) = (self.limits, self.used);
+        let last = used.day.last_of_month();
+        [
+            (
+                BudgetPeriod::Month,
+                limits.per_month,
+                used.month_commands,
+                last,
+            ),
+            (
+                BudgetPeriod::Day,
+                limits.per_day,
+                used.day_commands,
+                used.day,
+            ),
+        ]
     }
 
     /// Counts commands that are sent, retries included; warns once per period when most of a limit is spent.
@@ -115,21 +132,10 @@ impl Budget {
         self.roll(now);
         self.used.day_commands = self.used.day_commands.saturating_add(commands);
         self.used.month_commands = self.used.month_commands.saturating_add(commands);
-        let (limits, used) = (self.limits, self.used);
-        let (month, day) = (&mut self.month_warned, &mut self.day_warned);
-        let periods = [
-            (
-                BudgetPeriod::Month,
-                limits.per_month,
-                used.month_commands,
-                month,
-            ),
-            (BudgetPeriod::Day, limits.per_day, used.day_commands, day),
-        ];
-        for (period, limit, commands, is_warned) in periods {
-            if let Some(limit) = limit.filter(|limit| share(*limit) <= commands)
-                && !std::mem::replace(is_warned, true)
-            {
+        for (period, limit, commands, _) in self.periods() {
+            let limit = limit.filter(|limit| share(*limit) <= commands);
+            if let Some(limit) = limit.filter(|_| !self.warned.contains(&period)) {
+                self.warned.push(period);
                 return Some(BudgetWarning {
                     period,
                     commands,
@@ -153,11 +159,11 @@ impl Budget {
         }
         if day.first_of_month() != self.used.day.first_of_month() {
             self.used.month_commands = 0;
-            self.month_warned = false;
+            self.warned.clear();
         }
         self.used.day = day;
         self.used.day_commands = 0;
-        self.day_warned = false;
+        self.warned.retain(|period| *period != BudgetPeriod::Day);
     }
 }
 
@@ -166,17 +172,7 @@ fn share(limit: u64) -> u64 {
 }
 
 fn day_of(now: Timestamp) -> Date {
-    TimeZone::UTC.to_datetime(now.to_jiff()).date()
-}
-
-/// The instant at which the day after this one begins.
-fn end_of(day: Date) -> Timestamp {
-    let next = day
-        .tomorrow()
-        .and_then(|next| next.to_zoned(TimeZone::UTC))
-        .ok();
-    next.and_then(|next| Timestamp::from_jiff(next.timestamp()).ok())
-        .unwrap_or(Timestamp::MAX)
+    date_of(&TimeZone::UTC, now.as_nanos())
 }
 
 #[cfg(test)]

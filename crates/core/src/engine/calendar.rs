@@ -175,10 +175,10 @@ impl fmt::Display for SessionKind {
                     open.minute()
                 )
             }
-            SessionKind::Pre => f.write_str("pre"),
-            SessionKind::Regular => f.write_str("regular"),
-            SessionKind::Post => f.write_str("post"),
-            SessionKind::All => f.write_str("all"),
+            SessionKind::Pre | SessionKind::Regular | SessionKind::Post | SessionKind::All => {
+                let named = SessionKind::NAMED.iter().find(|(_, kind)| kind == self);
+                f.write_str(named.map_or("", |(name, _)| name))
+            }
         }
     }
 }

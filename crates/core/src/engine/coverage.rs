@@ -235,101 +235,59 @@ impl Coverage {
     ///
     /// `complete` holds for the days that no feed vouches for.
     pub fn take(&mut self, complete: bool) -> Vec<Manifest> {
-        let written = std::mem::take(&mut self.written);
-        let covered = std::mem::take(&mut self.covered);
-        let earlier = std::mem::take(&mut self.earlier);
-        let keys: BTreeSet<&Key> = written
-            .entries
-            .iter()
-            .map(|entry| &entry.key)
-            .chain(covered.keys())
-            .collect();
-        let late = std::mem::take(&mut self.late);
-        let manifest = |key: &Key| {
-            let base = Base {
-                key: *key,
-                zone: &self.zone,
-                origin: self.origin.as_ref(),
-                earlier: earlier.get(key),
-            };
-            let mut manifest = match (covered.get(key), written.get(key)) {
-                (Some(covered), written) => base.vouched(covered, written),
-                (None, Some(written)) => base.counted(written, complete),
-                (None, None) => return None,
-            };
-            let (_, date, symbol) = *key;
-            if late.contains(&(date, symbol)) {
-                (manifest.complete, manifest.gapless) = (false, false);
-            }
-            Some(manifest)
-        };
-        keys.into_iter().filter_map(manifest).collect()
+        let written = self.written.entries.iter().map(|entry| entry.key);
+        let keys: BTreeSet<Key> = written.chain(self.covered.keys().copied()).collect();
+        let manifest = |key| self.manifest(key, complete);
+        let manifests = keys.into_iter().filter_map(manifest).collect();
+        (self.written, self.covered) = (WrittenDays::default(), BTreeMap::new());
+        (self.earlier, self.late) = (BTreeMap::new(), BTreeSet::new());
+        manifests
     }
-}
 
-/// What one manifest starts from.
-#[derive(Debug, Clone, Copy)]
-struct Base<'a> {
-    key: Key,
-    zone: &'a str,
-    origin: Option<&'a Origin>,
-    earlier: Option<&'a Manifest>,
-}
-
-impl Base<'_> {
-    /// The manifest of an interval that a feed vouches for.
-    fn vouched(self, covered: &Covered, written: Option<&Written>) -> Manifest {
-        // Bars are closed in order, so every trade before the end of the last one is in one of them.
-        let closed = written.map_or(covered.from, |written| written.to.min(covered.to));
-        let end = if covered.complete {
-            covered.to
-        } else {
-            closed.max(covered.from)
-        };
-        let earlier = self.earlier.filter(|earlier| covered.from <= earlier.to);
-        let mut manifest = self.sum(written);
-        manifest.from = earlier.map_or(covered.from, |earlier| earlier.from.min(covered.from));
-        manifest.to = earlier.map_or(end, |earlier| earlier.to.max(end));
-        let is_joined = earlier.is_some() == self.earlier.is_some();
+    /// The manifest of a day: of the interval that a feed vouches for, or else of its bars.
+    fn manifest(&self, key: Key, complete: bool) -> Option<Manifest> {
+        let (spec, date, symbol) = key;
+        let (written, earlier) = (self.written.get(&key), self.earlier.get(&key));
         let is_refused = written.is_some_and(|written| written.refused);
-        manifest.gapless = is_joined && !is_refused;
-        manifest.complete = covered.complete && manifest.gapless;
-        manifest
-    }
-
-    /// The manifest of bars that nobody vouches for.
-    fn counted(self, written: &Written, complete: bool) -> Manifest {
-        let mut manifest = self.sum(Some(written));
-        manifest.from = self
-            .earlier
-            .map_or(written.from, |earlier| earlier.from.min(written.from));
-        manifest.to = self
-            .earlier
-            .map_or(written.to, |earlier| earlier.to.max(written.to));
-        manifest.complete = complete && !written.refused;
-        manifest
-    }
-
-    fn sum(self, written: Option<&Written>) -> Manifest {
-        let (spec, date, symbol) = self.key;
-        let before = self
-            .earlier
-            .map(|earlier| (earlier.bars, earlier.trades, earlier.revision));
-        let (bars, trades, revision) = before.unwrap_or_default();
-        Manifest {
+        let (from, to, joined, is_whole, is_vouched) = match self.covered.get(&key) {
+            Some(covered) => {
+                // Bars are closed in order, so every trade before the end of the last one is in one of them.
+                let closed = written.map_or(covered.from, |written| written.to.min(covered.to));
+                let end = if covered.complete {
+                    covered.to
+                } else {
+                    closed.max(covered.from)
+                };
+                let joined = earlier.filter(|earlier| covered.from <= earlier.to);
+                let is_vouched = joined.is_some() == earlier.is_some();
+                (
+                    covered.from,
+                    end,
+                    joined,
+                    covered.complete && is_vouched,
+                    is_vouched,
+                )
+            }
+            None => (written?.from, written?.to, earlier, complete, false),
+        };
+        let holds = !is_refused && !self.late.contains(&(date, symbol));
+        let (bars, trades, revision) = written.map_or((0, 0, 0), |written| {
+            (written.bars, written.trades, written.revision)
+        });
+        Some(Manifest {
             spec,
             date,
             symbol,
-            zone: self.zone.to_owned(),
-            from: Timestamp::EPOCH,
-            to: Timestamp::EPOCH,
-            complete: false,
-            gapless: false,
-            bars: bars + written.map_or(0, |written| written.bars),
-            trades: trades + written.map_or(0, |written| written.trades),
-            revision: revision.max(written.map_or(0, |written| written.revision)),
-            origin: self.origin.cloned(),
-        }
+            zone: self.zone.clone(),
+            from: joined.map_or(from, |earlier| earlier.from.min(from)),
+            to: joined.map_or(to, |earlier| earlier.to.max(to)),
+            complete: is_whole && holds,
+            gapless: is_vouched && holds,
+            bars: bars + earlier.map_or(0, |earlier| earlier.bars),
+            trades: trades + earlier.map_or(0, |earlier| earlier.trades),
+            revision: revision.max(earlier.map_or(0, |earlier| earlier.revision)),
+            origin: self.origin.clone(),
+        })
     }
 }
 

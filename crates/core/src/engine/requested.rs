@@ -5,6 +5,7 @@
 
 use super::calendar::{Calendar, CalendarError, SessionDay, SessionKind};
 use super::resume::floor;
+use super::zone_cache::date_of;
 use crate::model::{BarSpec, Timestamp};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -71,7 +72,7 @@ impl Hours {
         to: Timestamp,
         asked: &mut Requested,
     ) -> Result<(), CalendarError> {
-        let date = |time: Timestamp| self.zone.to_datetime(time.to_jiff()).date();
+        let date = |time: Timestamp| date_of(&self.zone, time.as_nanos());
         let (first, last) = (date(from), date(to.saturating_sub(1)));
         for date in first
             .series(jiff::Span::new().days(1))

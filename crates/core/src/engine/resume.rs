@@ -23,50 +23,29 @@ pub struct Resumed {
     pub earlier: Vec<Manifest>,
 }
 
-/// What one manifest saves of `[from, to)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Saved {
-    All,
-    Until(Timestamp),
-    Nothing,
-}
-
 /// Decides what of `[from, to)` is still to be fetched for bars of these specs.
 ///
 /// `earlier` are the manifests of one symbol and day whose bars are known to be in the store.
 pub fn resume(specs: &[BarSpec], earlier: &[Manifest], from: Timestamp, to: Timestamp) -> Resumed {
-    let mut kept = Vec::new();
-    let mut start: Option<Timestamp> = None;
+    let (mut kept, mut start) = (Vec::new(), to);
     for spec in specs {
         let manifest = earlier.iter().find(|manifest| manifest.spec == *spec);
-        let saved = manifest.map_or(Saved::Nothing, |manifest| saved(manifest, from, to));
-        if saved != Saved::Nothing {
+        let end = manifest.and_then(|manifest| saved(manifest, from, to));
+        if end.is_some() {
             kept.extend(manifest.cloned());
         }
-        let needed = match saved {
-            Saved::All => None,
-            Saved::Until(end) => Some(end),
-            Saved::Nothing => Some(from),
-        };
-        start = match (start, needed) {
-            (Some(start), Some(needed)) => Some(start.min(needed)),
-            (start, needed) => start.or(needed),
-        };
+        start = start.min(end.unwrap_or(from));
     }
-    let Some(start) = start else {
-        return Resumed {
-            rest: Rest::Nothing,
-            earlier: kept,
-        };
-    };
     let is_timed = specs.iter().all(|spec| spec.interval_ns().is_some());
-    let start = if is_timed {
-        aligned(specs, start).max(from)
+    let rest = if to <= start {
+        Rest::Nothing
+    } else if is_timed {
+        Rest::From(aligned(specs, start).max(from))
     } else {
-        from
+        Rest::From(from)
     };
     Resumed {
-        rest: Rest::From(start),
+        rest,
         earlier: kept,
     }
 }
@@ -91,22 +70,16 @@ pub fn with_close(
         .map_or(start, |place| aligned(specs, place).max(from))
 }
 
-fn saved(manifest: &Manifest, from: Timestamp, to: Timestamp) -> Saved {
+/// Up to which instant of `[from, to)` a manifest saves the trades; `None` when it saves none.
+fn saved(manifest: &Manifest, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
     let Some(interval) = manifest.spec.interval_ns() else {
         let is_same =
             manifest.complete && manifest.gapless && (manifest.from, manifest.to) == (from, to);
-        return if is_same { Saved::All } else { Saved::Nothing };
+        return is_same.then_some(to);
     };
+    let end = manifest.to.min(to);
     let is_joined = manifest.gapless && manifest.from <= from && from <= manifest.to;
-    if !is_joined {
-        Saved::Nothing
-    } else if to <= manifest.to {
-        Saved::All
-    } else if floor(manifest.to, interval) == manifest.to {
-        Saved::Until(manifest.to)
-    } else {
-        Saved::Nothing
-    }
+    (is_joined && (end == to || floor(end, interval) == end)).then_some(end)
 }
 
 /// The latest instant up to `time` at which a window of every time spec starts.

@@ -20,10 +20,11 @@ pub(in crate::engine) struct Span {
 
 impl Span {
     /// Holds no instant.
-    pub(in crate::engine) const NOWHERE: Span = Span {
-        start: i64::MIN,
-        end: i64::MIN,
-    };
+    pub(in crate::engine) const NOWHERE: Span = Span::new(i64::MIN, i64::MIN);
+
+    pub(in crate::engine) const fn new(start: i64, end: i64) -> Span {
+        Span { start, end }
+    }
 
     #[inline]
     pub(in crate::engine) fn contains(self, time: i64) -> bool {
@@ -151,10 +152,7 @@ pub(in crate::engine) fn day_span(zone: &TimeZone, date: Date) -> Span {
             i64::try_from(start.timestamp().as_nanosecond().max(0)).unwrap_or(i64::MAX)
         })
     };
-    Span {
-        start: start_of(date),
-        end: date.tomorrow().map_or(i64::MAX, start_of),
-    }
+    Span::new(start_of(date), date.tomorrow().map_or(i64::MAX, start_of))
 }
 
 #[cfg(test)]

@@ -128,22 +128,6 @@ impl Fold {
         }
     }
 
-    /// Adds the trades of another fold.
-    pub fn merge(&mut self, other: &Fold) {
-        raise(&mut self.last, other.last);
-        lower(&mut self.first, other.first);
-        raise(&mut self.close, other.close);
-        lower(&mut self.open, other.open);
-        self.high = self.high.max(other.high);
-        self.low = self.low.min(other.low);
-        self.trades += other.trades;
-        self.volume += other.volume;
-        self.notional.add(other.notional);
-        self.buy_volume += other.buy_volume;
-        self.sell_volume += other.sell_volume;
-        self.outside_vwap += other.outside_vwap;
-    }
-
     /// Whether no trade was added.
     pub fn is_empty(&self) -> bool {
         self.last < self.first
@@ -222,6 +206,25 @@ fn raise<K: Ord>(bound: &mut K, key: K) {
 fn lower<K: Ord>(bound: &mut K, key: K) {
     if key <= *bound {
         *bound = key;
+    }
+}
+
+#[cfg(test)]
+impl Fold {
+    /// Adds the trades of another fold.
+    fn merge(&mut self, other: &Fold) {
+        raise(&mut self.last, other.last);
+        lower(&mut self.first, other.first);
+        raise(&mut self.close, other.close);
+        lower(&mut self.open, other.open);
+        self.high = self.high.max(other.high);
+        self.low = self.low.min(other.low);
+        self.trades += other.trades;
+        self.volume += other.volume;
+        self.notional.add(other.notional);
+        self.buy_volume += other.buy_volume;
+        self.sell_volume += other.sell_volume;
+        self.outside_vwap += other.outside_vwap;
     }
 }
 

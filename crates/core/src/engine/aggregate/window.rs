@@ -7,7 +7,7 @@
 use crate::engine::calendar::{Calendar, SessionKind};
 use crate::engine::requested::Hours;
 use crate::engine::zone_cache::{LocalDates, Segment, Span, SpanCache, date_of, day_span};
-use crate::model::{BarSpec, Timestamp};
+use crate::model::BarSpec;
 use jiff::tz::TimeZone;
 
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -67,15 +67,6 @@ impl SessionWindows {
         }
     }
 
-    /// The session that contains `time`, as start (included) and end (excluded).
-    pub fn session_at(&mut self, time: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        let segment = self.segment(time.as_nanos());
-        let bound = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::MAX);
-        segment
-            .value
-            .then(|| (bound(segment.span.start), bound(segment.span.end)))
-    }
-
     /// The part of the civil day that holds `time`, inside or outside the session.
     #[inline]
     fn segment(&mut self, time: i64) -> Segment<bool> {
@@ -83,10 +74,7 @@ impl SessionWindows {
         let segment = self.segments.get(time, || cut_day(hours, time));
         // The end of representable time belongs to no day; it is outside of every session.
         segment.unwrap_or(Segment {
-            span: Span {
-                start: time,
-                end: time.saturating_add(1),
-            },
+            span: Span::new(time, time.saturating_add(1)),
             value: false,
         })
     }
@@ -104,18 +92,12 @@ fn cut_day(hours: &Hours, time: i64) -> Vec<Segment<bool>> {
         Ok(Err(_)) | Err(_) => (day.end, day.end),
     };
     let parts = [
-        (day.start, start, false),
-        (start, end, true),
-        (end, day.end, false),
+        (Span::new(day.start, start), false),
+        (Span::new(start, end), true),
+        (Span::new(end, day.end), false),
     ];
-    parts
-        .into_iter()
-        .filter(|(start, end, _)| start < end)
-        .map(|(start, end, value)| Segment {
-            span: Span { start, end },
-            value,
-        })
-        .collect()
+    let parts = parts.into_iter().filter(|(span, _)| span.start < span.end);
+    parts.map(|(span, value)| Segment { span, value }).collect()
 }
 
 /// The days and sessions of a run.
@@ -145,10 +127,7 @@ impl Windows {
         match (bucketing, &mut self.session) {
             (Bucketing::Every(length), _) => {
                 let start = time - time % length;
-                Span {
-                    start,
-                    end: start.saturating_add(length),
-                }
+                Span::new(start, start.saturating_add(length))
             }
             (Bucketing::Session, Some(session)) => session.segment(time).span,
             (Bucketing::Session, None) | (Bucketing::Day, _) => self.days.day(time).span,
@@ -161,10 +140,7 @@ impl Windows {
         let mut spans = Vec::new();
         let mut start = from;
         while start < to && spans.len() < count_max {
-            let span = Span {
-                start,
-                end: start.saturating_add(length),
-            };
+            let span = Span::new(start, start.saturating_add(length));
             start = match self.closed_until(span) {
                 None => {
                     spans.push(span);
@@ -287,8 +263,17 @@ mod tests {
         );
     }
 
+    /// The session that contains `time`, as start (included) and end (excluded).
+    fn session_at(windows: &mut SessionWindows, time: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let segment = windows.segment(time.as_nanos());
+        let bound = |nanos| Timestamp::from_nanos(nanos).unwrap_or(Timestamp::MAX);
+        segment
+            .value
+            .then(|| (bound(segment.span.start), bound(segment.span.end)))
+    }
+
     fn session(windows: &mut SessionWindows, text: &str) -> Option<String> {
-        let (start, end) = windows.session_at(text.parse().unwrap())?;
+        let (start, end) = session_at(windows, text.parse().unwrap())?;
         Some(format!("{start}/{end}"))
     }
 
@@ -354,12 +339,12 @@ mod tests {
         ] {
             let mut windows = session_windows(kind);
             assert_eq!(
-                windows.session_at(instant(from)),
+                session_at(&mut windows, instant(from)),
                 Some((instant(from), instant(to))),
                 "{kind:?}"
             );
             assert_ne!(
-                windows.session_at(instant(to)),
+                session_at(&mut windows, instant(to)),
                 Some((instant(from), instant(to))),
                 "{kind:?}"
             );
