@@ -7,12 +7,12 @@
 use super::retry::{Backoff, RetryPolicy};
 use std::time::Duration;
 
-/// What was sent, as [`Circuit::may_send`] allowed it.
+/// What is sent, as [`Circuit::may_send`] allows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// The one probe of an open circuit.
+    /// The one probe of an open circuit, reported to it by [`Circuit::probe_sent`].
     Probe,
-    /// Anything else.
+    /// Anything else; while draining, the spool first.
     Batch,
 }
 
@@ -26,17 +26,6 @@ pub enum Failure {
     },
     /// The quota is used up; only its renewal helps.
     Quota,
-}
-
-/// What may be sent now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sending {
-    /// Nothing.
-    No,
-    /// One batch, reported to the circuit by [`Circuit::probe_sent`].
-    Probe,
-    /// Anything; while draining, the spool first.
-    Yes,
 }
 
 /// Where the circuit stands.
@@ -164,14 +153,13 @@ impl Circuit {
         self.state
     }
 
-    /// What may be sent now.
-    pub fn may_send(&self, now: Duration) -> Sending {
-        if !self.state.is_away() {
-            Sending::Yes
-        } else if self.deadline().is_some_and(|at| at <= now) {
-            Sending::Probe
+    /// What may be sent now; `None` is nothing.
+    pub fn may_send(&self, now: Duration) -> Option<Sent> {
+        if self.state.is_away() {
+            let is_due = self.deadline().is_some_and(|at| at <= now);
+            is_due.then_some(Sent::Probe)
         } else {
-            Sending::No
+            Some(Sent::Batch)
         }
     }
 
@@ -252,7 +240,7 @@ impl Circuit {
 
 #[cfg(test)]
 mod tests {
-    use super::{Circuit, CircuitState, Failure, ProbePolicy, Sending, Sent, Transition};
+    use super::{Circuit, CircuitState, Failure, ProbePolicy, Sent, Transition};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -265,7 +253,7 @@ mod tests {
     /// Waits for the next probe and fails it; returns when it was sent.
     fn fail_probe(circuit: &mut Circuit, failure: Failure) -> Duration {
         let now = circuit.deadline().unwrap();
-        assert_eq!(circuit.may_send(now), Sending::Probe);
+        assert_eq!(circuit.may_send(now), Some(Sent::Probe));
         circuit.probe_sent();
         assert_eq!(
             circuit.on_failure(Sent::Probe, failure, now),
@@ -284,7 +272,7 @@ mod tests {
             circuit.on_failure(Sent::Batch, OUTAGE, Duration::from_secs(10)),
             None
         );
-        assert_eq!(circuit.may_send(Duration::from_secs(10)), Sending::No);
+        assert_eq!(circuit.may_send(Duration::from_secs(10)), None);
         fail_probe(&mut circuit, OUTAGE);
         let now = circuit.deadline().unwrap();
         circuit.probe_sent();
@@ -293,7 +281,7 @@ mod tests {
             circuit.on_success(Sent::Probe, false, now),
             Some(Transition::Draining { outage })
         );
-        assert_eq!(circuit.may_send(now), Sending::Yes);
+        assert_eq!(circuit.may_send(now), Some(Sent::Batch));
         assert_eq!(circuit.on_success(Sent::Batch, false, now), None);
         assert_eq!(
             circuit.on_success(Sent::Batch, true, now),
@@ -397,7 +385,7 @@ mod tests {
                 match step {
                     Step::Wait(millis) => now += Duration::from_millis(millis),
                     Step::Send => {
-                        if circuit.may_send(now) == Sending::Probe {
+                        if circuit.may_send(now) == Some(Sent::Probe) {
                             prop_assert!(!probing);
                             circuit.probe_sent();
                             probing = true;
@@ -408,7 +396,7 @@ mod tests {
                         let failure = if quota { Failure::Quota } else { OUTAGE };
                         let _told = circuit.on_failure(sent, failure, now);
                         probing = false;
-                        prop_assert_ne!(circuit.may_send(now), Sending::Yes);
+                        prop_assert_ne!(circuit.may_send(now), Some(Sent::Batch));
                     }
                     Step::Succeed(empty) => {
                         let sent = if probing { Sent::Probe } else { Sent::Batch };

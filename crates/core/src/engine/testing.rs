@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "fixed values of tests")]
 
 use crate::model::{
-    Bar, BarFlags, BarState, BarUpdate, Conditions, Notional, Ohlc, Price, Side, Size, Timestamp,
-    Trade, TradeId, Volume, WriteItem,
+    Bar, BarFlags, BarState, BarUpdate, Notional, Ohlc, Price, Size, Timestamp, Trade, Volume,
+    WriteItem,
 };
 use crate::port::{Changes, Committed, Position, SpoolRange, StateError, StateStore};
 use futures::future::BoxFuture;
@@ -48,18 +48,12 @@ pub fn update(symbol: &str, minute: i64, state: BarState, revision: u32) -> BarU
 
 /// A trade of 100 at 10, `offset` nanoseconds after 2025-10-15T13:30:00Z; its sequence is its offset.
 pub fn trade(symbol: &str, offset: i64) -> Trade {
+    let time = Timestamp::from_nanos(1_760_535_000_000_000_000 + offset).unwrap();
+    let (price, size) = ("10".parse().unwrap(), "100".parse().unwrap());
     Trade {
-        symbol: symbol.parse().unwrap(),
-        time: Timestamp::from_nanos(1_760_535_000_000_000_000 + offset).unwrap(),
         sequence: offset.unsigned_abs(),
-        id: TradeId::NONE,
-        price: "10".parse().unwrap(),
-        size: "100".parse().unwrap(),
-        conditions: Conditions::NONE,
-        venue: 0,
-        correction: 0,
-        side: Side::Unknown,
         sequenced: true,
+        ..Trade::new(symbol.parse().unwrap(), time, price, size)
     }
 }
 

@@ -163,10 +163,7 @@ impl Aggregator {
         self.advanced = self.advanced.max(time);
         for row in 0..self.symbols.len() {
             self.raise(row, time, out);
-            for index in self.series_of(row) {
-                let (series, mut context) = self.context(row, index, out);
-                series.let_go(&mut context);
-            }
+            self.each_series(row, out, Series::let_go);
         }
     }
 
@@ -207,10 +204,7 @@ impl Aggregator {
             if !std::mem::replace(&mut self.symbols[row].changed, false) {
                 continue;
             }
-            for index in self.series_of(row) {
-                let (series, mut context) = self.context(row, index, out);
-                series.publish_forming(&mut context);
-            }
+            self.each_series(row, out, Series::publish_forming);
             if let Some((bars, mut publisher)) = self.threshold_context(row, out) {
                 bars.publish_forming(&mut publisher);
             }
@@ -278,19 +272,13 @@ impl Aggregator {
         to: Timestamp,
         out: &mut Vec<BarUpdate>,
     ) {
-        let gap = Span {
-            start: from.as_nanos(),
-            end: to.as_nanos(),
-        };
+        let gap = Span::new(from.as_nanos(), to.as_nanos());
         if gap.end <= gap.start {
             return;
         }
         let row = self.row(symbol);
         self.symbols[row].changed = true;
-        for index in self.series_of(row) {
-            let (series, mut context) = self.context(row, index, out);
-            series.mark_gap(gap, &mut context);
-        }
+        self.each_series(row, out, |series, context| series.mark_gap(gap, context));
         if let Some(bars) = self.threshold_bars.get_mut(row) {
             bars.mark_gap(gap);
         }
@@ -547,10 +535,9 @@ impl Aggregator {
     #[cold]
     fn settle(&mut self, row: usize, out: &mut Vec<BarUpdate>) {
         let mut end = i64::MAX;
-        for index in self.series_of(row) {
-            let (series, mut context) = self.context(row, index, out);
-            end = end.min(series.settle(&mut context));
-        }
+        self.each_series(row, out, |series, context| {
+            end = end.min(series.settle(context));
+        });
         self.symbols[row].wake = end.saturating_add(self.settings.lateness_ns);
     }
 
@@ -566,11 +553,10 @@ impl Aggregator {
 
     fn finish_row(&mut self, row: usize, out: &mut Vec<BarUpdate>) {
         self.symbols[row].seen = i64::MAX;
-        for index in self.series_of(row) {
-            let (series, mut context) = self.context(row, index, out);
+        self.each_series(row, out, |series, context| {
             (context.watermark, context.settled) = (i64::MAX, i64::MAX);
-            series.settle(&mut context);
-        }
+            series.settle(context);
+        });
         if let Some((bars, mut publisher)) = self.threshold_context(row, out) {
             bars.finish(&mut publisher);
         }
@@ -643,19 +629,13 @@ impl Aggregator {
 
     /// The fold of a window's trades as they now are.
     fn fold_again(&mut self, row: usize, spec: usize, span: Span) -> Fold {
-        let rules = &self.settings.rules;
         let (mut fold, trades) = self.recent[row].window(spec, span);
         for trade in trades {
             // A day may reach over several sessions and the time between them.
-            if self.windows.is_open(trade.time.as_nanos()) {
-                let eligible = if spec < self.daily_from {
-                    rules.eligibility(trade)
-                } else {
-                    rules.daily_eligibility(trade)
-                };
-                if !eligible.is_none() {
-                    fold.add(trade, eligible);
-                }
+            let eligibility = self.eligibility_in_session(&trade);
+            let eligible = self.eligible(spec, eligibility);
+            if !eligible.is_none() {
+                fold.add(&trade, eligible);
             }
         }
         fold
@@ -711,6 +691,19 @@ impl Aggregator {
             self.recent.push(RecentTrades::new(self.time_specs.len()));
         }
         row
+    }
+
+    /// Lets every series of a symbol work.
+    fn each_series<T>(
+        &mut self,
+        row: usize,
+        out: &mut Vec<BarUpdate>,
+        mut work: impl FnMut(&mut Series, &mut SeriesContext<'_>) -> T,
+    ) {
+        for index in self.series_of(row) {
+            let (series, mut context) = self.context(row, index, out);
+            work(series, &mut context);
+        }
     }
 
     fn series_of(&self, row: usize) -> std::ops::Range<usize> {

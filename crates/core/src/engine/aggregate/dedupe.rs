@@ -161,16 +161,10 @@ impl Identities {
             .get(..self.recent_len as usize)
             .unwrap_or_default();
         let is_near = |kept: &Identity| (kept.time - time).abs() <= TOLERANCE_NS;
-        if recent
-            .iter()
-            .any(|kept| is_near(kept) && identity.is_copy_of(*kept))
-        {
-            return true;
-        }
-        let are_all_near = recent
-            .first()
-            .is_none_or(|first| time.saturating_sub(TOLERANCE_NS) <= first.time);
-        are_all_near && self.older.is_known(identity)
+        let mut copies = recent.iter().filter(|kept| identity.is_copy_of(**kept));
+        let is_first_near = |first: &Identity| time.saturating_sub(TOLERANCE_NS) <= first.time;
+        copies.any(is_near)
+            || recent.first().is_none_or(is_first_near) && self.older.is_known(identity)
     }
 }
 
@@ -205,12 +199,9 @@ impl Older {
         } else {
             self.0.partition_point(|kept| kept.time <= newest)
         };
-        let near = self
-            .0
-            .range(..end)
-            .rev()
-            .take_while(|kept| oldest <= kept.time);
-        { near }.any(|kept| identity.is_copy_of(*kept))
+        let near = self.0.range(..end).rev();
+        let mut near = near.take_while(|kept| oldest <= kept.time);
+        near.any(|kept| identity.is_copy_of(*kept))
     }
 
     /// Forgets only when the ring would grow, so that the common append never looks at its old end.

@@ -117,19 +117,18 @@ impl RecentTrades {
     }
 
     /// The trades of a window that are kept, and the fold of those that are not.
-    pub(super) fn window(&self, index: usize, span: Span) -> (Fold, impl Iterator<Item = &Trade>) {
+    pub(super) fn window(&self, index: usize, span: Span) -> (Fold, Vec<Trade>) {
         let (start, fold) = self.behind[index];
         let fold = if start == span.start {
             fold
         } else {
             Fold::EMPTY
         };
-        let from = self
-            .recent
-            .partition_point(|trade| trade.time.as_nanos() < span.start);
-        let to = self
-            .recent
-            .partition_point(|trade| trade.time.as_nanos() < span.end);
-        (fold, self.recent.range(from..to))
+        let at = |time| {
+            self.recent
+                .partition_point(|trade| trade.time.as_nanos() < time)
+        };
+        let trades = self.recent.range(at(span.start)..at(span.end));
+        (fold, trades.copied().collect())
     }
 }

@@ -62,6 +62,16 @@ struct Window {
     trades_published: u64,
 }
 
+impl SeriesContext<'_> {
+    /// The length of the windows between two with trades that become flat bars; `None` where none do.
+    fn fill_length(&self) -> Option<i64> {
+        match (self.fill, self.bucketing) {
+            (Fill::PreviousClose, Bucketing::Every(length)) => Some(length),
+            (Fill::PreviousClose, Bucketing::Day | Bucketing::Session) | (Fill::None, _) => None,
+        }
+    }
+}
+
 impl Window {
     const NOWHERE: Window = Window::open(Span::NOWHERE);
 
@@ -253,13 +263,8 @@ impl Series {
             }
         } else if window.fold != fold {
             window.fold = fold;
-            let is_filled = context.fill == Fill::PreviousClose
-                && matches!(context.bucketing, Bucketing::Every(_));
-            window.fill_price = if fold.is_empty() && is_filled {
-                before
-            } else {
-                None
-            };
+            let is_flat = fold.is_empty() && context.fill_length().is_some();
+            window.fill_price = before.filter(|_| is_flat);
             window.revise(context);
             self.reprice(index, context);
         }
@@ -455,8 +460,7 @@ impl Series {
         price: Price,
         context: &mut SeriesContext<'_>,
     ) -> usize {
-        let (Fill::PreviousClose, Bucketing::Every(length)) = (context.fill, context.bucketing)
-        else {
+        let Some(length) = context.fill_length() else {
             return 0;
         };
         let spans = context

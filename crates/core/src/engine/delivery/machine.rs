@@ -4,7 +4,7 @@
 use super::spool::{Front, Spool};
 use super::work::{Completion, DeliverySettings, OutgoingBatch, StateChange, Verdict, Work};
 use crate::engine::batch::{Batcher, ItemKey, bar_of, is_forming, key_of};
-use crate::engine::circuit::{Circuit, CircuitState, Failure, Sending, Sent, Transition};
+use crate::engine::circuit::{Circuit, CircuitState, Failure, Sent, Transition};
 use crate::engine::concurrency::Concurrency;
 use crate::engine::coverage::Coverage;
 use crate::engine::retry::{Backoff, Remedy};
@@ -308,11 +308,10 @@ impl Delivery {
             return commit;
         }
         match self.circuit.may_send(now) {
-            Sending::Yes if self.is_closed() => self.next_batch(now).map(Work::Send),
+            Some(Sent::Batch) if self.is_closed() => self.next_batch(now).map(Work::Send),
             // The front of the spool first: a disk that is never done with appending would let nothing out.
-            Sending::Yes => self.next_of_spool(Sent::Batch).or_else(|| self.divert(now)),
-            Sending::Probe => self.next_of_spool(Sent::Probe).or_else(|| self.divert(now)),
-            Sending::No => self.divert(now),
+            Some(sent) => self.next_of_spool(sent).or_else(|| self.divert(now)),
+            None => self.divert(now),
         }
     }
 
