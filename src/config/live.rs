@@ -39,7 +39,7 @@ section! {
         connect_timeout_ms: u64 = 10_000, 1..=600_000;
         /// Milliseconds from the connection to the last confirmed subscription, 1 to one hour.
         handshake_timeout_ms: u64 = 30_000, 1..=3_600_000;
-        /// Bound of the first wait before a new connection, milliseconds, 1 to one hour.
+        /// Bound of the first wait before a new connection, half of it random, milliseconds, 1 to one hour.
         backoff_ms: u64 = 500, 1..=3_600_000;
         /// Largest bound of such a wait, milliseconds, 1 to one hour.
         backoff_max_ms: u64 = 60_000, 1..=3_600_000;

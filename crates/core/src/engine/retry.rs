@@ -1,7 +1,9 @@
 //! Retry delays: exponential backoff with equal jitter.
 //!
-//! The delay before attempt n + 1 is drawn evenly from the upper half of `base * 2^(n-1)`, capped; a store's own
-//! wish (`Retry-After`) is honoured instead, capped at five minutes. The seed is an argument, so a run repeats.
+//! The delay before attempt n + 1 is drawn evenly from the upper half of `base * 2^(n-1)`, capped; the other side's own
+//! wish (`Retry-After`) is honoured instead, capped at five minutes. The seed is an argument, so a run repeats. Writes,
+//! pages of history and live connections wait by this one law: half of the delay spreads clients that fail at the same
+//! instant, and the other half keeps each of them away from a side that refuses it, which full jitter does not.
 
 use std::time::Duration;
 
@@ -50,7 +52,7 @@ pub struct RetryPolicy {
     pub backoff_max: Duration,
 }
 
-/// Draws the delays of one writer.
+/// Draws the delays of one writer, walk or connection.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub struct Backoff {
@@ -80,15 +82,15 @@ impl Backoff {
         if let Some(after) = after {
             return after.min(AFTER_MAX);
         }
-        let doublings = attempts.saturating_sub(1).min(31);
-        let ceiling = self
-            .policy
-            .backoff
-            .saturating_mul(1 << doublings)
-            .min(self.policy.backoff_max);
+        let ceiling = doubled(self.policy.backoff, attempts).min(self.policy.backoff_max);
         let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(nanos - self.random.u64(0..=nanos / 2))
     }
+}
+
+/// The delay after `attempts` failed attempts (1 and up), before jitter and bound.
+pub fn doubled(backoff: Duration, attempts: u32) -> Duration {
+    backoff.saturating_mul(1 << attempts.saturating_sub(1).min(31))
 }
 
 #[cfg(test)]

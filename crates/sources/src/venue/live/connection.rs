@@ -1,8 +1,6 @@
 //! The life cycle of a connection: wait, connect, run a session, end, reconnect.
 //!
-//! A stream of reports that reads only while it is asked. Deliberately knows nothing of gaps and batches. The waits
-//! between connections are exponential, with full jitter from a seed, as many clients lose their connections at the
-//! same instant and must not return together.
+//! A stream of reports that reads only while it is asked. Deliberately knows nothing of gaps and batches.
 
 use super::error::LiveError;
 use super::event::{Event, RefusalKind};
@@ -10,6 +8,7 @@ use super::script::Script;
 use super::session::Session;
 use super::settings::LiveSettings;
 use super::socket::{Dialer, Inbound, Socket};
+use barmill_core::engine::retry::{Backoff, RetryPolicy};
 use barmill_core::model::Symbol;
 use barmill_core::port::{Clock, FrameTap, Remedy};
 use futures::stream::{self, BoxStream};
@@ -64,6 +63,8 @@ pub(crate) struct Connection {
     symbols: Option<watch::Receiver<Vec<Symbol>>>,
     conversation: Option<(Socket, Session)>,
     backoff: Backoff,
+    /// Waits since the last good connection.
+    attempts: u32,
     open_at: Instant,
     stall_after: Duration,
     is_announced: bool,
@@ -93,8 +94,14 @@ impl Connection {
             .settings
             .seed
             .wrapping_add(u64::try_from(index).unwrap_or(0));
+        let policy = RetryPolicy {
+            attempts_max: u32::MAX,
+            backoff: times.backoff_base,
+            backoff_max: times.backoff_max,
+        };
         let connection = Connection {
-            backoff: Backoff::new(times.backoff_base, times.backoff_max, seed),
+            backoff: Backoff::new(policy, seed),
+            attempts: 0,
             stall_after: times.stall_after,
             open_at: context.epoch,
             context,
@@ -262,7 +269,7 @@ impl Connection {
                 self.limited_since = None;
             }
             if settings.times.stable_after <= session.age(self.context.epoch.elapsed()) {
-                self.backoff.reset();
+                self.attempts = 0;
             }
             self.note_stall(&session, &fault);
         }
@@ -276,14 +283,15 @@ impl Connection {
         let wait = if matches!(fault, LiveError::Held | LiveError::Changed) {
             Duration::ZERO
         } else {
-            self.backoff.next()
+            self.attempts = self.attempts.saturating_add(1);
+            self.backoff.delay(self.attempts, None)
         };
         self.open_at = Instant::now() + wait;
         let cause: &dyn std::error::Error = &fault;
         tracing::warn!(
             venue = settings.name(),
             connection = self.index,
-            attempt = self.backoff.attempts(),
+            attempt = self.attempts,
             retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             cause,
             "live connection ended"
@@ -325,69 +333,4 @@ async fn changed(symbols: &mut Option<watch::Receiver<Vec<Symbol>>>) -> bool {
         return true;
     }
     std::future::pending().await
-}
-
-/// The waits of one connection.
-#[derive(Debug)]
-struct Backoff {
-    base: Duration,
-    max: Duration,
-    attempts: u32,
-    random: fastrand::Rng,
-}
-
-impl Backoff {
-    fn new(base: Duration, max: Duration, seed: u64) -> Backoff {
-        Backoff {
-            base,
-            max,
-            attempts: 0,
-            random: fastrand::Rng::with_seed(seed),
-        }
-    }
-
-    /// Draws the next wait, evenly from zero to `base * 2^n`, capped.
-    fn next(&mut self) -> Duration {
-        let bound = self
-            .base
-            .saturating_mul(1 << self.attempts.min(20))
-            .min(self.max);
-        self.attempts = self.attempts.saturating_add(1);
-        let bound_ns = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(self.random.u64(0..=bound_ns))
-    }
-
-    /// The number of waits since the last good connection.
-    fn attempts(&self) -> u32 {
-        self.attempts
-    }
-
-    fn reset(&mut self) {
-        self.attempts = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Backoff;
-    use std::time::Duration;
-
-    #[test]
-    fn waits_stay_below_their_doubling_bound() {
-        let (base, max) = (Duration::from_millis(100), Duration::from_secs(2));
-        let mut backoff = Backoff::new(base, max, 7);
-        let waits: Vec<Duration> = (0..40).map(|_| backoff.next()).collect();
-        let bound = |attempt: u32| base.saturating_mul(1 << attempt.min(20)).min(max);
-        assert!(
-            (0u32..)
-                .zip(&waits)
-                .all(|(attempt, wait)| *wait <= bound(attempt))
-        );
-        assert!(
-            waits.iter().any(|wait| *wait > max / 2)
-                && waits[10..].iter().any(|wait| *wait < max / 2)
-        );
-        backoff.reset();
-        assert!(backoff.next() <= base);
-    }
 }

@@ -56,7 +56,7 @@ pub struct LiveTimes {
     pub stall_after_max: Duration,
     /// Age at which a connection is given up before the venue ends it; `None` where the venue does not.
     pub lifetime: Option<Duration>,
-    /// Bound of the first wait before a new connection; the wait is anything from zero to its bound.
+    /// Bound of the first wait before a new connection; the wait is anything from half of its bound to it.
     pub backoff_base: Duration,
     /// Largest bound of such a wait.
     pub backoff_max: Duration,

@@ -6,6 +6,7 @@
 
 use super::identity::{Identity, RESOLUTION_NS, RecentIdentities, is_copy};
 use super::settings::GapSettings;
+use barmill_core::engine::retry::doubled;
 use barmill_core::model::{Price, Symbol, Timestamp, Trade, TradeId, TradeKey};
 use barmill_core::port::{Gap, GapFill};
 use std::collections::BTreeMap;
@@ -330,8 +331,7 @@ impl SymbolGaps {
             self.ask_again(cx.now);
         } else {
             *attempts += 1;
-            let doublings = attempts.saturating_sub(1).min(16);
-            let wait = rules.settings.backoff.saturating_mul(1 << doublings);
+            let wait = doubled(rules.settings.backoff, (*attempts).min(17));
             self.ask_at = Some(cx.now.elapsed + wait);
         }
     }
