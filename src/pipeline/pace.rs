@@ -1,27 +1,13 @@
 //! The write pace: commands per second and requests per second, on tokio's clock, and the throttle a store asks for.
 //!
-//! One pace serves all requests, so what the store says to one of them slows the others: a wish to wait
-//! (`Retry-After`) holds every permit back, and a failure without one halves the pace. Each success gives a twentieth of
-//! the full pace back.
+//! One pace serves all requests; [`engine::pace`](crate::engine::pace) has its rules.
 
-use crate::engine::retry::AFTER_MAX;
+use crate::engine::pace::{self, Rate};
 use crate::port::{Cost, Remedy};
-use governor::clock::{Clock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// The full pace, in percent.
-const FULL: u64 = 100;
-/// The slowest pace, in percent.
-const SHARE_MIN: u64 = 1;
-/// What a success gives back, in percent.
-const STEP: u64 = 5;
+use tokio::time::{Instant, sleep};
 
 /// What the store accepts, as its plan says; by default without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,151 +18,45 @@ pub struct PaceSettings {
     pub requests_per_second: Option<NonZeroU32>,
 }
 
-/// tokio's clock in the form the limiter reads, so that paused time paces too.
-#[derive(Debug, Clone)]
-struct TokioClock {
-    origin: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Since(Nanos);
-
-impl std::ops::Add<Nanos> for Since {
-    type Output = Since;
-
-    fn add(self, other: Nanos) -> Since {
-        Since(self.0 + other)
-    }
-}
-
-impl Reference for Since {
-    fn duration_since(&self, earlier: Since) -> Nanos {
-        self.0.saturating_sub(earlier.0)
-    }
-
-    fn saturating_sub(&self, duration: Nanos) -> Since {
-        Since(self.0.saturating_sub(duration))
-    }
-}
-
-impl Clock for TokioClock {
-    type Instant = Since;
-
-    fn now(&self) -> Since {
-        Since(Nanos::from(self.origin.elapsed()))
-    }
-}
-
-type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Since>>;
-
 /// Hands out permits: every attempt takes them, retries included.
 #[derive(Debug)]
 pub(super) struct Pace {
-    clock: TokioClock,
-    commands: Option<Rate>,
-    requests: Option<Rate>,
-    throttle: Mutex<Throttle>,
-}
-
-/// What the store has asked for.
-#[derive(Debug)]
-struct Throttle {
-    /// No permit before this instant.
-    hold_until: Instant,
-    /// Percent of the pace that is used.
-    share: u64,
-}
-
-#[derive(Debug)]
-struct Rate {
-    limiter: Limiter,
-    burst: NonZeroU32,
+    origin: Instant,
+    engine: Mutex<pace::Pace<2>>,
 }
 
 impl Pace {
     /// Starts with full bursts.
     pub(super) fn new(settings: PaceSettings) -> Pace {
-        let clock = TokioClock {
-            origin: Instant::now(),
-        };
-        let rate = |burst| Rate {
-            limiter: RateLimiter::direct_with_clock(Quota::per_second(burst), clock.clone()),
-            burst,
-        };
+        let rate = |units| Rate::new(units, Duration::from_secs(1), units);
+        let limits = [settings.commands_per_second, settings.requests_per_second];
         Pace {
-            commands: settings.commands_per_second.map(rate),
-            requests: settings.requests_per_second.map(rate),
-            throttle: Mutex::new(Throttle {
-                hold_until: clock.origin,
-                share: FULL,
-            }),
-            clock: clock.clone(),
+            origin: Instant::now(),
+            engine: Mutex::new(pace::Pace::new(limits.map(|limit| limit.map(rate)))),
         }
     }
 
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn engine(&self) -> MutexGuard<'_, pace::Pace<2>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in what an attempt came to: `None` for a success, else its worst remedy. Answers how long all wait.
     pub(super) fn on_answer(&self, remedy: Option<Remedy>) -> Option<Duration> {
-        let mut throttle = self.throttle();
-        match remedy {
-            None => throttle.share = (throttle.share + STEP).min(FULL),
-            Some(Remedy::Retry { after: Some(wish) }) => {
-                // A wish for years is a mistake of the store's.
-                let wish = wish.min(AFTER_MAX);
-                let until = Instant::now() + wish;
-                if throttle.hold_until < until {
-                    throttle.hold_until = until;
-                    return Some(wish);
-                }
-            }
-            Some(Remedy::Retry { after: None } | Remedy::Reconnect) => {
-                throttle.share = (throttle.share / 2).max(SHARE_MIN);
-            }
-            Some(Remedy::Pause | Remedy::Refuse | Remedy::Fatal) => {}
-        }
-        None
+        self.engine().on_answer(remedy, self.origin.elapsed())
     }
 
     /// Percent of the pace that is used, 1 to 100.
     pub(super) fn share(&self) -> u64 {
-        self.throttle().share
+        self.engine().share()
     }
 
-    /// Waits until the cost is within both rates and the store has had its wish, and spends the cost.
-    ///
-    /// A cost above a second's burst spends several bursts one after the other.
+    /// Spends the cost, and waits until it is within both rates and the store has had its wish.
     pub(super) async fn permit(&self, cost: Cost) {
-        self.spend(self.commands.as_ref(), cost.commands).await;
-        self.spend(self.requests.as_ref(), cost.requests).await;
-        loop {
-            let hold_until = self.throttle().hold_until;
-            if hold_until <= Instant::now() {
-                return;
-            }
-            tokio::time::sleep_until(hold_until).await;
-        }
-    }
-
-    async fn spend(&self, rate: Option<&Rate>, amount: u32) {
-        let Some(Rate { limiter, burst }) = rate else {
-            return;
-        };
-        // Half the pace is twice the price.
-        let mut left = u64::from(amount) * FULL / self.share();
-        while let Some(part) =
-            NonZeroU32::new(u32::try_from(left).unwrap_or(u32::MAX).min(burst.get()))
-        {
-            match limiter.check_n(part) {
-                Ok(Ok(())) => left -= u64::from(part.get()),
-                Ok(Err(not_until)) => {
-                    tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await;
-                }
-                // The part never exceeds the burst, so this arm cannot be reached; waiting keeps the pace.
-                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
-            }
+        let costs = [cost.commands, cost.requests];
+        let mut wait = self.engine().spend(costs, self.origin.elapsed());
+        while !wait.is_zero() {
+            sleep(wait).await;
+            wait = self.engine().held(self.origin.elapsed());
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod circuit;
 pub mod concurrency;
 pub mod coverage;
 pub mod delivery;
+pub mod pace;
 mod prefetch;
 pub mod requested;
 pub mod resume;

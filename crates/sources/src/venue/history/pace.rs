@@ -1,17 +1,16 @@
-//! The request rate of a source: one limiter for all its symbols, and the pauses that the venue requests.
+//! The request rate of a source: one pace for all its symbols, and the pauses that the venue requests.
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use barmill_core::engine::pace::{self, Rate};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Lets requests go at the rate of the plan.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    limiter: DefaultDirectRateLimiter,
-    burst: NonZeroU32,
-    held_until: Mutex<Option<Instant>>,
+    origin: Instant,
+    engine: Mutex<pace::Pace<1>>,
 }
 
 impl Pace {
@@ -19,56 +18,32 @@ impl Pace {
     pub(crate) fn new(rate_per_min: NonZeroU32, weight_max: NonZeroU32) -> Pace {
         let burst = NonZeroU32::new(rate_per_min.get() / 20)
             .map_or(weight_max, |part| part.max(weight_max));
-        let quota = Quota::per_minute(rate_per_min).allow_burst(burst);
+        let rate = Rate::new(rate_per_min, Duration::from_mins(1), burst);
         Pace {
-            limiter: RateLimiter::direct(quota),
-            burst,
-            held_until: Mutex::new(None),
+            origin: Instant::now(),
+            engine: Mutex::new(pace::Pace::new([Some(rate)])),
         }
+    }
+
+    fn engine(&self) -> MutexGuard<'_, pace::Pace<1>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a request of `weight` may go.
     ///
     /// # Cancel safety
-    /// Dropping the future takes nothing, or at most the units of this request.
+    /// The units of a dropped request stay spent.
     pub(crate) async fn ready(&self, weight: NonZeroU32) {
-        self.wait_held().await;
-        // The burst is no smaller than the weight asked for, so there is capacity.
-        if self
-            .limiter
-            .until_n_ready(weight.min(self.burst))
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                weight = weight.get(),
-                "request is heavier than the pace allows"
-            );
+        let mut wait = self.engine().spend([weight.get()], self.origin.elapsed());
+        while !wait.is_zero() {
+            sleep(wait).await;
+            wait = self.engine().held(self.origin.elapsed());
         }
-        self.wait_held().await;
     }
 
     /// Stops every request of the source for `pause` from now.
     pub(crate) fn hold(&self, pause: Duration) {
-        let until = Instant::now() + pause;
-        let mut held_until = self
-            .held_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *held_until = Some(held_until.map_or(until, |earlier| earlier.max(until)));
-    }
-
-    async fn wait_held(&self) {
-        loop {
-            let until = *self
-                .held_until
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            match until {
-                Some(until) if Instant::now() < until => tokio::time::sleep_until(until).await,
-                Some(_) | None => return,
-            }
-        }
+        self.engine().hold(pause, self.origin.elapsed());
     }
 }
 
