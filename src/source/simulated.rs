@@ -23,9 +23,11 @@ use std::time::Duration;
 /// account.
 ///
 /// ```
-/// use barmill::{Pipeline, SimulatedSource};
-/// let venue = SimulatedSource::of("kraken", "trades.csv").speed(60).fault("disconnect=4m");
-/// let described = Pipeline::builder().source(venue);
+/// use barmill::{Pipeline, PipelineBuilder, SimulatedSource};
+/// fn described(venue: &str) -> PipelineBuilder {
+///     let simulated = SimulatedSource::of(venue, "trades.csv").speed(60).fault("disconnect=4m");
+///     Pipeline::builder().source(simulated)
+/// }
 /// ```
 #[derive(Debug)]
 pub struct SimulatedSource {
@@ -128,7 +130,7 @@ async fn open(source: SimulatedSource, plan: SourcePlan) -> Result<Box<dyn Trade
     history.batch_len_max = plan.batch_len_max;
     live.url = format!("ws://{address}{}", venue.simulation.socket_path);
     live.batch_len_max = plan.batch_len_max;
-    live.quiet = idle_closing(&plan.specs, &plan.zone, plan.lateness);
+    live.idle_closing = idle_closing(&plan.specs, &plan.zone, plan.lateness);
     // The venue's time runs faster than ours, and so must the patience with it.
     let scaled = |time: Duration| {
         (time * 1_000 / speed.max(1_000))

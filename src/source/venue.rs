@@ -271,7 +271,7 @@ fn open_live(
                 history.base_url = rest_url.unwrap_or(history.base_url);
                 let mut settings = LiveSettings::new(own);
                 settings.url = socket_url.unwrap_or(settings.url);
-                settings.quiet = quiet;
+                settings.idle_closing = quiet;
                 settings.batch_len_max = batch_len_max;
                 settings.seed = u64::from(std::process::id());
                 live_feed(settings, HistorySource::new(&history)?, &symbols)

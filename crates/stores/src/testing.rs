@@ -82,8 +82,8 @@ pub(crate) fn manifest(symbol: &str, spec: &str) -> Manifest {
         trades: 500_000,
         revision: 0,
         origin: Some(Origin {
-            source: "massive".to_owned(),
-            rules: "massive-minute".to_owned(),
+            source: "venue".to_owned(),
+            rules: "all".to_owned(),
         }),
     }
 }

@@ -17,7 +17,7 @@ fn feed(kind: Kind, world: &Arc<World>, url: &str) -> LiveFeed {
     let mut settings = settings(kind, url);
     (settings.times.stall_after, settings.times.stall_after_max) =
         (Duration::from_mins(5), Duration::from_mins(5));
-    settings.quiet = IdleSettings {
+    settings.idle_closing = IdleSettings {
         ends: vec![IdleEnd::Window(Duration::from_secs(1))],
         slack: Duration::from_millis(5),
     };

@@ -255,6 +255,6 @@ fn lean(flags: Conditions) -> Eligible {
 }
 
 #[cfg(test)]
-mod golden;
+pub(in crate::engine) mod golden_each_tests;
 #[cfg(test)]
-pub(in crate::engine) mod golden_each;
+mod golden_tests;

@@ -17,6 +17,8 @@ mod binance {
 pub mod coinbase;
 #[cfg(feature = "venues")]
 mod descriptor;
+#[cfg(all(test, feature = "venues"))]
+mod descriptor_tests;
 #[cfg(feature = "venues")]
 pub mod history;
 #[cfg(feature = "venues")]

@@ -31,11 +31,11 @@ const SESSION: &str = "session:";
 /// What decides the bars of a pipeline, besides the namespace and the zone of its view.
 #[derive(Debug, Clone)]
 pub struct Owner {
-    /// Where the trades come from, such as `massive`.
+    /// Where the trades come from, such as the name of a venue.
     pub source: String,
     /// Sources of symbols that have another one than `source`.
     pub sources: SymbolSources,
-    /// The tape rules, with what else decides the bars, such as `massive-minute filled`.
+    /// The tape rules, with what else decides the bars, such as `all filled`.
     pub rules: String,
     /// The hours whose trades count, such as `regular`; `None` where bars of other hours may be added later.
     pub session: Option<String>,

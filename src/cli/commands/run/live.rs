@@ -43,12 +43,12 @@ fn feed(
     name: SourceName,
     symbols: &LiveSymbols,
     environment: &Environment,
-    quiet: IdleSettings,
+    idle_closing: IdleSettings,
 ) -> Result<LiveFeed, CommandError> {
     let keys = SourceKeys::resolve(&config.source, name, environment)?;
     let archive = source::open(config, name, environment)?;
     let settings = LiveSettings {
-        quiet,
+        idle_closing,
         ..settings(config, name, keys)
     };
     live_feed(settings, archive, symbols)

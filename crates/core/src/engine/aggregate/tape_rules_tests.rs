@@ -5,7 +5,7 @@
 
 use super::testing::{price, trade};
 use super::{Aggregator, AggregatorSettings};
-use crate::engine::rules::golden_each::{ALPACA_EACH, MASSIVE_EACH};
+use crate::engine::rules::golden_each_tests::{ALPACA_EACH, MASSIVE_EACH};
 use crate::engine::rules::{Rules, Tape, letter_condition};
 use crate::model::{Bar, BarSpec, Conditions, Trade};
 
@@ -183,7 +183,7 @@ fn alpaca_rules_shape_the_bars() {
     }
 }
 
-/// What the three trades make of a bar by rights as `golden_each` writes them.
+/// What the three trades make of a bar by rights as `golden_each_tests` writes them.
 fn shape(rights: &str, is_alpaca: bool) -> &'static str {
     match rights {
         "hov" => EVERYTHING,

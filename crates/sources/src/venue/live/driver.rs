@@ -110,7 +110,7 @@ impl LiveDriver {
                 settings.resolution_ns(),
             ),
             backlog: Backlog::new(first.unwrap_or_else(|| context.clock.now())),
-            idle: IdleWatermark::new(&settings.quiet, settings.gaps.settle),
+            idle: IdleWatermark::new(&settings.idle_closing, settings.gaps.settle),
             settings,
             context,
             gate,

@@ -15,7 +15,11 @@ mod identity;
 mod idle;
 pub(crate) mod script;
 mod session;
+#[cfg(test)]
+mod session_tests;
 pub(crate) mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod socket;
 mod stats;
 mod symbol_gaps;

@@ -32,7 +32,7 @@ pub struct LiveSettings {
     /// How missed trades are fetched.
     pub gaps: GapSettings,
     /// When idle symbols are told to be so.
-    pub quiet: IdleSettings,
+    pub idle_closing: IdleSettings,
     /// How far ahead of this machine's clock the time of a trade may be; a later one is malformed.
     pub clock_tolerance: Duration,
     /// Seed of the random part of the waits.
@@ -177,7 +177,7 @@ impl LiveSettings {
                 ..LiveTimes::default()
             },
             gaps: GapSettings::default(),
-            quiet: IdleSettings::default(),
+            idle_closing: IdleSettings::default(),
             clock_tolerance: Duration::from_mins(5),
             seed: 0,
             venue,
@@ -262,29 +262,5 @@ impl Default for GapSettings {
             held_sum_max: 262_144,
             overlap: Duration::from_secs(5),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{LiveSettings, LiveSettingsError, LiveSymbols};
-    use crate::venue::{VenueSettings, binance, massive};
-
-    #[test]
-    fn settings_that_cannot_work_are_refused() {
-        let settings = LiveSettings::new(VenueSettings::new(&binance::VENUE));
-        assert_eq!(
-            settings.check(&LiveSymbols::All),
-            Err(LiveSettingsError::Symbols)
-        );
-        let settings = LiveSettings {
-            batch_len_max: 0,
-            ..LiveSettings::new(VenueSettings::new(&massive::VENUE))
-        };
-        let fault = settings.check(&LiveSymbols::All).unwrap_err();
-        assert_eq!(
-            fault.to_string(),
-            "batch_len_max is 0, at least 1 is needed"
-        );
     }
 }

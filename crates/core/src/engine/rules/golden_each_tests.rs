@@ -9,7 +9,7 @@
 //! Rights are three letters: `h` may set high and low; `o` open and close, `f` those only if it is the first; `v`
 //! counts for volume; `-` may not.
 
-use super::golden::{with_ids, with_letters};
+use super::golden_tests::{with_ids, with_letters};
 use super::{Eligible, OpenClose, Rules, Tape};
 
 /// Massive: id, name, rights in minute bars, rights in day bars.
