@@ -113,12 +113,7 @@ pub(crate) fn live_feed(
 
 /// Symbols that begin at a start.
 fn starting(symbols: &[Symbol], start: Start) -> Vec<LiveSymbol> {
-    let after = TradeKey {
-        time: start.time,
-        sequence: 0,
-        id: TradeId::NONE,
-        price: Price::ZERO,
-    };
+    let after = TradeKey::instant(start.time);
     symbols
         .iter()
         .map(|symbol| LiveSymbol {

@@ -106,12 +106,7 @@ async fn open(source: SimulatedSource, plan: SourcePlan) -> Result<Box<dyn Trade
     });
     let recording = Recording::new(venue, read.await??)?;
     // Nothing may be missed from the start of the recording on.
-    let start = TradeKey {
-        time: recording.span().0,
-        sequence: 0,
-        id: TradeId::NONE,
-        price: Price::ZERO,
-    };
+    let start = TradeKey::instant(recording.span().0);
     let after = |&symbol: &Symbol| LiveSymbol {
         symbol,
         after: Some(start),

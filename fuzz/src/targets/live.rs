@@ -63,9 +63,9 @@ pub fn frame(input: &[u8]) {
 fn check(event: &Event) {
     let priced = |trade: &Trade| assert!(trade.price > Price::ZERO, "a price of zero");
     match event {
-        Event::Trade(trade) | Event::Snapshot(trade) | Event::Cancel(trade) => priced(trade),
-        Event::Correction(pair) => [&pair.original, &pair.corrected]
-            .into_iter()
+        Event::Trade(trade) | Event::Snapshot(trade) => priced(trade),
+        Event::Correction(pair) => std::iter::once(&pair.original)
+            .chain(&pair.corrected)
             .for_each(priced),
         Event::Refused(refusal) => {
             let text = refusal.to_string();

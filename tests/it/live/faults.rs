@@ -230,7 +230,7 @@ async fn slow_consumer_closes_the_connections_and_misses_nothing() {
         (settings.backlog_len_max, settings.batch_len_max) = (100, 20);
         let mut feed = LiveFeed::new(settings, &symbols(&world), parts(&world)).unwrap();
         let stats = feed.live_stats();
-        let driver = tokio::spawn(feed.take_driver().unwrap().run());
+        let driver = tokio::spawn(feed.take_task().unwrap());
         while stats().overloads == 0 {
             tokio::time::sleep(MS).await;
         }

@@ -70,7 +70,7 @@ async fn silent_feed_tells_nothing_while_the_archive_cannot_be_asked() {
     let venue = venue::start(Arc::clone(&world), Faults::default(), 5).await;
     let mut feed = feed(Kind::Kraken, &world, &venue.url);
     let stats = feed.live_stats();
-    let driver = tokio::spawn(feed.take_driver().unwrap().run());
+    let driver = tokio::spawn(feed.take_task().unwrap());
     let mut trades = 0;
     while trades < 1_800 {
         trades += feed.next_batch().await.unwrap().unwrap().trades.len();

@@ -110,6 +110,18 @@ pub struct TradeKey {
     pub price: Price,
 }
 
+impl TradeKey {
+    /// An instant without a trade: before all trades of that time.
+    pub const fn instant(time: Timestamp) -> TradeKey {
+        TradeKey {
+            time,
+            sequence: 0,
+            id: TradeId::NONE,
+            price: Price::ZERO,
+        }
+    }
+}
+
 impl Trade {
     /// A trade of which no more is known; the other fields are set with struct update syntax.
     pub const fn new(symbol: Symbol, time: Timestamp, price: Price, size: Size) -> Trade {

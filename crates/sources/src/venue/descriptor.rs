@@ -6,11 +6,11 @@
 use super::VENUES;
 use super::history::pager::OpenHistory;
 use super::history::settings::HistorySettingsError;
-use super::live::decoder::Decoder;
+use super::live::decoder::{DecodeFrame, Decoder};
 use super::live::script::Script;
 use super::simulate::Simulation;
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -122,7 +122,7 @@ pub struct Venue {
     pub settings: &'static [Setting],
     pub(crate) open_history: HistoryOpener,
     pub(crate) write_script: ScriptWriter,
-    pub(crate) decoder: fn() -> Decoder,
+    pub(crate) decode: DecodeFrame,
     /// Its simulated side.
     pub simulation: Simulation,
 }
@@ -135,7 +135,7 @@ impl Venue {
 
     /// A decoder of its live frames; each connection takes a new one.
     pub fn decoder(&self) -> Decoder {
-        (self.decoder)()
+        Decoder::new(self.decode)
     }
 
     /// The names of all venues, in the order of help texts.
@@ -247,32 +247,6 @@ impl VenueSettings {
         Ok(())
     }
 
-    /// The same with a secret.
-    ///
-    /// # Errors
-    /// As for [`VenueSettings::set_secret`].
-    pub fn with_secret(
-        mut self,
-        name: &str,
-        value: impl Into<SecretString>,
-    ) -> Result<VenueSettings, UnknownSettingError> {
-        self.set_secret(name, value.into())?;
-        Ok(self)
-    }
-
-    /// The same with another value of one of the venue's own settings.
-    ///
-    /// # Errors
-    /// As for [`VenueSettings::set`].
-    pub fn with(
-        mut self,
-        name: &str,
-        value: impl Into<String>,
-    ) -> Result<VenueSettings, UnknownSettingError> {
-        self.set(name, value)?;
-        Ok(self)
-    }
-
     /// One of the venue's own settings; empty for a name that it does not have.
     pub fn get(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
@@ -280,6 +254,12 @@ impl VenueSettings {
 
     pub(crate) fn secret(&self, name: &str) -> Option<&SecretString> {
         self.secrets.get(name)
+    }
+
+    /// The text of a secret for a message to the venue; empty where it is not given.
+    pub(crate) fn exposed(&self, name: &str) -> &str {
+        self.secret(name)
+            .map_or("", |secret| secret.expose_secret())
     }
 
     /// The source that manifests name: the venue and the settings that decide which trades it gives.

@@ -23,11 +23,12 @@ fn venues_and_their_settings_have_names_of_their_own() {
 #[test]
 fn secrets_do_not_print_and_unknown_settings_are_named() {
     let alpaca = Venue::by_name("alpaca").unwrap();
-    let settings = VenueSettings::new(alpaca)
-        .with_secret("secret_key_env", "canary")
+    let mut settings = VenueSettings::new(alpaca);
+    settings
+        .set_secret("secret_key_env", "canary".into())
         .unwrap();
     assert!(!format!("{settings:?}").contains("canary"));
-    let error = settings.with("feeds", "x").unwrap_err();
+    let error = settings.set("feeds", "x").unwrap_err();
     assert_eq!(error.to_string(), "alpaca has no setting feeds");
 }
 

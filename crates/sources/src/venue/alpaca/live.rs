@@ -4,45 +4,34 @@
 //! `subscription`, `error`.
 
 use super::wire::Record;
-use crate::json::{DecodeError, Reader};
+use crate::json::DecodeError;
 use crate::venue::VenueSettings;
-use crate::venue::live::decoder::Decoder;
+use crate::venue::live::decoder::{MessageCount, each_record};
 use crate::venue::live::event::{Ack, Correction, Event, Refusal, RefusalKind};
-use crate::venue::live::script::{Expected, Script};
-use secrecy::ExposeSecret;
-use serde::Deserialize;
+use crate::venue::live::script::{Script, message};
+use barmill_core::model::Trade;
 use serde_json::json;
 
 /// Proves who we are, then asks for the trades of each symbol; each is confirmed.
 pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
-    let secret = |name| {
-        settings
-            .secret(name)
-            .map_or("", |secret| secret.expose_secret())
-    };
-    let auth =
-        json!({"action": "auth", "key": secret("key_id_env"), "secret": secret("secret_key_env")});
-    let subscribe = |names: &&[&str]| json!({"action": "subscribe", "trades": names}).to_string();
-    Script::secret(
-        &auth,
-        chunks.iter().map(subscribe).collect(),
-        Expected::symbols(chunks),
-        decoder(),
-    )
+    let (key, secret) = (
+        settings.exposed("key_id_env"),
+        settings.exposed("secret_key_env"),
+    );
+    let auth = json!({"action": "auth", "key": key, "secret": secret});
+    let subscribe = |names: &&[&str]| json!({"action": "subscribe", "trades": names});
+    Script {
+        auth: Some(message(&auth)),
+        ..Script::open(chunks.iter().map(subscribe)).with_ack_per_symbol(chunks)
+    }
 }
 
-pub(crate) fn decoder() -> Decoder {
-    Decoder::stateless(decode)
-}
-
-pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-    let mut reader = Reader::new(frame, 0);
-    reader.array(|reader| {
-        let record = Record::deserialize(reader)?;
-        events.push(record.event());
-        Ok::<(), DecodeError>(())
-    })?;
-    Ok(reader.end()?)
+pub(crate) fn decode(
+    frame: &[u8],
+    _count: &mut MessageCount,
+    events: &mut Vec<Event>,
+) -> Result<(), DecodeError> {
+    each_record(frame, |record: Record<'_>| events.push(record.event()))
 }
 
 impl Record<'_> {
@@ -51,17 +40,9 @@ impl Record<'_> {
             b"t" => self.trade(0).map_or_else(Event::Malformed, Event::Trade),
             b"x" => {
                 let code = if self.a.bytes() == b"E" { 11 } else { 10 };
-                self.trade(code)
-                    .map_or_else(Event::Malformed, Event::Cancel)
+                changed(self.trade(code).map(|original| (original, None)))
             }
-            b"c" => self
-                .correction()
-                .map_or_else(Event::Malformed, |(original, corrected)| {
-                    Event::Correction(Box::new(Correction {
-                        original,
-                        corrected,
-                    }))
-                }),
+            b"c" => changed(self.correction()),
             b"subscription" => Event::Subscribed(Ack::Total(self.trades.0.len())),
             b"success" if self.msg.bytes() == b"connected" => Event::Greeting,
             b"success" if self.msg.bytes() == b"authenticated" => Event::AuthOk,
@@ -89,14 +70,27 @@ impl Record<'_> {
     }
 }
 
+fn changed(pair: Result<(Trade, Option<Trade>), DecodeError>) -> Event {
+    let correction = |(original, corrected)| {
+        Event::Correction(Box::new(Correction {
+            original,
+            corrected,
+        }))
+    };
+    pair.map_or_else(Event::Malformed, correction)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use crate::venue::alpaca::VENUE;
     use crate::venue::live::event::{Ack, Event, RefusalKind};
 
     fn events(frame: &str) -> Vec<Event> {
         let mut events = Vec::new();
-        decode(frame.as_bytes(), &mut events).unwrap();
+        VENUE
+            .decoder()
+            .decode(frame.as_bytes(), &mut events)
+            .unwrap();
         events
     }
 
@@ -123,15 +117,16 @@ mod tests {
         let [Event::Correction(pair)] = &events(frame)[..] else {
             panic!("one correction")
         };
+        let corrected = pair.corrected.unwrap();
         assert_eq!(
             (pair.original.correction, pair.original.id.raw()),
             (11, 52_983_525_033_527)
         );
         assert_eq!(
-            (pair.corrected.correction, pair.corrected.id.raw()),
+            (corrected.correction, corrected.id.raw()),
             (12, 52_983_525_034_326)
         );
-        assert_eq!(pair.corrected.price.to_string(), "39.1809");
+        assert_eq!(corrected.price.to_string(), "39.1809");
     }
 
     #[test]
@@ -140,10 +135,11 @@ mod tests {
             let frame = format!(
                 r#"[{{"T":"x","S":"GOOGL","i":465,"x":"D","p":105.31,"s":300,"a":"{action}","z":"C","t":"2023-04-06T13:15:42.83540958Z"}}]"#
             );
-            let Event::Cancel(trade) = events(&frame).remove(0) else {
+            let Event::Correction(pair) = events(&frame).remove(0) else {
                 panic!("a cancel")
             };
-            trade.correction
+            assert_eq!(pair.corrected, None);
+            pair.original.correction
         };
         assert_eq!((record("C"), record("E")), (10, 11));
     }

@@ -69,7 +69,7 @@ impl Record<'_> {
     }
 
     /// The trade that a correction replaces, and what it should have been.
-    pub(crate) fn correction(&self) -> Result<(Trade, Trade), DecodeError> {
+    pub(crate) fn correction(&self) -> Result<(Trade, Option<Trade>), DecodeError> {
         let original = Record {
             i: self.oi,
             p: self.op,
@@ -84,7 +84,7 @@ impl Record<'_> {
             c: self.cc,
             ..self.shared()
         };
-        Ok((original.trade(11)?, corrected.trade(12)?))
+        Ok((original.trade(11)?, Some(corrected.trade(12)?)))
     }
 
     fn shared(&self) -> Self {

@@ -3,7 +3,7 @@
 use super::wire::{Frame, Problem};
 use crate::json::{self, DecodeError};
 use crate::venue::VenueSettings;
-use crate::venue::live::decoder::Decoder;
+use crate::venue::live::decoder::MessageCount;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::script::Script;
 use serde_json::json;
@@ -19,20 +19,16 @@ pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
             .iter()
             .map(|name| format!("{}@{kind}", name.to_ascii_lowercase()))
             .collect();
-        json!({"method": "SUBSCRIBE", "params": params, "id": number + 1}).to_string()
+        json!({"method": "SUBSCRIBE", "params": params, "id": number + 1})
     };
-    Script::open(
-        chunks.iter().enumerate().map(message).collect(),
-        None,
-        decoder(),
-    )
+    Script::open(chunks.iter().enumerate().map(message))
 }
 
-pub(crate) fn decoder() -> Decoder {
-    Decoder::stateless(decode)
-}
-
-pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
+pub(crate) fn decode(
+    text: &[u8],
+    _count: &mut MessageCount,
+    events: &mut Vec<Event>,
+) -> Result<(), DecodeError> {
     let frame: Frame<'_> = json::from_slice(text)?;
     let (Problem { code, msg }, request) = (frame.error, frame.id);
     let event = frame.event(text)?;
@@ -47,7 +43,7 @@ pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeE
             kind: RefusalKind::Other,
             text: format!("{} {}", code.words(), msg.words()),
         }),
-        None if event.e.is_missing() && !request.is_missing() => Event::Subscribed(Ack::Message),
+        None if event.e.is_missing() && !request.is_missing() => Event::Subscribed(Ack::More(1)),
         None => Event::Other,
     });
     Ok(())
@@ -55,13 +51,16 @@ pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeE
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use crate::venue::binance::VENUE;
     use crate::venue::live::event::{Ack, Event, RefusalKind};
     use barmill_core::model::Side;
 
     fn event(frame: &str) -> Event {
         let mut events = Vec::new();
-        decode(frame.as_bytes(), &mut events).unwrap();
+        VENUE
+            .decoder()
+            .decode(frame.as_bytes(), &mut events)
+            .unwrap();
         events.remove(0)
     }
 
@@ -94,7 +93,7 @@ mod tests {
     fn other_messages_are_told_apart() {
         assert_eq!(
             event(r#"{"result":null,"id":3}"#),
-            Event::Subscribed(Ack::Message)
+            Event::Subscribed(Ack::More(1))
         );
         assert_eq!(
             event(r#"{"stream":"x@depth","data":{"e":"depthUpdate","b":[["1","2"]],"a":[]}}"#),

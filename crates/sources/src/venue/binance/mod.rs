@@ -55,6 +55,6 @@ pub static VENUE: Venue = Venue {
     }],
     open_history: super::history::pager::open::<history::Binance>,
     write_script: live::script,
-    decoder: live::decoder,
+    decode: live::decode,
     simulation: simulate::SIMULATION,
 };

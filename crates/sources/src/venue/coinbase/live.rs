@@ -4,74 +4,49 @@
 //! identities. Exchange tells the newest identity of a product in its heartbeat.
 
 use super::wire::{Batch, Frame};
-use crate::json::{self, DecodeError, Field};
+use crate::json::{self, DecodeError};
 use crate::venue::VenueSettings;
-use crate::venue::live::decoder::{Decode, Decoder};
+use crate::venue::live::decoder::MessageCount;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
 use crate::venue::live::script::Script;
 use serde_json::json;
 
 /// Asks for the trades by the interface that the setting `interface` names; each message is confirmed.
 pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
-    let advanced = |names: &&[&str]| {
-        json!({"type": "subscribe", "product_ids": names, "channel": "market_trades"}).to_string()
-    };
-    let exchange = |names: &&[&str]| {
-        json!({"type": "subscribe", "product_ids": names, "channels": ["matches", "heartbeat"]})
-            .to_string()
-    };
-    let subscribe = match settings.get("interface") {
+    let advanced = |names: &&[&str]| json!({"type": "subscribe", "product_ids": names, "channel": "market_trades"});
+    let exchange = |names: &&[&str]| json!({"type": "subscribe", "product_ids": names, "channels": ["matches", "heartbeat"]});
+    match settings.get("interface") {
         "advanced" => {
             // Quiet channels are closed after a minute without heartbeats.
-            let heartbeats = json!({"type": "subscribe", "channel": "heartbeats"}).to_string();
-            chunks.iter().map(advanced).chain([heartbeats]).collect()
+            let heartbeats = json!({"type": "subscribe", "channel": "heartbeats"});
+            Script::open(chunks.iter().map(advanced).chain([heartbeats]))
         }
-        _ => chunks.iter().map(exchange).collect(),
-    };
-    Script::open(subscribe, None, decoder())
-}
-
-pub(crate) fn decoder() -> Decoder {
-    Decoder::new(Coinbase::default())
-}
-
-/// The count of one connection's messages.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Coinbase {
-    sequence_next: Option<u64>,
-}
-
-impl Decode for Coinbase {
-    fn decode(&mut self, text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let frame: Frame<'_> = json::from_slice(text)?;
-        if frame.channel.is_missing() {
-            events.push(frame.exchange_event());
-            return Ok(());
-        }
-        self.count(frame.sequence_num, events);
-        match frame.channel.bytes() {
-            b"market_trades" => market_trades(&frame.events.0, events),
-            b"subscriptions" => events.push(Event::Subscribed(Ack::Message)),
-            b"heartbeats" => events.push(Event::Heartbeat),
-            _ => events.push(Event::Other),
-        }
-        Ok(())
+        _ => Script::open(chunks.iter().map(exchange)),
     }
 }
 
-impl Coinbase {
-    fn count(&mut self, sequence_num: Field<'_>, events: &mut Vec<Event>) {
-        let Ok(sequence) = sequence_num.whole("sequence_num") else {
-            return;
-        };
-        let expected = self.sequence_next.unwrap_or(sequence);
-        if expected < sequence {
-            events.push(Event::Lost {
-                messages: sequence - expected,
-            });
-        }
-        self.sequence_next = Some(expected.max(sequence + 1));
+pub(crate) fn decode(
+    text: &[u8],
+    count: &mut MessageCount,
+    events: &mut Vec<Event>,
+) -> Result<(), DecodeError> {
+    let frame: Frame<'_> = json::from_slice(text)?;
+    if frame.channel.is_missing() {
+        events.push(frame.exchange_event());
+        return Ok(());
     }
+    if let Ok(number) = frame.sequence_num.whole("sequence_num")
+        && let messages @ 1.. = count.note(number)
+    {
+        events.push(Event::Lost { messages });
+    }
+    match frame.channel.bytes() {
+        b"market_trades" => market_trades(&frame.events.0, events),
+        b"subscriptions" => events.push(Event::Subscribed(Ack::More(1))),
+        b"heartbeats" => events.push(Event::Heartbeat),
+        _ => events.push(Event::Other),
+    }
+    Ok(())
 }
 
 fn market_trades(batches: &[Batch<'_>], events: &mut Vec<Event>) {
@@ -97,7 +72,7 @@ impl Frame<'_> {
             b"match" => self.trade().map_or_else(Event::Malformed, Event::Trade),
             b"last_match" => self.trade().map_or_else(Event::Malformed, Event::Snapshot),
             b"heartbeat" => self.newest().unwrap_or(Event::Heartbeat),
-            b"subscriptions" => Event::Subscribed(Ack::Message),
+            b"subscriptions" => Event::Subscribed(Ack::More(1)),
             b"error" => self.refused(),
             _ => Event::Other,
         }
@@ -135,12 +110,12 @@ impl Frame<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Coinbase;
-    use crate::venue::live::decoder::Decode;
+    use crate::venue::coinbase::VENUE;
+    use crate::venue::live::Decoder;
     use crate::venue::live::event::{Ack, Event, RefusalKind};
     use barmill_core::model::Side;
 
-    fn events(decoder: &mut Coinbase, frame: &str) -> Vec<Event> {
+    fn events(decoder: &mut Decoder, frame: &str) -> Vec<Event> {
         let mut events = Vec::new();
         decoder.decode(frame.as_bytes(), &mut events).unwrap();
         events
@@ -161,7 +136,7 @@ mod tests {
 
     #[test]
     fn trades_listed_newest_first_come_out_in_order() {
-        let found = events(&mut Coinbase::default(), &market_trades(0, "update"));
+        let found = events(&mut VENUE.decoder(), &market_trades(0, "update"));
         let [Event::Trade(first), Event::Trade(second)] = &found[..] else {
             panic!("two trades")
         };
@@ -170,14 +145,14 @@ mod tests {
             (11, 12, Side::Buy)
         );
         assert!(matches!(
-            events(&mut Coinbase::default(), &market_trades(0, "snapshot"))[0],
+            events(&mut VENUE.decoder(), &market_trades(0, "snapshot"))[0],
             Event::Snapshot(_)
         ));
     }
 
     #[test]
     fn skipped_messages_of_a_connection_are_counted() {
-        let mut decoder = Coinbase::default();
+        let mut decoder = VENUE.decoder();
         assert_eq!(events(&mut decoder, &market_trades(4, "update")).len(), 2);
         assert_eq!(
             events(&mut decoder, &market_trades(7, "update"))[0],
@@ -188,7 +163,7 @@ mod tests {
 
     #[test]
     fn exchange_messages_are_told_apart() {
-        let mut decoder = Coinbase::default();
+        let mut decoder = VENUE.decoder();
         let mut event = |frame: &str| events(&mut decoder, frame).remove(0);
         let row = r#""trade_id":10,"side":"sell","size":"5.23512","price":"400.23","product_id":"BTC-USD","sequence":50,"time":"2014-11-07T08:19:27.028459Z""#;
         let Event::Trade(trade) = event(&format!(r#"{{"type":"match",{row}}}"#)) else {
@@ -211,7 +186,7 @@ mod tests {
         );
         assert_eq!(
             event(r#"{"type":"subscriptions","channels":[{"name":"matches"}]}"#),
-            Event::Subscribed(Ack::Message)
+            Event::Subscribed(Ack::More(1))
         );
         let refused = event(
             r#"{"type":"error","message":"Failed to subscribe","reason":"X-Y is not a valid product"}"#,

@@ -40,6 +40,6 @@ pub static VENUE: Venue = Venue {
     }],
     open_history: super::history::pager::open::<history::Coinbase>,
     write_script: live::script,
-    decoder: live::decoder,
+    decode: live::decode,
     simulation: simulate::SIMULATION,
 };

@@ -13,7 +13,8 @@ use barmill_core::model::{Timestamp, Trade};
 use proptest::prelude::*;
 
 fn massive(wrap: &str) -> Massive {
-    let mut settings = VenueSettings::new(&VENUE).with("wrap", wrap).unwrap();
+    let mut settings = VenueSettings::new(&VENUE);
+    settings.set("wrap", wrap).unwrap();
     settings.page_len = 3;
     Massive::new(&parse_base("https://venue.example").unwrap(), &settings).unwrap()
 }

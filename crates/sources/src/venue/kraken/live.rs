@@ -5,29 +5,25 @@
 use super::wire::Frame;
 use crate::json::{self, DecodeError, Reader};
 use crate::venue::VenueSettings;
-use crate::venue::live::decoder::Decoder;
+use crate::venue::live::decoder::MessageCount;
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
-use crate::venue::live::script::{Expected, Script};
+use crate::venue::live::script::{Script, message};
 use serde_json::json;
 
 /// Asks for the trades of each symbol, without the snapshot; each is confirmed.
 pub(crate) fn script(_settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
-    let subscribe = |names: &&[&str]| {
-        json!({"method": "subscribe", "params": {"channel": "trade", "symbol": names, "snapshot": false}})
-            .to_string()
-    };
-    let ping = Some(json!({"method": "ping"}).to_string());
+    let subscribe = |names: &&[&str]| json!({"method": "subscribe", "params": {"channel": "trade", "symbol": names, "snapshot": false}});
     Script {
-        expected: Expected::symbols(chunks),
-        ..Script::open(chunks.iter().map(subscribe).collect(), ping, decoder())
+        ping: Some(message(&json!({"method": "ping"}))),
+        ..Script::open(chunks.iter().map(subscribe)).with_ack_per_symbol(chunks)
     }
 }
 
-pub(crate) fn decoder() -> Decoder {
-    Decoder::stateless(decode)
-}
-
-pub(crate) fn decode(text: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
+pub(crate) fn decode(
+    text: &[u8],
+    _count: &mut MessageCount,
+    events: &mut Vec<Event>,
+) -> Result<(), DecodeError> {
     let mut reader = Reader::new(text, 0);
     // Version 1 sends arrays, which say nothing here.
     if reader.peek() == Some(b'[') {
@@ -56,9 +52,7 @@ impl Frame<'_> {
             return self.refused();
         }
         match (self.method.bytes(), self.channel.bytes()) {
-            (b"subscribe", _) if self.success.bytes() == b"true" => {
-                Event::Subscribed(Ack::Symbols(1))
-            }
+            (b"subscribe", _) if self.success.bytes() == b"true" => Event::Subscribed(Ack::More(1)),
             (b"pong", _) | (_, b"heartbeat") => Event::Heartbeat,
             _ => Event::Other,
         }
@@ -67,7 +61,7 @@ impl Frame<'_> {
     fn refused(&self) -> Event {
         let text = self.error.words();
         let kind = if text.starts_with("Already subscribed") {
-            return Event::Subscribed(Ack::Symbols(1));
+            return Event::Subscribed(Ack::More(1));
         } else if text.contains("Currency pair") || text.contains("symbol") {
             RefusalKind::Symbol
         } else {
@@ -86,13 +80,16 @@ impl Frame<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use crate::venue::kraken::VENUE;
     use crate::venue::live::event::{Ack, Event, RefusalKind};
     use barmill_core::model::Side;
 
     fn event(frame: &str) -> Event {
         let mut events = Vec::new();
-        decode(frame.as_bytes(), &mut events).unwrap();
+        VENUE
+            .decoder()
+            .decode(frame.as_bytes(), &mut events)
+            .unwrap();
         events.remove(0)
     }
 
@@ -114,7 +111,7 @@ mod tests {
     #[test]
     fn control_messages_are_told_apart() {
         let accepted = r#"{"method":"subscribe","result":{"channel":"trade","snapshot":false,"symbol":"BTC/USD"},"success":true}"#;
-        assert_eq!(event(accepted), Event::Subscribed(Ack::Symbols(1)));
+        assert_eq!(event(accepted), Event::Subscribed(Ack::More(1)));
         assert_eq!(event(r#"{"channel":"heartbeat"}"#), Event::Heartbeat);
         assert_eq!(
             event(r#"{"method":"pong","req_id":1,"success":true}"#),

@@ -38,6 +38,6 @@ pub static VENUE: Venue = Venue {
     settings: &[],
     open_history: super::history::pager::open::<history::Kraken>,
     write_script: live::script,
-    decoder: live::decoder,
+    decode: live::decode,
     simulation: simulate::SIMULATION,
 };

@@ -55,24 +55,17 @@ impl Backlog {
         self.events.push_back((self.taken_in, event));
     }
 
-    /// Takes back a trade once its symbol misses nothing; a venue that does not say which one changes nothing.
-    pub(crate) fn cancel(&mut self, trade: &Trade) {
-        self.change(trade, None);
-    }
-
-    /// Replaces a trade once its symbol misses nothing.
+    /// Replaces or takes back a trade once its symbol misses nothing; a venue that does not say which one changes
+    /// nothing.
     pub(crate) fn correct(&mut self, pair: &Correction) {
-        self.change(&pair.original, Some(pair.corrected));
-    }
-
-    fn change(&mut self, trade: &Trade, replacement: Option<Trade>) {
-        if let Some(original) = Original::of(trade) {
+        if let Some(original) = Original::of(&pair.original) {
+            let symbol = pair.original.symbol;
             let change = ControlEvent::Change {
-                symbol: trade.symbol,
+                symbol,
                 original,
-                replacement,
+                replacement: pair.corrected,
             };
-            self.changes.push_back((trade.symbol, change));
+            self.changes.push_back((symbol, change));
         }
     }
 

@@ -4,7 +4,6 @@
 
 use super::error::LiveError;
 use super::event::{Event, RefusalKind};
-use super::script::Script;
 use super::session::Session;
 use super::settings::LiveSettings;
 use super::socket::{Dialer, Inbound, Socket};
@@ -61,25 +60,24 @@ pub(crate) struct Connection {
     context: ConnectionContext,
     index: usize,
     symbols: Option<watch::Receiver<Vec<Symbol>>>,
-    conversation: Option<(Socket, Session)>,
+    conversation: Option<Conversation>,
     backoff: Backoff,
     /// Waits since the last good connection.
     attempts: u32,
     open_at: Instant,
     stall_after: Duration,
-    is_announced: bool,
     /// Since when connections are refused for being too many.
     limited_since: Option<Instant>,
-    /// What the last read brought besides events.
-    pending: Option<LiveError>,
-    is_ended: bool,
 }
 
-enum Turn {
-    Closed,
-    Changed,
-    Time,
-    Received(Result<Inbound, LiveError>),
+/// A connection that is open.
+struct Conversation {
+    socket: Socket,
+    session: Session,
+    /// Whether it was told that every subscription is confirmed.
+    is_announced: bool,
+    /// What the last read brought besides events.
+    fault: Option<LiveError>,
 }
 
 impl Connection {
@@ -108,48 +106,45 @@ impl Connection {
             index,
             symbols,
             conversation: None,
-            is_announced: false,
             limited_since: None,
-            pending: None,
-            is_ended: false,
         };
-        Box::pin(stream::unfold(connection, |mut connection| async move {
-            if connection.is_ended {
-                return None;
-            }
-            let report = connection.next_report().await;
-            connection.is_ended = matches!(report, Report::Ended(_));
-            Some(((connection.index, report), connection))
+        Box::pin(stream::unfold(Some(connection), |connection| async move {
+            let mut connection = connection?;
+            let (index, report) = (connection.index, connection.next_report().await);
+            let is_last = matches!(report, Report::Ended(_));
+            Some(((index, report), (!is_last).then_some(connection)))
         }))
     }
 
     async fn next_report(&mut self) -> Report {
-        if let Some(fault) = self.pending.take() {
-            return self.end(fault).await;
-        }
-        if self.conversation.is_none() {
+        let Some(mut open) = self.conversation.take() else {
             return match self.open().await {
-                Ok(()) => Report::Opened,
-                Err(fault) => self.end(fault).await,
+                Ok(open) => {
+                    self.conversation = Some(open);
+                    Report::Opened
+                }
+                Err(fault) => self.end(None, fault).await,
             };
-        }
+        };
         let mut events = Vec::new();
-        let outcome = self.converse(&mut events).await;
+        let outcome = match open.fault.take() {
+            Some(fault) => Err(fault),
+            None => self.converse(&mut open, &mut events).await,
+        };
         match outcome {
-            Ok(()) if events.is_empty() => {
-                self.is_announced = true;
-                Report::Live
-            }
-            Ok(()) => Report::Events(events),
-            Err(fault) if events.is_empty() => self.end(fault).await,
-            Err(fault) => {
-                self.pending = Some(fault);
-                Report::Events(events)
-            }
+            Err(fault) if events.is_empty() => return self.end(Some(open), fault).await,
+            outcome => open.fault = outcome.err(),
+        }
+        open.is_announced |= events.is_empty();
+        self.conversation = Some(open);
+        if events.is_empty() {
+            Report::Live
+        } else {
+            Report::Events(events)
         }
     }
 
-    async fn open(&mut self) -> Result<(), LiveError> {
+    async fn open(&mut self) -> Result<Conversation, LiveError> {
         sleep_until(self.open_at).await;
         // A dropped sender means that nobody holds.
         let _is_told = self
@@ -170,100 +165,88 @@ impl Connection {
             None => None,
         };
         let socket = self.context.dialer.open().await?;
-        let script = Script::new(&self.context.settings, symbols.as_deref());
-        let session = Session::new(
-            script,
-            &self.context.settings,
-            self.stall_after,
-            self.context.epoch.elapsed(),
-        );
-        self.conversation = Some((socket, session));
-        self.is_announced = false;
-        Ok(())
+        let settings = Arc::clone(&self.context.settings);
+        let now = self.context.epoch.elapsed();
+        Ok(Conversation {
+            socket,
+            session: Session::new(settings, symbols.as_deref(), self.stall_after, now),
+            is_announced: false,
+            fault: None,
+        })
     }
 
     /// Converses until there are events, or the conversation has just become live and there are none.
-    async fn converse(&mut self, events: &mut Vec<Event>) -> Result<(), LiveError> {
-        loop {
-            let Some((_, session)) = &self.conversation else {
-                return Ok(());
-            };
-            if !events.is_empty() || (session.is_live() && !self.is_announced) {
-                return Ok(());
-            }
-            match self.next_turn().await {
-                Turn::Closed if *self.context.gate.borrow() == ConnectGate::Shut => {
-                    return Err(LiveError::Left);
+    async fn converse(
+        &mut self,
+        open: &mut Conversation,
+        events: &mut Vec<Event>,
+    ) -> Result<(), LiveError> {
+        while events.is_empty() && (open.is_announced || !open.session.is_live()) {
+            if let Some(inbound) = self.next_turn(open).await? {
+                self.on_received(open, inbound, events)?;
+            } else {
+                // What waits in the socket was not late; we were.
+                self.read_on(open, events)?;
+                if let Some(outbound) = open.session.on_time(self.context.epoch.elapsed())? {
+                    open.socket.send(outbound).await?;
                 }
-                Turn::Closed => return Err(LiveError::Held),
-                Turn::Time => {
-                    // What waits in the socket was not late; we were.
-                    self.read_on(events)?;
-                    self.on_time().await?;
-                }
-                Turn::Changed => return Err(LiveError::Changed),
-                Turn::Received(received) => self.on_received(received?, events)?,
             }
-            self.read_on(events)?;
+            self.read_on(open, events)?;
         }
+        Ok(())
     }
 
-    async fn next_turn(&mut self) -> Turn {
-        let Some((socket, session)) = &mut self.conversation else {
-            return Turn::Time;
-        };
-        let deadline = self.context.epoch + session.deadline();
+    /// What is received next; `None` when the session has something to do.
+    async fn next_turn(&mut self, open: &mut Conversation) -> Result<Option<Inbound>, LiveError> {
+        let deadline = self.context.epoch + open.session.deadline();
         let (gate, symbols) = (&mut self.context.gate, &mut self.symbols);
         tokio::select! {
             biased;
-            Ok(_) = gate.wait_for(|gate| *gate != ConnectGate::Open) => Turn::Closed,
-            true = changed(symbols) => Turn::Changed,
-            () = sleep_until(deadline) => Turn::Time,
-            received = socket.receive() => Turn::Received(received),
+            Ok(gate) = gate.wait_for(|gate| *gate != ConnectGate::Open) => Err(match *gate {
+                ConnectGate::Shut => LiveError::Left,
+                ConnectGate::Held | ConnectGate::Open => LiveError::Held,
+            }),
+            true = changed(symbols) => Err(LiveError::Changed),
+            () = sleep_until(deadline) => Ok(None),
+            received = open.socket.receive() => received.map(Some),
         }
     }
 
-    async fn on_time(&mut self) -> Result<(), LiveError> {
-        let Some((socket, session)) = &mut self.conversation else {
-            return Ok(());
-        };
-        match session.on_time(self.context.epoch.elapsed())? {
-            Some(outbound) => socket.send(outbound).await,
-            None => Ok(()),
-        }
-    }
-
-    fn on_received(&mut self, inbound: Inbound, events: &mut Vec<Event>) -> Result<(), LiveError> {
+    fn on_received(
+        &self,
+        open: &mut Conversation,
+        inbound: Inbound,
+        events: &mut Vec<Event>,
+    ) -> Result<(), LiveError> {
         let now = self.context.epoch.elapsed();
-        let Some((_, session)) = &mut self.conversation else {
-            return Ok(());
-        };
         match inbound {
-            Inbound::SignOfLife => session.on_sign_of_life(now),
+            Inbound::SignOfLife => open.session.on_sign_of_life(now),
             Inbound::Frame(frame) => {
                 if let Some(tap) = &self.context.tap {
                     tap.on_frame(self.context.clock.now(), self.index, &frame);
                 }
-                session.on_frame(now, &frame, events)?;
+                open.session.on_frame(now, &frame, events)?;
             }
         }
         Ok(())
     }
 
     /// Takes what is here already, so that a flood travels in large batches.
-    fn read_on(&mut self, events: &mut Vec<Event>) -> Result<(), LiveError> {
+    fn read_on(&self, open: &mut Conversation, events: &mut Vec<Event>) -> Result<(), LiveError> {
         while events.len() < self.context.settings.batch_len_max
-            && let Some((socket, _)) = &mut self.conversation
-            && let Some(received) = socket.receive_now()
+            && let Some(received) = open.socket.receive_now()
         {
-            self.on_received(received?, events)?;
+            self.on_received(open, received?, events)?;
         }
         Ok(())
     }
 
-    async fn end(&mut self, fault: LiveError) -> Report {
+    async fn end(&mut self, open: Option<Conversation>, fault: LiveError) -> Report {
         let settings = Arc::clone(&self.context.settings);
-        if let Some((socket, session)) = self.conversation.take() {
+        if let Some(Conversation {
+            socket, session, ..
+        }) = open
+        {
             socket.close().await;
             if session.is_live() {
                 self.limited_since = None;

@@ -1,7 +1,8 @@
 //! The frame decoder of a venue.
 
 use super::event::Event;
-use crate::json::DecodeError;
+use crate::json::{DecodeError, Reader};
+use serde::Deserialize;
 
 /// The wire format of one connection.
 ///
@@ -14,30 +15,49 @@ use crate::json::DecodeError;
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Decoder(Box<dyn Decode>);
-
-/// What a venue's decoder does.
-pub(crate) trait Decode: std::fmt::Debug + Send + Sync {
-    /// Appends what the frame says; see [`Decoder::decode`].
-    fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError>;
+pub struct Decoder {
+    decode: DecodeFrame,
+    count: MessageCount,
 }
 
-/// A decoder that keeps nothing from one frame to the next.
-type Stateless = fn(&[u8], &mut Vec<Event>) -> Result<(), DecodeError>;
+/// How a venue reads a frame: appends what it says, and counts the messages where the venue numbers them.
+pub(crate) type DecodeFrame =
+    fn(&[u8], &mut MessageCount, &mut Vec<Event>) -> Result<(), DecodeError>;
 
-impl Decode for Stateless {
-    fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-        self(frame, events)
+/// The count of one connection's messages.
+#[derive(Debug, Default)]
+pub(crate) struct MessageCount {
+    next: Option<u64>,
+}
+
+impl MessageCount {
+    /// Takes the number of a message; answers how many before it did not come.
+    pub(crate) fn note(&mut self, number: u64) -> u64 {
+        let expected = self.next.unwrap_or(number);
+        self.next = Some(expected.max(number + 1));
+        number.saturating_sub(expected)
     }
+}
+
+/// Reads a frame that is an array of records.
+pub(crate) fn each_record<'a, T: Deserialize<'a>>(
+    frame: &'a [u8],
+    mut each: impl FnMut(T),
+) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(frame, 0);
+    reader.array(|reader| {
+        each(T::deserialize(reader)?);
+        Ok::<(), DecodeError>(())
+    })?;
+    Ok(reader.end()?)
 }
 
 impl Decoder {
-    pub(crate) fn new(decode: impl Decode + 'static) -> Decoder {
-        Decoder(Box::new(decode))
-    }
-
-    pub(crate) fn stateless(decode: Stateless) -> Decoder {
-        Decoder::new(decode)
+    pub(crate) fn new(decode: DecodeFrame) -> Decoder {
+        Decoder {
+            decode,
+            count: MessageCount::default(),
+        }
     }
 
     /// Appends what the frame says.
@@ -45,7 +65,7 @@ impl Decoder {
     /// # Errors
     /// [`DecodeError`] when the frame as a whole is not of the venue's shape; events before the fault are kept.
     pub fn decode(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-        self.0.decode(frame, events)
+        (self.decode)(frame, &mut self.count, events)
     }
 }
 

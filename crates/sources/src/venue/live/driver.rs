@@ -13,7 +13,7 @@ use super::idle::{IdleVerdict, IdleWatermark};
 use super::settings::{LiveSettings, LiveSymbol, LiveSymbols};
 use super::stats::{LiveStats, Skew};
 use super::symbol_gaps::Now;
-use barmill_core::model::{Price, Symbol, Timestamp, TradeId, TradeKey};
+use barmill_core::model::{Symbol, Timestamp, TradeKey};
 use barmill_core::port::{ControlEvent, FeedError, Gap, GapError, GapFill, GapSource, TradeBatch};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt};
@@ -50,7 +50,7 @@ pub(crate) struct DriverHandle {
 }
 
 /// Reads the connections of a live feed; made by `LiveFeed::new`.
-pub struct LiveDriver {
+pub(crate) struct LiveDriver {
     settings: Arc<LiveSettings>,
     context: ConnectionContext,
     gate: watch::Sender<ConnectGate>,
@@ -101,8 +101,7 @@ impl LiveDriver {
             LiveSymbols::All => &[],
             LiveSymbols::Named(named) => named,
         };
-        let known = named.iter().filter_map(|one| one.after);
-        let first = known.map(|after| after.time).min();
+        let first = named.iter().filter_map(|one| Some(one.after?.time)).min();
         let mut driver = LiveDriver {
             gaps: GapManager::new(
                 &settings.gaps,
@@ -125,10 +124,10 @@ impl LiveDriver {
             reload,
             stats,
         };
-        match symbols {
-            LiveSymbols::All => driver.connect(None),
-            LiveSymbols::Named(named) => driver.connect_named(named),
+        if matches!(symbols, LiveSymbols::All) {
+            driver.connect(None);
         }
+        driver.connect_named(named);
         (driver, handle)
     }
 
@@ -143,7 +142,7 @@ impl LiveDriver {
     }
 
     /// Runs until the feed is dropped or a connection cannot be had; what it has for the feed is delivered first.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         loop {
             match self.next_turn().await {
                 Turn::Gone => return self.leave().await,
@@ -195,10 +194,8 @@ impl LiveDriver {
     fn on_room(&mut self) {
         let mut batch = self.backlog.take(self.settings.batch_len_max);
         batch.gaps = self.gaps.take_unfilled();
-        if let Err(refused) = self.batches.try_send(Ok(batch)) {
-            // The only sender had room a moment ago, so that the feed is gone.
-            drop(refused);
-        }
+        // The only sender had room a moment ago; a batch that is refused has no feed any more.
+        let _unheard = self.batches.try_send(Ok(batch));
     }
 
     fn on_answer(&mut self, symbol: Symbol, answer: &Result<GapFill, GapError>) {
@@ -235,7 +232,7 @@ impl LiveDriver {
             Report::Live => {
                 let symbols = self.symbols(connection);
                 self.gaps.on_live(&symbols, now);
-                let start = instant(now.wall);
+                let start = TradeKey::instant(now.wall);
                 for symbol in symbols {
                     if self.partway.remove(&symbol) {
                         self.gaps.tell(gap_before(symbol, start));
@@ -243,11 +240,14 @@ impl LiveDriver {
                 }
             }
             Report::Events(events) => {
-                self.note_delay(&events, now);
                 let tolerance = self.settings.clock_tolerance.as_nanos();
                 let tolerance = i64::try_from(tolerance).unwrap_or(i64::MAX);
                 let time_max = now.wall.saturating_add(tolerance);
                 for event in events {
+                    if let Event::Trade(trade) = &event {
+                        let delay_ns = now.wall.as_nanos().saturating_sub(trade.time.as_nanos());
+                        self.skew.note(delay_ns, now.elapsed);
+                    }
                     match event.time() {
                         Some(time) if time_max < time => self.on_early(connection, time),
                         Some(_) | None => self.on_event(connection, event, now),
@@ -260,20 +260,6 @@ impl LiveDriver {
             }
             // The caller has taken this one.
             Report::Ended(_) => {}
-        }
-    }
-
-    fn note_delay(&mut self, events: &[Event], now: Now) {
-        let time = |event: &Event| {
-            if let Event::Trade(trade) = event {
-                Some(trade.time)
-            } else {
-                None
-            }
-        };
-        if let Some(newest) = events.iter().filter_map(time).max() {
-            let delay_ns = now.wall.as_nanos().saturating_sub(newest.as_nanos());
-            self.skew.note(delay_ns, now.elapsed);
         }
     }
 
@@ -307,13 +293,10 @@ impl LiveDriver {
                     self.note(|stats| stats.filtered += 1);
                 }
             }
-            Event::Cancel(trade) if self.gaps.is_followed(trade.symbol) => {
-                self.backlog.cancel(&trade);
-            }
             Event::Correction(pair) if self.gaps.is_followed(pair.original.symbol) => {
                 self.backlog.correct(&pair);
             }
-            Event::Cancel(_) | Event::Correction(_) => self.note(|stats| stats.filtered += 1),
+            Event::Correction(_) => self.note(|stats| stats.filtered += 1),
             Event::Snapshot(trade) => self.gaps.on_snapshot(&trade, now),
             Event::Newest { symbol, sequence } => self.gaps.on_newest(symbol, sequence, now),
             Event::Lost { messages } => {
@@ -527,22 +510,5 @@ fn gap_before(symbol: Symbol, start: TradeKey) -> Gap {
         from,
         to: start.time,
         len_max: 1,
-    }
-}
-
-fn instant(time: Timestamp) -> TradeKey {
-    TradeKey {
-        time,
-        sequence: 0,
-        id: TradeId::NONE,
-        price: Price::ZERO,
-    }
-}
-
-impl std::fmt::Debug for LiveDriver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveDriver")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
     }
 }

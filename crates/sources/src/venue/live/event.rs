@@ -11,10 +11,7 @@ pub enum Event {
     Trade(Trade),
     /// A trade from before the subscription, given as a start.
     Snapshot(Trade),
-    /// The record of a trade that is taken back, with that trade's identity and correction code 10 (cancelled) or 11
-    /// (erroneous).
-    Cancel(Trade),
-    /// A trade that is replaced.
+    /// A trade that is replaced or taken back.
     Correction(Box<Correction>),
     /// The identity of a symbol's newest trade, so that a lost one is noticed without the next.
     Newest {
@@ -52,28 +49,19 @@ pub enum Event {
 }
 
 impl Event {
-    /// The trade that it gives or takes back.
+    /// The trade that it gives.
     pub(crate) fn trade(&self) -> Option<&Trade> {
-        match self {
-            Event::Trade(trade) | Event::Snapshot(trade) | Event::Cancel(trade) => Some(trade),
-            Event::Correction(_)
-            | Event::Newest { .. }
-            | Event::Greeting
-            | Event::AuthOk
-            | Event::Subscribed(_)
-            | Event::Heartbeat
-            | Event::Lost { .. }
-            | Event::Refused(_)
-            | Event::SymbolsRefused { .. }
-            | Event::Malformed(_)
-            | Event::Other => None,
+        if let Event::Trade(trade) | Event::Snapshot(trade) = self {
+            return Some(trade);
         }
+        None
     }
 
     /// The time of the trade that it gives or corrects.
     pub(crate) fn time(&self) -> Option<Timestamp> {
         if let Event::Correction(pair) = self {
-            return Some(pair.corrected.time.max(pair.original.time));
+            let corrected = pair.corrected.map(|trade| trade.time);
+            return corrected.max(Some(pair.original.time));
         }
         self.trade().map(|trade| trade.time)
     }
@@ -82,26 +70,25 @@ impl Event {
 /// A trade and what it should have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correction {
-    /// The trade as it was, with correction code 11.
+    /// The trade as it was, with correction code 11, or 10 where it was cancelled.
     pub original: Trade,
-    /// The trade as it should be, with correction code 12 and, where the venue gives one, an identity of its own.
-    pub corrected: Trade,
+    /// The trade as it should be, with correction code 12 and, where the venue gives one, an identity of its own; `None`
+    /// for one that is taken back.
+    pub corrected: Option<Trade>,
 }
 
 /// What a confirmation confirms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ack {
-    /// This many symbols more.
-    Symbols(usize),
-    /// This many symbols in all.
+    /// This many symbols or messages more.
+    More(usize),
+    /// This many in all.
     Total(usize),
-    /// One subscribe message.
-    Message,
 }
 
 /// Why the venue says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("venue refuses: {text}; {}", .kind.advice())]
+#[error("venue refuses: {text}; {}", .kind.remedy_and_advice().1)]
 pub struct Refusal {
     /// What it refuses.
     pub kind: RefusalKind,
@@ -133,27 +120,20 @@ pub enum RefusalKind {
 impl RefusalKind {
     /// What the refusal calls for.
     pub const fn remedy(self) -> Remedy {
-        match self {
-            RefusalKind::Auth
-            | RefusalKind::Plan
-            | RefusalKind::ConnectionLimit
-            | RefusalKind::SymbolLimit
-            | RefusalKind::Symbol => Remedy::Fatal,
-            RefusalKind::SlowClient | RefusalKind::Shutdown | RefusalKind::Other => {
-                Remedy::Reconnect
-            }
-        }
+        self.remedy_and_advice().0
     }
 
-    const fn advice(self) -> &'static str {
+    const fn remedy_and_advice(self) -> (Remedy, &'static str) {
         match self {
-            RefusalKind::Auth => "check the key",
-            RefusalKind::Plan => "check the plan of the key",
-            RefusalKind::ConnectionLimit => "end the other connections of this key",
-            RefusalKind::SymbolLimit => "ask for fewer symbols",
-            RefusalKind::Symbol => "check the symbol's name at this venue",
+            RefusalKind::Auth => (Remedy::Fatal, "check the key"),
+            RefusalKind::Plan => (Remedy::Fatal, "check the plan of the key"),
+            RefusalKind::ConnectionLimit => {
+                (Remedy::Fatal, "end the other connections of this key")
+            }
+            RefusalKind::SymbolLimit => (Remedy::Fatal, "ask for fewer symbols"),
+            RefusalKind::Symbol => (Remedy::Fatal, "check the symbol's name at this venue"),
             RefusalKind::SlowClient | RefusalKind::Shutdown | RefusalKind::Other => {
-                "a new connection is tried"
+                (Remedy::Reconnect, "a new connection is tried")
             }
         }
     }

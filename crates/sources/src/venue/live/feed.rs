@@ -34,6 +34,7 @@ impl Reloader {
 }
 
 /// What a live feed needs besides its settings.
+#[derive(Debug)]
 pub struct LiveParts {
     /// The time of day.
     pub clock: Arc<dyn Clock>,
@@ -51,7 +52,7 @@ pub struct LiveParts {
 /// trade.
 ///
 /// The feed connects when it is first asked. It reads only while it is asked, unless its driver runs on a task of its
-/// own: see [`LiveFeed::take_driver`].
+/// own: see [`TradeFeed::take_task`].
 pub struct LiveFeed {
     name: String,
     /// The driver, before the first batch is asked for.
@@ -92,12 +93,6 @@ impl LiveFeed {
             handle,
             is_ended: false,
         })
-    }
-
-    /// Hands out the driver, so that the supervisor runs it on a task of its own and the connections are read on while
-    /// the consumer is slow. `None` after the first call and after the first batch was asked for.
-    pub fn take_driver(&mut self) -> Option<LiveDriver> {
-        self.idle.take()
     }
 
     /// Says that nothing before the starts of these symbols is fetched, so that bars across them are not whole: they are
@@ -159,11 +154,7 @@ impl TradeFeed for LiveFeed {
     }
 
     fn stats(&self) -> FeedStats {
-        let stats = *self
-            .handle
-            .stats
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let stats = self.live_stats()();
         FeedStats {
             malformed: stats.malformed,
             filtered: stats.filtered,
@@ -172,7 +163,7 @@ impl TradeFeed for LiveFeed {
     }
 
     fn take_task(&mut self) -> Option<BoxFuture<'static, ()>> {
-        let driver = self.take_driver()?;
+        let driver = self.idle.take()?;
         Some(Box::pin(driver.run()))
     }
 }
@@ -181,15 +172,6 @@ impl std::fmt::Debug for LiveFeed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LiveFeed")
             .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for LiveParts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveParts")
-            .field("archive", &self.archive)
-            .field("tap", &self.tap)
             .finish_non_exhaustive()
     }
 }

@@ -26,7 +26,6 @@ mod symbol_gaps;
 
 pub use crate::json::{DecodeError, FieldError, JsonError};
 pub use decoder::Decoder;
-pub use driver::LiveDriver;
 pub use error::LiveError;
 pub use event::{Ack, Correction, Event, Refusal, RefusalKind};
 pub use feed::{LiveFeed, LiveParts, Reloader};

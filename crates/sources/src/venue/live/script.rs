@@ -1,42 +1,21 @@
 //! The messages to a venue and its expected answers. Each venue defines its own in its `live.rs`.
 
-use super::decoder::Decoder;
 use super::settings::LiveSettings;
 use barmill_core::model::Symbol;
 use secrecy::SecretString;
 use serde_json::Value;
 
-/// The number of confirmations that make a subscription whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expected {
-    /// One per symbol.
-    Symbols(usize),
-    /// One per message.
-    Messages(usize),
-}
-
-impl Expected {
-    /// One for each symbol of these messages.
-    pub(crate) fn symbols(chunks: &[&[&str]]) -> Expected {
-        Expected::Symbols(chunks.iter().map(|chunk| chunk.len()).sum())
-    }
-}
-
 /// One venue's part, for one connection's symbols.
 #[derive(Debug)]
 pub(crate) struct Script {
-    /// Whether the venue speaks first.
-    pub(crate) is_greeted: bool,
-    /// What proves who we are.
+    /// What proves who we are; a venue that wants it speaks first.
     pub(crate) auth: Option<SecretString>,
     /// What asks for the trades.
-    pub(crate) subscribe: Vec<String>,
-    /// What the venue must answer to that.
-    pub(crate) expected: Expected,
+    pub(crate) subscribe: Vec<SecretString>,
+    /// How many confirmations make the subscription whole.
+    pub(crate) acks: usize,
     /// A ping of the venue's own; otherwise the protocol's is sent.
-    pub(crate) ping: Option<String>,
-    /// How its frames are read.
-    pub(crate) decoder: Decoder,
+    pub(crate) ping: Option<SecretString>,
 }
 
 impl Script {
@@ -50,34 +29,28 @@ impl Script {
         (settings.venue.venue().write_script)(&settings.venue, &chunks)
     }
 
-    /// A venue that greets, wants proof of who we are, and then confirms each symbol.
-    pub(crate) fn secret(
-        auth: &Value,
-        subscribe: Vec<String>,
-        expected: Expected,
-        decoder: Decoder,
-    ) -> Script {
-        let auth = Some(SecretString::from(auth.to_string()));
+    /// A venue that anyone may listen to, and that confirms each message.
+    pub(crate) fn open(subscribe: impl IntoIterator<Item = Value>) -> Script {
+        let subscribe: Vec<SecretString> =
+            subscribe.into_iter().map(|value| message(&value)).collect();
         Script {
-            is_greeted: true,
-            auth,
+            auth: None,
+            acks: subscribe.len(),
             subscribe,
-            expected,
             ping: None,
-            decoder,
         }
     }
 
-    /// A venue that anyone may listen to, and that confirms each message.
-    pub(crate) fn open(subscribe: Vec<String>, ping: Option<String>, decoder: Decoder) -> Script {
-        let expected = Expected::Messages(subscribe.len());
+    /// The same with a confirmation for each symbol of these messages.
+    pub(crate) fn with_ack_per_symbol(self, chunks: &[&[&str]]) -> Script {
         Script {
-            is_greeted: false,
-            auth: None,
-            subscribe,
-            expected,
-            ping,
-            decoder,
+            acks: chunks.iter().map(|chunk| chunk.len()).sum(),
+            ..self
         }
     }
+}
+
+/// A message; it may hold a key.
+pub(crate) fn message(value: &Value) -> SecretString {
+    value.to_string().into()
 }

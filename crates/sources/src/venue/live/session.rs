@@ -3,12 +3,15 @@
 //! Sans-IO: time is a duration on the feed's clock. Keeps to the venue's pace, sends pings, and notices silence, stalls
 //! and age. Deliberately opens and closes nothing.
 
+use super::decoder::Decoder;
 use super::error::LiveError;
 use super::event::{Ack, Event};
-use super::script::{Expected, Script};
-use super::settings::{LiveSettings, LiveTimes};
+use super::script::Script;
+use super::settings::LiveSettings;
+use barmill_core::model::Symbol;
 use secrecy::SecretString;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One message to the venue.
@@ -31,9 +34,9 @@ enum Phase {
 /// One conversation.
 #[derive(Debug)]
 pub(crate) struct Session {
+    settings: Arc<LiveSettings>,
     script: Script,
-    times: LiveTimes,
-    message_every: Duration,
+    decoder: Decoder,
     phase: Phase,
     acked: usize,
     queued: VecDeque<SecretString>,
@@ -47,22 +50,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Starts when the connection is open; `stall_after` is how long no trade is borne this time.
+    /// Starts when the connection is open, for some symbols or for everything; `stall_after` is how long no trade is
+    /// borne this time.
     pub(crate) fn new(
-        script: Script,
-        settings: &LiveSettings,
+        settings: Arc<LiveSettings>,
+        symbols: Option<&[Symbol]>,
         stall_after: Duration,
         now: Duration,
     ) -> Session {
+        let script = Script::new(&settings, symbols);
         let mut session = Session {
-            phase: if script.is_greeted {
-                Phase::Greeting
-            } else {
-                Phase::Subscribing
-            },
+            phase: Phase::Greeting,
             script,
-            times: settings.times.clone(),
-            message_every: settings.message_every,
+            decoder: settings.venue.venue().decoder(),
             acked: 0,
             queued: VecDeque::new(),
             send_at: now,
@@ -72,8 +72,9 @@ impl Session {
             data_at: now,
             stall_after,
             has_data: false,
+            settings,
         };
-        if session.phase == Phase::Subscribing {
+        if session.script.auth.is_none() {
             session.subscribe(now);
         }
         session
@@ -111,20 +112,23 @@ impl Session {
     ) -> Result<(), LiveError> {
         self.heard_at = now;
         let start = events.len();
-        if let Err(fault) = self.script.decoder.decode(frame, events) {
+        if let Err(fault) = self.decoder.decode(frame, events) {
             events.push(Event::Malformed(fault));
         }
         for event in events.get(start..).unwrap_or_default() {
             match event {
-                Event::Trade(_) | Event::Cancel(_) | Event::Correction(_) => {
+                Event::Trade(_) | Event::Correction(_) => {
                     self.data_at = now;
                     self.has_data = true;
                 }
-                Event::Greeting if self.phase == Phase::Greeting => self.on_greeting(now),
+                Event::Greeting if self.phase == Phase::Greeting => {
+                    self.phase = Phase::Authenticating;
+                    self.queued.extend(self.script.auth.take());
+                }
                 Event::AuthOk if self.phase == Phase::Authenticating => self.subscribe(now),
                 Event::Subscribed(ack) => self.on_ack(*ack, now),
                 Event::SymbolsRefused { symbols, .. } => {
-                    self.on_ack(Ack::Symbols(symbols.len()), now);
+                    self.on_ack(Ack::More(symbols.len()), now);
                 }
                 Event::Refused(refusal) => return Err(LiveError::Refused(refusal.clone())),
                 Event::Snapshot(_)
@@ -145,19 +149,19 @@ impl Session {
     /// # Errors
     /// The [`LiveError`] by which the conversation is over: a step too slow, silence, a stall, age.
     pub(crate) fn on_time(&mut self, now: Duration) -> Result<Option<Outbound>, LiveError> {
-        self.check(now)?;
+        if let Some((_, error)) = self.limits().find(|(at, _)| *at <= now) {
+            return Err(error);
+        }
         if self.send_at <= now
             && let Some(text) = self.queued.pop_front()
         {
-            self.send_at = now + self.message_every;
+            self.send_at = now + self.settings.message_every;
             return Ok(Some(Outbound::Text(text)));
         }
         if self.ping_at <= now {
-            self.ping_at = now + self.times.ping_every;
+            self.ping_at = now + self.settings.times.ping_every;
             let ping = self.script.ping.clone();
-            return Ok(Some(
-                ping.map_or(Outbound::Ping, |text| Outbound::Text(text.into())),
-            ));
+            return Ok(Some(ping.map_or(Outbound::Ping, Outbound::Text)));
         }
         Ok(None)
     }
@@ -171,16 +175,9 @@ impl Session {
             .fold(self.ping_at, Duration::min)
     }
 
-    fn check(&self, now: Duration) -> Result<(), LiveError> {
-        match self.limits().find(|(at, _)| *at <= now) {
-            Some((_, error)) => Err(error),
-            None => Ok(()),
-        }
-    }
-
     /// When the conversation is over unless something happens before, and why.
     fn limits(&self) -> impl Iterator<Item = (Duration, LiveError)> {
-        let times = &self.times;
+        let times = &self.settings.times;
         let step = match self.phase {
             Phase::Greeting => Some("greeting"),
             Phase::Authenticating => Some("authentication"),
@@ -203,46 +200,19 @@ impl Session {
         [handshake, Some(silence), stall, age].into_iter().flatten()
     }
 
-    fn on_greeting(&mut self, now: Duration) {
-        match &self.script.auth {
-            Some(auth) => {
-                self.phase = Phase::Authenticating;
-                self.queued.push_back(auth.clone());
-            }
-            None => self.subscribe(now),
-        }
-    }
-
     fn subscribe(&mut self, now: Duration) {
         self.phase = Phase::Subscribing;
         // What the venue has answered is no message too many.
         self.send_at = now;
-        self.queued.extend(
-            self.script
-                .subscribe
-                .iter()
-                .map(|text| SecretString::from(text.as_str())),
-        );
+        self.queued.extend(self.script.subscribe.drain(..));
     }
 
     fn on_ack(&mut self, ack: Ack, now: Duration) {
-        let expected = match (ack, self.script.expected) {
-            (Ack::Symbols(count), Expected::Symbols(expected)) => {
-                self.acked += count;
-                expected
-            }
-            (Ack::Total(total), Expected::Symbols(expected)) => {
-                self.acked = total;
-                expected
-            }
-            (Ack::Message, Expected::Messages(expected)) => {
-                self.acked += 1;
-                expected
-            }
-            (Ack::Symbols(_) | Ack::Total(_), Expected::Messages(_))
-            | (Ack::Message, Expected::Symbols(_)) => return,
+        self.acked = match ack {
+            Ack::More(count) => self.acked + count,
+            Ack::Total(total) => total,
         };
-        if self.phase == Phase::Subscribing && expected <= self.acked {
+        if self.phase == Phase::Subscribing && self.script.acks <= self.acked {
             self.phase = Phase::Live;
             self.data_at = now;
         }

@@ -1,11 +1,11 @@
 use super::error::LiveError;
-use super::script::Script;
 use super::session::{Outbound, Session};
 use super::settings::LiveSettings;
 use crate::venue::{VenueSettings, alpaca, binance, kraken, massive};
 use barmill_core::model::Symbol;
 use barmill_core::port::Remedy;
 use secrecy::ExposeSecret;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -13,8 +13,8 @@ const SECOND: Duration = Duration::from_secs(1);
 fn session(settings: &LiveSettings, symbols: &[&str]) -> Session {
     let symbols: Vec<Symbol> = symbols.iter().map(|name| name.parse().unwrap()).collect();
     Session::new(
-        Script::new(settings, Some(&symbols)),
-        settings,
+        Arc::new(settings.clone()),
+        Some(&symbols),
         30 * SECOND,
         Duration::ZERO,
     )
@@ -39,11 +39,9 @@ fn hear(session: &mut Session, now: Duration, frame: &str) -> Result<(), LiveErr
 
 #[test]
 fn key_is_sent_after_the_greeting_and_symbols_after_the_key() {
-    let settings = LiveSettings::new(
-        VenueSettings::new(&massive::VENUE)
-            .with_secret("key_env", "k-1")
-            .unwrap(),
-    );
+    let mut venue = VenueSettings::new(&massive::VENUE);
+    venue.set_secret("key_env", "k-1".into()).unwrap();
+    let settings = LiveSettings::new(venue);
     let mut session = session(&settings, &["A", "B"]);
     assert!(sent(&mut session, SECOND).is_empty());
     hear(

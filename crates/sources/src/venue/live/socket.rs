@@ -165,11 +165,3 @@ fn tls() -> Result<Arc<ClientConfig>, LiveSettingsError> {
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
-
-impl std::fmt::Debug for Dialer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dialer")
-            .field("is_tls", &self.tls.is_some())
-            .finish_non_exhaustive()
-    }
-}

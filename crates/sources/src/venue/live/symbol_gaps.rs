@@ -7,7 +7,7 @@
 use super::identity::{Identity, RESOLUTION_NS, RecentIdentities, is_copy};
 use super::settings::GapSettings;
 use barmill_core::engine::retry::doubled;
-use barmill_core::model::{Price, Symbol, Timestamp, Trade, TradeId, TradeKey};
+use barmill_core::model::{Symbol, Timestamp, Trade, TradeId, TradeKey};
 use barmill_core::port::{Gap, GapFill};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -229,12 +229,7 @@ impl SymbolGaps {
         if self.last.is_some() {
             self.ask_at = Some(cx.now.elapsed + cx.rules.settings.settle);
         } else {
-            self.last = Some(TradeKey {
-                time: cx.now.wall,
-                sequence: 0,
-                id: TradeId::NONE,
-                price: Price::ZERO,
-            });
+            self.last = Some(TradeKey::instant(cx.now.wall));
             self.start = self.last;
             self.state = State::Live;
         }

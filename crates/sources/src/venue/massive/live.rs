@@ -3,46 +3,33 @@
 //! Every frame is an array of records.
 
 use super::wire::Record;
-use crate::json::{DecodeError, Reader};
+use crate::json::DecodeError;
 use crate::venue::VenueSettings;
-use crate::venue::live::decoder::Decoder;
+use crate::venue::live::decoder::{MessageCount, each_record};
 use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
-use crate::venue::live::script::{Expected, Script};
+use crate::venue::live::script::{Script, message};
 use barmill_core::model::Symbol;
-use secrecy::ExposeSecret;
-use serde::Deserialize;
 use serde_json::json;
 
 /// Proves who we are, then asks for the trades of each symbol as `T.SYMBOL`; each is confirmed.
 pub(crate) fn script(settings: &VenueSettings, chunks: &[&[&str]]) -> Script {
-    let key = settings
-        .secret("key_env")
-        .map_or("", |key| key.expose_secret());
-    let auth = json!({"action": "auth", "params": key});
+    let auth = json!({"action": "auth", "params": settings.exposed("key_env")});
     let subscribe = |names: &&[&str]| {
         let topics: Vec<String> = names.iter().map(|name| format!("T.{name}")).collect();
-        json!({"action": "subscribe", "params": topics.join(",")}).to_string()
+        json!({"action": "subscribe", "params": topics.join(",")})
     };
-    Script::secret(
-        &auth,
-        chunks.iter().map(subscribe).collect(),
-        Expected::symbols(chunks),
-        decoder(),
-    )
+    Script {
+        auth: Some(message(&auth)),
+        ..Script::open(chunks.iter().map(subscribe)).with_ack_per_symbol(chunks)
+    }
 }
 
-pub(crate) fn decoder() -> Decoder {
-    Decoder::stateless(decode)
-}
-
-pub(crate) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-    let mut reader = Reader::new(frame, 0);
-    reader.array(|reader| {
-        let record = Record::deserialize(reader)?;
-        events.push(record.event());
-        Ok::<(), DecodeError>(())
-    })?;
-    Ok(reader.end()?)
+pub(crate) fn decode(
+    frame: &[u8],
+    _count: &mut MessageCount,
+    events: &mut Vec<Event>,
+) -> Result<(), DecodeError> {
+    each_record(frame, |record: Record<'_>| events.push(record.event()))
 }
 
 impl Record<'_> {
@@ -90,9 +77,7 @@ impl Record<'_> {
     /// One confirmation per subscription, or one for several joined by commas.
     fn subscribed(&self) -> Event {
         match self.message.bytes().strip_prefix(b"subscribed to:") {
-            Some(names) => {
-                Event::Subscribed(Ack::Symbols(names.split(|byte| *byte == b',').count()))
-            }
+            Some(names) => Event::Subscribed(Ack::More(names.split(|byte| *byte == b',').count())),
             None => Event::Other,
         }
     }
@@ -104,12 +89,15 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
     use crate::venue::live::event::{Ack, Event, RefusalKind};
+    use crate::venue::massive::VENUE;
 
     fn events(frame: &str) -> Vec<Event> {
         let mut events = Vec::new();
-        decode(frame.as_bytes(), &mut events).unwrap();
+        VENUE
+            .decoder()
+            .decode(frame.as_bytes(), &mut events)
+            .unwrap();
         events
     }
 
@@ -151,7 +139,7 @@ mod tests {
         let frame =
             br#"[{"ev":"status","status":"error","message":"not authorized: T.AAPL,T.BRK.B"}]"#;
         let mut events = Vec::new();
-        super::decoder().decode(frame, &mut events).unwrap();
+        VENUE.decoder().decode(frame, &mut events).unwrap();
         let symbols = ["AAPL", "BRK.B"].map(|name| name.parse().unwrap()).to_vec();
         let text = "not authorized: T.AAPL,T.BRK.B".to_owned();
         assert_eq!(events, [Event::SymbolsRefused { symbols, text }]);
@@ -176,7 +164,7 @@ mod tests {
         );
         assert_eq!(
             status("success", "subscribed to: T.A,T.B"),
-            Event::Subscribed(Ack::Symbols(2))
+            Event::Subscribed(Ack::More(2))
         );
         assert_eq!(
             kind(status("auth_failed", "authentication failed")),

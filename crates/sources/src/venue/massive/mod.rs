@@ -66,6 +66,6 @@ pub static VENUE: Venue = Venue {
     ],
     open_history: super::history::pager::open::<history::Massive>,
     write_script: live::script,
-    decoder: live::decoder,
+    decode: live::decode,
     simulation: simulate::SIMULATION,
 };
