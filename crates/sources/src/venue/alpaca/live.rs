@@ -7,7 +7,7 @@ use super::wire::Record;
 use crate::json::DecodeError;
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::{MessageCount, each_record};
-use crate::venue::live::event::{Ack, Correction, Event, Refusal, RefusalKind};
+use crate::venue::live::event::{Ack, Correction, Event, RefusalKind};
 use crate::venue::live::script::{Script, message};
 use barmill_core::model::Trade;
 use serde_json::json;
@@ -63,10 +63,7 @@ impl Record<'_> {
             b"403" => return Event::Other,
             _ => RefusalKind::Other,
         };
-        Event::Refused(Refusal {
-            kind,
-            text: format!("{} {}", self.code.words(), self.msg.words()),
-        })
+        Event::refused(kind, format!("{} {}", self.code.words(), self.msg.words()))
     }
 }
 

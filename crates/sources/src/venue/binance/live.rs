@@ -4,7 +4,7 @@ use super::wire::{Frame, Problem};
 use crate::json::{self, DecodeError};
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::MessageCount;
-use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
+use crate::venue::live::event::{Ack, Event, RefusalKind};
 use crate::venue::live::script::Script;
 use serde_json::json;
 
@@ -35,14 +35,13 @@ pub(crate) fn decode(
     let (code, msg) = (code.or(event.code), msg.or(event.msg));
     events.push(match event.trade() {
         Some(trade) => trade.map_or_else(Event::Malformed, Event::Trade),
-        None if event.e.bytes() == b"serverShutdown" => Event::Refused(Refusal {
-            kind: RefusalKind::Shutdown,
-            text: "server shutdown".into(),
-        }),
-        None if !code.is_missing() => Event::Refused(Refusal {
-            kind: RefusalKind::Other,
-            text: format!("{} {}", code.words(), msg.words()),
-        }),
+        None if event.e.bytes() == b"serverShutdown" => {
+            Event::refused(RefusalKind::Shutdown, "server shutdown")
+        }
+        None if !code.is_missing() => {
+            let text = format!("{} {}", code.words(), msg.words());
+            Event::refused(RefusalKind::Other, text)
+        }
         None if event.e.is_missing() && !request.is_missing() => Event::Subscribed(Ack::More(1)),
         None => Event::Other,
     });

@@ -7,7 +7,7 @@ use super::wire::{Batch, Frame};
 use crate::json::{self, DecodeError};
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::MessageCount;
-use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
+use crate::venue::live::event::{Ack, Event, RefusalKind};
 use crate::venue::live::script::Script;
 use serde_json::json;
 
@@ -101,10 +101,7 @@ impl Frame<'_> {
         } else {
             RefusalKind::Other
         };
-        Event::Refused(Refusal {
-            kind,
-            text: text.trim_end().to_owned(),
-        })
+        Event::refused(kind, text.trim_end())
     }
 }
 

@@ -6,7 +6,7 @@ use super::wire::Frame;
 use crate::json::{self, DecodeError, Reader};
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::MessageCount;
-use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
+use crate::venue::live::event::{Ack, Event, RefusalKind};
 use crate::venue::live::script::{Script, message};
 use serde_json::json;
 
@@ -69,12 +69,11 @@ impl Frame<'_> {
         };
         let symbol = self.symbol.words();
         let is_named = symbol.is_empty() || text.contains(&symbol);
-        let text = if is_named {
-            text
+        if is_named {
+            Event::refused(kind, text)
         } else {
-            format!("{text} ({symbol})")
-        };
-        Event::Refused(Refusal { kind, text })
+            Event::refused(kind, format!("{text} ({symbol})"))
+        }
     }
 }
 

@@ -391,26 +391,34 @@ impl LiveDriver {
             return;
         }
         let wanted: BTreeSet<Symbol> = reload.symbols.iter().map(|one| one.symbol).collect();
-        let removed = self.drop_others(&wanted);
         let is_new = |one: &&LiveSymbol| !self.gaps.is_followed(one.symbol);
         let mut added: Vec<LiveSymbol> = reload.symbols.iter().filter(is_new).copied().collect();
-        let count = added.len();
+        let (now, count, mut removed) = (self.now(), added.len(), 0);
         if reload.is_partway {
             let mut partway = added.clone();
             partway.retain(|one| !self.gaps.was_left(one.symbol));
             self.start_partway(&partway);
         }
         for names in self.carried.iter().flatten() {
+            let (mut kept, gone): (Vec<Symbol>, Vec<Symbol>) = names
+                .borrow()
+                .iter()
+                .partition(|symbol| wanted.contains(symbol));
             let room_max = self.settings.symbols_per_connection_max;
-            let room = room_max.saturating_sub(names.borrow().len());
+            let room = room_max.saturating_sub(kept.len());
             let part: Vec<LiveSymbol> = added.drain(..added.len().min(room)).collect();
-            if part.is_empty() {
+            if gone.is_empty() && part.is_empty() {
                 continue;
             }
-            for one in &part {
-                self.gaps.follow(one.symbol, one.after);
+            removed += gone.len();
+            for symbol in gone {
+                self.gaps.leave(symbol, now);
             }
-            names.send_modify(|names| names.extend(part.iter().map(|one| one.symbol)));
+            for one in part {
+                self.gaps.follow(one.symbol, one.after);
+                kept.push(one.symbol);
+            }
+            names.send_replace(kept);
         }
         self.connect_named(&added);
         tracing::info!(
@@ -419,24 +427,6 @@ impl LiveDriver {
             removed,
             "symbols reloaded"
         );
-    }
-
-    /// Follows the symbols that are not wanted no longer; answers how many they are.
-    fn drop_others(&mut self, wanted: &BTreeSet<Symbol>) -> usize {
-        let (now, mut removed) = (self.now(), 0);
-        for names in self.carried.iter().flatten() {
-            let mut gone = names.borrow().clone();
-            gone.retain(|symbol| !wanted.contains(symbol));
-            if gone.is_empty() {
-                continue;
-            }
-            removed += gone.len();
-            for symbol in gone {
-                self.gaps.leave(symbol, now);
-            }
-            names.send_modify(|names| names.retain(|symbol| wanted.contains(symbol)));
-        }
-        removed
     }
 
     /// Adds connections for symbols, each with as many as it may carry.

@@ -49,6 +49,12 @@ pub enum Event {
 }
 
 impl Event {
+    /// The venue says no, in these words.
+    pub(crate) fn refused(kind: RefusalKind, text: impl Into<String>) -> Event {
+        let text = text.into();
+        Event::Refused(Refusal { kind, text })
+    }
+
     /// The trade that it gives.
     pub(crate) fn trade(&self) -> Option<&Trade> {
         if let Event::Trade(trade) | Event::Snapshot(trade) = self {

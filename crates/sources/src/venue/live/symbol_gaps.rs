@@ -95,14 +95,19 @@ enum State {
     /// It is not followed any more.
     Left,
     /// Something is missed.
-    Holding {
-        before: Option<TradeKey>,
-        attempts: u32,
-        /// Live trades no longer fit.
-        is_full: bool,
-        /// The connection broke since.
-        is_broken: bool,
-    },
+    Holding(Hold),
+}
+
+/// The gap behind which trades are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Hold {
+    /// The trade behind the gap, where one is known.
+    before: Option<TradeKey>,
+    attempts: u32,
+    /// Live trades no longer fit.
+    is_full: bool,
+    /// The connection broke since.
+    is_broken: bool,
 }
 
 /// One symbol.
@@ -210,12 +215,10 @@ impl SymbolGaps {
             State::Unsure => self.ask_at = None,
             State::Live => self.state = State::Unsure,
             State::Left => {}
-            State::Holding {
-                is_full, is_broken, ..
-            } => {
-                *is_broken = true;
+            State::Holding(hold) => {
+                hold.is_broken = true;
                 // Without identities to tell, later trades must not join those before the break.
-                *is_full |= !rules.is_contiguous;
+                hold.is_full |= !rules.is_contiguous;
             }
         }
     }
@@ -265,7 +268,7 @@ impl SymbolGaps {
             return;
         }
         let is_next = match (rules.is_contiguous, self.expected(), self.state) {
-            (_, _, State::Holding { .. } | State::Left) => false,
+            (_, _, State::Holding(_) | State::Left) => false,
             (true, Some(expected), _) => trade.sequence == expected,
             // An archive that had nothing when it was asked may have lagged.
             (true, None, State::Live) => !self.is_from_instant,
@@ -289,13 +292,13 @@ impl SymbolGaps {
         self.ask_at = None;
         let after = self.last?;
         if self.state == State::Unsure {
-            self.state = holding(None);
+            self.state = State::Holding(Hold::default());
         }
-        let State::Holding { before, .. } = self.state else {
+        let State::Holding(hold) = self.state else {
             return None;
         };
         self.is_asking = true;
-        Some(self.gap(after, before, cx))
+        Some(self.gap(after, hold.before, cx))
     }
 
     /// The archive's answer; `None` when it failed.
@@ -314,49 +317,37 @@ impl SymbolGaps {
         if let (Some(fill), false) = (fill, is_whole) {
             self.turn_page(fill, cx);
         }
-        let State::Holding {
-            before, attempts, ..
-        } = &mut self.state
-        else {
+        let State::Holding(hold) = &mut self.state else {
             return;
         };
-        if is_whole && (before.is_none() || (!rules.is_contiguous && is_found)) {
+        if is_whole && (hold.before.is_none() || (!rules.is_contiguous && is_found)) {
             self.release_all(cx);
         } else if progress.0 < self.last || progress.1 < self.read_to {
             self.ask_again(cx.now);
         } else {
-            *attempts += 1;
-            let wait = doubled(rules.settings.backoff, (*attempts).min(17));
+            hold.attempts += 1;
+            let wait = doubled(rules.settings.backoff, hold.attempts.min(17));
             self.ask_at = Some(cx.now.elapsed + wait);
         }
     }
 
     /// Whether the last answer left no attempt.
     pub(crate) fn is_exhausted(&self, rules: &GapRules) -> bool {
-        matches!(self.state, State::Holding { attempts, .. } if rules.settings.attempts_max <= attempts)
+        matches!(self.state, State::Holding(hold) if rules.settings.attempts_max <= hold.attempts)
     }
 
     /// The archive cannot be asked any more for this gap.
     pub(crate) fn give_up(&mut self, cx: &mut GapContext<'_>) {
         self.is_asking = false;
-        let (
-            State::Holding {
-                before,
-                is_full,
-                is_broken,
-                ..
-            },
-            Some(after),
-        ) = (self.state, self.last)
-        else {
+        let (State::Holding(hold), Some(after)) = (self.state, self.last) else {
             return;
         };
-        if self.is_check && before.is_none() && !is_full && !is_broken {
+        if self.is_check && hold.before.is_none() && !hold.is_full && !hold.is_broken {
             // The connection lost nothing that is known of.
             return self.release_all(cx);
         }
         cx.output.stats.unfilled += 1;
-        cx.output.unfilled.push(self.gap(after, before, cx));
+        cx.output.unfilled.push(self.gap(after, hold.before, cx));
         if !cx.rules.is_contiguous || self.held.is_empty() {
             return self.release_all(cx);
         }
@@ -405,16 +396,19 @@ impl SymbolGaps {
 
     fn hold(&mut self, trade: &Trade, cx: &mut GapContext<'_>) {
         let settings = &cx.rules.settings;
-        if !matches!(self.state, State::Holding { .. }) {
+        if !matches!(self.state, State::Holding(_)) {
             cx.output.stats.opened += 1;
-            self.state = holding(Some(trade.key()));
+            self.state = State::Holding(Hold {
+                before: Some(trade.key()),
+                ..Hold::default()
+            });
             self.ask_at = Some(cx.now.elapsed + settings.wait);
         }
-        let State::Holding { is_full, .. } = &mut self.state else {
+        let State::Holding(hold) = &mut self.state else {
             return;
         };
-        *is_full |= settings.held_len_max <= self.held.len() || cx.room == 0;
-        if *is_full {
+        hold.is_full |= settings.held_len_max <= self.held.len() || cx.room == 0;
+        if hold.is_full {
             cx.output.stats.dropped += 1;
         } else {
             self.held.insert(Identity::of(trade), *trade);
@@ -448,21 +442,16 @@ impl SymbolGaps {
         let first_key = self.held.first_key_value().map(|(_, first)| first.key());
         match (&mut self.state, first_key) {
             (State::Live | State::Left | State::Unsure, _) => self.held.clear(),
-            // An open end is settled by the archive's answer alone.
-            (State::Holding { before: None, .. }, None) => {}
-            (State::Holding { .. }, None) => self.settle(cx),
-            (
-                State::Holding {
-                    before, attempts, ..
-                },
-                Some(key),
-            ) => {
-                *before = Some(key);
+            (State::Holding(hold), Some(key)) => {
+                hold.before = Some(key);
                 if is_moved {
-                    *attempts = 0;
+                    hold.attempts = 0;
                     self.ask_at = Some(cx.now.elapsed + cx.rules.settings.wait);
                 }
             }
+            // An open end is settled by the archive's answer alone.
+            (State::Holding(hold), None) if hold.before.is_none() => {}
+            (State::Holding(_), None) => self.settle(cx),
         }
     }
 
@@ -474,22 +463,19 @@ impl SymbolGaps {
 
     /// The gap is closed; what was dropped, or missed since, is the next one.
     fn settle(&mut self, cx: &GapContext<'_>) {
-        let State::Holding {
-            is_full, is_broken, ..
-        } = self.state
-        else {
+        let State::Holding(hold) = self.state else {
             return;
         };
         (self.read_to, self.is_check) = (None, false);
-        let is_sure = self.is_up && !is_full && !is_broken;
+        let is_sure = self.is_up && !hold.is_full && !hold.is_broken;
         self.state = if is_sure { State::Live } else { State::Unsure };
         let ask_at = cx.now.elapsed + cx.rules.settings.settle;
         self.ask_at = (self.is_up && !is_sure).then_some(ask_at);
     }
 
     fn ask_again(&mut self, now: Now) {
-        if let State::Holding { attempts, .. } = &mut self.state {
-            *attempts = 0;
+        if let State::Holding(hold) = &mut self.state {
+            hold.attempts = 0;
             self.ask_at = Some(now.elapsed);
         }
     }
@@ -519,7 +505,7 @@ impl SymbolGaps {
     /// that the archive has caught up with it.
     fn merge(&mut self, fill: &GapFill, cx: &mut GapContext<'_>) -> bool {
         let before = match self.state {
-            State::Holding { before, .. } => before,
+            State::Holding(hold) => hold.before,
             State::Unsure | State::Live | State::Left => None,
         };
         let expected = self.expected().filter(|_| cx.rules.is_contiguous);
@@ -577,14 +563,5 @@ impl SymbolGaps {
         let ready = self.held.extract_if(.., is_whole);
         let ready = ready.map(|(_, trade)| trade).collect();
         self.deliver_sorted(ready, cx);
-    }
-}
-
-fn holding(before: Option<TradeKey>) -> State {
-    State::Holding {
-        before,
-        attempts: 0,
-        is_full: false,
-        is_broken: false,
     }
 }

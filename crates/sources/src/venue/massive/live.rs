@@ -6,7 +6,7 @@ use super::wire::Record;
 use crate::json::DecodeError;
 use crate::venue::VenueSettings;
 use crate::venue::live::decoder::{MessageCount, each_record};
-use crate::venue::live::event::{Ack, Event, Refusal, RefusalKind};
+use crate::venue::live::event::{Ack, Event, RefusalKind};
 use crate::venue::live::script::{Script, message};
 use barmill_core::model::Symbol;
 use serde_json::json;
@@ -59,10 +59,8 @@ impl Record<'_> {
             }
             _ => RefusalKind::Other,
         };
-        Event::Refused(Refusal {
-            kind,
-            text: format!("{}: {}", self.status.words(), self.message.words()),
-        })
+        let text = format!("{}: {}", self.status.words(), self.message.words());
+        Event::refused(kind, text)
     }
 
     /// The symbols of the topics `T.SYMBOL` in a message.
