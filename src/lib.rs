@@ -52,7 +52,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | none | trades, bars, [`Pipeline`], sources and stores of your own: 60 crates |
+//! | none | trades, bars, [`Pipeline`], sources and stores of your own: 43 crates |
 //! | `files` | [`Files`] |
 //! | `history`, `live` | [`VenueSource`], [`Massive`], [`Binance`] and the other venues; either feature adds all of this, because a live feed fills its gaps from the history |
 //! | `simulate` | [`SimulatedSource`] |
