@@ -6,7 +6,7 @@ use super::profile::{MarketProfile, Start};
 use crate::faults::BoxError;
 use crate::pipeline::clock::SystemClock;
 use crate::port::{StateStore, TradeFeed};
-use crate::{Price, Symbol, Timestamp, TradeId, TradeKey};
+use crate::{Symbol, Timestamp, TradeKey};
 use barmill_sources::history::HistorySource;
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols, Reloader};
 use futures::future::BoxFuture;

@@ -6,7 +6,7 @@ use crate::daemon::idle_closing;
 use crate::model::{Covered, Trade};
 use crate::pipeline::clock::SystemClock;
 use crate::port::{FeedError, FeedStats, TradeBatch, TradeFeed};
-use crate::{Price, Symbol, TradeId, TradeKey};
+use crate::{Symbol, TradeKey};
 use barmill_sources::file::{FileFeedSettings, TradeReader};
 use barmill_sources::history::{HistorySettings, HistorySource};
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols};
