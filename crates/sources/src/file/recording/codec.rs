@@ -9,37 +9,21 @@ pub(super) const TRADE_LEN: usize = 4 + 4 * 8 + 2 * 16 + 2 + 3;
 pub(super) fn encode(trades: &[Trade], out: &mut Vec<u8>) {
     out.clear();
     let indexes = put_symbols(trades, out);
-    put(out, indexes.into_iter().map(u32::to_le_bytes));
-    put_differences(
-        out,
-        trades
-            .iter()
-            .map(|trade| trade.time.as_nanos().cast_unsigned()),
-    );
-    put_differences(out, trades.iter().map(|trade| trade.sequence));
-    put_differences(out, trades.iter().map(|trade| trade.id.raw()));
-    put(
-        out,
-        trades.iter().map(|trade| trade.price.raw().to_le_bytes()),
-    );
-    put(
-        out,
-        trades.iter().map(|trade| trade.size.raw().to_le_bytes()),
-    );
-    put(
-        out,
-        trades
-            .iter()
-            .map(|trade| trade.conditions.bits().to_le_bytes()),
-    );
-    put(out, trades.iter().map(|trade| trade.venue.to_le_bytes()));
-    out.extend(trades.iter().map(|trade| trade.correction));
-    out.extend(trades.iter().map(|trade| match trade.side {
-        Side::Unknown => 0,
-        Side::Buy => 1,
-        Side::Sell => 2,
-    }));
-    out.extend(trades.iter().map(|trade| u8::from(trade.sequenced)));
+    put(out, &indexes, |index| index.to_le_bytes());
+    put_differences(out, trades, |trade| trade.time.as_nanos().cast_unsigned());
+    put_differences(out, trades, |trade| trade.sequence);
+    put_differences(out, trades, |trade| trade.id.raw());
+    put(out, trades, |trade| trade.price.raw().to_le_bytes());
+    put(out, trades, |trade| trade.size.raw().to_le_bytes());
+    put(out, trades, |trade| trade.conditions.bits().to_le_bytes());
+    put(out, trades, |trade| trade.venue.to_le_bytes());
+    put(out, trades, |trade| [trade.correction]);
+    put(out, trades, |trade| match trade.side {
+        Side::Unknown => [0],
+        Side::Buy => [1],
+        Side::Sell => [2],
+    });
+    put(out, trades, |trade| [u8::from(trade.sequenced)]);
 }
 
 /// Writes the table of the block's symbols and gives each trade's place in it.
@@ -61,20 +45,20 @@ fn put_symbols(trades: &[Trade], out: &mut Vec<u8>) -> Vec<u32> {
         .collect()
 }
 
-fn put<const N: usize>(out: &mut Vec<u8>, values: impl Iterator<Item = [u8; N]>) {
-    values.for_each(|value| out.extend_from_slice(&value));
+fn put<T, const N: usize>(out: &mut Vec<u8>, rows: &[T], mut value: impl FnMut(&T) -> [u8; N]) {
+    for row in rows {
+        out.extend_from_slice(&value(row));
+    }
 }
 
-fn put_differences(out: &mut Vec<u8>, values: impl Iterator<Item = u64>) {
+fn put_differences(out: &mut Vec<u8>, trades: &[Trade], value: impl Fn(&Trade) -> u64) {
     let mut before = 0;
-    put(
-        out,
-        values.map(|value| {
-            let difference = value.wrapping_sub(before);
-            before = value;
-            difference.to_le_bytes()
-        }),
-    );
+    put(out, trades, |trade| {
+        let value = value(trade);
+        let difference = value.wrapping_sub(before);
+        before = value;
+        difference.to_le_bytes()
+    });
 }
 
 /// Appends the `count` trades of a block; the error says what does not fit.

@@ -1,7 +1,7 @@
 //! Writes recordings.
 
 use super::codec;
-use super::frame::{BLOCK_LEN_MAX, BlockHeader, FrameReader, file_header};
+use super::frame::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, BlockHeader, FrameReader, file_header};
 use crate::file::FileError;
 use barmill_core::model::Trade;
 use std::fmt;
@@ -29,7 +29,6 @@ pub struct RecordingWriter {
     waiting: Vec<Trade>,
     pack: Compressor<'static>,
     columns: Vec<u8>,
-    packed: Vec<u8>,
 }
 
 impl fmt::Debug for RecordingWriter {
@@ -48,10 +47,7 @@ impl RecordingWriter {
     /// # Errors
     /// [`FileError::Exists`]; [`FileError::Open`] when the file cannot be made; [`FileError::Write`] for its header.
     pub fn create(path: &Path) -> Result<RecordingWriter, FileError> {
-        RecordingWriter::start(
-            path,
-            OpenOptions::new().read(true).write(true).create_new(true),
-        )
+        RecordingWriter::start(path, OpenOptions::new().create_new(true))
     }
 
     /// Goes on with a recording, or starts it; a torn tail is cut off first.
@@ -60,23 +56,15 @@ impl RecordingWriter {
     /// [`FileError::Open`]; [`FileError::Locked`]; [`FileError::Corrupt`] and [`FileError::Version`] for a
     /// file that is no whole recording, which stays as it is; [`FileError::Write`].
     pub fn append(path: &Path) -> Result<RecordingWriter, FileError> {
-        RecordingWriter::start(
-            path,
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false),
-        )
+        RecordingWriter::start(path, OpenOptions::new().create(true))
     }
 
-    fn start(path: &Path, options: &OpenOptions) -> Result<RecordingWriter, FileError> {
+    fn start(path: &Path, options: &mut OpenOptions) -> Result<RecordingWriter, FileError> {
         let name: Arc<str> = path.display().to_string().into();
-        let opened = options
-            .open(path)
-            .and_then(|file| Ok((file, Compressor::new(LEVEL)?)));
-        let (file, pack) = match opened {
-            Ok(opened) => opened,
+        let opened = options.read(true).write(true).truncate(false).open(path);
+        let made = opened.and_then(|file| Ok((file, Compressor::new(LEVEL)?)));
+        let (file, pack) = match made {
+            Ok(made) => made,
             Err(source) if source.kind() == ErrorKind::AlreadyExists => {
                 return Err(FileError::Exists { file: name });
             }
@@ -93,17 +81,14 @@ impl RecordingWriter {
             frames.accept(header);
         }
         let (len, torn_len) = (frames.whole_len(), frames.torn_len());
-        let (columns, packed) = (Vec::new(), Vec::new());
-        let waiting = Vec::with_capacity(BLOCK_TRADES);
         let mut writer = RecordingWriter {
             name,
             file,
             len,
             torn_len,
-            waiting,
+            waiting: Vec::with_capacity(BLOCK_TRADES),
             pack,
-            columns,
-            packed,
+            columns: Vec::new(),
         };
         writer.cut_torn(path)?;
         Ok(writer)
@@ -200,8 +185,7 @@ impl RecordingWriter {
         ) else {
             return Err(self.write_error(io::ErrorKind::FileTooLarge.into()));
         };
-        let mut block = std::mem::take(&mut self.packed);
-        block.clear();
+        let mut block = Vec::with_capacity(BLOCK_HEADER_LEN + packed.len());
         BlockHeader {
             packed_len,
             len,
@@ -210,9 +194,7 @@ impl RecordingWriter {
         }
         .push(&mut block);
         block.extend_from_slice(&packed);
-        let written = self.put(&block);
-        self.packed = block;
-        written?;
+        self.put(&block)?;
         self.waiting.drain(..count);
         Ok(())
     }
