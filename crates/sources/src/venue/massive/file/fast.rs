@@ -14,11 +14,13 @@
 )]
 
 use super::index::{Index, PIECE_LEN};
-use super::row::{Row, Text, WINDOW_LEN, Word, price_of};
+use super::row::{Row, WINDOW_LEN, Word, price_of, unquoted};
 use crate::file::chunk::{Chunk, LineDecoder};
 use crate::file::csv::simd::{Simd, Work, dispatch};
 use crate::file::error::FileError;
-use crate::file::values::{SymbolCache, conditions, eight_digits};
+use crate::file::values::{
+    SymbolCache, TIME_MIN, conditions, eight_digits, nanos, price, size, trade_id, whole,
+};
 use barmill_core::model::{Conditions, Side, Size, Symbol, Timestamp, Trade, TradeId};
 use std::ops::Range;
 
@@ -74,21 +76,21 @@ impl FastRows {
 
     /// Decodes every line, or those before the first error; `plain` decodes lines that are not of the common shape, and
     /// gives the same trades for those that are.
-    pub(super) fn decode<D: LineDecoder>(
+    pub(super) fn decode(
         &mut self,
-        plain: &mut D,
+        plain: &mut dyn LineDecoder,
         lines: &[u8],
         chunk: &mut Chunk,
     ) -> Result<(), FileError> {
         if self.columns == FLAT_COLUMNS {
-            dispatch(Decoding::<'_, D, true> {
+            dispatch(Decoding::<'_, true> {
                 fast: self,
                 plain,
                 lines,
                 chunk,
             })
         } else {
-            dispatch(Decoding::<'_, D, false> {
+            dispatch(Decoding::<'_, false> {
                 fast: self,
                 plain,
                 lines,
@@ -99,14 +101,14 @@ impl FastRows {
 }
 
 /// Many lines and where their trades go; `FLAT` says that the columns are those of the flat files.
-struct Decoding<'a, D, const FLAT: bool> {
+struct Decoding<'a, const FLAT: bool> {
     fast: &'a mut FastRows,
-    plain: &'a mut D,
+    plain: &'a mut dyn LineDecoder,
     lines: &'a [u8],
     chunk: &'a mut Chunk,
 }
 
-impl<D: LineDecoder, const FLAT: bool> Work for Decoding<'_, D, FLAT> {
+impl<const FLAT: bool> Work for Decoding<'_, FLAT> {
     type Output = Result<(), FileError>;
 
     #[inline(always)]
@@ -131,7 +133,7 @@ impl<D: LineDecoder, const FLAT: bool> Work for Decoding<'_, D, FLAT> {
     }
 }
 
-impl<D: LineDecoder, const FLAT: bool> Decoding<'_, D, FLAT> {
+impl<const FLAT: bool> Decoding<'_, FLAT> {
     /// Decodes the whole lines of one piece.
     #[inline(always)]
     fn decode_piece<S: Simd>(
@@ -188,7 +190,6 @@ const NAME_LINES: usize = 1 << 12;
 const WAYS: usize = 4;
 /// Slots of the table of condition lists, of which a day has some hundred and uses a few.
 const LISTS_LEN: usize = 1 << 8;
-const TIME_MIN: u64 = 631_152_000_000_000_000;
 
 /// Symbols by the bytes of their names: one line of the cache holds the names that share it, the newest first.
 #[derive(Debug, Clone, Default)]
@@ -286,13 +287,18 @@ impl RowReader {
         {
             return Some(symbol);
         }
-        self.new_symbol(row.text(field), symbols)
+        self.new_symbol(row, field, symbols)
     }
 
     #[cold]
-    fn new_symbol(&mut self, text: Text<'_>, symbols: &mut SymbolCache) -> Option<Symbol> {
-        let symbol = symbols.get("ticker", text.bytes()?).ok()?;
-        if let Some(word) = text.word() {
+    fn new_symbol(
+        &mut self,
+        row: &Row<'_>,
+        field: usize,
+        symbols: &mut SymbolCache,
+    ) -> Option<Symbol> {
+        let symbol = symbols.get("ticker", row.bytes(field)?).ok()?;
+        if let Some(word) = row.word(field) {
             self.names.keep(word, symbol);
         }
         Some(symbol)
@@ -311,12 +317,12 @@ impl RowReader {
         {
             return Some(*known);
         }
-        self.new_conditions(row.text(field), word)
+        self.new_conditions(row.bytes(field)?, word)
     }
 
     #[cold]
-    fn new_conditions(&mut self, text: Text<'_>, word: Option<Word>) -> Option<Conditions> {
-        let list = conditions(text.unquoted()?.bytes()?).ok()?;
+    fn new_conditions(&mut self, text: &[u8], word: Option<Word>) -> Option<Conditions> {
+        let list = conditions(unquoted(text)?).ok()?;
         if let Some(word) = word
             && let Some(slot) = self.lists.get_mut(word.slot(LISTS_LEN))
         {
@@ -431,11 +437,11 @@ impl RowReader {
     ) -> Option<Trade> {
         Some(Trade {
             symbol: self.symbol(row, columns.ticker, symbols)?,
-            time: time_of(row.text(columns.time).number()?)?,
-            sequence: row.text(columns.sequence).number()?,
-            id: row.text(columns.id).id()?,
-            price: row.text(columns.price).price()?,
-            size: row.text(columns.size).size()?,
+            time: nanos("time", row.bytes(columns.time)?).ok()?,
+            sequence: whole(row.bytes(columns.sequence)?)?,
+            id: trade_id(unquoted(row.bytes(columns.id)?)?),
+            price: price("price", row.bytes(columns.price)?).ok()?,
+            size: size("size", row.bytes(columns.size)?).ok()?,
             conditions: self.conditions(row, columns.conditions)?,
             venue: venue(row.small(columns.exchange)?, row.small(columns.facility)?),
             correction: row.small(columns.correction)?,
@@ -447,10 +453,11 @@ impl RowReader {
 
 #[inline(always)]
 fn time_of(nanos: u64) -> Option<Timestamp> {
+    let nanos = i64::try_from(nanos).ok()?;
     if nanos < TIME_MIN {
         return None;
     }
-    Timestamp::from_nanos(i64::try_from(nanos).ok()?)
+    Timestamp::from_nanos(nanos)
 }
 
 #[inline(always)]

@@ -9,8 +9,8 @@
 )]
 
 use super::index::ROW_LEN;
-use crate::file::values::{ZEROS, eight_digits, price, size, trade_id, whole};
-use barmill_core::model::{Price, Size, TradeId};
+use crate::file::values::{ZEROS, eight_digits, small};
+use barmill_core::model::Price;
 
 /// An odd number whose products are spread evenly over their upper bits: 2^64 divided by the golden ratio.
 const HASH_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -23,21 +23,6 @@ pub(super) struct Word {
 }
 
 impl Word {
-    /// The text `start..end` of 1 to 8 bytes, the byte that ends it highest and what is before it zero.
-    #[inline(always)]
-    fn of(bytes: &[u8], start: usize, end: usize) -> Option<Word> {
-        let len = end.wrapping_sub(start);
-        if len.wrapping_sub(1) >= 8 {
-            return None;
-        }
-        let word = u64::from_le_bytes(*bytes.get(..end)?.last_chunk::<8>()?);
-        let len = u32::try_from(len).ok()?;
-        Some(Word {
-            bytes: word & u64::MAX << (64 - 8 * len),
-            len,
-        })
-    }
-
     /// The number, if all bytes are digits.
     #[inline(always)]
     pub(super) fn digits(self) -> Option<u64> {
@@ -181,7 +166,7 @@ impl<'a> Row<'a> {
                 let digit = self.first(field).wrapping_sub(b'0');
                 if digit <= 9 { Some(digit) } else { None }
             }
-            _ => self.text(field).small(),
+            _ => small("", self.bytes(field)?).ok(),
         }
     }
 
@@ -204,13 +189,10 @@ impl<'a> Row<'a> {
 
     /// A field of any length.
     #[inline(always)]
-    pub(super) fn text(&self, field: usize) -> Text<'a> {
+    pub(super) fn bytes(&self, field: usize) -> Option<&'a [u8]> {
         let (start, end) = self.span(field);
-        Text {
-            lines: self.window,
-            start: start as usize + BEFORE,
-            end: end as usize + BEFORE,
-        }
+        self.window
+            .get(start as usize + BEFORE..end as usize + BEFORE)
     }
 }
 
@@ -224,99 +206,12 @@ fn fill<'a>(scratch: &'a mut [u8; WINDOW_LEN], row: &[u8]) -> Option<&'a [u8; WI
     Some(scratch)
 }
 
-/// A field within the lines it was found in.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a> {
-    pub(super) lines: &'a [u8],
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
-impl<'a> Text<'a> {
-    #[inline(always)]
-    pub(super) fn has_leading_zero(self) -> bool {
-        self.lines.get(self.start) == Some(&b'0')
-    }
-
-    #[inline(always)]
-    pub(super) fn bytes(self) -> Option<&'a [u8]> {
-        self.lines.get(self.start..self.end)
-    }
-
-    #[inline(always)]
-    pub(super) fn word(self) -> Option<Word> {
-        Word::of(self.lines, self.start, self.end)
-    }
-
-    /// Without the quotes around it.
-    #[inline(always)]
-    pub(super) fn unquoted(self) -> Option<Text<'a>> {
-        if self.lines.get(self.start) != Some(&b'"') {
-            return Some(self);
-        }
-        match self.bytes()? {
-            [b'"', .., b'"'] => Some(Text {
-                start: self.start + 1,
-                end: self.end - 1,
-                ..self
-            }),
-            _ => None,
-        }
-    }
-
-    /// A whole number.
-    pub(super) fn number(self) -> Option<u64> {
-        match self.word() {
-            Some(word) => word.digits(),
-            None => whole(self.bytes()?),
-        }
-    }
-
-    /// A whole number up to 255; zero where the field is empty.
-    pub(super) fn small(self) -> Option<u8> {
-        if self.bytes()?.is_empty() {
-            Some(0)
-        } else {
-            u8::try_from(self.word()?.digits()?).ok()
-        }
-    }
-
-    /// An identity, mostly a number.
-    pub(super) fn id(self) -> Option<TradeId> {
-        match self.long_number() {
-            Some(number) => Some(TradeId::from_number(number)),
-            None => Some(trade_id(self.unquoted()?.bytes()?)),
-        }
-    }
-
-    /// A whole number of at most 16 digits without leading zeros.
-    fn long_number(self) -> Option<u64> {
-        if self.has_leading_zero() {
-            return None;
-        }
-        if let Some(word) = self.word() {
-            return word.digits();
-        }
-        let middle = self.end.checked_sub(8)?;
-        let lead = Word::of(self.lines, self.start, middle)?.digits()?;
-        let rest = Word::of(self.lines, middle, self.end)?.digits()?;
-        Some(lead.wrapping_mul(100_000_000).wrapping_add(rest))
-    }
-
-    /// A price above zero.
-    pub(super) fn price(self) -> Option<Price> {
-        match self.word().and_then(Word::point) {
-            Some((digits, scale)) => price_of(digits.digits()?.wrapping_mul(scale)),
-            None => price("price", self.bytes()?).ok(),
-        }
-    }
-
-    /// A size, mostly a small whole number.
-    pub(super) fn size(self) -> Option<Size> {
-        match self.word().and_then(Word::digits) {
-            Some(whole) => Size::from_raw(u128::from(whole.wrapping_mul(10_000_000_000))),
-            None => size("size", self.bytes()?).ok(),
-        }
+/// A field without the quotes around it; `None` where they do not close.
+pub(super) fn unquoted(field: &[u8]) -> Option<&[u8]> {
+    match field {
+        [b'"', inner @ .., b'"'] => Some(inner),
+        [b'"', ..] => None,
+        _ => Some(field),
     }
 }
 
