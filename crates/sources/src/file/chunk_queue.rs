@@ -121,8 +121,8 @@ impl ChunkQueue {
             self.decoders.clear();
             self.file_from = self.number;
         }
-        let (name, format) = (Arc::clone(file.name()), file.format().name());
-        let Some(decoder) = file.line_decoder() else {
+        let (name, format) = (Arc::clone(&file.file), file.format.name());
+        let Some((text, decoder)) = file.lines() else {
             let mut chunk = self.chunk(name, format);
             match file.fill(&mut chunk, self.settings.batch_len_max.max(1)) {
                 Ok(true) => self.current = Some(file),
@@ -133,8 +133,8 @@ impl ChunkQueue {
         };
         let decoder = self.decoders.pop().unwrap_or_else(|| decoder.boxed());
         let mut block = self.blocks.pop().unwrap_or_else(Block::new);
-        let first = self.is_new.then(|| file.lines_before());
-        if !file.next_lines(&mut block, self.settings.chunk_len())? {
+        let first = self.is_new.then_some(text.number);
+        if !text.next_lines(&mut block, self.settings.chunk_len())? {
             self.blocks.push(block);
             return Ok(None);
         }

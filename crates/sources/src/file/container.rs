@@ -147,14 +147,9 @@ fn open_stream(file: Arc<str>, mut source: Source) -> Result<Opened, FileError> 
 
 fn read_start(file: &Arc<str>, source: &mut impl Read) -> Result<Vec<u8>, FileError> {
     let mut start = Vec::with_capacity(4);
-    match source.take(4).read_to_end(&mut start) {
-        Ok(_) => Ok(start),
-        Err(source) => Err(FileError::Read {
-            file: Arc::clone(file),
-            offset: 0,
-            source,
-        }),
-    }
+    let read = source.take(4).read_to_end(&mut start);
+    read.map_err(FileError::read(file, 0))?;
+    Ok(start)
 }
 
 fn is_zip(start: &[u8]) -> bool {
@@ -181,14 +176,12 @@ fn unpack(file: &Arc<str>, start: Vec<u8>, source: Source) -> Result<Source, Fil
 }
 
 fn unzstd(file: &Arc<str>, source: impl Read + Send + 'static) -> Result<Source, FileError> {
-    let failed = |source| FileError::Read {
-        file: Arc::clone(file),
-        offset: 0,
-        source,
-    };
     let packed = BufReader::with_capacity(PACKED_LEN, source);
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(failed)?;
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(failed)?;
+    let mut decoder =
+        zstd::stream::read::Decoder::with_buffer(packed).map_err(FileError::read(file, 0))?;
+    decoder
+        .window_log_max(WINDOW_LOG_MAX)
+        .map_err(FileError::read(file, 0))?;
     Ok(Box::new(decoder))
 }
 

@@ -120,6 +120,11 @@ struct Refusal {
 }
 
 impl RecordError {
+    /// The refusal of a text that has another shape.
+    pub(crate) fn shape(field: &'static str, value: &[u8], expected: &'static str) -> RecordError {
+        RecordError::new(field, value, ValueError::Shape { expected })
+    }
+
     pub(crate) fn new(
         field: &'static str,
         value: &[u8],
@@ -350,6 +355,15 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// Makes the error of reading that broke off after so many decoded bytes.
+    pub(super) fn read(file: &Arc<str>, offset: u64) -> impl FnOnce(io::Error) -> FileError {
+        move |source| FileError::Read {
+            file: Arc::clone(file),
+            offset,
+            source,
+        }
+    }
+
     /// The same error when so many lines of the file come before those that its location counts.
     pub(super) fn behind(mut self, lines: u64) -> FileError {
         if let FileError::BadRow(BadRow { location, .. })

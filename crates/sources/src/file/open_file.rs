@@ -3,27 +3,27 @@
 use super::chunk::{Chunk, LineDecoder};
 use super::container::Opened;
 use super::error::FileError;
-use super::format::{self, Format, Open, TextDecoder};
+use super::format::{self, Format, Open};
 use super::recording::RecordingReader;
+use super::row_decoder::Response;
 use super::settings::FileFeedSettings;
-use super::text::{Block, Bytes, TextInput};
+use super::text::{Bytes, TextInput};
 use std::sync::Arc;
 
 /// A file of lines or rows, or a recording.
 #[derive(Debug)]
 pub(super) struct OpenFile {
-    format: Format,
-    file: Arc<str>,
+    pub(super) format: Format,
+    /// The name for errors.
+    pub(super) file: Arc<str>,
     content: Content,
 }
 
 #[derive(Debug)]
 enum Content {
-    Text {
-        text: Box<TextInput>,
-        decoder: TextDecoder,
-    },
-    Recording(Box<RecordingReader>),
+    Lines(Box<TextInput>, Box<dyn LineDecoder>),
+    Rows(Box<TextInput>, Response),
+    Blocks(Box<RecordingReader>),
 }
 
 impl OpenFile {
@@ -38,12 +38,9 @@ impl OpenFile {
             source,
         } = opened;
         let mut bytes = Bytes::new(source);
-        let failed = |source| FileError::Read {
-            file: Arc::clone(&file),
-            offset: 0,
-            source,
-        };
-        let window = bytes.peek(|window| window.len() >= 3).map_err(failed)?;
+        let window = bytes
+            .peek(|window| window.len() >= 3)
+            .map_err(FileError::read(&file, 0))?;
         // Some Windows tools put a byte order mark in front of text.
         if window.starts_with(b"\xef\xbb\xbf") {
             bytes.take(3);
@@ -51,7 +48,9 @@ impl OpenFile {
         let format = if let Some(format) = settings.format {
             format
         } else {
-            let window = bytes.peek(format::is_enough).map_err(failed)?;
+            let window = bytes
+                .peek(format::is_enough)
+                .map_err(FileError::read(&file, 0))?;
             if window.trim_ascii().is_empty() {
                 return Ok(None);
             }
@@ -60,26 +59,28 @@ impl OpenFile {
             }
             format::detect(window).ok_or_else(|| unknown(&file, window))?
         };
+        let mut text = Box::new(TextInput {
+            file: Arc::clone(&file),
+            names,
+            format: format.name(),
+            only_symbol: settings.only_symbol(),
+            asked: settings.symbols.clone(),
+            is_always_open: false,
+            bytes,
+            number: 0,
+        });
         let content = match format.descriptor().open {
-            Open::Blocks => {
-                let reader = RecordingReader::new(Arc::clone(&file), bytes)?;
-                Content::Recording(Box::new(reader))
+            Open::Lines(open) => match open(&mut text)? {
+                Some(decoder) => Content::Lines(text, decoder),
+                None => return Ok(None),
+            },
+            Open::Rows(layout) => {
+                let response = Response::new(layout, &text)?;
+                Content::Rows(text, response)
             }
-            Open::Text(open) => {
-                let mut text = Box::new(TextInput {
-                    file: Arc::clone(&file),
-                    names,
-                    format: format.name(),
-                    only_symbol: settings.only_symbol(),
-                    asked: settings.symbols.clone(),
-                    is_always_open: false,
-                    bytes,
-                    number: 0,
-                });
-                let Some(decoder) = open(&mut text)? else {
-                    return Ok(None);
-                };
-                Content::Text { text, decoder }
+            Open::Blocks => {
+                let reader = RecordingReader::new(Arc::clone(&file), text.bytes)?;
+                Content::Blocks(Box::new(reader))
             }
         };
         Ok(Some(OpenFile {
@@ -92,60 +93,26 @@ impl OpenFile {
     /// Whether the trades are of US equities, whose day is New York's.
     pub(super) fn is_us_equity(&self) -> bool {
         let is_always_open = match &self.content {
-            Content::Text { text, .. } => text.is_always_open,
-            Content::Recording(_) => false,
+            Content::Lines(text, _) | Content::Rows(text, _) => text.is_always_open,
+            Content::Blocks(_) => false,
         };
         self.format.is_us_equity() && !is_always_open
     }
 
-    /// The layout.
-    pub(super) fn format(&self) -> Format {
-        self.format
-    }
-
-    /// The name for errors.
-    pub(super) fn name(&self) -> &Arc<str> {
-        &self.file
-    }
-
-    /// The decoder of a file of lines, for those who take its lines by [`OpenFile::next_lines`].
-    pub(super) fn line_decoder(&self) -> Option<&dyn LineDecoder> {
-        match &self.content {
-            Content::Text {
-                decoder: TextDecoder::Lines(decoder),
-                ..
-            } => Some(decoder.as_ref()),
-            Content::Text { .. } | Content::Recording(_) => None,
-        }
-    }
-
-    /// Takes about `len` bytes of whole lines; `false` at the end of the file, and where there are no lines.
-    pub(super) fn next_lines(&mut self, block: &mut Block, len: usize) -> Result<bool, FileError> {
-        let Content::Text { text, .. } = &mut self.content else {
-            return Ok(false);
-        };
-        text.bytes
-            .next_lines(block, len)
-            .map_err(|source| text.read_error(source))
-    }
-
-    /// Lines or rows taken before the first record.
-    pub(super) fn lines_before(&self) -> u64 {
-        match &self.content {
-            Content::Text { text, .. } => text.number,
-            Content::Recording(_) => 0,
+    /// The text of a file of lines and their decoder, for those who take its lines.
+    pub(super) fn lines(&mut self) -> Option<(&mut TextInput, &dyn LineDecoder)> {
+        match &mut self.content {
+            Content::Lines(text, decoder) => Some((text, &**decoder)),
+            Content::Rows(..) | Content::Blocks(_) => None,
         }
     }
 
     /// Adds records until the chunk holds `len_max` trades; `false` at the end of the file, and for lines.
     pub(super) fn fill(&mut self, chunk: &mut Chunk, len_max: usize) -> Result<bool, FileError> {
         match &mut self.content {
-            Content::Text {
-                text,
-                decoder: TextDecoder::Rows(response),
-            } => response.fill(text, chunk, len_max),
-            Content::Text { .. } => Ok(false),
-            Content::Recording(reader) => reader.fill(chunk, len_max),
+            Content::Lines(..) => Ok(false),
+            Content::Rows(text, response) => response.fill(text, chunk, len_max),
+            Content::Blocks(reader) => reader.fill(chunk, len_max),
         }
     }
 }

@@ -108,7 +108,7 @@ impl TradeReader {
     /// # Errors
     /// [`FileError`] when an input cannot be opened or its format cannot be told.
     pub fn format(&mut self) -> Result<Option<Format>, FileError> {
-        Ok(self.queue.file()?.map(OpenFile::format))
+        Ok(self.queue.file()?.map(|file| file.format))
     }
 
     /// The files from here on, to be read in chunks, and what joins the chunks.

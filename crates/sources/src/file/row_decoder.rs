@@ -1,35 +1,53 @@
-//! Decoders of JSON rows, and the loop over the rows of a response.
+//! The rows of a JSON response: what a layout says of them, and the loop that decodes them.
 
 use super::chunk::Chunk;
 use super::error::{FileError, Location, RecordError, ValueError};
-use super::json_rows::{JsonRows, RowError};
+use super::json_rows::{JsonRows, RowError, Rows};
 use super::text::TextInput;
-use super::values::TIME_MIN;
+use super::values::{SymbolCache, TIME_MIN};
 use crate::json::{self, DecodeError, FieldError, JsonError};
-use barmill_core::model::Trade;
+use barmill_core::model::{Symbol, Trade};
 use serde::Deserialize;
-use std::fmt;
 
 /// Records looked at in one call, so that a call ends also when nothing is kept.
 const RECORDS_MAX: u64 = 262_144;
 
-/// Turns the rows of one response into trades.
-pub(crate) trait RowDecoder: fmt::Debug + Send {
-    /// Names the array that holds the rows that follow.
-    fn set_key(&mut self, key: &[u8]) -> Result<(), RecordError>;
+/// The trade of a row, or `None` for a well-formed row that is no trade.
+pub(crate) type DecodedRow = Result<Option<Trade>, RecordError>;
 
-    /// Decodes one row; `ordinal` is its number within the feed, the order of venues that give none.
-    fn decode(&mut self, row: &[u8], ordinal: u64) -> Result<Option<Trade>, RecordError>;
+/// What a layout says of the rows of its responses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowLayout {
+    /// Which arrays hold them. The keys of [`Rows::InnerArrays`] are their symbols; other rows have that of the file.
+    pub(crate) rows: Rows,
+    /// Decodes one row. The last argument is its number within the feed, the order of venues that give none.
+    pub(crate) decode: fn(&[u8], Symbol, u64) -> DecodedRow,
 }
 
 /// The rows of one response and their decoder.
 #[derive(Debug)]
 pub(crate) struct Response {
-    pub(crate) rows: JsonRows,
-    pub(crate) decoder: Box<dyn RowDecoder>,
+    layout: RowLayout,
+    rows: JsonRows,
+    symbols: SymbolCache,
+    /// The symbol of a file whose rows name none.
+    symbol: Option<Symbol>,
 }
 
 impl Response {
+    /// Makes the decoder of a text.
+    pub(super) fn new(layout: RowLayout, text: &TextInput) -> Result<Response, FileError> {
+        Ok(Response {
+            layout,
+            rows: JsonRows::new(layout.rows),
+            symbols: SymbolCache::default(),
+            symbol: match layout.rows {
+                Rows::InnerArrays => None,
+                Rows::ResultsArray => Some(text.symbol(None)?),
+            },
+        })
+    }
+
     /// Decodes rows until the chunk holds `len_max` trades; `false` at the end of the file.
     pub(crate) fn fill(
         &mut self,
@@ -37,21 +55,23 @@ impl Response {
         chunk: &mut Chunk,
         len_max: usize,
     ) -> Result<bool, FileError> {
-        let Response { rows, decoder } = self;
         for _ in 0..RECORDS_MAX {
             if chunk.trades.len() >= len_max {
                 break;
             }
-            let len = match rows.next(&mut text.bytes) {
+            let len = match self.rows.next(&mut text.bytes) {
                 Ok(Some(len)) => len,
                 Ok(None) => return Ok(false),
                 Err(error) => return Err(row_error(text, error)),
             };
             text.number += 1;
             let row = &text.bytes.window()[..len];
-            let decoded = decoder
-                .set_key(rows.key())
-                .and_then(|()| decoder.decode(row, chunk.filter.ordinal));
+            let symbol = match self.symbol {
+                Some(symbol) => Ok(symbol),
+                None => self.symbols.get("pair", self.rows.key()),
+            };
+            let decoded =
+                symbol.and_then(|symbol| (self.layout.decode)(row, symbol, chunk.filter.ordinal));
             let location = Location::Row {
                 number: text.number,
                 offset: text.bytes.offset(),

@@ -258,6 +258,13 @@ impl TextInput {
         }
     }
 
+    /// Takes about `len` bytes of whole lines; `false` at the end of the file.
+    pub(super) fn next_lines(&mut self, block: &mut Block, len: usize) -> Result<bool, FileError> {
+        self.bytes
+            .next_lines(block, len)
+            .map_err(|source| self.read_error(source))
+    }
+
     /// Takes the line that [`TextInput::first_line`] looked at.
     pub(crate) fn take_line(&mut self) {
         self.number += 1;
@@ -267,11 +274,7 @@ impl TextInput {
     }
 
     pub(crate) fn read_error(&self, source: io::Error) -> FileError {
-        FileError::Read {
-            file: self.file(),
-            offset: self.bytes.offset(),
-            source,
-        }
+        FileError::read(&self.file, self.bytes.offset())(source)
     }
 
     pub(crate) fn too_long(&self, location: Location) -> FileError {

@@ -21,15 +21,9 @@ pub(crate) fn small(field: &'static str, text: &[u8]) -> Result<u8, RecordError>
     match text {
         [] => Ok(0),
         [digit @ b'0'..=b'9'] => Ok(digit - b'0'),
-        _ => u8::try_from(integer(field, text)?).map_err(|_| {
-            RecordError::new(
-                field,
-                text,
-                ValueError::Above {
-                    max: u64::from(u8::MAX),
-                },
-            )
-        }),
+        _ => {
+            u8::try_from(integer(field, text)?).map_err(|_| above(field, text, u64::from(u8::MAX)))
+        }
     }
 }
 
@@ -39,9 +33,12 @@ pub(crate) fn medium(field: &'static str, text: &[u8]) -> Result<u16, RecordErro
     if text.is_empty() {
         return Ok(0);
     }
-    let max = u64::from(u16::MAX);
-    u16::try_from(integer(field, text)?)
-        .map_err(|_| RecordError::new(field, text, ValueError::Above { max }))
+    u16::try_from(integer(field, text)?).map_err(|_| above(field, text, u64::from(u16::MAX)))
+}
+
+/// The refusal of a number that is larger than its field holds.
+pub(crate) fn above(field: &'static str, text: &[u8], max: u64) -> RecordError {
+    RecordError::new(field, text, ValueError::Above { max })
 }
 
 /// A price above zero.
@@ -121,7 +118,6 @@ pub(crate) fn conditions(text: &[u8]) -> Result<Conditions, RecordError> {
     if text.is_empty() {
         return Ok(conditions);
     }
-    let fault = |reason| RecordError::new("conditions", text, reason);
     let mut number = 0;
     let mut digits = 0;
     for &byte in text.iter().chain(b",") {
@@ -133,15 +129,17 @@ pub(crate) fn conditions(text: &[u8]) -> Result<Conditions, RecordError> {
             b',' if digits > 0 => {
                 conditions = conditions
                     .with(number)
-                    .ok_or_else(|| fault(ValueError::Above { max: 127 }))?;
+                    .ok_or_else(|| above("conditions", text, 127))?;
                 (number, digits) = (0, 0);
             }
             // Some writers put a blank behind the comma.
             b' ' if digits == 0 => {}
             _ => {
-                return Err(fault(ValueError::Shape {
-                    expected: "a list of condition numbers",
-                }));
+                return Err(RecordError::shape(
+                    "conditions",
+                    text,
+                    "a list of condition numbers",
+                ));
             }
         }
     }

@@ -114,6 +114,14 @@ impl Fields {
         self.count
     }
 
+    /// The first field of a header that has one of these names.
+    pub(crate) fn position(&self, header: &[u8], names: &[&str]) -> Option<usize> {
+        (0..self.count).find(|&index| {
+            let field = self.get(header, index).trim_ascii();
+            names.iter().any(|name| name.as_bytes() == field)
+        })
+    }
+
     /// One field, without the quotes around it; empty when the line has fewer fields.
     #[inline]
     pub(crate) fn get<'a>(&self, line: &'a [u8], index: usize) -> &'a [u8] {

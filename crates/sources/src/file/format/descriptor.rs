@@ -3,9 +3,8 @@
 use super::detect::Sample;
 use crate::file::chunk::LineDecoder;
 use crate::file::error::FileError;
-use crate::file::row_decoder::Response;
+use crate::file::row_decoder::RowLayout;
 use crate::file::text::TextInput;
-use std::fmt;
 
 /// A layout of files of trades. Everything that the program says of layouts, and does with them, comes from here.
 #[derive(Debug)]
@@ -42,29 +41,17 @@ pub(crate) const fn column(name: &'static str, about: &'static str) -> Column {
     Column { name, about }
 }
 
+/// The decoder of the lines of a text.
+pub(crate) type OpenedLines = Result<Option<Box<dyn LineDecoder>>, FileError>;
+
 /// How the trades of a layout are read.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Open {
-    /// By a decoder of lines or rows, which looks at the start of the text first; none for a blank file.
-    Text(fn(&mut TextInput) -> Result<Option<TextDecoder>, FileError>),
+    /// As lines, which several workers may decode, by a decoder that looks at the start of the text first; none for a
+    /// blank file.
+    Lines(fn(&mut TextInput) -> OpenedLines),
+    /// As the rows of JSON responses.
+    Rows(RowLayout),
     /// As blocks of a recording.
     Blocks,
-}
-
-impl fmt::Debug for Open {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Open::Text(_) => "Text",
-            Open::Blocks => "Blocks",
-        })
-    }
-}
-
-/// The decoder of a text.
-#[derive(Debug)]
-pub(crate) enum TextDecoder {
-    /// Of lines, which several workers may decode.
-    Lines(Box<dyn LineDecoder>),
-    /// Of the rows of a JSON response.
-    Rows(Response),
 }

@@ -7,7 +7,7 @@
 //! Each bit of the flag word is the condition of that number; a suspicious row is kept with condition 127.
 //! The venue is the exchange letter's byte, two letters give two bytes, and zero stands for longer codes.
 
-use super::descriptor::{Descriptor, Open, TextDecoder, column};
+use super::descriptor::{Descriptor, Open, OpenedLines, column};
 use super::detect::Sample;
 use crate::file::chunk::LineDecoder;
 use crate::file::csv::Fields;
@@ -38,7 +38,7 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     is_us_equity: true,
     needs_symbol: true,
     is_like,
-    open: Open::Text(open),
+    open: Open::Lines(open),
 };
 
 fn is_like(sample: &Sample<'_>) -> bool {
@@ -55,7 +55,7 @@ fn is_like(sample: &Sample<'_>) -> bool {
         && is_whole(row[1])
 }
 
-fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
+fn open(text: &mut TextInput) -> OpenedLines {
     if text.first_line()?.is_none() {
         return Ok(None);
     }
@@ -70,7 +70,7 @@ fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     let symbol = text.symbol(symbol_in(&text.names))?;
     let made = date_in(&text.names).and_then(|date| LeanTick::new(symbol, date));
     let made = made.ok_or_else(|| FileError::NoDate { file: text.file() })?;
-    Ok(Some(TextDecoder::Lines(Box::new(made))))
+    Ok(Some(Box::new(made)))
 }
 
 /// The condition number of a row the vendor marks as suspicious.
@@ -108,16 +108,17 @@ impl LeanTick {
     }
 
     fn time(&self, text: &[u8]) -> Result<Timestamp, RecordError> {
-        let fault = |reason| RecordError::new("time", text, reason);
         // Milliseconds with up to six decimal places, which a price's nine hold.
         let scaled = Price::parse(text)
-            .map_err(|error| fault(error.into()))?
+            .map_err(|error| RecordError::new("time", text, error))?
             .raw();
         let nanos = scaled / 1_000;
         if scaled % 1_000 != 0 || nanos >= DAY_NS {
-            return Err(fault(ValueError::Shape {
-                expected: "milliseconds since midnight",
-            }));
+            return Err(RecordError::shape(
+                "time",
+                text,
+                "milliseconds since midnight",
+            ));
         }
         let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
         let epoch = match self.even_midnight {
@@ -173,12 +174,10 @@ impl LineDecoder for LeanTick {
 fn price(text: &[u8]) -> Result<Price, RecordError> {
     let scaled = values::price("price", text)?.raw();
     if scaled % 10_000 != 0 {
-        return Err(RecordError::new(
+        return Err(RecordError::shape(
             "price",
             text,
-            ValueError::Shape {
-                expected: "ten thousandths of the price",
-            },
+            "ten thousandths of the price",
         ));
     }
     Ok(Price::from_raw(scaled / 10_000))
@@ -196,27 +195,16 @@ fn conditions(flags: &[u8], suspicious: &[u8]) -> Result<Conditions, RecordError
         b"0" => 0,
         b"1" => 1 << SUSPICIOUS,
         other => {
-            return Err(RecordError::new(
-                "suspicious",
-                other,
-                ValueError::Neither {
-                    first: "0",
-                    second: "1",
-                },
-            ));
+            let (first, second) = ("0", "1");
+            let reason = ValueError::Neither { first, second };
+            return Err(RecordError::new("suspicious", other, reason));
         }
     };
     Ok(Conditions::from_bits(u128::from(bits) | mark))
 }
 
 fn too_many(flags: &[u8]) -> RecordError {
-    RecordError::new(
-        "flags",
-        flags,
-        ValueError::Shape {
-            expected: "a hexadecimal word of 1 to 16 digits",
-        },
-    )
+    RecordError::shape("flags", flags, "a hexadecimal word of 1 to 16 digits")
 }
 
 /// The symbol of a LEAN entry, or of the folder its zip lies in; in capitals.

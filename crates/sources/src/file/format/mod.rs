@@ -13,7 +13,7 @@ mod tests;
 
 use crate::venue;
 pub use descriptor::Column;
-pub(crate) use descriptor::{Descriptor, Open, TextDecoder, column};
+pub(crate) use descriptor::{Descriptor, Open, OpenedLines, column};
 pub(crate) use detect::Sample;
 pub(super) use detect::{foreign, is_enough};
 use std::fmt;

@@ -220,10 +220,6 @@ impl<R: Read> FrameReader<R> {
     }
 
     fn read_error(&self, source: io::Error) -> FileError {
-        FileError::Read {
-            file: Arc::clone(&self.file),
-            offset: self.whole_len,
-            source,
-        }
+        FileError::read(&self.file, self.whole_len)(source)
     }
 }

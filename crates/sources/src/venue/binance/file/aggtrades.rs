@@ -4,9 +4,7 @@
 //! header that names the columns. Times and sides are those of [`super::trades`], which has the decoder.
 
 use super::trades::{Columns, Layout};
-use crate::file::error::FileError;
-use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
-use crate::file::text::TextInput;
+use crate::file::format::{Descriptor, Open, Sample, column};
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "binance-aggtrades",
@@ -25,7 +23,7 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     is_us_equity: false,
     needs_symbol: true,
     is_like,
-    open: Open::Text(open),
+    open: Open::Lines(|text| AGG_TRADES.open(text)),
 };
 
 /// The columns of aggregated trades.
@@ -44,8 +42,4 @@ pub(super) static AGG_TRADES: Layout = Layout {
 fn is_like(sample: &Sample<'_>) -> bool {
     sample.has_column(&["agg_trade_id", "first_trade_id"])
         || sample.has_word_in(AGG_TRADES.spot.buyer_is_maker)
-}
-
-fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
-    AGG_TRADES.open(text)
 }

@@ -5,10 +5,9 @@
 
 use super::super::wire::Frame;
 use crate::file::chunk::LineDecoder;
-use crate::file::error::{FileError, RecordError, ValueError};
-use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
+use crate::file::error::RecordError;
+use crate::file::format::{Descriptor, Open, Sample, column};
 use crate::file::row_decoder::read;
-use crate::file::text::TextInput;
 use barmill_core::model::Trade;
 use memchr::memmem::Finder;
 
@@ -30,19 +29,11 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     is_us_equity: false,
     needs_symbol: false,
     is_like,
-    open: Open::Text(open),
+    open: Open::Lines(|_| Ok(Some(Box::new(BinanceWs::new())))),
 };
 
 fn is_like(sample: &Sample<'_>) -> bool {
     sample.is_frame()
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "some layouts look at the start of the text, and refuse it"
-)]
-fn open(_text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
-    Ok(Some(TextDecoder::Lines(Box::new(BinanceWs::new()))))
 }
 
 /// Decodes lines `<receive ns> <frame>`; frames of other events are no trades.
@@ -69,12 +60,10 @@ impl LineDecoder for BinanceWs {
         let frame = match &line[digits..] {
             [b' ', frame @ ..] if digits > 0 => frame,
             _ => {
-                return Err(RecordError::new(
+                return Err(RecordError::shape(
                     "row",
                     line,
-                    ValueError::Shape {
-                        expected: "a receive time and a frame",
-                    },
+                    "a receive time and a frame",
                 ));
             }
         };

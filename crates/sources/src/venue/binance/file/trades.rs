@@ -6,8 +6,8 @@
 
 use crate::file::chunk::LineDecoder;
 use crate::file::csv::Fields;
-use crate::file::error::{FileError, RecordError, ValueError};
-use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
+use crate::file::error::{RecordError, ValueError};
+use crate::file::format::{Descriptor, Open, OpenedLines, Sample, column};
 use crate::file::text::TextInput;
 use crate::file::values::{by_magnitude, integer, price, size};
 use barmill_core::model::{Conditions, Side, Symbol, Trade, TradeId};
@@ -30,7 +30,7 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     is_us_equity: false,
     needs_symbol: true,
     is_like,
-    open: Open::Text(open),
+    open: Open::Lines(|text| TRADES.open(text)),
 };
 
 /// The columns of trades.
@@ -52,10 +52,6 @@ fn is_like(sample: &Sample<'_>) -> bool {
     has_maker && !is_aggregated || sample.has_word_in(TRADES.spot.buyer_is_maker)
 }
 
-fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
-    TRADES.open(text)
-}
-
 /// What the files of trades and of aggregated trades differ in.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -67,7 +63,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Looks at the first line and makes the decoder.
-    pub(super) fn open(&self, text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
+    pub(super) fn open(&self, text: &mut TextInput) -> OpenedLines {
         let Some(first) = text.first_line()? else {
             return Ok(None);
         };
@@ -77,7 +73,7 @@ impl Layout {
         if has_header(&first) {
             text.take_line();
         }
-        Ok(Some(TextDecoder::Lines(Box::new(made))))
+        Ok(Some(Box::new(made)))
     }
 }
 
@@ -117,15 +113,7 @@ impl BinanceCsv {
         fields.split(first).map_err(|_| "price")?;
         let count = fields.count();
         let columns = if has_header(first) {
-            let find = |names: &[&'static str]| {
-                (0..count)
-                    .find(|&index| {
-                        names
-                            .iter()
-                            .any(|name| fields.get(first, index).trim_ascii() == name.as_bytes())
-                    })
-                    .ok_or(names[0])
-            };
+            let find = |names: &[&'static str]| fields.position(first, names).ok_or(names[0]);
             Columns {
                 count,
                 id: find(layout.ids)?,
@@ -184,14 +172,11 @@ fn side(buyer_is_maker: &[u8]) -> Result<Side, RecordError> {
     match buyer_is_maker {
         b"true" | b"True" | b"TRUE" | b"1" => Ok(Side::Sell),
         b"false" | b"False" | b"FALSE" | b"0" => Ok(Side::Buy),
-        other => Err(RecordError::new(
-            "is_buyer_maker",
-            other,
-            ValueError::Neither {
-                first: "true",
-                second: "false",
-            },
-        )),
+        other => {
+            let (first, second) = ("true", "false");
+            let reason = ValueError::Neither { first, second };
+            Err(RecordError::new("is_buyer_maker", other, reason))
+        }
     }
 }
 

@@ -13,11 +13,11 @@
 use super::fast::{Columns, FastRows};
 use crate::file::chunk::{Chunk, LineDecoder};
 use crate::file::csv::Fields;
-use crate::file::error::{FileError, RecordError, ValueError};
-use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
+use crate::file::error::{FileError, RecordError};
+use crate::file::format::{Descriptor, Open, OpenedLines, Sample, column};
 use crate::file::text::TextInput;
 use crate::file::values::{
-    SymbolCache, conditions, integer, medium, nanos, price, size, small, trade_id,
+    SymbolCache, above, conditions, integer, medium, nanos, price, size, small, trade_id,
 };
 use barmill_core::model::{Conditions, Side, Symbol, Trade};
 
@@ -50,14 +50,14 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     is_us_equity: true,
     needs_symbol: false,
     is_like,
-    open: Open::Text(open),
+    open: Open::Lines(open),
 };
 
 fn is_like(sample: &Sample<'_>) -> bool {
     sample.has_column(&["sip_timestamp", "participant_timestamp"])
 }
 
-fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
+fn open(text: &mut TextInput) -> OpenedLines {
     let Some(header) = text.first_line()? else {
         return Ok(None);
     };
@@ -74,7 +74,7 @@ fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
     let row = text.first_line()?.unwrap_or_default();
     let ticker = made.ticker_of(&row);
     text.is_always_open = ticker.starts_with(b"X:") || ticker.starts_with(b"C:");
-    Ok(Some(TextDecoder::Lines(Box::new(made))))
+    Ok(Some(Box::new(made)))
 }
 
 /// Decodes the lines of one file.
@@ -98,10 +98,7 @@ impl MassiveCsv {
     fn new(header: &[u8], symbol: Option<Symbol>) -> Result<MassiveCsv, &'static str> {
         let mut fields = Fields::default();
         fields.split(header).map_err(|_| "price")?;
-        let find = |name: &str| {
-            (0..fields.count())
-                .find(|&index| fields.get(header, index).trim_ascii() == name.as_bytes())
-        };
+        let find = |name: &str| fields.position(header, &[name]);
         let either = |first: &'static str, second: &'static str| match find(first) {
             Some(index) => Ok((index, first)),
             None => find(second).map(|index| (index, second)).ok_or(second),
@@ -178,12 +175,7 @@ impl LineDecoder for MassiveCsv {
         let exchange = medium("exchange", field(columns.exchange))?;
         let trf_id = small("trf_id", field(columns.facility))?;
         if exchange > 255 && trf_id > 0 {
-            let reason = ValueError::Above { max: 255 };
-            return Err(RecordError::new(
-                "exchange",
-                field(columns.exchange),
-                reason,
-            ));
+            return Err(above("exchange", field(columns.exchange), 255));
         }
         Ok(Some(Trade {
             symbol,

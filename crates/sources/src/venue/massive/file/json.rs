@@ -3,11 +3,10 @@
 //! The rows, in the array `results`, are those of the venue's `wire.rs`; they do not name their symbol.
 
 use super::super::wire::Row;
-use crate::file::error::{FileError, RecordError};
-use crate::file::format::{Descriptor, Open, Sample, TextDecoder, column};
-use crate::file::json_rows::{JsonRows, Rows};
-use crate::file::row_decoder::{Response, RowDecoder, read};
-use crate::file::text::TextInput;
+use crate::file::error::RecordError;
+use crate::file::format::{Descriptor, Open, Sample, column};
+use crate::file::json_rows::Rows;
+use crate::file::row_decoder::{RowLayout, read};
 use barmill_core::model::{Symbol, Trade};
 
 pub(super) static DESCRIPTOR: Descriptor = Descriptor {
@@ -32,72 +31,37 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     is_us_equity: true,
     needs_symbol: true,
     is_like,
-    open: Open::Text(open),
+    open: Open::Rows(RowLayout {
+        rows: Rows::ResultsArray,
+        decode,
+    }),
 };
 
 fn is_like(sample: &Sample<'_>) -> bool {
     sample.has_member("\"results\"")
 }
 
-fn open(text: &mut TextInput) -> Result<Option<TextDecoder>, FileError> {
-    let symbol = text.symbol(None)?;
-    Ok(Some(TextDecoder::Rows(Response {
-        rows: JsonRows::new(Rows::ResultsArray),
-        decoder: Box::new(MassiveJson { symbol }),
-    })))
-}
-
-/// Decodes rows of `/v3/trades`, which do not name their symbol.
-#[derive(Debug)]
-struct MassiveJson {
-    symbol: Symbol,
-}
-
-impl RowDecoder for MassiveJson {
-    fn set_key(&mut self, _results: &[u8]) -> Result<(), RecordError> {
-        Ok(())
+fn decode(row: &[u8], symbol: Symbol, ordinal: u64) -> Result<Option<Trade>, RecordError> {
+    let trade = |mut row: Row<'_>| {
+        row.sip_timestamp = row.sip_timestamp.or(row.participant_timestamp);
+        Some(row.trade(symbol))
+    };
+    let mut trade = read(row, trade)?;
+    if let Some(trade) = trade.as_mut().filter(|trade| !trade.sequenced) {
+        trade.sequence = ordinal;
     }
-
-    fn decode(&mut self, record: &[u8], ordinal: u64) -> Result<Option<Trade>, RecordError> {
-        let trade = |mut row: Row<'_>| {
-            row.sip_timestamp = row.sip_timestamp.or(row.participant_timestamp);
-            Some(row.trade(self.symbol))
-        };
-        let in_order = |trade: Trade| Trade {
-            sequence: if trade.sequenced {
-                trade.sequence
-            } else {
-                ordinal
-            },
-            ..trade
-        };
-        Ok(read(record, trade)?.map(in_order))
-    }
+    Ok(trade)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::MassiveJson;
-    use crate::file::error::RecordError;
-    use crate::file::row_decoder::RowDecoder;
-    use barmill_core::model::Trade;
-
-    fn text(result: Result<Option<Trade>, RecordError>) -> Result<Option<Trade>, String> {
-        result.map_err(|error| error.to_string())
-    }
+    use super::decode;
 
     #[test]
     fn massive_row_prefers_the_decimal_size() {
         let row = br#"{"conditions":[12,37],"exchange":4,"id":"71","price":156.43,"sequence_number":9,
             "participant_timestamp":1,"sip_timestamp":1651181822461979400,"size":0,"decimal_size":"0.25","trf_id":3}"#;
-        let trade = text(
-            MassiveJson {
-                symbol: "AAPL".parse().unwrap(),
-            }
-            .decode(row, 0),
-        )
-        .unwrap()
-        .unwrap();
+        let trade = decode(row, "AAPL".parse().unwrap(), 0).unwrap().unwrap();
         assert_eq!(
             (trade.size.to_string(), trade.price.to_string()),
             ("0.25".into(), "156.43".into())
