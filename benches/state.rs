@@ -7,14 +7,15 @@
     reason = "a benchmark that cannot run has nothing to report"
 )]
 
+use barmill::internals::pipeline::clock::SystemClock;
 use barmill::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Notional, Ohlc, Price, Symbol, Timestamp, Volume,
 };
 use barmill_core::port::{Changes, SpoolRange, StateStore, WriteItem};
-use barmill_stores::state::{Bounds, StateDb, StateSettings};
+use barmill_stores::state::{Bounds, SimDisk, StateDb, StateSettings};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -71,8 +72,10 @@ fn batches() -> Vec<Vec<BarUpdate>> {
 
 fn empty() -> (TempDir, StateDb) {
     let folder = TempDir::new().unwrap();
-    let opened = StateDb::open(&StateSettings::new(folder.path()), Timestamp::EPOCH);
-    (folder, opened.unwrap().state)
+    let settings = StateSettings::new(folder.path());
+    let state = StateDb::new(settings, Arc::new(SystemClock));
+    RUNTIME.block_on(state.commit(Changes::default())).unwrap();
+    (folder, state)
 }
 
 fn append(state: &StateDb) {
@@ -143,7 +146,7 @@ fn recent_put_500(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(sample_count = 10)]
 fn spool_append_500_without_a_file(bencher: Bencher<'_, '_>) {
-    let memory = || StateDb::in_memory(Bounds::default()).unwrap();
+    let memory = || StateDb::on_disk(&SimDisk::default(), Bounds::default()).unwrap();
     bencher
         .counter(ItemsCount::new(BATCH * BATCHES))
         .with_inputs(memory)

@@ -17,7 +17,7 @@ mod store;
 use super::{End, Finished, Pipeline, WriterPorts};
 use crate::engine::testing::SingleChanges;
 use crate::pipeline::RunError;
-use barmill_stores::state::SimState;
+use barmill_stores::state::StateDb;
 use harness::World;
 use ports::{SimClock, SimFeed, SimSink, SimSpool, bars_of};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ fn live(world: &Arc<World>) -> Option<Finished> {
             let inner = world.lock();
             (inner.disk.clone(), inner.bounds)
         };
-        let state = SimState::open(&disk, bounds).unwrap();
+        let state = StateDb::on_disk(&disk, bounds).unwrap();
         let spooled = state.spool_front(usize::MAX).await.unwrap();
         world.lock().books.found(&spooled);
         let killed = world.begin(&bars_of(&spooled));

@@ -10,7 +10,7 @@ use crate::port::{
     Position, RecentBar, Remedy, SinkError, SinkStats, SpoolStats, StateError, StateStore,
     TradeBatch, TradeFeed,
 };
-use barmill_stores::state::SimState;
+use barmill_stores::state::StateDb;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -216,7 +216,7 @@ impl BarSink for SimSink {
 #[derive(Debug)]
 pub(super) struct SimSpool {
     pub(super) world: Arc<World>,
-    pub(super) state: SimState,
+    pub(super) state: StateDb,
 }
 
 impl SimSpool {
@@ -306,10 +306,6 @@ impl StateStore for SimSpool {
         len_max: usize,
     ) -> BoxFuture<'_, Result<Vec<RecentBar>, StateError>> {
         self.state.recent_read(since, from, len_max)
-    }
-
-    fn set_aside(&self, now: Timestamp) -> BoxFuture<'_, Result<PathBuf, StateError>> {
-        self.state.set_aside(now)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StateError>> {

@@ -257,12 +257,6 @@ pub trait StateStore: std::fmt::Debug + Send + Sync + 'static {
         len_max: usize,
     ) -> BoxFuture<'_, Result<Vec<RecentBar>, StateError>>;
 
-    /// Renames the damaged file, goes on with an empty state, and tells the new name.
-    ///
-    /// # Errors
-    /// [`StateError::Io`] or [`StateError::DiskFull`] when there is no new file.
-    fn set_aside(&self, now: Timestamp) -> BoxFuture<'_, Result<PathBuf, StateError>>;
-
     /// Closes the file and gives the folder free; the last call.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use barmill_core::model::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price, Symbol,
     Timestamp, Volume, WriteItem,
 };
+use barmill_core::port::Position;
 use jiff::civil::Date;
 use std::num::NonZeroU64;
 
@@ -192,7 +193,12 @@ standing_for! {
     bool: u8, |flag| u8::from(*flag), |raw| (raw < 2).then_some(raw == 1);
     Price: u64, |price| price.raw(), |raw| Some(Price::from_raw(raw));
     Volume: u128, |volume| volume.raw(), |raw| Some(Volume::from_raw(raw));
+    Notional: (u64, u128), |notional| notional.raw(), |(high, low)| Some(Notional::from_raw(high, low));
     Timestamp: i64, |time| time.as_nanos(), Timestamp::from_nanos;
+    Position: u64, |position| position.0, |raw| Some(Position(raw));
+    Date: (i16, (i8, i8)), |date| (date.year(), (date.month(), date.day())),
+        |(year, (month, day))| Date::new(year, month, day).ok();
+    BarSpec: (u8, u128), spec_number, numbered_spec;
     BarFlags: u8, |flags| flags.bits(), |raw| Some(BarFlags::from_bits(raw)).filter(|flags| flags.bits() == raw);
     BarState: u8, |state| match state {
         BarState::Forming => 0,
@@ -201,18 +207,14 @@ standing_for! {
     }, |raw| [BarState::Forming, BarState::Final, BarState::Revised].get(usize::from(raw)).copied();
 }
 
-impl Field for Notional {
+impl<A: Field, B: Field> Field for (A, B) {
     fn put(&self, out: &mut Vec<u8>) {
-        let (high, low) = self.raw();
-        high.put(out);
-        low.put(out);
+        self.0.put(out);
+        self.1.put(out);
     }
 
-    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<Notional, CodecError> {
-        Ok(Notional::from_raw(
-            Field::take(reader, name)?,
-            Field::take(reader, name)?,
-        ))
+    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<(A, B), CodecError> {
+        Ok((A::take(reader, name)?, B::take(reader, name)?))
     }
 }
 
@@ -251,48 +253,28 @@ impl Field for Symbol {
     }
 }
 
-impl Field for Date {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.year().put(out);
-        self.month().put(out);
-        self.day().put(out);
-    }
-
-    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<Date, CodecError> {
-        let (year, month) = (Field::take(reader, name)?, Field::take(reader, name)?);
-        let date = Date::new(year, month, Field::take(reader, name)?);
-        date.map_err(|_| CodecError::Field { field: "date" })
+fn spec_number(spec: &BarSpec) -> (u8, u128) {
+    match *spec {
+        BarSpec::Time(length) => (0, u128::from(length.get())),
+        BarSpec::Day => (1, 0),
+        BarSpec::Session => (2, 0),
+        BarSpec::Tick(count) => (3, u128::from(count.get())),
+        BarSpec::Volume(volume) => (4, volume.raw()),
+        BarSpec::Value(value) => (5, u128::from(value.raw())),
     }
 }
 
-impl Field for BarSpec {
-    fn put(&self, out: &mut Vec<u8>) {
-        let (kind, number) = match *self {
-            BarSpec::Time(length) => (0u8, u128::from(length.get())),
-            BarSpec::Day => (1, 0),
-            BarSpec::Session => (2, 0),
-            BarSpec::Tick(count) => (3, u128::from(count.get())),
-            BarSpec::Volume(volume) => (4, volume.raw()),
-            BarSpec::Value(value) => (5, u128::from(value.raw())),
-        };
-        kind.put(out);
-        number.put(out);
-    }
-
-    fn take(reader: &mut Reader<'_>, field: &'static str) -> Result<BarSpec, CodecError> {
-        let (kind, number) = (u8::take(reader, field)?, u128::take(reader, field)?);
-        let short = u64::try_from(number).ok();
-        let count = short.and_then(NonZeroU64::new);
-        let spec = match (kind, number) {
-            (0, _) => count.map(BarSpec::Time),
-            (1, 0) => Some(BarSpec::Day),
-            (2, 0) => Some(BarSpec::Session),
-            (3, _) => count.map(BarSpec::Tick),
-            (4, _) => Some(BarSpec::Volume(Volume::from_raw(number))),
-            (5, _) => short.map(|raw| BarSpec::Value(Price::from_raw(raw))),
-            _ => None,
-        };
-        spec.ok_or(CodecError::Field { field })
+fn numbered_spec((kind, number): (u8, u128)) -> Option<BarSpec> {
+    let short = u64::try_from(number).ok();
+    let count = short.and_then(NonZeroU64::new);
+    match (kind, number) {
+        (0, _) => count.map(BarSpec::Time),
+        (1, 0) => Some(BarSpec::Day),
+        (2, 0) => Some(BarSpec::Session),
+        (3, _) => count.map(BarSpec::Tick),
+        (4, _) => Some(BarSpec::Volume(Volume::from_raw(number))),
+        (5, _) => short.map(|raw| BarSpec::Value(Price::from_raw(raw))),
+        _ => None,
     }
 }
 

@@ -2,15 +2,16 @@
 
 use super::folder::Folder;
 use super::row::{META, seal};
-use super::testing::{bar_item, bar_items, second, update};
-use super::{Bounds, Inspector, OpenCheck, Opened, STATE_FILE, StateDb, StateSettings, StateTable};
+use super::store::Store;
+use super::testing::{bar_item, bar_items, opened, second, update};
+use super::{Bounds, Inspector, STATE_FILE, SimDisk, StateDb, StateSettings, StateTable};
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::engine::testing::SingleChanges;
 use barmill_core::model::{BarState, BarUpdate};
 use barmill_core::port::{Changes, DeadLetter, Position, SpoolRange, StateError, StateStore};
 use redb::{Database, TableHandle};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -18,10 +19,17 @@ fn settings(folder: &TempDir) -> StateSettings {
     StateSettings::new(folder.path())
 }
 
-fn open(settings: &StateSettings) -> StateDb {
-    let Opened { state, set_aside } = StateDb::open(settings, second(1)).unwrap();
-    assert_eq!(set_aside, None);
+async fn open(settings: &StateSettings) -> StateDb {
+    let state = opened(settings, second(1)).await.unwrap();
+    assert!(!aside(settings, 1).exists());
     state
+}
+
+/// Where a damaged file is put that is found `seconds` after the epoch.
+fn aside(settings: &StateSettings, seconds: i64) -> PathBuf {
+    settings
+        .folder
+        .join(format!("{STATE_FILE}.corrupt-{seconds}"))
 }
 
 fn letter(number: u64) -> DeadLetter {
@@ -34,7 +42,7 @@ fn letter(number: u64) -> DeadLetter {
 
 /// A closed file with twenty items in the spool, and its bytes.
 async fn filled(settings: &StateSettings) -> Vec<u8> {
-    let state = open(settings);
+    let state = open(settings).await;
     state
         .spool_append(bar_items(0..20), second(2))
         .await
@@ -51,7 +59,7 @@ async fn everything_committed_is_there_after_reopening() {
         day_commands: 3,
         month_commands: 70,
     };
-    let state = open(&settings(&folder));
+    let state = open(&settings(&folder)).await;
     let committed = state
         .commit(Changes {
             now: second(5),
@@ -66,7 +74,7 @@ async fn everything_committed_is_there_after_reopening() {
         .unwrap();
     assert_eq!(committed.spooled, Some(SpoolRange { first: 0, last: 2 }));
     drop(state);
-    let state = open(&settings(&folder));
+    let state = open(&settings(&folder)).await;
     let spooled = state.spool_front(10).await.unwrap();
     assert_eq!(spooled, (0..).zip(bar_items(0..3)).collect::<Vec<_>>());
     let spool = state.spool_stats().await.unwrap();
@@ -90,7 +98,7 @@ async fn everything_committed_is_there_after_reopening() {
 #[tokio::test]
 async fn places_are_not_used_twice_after_a_drain() {
     let folder = TempDir::new().unwrap();
-    let state = open(&settings(&folder));
+    let state = open(&settings(&folder)).await;
     state
         .spool_append(bar_items(0..3), second(1))
         .await
@@ -99,7 +107,7 @@ async fn places_are_not_used_twice_after_a_drain() {
     assert_eq!(state.spool_front(10).await.unwrap(), [(2, bar_item(2))]);
     state.spool_remove(2).await.unwrap();
     drop(state);
-    let state = open(&settings(&folder));
+    let state = open(&settings(&folder)).await;
     let committed = state
         .spool_append(bar_items(3..4), second(1))
         .await
@@ -113,7 +121,7 @@ async fn batch_that_passes_the_bound_is_refused_whole_and_draining_is_not() {
         spool_bytes_max: 3_000,
         ..Bounds::default()
     };
-    let state = StateDb::in_memory(bounds).unwrap();
+    let state = StateDb::on_disk(&SimDisk::default(), bounds).unwrap();
     state
         .spool_append(bar_items(0..10), second(1))
         .await
@@ -151,7 +159,7 @@ async fn refused_call_does_not_touch_the_others_of_its_commit() {
         spool_bytes_max: 3_000,
         ..Bounds::default()
     };
-    let state = StateDb::in_memory(bounds).unwrap();
+    let state = StateDb::on_disk(&SimDisk::default(), bounds).unwrap();
     let calls =
         [0..4u64, 4..40, 40..44].map(|range| state.spool_append(bar_items(range), second(1)));
     let results = futures::future::join_all(calls).await;
@@ -175,7 +183,7 @@ async fn recent_bars_are_closed_ones_within_their_age() {
         recent_age_max: Duration::from_secs(10),
         ..Bounds::default()
     };
-    let state = StateDb::in_memory(bounds).unwrap();
+    let state = StateDb::on_disk(&SimDisk::default(), bounds).unwrap();
     let put = |now: i64, number: u64| {
         let forming = BarUpdate {
             state: BarState::Forming,
@@ -209,7 +217,7 @@ async fn recent_bars_are_closed_ones_within_their_age() {
 
 #[tokio::test]
 async fn recent_bars_are_found_by_time_and_place() {
-    let state = StateDb::in_memory(Bounds::default()).unwrap();
+    let state = StateDb::on_disk(&SimDisk::default(), Bounds::default()).unwrap();
     for now in 0..50u64 {
         let recent = vec![update(now)];
         let now = second(i64::try_from(now).unwrap());
@@ -241,8 +249,8 @@ async fn recent_bars_are_found_by_time_and_place() {
 #[tokio::test]
 async fn second_owner_is_refused_with_the_folder() {
     let folder = TempDir::new().unwrap();
-    let state = open(&settings(&folder));
-    let refused = StateDb::open(&settings(&folder), second(1)).unwrap_err();
+    let state = open(&settings(&folder)).await;
+    let refused = opened(&settings(&folder), second(1)).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         format!(
@@ -259,7 +267,7 @@ async fn second_owner_is_refused_with_the_folder() {
         state.spool_front(1).await,
         Err(StateError::Closed)
     ));
-    open(&settings(&folder));
+    open(&settings(&folder)).await;
 }
 
 #[tokio::test]
@@ -269,7 +277,7 @@ async fn damaged_file_is_set_aside_and_never_served() {
     let file = settings.folder.join(STATE_FILE);
     let intact = filled(&settings).await;
     let mut random = fastrand::Rng::with_seed(1);
-    let mut aside = 0;
+    let mut found_aside = 0;
     for round in 0..60 {
         let mut damaged = intact.clone();
         match round % 3 {
@@ -278,24 +286,15 @@ async fn damaged_file_is_set_aside_and_never_served() {
             _ => damaged.truncate(random.usize(1..intact.len())),
         }
         fs::write(&file, &damaged).unwrap();
-        let Opened { state, set_aside } = StateDb::open(&settings, second(round)).unwrap();
+        let state = opened(&settings, second(round)).await.unwrap();
         let found = state.spool_front(100).await.unwrap();
-        match set_aside {
-            Some(path) => {
-                aside += 1;
+        match fs::read(aside(&settings, round)) {
+            Ok(kept) => {
+                found_aside += 1;
                 assert_eq!(found, []);
-                assert_eq!(
-                    fs::read(&path).unwrap().len(),
-                    damaged.len(),
-                    "the damaged file is kept"
-                );
-                assert!(
-                    path.ends_with(format!("{STATE_FILE}.corrupt-{round}")),
-                    "{}",
-                    path.display()
-                );
+                assert_eq!(kept.len(), damaged.len(), "the damaged file is kept");
             }
-            None => assert_eq!(
+            Err(_) => assert_eq!(
                 found,
                 (0..).zip(bar_items(0..20)).collect::<Vec<_>>(),
                 "round {round}"
@@ -303,16 +302,13 @@ async fn damaged_file_is_set_aside_and_never_served() {
         }
         state.close().await.unwrap();
     }
-    assert!(aside > 20, "{aside} of 60 found");
+    assert!(found_aside > 20, "{found_aside} of 60 found");
 }
 
 #[tokio::test]
-async fn damaged_value_is_an_error_with_its_place_until_it_is_set_aside() {
+async fn damaged_value_is_an_error_with_its_place_and_the_rest_is_exported() {
     let folder = TempDir::new().unwrap();
-    let settings = StateSettings {
-        check: OpenCheck::Never,
-        ..settings(&folder)
-    };
+    let settings = settings(&folder);
     let mut bytes = filled(&settings).await;
     let needle = update(3).bar.start.as_nanos().to_le_bytes();
     let at = bytes
@@ -321,21 +317,19 @@ async fn damaged_value_is_an_error_with_its_place_until_it_is_set_aside() {
         .unwrap();
     bytes[at] ^= 1;
     fs::write(settings.folder.join(STATE_FILE), &bytes).unwrap();
-    let state = open(&settings);
-    let error = state.spool_front(100).await.unwrap_err().to_string();
+    let mut store = Store::open_file(settings.file(), 0, settings.bounds).unwrap();
+    let error = store.read(|snapshot| snapshot.spool(0, 100)).unwrap_err();
     assert!(
-        error.ends_with("spool place 3: checksum does not match"),
+        error
+            .to_string()
+            .ends_with("spool place 3: checksum does not match"),
         "{error}"
     );
-    assert_eq!(state.spool_front(3).await.unwrap().len(), 3);
-    let aside = state.set_aside(second(77)).await.unwrap();
-    assert!(aside.ends_with("barmill.redb.corrupt-77"));
-    assert_eq!(state.spool_front(100).await.unwrap(), []);
-    state
-        .spool_append(bar_items(0..1), second(1))
-        .await
-        .unwrap();
-    state.close().await.unwrap();
+    let before = store.read(|snapshot| snapshot.spool(0, 3)).unwrap();
+    assert_eq!(before.len(), 3);
+    drop(store);
+    let aside = aside(&settings, 77);
+    fs::rename(settings.file(), &aside).unwrap();
 
     let mut inspector = Inspector::open(&settings, Some(&aside)).unwrap();
     let check = inspector.check().unwrap();
@@ -356,7 +350,7 @@ async fn file_of_a_newer_barmill_is_refused_and_left_alone() {
     filled(&settings).await;
     let file = settings.folder.join(STATE_FILE);
     write_schema(&file, 2);
-    let refused = StateDb::open(&settings, second(1)).unwrap_err();
+    let refused = opened(&settings, second(1)).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         format!(
@@ -365,12 +359,7 @@ async fn file_of_a_newer_barmill_is_refused_and_left_alone() {
         )
     );
     assert!(file.exists());
-    assert!(
-        !settings
-            .folder
-            .join(format!("{STATE_FILE}.corrupt-1"))
-            .exists()
-    );
+    assert!(!aside(&settings, 1).exists());
 }
 
 fn write_schema(file: &Path, schema: u32) {
@@ -391,7 +380,7 @@ fn write_schema(file: &Path, schema: u32) {
 async fn inspector_lists_and_exports() {
     let folder = TempDir::new().unwrap();
     let settings = settings(&folder);
-    let state = open(&settings);
+    let state = open(&settings).await;
     let checkpoints = vec![("massive".to_owned(), Position(42))];
     let dead_letters = (10..13).map(letter).collect();
     let changes = Changes {

@@ -6,40 +6,25 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Why a transaction cannot go on, or why one change of it was refused.
+/// Why a transaction cannot go on.
 #[derive(Debug)]
 pub(super) enum EngineError {
-    Full {
-        bytes: u64,
-        needed: u64,
-        bytes_max: u64,
-    },
-    Row {
-        place: String,
-        source: RowError,
-    },
+    Row { place: String, source: RowError },
     Engine(redb::Error),
     Version(u32),
 }
 
 /// What redb says, whatever its many error types.
-pub(super) fn engine(error: impl Into<redb::Error>) -> EngineError {
-    EngineError::Engine(error.into())
+impl<E: Into<redb::Error>> From<E> for EngineError {
+    fn from(error: E) -> EngineError {
+        EngineError::Engine(error.into())
+    }
 }
 
 impl EngineError {
     /// The error that names the file.
     pub(super) fn at(self, file: &Path) -> StateError {
         match self {
-            EngineError::Full {
-                bytes,
-                needed,
-                bytes_max,
-            } => StateError::Full {
-                bytes,
-                needed,
-                bytes_max,
-            },
             EngineError::Row { place, source } => corrupt(file, format!("{place}: {source}")),
             EngineError::Version(found) => StateError::Version {
                 file: file.to_owned(),

@@ -4,8 +4,9 @@
 //! again after a full disk.
 
 use super::error::from_io;
-use super::settings::{OpenCheck, StateSettings, Target, state_files};
+use super::settings::{StateSettings, Target, state_files};
 use super::store::Store;
+use super::transaction::Snapshot;
 use barmill_core::model::Timestamp;
 use barmill_core::port::{SpoolStats, StateError};
 use std::fs::{self, File, TryLockError};
@@ -20,7 +21,6 @@ const UNNAMED: &str = "unnamed";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    file: PathBuf,
     _lock: File,
 }
 
@@ -39,7 +39,6 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => Ok(Folder {
                 path: path.to_owned(),
-                file: settings.file(),
                 _lock: lock,
             }),
             Err(TryLockError::WouldBlock) => Err(StateError::Locked {
@@ -49,11 +48,6 @@ impl Folder {
         }
     }
 
-    /// The state file.
-    pub(super) fn file(&self) -> PathBuf {
-        self.file.clone()
-    }
-
     /// Makes new names in the folder durable.
     pub(super) fn sync(&self) -> Result<(), StateError> {
         File::open(&self.path)
@@ -61,10 +55,10 @@ impl Folder {
             .map_err(|source| from_io(&self.path, source))
     }
 
-    /// Renames the state file, which must be closed, to a name that says when it was found damaged.
-    pub(super) fn set_aside(&self, now: Timestamp) -> Result<PathBuf, StateError> {
+    /// Renames a state file, which must be closed, to a name that says when it was found damaged.
+    pub(super) fn set_aside(&self, file: &Path, now: Timestamp) -> Result<PathBuf, StateError> {
         let seconds = now.as_millis() / 1_000;
-        let own = self.file.file_name().unwrap_or_default().to_string_lossy();
+        let own = file.file_name().unwrap_or_default().to_string_lossy();
         let name = |suffix: &str| self.path.join(format!("{own}.corrupt-{seconds}{suffix}"));
         let mut target = name("");
         let mut copies = 1;
@@ -72,7 +66,7 @@ impl Folder {
             copies += 1;
             target = name(&format!(".{copies}"));
         }
-        rename(&self.file(), &target).map_err(|source| from_io(&self.file(), source))?;
+        rename(file, &target).map_err(|source| from_io(file, source))?;
         self.sync()?;
         Ok(target)
     }
@@ -132,7 +126,7 @@ pub fn targets(settings: &StateSettings) -> Result<Vec<TargetState>, StateError>
 /// As for [`targets`].
 pub fn forget(settings: &StateSettings) -> Result<(), StateError> {
     let folder = Folder::lock(settings)?;
-    let file = folder.file();
+    let file = settings.file();
     if file.exists() && look(file.clone(), settings)?.is_empty() {
         fs::remove_file(&file).map_err(|source| from_io(&file, source))?;
         folder.sync()?;
@@ -143,7 +137,7 @@ pub fn forget(settings: &StateSettings) -> Result<(), StateError> {
 /// Prepares the folder for a run with a named target: warns of what waits for other targets, and takes over an empty
 /// file from before targets were recorded.
 pub(super) fn prepare(folder: &Folder, settings: &StateSettings) -> Result<(), StateError> {
-    let own = folder.file();
+    let own = settings.file();
     for file in state_files(&settings.folder) {
         if file == own {
             continue;
@@ -191,14 +185,10 @@ pub(super) fn prepare(folder: &Folder, settings: &StateSettings) -> Result<(), S
 
 /// Opens a state file whose folder is locked, and counts what waits in it.
 fn look(file: PathBuf, settings: &StateSettings) -> Result<TargetState, StateError> {
-    let quick = StateSettings {
-        check: OpenCheck::Never,
-        ..settings.clone()
-    };
-    let mut store = Store::open_file(file.clone(), &quick)?;
+    let mut store = Store::open_file(file.clone(), 0, settings.bounds)?;
     Ok(TargetState {
-        target: store.target()?,
-        spool: store.spool_stats()?,
+        target: store.read(Snapshot::target)?.map(Target::new),
+        spool: store.read(Snapshot::spool_stats)?,
         file,
     })
 }

@@ -1,5 +1,6 @@
 //! Claims about the state files of several stores in one folder.
 
+use super::testing::opened;
 use super::{STATE_FILE, StateDb, StateSettings, Target, TargetState, forget, targets};
 use barmill_core::engine::testing::{SingleChanges, update};
 use barmill_core::model::{BarState, Timestamp, WriteItem};
@@ -13,8 +14,8 @@ fn settings(folder: &Path, target: Option<&str>) -> StateSettings {
     }
 }
 
-fn open(settings: &StateSettings) -> Result<StateDb, StateError> {
-    StateDb::open(settings, Timestamp::EPOCH).map(|opened| opened.state)
+async fn open(settings: &StateSettings) -> Result<StateDb, StateError> {
+    opened(settings, Timestamp::EPOCH).await
 }
 
 async fn spool(state: &StateDb, minute: i64) {
@@ -44,10 +45,10 @@ async fn each_target_sees_its_own_items_alone() {
         settings(folder.path(), Some("redis://a/0 view=x")),
         settings(folder.path(), Some("redis://a/1 view=x")),
     );
-    let state = open(&one).unwrap();
+    let state = open(&one).await.unwrap();
     spool(&state, 0).await;
     state.close().await.unwrap();
-    let state = open(&two).unwrap();
+    let state = open(&two).await.unwrap();
     assert_eq!(state.spool_stats().await.unwrap().items, 0);
     spool(&state, 1).await;
     spool(&state, 2).await;
@@ -61,7 +62,7 @@ async fn each_target_sees_its_own_items_alone() {
     );
     forget(&one).unwrap();
     assert_eq!(listed(&one).len(), 2, "what waits is never forgotten");
-    let state = open(&one).unwrap();
+    let state = open(&one).await.unwrap();
     state.spool_remove(u64::MAX).await.unwrap();
     state.close().await.unwrap();
     forget(&one).unwrap();
@@ -75,22 +76,22 @@ async fn file_of_no_target_is_taken_over_empty_and_refused_with_items() {
         settings(folder.path(), None),
         settings(folder.path(), Some("redis://a/0 view=x")),
     );
-    let state = open(&old).unwrap();
+    let state = open(&old).await.unwrap();
     spool(&state, 0).await;
     state
         .checkpoint_save(vec![("feed".to_owned(), barmill_core::port::Position(7))])
         .await
         .unwrap();
     state.close().await.unwrap();
-    let refused = open(&named).unwrap_err();
+    let refused = open(&named).await.unwrap_err();
     assert!(
         matches!(&refused, StateError::Unclaimed { items: 1, .. }),
         "{refused}"
     );
-    let state = open(&old).unwrap();
+    let state = open(&old).await.unwrap();
     state.spool_remove(u64::MAX).await.unwrap();
     state.close().await.unwrap();
-    let state = open(&named).unwrap();
+    let state = open(&named).await.unwrap();
     assert_eq!(
         state.checkpoint_load("feed").await.unwrap().unwrap().0,
         7,
@@ -107,9 +108,9 @@ async fn file_of_another_target_under_this_name_is_refused() {
         settings(folder.path(), Some("redis://a/0 view=x")),
         settings(folder.path(), Some("redis://b/0 view=x")),
     );
-    open(&one).unwrap().close().await.unwrap();
+    open(&one).await.unwrap().close().await.unwrap();
     std::fs::rename(one.file(), two.file()).unwrap();
-    let refused = open(&two).unwrap_err();
+    let refused = open(&two).await.unwrap_err();
     assert!(
         matches!(&refused, StateError::Foreign { found, .. } if found.starts_with("redis://a/0")),
         "{refused}"

@@ -3,11 +3,11 @@
 //! Needs the lock of the folder, as the file may have to be repaired before it can be read. It never sets a
 //! damaged file aside and never makes a new one; a file that was set aside is opened by its own name.
 
-use super::error::{EngineError, from_io};
+use super::error::from_io;
 use super::folder::Folder;
-use super::row::{DEAD, RECENT, RowError, SPOOL, Timed, Totals};
-use super::settings::{OpenCheck, StateSettings, state_files};
-use super::store::Store;
+use super::row::{Numbered, RowError, Timed, Totals};
+use super::settings::{StateSettings, state_files};
+use super::store::{Store, VERIFIED_LEN_MAX};
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::model::{Ohlc, Price, WriteItem};
 use barmill_core::port::{DeadLetter, Position, SpoolStats, StateError};
@@ -90,24 +90,17 @@ impl Inspector {
     /// [`StateError::Corrupt`] when nothing of it can be read.
     pub fn open(settings: &StateSettings, file: Option<&Path>) -> Result<Inspector, StateError> {
         let folder = Folder::lock(settings)?;
-        let file = file.map_or_else(|| folder.file(), Path::to_owned);
+        let file = file.map_or_else(|| settings.file(), Path::to_owned);
         let len = std::fs::metadata(&file)
             .map_err(|source| from_io(&file, source))?
             .len();
         if len == 0 {
             return Err(from_io(&file, io::ErrorKind::UnexpectedEof.into()));
         }
-        let check = if state_files(&settings.folder).contains(&file) {
-            settings.check
-        } else {
-            OpenCheck::Never
-        };
-        let settings = StateSettings {
-            check,
-            ..settings.clone()
-        };
+        let is_own = state_files(&settings.folder).contains(&file);
+        let verified_len = if is_own { VERIFIED_LEN_MAX } else { 0 };
         Ok(Inspector {
-            store: Store::open_file(file, &settings)?,
+            store: Store::open_file(file, verified_len, settings.bounds)?,
             _folder: folder,
         })
     }
@@ -117,44 +110,35 @@ impl Inspector {
     /// # Errors
     /// [`StateError::Corrupt`] names what cannot be read.
     pub fn summary(&mut self) -> Result<StateSummary, StateError> {
-        let spool = self.store.spool_stats()?;
-        let recent = self.store.held().recent.items;
         self.store.read(|snapshot| {
             Ok(StateSummary {
-                spool,
-                recent,
+                spool: snapshot.spool_stats()?,
+                recent: snapshot.held.recent.items,
                 checkpoints: snapshot.checkpoints()?,
                 budget: snapshot.budget()?,
             })
         })
     }
 
-    /// Calls `visit` with the number of every row of a table in order, and the row as JSON or what is wrong with it.
+    /// Calls `visit` with the number of every row of a table in order, and the row as JSON or what is wrong with it,
+    /// until it says no.
     fn visit(
         &mut self,
         table: StateTable,
-        mut visit: impl FnMut(u64, Result<Value, RowError>) -> io::Result<()>,
-    ) -> Result<(), ExportError> {
-        let mut output = Ok(());
-        let mut tell = |place: u64, row: Result<Value, RowError>| {
-            output = visit(place, row);
-            output.is_ok()
-        };
+        mut visit: impl FnMut(u64, Result<Value, RowError>) -> bool,
+    ) -> Result<(), StateError> {
+        let rows = Numbered::new(table.as_str());
         self.store.read(|snapshot| match table {
-            StateTable::Spool => snapshot.visit(SPOOL, |place, row| {
-                tell(place, row.map(|row| json_of(table, place, &row, None)))
+            StateTable::Spool | StateTable::Recent => snapshot.visit(rows, |place, row| {
+                visit(place, row.map(|row| json_of(table, place, &row, None)))
             }),
-            StateTable::Recent => snapshot.visit(RECENT, |place, row| {
-                tell(place, row.map(|row| json_of(table, place, &row, None)))
-            }),
-            StateTable::DeadLetters => snapshot.visit(DEAD, |place, row| {
+            StateTable::DeadLetters => snapshot.visit(rows, |place, row| {
                 let json = |DeadLetter { item, reason, time }| {
                     json_of(table, place, &Timed { time, item }, Some(reason))
                 };
-                tell(place, row.map(json))
+                visit(place, row.map(json))
             }),
-        })?;
-        output.map_err(ExportError::Output)
+        })
     }
 
     /// Verifies the checksum and the form of every value, and the totals beside the tables.
@@ -163,7 +147,7 @@ impl Inspector {
     /// [`StateError`] when a table cannot be read at all; damaged values are told in the answer.
     pub fn check(&mut self) -> Result<StateCheck, StateError> {
         let mut check = StateCheck::default();
-        let held = self.store.held();
+        let held = self.store.read(|snapshot| Ok(snapshot.held))?;
         for (table, held) in [
             (StateTable::Spool, held.spool),
             (StateTable::DeadLetters, held.dead),
@@ -171,14 +155,17 @@ impl Inspector {
         ] {
             self.check_table(table, held, &mut check)?;
         }
-        let (checkpoints, budget) = self
-            .store
-            .read(|snapshot| Ok((snapshot.checkpoints(), snapshot.budget())))?;
-        check.tell_named(checkpoints.map(|all| all.len()), self.store.file());
-        check.tell_named(
-            budget.map(|budget| usize::from(budget.is_some())),
-            self.store.file(),
-        );
+        let named = self.store.read(|snapshot| {
+            let checkpoints = snapshot.checkpoints().map(|all| all.len());
+            let budget = snapshot.budget().map(|used| usize::from(used.is_some()));
+            Ok([checkpoints, budget])
+        })?;
+        for rows in named {
+            match rows {
+                Ok(rows) => check.intact += u64::try_from(rows).unwrap_or(u64::MAX),
+                Err(fault) => check.tell(fault.at(self.store.file()).to_string()),
+            }
+        }
         Ok(check)
     }
 
@@ -190,18 +177,14 @@ impl Inspector {
     ) -> Result<(), StateError> {
         let name = table.as_str();
         let mut rows = 0;
-        let visited = self.visit(table, |place, row| {
+        self.visit(table, |place, row| {
             rows += 1;
             match row {
                 Ok(_) => check.intact += 1,
                 Err(fault) => check.tell(format!("{name} place {place}: {fault}")),
             }
-            Ok(())
-        });
-        match visited {
-            Ok(()) | Err(ExportError::Output(_)) => {}
-            Err(ExportError::State(error)) => return Err(error),
-        }
+            true
+        })?;
         if rows != held.items {
             check.tell(format!(
                 "{name}: {rows} rows where {} were counted",
@@ -218,11 +201,13 @@ impl Inspector {
     /// # Errors
     /// [`ExportError::Output`] when the output does not take it, [`ExportError::State`] when the table cannot be read.
     pub fn export(&mut self, table: StateTable, out: &mut dyn Write) -> Result<u64, ExportError> {
-        let mut count = 0;
+        let (mut count, mut output) = (0, Ok(()));
         self.visit(table, |place, row| {
             count += u64::from(row.is_ok());
-            writeln!(out, "{}", line_of(table, place, row))
+            output = writeln!(out, "{}", line_of(table, place, row));
+            output.is_ok()
         })?;
+        output.map_err(ExportError::Output)?;
         Ok(count)
     }
 
@@ -232,17 +217,12 @@ impl Inspector {
     /// [`StateError`] when the table cannot be read at all.
     pub fn first(&mut self, table: StateTable, len_max: usize) -> Result<Vec<Value>, StateError> {
         let mut lines = Vec::new();
-        let visited = self.visit(table, |place, row| {
-            if lines.len() == len_max {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            lines.push(line_of(table, place, row));
-            Ok(())
-        });
-        match visited {
-            Ok(()) | Err(ExportError::Output(_)) => Ok(lines),
-            Err(ExportError::State(error)) => Err(error),
-        }
+        self.visit(table, |place, row| {
+            let is_wanted = lines.len() < len_max;
+            lines.extend(is_wanted.then(|| line_of(table, place, row)));
+            is_wanted
+        })?;
+        Ok(lines)
     }
 }
 
@@ -253,6 +233,13 @@ impl StateCheck {
         self.faults += other.faults;
         self.shown.extend(other.shown);
     }
+
+    fn tell(&mut self, fault: String) {
+        self.faults += 1;
+        if self.shown.len() < FAULTS_SHOWN_MAX {
+            self.shown.push(fault);
+        }
+    }
 }
 
 impl StateTable {
@@ -262,22 +249,6 @@ impl StateTable {
             StateTable::Spool => "spool",
             StateTable::DeadLetters => "dead_letters",
             StateTable::Recent => "recent",
-        }
-    }
-}
-
-impl StateCheck {
-    fn tell(&mut self, fault: String) {
-        self.faults += 1;
-        if self.shown.len() < FAULTS_SHOWN_MAX {
-            self.shown.push(fault);
-        }
-    }
-
-    fn tell_named(&mut self, rows: Result<usize, EngineError>, file: &Path) {
-        match rows {
-            Ok(rows) => self.intact += u64::try_from(rows).unwrap_or(u64::MAX),
-            Err(fault) => self.tell(fault.at(file).to_string()),
         }
     }
 }

@@ -1,20 +1,12 @@
 //! Claims about the file, which is opened at the first need.
 
+use super::testing::Still;
 use super::{StateDb, StateSettings};
 use barmill_core::engine::testing::{SingleChanges, update};
 use barmill_core::model::{BarState, Timestamp, WriteItem};
-use barmill_core::port::{Changes, Clock, StateStore};
+use barmill_core::port::{Changes, StateStore};
 use std::sync::Arc;
 use std::time::Duration;
-
-#[derive(Debug)]
-struct Epoch;
-
-impl Clock for Epoch {
-    fn now(&self) -> Timestamp {
-        Timestamp::EPOCH
-    }
-}
 
 #[tokio::test]
 async fn file_is_made_by_the_first_commit_and_seen_by_the_next_run() {
@@ -22,7 +14,7 @@ async fn file_is_made_by_the_first_commit_and_seen_by_the_next_run() {
     let state = || {
         StateDb::new(
             StateSettings::new(folder.path().join("state")),
-            Arc::new(Epoch),
+            Arc::new(Still(Timestamp::EPOCH)),
         )
     };
     let first = state();
@@ -47,7 +39,7 @@ async fn a_caller_that_is_not_polled_holds_up_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let state = StateDb::new(
         StateSettings::new(folder.path().to_owned()),
-        Arc::new(Epoch),
+        Arc::new(Still(Timestamp::EPOCH)),
     );
     let mut first = state.commit(Changes::default());
     assert!(
@@ -67,7 +59,7 @@ async fn a_folder_that_could_not_be_had_is_tried_again() {
     let state = || {
         StateDb::new(
             StateSettings::new(folder.path().to_owned()),
-            Arc::new(Epoch),
+            Arc::new(Still(Timestamp::EPOCH)),
         )
     };
     let (holder, waiter) = (state(), state());

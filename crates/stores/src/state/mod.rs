@@ -25,10 +25,10 @@ mod store;
 mod testing;
 mod transaction;
 
-pub use db::{Opened, StateDb};
+pub use db::StateDb;
 pub use folder::{TargetState, forget, targets};
 pub use inspect::{ExportError, Inspector, StateCheck, StateSummary, StateTable};
-pub use settings::{Bounds, OpenCheck, STATE_FILE, StateSettings, Target, state_files};
+pub use settings::{Bounds, STATE_FILE, StateSettings, Target, state_files};
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
-pub use sim::{SimDisk, SimState};
+pub use sim::SimDisk;

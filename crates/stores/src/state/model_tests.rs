@@ -1,5 +1,6 @@
 //! The state store against a model of plain collections, with reopening, power cuts and full disks.
 
+use super::row::Held;
 use super::settings::Bounds;
 use super::sim::SimDisk;
 use super::store::Store;
@@ -7,9 +8,7 @@ use super::testing::{bar_items, second, update};
 use barmill_core::model::WriteItem;
 use barmill_core::port::{Changes, DeadLetter, Position, SpoolRange, StateError};
 use proptest::prelude::*;
-use redb::Builder;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 const BOUNDS: Bounds = Bounds {
@@ -19,15 +18,11 @@ const BOUNDS: Bounds = Bounds {
 };
 
 fn open(disk: &SimDisk, check: bool) -> Result<Store, StateError> {
-    let disk = disk.clone();
-    let opener = Box::new(move |wanted: bool| {
-        let mut builder = Builder::new();
-        builder
-            .set_cache_size(1 << 20)
-            .set_check_integrity_on_open(wanted && check);
-        builder.create_with_backend(disk.clone())
-    });
-    Store::open(PathBuf::from("sim.redb"), opener, BOUNDS)
+    Store::on_disk(disk, check, BOUNDS)
+}
+
+fn held(store: &mut Store) -> Held {
+    store.read(|snapshot| Ok(snapshot.held)).unwrap()
 }
 
 /// What the state must hold.
@@ -77,7 +72,7 @@ fn read(store: &mut Store) -> Model {
             ))
         })
         .unwrap();
-    let held = store.held();
+    let held = held(store);
     assert_eq!(held.spool.items, u64::try_from(spool.len()).unwrap());
     assert_eq!(held.dead.items, u64::try_from(dead.len()).unwrap());
     Model {
@@ -312,7 +307,7 @@ proptest! {
                     }
                 }
             }
-            let held = store.held();
+            let held = held(&mut store);
             // A drain that makes dead letters may pass the bound by their reasons.
             prop_assert!(held.spool.bytes + held.dead.bytes <= BOUNDS.spool_bytes_max + 1_000);
             if reopen {

@@ -7,7 +7,7 @@
 use super::codec::{CodecError, Field, Reader, decode, put_text, record};
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::model::{BarUpdate, Timestamp, WriteItem};
-use barmill_core::port::{DeadLetter, Position};
+use barmill_core::port::DeadLetter;
 use redb::TableDefinition;
 
 /// The format of the file as a whole; raised when an older program would misread a newer file.
@@ -106,16 +106,6 @@ impl Field for DeadLetter {
         let reason = Field::take(reader, "reason")?;
         let Timed { time, item } = Timed::take(reader, name)?;
         Ok(DeadLetter { item, reason, time })
-    }
-}
-
-impl Field for Position {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.0.put(out);
-    }
-
-    fn take(reader: &mut Reader<'_>, name: &'static str) -> Result<Position, CodecError> {
-        u64::take(reader, name).map(Position)
     }
 }
 

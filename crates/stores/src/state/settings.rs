@@ -16,29 +16,6 @@ pub const STATE_FILE: &str = "barmill.redb";
 const FILE_START: &str = "barmill-";
 const FILE_END: &str = ".redb";
 
-/// When the checksum of every page is verified as the file is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OpenCheck {
-    /// For a file below 1 GiB, which takes about a second.
-    #[default]
-    Small,
-    /// Always.
-    Always,
-    /// Never: a damaged page is found when it is read, by the checksum of its values.
-    Never,
-}
-
-impl OpenCheck {
-    /// Whether a file of `len` bytes is checked.
-    pub(super) const fn applies(self, len: u64) -> bool {
-        match self {
-            OpenCheck::Small => len < 1 << 30,
-            OpenCheck::Always => true,
-            OpenCheck::Never => false,
-        }
-    }
-}
-
 /// What the tables may grow to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -70,10 +47,6 @@ pub struct StateSettings {
     pub target: Option<Target>,
     /// What the tables may grow to.
     pub bounds: Bounds,
-    /// When the whole file is verified.
-    pub check: OpenCheck,
-    /// Bytes of the page cache.
-    pub cache_bytes: usize,
 }
 
 impl StateSettings {
@@ -83,8 +56,6 @@ impl StateSettings {
             folder: folder.into(),
             target: None,
             bounds: Bounds::default(),
-            check: OpenCheck::default(),
-            cache_bytes: 32 << 20,
         }
     }
 

@@ -1,7 +1,7 @@
-//! A disk in memory that loses power, and the state store on it as a port: for crash tests of store and pipeline.
+//! A disk in memory that loses power, and the state store on it: for crash tests of store and pipeline.
 //!
-//! Every call is answered at once on the caller's thread, so that paused time and one seed decide everything. Writes reach the platter at a sync. A power cut at a counted operation leaves, of everything since the last
-//! sync, any sectors in any order: lost, kept, older over newer.
+//! Writes reach the platter at a sync. A power cut at a counted operation leaves, of everything since the last sync,
+//! any sectors in any order: lost, kept, older over newer.
 #![expect(
     clippy::unwrap_used,
     clippy::return_self_not_must_use,
@@ -9,15 +9,10 @@
     reason = "a fixture of tests"
 )]
 
+use super::db::StateDb;
 use super::settings::Bounds;
 use super::store::Store;
-use super::transaction::Snapshot;
-use barmill_core::engine::budget::BudgetUse;
-use barmill_core::model::{Timestamp, WriteItem};
-use barmill_core::port::{
-    Changes, Committed, DeadLetter, Position, RecentBar, SpoolStats, StateError, StateStore,
-};
-use futures::future::BoxFuture;
+use barmill_core::port::StateError;
 use redb::{Builder, StorageBackend};
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -189,100 +184,29 @@ impl StorageBackend for SimDisk {
     }
 }
 
-/// A state store whose file lies on a [`SimDisk`].
-pub struct SimState(Mutex<Option<Store>>);
-
-impl std::fmt::Debug for SimState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SimState")
-    }
-}
-
-impl SimState {
-    /// Opens or makes the state on the disk, with the check of all of it.
-    pub fn open(disk: &SimDisk, bounds: Bounds) -> Result<SimState, StateError> {
+impl Store {
+    /// Opens or makes the state on the disk; with `check` all of it is verified.
+    pub(super) fn on_disk(
+        disk: &SimDisk,
+        check: bool,
+        bounds: Bounds,
+    ) -> Result<Store, StateError> {
         let disk = disk.clone();
-        let opener = Box::new(move |check: bool| {
+        let opener = Box::new(move |wanted: bool| {
             let mut builder = Builder::new();
             builder
                 .set_cache_size(1 << 18)
-                .set_check_integrity_on_open(check);
+                .set_check_integrity_on_open(wanted && check);
             builder.create_with_backend(disk.clone())
         });
-        let store = Store::open(PathBuf::from("sim.redb"), opener, bounds)?;
-        Ok(SimState(Mutex::new(Some(store))))
-    }
-
-    fn with<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Store) -> Result<T, StateError>,
-    ) -> BoxFuture<'_, Result<T, StateError>> {
-        let mut store = self.0.lock().unwrap();
-        let result = store.as_mut().ok_or(StateError::Closed).and_then(work);
-        Box::pin(std::future::ready(result))
+        Store::open(PathBuf::from("sim.redb"), opener, bounds)
     }
 }
 
-impl StateStore for SimState {
-    fn commit(&self, changes: Changes) -> BoxFuture<'_, Result<Committed, StateError>> {
-        self.with(|store| store.commit(&[changes]).remove(0))
-    }
-
-    fn spool_read(
-        &self,
-        from: u64,
-        len_max: usize,
-    ) -> BoxFuture<'_, Result<Vec<(u64, WriteItem)>, StateError>> {
-        self.with(|store| store.read(|snapshot| snapshot.spool(from, len_max)))
-    }
-
-    fn spool_stats(&self) -> BoxFuture<'_, Result<SpoolStats, StateError>> {
-        self.with(Store::spool_stats)
-    }
-
-    fn dead_letters(
-        &self,
-        from: u64,
-        len_max: usize,
-    ) -> BoxFuture<'_, Result<Vec<(u64, DeadLetter)>, StateError>> {
-        self.with(|store| store.read(|snapshot| snapshot.dead(from, len_max)))
-    }
-
-    fn checkpoint_load(&self, feed: &str) -> BoxFuture<'_, Result<Option<Position>, StateError>> {
-        self.with(|store| store.read(|snapshot| snapshot.checkpoint(feed)))
-    }
-
-    fn budget_load(&self) -> BoxFuture<'_, Result<Option<BudgetUse>, StateError>> {
-        self.with(|store| store.read(Snapshot::budget))
-    }
-
-    fn recent_read(
-        &self,
-        since: Timestamp,
-        from: u64,
-        len_max: usize,
-    ) -> BoxFuture<'_, Result<Vec<RecentBar>, StateError>> {
-        self.with(|store| {
-            let held = store.held().recent;
-            store.read(|snapshot| snapshot.recent(since, from, len_max, held))
-        })
-    }
-
-    fn set_aside(&self, _: Timestamp) -> BoxFuture<'_, Result<PathBuf, StateError>> {
-        self.with(|store| {
-            let file = store.file().clone();
-            store.replace(|| Ok(file))
-        })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StateError>> {
-        let closed = self
-            .0
-            .lock()
-            .unwrap()
-            .take()
-            .map(drop)
-            .ok_or(StateError::Closed);
-        Box::pin(std::future::ready(closed))
+impl StateDb {
+    /// Opens or makes the state on a simulated disk, with the check of all of it. Every call is answered at once on the
+    /// caller's thread, so that paused time and one seed decide everything.
+    pub fn on_disk(disk: &SimDisk, bounds: Bounds) -> Result<StateDb, StateError> {
+        Store::on_disk(disk, true, bounds).map(StateDb::without_thread)
     }
 }

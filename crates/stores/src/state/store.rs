@@ -4,19 +4,25 @@
 //! call, as redb asks for. After any other fault of the disk nothing more is tried: a second fsync can succeed
 //! although the first one lost pages. A damaged file answers its damage until it is set aside.
 
-use super::error::{EngineError, corrupt, engine};
+use super::error::{EngineError, corrupt};
 use super::row::Held;
-use super::settings::{Bounds, StateSettings, Target};
+use super::settings::{Bounds, Target};
 use super::transaction::{Session, Snapshot};
-use barmill_core::port::{Changes, Committed, SpoolStats, StateError};
+use barmill_core::port::{Changes, Committed, StateError};
 use redb::{Builder, Database, DatabaseError, Durability};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 
 /// Bytes of a file that is worth compacting.
 const COMPACT_LEN_MIN: u64 = 64 << 20;
+
+/// Bytes of the page cache.
+const CACHE_BYTES: usize = 32 << 20;
+/// A file of fewer bytes is verified as a whole when it is opened, which takes about a second; a damaged page of a larger
+/// one is found when it is read, by the checksum of its values.
+pub(super) const VERIFIED_LEN_MAX: u64 = 1 << 30;
 
 /// Opens or makes the database; the argument asks for the check of the whole file.
 pub(super) type Opener = Box<dyn Fn(bool) -> Result<Database, DatabaseError> + Send>;
@@ -26,47 +32,49 @@ pub(super) struct Store {
     file: PathBuf,
     opener: Opener,
     bounds: Bounds,
-    database: Option<Database>,
-    held: Held,
+    /// The open database, and what its tables hold.
+    open: Option<(Database, Held)>,
     /// The fault after which the file is not touched again.
     broken: Option<StateError>,
 }
 
 impl Store {
-    /// Opens the file with the check of all of it, if the settings ask for one, and makes its tables.
+    /// Opens the file with the check of all of it, if the opener knows one, and makes its tables.
     pub(super) fn open(file: PathBuf, opener: Opener, bounds: Bounds) -> Result<Store, StateError> {
         let mut store = Store {
             file,
             opener,
             bounds,
-            database: None,
-            held: Held::default(),
+            open: None,
             broken: None,
         };
         store.reopen(true)?;
         Ok(store)
     }
 
-    /// Opens the file by its name.
-    pub(super) fn open_file(file: PathBuf, settings: &StateSettings) -> Result<Store, StateError> {
-        let opener = file_opener(&file, settings);
-        Store::open(file, opener, settings.bounds)
+    /// Opens the file by its name; a file of fewer bytes than `verified_len` is verified as a whole.
+    pub(super) fn open_file(
+        file: PathBuf,
+        verified_len: u64,
+        bounds: Bounds,
+    ) -> Result<Store, StateError> {
+        let path = file.clone();
+        let opener = move |check| {
+            let len = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            let mut builder = Builder::new();
+            builder
+                .set_cache_size(CACHE_BYTES)
+                .set_check_integrity_on_open(check && len < verified_len);
+            builder.create(&path)
+        };
+        Store::open(file, Box::new(opener), bounds)
     }
 
     /// Applies the changes of several callers in one transaction; each is refused alone or fails with all.
     pub(super) fn commit(&mut self, group: &[Changes]) -> Vec<Result<Committed, StateError>> {
-        let (held, bounds) = (self.held, self.bounds);
-        let change = |session: &mut Session| apply(session, group);
-        match self.guarded(|database| transact(database, held, bounds, change)) {
-            Ok((results, held)) => {
-                self.held = held;
-                results
-                    .into_iter()
-                    .map(|result| result.map_err(|fault| fault.at(&self.file)))
-                    .collect()
-            }
-            Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
-        }
+        let apply = |session: &mut Session| group.iter().map(|one| session.apply(one)).collect();
+        self.change(apply)
+            .unwrap_or_else(|error| vec![Err(error); group.len()])
     }
 
     /// Reads what is committed.
@@ -74,48 +82,20 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Snapshot) -> Result<T, EngineError>,
     ) -> Result<T, StateError> {
-        self.guarded(|database| work(&Snapshot::new(database)?))
-    }
-
-    /// What waits in the spool.
-    pub(super) fn spool_stats(&mut self) -> Result<SpoolStats, StateError> {
-        let oldest = self.read(Snapshot::spool_oldest)?;
-        let Held { spool, dead, .. } = self.held;
-        Ok(SpoolStats {
-            items: spool.items,
-            bytes: spool.bytes,
-            oldest,
-            dead_letters: dead.items,
-            dead_bytes: dead.bytes,
-        })
-    }
-
-    /// The target that the file is labelled with.
-    pub(super) fn target(&mut self) -> Result<Option<Target>, StateError> {
-        Ok(self.read(Snapshot::target)?.map(Target::new))
+        self.guarded(|database, held| work(&Snapshot::new(database, *held)?))
     }
 
     /// Labels a file that has no label yet; refuses one that is labelled with another target.
     pub(super) fn claim(&mut self, target: &Target) -> Result<(), StateError> {
-        match self.target()? {
-            Some(found) if found == *target => Ok(()),
+        match self.read(Snapshot::target)? {
+            Some(found) if found == target.as_str() => Ok(()),
             Some(found) => Err(StateError::Foreign {
                 file: self.file.clone(),
-                found: found.to_string(),
+                found,
                 wanted: target.to_string(),
             }),
-            None => {
-                let (held, bounds) = (self.held, self.bounds);
-                let label = |session: &mut Session| session.label(target.as_str());
-                self.guarded(|database| transact(database, held, bounds, label))?;
-                Ok(())
-            }
+            None => self.change(|session| session.label(target.as_str())),
         }
-    }
-
-    /// What the tables of places hold.
-    pub(super) fn held(&self) -> Held {
-        self.held
     }
 
     /// The file's name in errors.
@@ -125,61 +105,52 @@ impl Store {
 
     /// Gives the space of drained items back, if most of the file is such space.
     pub(super) fn compact(&mut self, file_len: u64) -> Result<(), StateError> {
-        let Held {
-            spool,
-            dead,
-            recent,
-        } = self.held;
-        if !is_mostly_free(file_len, spool.bytes + dead.bytes + recent.bytes) {
-            return Ok(());
-        }
-        let Some(database) = &mut self.database else {
+        let Some((database, held)) = &mut self.open else {
             return Ok(());
         };
-        let compacted = catch_unwind(AssertUnwindSafe(|| database.compact().map_err(engine)));
+        let held_bytes = held.spool.bytes + held.dead.bytes + held.recent.bytes;
+        if !is_mostly_free(file_len, held_bytes) {
+            return Ok(());
+        }
+        let compacted = catch_unwind(AssertUnwindSafe(|| Ok(database.compact()?)));
         self.settle(compacted).map(drop)
     }
 
-    /// Closes the file, lets `rename` set it aside, and goes on with an empty one.
-    pub(super) fn replace(
-        &mut self,
-        rename: impl FnOnce() -> Result<PathBuf, StateError>,
-    ) -> Result<PathBuf, StateError> {
-        self.close();
-        let aside = rename()?;
-        self.broken = None;
-        self.reopen(false)?;
-        Ok(aside)
+    fn close(&mut self) {
+        let open = self.open.take();
+        // A damaged file may panic once more as it is closed.
+        let _closed = catch_unwind(AssertUnwindSafe(|| drop(open)));
     }
 
-    /// Closes the file.
-    pub(super) fn close(&mut self) {
-        let database = self.database.take();
-        // A damaged file may panic once more as it is closed.
-        let _closed = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    /// Changes the tables in one transaction, which is durable once it is committed.
+    fn change<T>(
+        &mut self,
+        work: impl FnOnce(&mut Session) -> Result<T, EngineError>,
+    ) -> Result<T, StateError> {
+        let bounds = self.bounds;
+        self.guarded(|database, held| transact(database, held, bounds, work))
     }
 
     fn guarded<T>(
         &mut self,
-        work: impl FnOnce(&Database) -> Result<T, EngineError>,
+        work: impl FnOnce(&Database, &mut Held) -> Result<T, EngineError>,
     ) -> Result<T, StateError> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
         }
-        if self.database.is_none() {
+        if self.open.is_none() {
             self.reopen(false)?;
         }
-        let Some(database) = &self.database else {
+        let Some((database, held)) = &mut self.open else {
             return Err(StateError::Closed);
         };
-        let done = catch_unwind(AssertUnwindSafe(|| work(database)));
+        let done = catch_unwind(AssertUnwindSafe(|| work(database, held)));
         self.settle(done)
     }
 
     fn reopen(&mut self, check: bool) -> Result<(), StateError> {
         let opened = catch_unwind(AssertUnwindSafe(|| open(&self.opener, check, self.bounds)));
-        let (database, held) = self.settle(opened)?;
-        (self.database, self.held) = (Some(database), held);
+        self.open = Some(self.settle(opened)?);
         Ok(())
     }
 
@@ -219,58 +190,29 @@ fn is_mostly_free(file_len: u64, held_bytes: u64) -> bool {
     COMPACT_LEN_MIN < file_len && held_bytes.saturating_mul(8) < file_len
 }
 
-/// Opens the state file by its name.
-fn file_opener(file: &Path, settings: &StateSettings) -> Opener {
-    let (file, check, cache_bytes) = (file.to_owned(), settings.check, settings.cache_bytes);
-    Box::new(move |wanted| {
-        let len = fs::metadata(&file).map_or(0, |metadata| metadata.len());
-        let mut builder = Builder::new();
-        builder
-            .set_cache_size(cache_bytes)
-            .set_check_integrity_on_open(wanted && check.applies(len));
-        builder.create(&file)
-    })
-}
-
 fn open(opener: &Opener, check: bool, bounds: Bounds) -> Result<(Database, Held), EngineError> {
-    let database = opener(check).map_err(engine)?;
-    let held = match Snapshot::new(&database)?.held()? {
-        Some(held) => held,
-        None => transact(&database, Held::default(), bounds, |_| Ok(()))?.1,
-    };
+    let database = opener(check)?;
+    let stored = Snapshot::stored(&database)?;
+    let mut held = stored.unwrap_or_default();
+    if stored.is_none() {
+        transact(&database, &mut held, bounds, |_| Ok(()))?;
+    }
     Ok((database, held))
 }
 
-/// Changes the tables in one transaction, which is durable once it is committed.
 fn transact<T>(
     database: &Database,
-    held: Held,
+    held: &mut Held,
     bounds: Bounds,
     change: impl FnOnce(&mut Session) -> Result<T, EngineError>,
-) -> Result<(T, Held), EngineError> {
-    let mut transaction = database.begin_write().map_err(engine)?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(engine)?;
+) -> Result<T, EngineError> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
     transaction.set_quick_repair(true);
-    let mut session = Session::open(&transaction, held, bounds)?;
+    let mut session = Session::open(&transaction, *held, bounds)?;
     let changed = change(&mut session)?;
-    let held = session.finish()?;
-    transaction.commit().map_err(engine)?;
-    Ok((changed, held))
-}
-
-/// Applies the changes of each caller; one that finds no room is refused alone.
-fn apply(
-    session: &mut Session,
-    group: &[Changes],
-) -> Result<Vec<Result<Committed, EngineError>>, EngineError> {
-    let mut results = Vec::with_capacity(group.len());
-    for changes in group {
-        match session.apply(changes) {
-            Err(fault) if !matches!(fault, EngineError::Full { .. }) => return Err(fault),
-            result => results.push(result),
-        }
-    }
-    Ok(results)
+    let changed_held = session.finish()?;
+    transaction.commit()?;
+    *held = changed_held;
+    Ok(changed)
 }

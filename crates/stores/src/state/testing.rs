@@ -1,11 +1,33 @@
 //! Values that several tests of the state store build.
 
+use super::{StateDb, StateSettings};
 use barmill_core::model::{
     Bar, BarFlags, BarSpec, BarState, BarUpdate, Manifest, Notional, Ohlc, Origin, Price,
     Timestamp, Volume, WriteItem,
 };
+use barmill_core::port::{Changes, Clock, StateError, StateStore};
 use proptest::prelude::*;
 use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// A clock that stands still.
+#[derive(Debug)]
+pub(super) struct Still(pub(super) Timestamp);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The state in its folder, opened or made by an empty commit.
+pub(super) async fn opened(
+    settings: &StateSettings,
+    now: Timestamp,
+) -> Result<StateDb, StateError> {
+    let state = StateDb::new(settings.clone(), Arc::new(Still(now)));
+    state.commit(Changes::default()).await.map(|_| state)
+}
 
 /// The bar of minute `number`; two numbers never give equal bars.
 pub(super) fn update(number: u64) -> BarUpdate {

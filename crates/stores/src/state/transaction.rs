@@ -5,7 +5,7 @@
 //! of it is applied, so that the other changes of the transaction are not touched by it.
 
 use super::codec::Field;
-use super::error::{EngineError, engine};
+use super::error::EngineError;
 use super::row::{
     CHECKPOINTS, DEAD, Held, META, Named, Numbered, RECENT, Recent, RowError, SCHEMA, SPOOL, Timed,
     Totals, row_bytes, seal, unseal,
@@ -13,7 +13,9 @@ use super::row::{
 use super::settings::Bounds;
 use barmill_core::engine::budget::BudgetUse;
 use barmill_core::model::{BarState, BarUpdate, Timestamp, WriteItem};
-use barmill_core::port::{Changes, Committed, DeadLetter, Position, RecentBar, SpoolRange};
+use barmill_core::port::{
+    Changes, Committed, DeadLetter, Position, RecentBar, SpoolRange, SpoolStats, StateError,
+};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableError, TableHandle,
     WriteTransaction,
@@ -22,29 +24,32 @@ use redb::{
 /// What is committed at one instant.
 pub(super) struct Snapshot {
     transaction: ReadTransaction,
+    /// What the tables hold.
+    pub(super) held: Held,
 }
 
 impl Snapshot {
-    pub(super) fn new(database: &Database) -> Result<Snapshot, EngineError> {
-        let transaction = database.begin_read().map_err(engine)?;
-        Ok(Snapshot { transaction })
+    pub(super) fn new(database: &Database, held: Held) -> Result<Snapshot, EngineError> {
+        let transaction = database.begin_read()?;
+        Ok(Snapshot { transaction, held })
     }
 
-    /// What the tables hold; `None` for a file without tables.
-    pub(super) fn held(&self) -> Result<Option<Held>, EngineError> {
-        match self.transaction.open_table(META) {
+    /// What the tables of a file hold that is being opened; `None` for a file without tables.
+    pub(super) fn stored(database: &Database) -> Result<Option<Held>, EngineError> {
+        let snapshot = Snapshot::new(database, Held::default())?;
+        match snapshot.transaction.open_table(META) {
             Ok(_) => {}
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            Err(error) => return Err(engine(error)),
+            Err(error) => return Err(error.into()),
         }
-        let schema = self.required("schema")?;
+        let schema = snapshot.required("schema")?;
         if schema > SCHEMA {
             return Err(EngineError::Version(schema));
         }
         Ok(Some(Held {
-            spool: self.required("spool")?,
-            dead: self.required("dead_letters")?,
-            recent: self.required("recent")?,
+            spool: snapshot.required("spool")?,
+            dead: snapshot.required("dead_letters")?,
+            recent: snapshot.required("recent")?,
         }))
     }
 
@@ -60,10 +65,17 @@ impl Snapshot {
             .collect())
     }
 
-    /// When the oldest item was appended.
-    pub(super) fn spool_oldest(&self) -> Result<Option<Timestamp>, EngineError> {
-        let first: Option<(u64, Timed)> = self.rows(SPOOL, 0, 1)?.pop();
-        Ok(first.map(|(_, row)| row.time))
+    /// What waits in the spool.
+    pub(super) fn spool_stats(&self) -> Result<SpoolStats, EngineError> {
+        let oldest: Option<(u64, Timed)> = self.rows(SPOOL, 0, 1)?.pop();
+        let Held { spool, dead, .. } = self.held;
+        Ok(SpoolStats {
+            items: spool.items,
+            bytes: spool.bytes,
+            oldest: oldest.map(|(_, row)| row.time),
+            dead_letters: dead.items,
+            dead_bytes: dead.bytes,
+        })
     }
 
     /// The dead letters at or after `from`.
@@ -81,9 +93,8 @@ impl Snapshot {
         since: Timestamp,
         from: u64,
         len_max: usize,
-        held: Totals,
     ) -> Result<Vec<RecentBar>, EngineError> {
-        let first = self.recent_since(since, held)?;
+        let first = self.recent_since(since)?;
         let rows = self.rows(RECENT, from.max(first), len_max)?.into_iter();
         let bar = |(place, Recent { time, update })| RecentBar {
             place,
@@ -94,8 +105,9 @@ impl Snapshot {
     }
 
     /// The first number at or after `since`, by halving: rows are in order of time and only the oldest leave.
-    fn recent_since(&self, since: Timestamp, held: Totals) -> Result<u64, EngineError> {
-        let (mut low, mut high) = (held.next - held.items.min(held.next), held.next);
+    fn recent_since(&self, since: Timestamp) -> Result<u64, EngineError> {
+        let Totals { items, next, .. } = self.held.recent;
+        let (mut low, mut high) = (next - items.min(next), next);
         while low < high {
             let middle = low + (high - low) / 2;
             let row: Option<(u64, Recent)> = self.rows(RECENT, middle, 1)?.pop();
@@ -115,10 +127,10 @@ impl Snapshot {
 
     /// The saved position of every feed.
     pub(super) fn checkpoints(&self) -> Result<Vec<(String, Position)>, EngineError> {
-        let table = self.transaction.open_table(CHECKPOINTS).map_err(engine)?;
+        let table = self.transaction.open_table(CHECKPOINTS)?;
         let mut positions = Vec::new();
-        for row in table.iter().map_err(engine)? {
-            let (feed, value) = row.map_err(engine)?;
+        for row in table.iter()? {
+            let (feed, value) = row?;
             let position = unseal_named(CHECKPOINTS, feed.value(), value.value())?;
             positions.push((feed.value().to_owned(), position));
         }
@@ -141,9 +153,9 @@ impl Snapshot {
         table: Numbered,
         mut visit: impl FnMut(u64, Result<T, RowError>) -> bool,
     ) -> Result<(), EngineError> {
-        let rows = self.transaction.open_table(table).map_err(engine)?;
-        for row in rows.iter().map_err(engine)? {
-            let (number, value) = row.map_err(engine)?;
+        let rows = self.transaction.open_table(table)?;
+        for row in rows.iter()? {
+            let (number, value) = row?;
             let number = number.value();
             if !visit(number, unseal_numbered(table, number, value.value())) {
                 break;
@@ -158,10 +170,10 @@ impl Snapshot {
         from: u64,
         len_max: usize,
     ) -> Result<Vec<(u64, T)>, EngineError> {
-        let rows = self.transaction.open_table(table).map_err(engine)?;
+        let rows = self.transaction.open_table(table)?;
         let mut found = Vec::new();
-        for row in rows.range(from..).map_err(engine)?.take(len_max) {
-            let (number, value) = row.map_err(engine)?;
+        for row in rows.range(from..)?.take(len_max) {
+            let (number, value) = row?;
             let number = number.value();
             let row = unseal_numbered(table, number, value.value());
             let fault = |source| EngineError::Row {
@@ -174,8 +186,8 @@ impl Snapshot {
     }
 
     fn named<T: Field>(&self, table: Named, name: &str) -> Result<Option<T>, EngineError> {
-        let rows = self.transaction.open_table(table).map_err(engine)?;
-        let value = rows.get(name).map_err(engine)?;
+        let rows = self.transaction.open_table(table)?;
+        let value = rows.get(name)?;
         value
             .map(|value| unseal_named(table, name, value.value()))
             .transpose()
@@ -201,8 +213,14 @@ fn unseal_numbered<T: Field>(table: Numbered, number: u64, value: &[u8]) -> Resu
     unseal(table.name(), &number.to_le_bytes(), value)
 }
 
-fn seal_numbered(table: Numbered, number: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    seal(table.name(), &number.to_le_bytes(), encode)
+fn put_named(
+    table: &mut Table<'_, &'static str, &'static [u8]>,
+    name: &str,
+    row: &impl Field,
+) -> Result<(), EngineError> {
+    let value = seal(table.name(), name.as_bytes(), |out| row.put(out));
+    table.insert(name, value.as_slice())?;
+    Ok(())
 }
 
 /// The open tables of one write transaction.
@@ -217,7 +235,6 @@ pub(super) struct Session<'t> {
 
 /// A numbered table and what it holds.
 struct Counted<'t> {
-    name: Numbered,
     rows: Table<'t, u64, &'static [u8]>,
     totals: Totals,
 }
@@ -228,8 +245,8 @@ impl<'t> Counted<'t> {
         name: Numbered,
         totals: Totals,
     ) -> Result<Counted<'t>, EngineError> {
-        let rows = transaction.open_table(name).map_err(engine)?;
-        Ok(Counted { name, rows, totals })
+        let rows = transaction.open_table(name)?;
+        Ok(Counted { rows, totals })
     }
 
     /// The values of the next rows.
@@ -240,14 +257,18 @@ impl<'t> Counted<'t> {
     ) -> Vec<Vec<u8>> {
         (self.totals.next..)
             .zip(items)
-            .map(|(number, item)| seal_numbered(self.name, number, |out| put(item, out)))
+            .map(|(number, item)| {
+                seal(self.rows.name(), &number.to_le_bytes(), |out| {
+                    put(item, out);
+                })
+            })
             .collect()
     }
 
     fn append(&mut self, values: &[Vec<u8>]) -> Result<(), EngineError> {
         for value in values {
             let number = self.totals.next;
-            self.rows.insert(number, value.as_slice()).map_err(engine)?;
+            self.rows.insert(number, value.as_slice())?;
             self.totals.add(value.len());
         }
         Ok(())
@@ -256,8 +277,8 @@ impl<'t> Counted<'t> {
     /// Removes the rows of these numbers, both ends included.
     fn remove(&mut self, first: u64, last: u64) -> Result<(), EngineError> {
         let rows = self.rows.extract_from_if(first..=last, |_, _| true);
-        for row in rows.map_err(engine)? {
-            self.totals.remove(row.map_err(engine)?.1.value().len());
+        for row in rows? {
+            self.totals.remove(row?.1.value().len());
         }
         Ok(())
     }
@@ -274,20 +295,25 @@ impl<'t> Session<'t> {
             spool: Counted::open(transaction, SPOOL, held.spool)?,
             dead: Counted::open(transaction, DEAD, held.dead)?,
             recent: Counted::open(transaction, RECENT, held.recent)?,
-            checkpoints: transaction.open_table(CHECKPOINTS).map_err(engine)?,
-            meta: transaction.open_table(META).map_err(engine)?,
+            checkpoints: transaction.open_table(CHECKPOINTS)?,
+            meta: transaction.open_table(META)?,
             bounds,
         })
     }
 
-    /// Applies one caller's changes.
-    pub(super) fn apply(&mut self, changes: &Changes) -> Result<Committed, EngineError> {
+    /// Applies one caller's changes, or refuses them alone where they find no room.
+    pub(super) fn apply(
+        &mut self,
+        changes: &Changes,
+    ) -> Result<Result<Committed, StateError>, EngineError> {
         let append = self.spool.seal(&changes.spool_append, |item, out| {
             changes.now.put(out);
             item.put(out);
         });
         let letters = self.dead.seal(&changes.dead_letters, DeadLetter::put);
-        self.check_room(changes, append.iter().chain(&letters))?;
+        if let Err(full) = self.check_room(changes, append.iter().chain(&letters)) {
+            return Ok(Err(full));
+        }
         for range in &changes.spool_remove {
             self.spool.remove(range.first, range.last)?;
         }
@@ -298,29 +324,26 @@ impl<'t> Session<'t> {
         self.spool.append(&append)?;
         self.dead.append(&letters)?;
         for (feed, position) in &changes.checkpoints {
-            let value = seal(CHECKPOINTS.name(), feed.as_bytes(), |out| position.put(out));
-            self.checkpoints
-                .insert(feed.as_str(), value.as_slice())
-                .map_err(engine)?;
+            put_named(&mut self.checkpoints, feed, position)?;
         }
         if let Some(used) = changes.budget {
-            self.put_meta("budget", &used)?;
+            put_named(&mut self.meta, "budget", &used)?;
         }
         self.add_recent(&changes.recent, changes.now)?;
         let next = self.spool.totals.next;
-        Ok(Committed {
+        Ok(Ok(Committed {
             spooled: (first < next).then(|| SpoolRange {
                 first,
                 last: next - 1,
             }),
             spool_items: self.spool.totals.items,
             spool_bytes: self.spool.totals.bytes + self.dead.totals.bytes,
-        })
+        }))
     }
 
     /// Labels the file with its target.
     pub(super) fn label(&mut self, target: &str) -> Result<(), EngineError> {
-        self.put_meta("target", &target.to_owned())
+        put_named(&mut self.meta, "target", &target.to_owned())
     }
 
     /// Writes the totals; the last step before the commit.
@@ -330,10 +353,10 @@ impl<'t> Session<'t> {
             dead: self.dead.totals,
             recent: self.recent.totals,
         };
-        self.put_meta("schema", &SCHEMA)?;
-        self.put_meta("spool", &held.spool)?;
-        self.put_meta("dead_letters", &held.dead)?;
-        self.put_meta("recent", &held.recent)?;
+        put_named(&mut self.meta, "schema", &SCHEMA)?;
+        put_named(&mut self.meta, "spool", &held.spool)?;
+        put_named(&mut self.meta, "dead_letters", &held.dead)?;
+        put_named(&mut self.meta, "recent", &held.recent)?;
         Ok(held)
     }
 
@@ -343,14 +366,14 @@ impl<'t> Session<'t> {
         &self,
         changes: &Changes,
         added: impl Iterator<Item = &'a Vec<u8>>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), StateError> {
         let needed: u64 = added.map(|value| row_bytes(value.len())).sum();
         let drains = changes.spool_append.is_empty() && !changes.spool_remove.is_empty();
         let bytes = self.spool.totals.bytes + self.dead.totals.bytes;
         if drains || needed == 0 || bytes + needed <= self.bounds.spool_bytes_max {
             return Ok(());
         }
-        Err(EngineError::Full {
+        Err(StateError::Full {
             bytes,
             needed,
             bytes_max: self.bounds.spool_bytes_max,
@@ -382,7 +405,7 @@ impl<'t> Session<'t> {
                 break;
             }
             let Counted { rows, totals, .. } = &mut self.recent;
-            if let Some(value) = rows.remove(number).map_err(engine)? {
+            if let Some(value) = rows.remove(number)? {
                 totals.remove(value.value().len());
             }
         }
@@ -391,17 +414,11 @@ impl<'t> Session<'t> {
 
     /// Number and time of the oldest recent bar; no time when the row is damaged.
     fn recent_first(&self) -> Result<Option<(u64, Option<Timestamp>)>, EngineError> {
-        let first = self.recent.rows.first().map_err(engine)?;
+        let first = self.recent.rows.first()?;
         Ok(first.map(|(number, value)| {
             let number = number.value();
             let row: Result<Recent, RowError> = unseal_numbered(RECENT, number, value.value());
             (number, row.ok().map(|row| row.time))
         }))
-    }
-
-    fn put_meta(&mut self, name: &str, row: &impl Field) -> Result<(), EngineError> {
-        let value = seal(META.name(), name.as_bytes(), |out| row.put(out));
-        self.meta.insert(name, value.as_slice()).map_err(engine)?;
-        Ok(())
     }
 }
