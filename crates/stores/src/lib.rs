@@ -34,7 +34,7 @@ mod url;
 mod write;
 
 #[cfg(feature = "embedded")]
-pub use embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+pub use embedded::{EmbeddedError, EmbeddedStore};
 pub use fence::{FenceError, FenceSettings, Guard};
 #[cfg(any(feature = "redis", feature = "upstash"))]
 pub use key_store::CaFileError;

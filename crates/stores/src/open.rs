@@ -1,7 +1,7 @@
 //! Opens a sink and a reader from a URL and settings.
 
 #[cfg(feature = "embedded")]
-use crate::embedded::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+use crate::embedded::{EmbeddedError, EmbeddedStore};
 use crate::fence::lease::Guard;
 use crate::key_store::port::KeyStore;
 use crate::layout::settings::ViewKind;
@@ -37,8 +37,8 @@ pub struct StoreSettings {
     /// For `https://`.
     pub rest: RestSettings,
     #[cfg(feature = "embedded")]
-    /// For `embedded:`.
-    pub embedded: EmbeddedSettings,
+    /// Whether the folder of `embedded:` must hold a store, as readers say; by default a missing one is made.
+    pub must_exist: bool,
     /// Whether a second writer is kept out; the embedded store's folder lock does so already.
     pub guard: Guard,
     /// Whose bars they are; `None` where nothing is known of what made them, which then are written without a look.
@@ -114,9 +114,9 @@ pub async fn connect(
         }
         #[cfg(feature = "embedded")]
         SinkUrl::Embedded(folder) => {
-            let (folder, settings) = (folder.clone(), settings.embedded.clone());
+            let (folder, must_exist) = (folder.clone(), settings.must_exist);
             let clock = Arc::clone(&clock);
-            let opening = move || EmbeddedStore::open(&folder, &settings, clock);
+            let opening = move || EmbeddedStore::open(&folder, must_exist, clock);
             let opened = tokio::task::spawn_blocking(opening).await;
             Arc::new(opened.map_err(OpenError::Task)??)
         }

@@ -20,9 +20,9 @@ use crate::{BarSpec, Origin};
 use barmill_sources::file::LateFile;
 use barmill_stores::state::{Bounds, StateDb, StateSettings, Target};
 use barmill_stores::{
-    EmbeddedError, EmbeddedSettings, FenceSettings, Guard, OpenError, Opened, Owner, RespSettings,
-    RestSettings, SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError,
-    ViewSettings, connect,
+    EmbeddedError, FenceSettings, Guard, OpenError, Opened, Owner, RespSettings, RestSettings,
+    SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError, ViewSettings,
+    connect,
 };
 use jiff::tz::TimeZone;
 use std::num::NonZeroU32;
@@ -463,10 +463,7 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
             ca_file: redis.ca_file.clone(),
             ..RestSettings::default()
         },
-        embedded: EmbeddedSettings {
-            create,
-            ..EmbeddedSettings::default()
-        },
+        must_exist: !create,
         guard: guard(&config.writer),
         owner: None,
     }

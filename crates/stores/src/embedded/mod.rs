@@ -6,4 +6,4 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use store::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+pub use store::{EmbeddedError, EmbeddedStore};

@@ -5,16 +5,13 @@
 //! is redb; the settings follow its measured behaviour (without the check on opening, a flipped bit is served
 //! silently and a zeroed page panics; with it, both are clean errors).
 
-use super::table::{FIELDS, KEYS, Reads, RunError, Tables, fate, is_write};
+use super::table::{RunError, Tables, fate, is_write};
 use crate::key_store::command::Command;
 use crate::key_store::counters::{Counters, resp_len};
 use crate::key_store::port::{CommandResult, KeyStore, failed};
 use barmill_core::port::{Clock, Remedy, SinkError, SinkStats};
 use futures::future::BoxFuture;
-use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition,
-};
+use redb::{Database, DatabaseError, Durability, ReadableTable, StorageError, TableDefinition};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,29 +19,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const FILE_NAME: &str = "bars.redb";
 const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
+/// Bytes of the page cache.
+const CACHE_BYTES: usize = 64 << 20;
 /// The record layout of `embedded_table`.
 const SCHEMA: u64 = 1;
-
-/// How to keep the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbeddedSettings {
-    /// Bytes of the page cache; default 64 MiB, at least 1 MiB.
-    pub cache_bytes: usize,
-    /// Whether the whole file is verified on opening (about 1.5 s per GB); default yes.
-    pub check_on_open: bool,
-    /// Whether a missing store is created; default yes, readers say no.
-    pub create: bool,
-}
-
-impl Default for EmbeddedSettings {
-    fn default() -> EmbeddedSettings {
-        EmbeddedSettings {
-            cache_bytes: 64 << 20,
-            check_on_open: true,
-            create: true,
-        }
-    }
-}
 
 /// Why the store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +79,6 @@ enum State {
 pub struct EmbeddedStore {
     name: String,
     path: PathBuf,
-    settings: EmbeddedSettings,
     state: Mutex<State>,
     counters: Counters,
     clock: Arc<dyn Clock>,
@@ -116,29 +93,31 @@ impl fmt::Debug for EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a folder; the clock decides what has expired. Reads the whole file if it is to be checked.
+    /// Opens the store in a folder, which is made unless it `must_exist`; the clock decides what has expired. Verifies the
+    /// whole file, which takes about 1.5 s per GB.
     ///
     /// # Errors
     /// [`EmbeddedError`]; a damaged file is none of them, since it is set aside.
     pub fn open(
         folder: &Path,
-        settings: &EmbeddedSettings,
+        must_exist: bool,
         clock: Arc<dyn Clock>,
     ) -> Result<EmbeddedStore, EmbeddedError> {
         let path = folder.join(FILE_NAME);
-        if settings.create {
+        if must_exist {
+            if !path.exists() {
+                return Err(EmbeddedError::Missing { path });
+            }
+        } else {
             std::fs::create_dir_all(folder).map_err(|source| EmbeddedError::Folder {
                 path: folder.to_owned(),
                 source,
             })?;
-        } else if !path.exists() {
-            return Err(EmbeddedError::Missing { path });
         }
-        let database = open_or_begin(&path, settings, clock.as_ref())?;
+        let database = open_or_begin(&path, clock.as_ref())?;
         Ok(EmbeddedStore {
             name: format!("embedded:{}", folder.display()),
             path,
-            settings: settings.clone(),
             state: Mutex::new(State::Open(Arc::new(database))),
             counters: Counters::default(),
             clock,
@@ -156,14 +135,12 @@ impl EmbeddedStore {
             State::Closed => return Ok(None),
             State::Broken => {}
         }
-        let (path, settings) = (self.path.clone(), self.settings.clone());
-        let opened =
-            tokio::task::spawn_blocking(move || open_file(&path, &settings).map_err(Box::new))
-                .await;
+        let path = self.path.clone();
+        let opened = tokio::task::spawn_blocking(move || open_file(&path)).await;
         let operation = || format!("open {} again", self.name);
         let opened = opened.map_err(|error| failed(operation(), Remedy::Fatal, error))?;
         let retry = Remedy::Retry { after: None };
-        let database = Arc::new(opened.map_err(|error| failed(operation(), retry, *error))?);
+        let database = Arc::new(opened.map_err(|error| failed(operation(), retry, error))?);
         *self.state() = State::Open(Arc::clone(&database));
         Ok(Some(database))
     }
@@ -182,7 +159,7 @@ impl EmbeddedStore {
             Ok(Ok(results)) => Ok(results),
             Ok(Err(error)) => {
                 *self.state() = State::Broken;
-                Err(failed(operation(), remedy_of(&error), *error))
+                Err(failed(operation(), remedy_of(&error), error))
             }
             Err(error) => Err(failed(operation(), Remedy::Fatal, error)),
         }
@@ -204,70 +181,42 @@ fn transact(
     database: &Database,
     commands: &[Command],
     now_ms: i64,
-) -> Result<Vec<CommandResult>, Box<redb::Error>> {
-    let has_writes = commands.iter().any(is_write);
-    let done = if has_writes {
-        change(database, commands, now_ms)
-    } else {
-        look(database, commands, now_ms)
-    };
-    done.map_err(Box::new)
-}
-
-fn change(
-    database: &Database,
-    commands: &[Command],
-    now_ms: i64,
 ) -> Result<Vec<CommandResult>, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     transaction.set_quick_repair(true);
     let mut tables = Tables::open(&transaction, now_ms)?;
-    match tables.sweep() {
-        // A damaged key is told to whoever asks for it.
-        Ok(()) | Err(RunError::Command(_)) => {}
-        Err(RunError::Store(error)) => return Err(error),
+    let has_writes = commands.iter().any(is_write);
+    if has_writes {
+        match tables.sweep() {
+            // A damaged key is told to whoever asks for it.
+            Ok(()) | Err(RunError::Command(_)) => {}
+            Err(RunError::Store(error)) => return Err(error),
+        }
     }
     let run = |command: &Command| fate(tables.run(command));
     let results = commands.iter().map(run).collect::<Result<_, _>>()?;
     drop(tables);
-    transaction.commit()?;
+    if has_writes {
+        transaction.commit()?;
+    }
     Ok(results)
 }
 
-fn look(
-    database: &Database,
-    commands: &[Command],
-    now_ms: i64,
-) -> Result<Vec<CommandResult>, redb::Error> {
-    let transaction = database.begin_read()?;
-    let reads = Reads {
-        keys: &transaction.open_table(KEYS)?,
-        fields: &transaction.open_table(FIELDS)?,
-        now_ms,
-    };
-    let run = |command: &Command| fate(reads.run(command));
-    commands.iter().map(run).collect()
-}
-
-fn open_file(path: &Path, settings: &EmbeddedSettings) -> Result<Database, DatabaseError> {
+fn open_file(path: &Path) -> Result<Database, DatabaseError> {
     let mut builder = Database::builder();
     builder
-        .set_cache_size(settings.cache_bytes)
-        .set_check_integrity_on_open(settings.check_on_open);
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
     builder.create(path)
 }
 
 /// Opens the file, or sets a damaged one aside and begins an empty one.
-fn open_or_begin(
-    path: &Path,
-    settings: &EmbeddedSettings,
-    clock: &dyn Clock,
-) -> Result<Database, EmbeddedError> {
-    let database = match open_file(path, settings) {
+fn open_or_begin(path: &Path, clock: &dyn Clock) -> Result<Database, EmbeddedError> {
+    let database = match open_file(path) {
         Err(damage) if is_damage(&damage) => {
             set_aside(path, &damage, clock)?;
-            open_file(path, settings)
+            open_file(path)
         }
         opened => opened,
     };

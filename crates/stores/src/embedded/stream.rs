@@ -7,11 +7,10 @@
 //! | `keys` | key | content: count of entries, ms and sequence of the newest id, each u64 LE |
 //! | `fields` | (key, ms u64 BE and sequence u64 BE) | length of start u8, start, length of version u8, version, value |
 
-use super::table::{Header, Outcome, Reads, STREAM, Tables, damaged, seal, text};
+use super::table::{Header, Outcome, STREAM, Tables, damaged, seal, text};
 use crate::key_store::port::Reply;
 use crate::key_store::remedy::item_error;
 use crate::key_store::stream::{FIELDS, StreamEntry, StreamId};
-use redb::ReadableTable;
 
 /// What the header of a stream tells.
 #[derive(Clone, Copy)]
@@ -22,17 +21,13 @@ struct Summary {
 
 impl Summary {
     fn of(header: &Header) -> Option<Summary> {
-        let (len, rest) = header.value.split_first_chunk::<8>()?;
-        let (ms, rest) = rest.split_first_chunk::<8>()?;
-        let (sequence, _) = rest.split_first_chunk::<8>()?;
-        let newest = StreamId {
-            ms: u64::from_le_bytes(*ms),
-            sequence: u64::from_le_bytes(*sequence),
+        let (numbers, _) = header.value.as_chunks::<8>();
+        let [len, ms, sequence, ..] = numbers else {
+            return None;
         };
-        Some(Summary {
-            len: u64::from_le_bytes(*len),
-            newest,
-        })
+        let [len, ms, sequence] = [len, ms, sequence].map(|bytes| u64::from_le_bytes(*bytes));
+        let newest = StreamId { ms, sequence };
+        Some(Summary { len, newest })
     }
 
     fn encode(self) -> Vec<u8> {
@@ -48,11 +43,10 @@ fn id_bytes(id: StreamId) -> [u8; 16] {
 }
 
 fn parse_id(field: &[u8]) -> Option<StreamId> {
-    let (ms, sequence) = field.split_first_chunk::<8>()?;
-    let sequence = sequence.first_chunk::<8>()?;
+    let (ms, sequence) = field.split_first_chunk()?;
     Some(StreamId {
         ms: u64::from_be_bytes(*ms),
-        sequence: u64::from_be_bytes(*sequence),
+        sequence: u64::from_be_bytes(*sequence.first_chunk()?),
     })
 }
 
@@ -75,11 +69,7 @@ fn decode(content: &[u8]) -> Option<[&[u8]; 3]> {
     Some([start, version, bar])
 }
 
-impl<K, F> Reads<'_, K, F>
-where
-    K: ReadableTable<&'static [u8], &'static [u8]>,
-    F: ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
-{
+impl Tables<'_> {
     /// Answers `XRANGE key from +`.
     pub(crate) fn stream_range(&self, key: &[u8], from_ms: u64) -> Outcome {
         let mut entries = Vec::new();
@@ -114,9 +104,7 @@ where
             Ok(take(id, parts))
         })
     }
-}
 
-impl Tables<'_> {
     /// Appends the entries that are not in the stream yet; answers how many.
     pub(crate) fn stream_add_all(
         &mut self,
@@ -142,7 +130,7 @@ impl Tables<'_> {
         entry: &StreamEntry,
         len_max: Option<u64>,
     ) -> Outcome<bool> {
-        let (summary, expiry_ms) = match self.reads().header_of(key, STREAM)? {
+        let (summary, expiry_ms) = match self.header_of(key, STREAM)? {
             None => {
                 self.purge(key)?;
                 let newest = StreamId { ms: 0, sequence: 0 };
@@ -177,14 +165,14 @@ impl Tables<'_> {
 
     /// Whether the entry, or a newer version of its bar, is in the stream, or a full stream has passed it.
     fn is_known(&self, key: &[u8], entry: &StreamEntry, is_full: bool) -> Outcome<bool> {
-        let (reads, mut is_known) = (self.reads(), false);
-        reads.each_entry(key, entry.id, |_, [start, version, _]| {
+        let mut is_known = false;
+        self.each_entry(key, entry.id, |_, [start, version, _]| {
             is_known = start == entry.start && entry.version <= version;
             !is_known
         })?;
         if is_full && !is_known {
             let first = StreamId { ms: 0, sequence: 0 };
-            reads.each_entry(key, first, |oldest, _| {
+            self.each_entry(key, first, |oldest, _| {
                 is_known = entry.id < oldest;
                 false
             })?;
@@ -197,17 +185,14 @@ impl Tables<'_> {
         let Some(len_max) = len_max.filter(|len_max| *len_max < len) else {
             return Ok(len);
         };
-        let mut over = Vec::new();
-        for found in self
+        let over = usize::try_from(len - len_max).unwrap_or(0);
+        let first = (key, b"".as_slice());
+        for oldest in self
             .fields
-            .range((key, b"".as_slice())..)?
-            .take(usize::try_from(len - len_max).unwrap_or(0))
+            .extract_from_if(first.., |_, _| true)?
+            .take(over)
         {
-            let (cell, _) = found?;
-            over.push(cell.value().1.to_vec());
-        }
-        for field in over {
-            self.fields.remove((key, field.as_slice()))?;
+            oldest?;
         }
         Ok(len_max)
     }

@@ -20,8 +20,8 @@ use redb::{Error, ReadableTable, StorageError, Table, TableDefinition, WriteTran
 
 type KeysTable = TableDefinition<'static, &'static [u8], &'static [u8]>;
 type FieldsTable = TableDefinition<'static, (&'static [u8], &'static [u8]), &'static [u8]>;
-pub(crate) const KEYS: KeysTable = TableDefinition::new("keys");
-pub(crate) const FIELDS: FieldsTable = TableDefinition::new("fields");
+pub(super) const KEYS: KeysTable = TableDefinition::new("keys");
+pub(super) const FIELDS: FieldsTable = TableDefinition::new("fields");
 const EXPIRIES: TableDefinition<'static, (i64, &'static [u8]), ()> =
     TableDefinition::new("expiries");
 
@@ -124,25 +124,53 @@ fn open<'a>(key: &[u8], field: &[u8], record: &'a [u8]) -> Option<&'a [u8]> {
     (u32::from_le_bytes(*crc) == checksum(key, field, content)).then_some(content)
 }
 
+/// The first key behind a key, in the order of bytes.
+fn next_key(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
 pub(crate) fn text(bytes: &[u8]) -> Reply {
     Reply::Text(Bytes::copy_from_slice(bytes))
 }
 
-/// The tables as one transaction reads them.
-pub(crate) struct Reads<'a, K, F> {
-    pub(crate) keys: &'a K,
-    pub(crate) fields: &'a F,
-    pub(crate) now_ms: i64,
+/// The tables inside one transaction.
+pub(crate) struct Tables<'a> {
+    keys: Table<'a, &'static [u8], &'static [u8]>,
+    pub(crate) fields: Table<'a, (&'static [u8], &'static [u8]), &'static [u8]>,
+    expiries: Table<'a, (i64, &'static [u8]), ()>,
+    now_ms: i64,
 }
 
-impl<K, F> Reads<'_, K, F>
-where
-    K: ReadableTable<&'static [u8], &'static [u8]>,
-    F: ReadableTable<(&'static [u8], &'static [u8]), &'static [u8]>,
-{
-    /// Answers a command that changes nothing.
-    pub(crate) fn run(&self, command: &Command) -> Outcome {
+impl<'a> Tables<'a> {
+    pub(crate) fn open(
+        transaction: &'a WriteTransaction,
+        now_ms: i64,
+    ) -> Result<Tables<'a>, Error> {
+        Ok(Tables {
+            keys: transaction.open_table(KEYS)?,
+            fields: transaction.open_table(FIELDS)?,
+            expiries: transaction.open_table(EXPIRIES)?,
+            now_ms,
+        })
+    }
+
+    pub(crate) fn run(&mut self, command: &Command) -> Outcome {
         match command {
+            Command::HashSet { key, fields } => self.hash_set(key, fields),
+            Command::Expire { key, seconds } => self.expire(key, *seconds),
+            Command::Set {
+                key,
+                value,
+                seconds,
+            } => self.set(key, value, *seconds),
+            Command::StreamAdd {
+                key,
+                entries,
+                len_max,
+                seconds,
+                ..
+            } => self.stream_add_all(key, entries, *len_max, *seconds),
+            Command::Delete { keys } => self.delete(keys),
             Command::Ping => Ok(text(b"PONG")),
             Command::HashGetAll { key } => self.hash_all(key),
             Command::HashGet { key, fields } => self.hash_get(key, fields),
@@ -150,16 +178,17 @@ where
             Command::StreamRange { key, from_ms } => self.stream_range(key, *from_ms),
             // Nobody can listen to a folder.
             Command::Publish { .. } => Ok(Reply::Integer(0)),
-            Command::Script { .. }
-            | Command::HashSet { .. }
-            | Command::Expire { .. }
-            | Command::Set { .. }
-            | Command::StreamAdd { .. }
-            | Command::Delete { .. } => Err(item_error("ERR unknown command").into()),
+            Command::Script { .. } => Err(item_error("ERR unknown command").into()),
         }
     }
 
+    /// The header of a key that is alive.
     fn header(&self, key: &[u8]) -> Outcome<Option<Header>> {
+        let header = self.stored_header(key)?;
+        Ok(header.filter(|header| header.is_alive(self.now_ms)))
+    }
+
+    fn stored_header(&self, key: &[u8]) -> Outcome<Option<Header>> {
         let Some(record) = self.keys.get(key)? else {
             return Ok(None);
         };
@@ -173,7 +202,7 @@ where
             })
         });
         let header = parsed.ok_or_else(|| damaged(key, None))?;
-        Ok(Some(header).filter(|header| header.is_alive(self.now_ms)))
+        Ok(Some(header))
     }
 
     /// The header of a key that must be of this kind, if it exists.
@@ -191,12 +220,11 @@ where
         from: &[u8],
         mut take: impl FnMut(&[u8], &[u8]) -> Outcome<bool>,
     ) -> Outcome<()> {
-        for entry in self.fields.range((key, from)..)? {
+        let next = next_key(key);
+        let end = (next.as_slice(), b"".as_slice());
+        for entry in self.fields.range((key, from)..end)? {
             let (cell, record) = entry?;
-            let (owner, field) = cell.value();
-            if owner != key {
-                break;
-            }
+            let (_, field) = cell.value();
             let value = open(key, field, record.value());
             let value = value.ok_or_else(|| damaged(key, Some(field)))?;
             if !take(field, value)? {
@@ -243,70 +271,9 @@ where
         }
         Ok(Reply::Array(replies))
     }
-}
-
-type KeysOf<'a> = Table<'a, &'static [u8], &'static [u8]>;
-type FieldsOf<'a> = Table<'a, (&'static [u8], &'static [u8]), &'static [u8]>;
-
-/// The tables inside one write transaction.
-pub(crate) struct Tables<'a> {
-    keys: KeysOf<'a>,
-    pub(crate) fields: FieldsOf<'a>,
-    expiries: Table<'a, (i64, &'static [u8]), ()>,
-    now_ms: i64,
-}
-
-impl<'a> Tables<'a> {
-    pub(crate) fn open(
-        transaction: &'a WriteTransaction,
-        now_ms: i64,
-    ) -> Result<Tables<'a>, Error> {
-        Ok(Tables {
-            keys: transaction.open_table(KEYS)?,
-            fields: transaction.open_table(FIELDS)?,
-            expiries: transaction.open_table(EXPIRIES)?,
-            now_ms,
-        })
-    }
-
-    /// What the transaction reads.
-    pub(crate) fn reads(&self) -> Reads<'_, KeysOf<'a>, FieldsOf<'a>> {
-        Reads {
-            keys: &self.keys,
-            fields: &self.fields,
-            now_ms: self.now_ms,
-        }
-    }
-
-    pub(crate) fn run(&mut self, command: &Command) -> Outcome {
-        match command {
-            Command::HashSet { key, fields } => self.hash_set(key, fields),
-            Command::Expire { key, seconds } => self.expire(key, *seconds),
-            Command::Set {
-                key,
-                value,
-                seconds,
-            } => self.set(key, value, *seconds),
-            Command::StreamAdd {
-                key,
-                entries,
-                len_max,
-                seconds,
-                ..
-            } => self.stream_add_all(key, entries, *len_max, *seconds),
-            Command::Delete { keys } => self.delete(keys),
-            Command::HashGetAll { .. }
-            | Command::HashGet { .. }
-            | Command::Get { .. }
-            | Command::StreamRange { .. }
-            | Command::Publish { .. }
-            | Command::Script { .. }
-            | Command::Ping => self.reads().run(command),
-        }
-    }
 
     fn hash_set(&mut self, key: &[u8], fields: &Fields) -> Outcome {
-        if self.reads().header_of(key, HASH)?.is_none() {
+        if self.header_of(key, HASH)?.is_none() {
             self.purge(key)?;
             self.put_header(key, HASH, 0, b"")?;
         }
@@ -320,7 +287,7 @@ impl<'a> Tables<'a> {
     }
 
     pub(crate) fn expire(&mut self, key: &[u8], seconds: u64) -> Outcome {
-        let Some(header) = self.reads().header(key)? else {
+        let Some(header) = self.header(key)? else {
             return Ok(Reply::Integer(0));
         };
         self.expiries.remove((header.expiry_ms, key))?;
@@ -338,7 +305,7 @@ impl<'a> Tables<'a> {
     fn delete(&mut self, names: &[Bytes]) -> Outcome {
         let mut gone = 0;
         for key in names {
-            let existed = self.reads().header(key)?.is_some();
+            let existed = self.header(key)?.is_some();
             self.purge(key)?;
             gone += i64::from(existed);
         }
@@ -369,11 +336,7 @@ impl<'a> Tables<'a> {
 
     /// Removes a key with all it holds, alive or not, readable or not.
     pub(crate) fn purge(&mut self, key: &[u8]) -> Outcome<()> {
-        let reads = Reads {
-            now_ms: i64::MIN,
-            ..self.reads()
-        };
-        let expiry_ms = match reads.header(key) {
+        let expiry_ms = match self.stored_header(key) {
             Ok(header) => header.map_or(0, |header| header.expiry_ms),
             Err(RunError::Command(_)) => 0,
             Err(error) => return Err(error),
@@ -382,17 +345,9 @@ impl<'a> Tables<'a> {
             return Ok(());
         }
         self.expiries.remove((expiry_ms, key))?;
-        let mut fields = Vec::new();
-        for entry in self.fields.range((key, b"".as_slice())..)? {
-            let (cell, _) = entry?;
-            if cell.value().0 != key {
-                break;
-            }
-            fields.push(cell.value().1.to_vec());
-        }
-        for field in fields {
-            self.fields.remove((key, field.as_slice()))?;
-        }
+        let (next, first) = (next_key(key), b"".as_slice());
+        self.fields
+            .retain_in((key, first)..(next.as_slice(), first), |_, _| false)?;
         Ok(())
     }
 
@@ -400,12 +355,11 @@ impl<'a> Tables<'a> {
     pub(crate) fn sweep(&mut self) -> Outcome<()> {
         let mut over = Vec::new();
         let end = (self.now_ms.saturating_add(1), b"".as_slice());
-        for entry in self.expiries.range(..end)?.take(SWEEP_KEYS_MAX) {
-            let (cell, _) = entry?;
-            over.push((cell.value().0, cell.value().1.to_vec()));
+        let expired = self.expiries.extract_from_if(..end, |_, ()| true)?;
+        for entry in expired.take(SWEEP_KEYS_MAX) {
+            over.push(entry?.0.value().1.to_vec());
         }
-        for (expiry_ms, key) in over {
-            self.expiries.remove((expiry_ms, key.as_slice()))?;
+        for key in over {
             self.purge(&key)?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Claims about the embedded store, on real files.
 
 use super::table::{FIELDS, KEYS};
-use super::{EmbeddedError, EmbeddedSettings, EmbeddedStore};
+use super::{EmbeddedError, EmbeddedStore};
 use crate::key_store::command::Command;
 use crate::key_store::port::{CommandResult, KeyStore, Reply};
 use crate::testing::FakeClock;
@@ -16,7 +16,7 @@ fn clock() -> Arc<FakeClock> {
 }
 
 fn open(folder: &Path, clock: &Arc<FakeClock>) -> EmbeddedStore {
-    EmbeddedStore::open(folder, &EmbeddedSettings::default(), Arc::clone(clock) as _).unwrap()
+    EmbeddedStore::open(folder, false, Arc::clone(clock) as _).unwrap()
 }
 
 fn bytes(text: &str) -> Bytes {
@@ -187,8 +187,7 @@ async fn types_are_kept_apart_as_in_redis() {
 async fn a_second_opener_is_told_who_holds_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let _held = open(folder.path(), &clock());
-    let error =
-        EmbeddedStore::open(folder.path(), &EmbeddedSettings::default(), clock()).unwrap_err();
+    let error = EmbeddedStore::open(folder.path(), false, clock()).unwrap_err();
     assert!(matches!(error, EmbeddedError::Held { .. }), "{error}");
     assert!(error.to_string().contains("another process"));
 }
@@ -196,11 +195,7 @@ async fn a_second_opener_is_told_who_holds_the_folder() {
 #[tokio::test]
 async fn a_reader_does_not_create_a_store() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = EmbeddedSettings {
-        create: false,
-        ..EmbeddedSettings::default()
-    };
-    let error = EmbeddedStore::open(folder.path(), &settings, clock()).unwrap_err();
+    let error = EmbeddedStore::open(folder.path(), true, clock()).unwrap_err();
     assert!(matches!(error, EmbeddedError::Missing { .. }));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -1,7 +1,7 @@
 //! Claims about the reader, on the embedded store.
 
 use super::{BarReader, ReadError};
-use crate::embedded::{EmbeddedSettings, EmbeddedStore};
+use crate::embedded::EmbeddedStore;
 use crate::key_store::command::Command;
 use crate::key_store::port::KeyStore;
 use crate::layout::settings::{ValueForm, ViewKind, ViewSettings};
@@ -29,11 +29,7 @@ fn fixture(kind: ViewKind, value: ValueForm) -> Fixture {
     let view = Arc::new(View::new(settings, &[]).unwrap());
     let clock = Arc::new(FakeClock::at("2025-11-03T12:00:00Z"));
     let folder = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open(
-        folder.path(),
-        &EmbeddedSettings::default(),
-        Arc::clone(&clock) as _,
-    );
+    let store = EmbeddedStore::open(folder.path(), false, Arc::clone(&clock) as _);
     let store = Arc::new(store.unwrap());
     let sink = ViewSink::new(
         Arc::clone(&store) as _,
