@@ -15,63 +15,67 @@ use crate::layout::view::View;
 use barmill_core::port::ItemResult;
 use bytes::Bytes;
 
-/// A script call in the making, and where its answers belong.
-#[derive(Debug)]
-pub(crate) struct GuardedCall {
-    keys: Vec<Bytes>,
-    arguments: Vec<Bytes>,
-    /// The answer of each group of the batch.
-    answers: Vec<usize>,
+/// Which answers of a script call belong to which part of its batch.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// The answer of each group.
+    of_groups: Vec<usize>,
     /// The answer of the first notice.
     first_notice: usize,
 }
 
-impl GuardedCall {
-    pub(crate) fn new(fence: Bytes) -> GuardedCall {
-        GuardedCall {
-            keys: vec![fence],
-            arguments: Vec::new(),
-            answers: Vec::new(),
-            first_notice: 0,
-        }
+/// The script call of a batch by the writer that `head` names: number, holder, life of the lease, whether it is renewed.
+pub(crate) fn call(
+    fence: Bytes,
+    head: [Bytes; 4],
+    view: &View,
+    batch: &Batch,
+) -> (Command, Answers) {
+    let mut parts = Parts {
+        keys: vec![fence],
+        arguments: head.to_vec(),
+    };
+    parts.number(view.settings().ttl_s.unwrap_or(0));
+    parts.number(view.settings().stream_len_max.unwrap_or(0));
+    let mut answers = Answers::default();
+    let mut rest = batch.groups.as_slice();
+    while let Some(first) = rest.first() {
+        // Strings that share a hash of versions are one group of the script.
+        let versions = |group: &Group| &batch.text[group.versions.clone()];
+        let shares =
+            |group: &&Group| group.layout == Layout::Text && versions(group) == versions(first);
+        let len = rest.iter().take_while(shares).count().max(1);
+        let (together, after) = rest.split_at(len);
+        parts.group(batch, together);
+        let answer = answers.first_notice;
+        answers.of_groups.extend(std::iter::repeat_n(answer, len));
+        (rest, answers.first_notice) = (after, answer + 1);
     }
+    for (channel, message) in &batch.notices {
+        let head = [b"publish".as_slice(), b"1"].map(Bytes::from_static);
+        parts.arguments.extend(head);
+        parts.arguments.extend([channel.clone(), message.clone()]);
+    }
+    let command = Command::Script {
+        script: &GUARD,
+        has_text: false,
+        keys: parts.keys,
+        arguments: parts.arguments,
+    };
+    (command, answers)
+}
 
+/// A script call in the making.
+struct Parts {
+    keys: Vec<Bytes>,
+    arguments: Vec<Bytes>,
+}
+
+impl Parts {
     fn number(&mut self, number: impl itoa::Integer) {
         self.arguments.push(Bytes::copy_from_slice(
             itoa::Buffer::new().format(number).as_bytes(),
         ));
-    }
-
-    pub(crate) fn head(&mut self, number: u64, holder: &str, ttl_ms: u64, is_renewal: bool) {
-        self.number(number);
-        self.arguments
-            .push(Bytes::copy_from_slice(holder.as_bytes()));
-        self.number(ttl_ms);
-        self.number(u8::from(is_renewal));
-    }
-
-    pub(crate) fn body(&mut self, view: &View, batch: &Batch) {
-        self.number(view.settings().ttl_s.unwrap_or(0));
-        self.number(view.settings().stream_len_max.unwrap_or(0));
-        let mut rest = batch.groups.as_slice();
-        let mut next = 0;
-        while let Some(first) = rest.first() {
-            // Strings that share a hash of versions are one group of the script.
-            let versions = |group: &Group| &batch.text[group.versions.clone()];
-            let shares =
-                |group: &&Group| group.layout == Layout::Text && versions(group) == versions(first);
-            let len = rest.iter().take_while(shares).count().max(1);
-            let (together, after) = rest.split_at(len);
-            self.group(batch, together);
-            self.answers.extend(std::iter::repeat_n(next, len));
-            (rest, next) = (after, next + 1);
-        }
-        self.first_notice = next;
-        for (channel, message) in &batch.notices {
-            self.arguments
-                .extend([Bytes::from_static(b"publish"), Bytes::from_static(b"1")]);
-            self.arguments.extend([channel.clone(), message.clone()]);
-        }
     }
 
     fn group(&mut self, batch: &Batch, groups: &[Group]) {
@@ -117,21 +121,9 @@ impl GuardedCall {
                 .extend([&entry.field, &entry.version, &entry.value].map(|part| batch.slice(part)));
         }
     }
+}
 
-    /// The command; once.
-    pub(crate) fn take_command(&mut self) -> Command {
-        let (keys, arguments) = (
-            std::mem::take(&mut self.keys),
-            std::mem::take(&mut self.arguments),
-        );
-        Command::Script {
-            script: &GUARD,
-            has_text: false,
-            keys,
-            arguments,
-        }
-    }
-
+impl Answers {
     /// The fate of an item, from the answers of the script.
     pub(crate) fn fate(&self, result: &CommandResult, home: Home) -> ItemResult {
         let answers = match result {
@@ -139,7 +131,7 @@ impl GuardedCall {
             Ok(_) => return Err(item_error("answer of the guard is no list")),
             Err(error) => return Err(error.clone()),
         };
-        let of_group = |group: usize| self.answers.get(group).copied();
+        let of_group = |group: usize| self.of_groups.get(group).copied();
         let wanted = [
             home.base.and_then(of_group),
             home.stream.and_then(of_group),

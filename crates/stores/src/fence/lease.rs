@@ -8,7 +8,7 @@
 //! hash never expires, since the number must not fall; when it is lost (FLUSHALL, eviction), the next batch puts it
 //! back. The keys of a script would have to share a slot: the fence is not for a cluster.
 
-use super::guard::GuardedCall;
+use super::guard::{self, Answers};
 use crate::batch::groups::Batch;
 use crate::key_store::command::Command;
 use crate::key_store::port::{CommandResult, KeyStore, Reply, failed, run_scripts};
@@ -156,20 +156,13 @@ impl Fence {
         };
         let texts: Vec<String> = parts.iter().map(text).collect();
         let error = match texts.as_slice() {
-            [number] => match number.parse() {
-                Ok(number) => return Ok(number),
-                Err(_) => FenceError::Answer { key },
-            },
+            [number] if let Ok(number) = number.parse() => return Ok(number),
             [_, holder, until] => {
-                let until = until
-                    .parse()
-                    .ok()
-                    .and_then(Timestamp::from_millis)
-                    .unwrap_or(Timestamp::MAX);
+                let until = until.parse().ok().and_then(Timestamp::from_millis);
                 FenceError::Held {
                     key,
                     holder: holder.clone(),
-                    until,
+                    until: until.unwrap_or(Timestamp::MAX),
                 }
             }
             _ => FenceError::Answer { key },
@@ -198,9 +191,7 @@ impl Fence {
             keys,
             arguments,
         };
-        let mut results = run_scripts(store, &[command]).await?;
-        assert!(results.len() == 1, "a key store answers every command");
-        Ok(results.swap_remove(0))
+        run_script(store, command).await
     }
 
     /// Renews the lease if it is due; answers whether the store was asked.
@@ -238,11 +229,14 @@ impl Fence {
         is_renewal: bool,
         view: &View,
         batch: &Batch,
-    ) -> GuardedCall {
-        let mut call = GuardedCall::new(self.key.clone());
-        call.head(number, &self.settings.holder, self.ttl_ms(), is_renewal);
-        call.body(view, batch);
-        call
+    ) -> (Command, Answers) {
+        let head = [
+            Bytes::from(number.to_string()),
+            Bytes::from(self.settings.holder.clone()),
+            Bytes::from(self.ttl_ms().to_string()),
+            Bytes::from_static(if is_renewal { b"1" } else { b"0" }),
+        ];
+        guard::call(self.key.clone(), head, view, batch)
     }
 
     /// Sends a batch as one script and answers the fate of each of its groups.
@@ -252,19 +246,23 @@ impl Fence {
         clock: &dyn Clock,
         view: &View,
         batch: &Batch,
-    ) -> Result<(CommandResult, GuardedCall), SinkError> {
+    ) -> Result<(CommandResult, Answers), SinkError> {
         let number = self.number(store, clock).await?;
         let now = clock.now();
         let is_due = self.is_due(now);
-        let mut call = self.call_of(number, is_due, view, batch);
-        let mut results = run_scripts(store, &[call.take_command()]).await?;
-        assert!(results.len() == 1, "a key store answers every command");
-        let result = results.swap_remove(0);
+        let (command, answers) = self.call_of(number, is_due, view, batch);
+        let result = run_script(store, command).await?;
         if is_due && result.is_ok() {
             self.renewed(now);
         }
-        Ok((result, call))
+        Ok((result, answers))
     }
+}
+
+async fn run_script(store: &dyn KeyStore, command: Command) -> Result<CommandResult, SinkError> {
+    let mut results = run_scripts(store, &[command]).await?;
+    assert!(results.len() == 1, "a key store answers every command");
+    Ok(results.swap_remove(0))
 }
 
 fn text(reply: &Reply) -> String {

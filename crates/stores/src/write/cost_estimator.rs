@@ -131,12 +131,8 @@ impl CostEstimator {
         let apart =
             |claims: Vec<_>| (!claims.is_empty()).then(|| final_batch::claim_call(claims, false));
         let (claim, commands) = if let Some(fence) = &self.fence {
-            let commands = vec![
-                fence
-                    .call_of(u64::MAX, false, &self.view, &batch)
-                    .take_command(),
-            ];
-            (apart(claims), commands)
+            let (command, _) = fence.call_of(u64::MAX, false, &self.view, &batch);
+            (apart(claims), vec![command])
         } else {
             let plan = commands::plan(&self.view, batch);
             let call = final_batch::manifests(items)

@@ -185,7 +185,7 @@ impl ViewSink {
         let mut waiting = vec![items];
         while let Some(part) = waiting.pop() {
             let batch = groups::encode(&self.view, part, self.clock.now(), true);
-            let (result, call) = fence
+            let (result, answers) = fence
                 .send(self.store.as_ref(), self.clock.as_ref(), &self.view, &batch)
                 .await?;
             if part.len() > 1 && matches!(&result, Err(error) if error.remedy == Remedy::Refuse) {
@@ -193,7 +193,7 @@ impl ViewSink {
                 waiting.extend([second, first]);
                 continue;
             }
-            results.extend(batch.homes.iter().map(|home| call.fate(&result, *home)));
+            results.extend(batch.homes.iter().map(|home| answers.fate(&result, *home)));
         }
         Ok(results)
     }
