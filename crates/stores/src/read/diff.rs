@@ -92,7 +92,7 @@ async fn of_cells(
     let mut cells: Vec<Cell> = bars.into_iter().map(|bar| Cell::of(view, bar)).collect();
     cells.sort_by(|one, other| one.key.cmp(&other.key));
     let mut held = Held::new();
-    for part in Lookup::pack(view, cells, FIELDS_MAX).chunks(COMMANDS_MAX) {
+    for part in Lookup::pack(cells, FIELDS_MAX).chunks(COMMANDS_MAX) {
         let commands: Vec<Command> = part.iter().map(Lookup::command).collect();
         let results = store.run(&commands).await?;
         for (result, lookup) in results.into_iter().zip(part) {
@@ -102,7 +102,7 @@ async fn of_cells(
                 Err(error) if error.remedy == Remedy::Refuse => continue,
                 Err(error) => return Err(failed("read bars back", error.remedy, error)),
             };
-            let (Reply::Array(values), Lookup::Exact { cells, .. }) = (reply, lookup) else {
+            let (Reply::Array(values), Lookup::Exact(cells)) = (reply, lookup) else {
                 continue;
             };
             for (Cell { bar, .. }, value) in cells.iter().zip(values) {

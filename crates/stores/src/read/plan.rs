@@ -57,7 +57,7 @@ pub(crate) enum Lookup {
         to: Timestamp,
     },
     /// Cells in the order of the reply: fields of one hash, or strings.
-    Exact { cells: Vec<Cell>, is_hash: bool },
+    Exact(Vec<Cell>),
 }
 
 impl Lookup {
@@ -68,18 +68,15 @@ impl Lookup {
                 key: key.clone(),
                 from_ms: u64::try_from(bar.start.as_millis()).unwrap_or(0),
             },
-            Lookup::Exact { cells, is_hash } => {
-                let keys = cells.iter().map(|cell| cell.key.clone());
-                match cells.first() {
-                    Some(Cell { key, .. }) if *is_hash => Command::HashGet {
-                        key: key.clone(),
-                        fields: cells.iter().map(|cell| cell.field.clone()).collect(),
-                    },
-                    Some(_) | None => Command::Get {
-                        keys: keys.collect(),
-                    },
-                }
-            }
+            Lookup::Exact(cells) => match cells.first() {
+                Some(Cell { key, field, .. }) if !field.is_empty() => Command::HashGet {
+                    key: key.clone(),
+                    fields: cells.iter().map(|cell| cell.field.clone()).collect(),
+                },
+                Some(_) | None => Command::Get {
+                    keys: cells.iter().map(|cell| cell.key.clone()).collect(),
+                },
+            },
         }
     }
 
@@ -117,27 +114,23 @@ impl Lookup {
             let of_symbol = |&one: &Symbol| starts.iter().map(move |&start| cell(one, start));
             symbols.iter().flat_map(of_symbol).collect()
         };
-        Lookup::pack(view, cells, usize::MAX)
+        Lookup::pack(cells, usize::MAX)
     }
 
     /// The lookups of cells: strings by the thousand, fields by their hash, where they follow each other.
-    pub(crate) fn pack(view: &View, cells: Vec<Cell>, fields_max: usize) -> Vec<Lookup> {
-        let is_hash = view.settings().kind != ViewKind::KeyPerBar;
+    pub(crate) fn pack(cells: Vec<Cell>, fields_max: usize) -> Vec<Lookup> {
         let fits = |cells: &[Cell], cell: &Cell| {
-            if is_hash {
-                cells.last().is_some_and(|last| last.key == cell.key) && cells.len() < fields_max
-            } else {
+            if cell.field.is_empty() {
                 cells.len() < KEYS_PER_GET
+            } else {
+                cells.last().is_some_and(|last| last.key == cell.key) && cells.len() < fields_max
             }
         };
         let mut lookups: Vec<Lookup> = Vec::new();
         for cell in cells {
             match lookups.last_mut() {
-                Some(Lookup::Exact { cells, .. }) if fits(cells, &cell) => cells.push(cell),
-                Some(_) | None => lookups.push(Lookup::Exact {
-                    cells: vec![cell],
-                    is_hash,
-                }),
+                Some(Lookup::Exact(cells)) if fits(cells, &cell) => cells.push(cell),
+                Some(_) | None => lookups.push(Lookup::Exact(vec![cell])),
             }
         }
         lookups

@@ -264,7 +264,7 @@ impl BarReader {
                     self.take_hash(&mut bars, &bar, &key, date, reply)?;
                 }
                 Lookup::Stream { bar, key, to } => take_stream(&mut bars, &bar, &key, to, reply)?,
-                Lookup::Exact { cells, .. } => {
+                Lookup::Exact(cells) => {
                     let Reply::Array(values) = reply else {
                         continue;
                     };
@@ -298,17 +298,14 @@ impl BarReader {
         for (field, value) in pairs(reply) {
             let start = self.start_of(&field, date);
             // A field of another spec or symbol, where a template puts those into the field.
-            if start.is_some_and(|start| !self.is_at(&field, BarKey { start, ..*bar })) {
+            let cell = start.map(|start| self.view.key_and_field(&BarKey { start, ..*bar }));
+            if cell.is_some_and(|(_, own)| own != field) {
                 continue;
             }
             let decoded = decode_bar(&value, bar.symbol, bar.spec, start);
             bars.push(decoded.map_err(|source| value_error(key, &field, source))?);
         }
         Ok(())
-    }
-
-    fn is_at(&self, field: &[u8], bar: BarKey) -> bool {
-        self.view.key_and_field(&bar).1 == field
     }
 
     /// The start that a field of the day's hash tells.
