@@ -211,12 +211,14 @@ impl Due<'_> {
             return;
         }
         let is_own = |claim: &&mut Claim| (claim.spec, claim.date) == (spec, date);
-        let mut own = self.claims.iter_mut().filter(is_own);
-        if own.any(|claim| claim.symbols.contains(&symbol)) {
-            return;
+        let mut unfilled = None;
+        for claim in self.claims.iter_mut().filter(is_own) {
+            if claim.symbols.contains(&symbol) {
+                return;
+            }
+            unfilled = Some(claim).filter(|claim| claim.symbols.len() < CALL_LEN);
         }
-        let mut own = self.claims.iter_mut().filter(is_own);
-        match own.find(|claim| claim.symbols.len() < CALL_LEN) {
+        match unfilled {
             Some(claim) => claim.symbols.push(symbol),
             None => self.claims.push(Claim {
                 spec,

@@ -253,17 +253,16 @@ impl Claims {
                 key: key.clone(),
                 fields: fields.iter().map(|(field, _)| field.clone()).collect(),
             };
-            let found = self.one(claim, store.run(&[look]).await?)?;
-            let found = match found {
-                Reply::Array(found) => found,
-                Reply::Nil | Reply::Integer(_) | Reply::Text(_) => Vec::new(),
+            let found = self.all(claim, store.run(&[look]).await?)?.pop();
+            let found = match &found {
+                Some(Reply::Array(found)) => found.as_slice(),
+                Some(Reply::Nil | Reply::Integer(_) | Reply::Text(_)) | None => &[],
             };
             for (found, (field, words)) in found.iter().zip(&fields) {
                 if let Reply::Text(found) = found
                     && found != words
                 {
-                    let field = String::from_utf8_lossy(field);
-                    let found = String::from_utf8_lossy(found);
+                    let [field, found] = [field, found].map(|text| String::from_utf8_lossy(text));
                     let error = item_error(&format!("{OWNED}{field} {found}"));
                     return Err(self.refused(std::slice::from_ref(claim), error));
                 }
@@ -274,15 +273,12 @@ impl Claims {
             fields: fields.into_iter().collect(),
         }];
         commands.extend(self.ttl_s().map(|seconds| Command::Expire { key, seconds }));
-        for result in store.run(&commands).await? {
-            self.one(claim, vec![result])?;
-        }
-        Ok(())
+        self.all(claim, store.run(&commands).await?).map(drop)
     }
 
-    fn one(&self, claim: &Claim, results: Vec<CommandResult>) -> Result<Reply, SinkError> {
-        let result = results.into_iter().next().unwrap_or(Ok(Reply::Nil));
-        result.map_err(|error| self.refused(std::slice::from_ref(claim), error))
+    fn all(&self, claim: &Claim, results: Vec<CommandResult>) -> Result<Vec<Reply>, SinkError> {
+        let replies: Result<Vec<Reply>, ItemError> = results.into_iter().collect();
+        replies.map_err(|error| self.refused(std::slice::from_ref(claim), error))
     }
 
     /// The error of a claim that the store did not grant.
@@ -301,23 +297,13 @@ impl Claims {
             let (_, wanted) = fields.find(|(own, _)| own == field.as_bytes())?;
             (wanted != found.as_bytes()).then_some((claim, *symbol, wanted))
         });
-        match refused {
-            Some((claim, symbol, wanted)) => {
-                let wanted = String::from_utf8_lossy(&wanted);
-                self.owned((claim, symbol), found, &wanted)
-            }
-            None => failed("claim the bars", Remedy::Fatal, error),
-        }
-    }
-
-    fn owned(&self, (claim, symbol): (&Claim, Symbol), found: &str, wanted: &str) -> SinkError {
-        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
-        for (their, our) in found.split("; ").zip(wanted.split("; ")) {
-            if their != our {
-                theirs.push(their);
-                ours.push(our);
-            }
-        }
+        let Some((claim, symbol, wanted)) = refused else {
+            return failed("claim the bars", Remedy::Fatal, error);
+        };
+        let wanted = String::from_utf8_lossy(&wanted);
+        let parts = found.split("; ").zip(wanted.split("; "));
+        let (theirs, ours): (Vec<&str>, Vec<&str>) =
+            parts.filter(|(their, our)| their != our).unzip();
         let error = OwnedError {
             spec: claim.spec,
             symbol,
