@@ -4,17 +4,14 @@
 //! which venue it is; whoever needs something of it finds it here.
 
 use super::VENUES;
-use super::history::pager::OpenHistory;
-use super::history::settings::HistorySettingsError;
+use super::history::VenueHistory;
 use super::live::decoder::{DecodeFrame, Decoder};
 use super::live::script::Script;
 use super::simulate::Simulation;
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Whose days and hours a venue keeps.
@@ -97,7 +94,6 @@ pub struct LiveDefaults {
     pub resolution_ns: fn(url: &str) -> i64,
 }
 
-type HistoryOpener = fn(&Url, &VenueSettings) -> Result<Arc<dyn OpenHistory>, HistorySettingsError>;
 type ScriptWriter = fn(&VenueSettings, &[&[&str]]) -> Script;
 
 /// A venue. `Debug` shows its name.
@@ -120,7 +116,7 @@ pub struct Venue {
     pub secrets: &'static [Secret],
     /// The keys that only it has.
     pub settings: &'static [Setting],
-    pub(crate) open_history: HistoryOpener,
+    pub(crate) pages: &'static VenueHistory,
     pub(crate) write_script: ScriptWriter,
     pub(crate) decode: DecodeFrame,
     /// Its simulated side.

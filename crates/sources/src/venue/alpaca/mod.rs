@@ -53,7 +53,7 @@ pub static VENUE: Venue = Venue {
         kind: SettingKind::Word,
         default: "sip",
     }],
-    open_history: super::history::pager::open::<history::Alpaca>,
+    pages: &history::PAGES,
     write_script: live::script,
     decode: live::decode,
     simulation: simulate::SIMULATION,

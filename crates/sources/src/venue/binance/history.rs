@@ -7,15 +7,10 @@
 
 use super::wire::{Event, Single};
 use crate::venue::VenueSettings;
-use crate::venue::history::error::PageError;
-use crate::venue::history::json::{Rows, parse};
-use crate::venue::history::page::{HistoryProtocol, Listing, Next, Reply, Request, VenueTraits};
-use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::{HistorySettingsError, secret_header};
+use crate::venue::history::{
+    Asked, HistoryProtocol, Listing, Next, PageError, PageOrder, Request, Rows, VenueHistory, parse,
+};
 use barmill_core::model::Symbol;
-use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::num::NonZeroU32;
@@ -27,26 +22,57 @@ const SINGLE_WEIGHT: NonZeroU32 = NonZeroU32::new(25).unwrap();
 /// Numbers before the first trade of the interval at which the first page begins.
 const LOOK_BACK: usize = 16;
 
+/// Pages by number, and the key that is not needed.
+pub(super) static PAGES: VenueHistory = VenueHistory {
+    weight_max: |settings| Trades::of(settings).weight(),
+    headers: &[("x-mbx-time-unit", "MICROSECOND")],
+    secrets: &[("key_env", "x-mbx-apikey")],
+    listing: Some(Listing {
+        path: "/api/v3/exchangeInfo",
+        names: listed,
+    }),
+    ..VenueHistory::new(PageOrder::NUMBERED, |settings| {
+        Box::new(Binance {
+            trades: Trades::of(settings),
+            place: Place::Start,
+        })
+    })
+};
+
 /// Which of the two histories is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BinanceTrades {
+enum Trades {
     /// `/api/v3/aggTrades`: the fills of one taker order at one price are one row.
     Aggregate,
     /// `/api/v3/historicalTrades`: every fill.
     Single,
 }
 
+impl Trades {
+    fn of(settings: &VenueSettings) -> Trades {
+        match settings.get("trades") {
+            "single" => Trades::Single,
+            _ => Trades::Aggregate,
+        }
+    }
+
+    fn weight(self) -> NonZeroU32 {
+        match self {
+            Trades::Aggregate => AGGREGATE_WEIGHT,
+            Trades::Single => SINGLE_WEIGHT,
+        }
+    }
+}
+
 #[derive(Debug)]
-pub(crate) struct Binance {
-    base: Url,
-    trades: BinanceTrades,
-    page_len: usize,
-    headers: HeaderMap,
+struct Binance {
+    trades: Trades,
+    place: Place,
 }
 
 /// Where a page begins.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
     /// At the start of the interval, to learn the number of its first trade.
     Start,
     /// At this number, a little before the interval.
@@ -63,163 +89,99 @@ struct Numbers {
 }
 
 impl Binance {
-    /// The number at which the first page begins, from the reply to the question for the first trade.
-    fn first(&self, wire: &[&RawValue]) -> Result<Option<Place>, PageError> {
+    /// Goes to the number at which the first page begins, from the reply to the question for the first trade.
+    fn look(&mut self, wire: &[&RawValue], page_len: usize) -> Result<Next, PageError> {
         let Some(first) = wire.first() else {
-            return Ok(None);
+            return Ok(Next::Done);
         };
         let first: Numbers = parse(first.get().as_bytes(), "an aggregate trade")?;
         let number = match self.trades {
-            BinanceTrades::Aggregate => first.a,
-            BinanceTrades::Single => first.f,
+            Trades::Aggregate => first.a,
+            Trades::Single => first.f,
         };
-        let back = u64::try_from(LOOK_BACK.min(self.page_len / 2)).unwrap_or(0);
-        Ok(Some(Place::Before(number.saturating_sub(back))))
+        let back = u64::try_from(LOOK_BACK.min(page_len / 2)).unwrap_or(0);
+        self.place = Place::Before(number.saturating_sub(back));
+        Ok(Next::Look)
     }
 
     fn read(&self, symbol: Symbol, wire: &[&RawValue], rows: &mut Rows) -> Result<(), PageError> {
         match self.trades {
-            BinanceTrades::Aggregate => rows.read(wire, |row: Event<'_>| row.row(symbol)),
-            BinanceTrades::Single => rows.read(wire, |row: Single<'_>| row.row(symbol)),
+            Trades::Aggregate => rows.read(wire, |row: Event<'_>| row.row(symbol)),
+            Trades::Single => rows.read(wire, |row: Single<'_>| row.row(symbol)),
         }
     }
 }
 
 impl HistoryProtocol for Binance {
-    fn new(base: &Url, settings: &VenueSettings) -> Result<Binance, HistorySettingsError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            HeaderName::from_static("x-mbx-time-unit"),
-            HeaderValue::from_static("MICROSECOND"),
-        );
-        if let Some(key) = settings.secret("key_env") {
-            let value = secret_header("binance.key", key.expose_secret())?;
-            headers.insert(HeaderName::from_static("x-mbx-apikey"), value);
-        }
-        Ok(Binance {
-            base: base.clone(),
-            trades: match settings.get("trades") {
-                "single" => BinanceTrades::Single,
-                _ => BinanceTrades::Aggregate,
-            },
-            page_len: settings.page_len,
-            headers,
-        })
-    }
-
-    type Place = Place;
-
-    fn traits(&self) -> VenueTraits {
-        let weight_max = match self.trades {
-            BinanceTrades::Aggregate => AGGREGATE_WEIGHT,
-            BinanceTrades::Single => SINGLE_WEIGHT,
-        };
-        VenueTraits {
-            name: "binance",
-            is_open_ended: true,
-            is_numbered: true,
-            lead_ns: 0,
-            weight_max,
-        }
-    }
-
-    fn start(&self) -> Place {
-        Place::Start
-    }
-
-    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
-        let (path, weight) = match (place, self.trades) {
-            (Place::Start, _) | (_, BinanceTrades::Aggregate) => {
-                ("/api/v3/aggTrades", AGGREGATE_WEIGHT)
+    fn request(&self, asked: &Asked) -> Result<Request, PageError> {
+        let (path, trades) = match (self.place, self.trades) {
+            (Place::Before(_) | Place::At(_), Trades::Single) => {
+                ("/api/v3/historicalTrades", Trades::Single)
             }
-            (_, BinanceTrades::Single) => ("/api/v3/historicalTrades", SINGLE_WEIGHT),
+            (_, Trades::Aggregate) | (Place::Start, _) => ("/api/v3/aggTrades", Trades::Aggregate),
         };
-        let request = Request {
-            weight,
-            ..Request::new(&self.base, path, range.symbol)?
-        }
-        .with("symbol", range.symbol);
-        Ok(match place {
+        let request = asked.request(path)?.with("symbol", asked.range.symbol);
+        let request = match self.place {
             Place::Start => request
-                .with("startTime", range.from.as_millis())
+                .with("startTime", asked.range.from.as_millis())
                 .with("limit", 1),
             Place::Before(number) | Place::At(number) => {
-                request.with("fromId", number).with("limit", self.page_len)
+                request.with("fromId", number).with("limit", asked.page_len)
             }
-        })
-    }
-
-    fn listing(&self) -> Option<Listing> {
-        Some(Listing::new(&self.base, "/api/v3/exchangeInfo", listed))
-    }
-
-    fn decode(
-        &self,
-        range: &SymbolRange,
-        place: &Place,
-        reply: &Reply,
-        rows: &mut Rows,
-    ) -> Result<Next<Place>, PageError> {
-        let wire: Vec<&RawValue> = parse(&reply.body, "an array of trades")?;
-        let asked = match place {
-            Place::Start => return Ok(self.first(&wire)?.map_or(Next::Done, Next::Look)),
-            Place::Before(number) | Place::At(number) => *number,
         };
-        self.read(range.symbol, &wire, rows)?;
-        if let Some(early) = rows.trades.iter().find(|trade| trade.sequence < asked) {
-            return Err(ignored("fromId", asked, early.sequence));
-        }
-        if let Place::Before(_) = place
-            && let Some(early) = cut_early(range, asked, rows)?
-            && rows.trades.is_empty()
-            && early > asked
-        {
-            return Ok(Next::Look(Place::Before(early)));
-        }
-        Ok(match rows.trades.last() {
-            Some(last) => Next::Restart {
-                place: Place::At(last.sequence),
-                is_full: self.page_len <= rows.read,
-            },
-            None => Next::Done,
+        Ok(Request {
+            weight: trades.weight(),
+            ..request
         })
     }
 
-    fn headers(&self) -> HeaderMap {
-        self.headers.clone()
+    fn decode(&mut self, asked: &Asked, body: &[u8], rows: &mut Rows) -> Result<Next, PageError> {
+        let wire: Vec<&RawValue> = parse(body, "an array of trades")?;
+        let number = match self.place {
+            Place::Start => return self.look(&wire, asked.page_len),
+            Place::Before(number) | Place::At(number) => number,
+        };
+        self.read(asked.range.symbol, &wire, rows)?;
+        if let Some(early) = rows.trades.iter().find(|trade| trade.sequence < number) {
+            return Err(PageError::ignored("fromId", number, early.sequence));
+        }
+        if let Place::Before(_) = self.place
+            && let Some(early) = cut_early(asked, number, rows)?
+            && rows.trades.is_empty()
+            && early > number
+        {
+            self.place = Place::Before(early);
+            return Ok(Next::Look);
+        }
+        let Some(last) = rows.trades.last() else {
+            return Ok(Next::Done);
+        };
+        self.place = Place::At(last.sequence);
+        Ok(Next::Restart {
+            is_full: asked.page_len <= rows.read,
+        })
     }
 }
 
 /// Leaves out the trades before the interval and gives the number of the last of them; there is one, unless
 /// the venue has no earlier trade and so begins later than asked.
-fn cut_early(range: &SymbolRange, asked: u64, rows: &mut Rows) -> Result<Option<u64>, PageError> {
+fn cut_early(asked: &Asked, number: u64, rows: &mut Rows) -> Result<Option<u64>, PageError> {
+    let from = asked.range.from;
     let count = rows
         .trades
         .iter()
-        .take_while(|trade| trade.time < range.from)
+        .take_while(|trade| trade.time < from)
         .count();
     let first = rows.trades.first();
-    if count == 0 && first.is_none_or(|first| first.sequence == asked && asked > 0) {
+    if count == 0 && first.is_none_or(|first| first.sequence == number && number > 0) {
         let got = first.map_or_else(|| "nothing".into(), |first| first.time.to_string());
-        return Err(PageError::Ignored {
-            parameter: "startTime",
-            asked: range.from.to_string(),
-            got,
-        });
+        return Err(PageError::ignored("startTime", from, got));
     }
     Ok(rows
         .trades
         .drain(..count)
         .next_back()
         .map(|trade| trade.sequence))
-}
-
-fn ignored(parameter: &'static str, asked: u64, got: u64) -> PageError {
-    PageError::Ignored {
-        parameter,
-        asked: asked.to_string(),
-        got: got.to_string(),
-    }
 }
 
 /// The names in `symbols[].symbol`.

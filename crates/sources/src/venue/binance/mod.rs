@@ -53,7 +53,7 @@ pub static VENUE: Venue = Venue {
         kind: SettingKind::Choice(&["aggregate", "single"]),
         default: "aggregate",
     }],
-    open_history: super::history::pager::open::<history::Binance>,
+    pages: &history::PAGES,
     write_script: live::script,
     decode: live::decode,
     simulation: simulate::SIMULATION,

@@ -6,27 +6,33 @@
 //! its last trade. Walking back from now instead would fetch or hold every page since.
 
 use super::wire::Row;
-use crate::venue::VenueSettings;
-use crate::venue::history::error::PageError;
-use crate::venue::history::json::{Rows, parse};
-use crate::venue::history::page::{HistoryProtocol, Listing, Next, Reply, Request, VenueTraits};
-use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::HistorySettingsError;
+use crate::venue::history::{
+    Asked, HistoryProtocol, Listing, Next, PageError, PageOrder, Request, Rows, SymbolRange,
+    VenueHistory, parse,
+};
 use barmill_core::model::Trade;
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::num::NonZeroU32;
+
+/// Pages by number. They go back, so any earlier trade may be in one.
+pub(super) static PAGES: VenueHistory = VenueHistory {
+    order: PageOrder {
+        lead_ns: i64::MAX,
+        ..PageOrder::NUMBERED
+    },
+    listing: Some(Listing {
+        path: "/products",
+        names: listed,
+    }),
+    ..VenueHistory::new(PageOrder::NUMBERED, |_| Box::new(Coinbase(Place::Start)))
+};
 
 #[derive(Debug)]
-pub(crate) struct Coinbase {
-    base: Url,
-    page_len: u64,
-}
+struct Coinbase(Place);
 
 /// Where a page begins.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
     /// At the newest trade.
     Start,
     /// Somewhere between these.
@@ -37,31 +43,31 @@ pub(crate) enum Place {
 
 /// What bisection knows: up to `low` all trades are before the interval, from `high` on none is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bounds {
+struct Bounds {
     low: u64,
     high: u64,
     newest: u64,
 }
 
 impl Coinbase {
-    /// The parameter `after` of a page.
-    fn after(&self, place: &Place) -> Option<u64> {
-        match place {
+    /// The parameter `after` of the page.
+    fn after(&self, asked: &Asked) -> Option<u64> {
+        match self.0 {
             Place::Start => None,
             Place::Between(bounds) => Some(bounds.middle()),
             // Holds the trade `covered` whether the venue includes the number or not.
-            Place::Above { covered, .. } => Some(covered.saturating_add(self.page_len - 1)),
+            Place::Above { covered, .. } => Some(covered.saturating_add(page_len(asked) - 1)),
         }
     }
 
     /// Goes on above a page, which must reach down to what is covered, hold nothing early above it, and lead on.
     fn step(
-        &self,
-        range: &SymbolRange,
+        &mut self,
+        asked: &Asked,
         (covered, newest): (u64, u64),
         rows: &Rows,
-    ) -> Result<Next<Place>, PageError> {
-        let SymbolRange { from, to, .. } = *range;
+    ) -> Result<Next, PageError> {
+        let SymbolRange { from, to, .. } = asked.range;
         let is_early = |(_, trade): &(usize, &Trade)| trade.sequence > covered && trade.time < from;
         if let Some((row, trade)) = rows.trades.iter().enumerate().find(is_early) {
             return Err(PageError::Outside {
@@ -73,29 +79,42 @@ impl Coinbase {
         }
         let oldest = rows.trades.first().map(|trade| trade.sequence);
         if oldest.is_none_or(|oldest| oldest > covered.saturating_add(1)) {
-            let (asked, got) = (self.page_len.to_string(), rows.read.to_string());
-            return Err(PageError::Ignored {
-                parameter: "limit",
-                asked,
-                got,
-            });
+            return Err(PageError::ignored("limit", asked.page_len, rows.read));
         }
         match rows.trades.last() {
             Some(last) if newest <= last.sequence => Ok(Next::Done),
-            Some(last) if covered < last.sequence => Ok(Next::Step(Place::Above {
-                covered: last.sequence,
-                newest,
-            })),
-            Some(last) => Err(PageError::Stuck {
+            Some(last) if covered < last.sequence => {
+                let covered = last.sequence;
+                self.0 = Place::Above { covered, newest };
+                Ok(Next::Step)
+            }
+            last => Err(PageError::Stuck {
                 rows: rows.read,
-                time: last.time,
-            }),
-            None => Err(PageError::Stuck {
-                rows: rows.read,
-                time: from,
+                time: last.map_or(from, |last| last.time),
             }),
         }
     }
+
+    /// Goes on with what is known after a page that only located something.
+    fn look(&mut self, bounds: Bounds) -> Next {
+        let Bounds { low, high, newest } = bounds;
+        if newest <= low {
+            return Next::Done;
+        }
+        self.0 = if high <= low.saturating_add(1) {
+            Place::Above {
+                covered: low,
+                newest,
+            }
+        } else {
+            Place::Between(bounds)
+        };
+        Next::Look
+    }
+}
+
+fn page_len(asked: &Asked) -> u64 {
+    u64::try_from(asked.page_len).unwrap_or(u64::MAX)
 }
 
 impl Bounds {
@@ -110,7 +129,7 @@ impl Bounds {
         range: &SymbolRange,
         after: u64,
         trades: &[Trade],
-    ) -> Result<Next<Place>, PageError> {
+    ) -> Result<Bounds, PageError> {
         let Bounds { low, high, newest } = self;
         let below = || trades.iter().filter(|trade| trade.sequence < after);
         let early = below()
@@ -127,104 +146,51 @@ impl Bounds {
             (Some(early), None) => (low.max(early), high),
             (None, None) => (low.max(after - 1), high),
         };
-        if let Some(last) = trades
-            .last()
-            .filter(|_| (low, high) == (self.low, self.high))
-        {
-            return Err(PageError::Stuck {
+        match trades.last() {
+            Some(last) if (low, high) == (self.low, self.high) => Err(PageError::Stuck {
                 rows: trades.len(),
                 time: last.time,
-            });
+            }),
+            Some(_) | None => Ok(Bounds { low, high, newest }),
         }
-        Ok(if newest <= low {
-            Next::Done
-        } else if high <= low.saturating_add(1) {
-            Next::Look(Place::Above {
-                covered: low,
-                newest,
-            })
-        } else {
-            Next::Look(Place::Between(Bounds { low, high, newest }))
-        })
     }
 }
 
 impl HistoryProtocol for Coinbase {
-    fn new(base: &Url, settings: &VenueSettings) -> Result<Coinbase, HistorySettingsError> {
-        Ok(Coinbase {
-            base: base.clone(),
-            page_len: u64::try_from(settings.page_len).unwrap_or(1_000),
-        })
-    }
-
-    type Place = Place;
-
-    fn traits(&self) -> VenueTraits {
-        VenueTraits {
-            name: "coinbase",
-            is_open_ended: true,
-            is_numbered: true,
-            // Pages go back by number, so any earlier trade may be in one.
-            lead_ns: i64::MAX,
-            weight_max: NonZeroU32::MIN,
-        }
-    }
-
-    fn start(&self) -> Place {
-        Place::Start
-    }
-
-    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
-        let request = Request::new(&self.base, "/products/{ticker}/trades", range.symbol)?
-            .with("limit", self.page_len);
-        Ok(match self.after(place) {
+    fn request(&self, asked: &Asked) -> Result<Request, PageError> {
+        let request = asked
+            .request("/products/{ticker}/trades")?
+            .with("limit", asked.page_len);
+        Ok(match self.after(asked) {
             Some(after) => request.with("after", after),
             None => request,
         })
     }
 
-    fn listing(&self) -> Option<Listing> {
-        Some(Listing::new(&self.base, "/products", listed))
-    }
-
-    fn decode(
-        &self,
-        range: &SymbolRange,
-        place: &Place,
-        reply: &Reply,
-        rows: &mut Rows,
-    ) -> Result<Next<Place>, PageError> {
-        let wire: Vec<&RawValue> = parse(&reply.body, "an array of trades")?;
+    fn decode(&mut self, asked: &Asked, body: &[u8], rows: &mut Rows) -> Result<Next, PageError> {
+        let range = &asked.range;
+        let wire: Vec<&RawValue> = parse(body, "an array of trades")?;
         rows.read(&wire, |row: Row<'_>| row.row(range.symbol))?;
         rows.trades.reverse();
-        let after = self.after(place).unwrap_or(u64::MAX);
-        if let Some(newest) = rows.trades.last().filter(|trade| trade.sequence > after) {
-            let (asked, got) = (after.to_string(), newest.sequence.to_string());
-            return Err(PageError::Ignored {
-                parameter: "after",
-                asked,
-                got,
-            });
+        let after = self.after(asked).unwrap_or(u64::MAX);
+        let newest = rows.trades.last().map(|trade| trade.sequence);
+        if let Some(newest) = newest.filter(|newest| *newest > after) {
+            return Err(PageError::ignored("after", after, newest));
         }
-        match *place {
-            Place::Start => {
-                let trades = std::mem::take(&mut rows.trades);
-                let Some(newest) = trades.last().map(|trade| trade.sequence) else {
-                    return Ok(Next::Done);
-                };
-                let high = newest.saturating_add(1);
-                Bounds {
-                    low: 0,
-                    high,
-                    newest,
-                }
-                .narrow(range, high, &trades)
+        let (bounds, after) = match (self.0, newest) {
+            (Place::Above { covered, newest }, _) => {
+                return self.step(asked, (covered, newest), rows);
             }
-            Place::Between(bounds) => {
-                bounds.narrow(range, after, &std::mem::take(&mut rows.trades))
+            (Place::Start, None) => return Ok(Next::Done),
+            (Place::Start, Some(newest)) => {
+                let (low, high) = (0, newest.saturating_add(1));
+                (Bounds { low, high, newest }, high)
             }
-            Place::Above { covered, newest } => self.step(range, (covered, newest), rows),
-        }
+            (Place::Between(bounds), _) => (bounds, after),
+        };
+        let trades = std::mem::take(&mut rows.trades);
+        let bounds = bounds.narrow(range, after, &trades)?;
+        Ok(self.look(bounds))
     }
 }
 

@@ -38,7 +38,7 @@ pub static VENUE: Venue = Venue {
         kind: SettingKind::Choice(&["exchange", "advanced"]),
         default: "exchange",
     }],
-    open_history: super::history::pager::open::<history::Coinbase>,
+    pages: &history::PAGES,
     write_script: live::script,
     decode: live::decode,
     simulation: simulate::SIMULATION,

@@ -7,10 +7,11 @@
 
 use super::body::Body;
 use super::error::PageError;
+use super::json::Rows;
 use super::json::{message, shorten};
 use super::link::is_loopback;
 use super::pace::Pace;
-use super::page::{Reply, Request};
+use super::page::{Next, Reply, Request, Walk};
 use super::page_stream::PageStream;
 use super::settings::HistorySettings;
 use barmill_core::engine::retry::{Backoff, RetryPolicy};
@@ -66,22 +67,22 @@ impl RateLimitedClient {
     }
 
     /// Fetches one page, until it decodes or the attempts are used up.
-    pub(crate) async fn page<T>(
+    pub(crate) async fn page(
         &self,
         request: &Request,
         counts: &RequestCounts,
         backoff: &mut Backoff,
-        stream: impl Fn() -> Option<PageStream> + Send,
-        mut decode: impl FnMut(&mut Reply) -> Result<T, PageError> + Send,
-    ) -> Result<T, FailedPage> {
+        walk: &mut Walk,
+    ) -> Result<(Rows, Next), FailedPage> {
         let mut attempts = 0;
         loop {
             self.pace.ready(request.weight).await;
             counts.requests.fetch_add(1, Ordering::Relaxed);
             let stalls = counts.stalls.load(Ordering::Relaxed);
-            let reply = self.client.get(request.url.clone(), stream()).await;
+            let stream = walk.protocol.stream(&walk.asked);
+            let reply = self.client.get(request.url.clone(), stream).await;
             let page = reply.and_then(|mut reply| {
-                let page = decode(&mut reply);
+                let page = walk.decode(&mut reply);
                 self.client.reuse(reply.body);
                 page
             });
@@ -94,7 +95,7 @@ impl RateLimitedClient {
                 && stalls != counts.stalls.load(Ordering::Relaxed);
             attempts += u32::from(!is_own);
             let Some(pause) = self.retry.pause(&fault, attempts, backoff) else {
-                return Err((attempts, self.retry.ban(fault)));
+                return Err((attempts, fault));
             };
             self.retry.warn(&fault, attempts, pause);
             if fault.is_throttle() {
@@ -142,32 +143,8 @@ impl RequestRetry {
         let Remedy::Retry { after } = fault.remedy() else {
             return None;
         };
-        if self.is_ban(fault) {
-            return None;
-        }
         let pause = backoff.next(attempts, None)?;
         Some(after.map_or(pause, |after| after.min(self.retry_after_max)))
-    }
-
-    /// Asking again during a ban makes it longer.
-    fn is_ban(&self, fault: &PageError) -> bool {
-        matches!(fault, PageError::Status { status: 418, retry_after: Some(after), .. } if *after > self.retry_after_max)
-    }
-
-    fn ban(&self, fault: PageError) -> PageError {
-        if let PageError::Status {
-            message,
-            retry_after: Some(retry_after),
-            ..
-        } = &fault
-            && self.is_ban(&fault)
-        {
-            return PageError::Banned {
-                retry_after: *retry_after,
-                message: message.clone(),
-            };
-        }
-        fault
     }
 }
 
@@ -175,6 +152,7 @@ impl RequestRetry {
 pub(crate) struct Client {
     http: reqwest::Client,
     page_bytes_max: usize,
+    retry_after_max: Duration,
     /// The memory of the last page, for the next one: fresh memory costs as much as reading what is in it.
     spare: Mutex<Vec<u8>>,
     secrets: Vec<HeaderValue>,
@@ -214,6 +192,7 @@ impl Client {
         Ok(Client {
             http,
             page_bytes_max: settings.page_bytes_max,
+            retry_after_max: settings.retry_after_max,
             spare: Mutex::default(),
             secrets,
         })
@@ -281,14 +260,28 @@ impl Client {
             Err(_) => Vec::new(),
         };
         let message = shorten(&self.redact(&message(&text)));
-        match status {
-            401 | 403 => PageError::Denied { status, message },
-            _ => PageError::Status {
-                status,
-                message,
-                retry_after,
-            },
-        }
+        refused(status, message, retry_after, self.retry_after_max)
+    }
+}
+
+fn refused(
+    status: u16,
+    message: String,
+    retry_after: Option<Duration>,
+    retry_after_max: Duration,
+) -> PageError {
+    match (status, retry_after) {
+        (401 | 403, _) => PageError::Denied { status, message },
+        // Asking again during a ban makes it longer.
+        (418, Some(retry_after)) if retry_after > retry_after_max => PageError::Banned {
+            retry_after,
+            message,
+        },
+        _ => PageError::Status {
+            status,
+            message,
+            retry_after,
+        },
     }
 }
 
@@ -341,24 +334,24 @@ fn install_tls_provider() {
 mod tests {
     use super::{
         Backoff, Client, DATE, Duration, HeaderMap, HeaderValue, Ordering, Pace, PageError,
-        RETRY_AFTER, RateLimitedClient, Request, RequestCounts, RequestRetry, retry_after,
+        RETRY_AFTER, RateLimitedClient, Request, RequestCounts, RequestRetry, refused, retry_after,
     };
     use crate::venue::history::link::parse_base;
+    use crate::venue::history::page::Walk;
+    use crate::venue::history::progress::SymbolRange;
     use crate::venue::history::settings::HistorySettings;
-    use crate::venue::{VenueSettings, kraken};
+    use crate::venue::{VENUES, VenueSettings};
+    use barmill_core::model::Timestamp;
     use std::num::NonZeroU32;
     use tokio::net::TcpListener;
 
     fn status(status: u16, retry_after: Option<u64>) -> PageError {
-        PageError::Status {
-            status,
-            message: String::new(),
-            retry_after: retry_after.map(Duration::from_secs),
-        }
+        let retry_after = retry_after.map(Duration::from_secs);
+        refused(status, String::new(), retry_after, Duration::from_mins(5))
     }
 
     fn pause(fault: &PageError, attempts: u32) -> Option<Duration> {
-        let retry = RequestRetry::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE)));
+        let retry = RequestRetry::new(&HistorySettings::new(VenueSettings::new(VENUES[0])));
         retry.pause(fault, attempts, &mut Backoff::new(retry.policy, 7))
     }
 
@@ -395,12 +388,9 @@ mod tests {
     #[test]
     fn long_ban_is_not_made_longer() {
         assert!(pause(&status(418, Some(60)), 1).is_some());
-        assert_eq!(pause(&status(418, Some(86_400)), 1), None);
-        let retry = RequestRetry::new(&HistorySettings::new(VenueSettings::new(&kraken::VENUE)));
-        assert!(matches!(
-            retry.ban(status(418, Some(86_400))),
-            PageError::Banned { .. }
-        ));
+        let banned = status(418, Some(86_400));
+        assert!(matches!(banned, PageError::Banned { .. }));
+        assert_eq!(pause(&banned, 1), None);
     }
 
     #[test]
@@ -414,7 +404,7 @@ mod tests {
     async fn faults_while_nobody_waits_for_trades_use_up_no_attempt() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = parse_base(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let mut settings = HistorySettings::new(VenueSettings::new(&kraken::VENUE));
+        let mut settings = HistorySettings::new(VenueSettings::new(VENUES[0]));
         (settings.attempts_max, settings.backoff_base) = (2, Duration::from_millis(1));
         let client = Client::new(&settings, &base, HeaderMap::new()).unwrap();
         let pace = Pace::new(NonZeroU32::MAX, NonZeroU32::MIN);
@@ -423,10 +413,13 @@ mod tests {
             pace,
             retry: RequestRetry::new(&settings),
         };
-        let request = Request {
-            url: base,
-            weight: NonZeroU32::MIN,
+        let range = SymbolRange {
+            symbol: "BTC-USD".parse().unwrap(),
+            from: Timestamp::EPOCH,
+            to: Timestamp::MAX,
         };
+        let mut walk = Walk::new(&settings, &base, range);
+        let request = Request::of(base);
         let (counts, mut backoff) = (RequestCounts::default(), client.backoff(1));
         let hang_up = async {
             for connection in 0.. {
@@ -439,7 +432,7 @@ mod tests {
             }
         };
         let (attempts, fault) = tokio::select! {
-            given = client.page(&request, &counts, &mut backoff, || None, |_| Ok(())) => given.unwrap_err(),
+            given = client.page(&request, &counts, &mut backoff, &mut walk) => given.unwrap_err(),
             () = hang_up => panic!("the venue hangs up for ever"),
         };
         assert!(matches!(fault, PageError::Transport(_)));

@@ -3,6 +3,7 @@
 use crate::json::{DecodeError, FieldError, JsonError};
 use barmill_core::model::{Symbol, Timestamp};
 use barmill_core::port::Remedy;
+use std::fmt::Display;
 use std::time::Duration;
 
 /// The end of one symbol's history before the end of its interval.
@@ -236,26 +237,35 @@ impl HistoryError {
 }
 
 impl PageError {
+    pub(crate) fn ignored(
+        parameter: &'static str,
+        asked: impl Display,
+        got: impl Display,
+    ) -> PageError {
+        PageError::Ignored {
+            parameter,
+            asked: asked.to_string(),
+            got: got.to_string(),
+        }
+    }
+
     /// What the fault calls for; what asking again cannot change is refused.
     pub fn remedy(&self) -> Remedy {
-        let (mut is_transient, mut after) = (false, None);
         if let PageError::Status {
-            status,
-            retry_after,
+            status: 408 | 418 | 425 | 429 | 500..=599,
+            retry_after: after,
             ..
         } = self
         {
-            is_transient = matches!(status, 408 | 418 | 425 | 429 | 500..=599);
-            after = *retry_after;
-        } else if let PageError::Transport(error) = self {
-            is_transient = !error.is_builder();
+            return Remedy::Retry { after: *after };
         }
+        let is_lost = matches!(self, PageError::Transport(error) if !error.is_builder());
         let is_broken = matches!(
             self,
             PageError::Busy { .. } | PageError::Gzip(_) | PageError::Json(_)
         );
-        if is_transient || is_broken {
-            Remedy::Retry { after }
+        if is_lost || is_broken {
+            Remedy::Retry { after: None }
         } else if matches!(self, PageError::Denied { .. } | PageError::Banned { .. }) {
             Remedy::Fatal
         } else {

@@ -7,7 +7,8 @@
 
 use super::client::RequestCounts;
 use super::error::HistoryError;
-use super::pager::{JoinedPage, Pages};
+use super::page_join::JoinedPage;
+use super::pager::Pager;
 use super::progress::{Coverage, Progress, SymbolRange};
 use super::source::HistorySource;
 use barmill_core::model::{Covered, Symbol, Timestamp, Trade};
@@ -17,18 +18,18 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::{HashSet, VecDeque};
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 struct Turn {
     index: usize,
-    pages: Box<dyn Pages>,
+    pages: Pager,
     leaf: Result<JoinedPage, HistoryError>,
 }
 
 /// The rest of a page on its way out.
+#[derive(Debug)]
 struct Ready {
     index: usize,
     trades: std::vec::IntoIter<Trade>,
@@ -40,6 +41,7 @@ struct Ready {
 /// Each batch holds trades of one symbol. A batch's position is the event time, in nanoseconds, before
 /// which every range is delivered; a restart from it reads [`SymbolRange::resumed`] of every range and
 /// gives some trades again, but misses none.
+#[derive(Debug)]
 pub struct HistoryFeed {
     name: String,
     source: HistorySource,
@@ -92,7 +94,7 @@ impl HistoryFeed {
         loop {
             self.start_waiting();
             // Fetches move on while a page is handed out, but no further than one page per symbol ahead.
-            while self.ready.len() < self.source.symbols_in_flight
+            while self.ready.len() < self.source.settings.symbols_in_flight
                 && let Some(Some(next_page)) = self.in_flight.next().now_or_never()
             {
                 self.on_turn(next_page);
@@ -109,12 +111,12 @@ impl HistoryFeed {
     }
 
     fn start_waiting(&mut self) {
-        while self.in_flight.len() < self.source.symbols_in_flight
+        while self.in_flight.len() < self.source.settings.symbols_in_flight
             && let Some(index) = self.next_idle()
         {
             match self.ranges.get(index) {
                 Some(range) if range.from < range.to => {
-                    let pages = self.source.walk(*range, &self.counts, index, true);
+                    let pages = Pager::new(&self.source, *range, &self.counts, index, true);
                     self.busy.insert(range.symbol);
                     self.in_flight.push(next_page(index, pages));
                 }
@@ -189,7 +191,7 @@ impl HistoryFeed {
         let trades: Vec<Trade> = ready
             .trades
             .by_ref()
-            .take(self.source.batch_len_max)
+            .take(self.source.settings.batch_len_max)
             .collect();
         let (index, is_last, is_drained) = (ready.index, ready.is_last, ready.trades.len() == 0);
         if is_drained {
@@ -217,14 +219,14 @@ impl HistoryFeed {
         if self
             .left_at
             .take()
-            .is_some_and(|left_at| left_at.elapsed() > self.source.read_timeout / 2)
+            .is_some_and(|left_at| left_at.elapsed() > self.source.settings.read_timeout / 2)
         {
             self.counts.stalls.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-fn next_page(index: usize, mut pages: Box<dyn Pages>) -> BoxFuture<'static, Turn> {
+fn next_page(index: usize, mut pages: Pager) -> BoxFuture<'static, Turn> {
     Box::pin(async move {
         let leaf = pages.next_page().await;
         Turn { index, pages, leaf }
@@ -266,14 +268,5 @@ impl TradeFeed for HistoryFeed {
             complete: is_complete,
         };
         self.progress.coverage().into_iter().map(covered).collect()
-    }
-}
-
-impl fmt::Debug for HistoryFeed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HistoryFeed")
-            .field("name", &self.name)
-            .field("ranges", &self.ranges)
-            .finish_non_exhaustive()
     }
 }

@@ -3,9 +3,23 @@
 use super::body::Body;
 use super::error::PageError;
 use super::link::{follow, parse_base};
-pub use super::page_walk::Page;
+use super::page::{Next, Reply, Walk};
 use super::progress::SymbolRange;
 use super::settings::HistorySettings;
+use barmill_core::model::Trade;
+
+/// What one page says.
+#[derive(Debug)]
+pub struct Page {
+    /// Its trades.
+    pub trades: Vec<Trade>,
+    /// Rows on the wire.
+    pub read: usize,
+    /// Rows left out.
+    pub malformed: u64,
+    /// The address of the next page; `None` when the interval is whole.
+    pub next: Option<String>,
+}
 
 /// Decodes one body as several pages in a row, each asked for where the one before points.
 ///
@@ -20,15 +34,42 @@ pub fn pages(
     count: usize,
     piece_len: Option<usize>,
 ) -> (Vec<Page>, Result<(), PageError>) {
+    let mut pages = Vec::new();
     let Ok(base) = parse_base(&settings.base_url) else {
-        return (Vec::new(), Ok(()));
+        return (pages, Ok(()));
     };
-    let skip = settings.skip_malformed;
-    let walk = (range, body, count, skip, piece_len);
-    match (settings.venue.venue().open_history)(&base, &settings.venue) {
-        Ok(venue) => venue.walk(walk),
-        Err(_) => (Vec::new(), Ok(())),
+    let mut walk = Walk::new(settings, &base, range);
+    while pages.len() < count && pages.last().is_none_or(|page: &Page| page.next.is_some()) {
+        match page(&mut walk, body, piece_len) {
+            Ok(page) => pages.push(page),
+            Err(fault) => return (pages, Err(fault)),
+        }
     }
+    (pages, Ok(()))
+}
+
+fn page(walk: &mut Walk, body: &[u8], piece_len: Option<usize>) -> Result<Page, PageError> {
+    let mut stream = piece_len.and_then(|_| walk.protocol.stream(&walk.asked));
+    if let (Some(stream), Some(len)) = (&mut stream, piece_len) {
+        (0..body.len())
+            .step_by(len.max(1))
+            .chain([body.len()])
+            .for_each(|end| stream.read(&body[..end]));
+    }
+    let body = body.to_vec();
+    let (rows, next) = walk.decode(&mut Reply { body, stream })?;
+    let next = match next {
+        Next::Done => None,
+        Next::Cursor { .. } | Next::Restart { .. } | Next::Step | Next::Look => {
+            Some(walk.protocol.request(&walk.asked)?.url.to_string())
+        }
+    };
+    Ok(Page {
+        trades: rows.trades,
+        read: rows.read,
+        malformed: rows.malformed,
+        next,
+    })
 }
 
 /// Collects and unpacks a body that arrives in chunks.

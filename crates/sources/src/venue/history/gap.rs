@@ -2,6 +2,7 @@
 
 use super::client::RequestCounts;
 use super::error::HistoryError;
+use super::pager::Pager;
 use super::progress::SymbolRange;
 use super::source::HistorySource;
 use barmill_core::port::{Gap, GapError, GapFill, GapSource};
@@ -23,12 +24,8 @@ impl HistorySource {
             from: gap.from,
             to: gap.to,
         };
-        let mut pages = self.walk(
-            range,
-            &Arc::new(RequestCounts::default()),
-            gap.symbol.index(),
-            false,
-        );
+        let counts = Arc::new(RequestCounts::default());
+        let mut pages = Pager::new(self, range, &counts, gap.symbol.index(), false);
         let mut fill = GapFill::default();
         while !fill.is_whole && fill.trades.len() < gap.len_max {
             let leaf = pages.next_page().await?;

@@ -4,6 +4,7 @@
 //! were asked (CWE-918, CWE-522).
 
 use super::error::PageError;
+use crate::venue::VENUES;
 use barmill_core::model::Symbol;
 use reqwest::Url;
 use std::net::IpAddr;
@@ -15,7 +16,7 @@ const LINK_LEN_MAX: usize = 8 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
     /// No absolute URL with a host.
-    #[error("not an absolute URL, such as https://api.massive.com")]
+    #[error("not an absolute URL, such as {}", VENUES[0].history.base_url)]
     NotAbsolute,
     /// Plain text over a network.
     #[error("scheme must be https; http is for loopback only")]
@@ -98,14 +99,8 @@ pub(crate) fn follow(asked: &Url, link: &str) -> Result<Url, PageError> {
     url.set_fragment(None);
     let is_key = |name: &str| name.eq_ignore_ascii_case("apikey");
     if url.query_pairs().any(|(name, _)| is_key(&name)) {
-        let kept: Vec<_> = url
-            .query_pairs()
-            .filter(|(name, _)| !is_key(name))
-            .collect();
-        let pairs: Vec<(String, String)> = kept
-            .into_iter()
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
+        let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        pairs.retain(|(name, _)| !is_key(name));
         url.query_pairs_mut().clear().extend_pairs(pairs);
     }
     Ok(url)
@@ -126,12 +121,12 @@ mod tests {
             assert!(parse_base(good).is_ok(), "{good}");
         }
         for (bad, want) in [
-            ("http://api.massive.com", BaseUrlError::NotHttps),
+            ("http://api.example.com", BaseUrlError::NotHttps),
             ("http://127.0.0.1.example", BaseUrlError::NotHttps),
             ("ftp://127.0.0.1", BaseUrlError::NotHttps),
-            ("https://user@api.massive.com", BaseUrlError::Extras),
-            ("https://api.massive.com/?apiKey=x", BaseUrlError::Extras),
-            ("api.massive.com", BaseUrlError::NotAbsolute),
+            ("https://user@api.example.com", BaseUrlError::Extras),
+            ("https://api.example.com/?apiKey=x", BaseUrlError::Extras),
+            ("api.example.com", BaseUrlError::NotAbsolute),
         ] {
             assert_eq!(parse_base(bad), Err(want), "{bad}");
         }

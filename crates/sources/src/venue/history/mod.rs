@@ -8,30 +8,32 @@
 
 mod body;
 mod client;
-pub(crate) mod error;
+mod error;
 mod feed;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gap;
-pub(crate) mod json;
-pub(crate) mod link;
+mod json;
+mod link;
 mod pace;
-pub(crate) mod page;
+mod page;
 mod page_join;
-pub(crate) mod page_stream;
+mod page_stream;
 #[cfg(test)]
 mod page_stream_tests;
-#[cfg(feature = "fuzzing")]
-mod page_walk;
-pub(crate) mod pager;
-pub(crate) mod progress;
-pub(crate) mod settings;
-pub(crate) mod source;
+mod pager;
+mod progress;
+mod settings;
+mod source;
 
 pub use error::{HistoryError, PageError, RowError};
 pub use feed::HistoryFeed;
+pub(crate) use json::{Rows, message, parse, shorten, text_of};
 pub use link::BaseUrlError;
+pub(crate) use link::{follow, join};
+pub(crate) use page::{Asked, HistoryProtocol, Listing, Next, PageOrder, Request, VenueHistory};
+pub(crate) use page_stream::{PageStream, StreamedPage};
 pub use progress::{Coverage, Progress, SymbolRange};
 pub use settings::{HistorySettings, HistorySettingsError};
 pub use source::HistorySource;

@@ -4,7 +4,7 @@
 //! numbers its trades; so a page may end anywhere, also inside one nanosecond.
 
 use super::error::PageError;
-use super::page::VenueTraits;
+use super::page::PageOrder;
 use super::progress::SymbolRange;
 use barmill_core::model::{Timestamp, Trade, TradeId};
 use foldhash::fast::FixedState;
@@ -20,18 +20,18 @@ fn identity(trade: &Trade) -> Identity {
 
 /// The new trades of one page, in event time order; may be empty.
 #[derive(Debug, Default)]
-pub(crate) struct NewRows {
+pub(crate) struct JoinedPage {
     pub(crate) trades: Vec<Trade>,
-    /// Whether the page reaches the end of the interval.
-    pub(crate) is_past_end: bool,
     /// Rows that repeat a trade without need.
     pub(crate) duplicates: u64,
+    /// Whether the range is whole.
+    pub(crate) is_last: bool,
 }
 
 /// What is known of the pages so far.
 #[derive(Debug)]
 pub(crate) struct PageJoiner {
-    traits: VenueTraits,
+    order: PageOrder,
     range: SymbolRange,
     last: Option<Trade>,
     /// The trades of the last one's nanosecond before it.
@@ -39,13 +39,12 @@ pub(crate) struct PageJoiner {
 }
 
 impl PageJoiner {
-    pub(crate) fn new(traits: VenueTraits, range: SymbolRange) -> PageJoiner {
-        let at_last = HashSet::with_hasher(FixedState::with_seed(0));
+    pub(crate) fn new(order: PageOrder, range: SymbolRange) -> PageJoiner {
         PageJoiner {
-            traits,
+            order,
             range,
             last: None,
-            at_last,
+            at_last: HashSet::with_hasher(FixedState::with_seed(0)),
         }
     }
 
@@ -54,16 +53,17 @@ impl PageJoiner {
         self.last.map_or(self.range.from, |last| last.time)
     }
 
-    /// Takes the rows of a page; `must_join` when it was asked for from the last trade on.
+    /// Takes the rows of a page; `must_join` when it was asked for from the last trade on. The page is the last one if it
+    /// reaches the end of the interval.
     pub(crate) fn join(
         &mut self,
         mut rows: Vec<Trade>,
         must_join: bool,
-    ) -> Result<NewRows, PageError> {
+    ) -> Result<JoinedPage, PageError> {
         self.check_moves(&rows, must_join)?;
         let joint = self.last;
         let mut is_joined = !must_join || joint.is_none();
-        let mut new_rows = NewRows::default();
+        let mut page = JoinedPage::default();
         let mut previous: Option<Trade> = None;
         // New rows move to the front; usually all are new and stay where they are.
         let mut kept = 0;
@@ -71,8 +71,8 @@ impl PageJoiner {
             let trade = rows[row];
             self.check_order(row, &trade, previous.as_ref())?;
             previous = Some(trade);
-            if trade.time >= self.range.to && self.traits.is_open_ended {
-                new_rows.is_past_end = true;
+            if trade.time >= self.range.to && self.order.is_open_ended {
+                page.is_last = true;
                 break;
             }
             if !self.is_inside(row, &trade)? {
@@ -80,7 +80,7 @@ impl PageJoiner {
             }
             is_joined = is_joined || joint.is_some_and(|last| identity(&last) == identity(&trade));
             if self.is_seen(&trade) {
-                new_rows.duplicates += u64::from(!must_join || kept > 0);
+                page.duplicates += u64::from(!must_join || kept > 0);
                 continue;
             }
             self.check_after_last(row, &trade)?;
@@ -88,10 +88,10 @@ impl PageJoiner {
             kept += 1;
         }
         rows.truncate(kept);
-        new_rows.trades = rows;
+        page.trades = rows;
         match joint {
             Some(last) if !is_joined => Err(PageError::Torn { last: last.time }),
-            Some(_) | None => Ok(new_rows),
+            Some(_) | None => Ok(page),
         }
     }
 
@@ -117,7 +117,7 @@ impl PageJoiner {
         match previous {
             Some(previous)
                 if trade.time < previous.time
-                    || self.traits.is_numbered && trade.sequence < previous.sequence =>
+                    || self.order.is_numbered && trade.sequence < previous.sequence =>
             {
                 Err(PageError::Order {
                     row,
@@ -134,7 +134,7 @@ impl PageJoiner {
         if from <= trade.time && trade.time < to {
             return Ok(true);
         }
-        if trade.time < from && from.saturating_sub(self.traits.lead_ns) <= trade.time {
+        if trade.time < from && from.saturating_sub(self.order.lead_ns) <= trade.time {
             return Ok(false);
         }
         Err(PageError::Outside {
@@ -147,7 +147,7 @@ impl PageJoiner {
 
     fn is_seen(&self, trade: &Trade) -> bool {
         match &self.last {
-            Some(last) if self.traits.is_numbered => trade.sequence <= last.sequence,
+            Some(last) if self.order.is_numbered => trade.sequence <= last.sequence,
             Some(last) if trade.time == last.time => {
                 identity(last) == identity(trade) || self.at_last.contains(&identity(trade))
             }
@@ -187,13 +187,12 @@ impl PageJoiner {
 
 #[cfg(test)]
 mod tests {
-    use super::{NewRows, PageJoiner};
+    use super::{JoinedPage, PageJoiner};
     use crate::venue::history::error::PageError;
-    use crate::venue::history::page::VenueTraits;
+    use crate::venue::history::page::PageOrder;
     use crate::venue::history::progress::SymbolRange;
     use barmill_core::model::{Conditions, Price, Side, Size, Symbol, Timestamp, Trade, TradeId};
     use proptest::prelude::*;
-    use std::num::NonZeroU32;
 
     fn at(nanos: i64) -> Timestamp {
         Timestamp::from_nanos(nanos).unwrap()
@@ -220,15 +219,13 @@ mod tests {
     }
 
     fn joiner(is_numbered: bool, is_open_ended: bool) -> PageJoiner {
-        let traits = VenueTraits {
-            name: "test",
+        let order = PageOrder {
             is_open_ended,
             is_numbered,
             lead_ns: 5,
-            weight_max: NonZeroU32::MIN,
         };
         PageJoiner::new(
-            traits,
+            order,
             SymbolRange {
                 symbol: symbol(),
                 from: at(100),
@@ -241,7 +238,7 @@ mod tests {
         joiner: &mut PageJoiner,
         rows: &[(i64, u64)],
         must_join: bool,
-    ) -> Result<NewRows, PageError> {
+    ) -> Result<JoinedPage, PageError> {
         let rows: Vec<Trade> = rows.iter().map(|&(nanos, id)| trade(nanos, id)).collect();
         joiner.join(rows, must_join)
     }
@@ -265,8 +262,8 @@ mod tests {
 
     #[test]
     fn open_ended_venue_is_done_at_the_end_of_the_interval() {
-        let new_rows = join(&mut joiner(true, true), &[(999, 1), (1_000, 2)], false).unwrap();
-        assert_eq!((new_rows.trades.len(), new_rows.is_past_end), (1, true));
+        let page = join(&mut joiner(true, true), &[(999, 1), (1_000, 2)], false).unwrap();
+        assert_eq!((page.trades.len(), page.is_last), (1, true));
     }
 
     #[test]
@@ -307,10 +304,10 @@ mod tests {
     #[test]
     fn repeated_row_is_counted_and_an_overlap_is_not() {
         let mut joiner = joiner(false, false);
-        let new_rows = join(&mut joiner, &[(200, 1), (200, 1), (200, 2)], false).unwrap();
-        assert_eq!((new_rows.trades.len(), new_rows.duplicates), (2, 1));
-        let new_rows = join(&mut joiner, &[(200, 1), (200, 2), (300, 3)], true).unwrap();
-        assert_eq!((new_rows.trades.len(), new_rows.duplicates), (1, 0));
+        let page = join(&mut joiner, &[(200, 1), (200, 1), (200, 2)], false).unwrap();
+        assert_eq!((page.trades.len(), page.duplicates), (2, 1));
+        let page = join(&mut joiner, &[(200, 1), (200, 2), (300, 3)], true).unwrap();
+        assert_eq!((page.trades.len(), page.duplicates), (1, 0));
     }
 
     proptest! {

@@ -2,56 +2,53 @@
 
 use super::error::PageError;
 use super::json::Rows;
-use super::link::parse_base;
-use super::page::{HistoryProtocol, Next, Reply};
+use super::page::{Asked, HistoryProtocol, Next};
 use super::page_stream::PageStream;
 use super::progress::SymbolRange;
 use crate::venue::VenueSettings;
 use crate::venue::massive::VENUE;
-use crate::venue::massive::history::{Massive, Place};
+use crate::venue::massive::history::Massive;
 use barmill_core::model::{Timestamp, Trade};
 use proptest::prelude::*;
 
 fn massive(wrap: &str) -> Massive {
     let mut settings = VenueSettings::new(&VENUE);
     settings.set("wrap", wrap).unwrap();
-    settings.page_len = 3;
-    Massive::new(&parse_base("https://venue.example").unwrap(), &settings).unwrap()
+    Massive::new(&settings)
 }
 
-fn range() -> SymbolRange {
-    SymbolRange {
-        symbol: "EARLY".parse().unwrap(),
-        from: Timestamp::EPOCH,
-        to: Timestamp::MAX,
+fn asked() -> Asked {
+    Asked {
+        base: "https://venue.example".parse().unwrap(),
+        range: SymbolRange {
+            symbol: "EARLY".parse().unwrap(),
+            from: Timestamp::EPOCH,
+            to: Timestamp::MAX,
+        },
+        page_len: 3,
     }
 }
 
-type Decoded = (Result<Next<Place>, String>, Vec<Trade>, usize, u64);
+/// How the next page follows and where it begins; and the rows of this one.
+type Decoded = (Result<(Next, String), String>, Vec<Trade>, usize, u64);
 
-fn decode(
-    venue: &Massive,
-    text: &[u8],
-    skip_malformed: bool,
-    stream: Option<PageStream>,
-) -> Decoded {
+fn decode(wrap: &str, text: &[u8], skip_malformed: bool, stream: Option<PageStream>) -> Decoded {
+    let mut venue = massive(wrap);
     let mut rows = Rows {
         skip_malformed,
         stream,
         ..Rows::default()
     };
-    let reply = Reply {
-        body: text.to_vec(),
-        stream: None,
-    };
-    let next = venue.decode(&range(), &Place::From(None), &reply, &mut rows);
+    let next = venue.decode(&asked(), text, &mut rows);
+    let place = venue.request(&asked()).unwrap().url.to_string();
+    let next = next.map(|next| (next, place));
     let next = next.map_err(|fault: PageError| format!("{fault:?}"));
     (next, rows.trades, rows.read, rows.malformed)
 }
 
 /// Reads the text in pieces of this length, as the wire may bring it.
 fn stream(venue: &Massive, text: &[u8], piece_len: usize) -> PageStream {
-    let mut stream = venue.stream(&range()).unwrap();
+    let mut stream = venue.stream(&asked()).unwrap();
     for end in (0..text.len()).step_by(piece_len).chain([text.len()]) {
         stream.read(&text[..end]);
     }
@@ -62,7 +59,7 @@ fn assert_same(wrap: &str, text: &[u8], piece_len: usize) {
     let venue = massive(wrap);
     for skip in [false, true] {
         let read = stream(&venue, text, piece_len);
-        let same = decode(&venue, text, skip, Some(read)) == decode(&venue, text, skip, None);
+        let same = decode(wrap, text, skip, Some(read)) == decode(wrap, text, skip, None);
         assert!(
             same,
             "wrap {wrap:?}, skip {skip}: {}",

@@ -4,8 +4,9 @@
 //! or less is a setting. `HistorySource::new` checks them.
 
 use super::link::BaseUrlError;
-use crate::venue::VenueSettings;
-use reqwest::header::HeaderValue;
+use crate::venue::{SettingKind, VenueSettings};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
 use std::time::Duration;
 
 /// How one venue's history is asked for.
@@ -13,7 +14,8 @@ use std::time::Duration;
 pub struct HistorySettings {
     /// Scheme, host, port and path prefix of the venue or of a proxy before it; `https`, or `http` on loopback.
     pub base_url: String,
-    /// Requests per minute that the plan allows, at least 1; for Binance, weight per minute.
+    /// Requests per minute that the plan allows, at least 1; where requests have weights, weight per
+    /// minute.
     pub rate_per_min: u32,
     /// Symbols fetched at the same time, at least 1; memory is this many pages.
     pub symbols_in_flight: usize,
@@ -79,21 +81,23 @@ pub enum HistorySettingsError {
         /// The setting.
         key: String,
         /// Its value.
-        value: usize,
+        value: u64,
         /// The least allowed.
-        min: usize,
+        min: u64,
         /// The most allowed.
-        max: usize,
+        max: u64,
     },
     /// A key or header name that no header can carry; the value is left out.
     #[error("{key} cannot be sent as a header")]
     Header {
         /// The setting.
-        key: &'static str,
+        key: String,
     },
     /// A path that does not tell the symbols apart.
-    #[error("massive.path {path:?} has no {{ticker}} in it")]
+    #[error("{key} {path:?} has no {{ticker}} in it")]
     Path {
+        /// The setting.
+        key: String,
         /// The path.
         path: String,
     },
@@ -102,33 +106,74 @@ pub enum HistorySettingsError {
     Client(#[source] reqwest::Error),
 }
 
-/// Refuses a setting outside `min..=max`.
-pub(crate) fn in_range(
-    key: impl Into<String>,
-    value: usize,
-    min: usize,
-    max: usize,
-) -> Result<(), HistorySettingsError> {
-    if min <= value && value <= max {
-        Ok(())
-    } else {
-        let key = key.into();
-        Err(HistorySettingsError::Range {
-            key,
-            value,
-            min,
-            max,
-        })
+/// Refuses the first setting that cannot work, those of the one venue's history left out.
+pub(crate) fn check(settings: &HistorySettings) -> Result<(), HistorySettingsError> {
+    in_range("symbols_in_flight", settings.symbols_in_flight, 1, 1_000)?;
+    in_range("batch_len_max", settings.batch_len_max, 1, 1_000_000)?;
+    in_range("page_bytes_max", settings.page_bytes_max, 1 << 10, 1 << 30)?;
+    in_range("attempts_max", settings.attempts_max, 1, 1_000)?;
+    let settings = &settings.venue;
+    let venue = settings.venue();
+    let (min, max) = (venue.history.page_len_min, venue.history.page_len_max);
+    in_range(key(settings, "page_len"), settings.page_len, min, max)?;
+    for setting in venue.settings {
+        let path = settings.get(setting.name);
+        if setting.kind == SettingKind::TickerPath && !path.contains("{ticker}") {
+            return Err(HistorySettingsError::Path {
+                key: key(settings, setting.name),
+                path: path.to_owned(),
+            });
+        }
     }
+    Ok(())
 }
 
-/// A header value that no log shows.
-pub(crate) fn secret_header(
-    key: &'static str,
-    value: &str,
-) -> Result<HeaderValue, HistorySettingsError> {
-    let mut value =
-        HeaderValue::from_str(value).map_err(|_| HistorySettingsError::Header { key })?;
-    value.set_sensitive(true);
-    Ok(value)
+/// Refuses a setting outside `min..=max`.
+pub(crate) fn in_range<T: TryInto<u64>>(
+    key: impl Into<String>,
+    value: T,
+    min: T,
+    max: T,
+) -> Result<(), HistorySettingsError> {
+    let [value, min, max] = [value, min, max].map(|number| number.try_into().unwrap_or(u64::MAX));
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(HistorySettingsError::Range {
+        key: key.into(),
+        value,
+        min,
+        max,
+    })
+}
+
+/// The full name of a setting that only this venue has.
+fn key(settings: &VenueSettings, name: &str) -> String {
+    format!("{}.{name}", settings.venue().name)
+}
+
+/// The headers of every request; no log shows the secret ones.
+pub(crate) fn headers(settings: &VenueSettings) -> Result<HeaderMap, HistorySettingsError> {
+    let refused = |name: &str| HistorySettingsError::Header {
+        key: key(settings, name),
+    };
+    let pages = settings.venue().pages;
+    let mut headers = HeaderMap::new();
+    for (name, value) in pages.headers {
+        headers.insert(*name, HeaderValue::from_static(value));
+    }
+    for (setting, header) in pages.secrets {
+        let Some(secret) = settings.secret(setting) else {
+            continue;
+        };
+        let name = HeaderName::from_bytes(settings.filled_in(header).as_bytes());
+        let name = name.map_err(|_| refused("key_header"))?;
+        let scheme = if name == AUTHORIZATION { "Bearer " } else { "" };
+        let value = format!("{scheme}{}", secret.expose_secret());
+        let mut value =
+            HeaderValue::from_str(&value).map_err(|_| refused(setting.trim_end_matches("_env")))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }

@@ -6,33 +6,39 @@
 //! includes `since` or not; trades are told apart by their number.
 
 use super::wire::Row;
-use crate::venue::VenueSettings;
-use crate::venue::history::error::PageError;
-use crate::venue::history::json::{Rows, message, parse, shorten, text_of};
-use crate::venue::history::page::{HistoryProtocol, Listing, Next, Reply, Request, VenueTraits};
-use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::HistorySettingsError;
+use crate::venue::history::{
+    Asked, HistoryProtocol, Listing, Next, PageError, PageOrder, Request, Rows, SymbolRange,
+    VenueHistory, message, parse, shorten, text_of,
+};
 use barmill_core::model::{Timestamp, Trade};
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
 /// Nanoseconds by which a row's time may be before its true time.
 const CUT_NS: i64 = 1_000;
 /// Nanoseconds before the interval in which a first page may begin.
 const LEAD_NS: i64 = 2 * CUT_NS;
 
+/// Pages by time, of trades that are numbered.
+pub(super) static PAGES: VenueHistory = VenueHistory {
+    order: PageOrder {
+        lead_ns: LEAD_NS,
+        ..PageOrder::NUMBERED
+    },
+    listing: Some(Listing {
+        path: "/0/public/AssetPairs",
+        names: listed,
+    }),
+    ..VenueHistory::new(PageOrder::NUMBERED, |_| Box::new(Kraken(Place::Start)))
+};
+
 #[derive(Debug)]
-pub(crate) struct Kraken {
-    base: Url,
-    page_len: usize,
-}
+struct Kraken(Place);
 
 /// Where a page begins.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+enum Place {
     /// At the start of the interval.
     Start,
     /// One nanosecond before this one.
@@ -50,65 +56,66 @@ struct Envelope<'a> {
     result: Option<BTreeMap<String, &'a RawValue>>,
 }
 
-impl HistoryProtocol for Kraken {
-    fn new(base: &Url, settings: &VenueSettings) -> Result<Kraken, HistorySettingsError> {
-        Ok(Kraken {
-            base: base.clone(),
-            page_len: settings.page_len,
+impl Kraken {
+    fn next(
+        &mut self,
+        asked: &Asked,
+        last: Option<&RawValue>,
+        rows: &Rows,
+    ) -> Result<Next, PageError> {
+        let (Some(first), Some(row)) = (rows.trades.first(), rows.trades.last()) else {
+            return Ok(Next::Done);
+        };
+        let text = last.map_or("", text_of);
+        let last = text.parse().ok().and_then(Timestamp::from_nanos);
+        let Some(last) = last.filter(|last| last.since(row.time).abs() <= CUT_NS) else {
+            let wanted = format!("the nanosecond of the last row, {}", row.time);
+            return Err(PageError::ignored("last", wanted, shorten(text)));
+        };
+        let is_moving = match self.0 {
+            Place::Start => true,
+            Place::At(previous) => previous < last,
+            Place::Proof(_) => false,
+        };
+        self.0 = Place::At(last);
+        // The time just before the interval may fill a page.
+        let from = asked.range.from;
+        let is_lead = from.saturating_sub(LEAD_NS) <= first.time && row.time < from;
+        if is_lead && is_moving {
+            return Ok(Next::Look);
+        }
+        Ok(Next::Restart {
+            is_full: asked.page_len <= rows.read,
         })
     }
+}
 
-    type Place = Place;
-
-    fn traits(&self) -> VenueTraits {
-        VenueTraits {
-            name: "kraken",
-            is_open_ended: true,
-            is_numbered: true,
-            lead_ns: LEAD_NS,
-            weight_max: NonZeroU32::MIN,
-        }
-    }
-
-    fn start(&self) -> Place {
-        Place::Start
-    }
-
-    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
-        let since = match place {
-            Place::Start => range.from.saturating_sub(CUT_NS),
+impl HistoryProtocol for Kraken {
+    fn request(&self, asked: &Asked) -> Result<Request, PageError> {
+        let since = match &self.0 {
+            Place::Start => asked.range.from.saturating_sub(CUT_NS),
             Place::At(last) => last.saturating_sub(1),
             Place::Proof(_) => Timestamp::EPOCH,
         };
-        let request = Request::new(&self.base, "/0/public/Trades", range.symbol)?
-            .with("pair", range.symbol)
+        let request = asked.request("/0/public/Trades")?;
+        Ok(request
+            .with("pair", asked.range.symbol)
             .with("since", since.as_nanos())
-            .with("count", self.page_len);
-        Ok(request)
+            .with("count", asked.page_len))
     }
 
-    fn listing(&self) -> Option<Listing> {
-        Some(Listing::new(&self.base, "/0/public/AssetPairs", listed))
-    }
-
-    fn decode(
-        &self,
-        range: &SymbolRange,
-        place: &Place,
-        reply: &Reply,
-        rows: &mut Rows,
-    ) -> Result<Next<Place>, PageError> {
-        let envelope: Envelope<'_> = parse(&reply.body, "an object of error and result")?;
-        check_errors(&envelope.error, &reply.body)?;
-        let mut result = envelope.result.ok_or_else(|| PageError::Busy {
-            message: message(&reply.body),
-        })?;
+    fn decode(&mut self, asked: &Asked, body: &[u8], rows: &mut Rows) -> Result<Next, PageError> {
+        let range = &asked.range;
+        let envelope: Envelope<'_> = parse(body, "an object of error and result")?;
+        check_errors(&envelope.error, body)?;
+        let busy = || PageError::Busy {
+            message: message(body),
+        };
+        let mut result = envelope.result.ok_or_else(busy)?;
         let last = result.remove("last");
         // The venue may answer with its own name of the pair, but with one pair only.
         let mut pairs = result.into_iter();
-        let (pair, trades) = pairs.next().ok_or_else(|| PageError::Busy {
-            message: message(&reply.body),
-        })?;
+        let (pair, trades) = pairs.next().ok_or_else(busy)?;
         if let Some((found, _)) = pairs.next() {
             return Err(PageError::WrongSymbol {
                 found: shorten(&format!("{pair} and {found}")),
@@ -116,61 +123,24 @@ impl HistoryProtocol for Kraken {
         }
         let trades: Vec<&RawValue> = parse(trades.get().as_bytes(), "an array of trades")?;
         rows.read(&trades, |row: Row<'_>| row.row(range.symbol))?;
-        if let Place::Proof(first) = place {
+        if let Place::Proof(first) = &self.0 {
             return prove(range, first, &std::mem::take(&mut rows.trades));
         }
-        if let (Place::Start, Some(first)) = (place, rows.trades.first())
+        if let (Place::Start, Some(first)) = (&self.0, rows.trades.first())
             && first.time >= range.to
         {
-            return Ok(Next::Look(Place::Proof(rows.trades.swap_remove(0))));
+            self.0 = Place::Proof(rows.trades.swap_remove(0));
+            return Ok(Next::Look);
         }
-        next(range, place, last, (rows, self.page_len))
+        self.next(asked, last, rows)
     }
-}
-
-fn next(
-    range: &SymbolRange,
-    place: &Place,
-    last: Option<&RawValue>,
-    (rows, page_len): (&Rows, usize),
-) -> Result<Next<Place>, PageError> {
-    let (Some(first), Some(row)) = (rows.trades.first(), rows.trades.last()) else {
-        return Ok(Next::Done);
-    };
-    let text = last.map_or("", text_of);
-    let last = text.parse().ok().and_then(Timestamp::from_nanos);
-    let Some(last) = last.filter(|last| last.since(row.time).abs() <= CUT_NS) else {
-        return Err(PageError::Ignored {
-            parameter: "last",
-            asked: format!("the nanosecond of the last row, {}", row.time),
-            got: shorten(text),
-        });
-    };
-    let is_moving = match place {
-        Place::Start => true,
-        Place::At(previous) => *previous < last,
-        Place::Proof(_) => false,
-    };
-    // The time just before the interval may fill a page.
-    let is_lead = range.from.saturating_sub(LEAD_NS) <= first.time && row.time < range.from;
-    if is_lead && is_moving {
-        return Ok(Next::Look(Place::At(last)));
-    }
-    Ok(Next::Restart {
-        place: Place::At(last),
-        is_full: page_len <= rows.read,
-    })
 }
 
 /// An interval without trades is believed if the venue, asked for its first trades, gives earlier ones.
-fn prove(range: &SymbolRange, first: &Trade, oldest: &[Trade]) -> Result<Next<Place>, PageError> {
+fn prove(range: &SymbolRange, first: &Trade, oldest: &[Trade]) -> Result<Next, PageError> {
     match oldest.first() {
         Some(oldest) if oldest.time < range.from || oldest.sequence <= 1 => Ok(Next::Done),
-        _ => Err(PageError::Ignored {
-            parameter: "since",
-            asked: range.from.to_string(),
-            got: first.time.to_string(),
-        }),
+        _ => Err(PageError::ignored("since", range.from, first.time)),
     }
 }
 
@@ -221,19 +191,19 @@ fn listed(body: &[u8]) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HistoryProtocol, Kraken, Reply, Rows, SymbolRange, Timestamp};
-    use crate::venue::history::link::parse_base;
-    use crate::venue::{VenueSettings, kraken};
+    use super::{Asked, HistoryProtocol, Kraken, Place, Rows, SymbolRange, Timestamp};
 
     /// The words of the venue in a fault are one short line, whatever they hold.
     #[test]
     fn words_of_the_venue_are_shortened_without_control_characters() {
-        let base = parse_base("https://api.kraken.com").unwrap();
-        let venue = Kraken::new(&base, &VenueSettings::new(&kraken::VENUE)).unwrap();
-        let range = SymbolRange {
-            symbol: "XBTUSD".parse().unwrap(),
-            from: Timestamp::EPOCH,
-            to: "2025-10-16T00:00:00Z".parse().unwrap(),
+        let asked = Asked {
+            base: "https://api.kraken.com".parse().unwrap(),
+            range: SymbolRange {
+                symbol: "XBTUSD".parse().unwrap(),
+                from: Timestamp::EPOCH,
+                to: "2025-10-16T00:00:00Z".parse().unwrap(),
+            },
+            page_len: 1_000,
         };
         let escape = "\u{7f}\\u001b[2J".repeat(1_000);
         for (last, more) in [
@@ -242,12 +212,8 @@ mod tests {
         ] {
             let rows = r#"[["1","1",1760535000.5,"s","l","",7]]"#;
             let text = format!(r#"{{"error":[],"result":{{"A":{rows},"last":"{last}"{more}}}}}"#);
-            let reply = Reply {
-                body: text.into_bytes(),
-                stream: None,
-            };
-            let fault = venue
-                .decode(&range, &venue.start(), &reply, &mut Rows::default())
+            let fault = Kraken(Place::Start)
+                .decode(&asked, text.as_bytes(), &mut Rows::default())
                 .unwrap_err();
             let said = fault.to_string();
             assert!(

@@ -36,7 +36,7 @@ pub static VENUE: Venue = Venue {
     },
     secrets: &[],
     settings: &[],
-    open_history: super::history::pager::open::<history::Kraken>,
+    pages: &history::PAGES,
     write_script: live::script,
     decode: live::decode,
     simulation: simulate::SIMULATION,

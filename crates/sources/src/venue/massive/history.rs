@@ -6,45 +6,37 @@
 
 use super::wire::Row;
 use crate::venue::VenueSettings;
-use crate::venue::history::error::PageError;
-use crate::venue::history::json::{Rows, message, parse, text_of};
-use crate::venue::history::link::{follow, join};
-use crate::venue::history::page::{HistoryProtocol, Next, Reply, Request, VenueTraits};
-use crate::venue::history::page_stream::{PageStream, StreamedPage};
-use crate::venue::history::progress::SymbolRange;
-use crate::venue::history::settings::{HistorySettingsError, secret_header};
+use crate::venue::history::{
+    Asked, HistoryProtocol, Next, PageError, PageOrder, PageStream, Request, Rows, StreamedPage,
+    VenueHistory, follow, join, message, parse, text_of,
+};
 use barmill_core::model::Timestamp;
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use secrecy::ExposeSecret;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::ptr;
 
-/// How pages follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MassivePaging {
-    /// By `next_url`.
-    Cursor,
-    /// By asking again from the last SIP timestamp, inclusive: for proxies that drop cursors.
-    Restart,
-}
+/// Pages by time, and the key.
+pub(super) static PAGES: VenueHistory = VenueHistory {
+    secrets: &[("key_env", "{key_header}")],
+    ..VenueHistory::new(PageOrder::TIMED, |settings| {
+        Box::new(Massive::new(settings))
+    })
+};
 
 #[derive(Debug)]
 pub(crate) struct Massive {
-    base: Url,
     path: String,
     wrap: Vec<String>,
     results: String,
-    paging: MassivePaging,
-    page_len: usize,
-    headers: HeaderMap,
+    /// Whether pages follow by asking again from the last SIP timestamp, inclusive, for proxies that drop cursors.
+    restarts: bool,
+    place: Place,
 }
 
 /// Where a page begins.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
     /// At this SIP timestamp, inclusive; the first page has none and begins at the interval.
     From(Option<Timestamp>),
     /// Where a `next_url` points.
@@ -55,6 +47,18 @@ pub(crate) enum Place {
 type Level<'a> = HashMap<String, &'a RawValue>;
 
 impl Massive {
+    pub(crate) fn new(settings: &VenueSettings) -> Massive {
+        let mut wrap: Vec<String> = settings.get("wrap").split('.').map(str::to_owned).collect();
+        let results = wrap.pop().unwrap_or_default();
+        Massive {
+            path: settings.get("path").to_owned(),
+            wrap,
+            results,
+            restarts: settings.get("paging") == "restart",
+            place: Place::From(None),
+        }
+    }
+
     /// The object that holds the rows.
     fn open<'a>(&self, body: &'a [u8]) -> Result<Level<'a>, PageError> {
         let busy = || PageError::Busy {
@@ -76,18 +80,12 @@ impl Massive {
     }
 
     /// Takes the rows that were read while the page arrived, if all of it was as the vendor writes it.
-    fn decode_streamed(
-        &self,
-        range: &SymbolRange,
-        place: &Place,
-        reply: &Reply,
-        rows: &mut Rows,
-    ) -> Option<Next<Place>> {
+    fn decode_streamed(&mut self, asked: &Asked, body: &[u8], rows: &mut Rows) -> Option<Next> {
         let StreamedPage {
             trades,
             frame,
             array,
-        } = rows.stream.take()?.finish(&reply.body)?;
+        } = rows.stream.take()?.finish(body)?;
         let level = self.open(&frame).ok()?;
         // The emptied array must be the one that counts, and not one of the same name elsewhere.
         let is_array = ptr::eq(
@@ -98,165 +96,90 @@ impl Massive {
         let read = Rows {
             read: trades.len(),
             trades,
+            skip_malformed: rows.skip_malformed,
             ..Rows::default()
         };
-        let next = self.next(range, place, link, &read).ok()?;
-        *rows = Rows {
-            skip_malformed: rows.skip_malformed,
-            ..read
-        };
+        let next = self.next(asked, link, &read).ok()?;
+        *rows = read;
         Some(next)
     }
 
     fn next(
-        &self,
-        range: &SymbolRange,
-        place: &Place,
+        &mut self,
+        asked: &Asked,
         link: Option<String>,
         rows: &Rows,
-    ) -> Result<Next<Place>, PageError> {
-        let is_full = self.page_len <= rows.read;
+    ) -> Result<Next, PageError> {
+        let is_full = asked.page_len <= rows.read;
         let last = rows.trades.last().map(|trade| trade.time);
-        match (self.paging, link) {
-            (MassivePaging::Cursor, Some(link)) => {
-                let url = follow(&join(&self.base, &self.path, range.symbol)?, &link)?;
-                Ok(Next::Cursor {
-                    cursor: link,
-                    place: Place::Link(url),
-                    is_full,
-                })
+        if self.restarts {
+            if let (Some(_), _) | (None, Place::Link(_)) = (last, &self.place) {
+                self.place = Place::From(last);
             }
-            // A full page without a cursor may be the work of a proxy: one more page proves the end.
-            (MassivePaging::Cursor, None) if !is_full => Ok(Next::Done),
-            (MassivePaging::Cursor, None) => Ok(Next::Restart {
-                place: Place::From(last),
-                is_full,
-            }),
-            (MassivePaging::Restart, link) => {
-                let from = last.or(match place {
-                    Place::From(from) => *from,
-                    Place::Link(_) => None,
-                });
-                Ok(Next::Restart {
-                    place: Place::From(from),
-                    is_full: is_full || link.is_some(),
-                })
-            }
+            let is_full = is_full || link.is_some();
+            return Ok(Next::Restart { is_full });
         }
+        if let Some(cursor) = link {
+            let url = join(&asked.base, &self.path, asked.range.symbol)?;
+            self.place = Place::Link(follow(&url, &cursor)?);
+            return Ok(Next::Cursor { cursor, is_full });
+        }
+        if !is_full {
+            return Ok(Next::Done);
+        }
+        // A full page without a cursor may be the work of a proxy: one more page proves the end.
+        self.place = Place::From(last);
+        Ok(Next::Restart { is_full })
     }
 }
 
 impl HistoryProtocol for Massive {
-    fn new(base: &Url, settings: &VenueSettings) -> Result<Massive, HistorySettingsError> {
-        let path = settings.get("path");
-        if !path.contains("{ticker}") {
-            return Err(HistorySettingsError::Path {
-                path: path.to_owned(),
-            });
-        }
-        let mut wrap: Vec<String> = settings.get("wrap").split('.').map(str::to_owned).collect();
-        let results = wrap.pop().unwrap_or_default();
-        let mut headers = HeaderMap::new();
-        if let Some(key) = settings.secret("key_env") {
-            let name =
-                HeaderName::from_bytes(settings.get("key_header").as_bytes()).map_err(|_| {
-                    HistorySettingsError::Header {
-                        key: "massive.key_header",
-                    }
-                })?;
-            let key = key.expose_secret();
-            let value = if name == AUTHORIZATION {
-                format!("Bearer {key}")
-            } else {
-                key.to_owned()
-            };
-            headers.insert(name, secret_header("massive.key", &value)?);
-        }
-        Ok(Massive {
-            base: base.clone(),
-            path: path.to_owned(),
-            wrap,
-            results,
-            paging: match settings.get("paging") {
-                "restart" => MassivePaging::Restart,
-                _ => MassivePaging::Cursor,
-            },
-            page_len: settings.page_len,
-            headers,
-        })
-    }
-
-    type Place = Place;
-
-    fn traits(&self) -> VenueTraits {
-        VenueTraits {
-            name: "massive",
-            is_open_ended: false,
-            is_numbered: false,
-            lead_ns: 0,
-            weight_max: NonZeroU32::MIN,
-        }
-    }
-
-    fn start(&self) -> Place {
-        Place::From(None)
-    }
-
-    fn request(&self, range: &SymbolRange, place: &Place) -> Result<Request, PageError> {
-        let from = match place {
-            Place::From(from) => from.unwrap_or(range.from),
+    fn request(&self, asked: &Asked) -> Result<Request, PageError> {
+        let from = match &self.place {
+            Place::From(from) => from.unwrap_or(asked.range.from),
             Place::Link(url) => return Ok(Request::of(url.clone())),
         };
-        let request = Request::new(&self.base, &self.path, range.symbol)?
+        let request = asked.request(&self.path)?;
+        Ok(request
             .with("timestamp.gte", from.as_nanos())
-            .with("timestamp.lt", range.to.as_nanos())
+            .with("timestamp.lt", asked.range.to.as_nanos())
             .with("order", "asc")
             .with("sort", "timestamp")
-            .with("limit", self.page_len);
-        Ok(request)
+            .with("limit", asked.page_len))
     }
 
-    fn decode(
-        &self,
-        range: &SymbolRange,
-        place: &Place,
-        reply: &Reply,
-        rows: &mut Rows,
-    ) -> Result<Next<Place>, PageError> {
-        if let Some(next) = self.decode_streamed(range, place, reply, rows) {
+    fn decode(&mut self, asked: &Asked, body: &[u8], rows: &mut Rows) -> Result<Next, PageError> {
+        if let Some(next) = self.decode_streamed(asked, body, rows) {
             return Ok(next);
         }
-        let level = self.open(&reply.body)?;
+        let level = self.open(body)?;
         let results: Option<Vec<&RawValue>> = match level.get(&self.results) {
             Some(results) => parse(results.get().as_bytes(), "an array of trades")?,
             None => None,
         };
         rows.read(&results.unwrap_or_default(), |row: Row<'_>| {
-            row.trade(range.symbol)
+            row.trade(asked.range.symbol)
         })?;
-        self.next(range, place, link_of(&level)?, rows)
+        self.next(asked, link_of(&level)?, rows)
     }
 
-    fn lookup(&self, range: &SymbolRange) -> Result<Option<Request>, PageError> {
-        let request = Request::new(&self.base, &self.path, range.symbol)?
-            .with("timestamp.lt", range.to.as_nanos())
+    fn lookup(&self, asked: &Asked) -> Result<Option<Request>, PageError> {
+        let request = asked
+            .request(&self.path)?
+            .with("timestamp.lt", asked.range.to.as_nanos())
             .with("order", "desc")
             .with("sort", "timestamp")
             .with("limit", 1);
         Ok(Some(request))
     }
 
-    fn stream(&self, range: &SymbolRange) -> Option<PageStream> {
+    fn stream(&self, asked: &Asked) -> Option<PageStream> {
         Some(PageStream::new(
-            range.symbol,
+            asked.range.symbol,
             &self.results,
-            self.page_len,
+            asked.page_len,
             |reader, symbol| Row::read(reader)?.trade(symbol),
         ))
-    }
-
-    fn headers(&self) -> HeaderMap {
-        self.headers.clone()
     }
 }
 

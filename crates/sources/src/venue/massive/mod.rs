@@ -64,7 +64,7 @@ pub static VENUE: Venue = Venue {
             default: "cursor",
         },
     ],
-    open_history: super::history::pager::open::<history::Massive>,
+    pages: &history::PAGES,
     write_script: live::script,
     decode: live::decode,
     simulation: simulate::SIMULATION,
