@@ -5,11 +5,10 @@
 //! symbol, time, exchange and identity of the last row, as the vendor's does. The v2 stock feeds send arrays of objects told
 //! apart by `T`; errors have the codes of the documents.
 
-use crate::venue::simulate::protocol::{
-    Action, Refusal, Reply, Request, VenueProtocol, bits, joined, ok, reply, send, strings,
+use crate::venue::simulate::{
+    Action, Numbering, Published, Refusal, Reply, Request, Simulation, VenueProtocol, bits, joined,
+    ok, reply, send, strings,
 };
-use crate::venue::simulate::recording::Published;
-use crate::venue::simulate::{Numbering, Simulation};
 use barmill_core::model::{Timestamp, Trade};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -5,11 +5,10 @@
 //! raw below `/ws` and combined below `/stream`, and pings every 20 seconds. Times are milliseconds, or microseconds where
 //! `X-MBX-TIME-UNIT` or `?timeUnit=MICROSECOND` asks for them.
 
-use crate::venue::simulate::protocol::{
-    Action, Refusal, Reply, Request, VenueProtocol, joined, ok, reply, send, strings,
+use crate::venue::simulate::{
+    Action, Numbering, Published, Refusal, Reply, Request, Simulation, VenueProtocol, joined, ok,
+    reply, send, strings,
 };
-use crate::venue::simulate::recording::Published;
-use crate::venue::simulate::{Numbering, Simulation};
 use barmill_core::model::{Side, Symbol, Timestamp, Trade};
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};

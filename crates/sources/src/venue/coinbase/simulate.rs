@@ -5,11 +5,10 @@
 //! how the client subscribes. Advanced counts its messages and lists trades newest first; it begins with a snapshot.
 //! Exchange begins with a `last_match`, and its `heartbeat` tells the newest identity.
 
-use crate::venue::simulate::protocol::{
-    Action, Refusal, Reply, Request, VenueProtocol, joined, ok, reply, send, strings,
+use crate::venue::simulate::{
+    Action, Numbering, Published, Refusal, Reply, Request, Simulation, VenueProtocol, joined, ok,
+    reply, send, strings,
 };
-use crate::venue::simulate::recording::Published;
-use crate::venue::simulate::{Numbering, Simulation};
 use barmill_core::model::{Side, Symbol, Timestamp, Trade};
 use hyper::StatusCode;
 use serde_json::{Value, json};

@@ -4,11 +4,10 @@
 //! is in seconds, and `last` is the nanosecond of the last row. The v2 `trade` channel has numbers as JSON numbers and times
 //! in microseconds; a snapshot of the newest trades comes unless it is declined, a heartbeat about once a second.
 
-use crate::venue::simulate::protocol::{
-    Action, Refusal, Reply, Request, VenueProtocol, joined, ok, send, strings,
+use crate::venue::simulate::{
+    Action, Numbering, Published, Refusal, Reply, Request, Simulation, VenueProtocol, joined, ok,
+    send, strings,
 };
-use crate::venue::simulate::recording::Published;
-use crate::venue::simulate::{Numbering, Simulation};
 use barmill_core::model::{Side, Timestamp, Trade};
 use serde_json::{Value, json};
 

@@ -5,11 +5,10 @@
 //! before it, so that it keeps its position inside one nanosecond. The stocks cluster sends arrays of events, `T` for a trade
 //! with its time in milliseconds; a topic of another kind than `T.` is confirmed and stays silent, as an unknown ticker does.
 
-use crate::venue::simulate::protocol::{
-    Action, Refusal, Reply, Request, VenueProtocol, bits, joined, ok, reply, send,
+use crate::venue::simulate::{
+    Action, Numbering, Published, Refusal, Reply, Request, Simulation, VenueProtocol, bits, joined,
+    ok, reply, send,
 };
-use crate::venue::simulate::recording::Published;
-use crate::venue::simulate::{Numbering, Simulation};
 use barmill_core::model::{Timestamp, Trade, TradeId};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

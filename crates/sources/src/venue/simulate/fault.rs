@@ -130,12 +130,36 @@ impl Fault {
     /// # Errors
     /// [`FaultError`], as for [`str::parse`].
     pub fn or_seed(text: &str, seed: u64) -> Result<Fault, FaultError> {
-        let fault: Fault = text.parse()?;
-        Ok(if text.contains('@') {
-            fault
-        } else {
-            Fault { seed, ..fault }
-        })
+        let form = || FaultError::Form {
+            text: text.to_owned(),
+        };
+        let (name, rest) = text.split_once('=').ok_or_else(form)?;
+        let (value, seed) = match rest.split_once('@') {
+            Some((value, seed)) => (value, seed.parse().map_err(|_| form())?),
+            None => (rest, seed),
+        };
+        let (kind, _, takes_count, takes_time) = KINDS
+            .into_iter()
+            .find(|(_, known, ..)| *known == name)
+            .ok_or_else(|| FaultError::Kind {
+                kind: name.to_owned(),
+            })?;
+        let count = value
+            .parse()
+            .ok()
+            .filter(|count| takes_count && 0 < *count)
+            .map(Amount::Count);
+        let time = || time(value).filter(|_| takes_time).map(Amount::Time);
+        let amount = count.or_else(time).ok_or_else(|| FaultError::Value {
+            kind,
+            wanted: match (takes_count, takes_time) {
+                (true, true) => "a count or a time such as 200 or 5s",
+                (true, false) => "a count above zero",
+                (false, _) => "a time such as 500ms, 5s or 2m",
+            },
+            value: value.to_owned(),
+        })?;
+        Ok(Fault { kind, amount, seed })
     }
 
     /// Whether the fault strikes the thing with this number.
@@ -160,21 +184,13 @@ impl Fault {
     /// How it breaks the connection at its n-th position; `None` for faults that break none.
     fn breaks(&self, number: u64) -> Option<Break> {
         let is_even = self.draw(!number).is_multiple_of(2);
-        [
-            (
-                FaultKind::Disconnect,
-                if is_even {
-                    Break::Goodbye
-                } else {
-                    Break::Abrupt
-                },
-            ),
-            (FaultKind::Stall, Break::Stall),
-            (FaultKind::Silence, Break::Silence),
-        ]
-        .into_iter()
-        .find(|(kind, _)| *kind == self.kind)
-        .map(|(_, how)| how)
+        let breaks = [
+            (FaultKind::Disconnect, [Break::Abrupt, Break::Goodbye]),
+            (FaultKind::Stall, [Break::Stall; 2]),
+            (FaultKind::Silence, [Break::Silence; 2]),
+        ];
+        let found = breaks.into_iter().find(|(kind, _)| *kind == self.kind);
+        found.map(|(_, how)| how[usize::from(is_even)])
     }
 }
 
@@ -190,36 +206,7 @@ impl FromStr for Fault {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Fault, FaultError> {
-        let form = || FaultError::Form {
-            text: text.to_owned(),
-        };
-        let (name, rest) = text.split_once('=').ok_or_else(form)?;
-        let (value, seed) = match rest.split_once('@') {
-            Some((value, seed)) => (value, seed.parse().map_err(|_| form())?),
-            None => (rest, 0),
-        };
-        let (kind, _, takes_count, takes_time) = KINDS
-            .into_iter()
-            .find(|(_, known, ..)| *known == name)
-            .ok_or_else(|| FaultError::Kind {
-                kind: name.to_owned(),
-            })?;
-        let count = value
-            .parse()
-            .ok()
-            .filter(|count| takes_count && 0 < *count)
-            .map(Amount::Count);
-        let time = || time(value).filter(|_| takes_time).map(Amount::Time);
-        let amount = count.or_else(time).ok_or_else(|| FaultError::Value {
-            kind,
-            wanted: match (takes_count, takes_time) {
-                (true, true) => "a count or a time such as 200 or 5s",
-                (true, false) => "a count above zero",
-                (false, _) => "a time such as 500ms, 5s or 2m",
-            },
-            value: value.to_owned(),
-        })?;
-        Ok(Fault { kind, amount, seed })
+        Fault::or_seed(text, 0)
     }
 }
 

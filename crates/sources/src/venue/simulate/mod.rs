@@ -6,13 +6,17 @@
 
 mod fault;
 mod playback;
-pub(crate) mod protocol;
-pub(crate) mod recording;
+mod protocol;
+mod recording;
 mod server;
 mod session;
 
 pub use fault::{Fault, FaultError, FaultKind};
 pub use playback::{SimulatorSettings, SimulatorStats};
+pub(crate) use protocol::{
+    Action, Refusal, Reply, Request, VenueProtocol, bits, joined, ok, reply, send, strings,
+};
 pub use protocol::{Example, Simulation};
+pub(crate) use recording::Published;
 pub use recording::{Numbering, Recording, RecordingError};
 pub use server::{Simulator, SimulatorError, SimulatorView};

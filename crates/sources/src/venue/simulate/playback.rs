@@ -67,26 +67,17 @@ pub struct SimulatorStats {
     pub spoiled: u64,
 }
 
-/// The counters behind [`SimulatorStats`], the connections that are open, and the keys that came.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) sent: AtomicU64,
-    pub(crate) connections: AtomicU64,
-    pub(crate) open: AtomicU64,
-    pub(crate) broken: AtomicU64,
-    pub(crate) requests: AtomicU64,
-    pub(crate) twisted: AtomicU64,
-    pub(crate) spoiled: AtomicU64,
-    pub(crate) keys: AtomicU64,
-}
-
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Playback {
     pub(crate) recording: Recording,
     pub(crate) plan: FaultPlan,
     pub(crate) settings: SimulatorSettings,
-    pub(crate) counters: Counters,
+    stats: Mutex<SimulatorStats>,
+    /// Sessions that are open.
+    pub(crate) open: AtomicU64,
+    /// Proofs of who a client is that came while a fault refuses them.
+    pub(crate) keys: AtomicU64,
     published: watch::Sender<usize>,
     /// When the clock started.
     origin: OnceLock<Instant>,
@@ -95,18 +86,15 @@ pub(crate) struct Playback {
     readers: Mutex<Vec<Weak<AtomicUsize>>>,
 }
 
-/// Adds one.
-pub(crate) fn count(counter: &AtomicU64) -> u64 {
-    counter.fetch_add(1, Ordering::Relaxed)
-}
-
 impl Playback {
     pub(crate) fn new(recording: Recording, settings: SimulatorSettings) -> Playback {
         Playback {
             plan: FaultPlan::new(&settings.faults, &recording),
             recording,
             settings,
-            counters: Counters::default(),
+            stats: Mutex::default(),
+            open: AtomicU64::new(0),
+            keys: AtomicU64::new(0),
             published: watch::Sender::new(0),
             origin: OnceLock::new(),
             news: Notify::new(),
@@ -177,16 +165,18 @@ impl Playback {
     }
 
     pub(crate) fn stats(&self) -> SimulatorStats {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         SimulatorStats {
             published: u64::try_from(self.published()).unwrap_or(u64::MAX),
-            sent: get(&self.counters.sent),
-            connections: get(&self.counters.connections),
-            broken: get(&self.counters.broken),
-            requests: get(&self.counters.requests),
-            twisted: get(&self.counters.twisted),
-            spoiled: get(&self.counters.spoiled),
+            ..self.count(|_| {})
         }
+    }
+
+    /// Changes what is counted, and gives it as it was before.
+    pub(crate) fn count(&self, change: impl FnOnce(&mut SimulatorStats)) -> SimulatorStats {
+        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *stats;
+        change(&mut stats);
+        before
     }
 
     /// Plays the recording to its end.

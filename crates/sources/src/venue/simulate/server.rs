@@ -1,10 +1,12 @@
 //! The server of a simulated venue: REST and WebSocket on one port, all connections in parallel.
 //!
 //! A connection is requests of the history, or an upgrade and then a conversation. All connections live in the future of
-//! [`Simulator::run`], so that they end with it; hence a server of our own around hyper, and no framework that spawns.
+//! [`Simulator::run`], so that they end with it; hence hyper, and no framework that spawns: `axum::serve` and its WebSocket
+//! upgrade leave a task for each connection. Its routes could replace nothing either, as each venue answers its own paths.
+//! By `cargo tree`, axum 0.8 without default features would add 3 crates, and with `ws` 18, a second tungstenite with them.
 
 use super::fault::FaultKind;
-use super::playback::{Playback, SimulatorSettings, SimulatorStats, count};
+use super::playback::{Playback, SimulatorSettings, SimulatorStats};
 use super::protocol::{Reply, Request, VenueProtocol, reply};
 use super::recording::Recording;
 use super::session::Session;
@@ -12,10 +14,7 @@ use bytes::Bytes;
 use futures::stream;
 use http_body_util::StreamBody;
 use hyper::body::{Frame, Incoming};
-use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    UPGRADE,
-};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_KEY};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -31,7 +30,7 @@ use std::{io, mem, vec};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// Why a venue cannot be played.
@@ -169,31 +168,36 @@ async fn respond(
     mut request: hyper::Request<Incoming>,
     granted: &Granted,
 ) -> Result<Response<Body>, Infallible> {
-    let (counters, plan) = (&playback.counters, &playback.plan);
+    let plan = &playback.plan;
     let simulation = &playback.recording.venue().simulation;
-    if let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY).cloned() {
+    if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
         let number = playback.stats().connections.wrapping_add(1);
         if plan.hits(FaultKind::Refuse, number) {
-            count(&counters.connections);
+            playback.count(|stats| stats.connections += 1);
             let refusal = reply(StatusCode::SERVICE_UNAVAILABLE, "service unavailable");
             return Ok(response(refusal, false));
         }
+        let nothing = || StreamBody::new(stream::iter(Vec::new()));
+        let Ok(switch) = create_response_with_body(&request, nothing) else {
+            let refusal = reply(StatusCode::BAD_REQUEST, "not a WebSocket handshake");
+            return Ok(response(refusal, false));
+        };
         let protocol = (simulation.protocol)(&understood(playback, &request, number));
         *granted.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((hyper::upgrade::on(&mut request), protocol));
-        return Ok(switch(&key));
+        return Ok(switch);
     }
-    let number = count(&counters.requests);
+    let number = playback.count(|stats| stats.requests += 1).requests;
     if let Some(delay) = plan.time(FaultKind::Delay) {
         tokio::time::sleep(Duration::from_nanos(u64::try_from(delay).unwrap_or(0))).await;
     }
     if let Some(reply) = spoiled(playback, number) {
-        count(&counters.spoiled);
+        playback.count(|stats| stats.spoiled += 1);
         return Ok(response(reply, false));
     }
     let is_cut = plan.hits(FaultKind::Cut, number);
     if is_cut {
-        count(&counters.spoiled);
+        playback.count(|stats| stats.spoiled += 1);
     }
     let reply = (simulation.answer)(&understood(playback, &request, number));
     Ok(response(reply, is_cut))
@@ -232,18 +236,6 @@ fn spoiled(playback: &Playback, number: u64) -> Option<Reply> {
     let status = errors[plan.draw(FaultKind::Error, number, errors.len())];
     plan.hits(FaultKind::Error, number)
         .then(|| reply(status, "<html>something went wrong</html>"))
-}
-
-fn switch(key: &HeaderValue) -> Response<Body> {
-    let mut response = Response::new(StreamBody::new(stream::iter(Vec::new())));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    }
-    response
 }
 
 /// The reply as it is sent: whole, or half of it and then the end of the connection.

@@ -1,7 +1,7 @@
 //! One WebSocket session of a simulated venue: answers, trades with faults, heartbeats, close.
 
 use super::fault::{Break, FaultKind};
-use super::playback::{Playback, count};
+use super::playback::Playback;
 use super::protocol::{Action, Refusal, VenueProtocol};
 use barmill_core::model::{Symbol, Timestamp, Trade};
 use futures::{SinkExt, StreamExt};
@@ -82,9 +82,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Serves until either side ends it.
     pub(crate) async fn serve(mut self) {
-        let counters = &self.playback.counters;
-        count(&counters.connections);
-        let others = count(&counters.open);
+        self.playback.count(|stats| stats.connections += 1);
+        let others = self.playback.open.fetch_add(1, Ordering::Relaxed);
         let limit = self.playback.plan.count(FaultKind::Limit);
         // A client that leaves ends its session; there is nobody to tell.
         let _left = if limit.is_some_and(|limit| limit <= others) {
@@ -92,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         } else {
             self.converse().await
         };
-        self.playback.counters.open.fetch_sub(1, Ordering::Relaxed);
+        self.playback.open.fetch_sub(1, Ordering::Relaxed);
         self.leave_playback();
     }
 
@@ -204,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Whether a fault refuses this proof of who the client is.
     fn is_doubted(&self) -> bool {
         let first = self.playback.plan.count(FaultKind::Auth);
-        first.is_some_and(|first| count(&self.playback.counters.keys) < first)
+        first.is_some_and(|first| self.playback.keys.fetch_add(1, Ordering::Relaxed) < first)
     }
 
     fn subscribe(&mut self, symbols: Vec<Symbol>) {
@@ -243,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         };
         let behind_max = self.playback.plan.count(FaultKind::Slow);
         if behind_max.is_some_and(|max| max < number(published - from)) {
-            count(&self.playback.counters.broken);
+            self.playback.count(|stats| stats.broken += 1);
             return self.refuse(Refusal::Slow).await;
         }
         let end = published
@@ -252,8 +251,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let positions = self.disorder(from, end, published == self.playback.recording.len());
         self.feed_trades(&positions).await?;
         self.stream.flush().await.ok()?;
-        let sent = &self.playback.counters.sent;
-        sent.fetch_add(number(positions.len()), Ordering::Relaxed);
+        self.playback
+            .count(|stats| stats.sent += number(positions.len()));
         if let Some(position) = &self.position {
             position.store(end, Ordering::Relaxed);
         }
@@ -307,8 +306,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.late.pop_first();
             out.push(late);
         }
-        let counter = &self.playback.counters.twisted;
-        counter.fetch_add(twisted, Ordering::Relaxed);
+        self.playback.count(|stats| stats.twisted += twisted);
         out
     }
 
@@ -327,7 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn break_off(&mut self, how: Break) -> Option<()> {
-        count(&self.playback.counters.broken);
+        self.playback.count(|stats| stats.broken += 1);
         match how {
             Break::Goodbye => self.close(CloseCode::Away).await,
             Break::Abrupt => None,
