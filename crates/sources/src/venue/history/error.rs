@@ -201,30 +201,29 @@ pub enum RowError {
 
 impl From<DecodeError> for RowError {
     fn from(error: DecodeError) -> RowError {
-        let shape = || RowError::Shape(JsonError::Shape(error.to_string()));
         match error {
             DecodeError::Json(error) => RowError::Shape(error),
-            DecodeError::Missing { .. } => shape(),
+            error @ (DecodeError::Missing { .. }
+            | DecodeError::Field {
+                source: FieldError::Whole,
+                ..
+            }) => RowError::Shape(JsonError::Shape(error.to_string())),
             DecodeError::Field {
                 field,
-                ref text,
-                ref source,
-            } => {
-                let reason = match source {
-                    FieldError::Whole => return shape(),
+                text: value,
+                source,
+            } => RowError::Field {
+                field,
+                value,
+                reason: match source {
                     FieldError::Time => "time is before 1970 or after 2262".into(),
                     FieldError::Word(known) => format!("{field} is not {}", known.join(" or ")),
-                    FieldError::Decimal(_) | FieldError::Symbol(_) | FieldError::ZeroPrice => {
-                        source.to_string()
-                    }
-                };
-                let value = text.clone();
-                RowError::Field {
-                    field,
-                    value,
-                    reason,
-                }
-            }
+                    FieldError::Decimal(_)
+                    | FieldError::Symbol(_)
+                    | FieldError::ZeroPrice
+                    | FieldError::Whole => source.to_string(),
+                },
+            },
         }
     }
 }

@@ -60,7 +60,16 @@ impl PageJoiner {
         mut rows: Vec<Trade>,
         must_join: bool,
     ) -> Result<JoinedPage, PageError> {
-        self.check_moves(&rows, must_join)?;
+        // A page of the venue's cursor that ends before the last trade is an old page.
+        if let (Some(row), Some(last)) = (rows.last(), &self.last)
+            && !must_join
+            && row.time < last.time
+        {
+            return Err(PageError::Stuck {
+                rows: rows.len(),
+                time: row.time,
+            });
+        }
         let joint = self.last;
         let mut is_joined = !must_join || joint.is_none();
         let mut page = JoinedPage::default();
@@ -69,8 +78,12 @@ impl PageJoiner {
         let mut kept = 0;
         for row in 0..rows.len() {
             let trade = rows[row];
-            self.check_order(row, &trade, previous.as_ref())?;
-            previous = Some(trade);
+            if let Some(previous) = previous.replace(trade)
+                && (trade.time < previous.time
+                    || self.order.is_numbered && trade.sequence < previous.sequence)
+            {
+                return Err(out_of_order(row, &trade, &previous));
+            }
             if trade.time >= self.range.to && self.order.is_open_ended {
                 page.is_last = true;
                 break;
@@ -83,7 +96,11 @@ impl PageJoiner {
                 page.duplicates += u64::from(!must_join || kept > 0);
                 continue;
             }
-            self.check_after_last(row, &trade)?;
+            if let Some(last) = self.last
+                && trade.time < last.time
+            {
+                return Err(out_of_order(row, &trade, &last));
+            }
             rows[kept] = self.take(trade);
             kept += 1;
         }
@@ -92,40 +109,6 @@ impl PageJoiner {
         match joint {
             Some(last) if !is_joined => Err(PageError::Torn { last: last.time }),
             Some(_) | None => Ok(page),
-        }
-    }
-
-    /// A page of the venue's cursor that ends before the last trade is an old page.
-    fn check_moves(&self, rows: &[Trade], must_join: bool) -> Result<(), PageError> {
-        match (rows.last(), &self.last) {
-            (Some(row), Some(last)) if !must_join && row.time < last.time => {
-                Err(PageError::Stuck {
-                    rows: rows.len(),
-                    time: row.time,
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_order(
-        &self,
-        row: usize,
-        trade: &Trade,
-        previous: Option<&Trade>,
-    ) -> Result<(), PageError> {
-        match previous {
-            Some(previous)
-                if trade.time < previous.time
-                    || self.order.is_numbered && trade.sequence < previous.sequence =>
-            {
-                Err(PageError::Order {
-                    row,
-                    time: trade.time,
-                    previous: previous.time,
-                })
-            }
-            Some(_) | None => Ok(()),
         }
     }
 
@@ -155,17 +138,6 @@ impl PageJoiner {
         }
     }
 
-    fn check_after_last(&self, row: usize, trade: &Trade) -> Result<(), PageError> {
-        match &self.last {
-            Some(last) if trade.time < last.time => Err(PageError::Order {
-                row,
-                time: trade.time,
-                previous: last.time,
-            }),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     fn take(&mut self, mut trade: Trade) -> Trade {
         if !trade.sequenced {
             // The place within its instant, so that it does not depend on where the fetch began.
@@ -182,6 +154,14 @@ impl PageJoiner {
         }
         self.last = Some(trade);
         trade
+    }
+}
+
+fn out_of_order(row: usize, trade: &Trade, previous: &Trade) -> PageError {
+    PageError::Order {
+        row,
+        time: trade.time,
+        previous: previous.time,
     }
 }
 

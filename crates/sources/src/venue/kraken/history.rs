@@ -176,13 +176,12 @@ fn listed(body: &[u8]) -> Option<Vec<String>> {
     let pairs: Pairs = serde_json::from_slice(body).ok()?;
     let names = pairs.result.into_iter().flat_map(|(key, pair)| {
         let usual = pair.wsname.as_ref().map(|name| {
-            let asset = |name: &str| match name {
-                "XBT" => "BTC".to_owned(),
-                "XDG" => "DOGE".to_owned(),
-                other => other.to_owned(),
-            };
-            let assets: Vec<String> = name.split('/').map(asset).collect();
-            assets.join("/")
+            let assets = name.split('/').map(|asset| match asset {
+                "XBT" => "BTC",
+                "XDG" => "DOGE",
+                other => other,
+            });
+            assets.collect::<Vec<_>>().join("/")
         });
         [Some(key), pair.altname, pair.wsname, usual]
     });
