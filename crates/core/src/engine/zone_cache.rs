@@ -10,6 +10,8 @@ use jiff::tz::TimeZone;
 
 /// Segments a cache keeps before it starts afresh: more than a year of days cut in three.
 const SEGMENTS_MAX: usize = 2_048;
+/// Nanoseconds of a day on which no clock is set.
+const DAY_NS: i64 = 86_400_000_000_000;
 
 /// Nanoseconds since the Unix epoch, start included, end excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +123,14 @@ impl LocalDates {
     pub fn end_of(&mut self, time: Timestamp) -> Timestamp {
         let end = self.day(time.as_nanos()).span.end;
         Timestamp::from_nanos(end).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The civil date of an instant and the nanoseconds since its midnight; `None` on a day on which clocks are set.
+    pub fn clock(&mut self, time: Timestamp) -> Option<(Date, u64)> {
+        let time = time.as_nanos();
+        let Segment { span, value } = self.day(time);
+        let is_steady = span.contains(time) && span.end - span.start == DAY_NS;
+        is_steady.then(|| (value, (time - span.start).unsigned_abs()))
     }
 
     /// The civil day that holds an instant.

@@ -1,18 +1,17 @@
 //! Date and time of a bar's start, as formatted in keys.
 //!
-//! Owns the text forms of `{date}` and `{time}` and the way back to an instant. `{time}` is `HH:MM` for
+//! Owns the text forms of `{date}` and `{time}`; the way back is in `instant`. `{time}` is `HH:MM` for
 //! specs of whole minutes, `HH:MM:SS` for seconds, and `HH:MM:SS.nnnnnnnnn` for bars that trades cut.
 //! Where clocks are set back, an hour of civil times happens twice: the second pass carries its offset
 //! from UTC (`01:30-05:00`), so that it never overwrites the first (`01:30`).
 
+use barmill_core::engine::zone_cache::LocalDates;
 use barmill_core::model::{BarSpec, Timestamp};
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
-use std::ops::Range;
 
-const MINUTE_NS: u64 = 60_000_000_000;
-/// After a switch of the clocks, until no hour can be a repeated one: no zone goes back by more.
-const REPEAT_NS: i64 = 86_400_000_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+const MINUTE_NS: u64 = 60 * SECOND_NS;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Precision {
@@ -23,17 +22,19 @@ enum Precision {
 
 impl Precision {
     /// The form of a spec, finer where the civil time needs it (a zone offset may have seconds).
-    fn of(spec: BarSpec, time: Time) -> Precision {
+    fn of(spec: BarSpec, clock_ns: u64) -> Precision {
         let wanted = match spec {
             BarSpec::Time(length) if length.get().is_multiple_of(MINUTE_NS) => Precision::Minutes,
             BarSpec::Time(_) => Precision::Seconds,
             BarSpec::Day | BarSpec::Session => Precision::Minutes,
             BarSpec::Tick(_) | BarSpec::Volume(_) | BarSpec::Value(_) => Precision::Nanoseconds,
         };
-        let needed = match (time.second(), time.subsec_nanosecond()) {
-            (0, 0) => Precision::Minutes,
-            (_, 0) => Precision::Seconds,
-            (_, _) => Precision::Nanoseconds,
+        let needed = if clock_ns.is_multiple_of(MINUTE_NS) {
+            Precision::Minutes
+        } else if clock_ns.is_multiple_of(SECOND_NS) {
+            Precision::Seconds
+        } else {
+            Precision::Nanoseconds
         };
         wanted.max(needed)
     }
@@ -42,7 +43,9 @@ impl Precision {
 /// The civil start of one bar.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyTime {
-    civil: DateTime,
+    date: Date,
+    /// Nanoseconds since midnight, as clocks show them.
+    clock_ns: u64,
     precision: Precision,
     /// Set in the second pass of a repeated hour only.
     offset: Option<Offset>,
@@ -56,187 +59,106 @@ impl KeyTime {
             AmbiguousOffset::Fold { before, .. } => before != offset,
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Gap { .. } => false,
         };
+        let clock = civil.time().duration_since(Time::midnight());
+        let clock_ns = u64::try_from(clock.as_nanos()).unwrap_or(0);
         KeyTime {
-            civil,
-            precision: Precision::of(spec, civil.time()),
+            date: civil.date(),
+            clock_ns,
+            precision: Precision::of(spec, clock_ns),
             offset: repeated.then_some(offset),
         }
     }
 
     pub(crate) fn date(&self) -> Date {
-        self.civil.date()
+        self.date
     }
 
     pub(crate) fn push_date(&self, out: &mut Vec<u8>) {
-        push_date(out, self.civil.date());
+        push_date(out, self.date);
     }
 
     pub(crate) fn push_time(&self, out: &mut Vec<u8>) {
-        let time = self.civil.time();
-        push_two(out, time.hour());
-        out.push(b':');
-        push_two(out, time.minute());
-        if self.precision >= Precision::Seconds {
-            out.push(b':');
-            push_two(out, time.second());
+        let (minutes, seconds) = (self.clock_ns / MINUTE_NS, self.clock_ns / SECOND_NS);
+        let mut text = *b"00:00:00.000000000";
+        set_digits(&mut text[0..2], minutes / 60);
+        set_digits(&mut text[3..5], minutes % 60);
+        let len = match self.precision {
+            Precision::Minutes => 5,
+            Precision::Seconds => 8,
+            Precision::Nanoseconds => 18,
+        };
+        if self.precision > Precision::Minutes {
+            set_digits(&mut text[6..8], seconds % 60);
+            set_digits(&mut text[9..18], self.clock_ns % SECOND_NS);
         }
-        if self.precision >= Precision::Nanoseconds {
-            push_padded(out, b".", time.subsec_nanosecond(), 9);
-        }
+        out.extend_from_slice(&text[..len]);
         if let Some(offset) = self.offset {
             push_offset(out, offset);
         }
     }
 }
 
-/// Makes stamps of one zone. Look-ups in a zone are slow, so the offset is kept for as long as it holds.
+/// Makes stamps of one zone.
 #[derive(Debug)]
 pub(crate) struct KeyTimes<'a> {
     zone: &'a TimeZone,
-    /// Nanoseconds since the Unix epoch in which the offset holds and no hour is a repeated one.
-    steady: Range<i64>,
-    offset: Offset,
-    /// The last stamp, since the bars of all symbols start together.
-    last: Option<(Timestamp, BarSpec, KeyTime)>,
+    dates: LocalDates,
 }
 
 impl<'a> KeyTimes<'a> {
     pub(crate) fn new(zone: &'a TimeZone) -> KeyTimes<'a> {
         KeyTimes {
             zone,
-            steady: 0..0,
-            offset: Offset::UTC,
-            last: None,
+            dates: LocalDates::new(zone.clone()),
         }
     }
 
     pub(crate) fn of(&mut self, start: Timestamp, spec: BarSpec) -> KeyTime {
-        match self.last {
-            Some((last, of, time)) if (last, of) == (start, spec) => time,
-            Some(_) | None => {
-                let time = self.make(start, spec);
-                self.last = Some((start, spec, time));
-                time
-            }
+        match self.dates.clock(start) {
+            Some((date, clock_ns)) => KeyTime {
+                date,
+                clock_ns,
+                precision: Precision::of(spec, clock_ns),
+                offset: None,
+            },
+            None => KeyTime::of(start, spec, self.zone),
         }
-    }
-
-    fn make(&mut self, start: Timestamp, spec: BarSpec) -> KeyTime {
-        let nanos = start.as_nanos();
-        if !self.steady.contains(&nanos) {
-            self.load(start);
-        }
-        if !self.steady.contains(&nanos) {
-            return KeyTime::of(start, spec, self.zone);
-        }
-        let civil = self.offset.to_datetime(start.to_jiff());
-        KeyTime {
-            civil,
-            precision: Precision::of(spec, civil.time()),
-            offset: None,
-        }
-    }
-
-    fn load(&mut self, start: Timestamp) {
-        let switch =
-            |time: jiff::Timestamp| Timestamp::from_jiff(time).map_or(0, Timestamp::as_nanos);
-        // What comes before the next nanosecond came at the start or before it.
-        let next = start.saturating_add(1).to_jiff();
-        let before = self
-            .zone
-            .preceding(next)
-            .next()
-            .map(|last| switch(last.timestamp()));
-        let after = self
-            .zone
-            .following(start.to_jiff())
-            .next()
-            .map(|next| switch(next.timestamp()));
-        self.steady =
-            before.map_or(0, |at| at.saturating_add(REPEAT_NS))..after.unwrap_or(i64::MAX);
-        self.offset = self.zone.to_offset(start.to_jiff());
     }
 }
 
 pub(crate) fn push_date(out: &mut Vec<u8>, date: Date) {
-    push_padded(out, b"", i32::from(date.year()), 4);
-    out.push(b'-');
-    push_two(out, date.month());
-    out.push(b'-');
-    push_two(out, date.day());
+    let mut text = *b"0000-00-00";
+    set_digits(&mut text[0..4], date.year().unsigned_abs().into());
+    set_digits(&mut text[5..7], date.month().unsigned_abs().into());
+    set_digits(&mut text[8..10], date.day().unsigned_abs().into());
+    out.extend_from_slice(&text);
 }
 
 fn push_offset(out: &mut Vec<u8>, offset: Offset) {
-    let seconds = offset.seconds();
-    let sign: &[u8] = if seconds < 0 { b"-" } else { b"+" };
-    let seconds = seconds.abs();
-    push_padded(out, sign, seconds / 3_600, 2);
-    push_padded(out, b":", seconds / 60 % 60, 2);
-    if seconds % 60 != 0 {
-        push_padded(out, b":", seconds % 60, 2);
+    let mut text = *b"+00:00:00";
+    if offset.seconds() < 0 {
+        text[0] = b'-';
     }
+    let seconds = u64::from(offset.seconds().unsigned_abs());
+    set_digits(&mut text[1..3], seconds / 3_600);
+    set_digits(&mut text[4..6], seconds / 60 % 60);
+    set_digits(&mut text[7..9], seconds % 60);
+    let len = if seconds.is_multiple_of(60) { 6 } else { 9 };
+    out.extend_from_slice(&text[..len]);
 }
 
-fn push_two(out: &mut Vec<u8>, value: i8) {
-    let value = value.unsigned_abs();
-    out.extend_from_slice(&[b'0' + value / 10, b'0' + value % 10]);
-}
-
-fn push_padded(out: &mut Vec<u8>, before: &[u8], value: i32, width: usize) {
-    out.extend_from_slice(before);
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(value).as_bytes();
-    out.resize(out.len() + width.saturating_sub(digits.len()), b'0');
-    out.extend_from_slice(digits);
-}
-
-/// The instant of a `{date}` and a `{time}` text in a zone; `None` when either has another form.
-pub(crate) fn instant(date: Date, time: &str, zone: &TimeZone) -> Option<Timestamp> {
-    let (clock, offset) = match time.find(['+', '-']) {
-        Some(index) => (&time[..index], Some(parse_offset(&time[index..])?)),
-        None => (time, None),
-    };
-    let civil = date.to_datetime(clock.parse::<Time>().ok()?);
-    let found = match offset {
-        Some(offset) => offset.to_timestamp(civil).ok()?,
-        None => zone.to_ambiguous_timestamp(civil).compatible().ok()?,
-    };
-    Timestamp::from_jiff(found).ok()
-}
-
-fn parse_offset(text: &str) -> Option<Offset> {
-    let (sign, digits) = match text.split_at_checked(1)? {
-        ("-", digits) => (-1, digits),
-        (_, digits) => (1, digits),
-    };
-    let mut seconds = 0;
-    for (part, unit) in digits.split(':').zip([3_600, 60, 1]) {
-        seconds += part
-            .parse::<i32>()
-            .ok()
-            .filter(|value| (0..60).contains(value))?
-            * unit;
+/// Writes the last digits of a number over the text.
+fn set_digits(text: &mut [u8], mut value: u64) {
+    for digit in text.iter_mut().rev() {
+        *digit = b"0123456789"[(value % 10) as usize];
+        value /= 10;
     }
-    Offset::from_seconds(sign * seconds).ok()
-}
-
-/// Every instant with this civil date and time: two in a repeated hour, none in a skipped one.
-pub(crate) fn instants(civil: DateTime, zone: &TimeZone) -> Vec<Timestamp> {
-    let offsets = match zone.to_ambiguous_timestamp(civil).offset() {
-        AmbiguousOffset::Unambiguous { offset } => vec![offset],
-        AmbiguousOffset::Fold { before, after } => vec![before, after],
-        AmbiguousOffset::Gap { .. } => Vec::new(),
-    };
-    offsets
-        .into_iter()
-        .filter_map(|offset| offset.to_timestamp(civil).ok())
-        .filter_map(|time| Timestamp::from_jiff(time).ok())
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyTime, KeyTimes, instant, instants};
+    use super::{KeyTime, KeyTimes};
+    use crate::layout::instant::{instant, instants};
     use barmill_core::model::{BarSpec, Timestamp};
     use jiff::civil::date;
     use jiff::tz::TimeZone;
