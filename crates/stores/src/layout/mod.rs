@@ -1,5 +1,6 @@
 //! How bars lie in a store: views, keys, fields, values and versions.
 
+mod check;
 pub(crate) mod instant;
 pub(crate) mod key_time;
 pub(crate) mod settings;
