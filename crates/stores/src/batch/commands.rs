@@ -6,6 +6,7 @@ use crate::key_store::port::CommandResult;
 use crate::layout::view::View;
 use barmill_core::port::ItemResult;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Commands for a batch, in order, and which of them decide about an item.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,17 +44,16 @@ fn push_group(commands: &mut Vec<Command>, view: &View, batch: &Batch, group: &G
     let ttl_s = view.settings().ttl_s;
     let key = batch.slice(&group.key);
     match group.layout {
-        Layout::Text => commands.extend(group.entries.iter().map(|entry| Command::Set {
+        Layout::Text => commands.extend(batch.entries(group).iter().map(|entry| Command::Set {
             key: key.clone(),
-            value: batch.slice(&entry.value),
+            value: batch.slice(&entry.value()),
             seconds: ttl_s,
         })),
         Layout::Hash | Layout::Manifest => {
-            let entries = group.entries.iter();
-            let ranges = entries.map(|entry| (entry.field.clone(), entry.value.clone()));
+            let (text, entries) = (batch.text.clone(), Arc::clone(&batch.entries));
             commands.push(Command::HashSet {
                 key: key.clone(),
-                fields: Fields::new(batch.text.clone(), ranges.collect()),
+                fields: Fields::new(text, entries, group.entries.clone()),
             });
             commands.extend(ttl_s.map(|seconds| Command::Expire { key, seconds }));
         }

@@ -9,7 +9,6 @@ use crate::layout::template::{Lengths, Template};
 use crate::layout::view::View;
 use barmill_core::model::{BarSpec, BarUpdate, Price, Timestamp};
 use barmill_core::port::WriteItem;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Names, ids, lengths and separators of an HSET, SET or XADD with its EXPIRE, in RESP or JSON.
@@ -166,13 +165,12 @@ fn weigh_encoded(view: &View, item: &WriteItem) -> usize {
     let batch = encode(view, std::slice::from_ref(item), Timestamp::MAX, true);
     let escaped =
         |text: &[u8]| text.len() + text.iter().filter(|byte| b"\"\\".contains(byte)).count();
-    let part = |range: &Range<usize>| escaped(&batch.text[range.clone()]);
     let mut len = 0;
     for group in &batch.groups {
-        len += 2 * part(&group.key) + group.versions.len() + FRAMING_LEN;
-        for entry in &group.entries {
-            len += part(&entry.field) + part(&entry.version) + part(&entry.value);
-        }
+        len += 2 * escaped(&batch.text[group.key.clone()]) + group.versions.len() + FRAMING_LEN;
+    }
+    for entry in batch.entries.iter() {
+        len += escaped(&batch.text[entry.field().start..entry.value().end]);
     }
     for (channel, message) in &batch.notices {
         len += channel.len() + escaped(message) + FRAMING_LEN;

@@ -116,9 +116,9 @@ impl Parts {
                 return;
             }
         }
-        for entry in groups.iter().flat_map(|group| &group.entries) {
-            self.arguments
-                .extend([&entry.field, &entry.version, &entry.value].map(|part| batch.slice(part)));
+        for entry in groups.iter().flat_map(|group| batch.entries(group)) {
+            let parts = [entry.field(), entry.version(), entry.value()];
+            self.arguments.extend(parts.map(|part| batch.slice(&part)));
         }
     }
 }

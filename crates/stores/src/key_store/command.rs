@@ -5,9 +5,10 @@
 //! `/pipeline` (redis/features/restapi, 2026-08): an array of arrays of strings.
 
 use super::script::{APPEND, Script};
-use crate::key_store::stream::{StreamEntry, each_of_stream};
+use crate::key_store::stream::{StreamEntry, StreamId, each_of_stream};
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One command. Keys, fields and values are byte strings; over REST they must be UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,39 +100,70 @@ pub enum Command {
     Ping,
 }
 
+/// One value and what belongs to it, which lie one behind the other in a text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    /// Own id of the update, in a stream only.
+    pub(crate) id: StreamId,
+    /// Where field, version and value begin, and the end; what a layout does not need is empty.
+    pub(crate) bounds: [usize; 4],
+}
+
+impl Entry {
+    pub(crate) fn field(&self) -> Range<usize> {
+        self.bounds[0]..self.bounds[1]
+    }
+
+    pub(crate) fn version(&self) -> Range<usize> {
+        self.bounds[1]..self.bounds[2]
+    }
+
+    pub(crate) fn value(&self) -> Range<usize> {
+        self.bounds[2]..self.bounds[3]
+    }
+}
+
 /// Fields of a hash and their values, which lie in one text.
 #[derive(Debug, Clone)]
 pub struct Fields {
     text: Bytes,
-    ranges: Vec<(Range<usize>, Range<usize>)>,
+    entries: Arc<Vec<Entry>>,
+    range: Range<usize>,
 }
 
 impl Fields {
-    /// The ranges of fields and values lie inside the text.
-    pub(crate) fn new(text: Bytes, ranges: Vec<(Range<usize>, Range<usize>)>) -> Fields {
-        Fields { text, ranges }
+    /// A range of entries, which lie inside the text.
+    pub(crate) fn new(text: Bytes, entries: Arc<Vec<Entry>>, range: Range<usize>) -> Fields {
+        Fields {
+            text,
+            entries,
+            range,
+        }
     }
 
     /// Each field and its value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let part = |range: &Range<usize>| &self.text[range.clone()];
-        self.ranges
+        self.entries[self.range.clone()]
             .iter()
-            .map(move |(field, value)| (part(field), part(value)))
+            .map(|entry| (&self.text[entry.field()], &self.text[entry.value()]))
     }
 }
 
 impl<F: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(F, V)> for Fields {
     fn from_iter<I: IntoIterator<Item = (F, V)>>(fields: I) -> Fields {
-        let (mut text, mut ranges) = (Vec::new(), Vec::new());
+        let (mut text, mut entries) = (Vec::new(), Vec::new());
         for (field, value) in fields {
             let start = text.len();
             text.extend_from_slice(field.as_ref());
             let middle = text.len();
             text.extend_from_slice(value.as_ref());
-            ranges.push((start..middle, middle..text.len()));
+            entries.push(Entry {
+                id: StreamId::default(),
+                bounds: [start, middle, middle, text.len()],
+            });
         }
-        Fields::new(Bytes::from(text), ranges)
+        let range = 0..entries.len();
+        Fields::new(Bytes::from(text), Arc::new(entries), range)
     }
 }
 
@@ -261,10 +293,11 @@ impl Command {
     #[cfg(feature = "redis")]
     pub(crate) fn to_resp(&self) -> (redis::Cmd, usize) {
         let mut command = if let Command::HashSet { key, fields } = self {
-            let parts = fields.ranges.iter();
-            let len: usize = parts.map(|(field, value)| field.len() + value.len()).sum();
-            let parts = 2 + 2 * fields.ranges.len();
-            redis::Cmd::with_capacity(parts, self.name().len() + key.len() + len)
+            let texts: usize = fields
+                .iter()
+                .map(|(field, value)| field.len() + value.len())
+                .sum();
+            redis::Cmd::with_capacity(2 + 2 * fields.range.len(), "HSET".len() + key.len() + texts)
         } else {
             redis::Cmd::with_capacity(4, self.resp_len())
         };

@@ -26,7 +26,7 @@ const MS_NS: i64 = 1_000_000;
 pub(crate) const FIELDS: [&[u8]; 3] = [b"start", b"version", b"bar"];
 
 /// The id of an entry; ids of one stream rise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamId {
     /// Milliseconds since the Unix epoch.
     pub ms: u64,
@@ -78,7 +78,7 @@ pub(crate) fn each_of_stream(
         .iter()
         .map(|entry| entry.id)
         .min()
-        .unwrap_or(StreamId { ms: 0, sequence: 0 });
+        .unwrap_or_default();
     take(from.to_string().as_bytes());
     for StreamEntry {
         id,

@@ -69,6 +69,16 @@ impl KeyTime {
         }
     }
 
+    /// The midnight of a date.
+    pub(crate) fn of_date(date: Date) -> KeyTime {
+        KeyTime {
+            date,
+            clock_ns: 0,
+            precision: Precision::Minutes,
+            offset: None,
+        }
+    }
+
     pub(crate) fn date(&self) -> Date {
         self.date
     }
