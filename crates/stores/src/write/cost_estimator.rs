@@ -2,17 +2,15 @@
 //!
 //! Makes the same commands as the sinks do, and sends none. Deliberately knows no price.
 
-use super::cost::{cost, keepalive_commands, with_claims};
+use super::cost::{WriteRules, with_claims};
 use crate::batch::commands;
-use crate::batch::encoded_len::SizeEstimator;
 use crate::batch::final_batch;
 use crate::batch::groups::encode;
-use crate::fence::lease::{Fence, Guard};
+use crate::fence::lease::Guard;
 use crate::key_store::command::Command;
 use crate::key_store::counters::resp_len;
 use crate::layout::view::View;
 use crate::owner::Owner;
-use crate::owner::claims::Claims;
 use crate::upstash;
 use barmill_core::model::{BarUpdate, Timestamp};
 use barmill_core::port::{Cost, WriteItem};
@@ -32,10 +30,7 @@ pub enum WireForm {
 /// Tells what batches of one view would cost.
 #[derive(Debug)]
 pub struct CostEstimator {
-    view: Arc<View>,
-    sizes: SizeEstimator,
-    fence: Option<Fence>,
-    claims: Option<Claims>,
+    rules: WriteRules,
     form: WireForm,
     idle_max: Option<Duration>,
 }
@@ -49,13 +44,10 @@ impl CostEstimator {
         form: WireForm,
         idle_max: Option<Duration>,
     ) -> CostEstimator {
-        let fence = guard.fence(&view.settings().namespace);
-        let sizes = SizeEstimator::new(Arc::clone(&view));
+        let mut rules = WriteRules::new(view, true);
+        rules.guard(guard);
         CostEstimator {
-            view,
-            sizes,
-            fence,
-            claims: None,
+            rules,
             form,
             idle_max: idle_max.filter(|_| form == WireForm::Resp),
         }
@@ -63,78 +55,62 @@ impl CostEstimator {
 
     /// Counts the claims of an owner, too.
     #[must_use]
-    pub fn owned_by(self, owner: Owner) -> CostEstimator {
-        CostEstimator {
-            claims: Claims::new(Arc::clone(&self.view), owner),
-            ..self
-        }
+    pub fn owned_by(mut self, owner: Owner) -> CostEstimator {
+        self.rules.own(owner);
+        self
     }
 
     /// What a run costs before its first batch, which claims the bars of the owner's symbols on the date of a bar.
     pub fn open(&self, start: Timestamp, now: Duration) -> (Cost, usize) {
-        let Some(claims) = &self.claims else {
+        let Some(claims) = &self.rules.claims else {
             return (Cost::default(), 0);
         };
         let due = claims.at_open(start);
+        if due.is_empty() {
+            return (Cost::default(), 0);
+        }
         claims.tracker.granted(&due, since_epoch(now));
-        let arguments = claims.arguments(&due);
-        let cost = with_claims(Cost::default(), &[], (claims, due), false);
-        let call = final_batch::claim_call(arguments, false);
-        (
-            cost,
-            if cost.requests > 0 {
-                self.len(&[call])
-            } else {
-                0
-            },
-        )
+        let call = final_batch::claim_call(claims.arguments(&due), false);
+        let cost = with_claims(Cost::default(), claims, &due, true);
+        (cost, self.len(&[call]))
     }
 
     /// What a batch that is sent next, at a time since the start, costs: requests, commands, and bytes of the bodies.
     pub fn send(&self, items: &[WriteItem], now: Duration) -> (Cost, usize) {
-        let cost = cost(&self.view, items, self.fence.is_some());
-        let Some(claims) = &self.claims else {
-            return (cost, self.bytes(items, Vec::new()));
-        };
         let now = since_epoch(now);
-        let due = claims.tracker.pay(items, now);
-        claims.tracker.granted(&due, now);
-        let arguments = claims.arguments(&due);
-        let cost = with_claims(cost, items, (claims, due), self.joins_manifests());
-        (cost, self.bytes(items, arguments))
+        let (cost, due) = self.rules.cost(items, now);
+        if let Some(claims) = &self.rules.claims {
+            claims.tracker.granted(&due, now);
+        }
+        (cost, self.bytes(items, self.rules.arguments(&due)))
     }
 
     /// Notes an item that comes with the next ones, before it is weighed.
     pub fn note(&self, update: &BarUpdate) {
-        if let Some(claims) = &self.claims {
-            claims.tracker.note(&WriteItem::Bar(*update));
-        }
+        self.rules.note(&WriteItem::Bar(*update));
     }
 
     /// Bytes that an item adds to a request at most, by which batches are closed.
     pub fn weight(&self, item: &WriteItem) -> usize {
-        if let Some(claims) = &self.claims {
-            claims.tracker.note(item);
-        }
-        self.sizes.weigh(item)
+        self.rules.weight(item)
     }
 
     /// Whether a batch may end with manifests behind its bars.
     pub fn joins_manifests(&self) -> bool {
-        final_batch::joins(&self.view, self.fence.is_some())
+        self.rules.joins_manifests()
     }
 
     /// Bytes of the bodies of a batch's requests, with its claims.
     fn bytes(&self, items: &[WriteItem], claims: Vec<(Bytes, Vec<Bytes>)>) -> usize {
-        let is_guarded = self.fence.is_some();
-        let batch = encode(&self.view, items, Timestamp::EPOCH, is_guarded);
+        let view = &self.rules.view;
+        let batch = encode(view, items, Timestamp::EPOCH, self.rules.is_guarded());
         let apart =
             |claims: Vec<_>| (!claims.is_empty()).then(|| final_batch::claim_call(claims, false));
-        let (claim, commands) = if let Some(fence) = &self.fence {
-            let (command, _) = fence.call_of(u64::MAX, false, &self.view, &batch);
+        let (claim, commands) = if let Some(fence) = &self.rules.fence {
+            let (command, _) = fence.call_of(u64::MAX, false, view, &batch);
             (apart(claims), vec![command])
         } else {
-            let plan = commands::plan(&self.view, batch);
+            let plan = commands::plan(view, batch);
             let call = final_batch::manifests(items)
                 .and_then(|first| final_batch::call(&plan, first, claims.clone()));
             match call {
@@ -155,9 +131,8 @@ impl CostEstimator {
 
     /// After how long without a write a sign of life is sent, and its commands.
     pub fn keepalive(&self) -> Option<(Duration, u32)> {
-        let renewal = self.fence.as_ref().map(Fence::renewal);
-        let interval = [renewal, self.idle_max].into_iter().flatten().min()?;
-        Some((interval, keepalive_commands(self.fence.is_some())))
+        let interval = self.rules.keepalive_interval(self.idle_max)?;
+        Some((interval, self.rules.keepalive_commands()))
     }
 }
 

@@ -1,8 +1,7 @@
 //! The sink that writes bars through a view into any key store.
 
-use super::cost;
+use super::cost::WriteRules;
 use crate::batch::commands;
-use crate::batch::encoded_len::SizeEstimator;
 use crate::batch::final_batch;
 use crate::batch::groups;
 use crate::fence::lease::{Fence, Guard};
@@ -11,13 +10,12 @@ use crate::key_store::port::{KeyStore, failed, run_scripts};
 use crate::layout::view::View;
 use crate::owner::Owner;
 use crate::owner::claim_tracker::Claim;
-use crate::owner::claims::{Claims, is_owned};
+use crate::owner::claims::is_owned;
 use crate::read::diff;
 use barmill_core::model::BarUpdate;
 use barmill_core::port::{
     BarSink, Clock, Cost, ItemResult, Remedy, SinkError, SinkStats, WriteItem,
 };
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
@@ -31,65 +29,52 @@ const OPEN_WAIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct ViewSink {
     store: Arc<dyn KeyStore>,
-    view: Arc<View>,
     clock: Arc<dyn Clock>,
-    fence: Option<Arc<Fence>>,
-    claims: Option<Arc<Claims>>,
-    sizes: SizeEstimator,
+    rules: WriteRules,
 }
 
 impl ViewSink {
     /// Joins a store and a view; the clock stamps `updated_at` of manifests.
     pub fn new(store: Arc<dyn KeyStore>, view: Arc<View>, clock: Arc<dyn Clock>) -> ViewSink {
+        let rules = WriteRules::new(view, store.runs_scripts());
         ViewSink {
             store,
-            sizes: SizeEstimator::new(Arc::clone(&view)),
-            view,
             clock,
-            fence: None,
-            claims: None,
+            rules,
         }
     }
 
     /// Keeps a second writer of the view's namespace out, in a store that runs scripts.
     #[must_use]
-    pub fn guarded(self, guard: Guard) -> ViewSink {
-        let fence = guard.fence(&self.view.settings().namespace);
-        ViewSink {
-            fence: fence.map(Arc::new),
-            ..self
-        }
+    pub fn guarded(mut self, guard: Guard) -> ViewSink {
+        self.rules.guard(guard);
+        self
     }
 
     /// Writes no bar where the store has those of another owner.
     #[must_use]
-    pub fn owned_by(self, owner: Option<Owner>) -> ViewSink {
-        let claims = owner.and_then(|owner| Claims::new(Arc::clone(&self.view), owner));
-        ViewSink {
-            claims: claims.map(Arc::new),
-            ..self
+    pub fn owned_by(mut self, owner: Option<Owner>) -> ViewSink {
+        if let Some(owner) = owner {
+            self.rules.own(owner);
         }
+        self
     }
 
-    /// What must be claimed before the items are written.
-    fn due(&self, items: &[WriteItem]) -> Vec<Claim> {
-        let claims = self.claims.as_ref();
-        claims.map_or_else(Vec::new, |claims| {
-            claims.tracker.due(items, self.clock.now())
-        })
-    }
-
-    /// Waits for the batches that are claiming, if this one has something to claim, too.
-    async fn turn(&self, items: &[WriteItem]) -> Option<MutexGuard<'_, ()>> {
-        let claims = self.claims.as_ref()?;
-        if self.due(items).is_empty() {
-            return None;
+    /// What must be claimed before the items are written, and the turn to do so after the batches that are claiming.
+    async fn due(&self, items: &[WriteItem]) -> (Option<MutexGuard<'_, ()>>, Vec<Claim>) {
+        let Some(claims) = &self.rules.claims else {
+            return (None, Vec::new());
+        };
+        let due = || claims.tracker.due(items, self.clock.now());
+        if due().is_empty() {
+            return (None, Vec::new());
         }
-        Some(claims.turn.lock().await)
+        let turn = claims.turn.lock().await;
+        (Some(turn), due())
     }
 
     async fn claim(&self, due: &[Claim]) -> Result<(), SinkError> {
-        match &self.claims {
+        match &self.rules.claims {
             Some(claims) => {
                 let claimed = claims
                     .claim(self.store.as_ref(), due, self.clock.now())
@@ -101,16 +86,15 @@ impl ViewSink {
     }
 
     fn plan(&self, items: &[WriteItem]) -> commands::Plan {
-        let batch = groups::encode(&self.view, items, self.clock.now(), false);
-        commands::plan(&self.view, batch)
+        let batch = groups::encode(&self.rules.view, items, self.clock.now(), false);
+        commands::plan(&self.rules.view, batch)
     }
 
     async fn write_plain(&self, items: &[WriteItem]) -> Result<Vec<ItemResult>, SinkError> {
-        let turn = self.turn(items).await;
-        let due = self.due(items);
+        let (turn, due) = self.due(items).await;
         let plan = self.plan(items);
         if let Some(first) = final_batch::manifests(items).filter(|_| self.store.runs_scripts())
-            && let Some(call) = final_batch::call(&plan, first, self.arguments(&due))
+            && let Some(call) = final_batch::call(&plan, first, self.rules.arguments(&due))
         {
             return self
                 .write_closing(items.split_at(first), &plan, (call, due))
@@ -119,11 +103,6 @@ impl ViewSink {
         self.claim(&due).await?;
         drop(turn);
         self.write_plan(&plan).await
-    }
-
-    fn arguments(&self, due: &[Claim]) -> Vec<(Bytes, Vec<Bytes>)> {
-        let claims = self.claims.as_ref();
-        claims.map_or_else(Vec::new, |claims| claims.arguments(due))
     }
 
     /// Claims and writes bars, and the manifests behind them, by one script.
@@ -137,7 +116,7 @@ impl ViewSink {
         let answer = answer.unwrap_or_else(|| Err(final_batch::unwritten()));
         match (
             final_batch::results(answer, due.len(), plan.commands.len()),
-            &self.claims,
+            &self.rules.claims,
         ) {
             (Ok(results), claims) => {
                 if let Some(claims) = claims {
@@ -177,16 +156,21 @@ impl ViewSink {
         fence: &Fence,
         items: &[WriteItem],
     ) -> Result<Vec<ItemResult>, SinkError> {
-        let turn = self.turn(items).await;
-        self.claim(&self.due(items)).await?;
+        let (turn, due) = self.due(items).await;
+        self.claim(&due).await?;
         drop(turn);
         let mut results = Vec::with_capacity(items.len());
         // The next part is the last one. A script that is refused as a whole, for its size, is halved.
         let mut waiting = vec![items];
         while let Some(part) = waiting.pop() {
-            let batch = groups::encode(&self.view, part, self.clock.now(), true);
+            let batch = groups::encode(&self.rules.view, part, self.clock.now(), true);
             let (result, answers) = fence
-                .send(self.store.as_ref(), self.clock.as_ref(), &self.view, &batch)
+                .send(
+                    self.store.as_ref(),
+                    self.clock.as_ref(),
+                    &self.rules.view,
+                    &batch,
+                )
                 .await?;
             if part.len() > 1 && matches!(&result, Err(error) if error.remedy == Remedy::Refuse) {
                 let (first, second) = part.split_at(part.len() / 2);
@@ -203,7 +187,7 @@ impl fmt::Debug for ViewSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ViewSink")
             .field("store", &self.store.name())
-            .field("view", &self.view)
+            .field("view", &self.rules.view)
             .finish_non_exhaustive()
     }
 }
@@ -221,7 +205,7 @@ impl BarSink for ViewSink {
             if items.is_empty() {
                 return Ok(Vec::new());
             }
-            match &self.fence {
+            match &self.rules.fence {
                 Some(fence) => self.write_guarded(fence, items).await,
                 None => self.write_plain(items).await,
             }
@@ -229,25 +213,15 @@ impl BarSink for ViewSink {
     }
 
     fn cost(&self, items: &[WriteItem]) -> Cost {
-        let cost = cost::cost(&self.view, items, self.fence.is_some());
-        match &self.claims {
-            Some(claims) => {
-                let due = claims.tracker.pay(items, self.clock.now());
-                cost::with_claims(cost, items, (claims, due), self.joins_manifests())
-            }
-            None => cost,
-        }
+        self.rules.cost(items, self.clock.now()).0
     }
 
     fn joins_manifests(&self) -> bool {
-        final_batch::joins(&self.view, self.fence.is_some()) && self.store.runs_scripts()
+        self.rules.joins_manifests()
     }
 
     fn weight(&self, item: &WriteItem) -> usize {
-        if let Some(claims) = &self.claims {
-            claims.tracker.note(item);
-        }
-        self.sizes.weigh(item)
+        self.rules.weight(item)
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), SinkError>> {
@@ -267,7 +241,7 @@ impl BarSink for ViewSink {
     ) -> BoxFuture<'a, Result<Option<Vec<usize>>, SinkError>> {
         Box::pin(diff::missing_or_stale(
             &self.store,
-            &self.view,
+            &self.rules.view,
             &self.clock,
             updates,
         ))
@@ -279,12 +253,12 @@ impl BarSink for ViewSink {
 
     fn open(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
-            if let Some(fence) = &self.fence {
+            if let Some(fence) = &self.rules.fence {
                 fence
                     .number(self.store.as_ref(), self.clock.as_ref())
                     .await?;
             }
-            let Some(claims) = &self.claims else {
+            let Some(claims) = &self.rules.claims else {
                 return Ok(());
             };
             let due = claims.at_open(self.clock.now());
@@ -300,20 +274,19 @@ impl BarSink for ViewSink {
     }
 
     fn keepalive_interval(&self) -> Option<Duration> {
-        let renewal = self.fence.as_ref().map(|fence| fence.renewal());
-        [renewal, self.store.idle_max()].into_iter().flatten().min()
+        self.rules.keepalive_interval(self.store.idle_max())
     }
 
     fn keepalive_cost(&self) -> Cost {
         Cost {
             requests: 1,
-            commands: cost::keepalive_commands(self.fence.is_some()),
+            commands: self.rules.keepalive_commands(),
         }
     }
 
     fn keepalive(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
-            let has_asked = match &self.fence {
+            let has_asked = match &self.rules.fence {
                 Some(fence) => {
                     fence
                         .renew(self.store.as_ref(), self.clock.as_ref())
@@ -331,7 +304,7 @@ impl BarSink for ViewSink {
 
     fn close(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
-            if let Some(fence) = &self.fence {
+            if let Some(fence) = &self.rules.fence {
                 fence.release(self.store.as_ref()).await;
             }
             self.store.close().await
