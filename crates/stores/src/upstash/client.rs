@@ -15,7 +15,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tower_layer::Layer;
 use tower_service::Service;
 
 /// How to reach a REST store. Every duration is above zero.
@@ -126,6 +125,11 @@ impl ClientPlan {
     pub(crate) fn build(&self) -> Result<Client, RestError> {
         choose_provider();
         let settings = &self.settings;
+        let counters = Arc::clone(&self.counters);
+        let count = tower_layer::layer_fn(move |inner| Counted {
+            inner,
+            counters: Arc::clone(&counters),
+        });
         let mut builder = Client::builder()
             .default_headers(self.headers.clone())
             .https_only(!self.is_plain)
@@ -140,7 +144,7 @@ impl ClientPlan {
             .http2_keep_alive_timeout(settings.ping_timeout)
             .http2_keep_alive_while_idle(true)
             .tcp_nodelay(true)
-            .connector_layer(CountLayer(Arc::clone(&self.counters)));
+            .connector_layer(count);
         if !settings.proxy_from_env {
             builder = builder.no_proxy();
         }
@@ -154,20 +158,6 @@ impl ClientPlan {
 }
 
 /// Counts each connection that was opened, TLS included.
-#[derive(Clone, Debug)]
-struct CountLayer(Arc<Counters>);
-
-impl<S> Layer<S> for CountLayer {
-    type Service = Counted<S>;
-
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted {
-            inner,
-            counters: Arc::clone(&self.0),
-        }
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Counted<S> {
     inner: S,
