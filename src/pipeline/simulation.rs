@@ -18,8 +18,9 @@ use super::{End, Finished, Pipeline, WriterPorts};
 use crate::engine::testing::SingleChanges;
 use crate::pipeline::RunError;
 use barmill_stores::state::StateDb;
-use harness::World;
+use harness::{FaultKind, World};
 use ports::{SimClock, SimFeed, SimSink, SimSpool, bars_of};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
@@ -154,8 +155,8 @@ fn check_store(world: &World, finished: &Finished) {
     }
 }
 
-/// Lives until everything is written; answers the digest of all steps.
-fn run(seed: u64) -> u64 {
+/// Lives until everything is written; answers the digest of all steps, and the faults on the way.
+fn run(seed: u64) -> (u64, BTreeSet<FaultKind>) {
     let world = World::new(seed);
     if seeds::number("BARMILL_SEED") == Some(seed) {
         world.tell();
@@ -166,7 +167,7 @@ fn run(seed: u64) -> u64 {
         };
         if check_end(&world, &finished) {
             check_store(&world, &finished);
-            return world.trace();
+            return world.outcome();
         }
         world.lock().disk_is_replaced();
     }

@@ -8,6 +8,7 @@ use crate::pipeline::Handle;
 use crate::port::{Cost, Remedy};
 use barmill_stores::state::{Bounds, SimDisk};
 use fastrand::Rng;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -55,6 +56,93 @@ pub(super) enum Answer {
     Hangs,
 }
 
+impl Fate {
+    /// The faults that a write with this fate meets.
+    pub(super) fn faults(&self) -> impl Iterator<Item = FaultKind> + use<> {
+        let kind = match self.answer {
+            Answer::Short => Some(FaultKind::ShortAnswer),
+            Answer::Hangs => Some(FaultKind::NoAnswer),
+            Answer::Items(_) if self.applied == Applied::All => None,
+            Answer::Items(remedy) | Answer::Whole(remedy) => Some(match remedy {
+                Remedy::Retry { after: None } => FaultKind::StoreFailure,
+                Remedy::Retry { after: Some(_) } => FaultKind::RetryAfter,
+                Remedy::Reconnect => FaultKind::BrokenConnection,
+                Remedy::Pause => FaultKind::Quota,
+                Remedy::Refuse => FaultKind::Refusal,
+                Remedy::Fatal => FaultKind::FatalAnswer,
+            }),
+        };
+        let is_half = matches!(self.applied, Applied::Half(_));
+        let is_answered = matches!(self.answer, Answer::Items(_));
+        let is_lost = self.applied != Applied::Nothing && !is_answered;
+        [
+            kind,
+            is_half.then_some(FaultKind::HalfApplied),
+            is_lost.then_some(FaultKind::LostAnswer),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// Everything that can go wrong; a run of the suite that does not meet each of them fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum FaultKind {
+    /// The process is killed between two steps, or in a commit.
+    Kill,
+    KillInCommit,
+    PowerCut,
+    Stop,
+    Abort,
+    FeedFailure,
+    DiskFailure,
+    FullDisk,
+    FullSpool,
+    ClockJump,
+    /// The store fails and says no more.
+    StoreFailure,
+    RetryAfter,
+    BrokenConnection,
+    Quota,
+    /// The store refuses a bar for good.
+    Refusal,
+    FatalAnswer,
+    /// Fewer results than items.
+    ShortAnswer,
+    NoAnswer,
+    /// Some items of a batch are applied.
+    HalfApplied,
+    /// Items are applied, and no answer says so.
+    LostAnswer,
+    CloseFailure,
+}
+
+impl FaultKind {
+    pub(super) const ALL: [FaultKind; 21] = [
+        FaultKind::Kill,
+        FaultKind::KillInCommit,
+        FaultKind::PowerCut,
+        FaultKind::Stop,
+        FaultKind::Abort,
+        FaultKind::FeedFailure,
+        FaultKind::DiskFailure,
+        FaultKind::FullDisk,
+        FaultKind::FullSpool,
+        FaultKind::ClockJump,
+        FaultKind::StoreFailure,
+        FaultKind::RetryAfter,
+        FaultKind::BrokenConnection,
+        FaultKind::Quota,
+        FaultKind::Refusal,
+        FaultKind::FatalAnswer,
+        FaultKind::ShortAnswer,
+        FaultKind::NoAnswer,
+        FaultKind::HalfApplied,
+        FaultKind::LostAnswer,
+        FaultKind::CloseFailure,
+    ];
+}
+
 /// What is going to befall a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DiskFault {
@@ -91,6 +179,7 @@ pub(super) struct Inner {
     leave_at: u64,
     /// A digest of every step, so that two runs of one seed can be told to be the same.
     trace: u64,
+    pub(super) faults: BTreeSet<FaultKind>,
     pub(super) killed: CancellationToken,
     handle: Option<Handle>,
 }
@@ -125,6 +214,7 @@ impl World {
             kill_at: 0,
             leave_at: 0,
             trace: seed,
+            faults: BTreeSet::new(),
             killed: CancellationToken::new(),
             handle: None,
         };
@@ -184,8 +274,9 @@ impl World {
         }
     }
 
-    pub(super) fn trace(&self) -> u64 {
-        self.lock().trace
+    pub(super) fn outcome(&self) -> (u64, BTreeSet<FaultKind>) {
+        let inner = self.lock();
+        (inner.trace, inner.faults.clone())
     }
 }
 
@@ -221,15 +312,18 @@ impl Inner {
             self.change_weather();
         }
         if self.steps == self.kill_at {
+            self.faults.insert(FaultKind::Kill);
             self.die();
         }
         if let Some(handle) = &self.handle {
             if self.steps == self.leave_at {
-                if self.random.bool() {
+                self.faults.insert(if self.random.bool() {
                     handle.stop();
+                    FaultKind::Stop
                 } else {
                     handle.abort();
-                }
+                    FaultKind::Abort
+                });
                 self.books.is_stopped = true;
             }
             self.books.check(scenario, &handle.state());
@@ -248,6 +342,7 @@ impl Inner {
         let is_full = self.random.u8(..6) == 0;
         self.disk.bound(is_full.then(|| self.disk.size()));
         if self.random.u8(..4) == 0 {
+            self.faults.insert(FaultKind::ClockJump);
             self.clock_error = self.random.i64(-200_000..200_000) * 1_000_000_000;
         }
     }
@@ -270,11 +365,15 @@ impl Inner {
     }
 
     pub(super) fn feed_fails(&mut self) -> bool {
-        !self.is_calm() && self.random.u16(..400) == 0
+        let fails = !self.is_calm() && self.random.u16(..400) == 0;
+        self.faults.extend(fails.then_some(FaultKind::FeedFailure));
+        fails
     }
 
     pub(super) fn close_fails(&mut self) -> bool {
-        !self.is_calm() && self.random.u8(..10) == 0
+        let fails = !self.is_calm() && self.random.u8(..10) == 0;
+        self.faults.extend(fails.then_some(FaultKind::CloseFailure));
+        fails
     }
 
     /// How long the venue has nothing to tell.

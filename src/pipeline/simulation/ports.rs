@@ -1,6 +1,6 @@
 //! The simulated ports: a feed, a store of bars, the state store on its disk, and a clock.
 
-use super::harness::{Answer, Applied, DiskFault, Fate, World};
+use super::harness::{Answer, Applied, DiskFault, Fate, FaultKind, World};
 use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::bar_of;
 use crate::model::{BarUpdate, Timestamp, WriteItem};
@@ -84,7 +84,9 @@ impl SimSink {
         let fate = {
             let mut inner = self.world.lock();
             inner.take_off(&self.world.scenario, items, self.cost(items));
-            inner.fate()
+            let fate = inner.fate();
+            inner.faults.extend(fate.faults());
+            fate
         };
         let _flight = InFlight(&self.world, items);
         self.world.step("write").await;
@@ -119,7 +121,8 @@ impl SimSink {
             Answer::Items(remedy) | Answer::Whole(remedy) => remedy,
             Answer::Short | Answer::Hangs => Remedy::Retry { after: None },
         };
-        let result = |item: &WriteItem| -> ItemResult {
+        let mut is_refused = false;
+        let mut result = |item: &WriteItem| -> ItemResult {
             let symbol = match item {
                 WriteItem::Bar(update) => update.bar.symbol,
                 WriteItem::Manifest(manifest) => manifest.symbol,
@@ -135,6 +138,7 @@ impl SimSink {
                     reason: "bad weather".to_owned(),
                 })
             } else if inner.is_poison(item) {
+                is_refused = true;
                 Err(ItemError {
                     remedy: Remedy::Refuse,
                     reason: "WRONGTYPE".to_owned(),
@@ -143,7 +147,10 @@ impl SimSink {
                 Ok(())
             }
         };
-        let results: Vec<ItemResult> = items.iter().map(result).collect();
+        let results: Vec<ItemResult> = items.iter().map(&mut result).collect();
+        inner
+            .faults
+            .extend(is_refused.then_some(FaultKind::Refusal));
         let written = || {
             items
                 .iter()
@@ -237,6 +244,13 @@ impl SimSpool {
         let dies = {
             let mut inner = self.world.lock();
             let is_cut = matches!(result, Err(StateError::Io { .. }));
+            let kind = match &result {
+                Err(StateError::Full { .. }) => Some(FaultKind::FullSpool),
+                Err(StateError::DiskFull { .. }) => Some(FaultKind::FullDisk),
+                Err(_) if matches!(fault, DiskFault::Fails(_)) => Some(FaultKind::DiskFailure),
+                Ok(_) | Err(_) => None,
+            };
+            inner.faults.extend(kind);
             if let Ok(committed) = &result {
                 inner
                     .books
@@ -247,11 +261,14 @@ impl SimSpool {
             if let DiskFault::Crash(_) = fault
                 && is_cut
             {
-                if inner.random.bool() {
+                let kind = if inner.random.bool() {
                     inner.lose_power();
+                    FaultKind::PowerCut
                 } else {
                     inner.die();
-                }
+                    FaultKind::KillInCommit
+                };
+                inner.faults.insert(kind);
             }
             matches!(fault, DiskFault::Crash(_)) && is_cut
         };
