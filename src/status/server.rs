@@ -2,12 +2,18 @@
 //!
 //! Owns the listener, its bounds and its door: GET only, a list of Host names against rebinding of names, a token where
 //! others than this machine may ask. Deliberately knows nothing of what the pages say.
+//!
+//! `axum` stays out: it routes, which takes 6 lines here, and its `serve` bounds neither connections nor the time and bytes of a
+//! head, so that the accept loop and `http1::Builder` below would stay, on 3 crates more. `prometheus-client` (3 more) keeps its own
+//! counters in a registry; here every figure is already a field of the run's state, and is printed from there.
 
+use crate::daemon::Health;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue,
+    WWW_AUTHENTICATE,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -31,21 +37,12 @@ const LIFE_MAX: Duration = Duration::from_mins(1);
 /// Bytes of the largest head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
-/// One page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Whether all is well; 200 or 503.
-    pub is_ok: bool,
-    /// The text.
-    pub text: String,
-}
-
 /// What the pages say.
 pub trait Pages: Send + Sync + 'static {
-    /// Whether the run makes progress.
-    fn health(&self) -> Page;
-    /// Whether the bars are current.
-    fn readiness(&self) -> Page;
+    /// Whether the run makes progress; 200 or 503.
+    fn health(&self) -> Health;
+    /// Whether the bars are current; 200 or 503.
+    fn readiness(&self) -> Health;
     /// The figures, in the text form of Prometheus.
     fn metrics(&self) -> String;
 }
@@ -129,13 +126,8 @@ impl StatusServer {
             while visits.try_join_next().is_some() {}
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let visit = serve(
-                        stream,
-                        Arc::clone(&self.door),
-                        self.address,
-                        Arc::clone(&pages),
-                    );
-                    visits.spawn(visit);
+                    let (door, pages) = (Arc::clone(&self.door), Arc::clone(&pages));
+                    visits.spawn(serve(stream, door, self.address, pages));
                 }
                 // Out of files, most likely: those in use come back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -184,17 +176,14 @@ fn respond(
     }
     if !door.admits(headers) {
         let mut response = plain(StatusCode::UNAUTHORIZED, "a bearer token is needed\n");
-        response.headers_mut().insert(
-            WWW_AUTHENTICATE,
-            hyper::header::HeaderValue::from_static("Bearer"),
-        );
+        let scheme = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         return response;
     }
     if method != Method::GET {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
-        response
-            .headers_mut()
-            .insert(ALLOW, hyper::header::HeaderValue::from_static("GET"));
+        let allowed = HeaderValue::from_static("GET");
+        response.headers_mut().insert(ALLOW, allowed);
         return response;
     }
     match path {
@@ -205,29 +194,22 @@ fn respond(
     }
 }
 
-fn page(page: Page) -> Response<Full<Bytes>> {
-    plain(
-        if page.is_ok {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        },
-        page.text,
-    )
+fn page(Health { is_ok, text }: Health) -> Response<Full<Bytes>> {
+    let status = if is_ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    plain(status, text)
 }
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-    );
-    headers.insert(
-        CACHE_CONTROL,
-        hyper::header::HeaderValue::from_static("no-store"),
-    );
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -258,7 +240,7 @@ impl AccessPolicy {
         };
         let given = headers
             .get(AUTHORIZATION)
-            .map(hyper::header::HeaderValue::as_bytes)
+            .map(HeaderValue::as_bytes)
             .unwrap_or_default();
         let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
         is_same(given, token.expose_secret().as_bytes())
@@ -276,7 +258,7 @@ fn is_same(given: &[u8], wanted: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AccessPolicy, Page, Pages, StatusError, StatusServer, respond};
+    use super::{AccessPolicy, Health, Pages, StatusError, StatusServer, respond};
     use hyper::header::{HeaderMap, HeaderValue};
     use hyper::{Method, StatusCode};
     use std::net::SocketAddr;
@@ -284,14 +266,14 @@ mod tests {
     struct Fine;
 
     impl Pages for Fine {
-        fn health(&self) -> Page {
-            Page {
+        fn health(&self) -> Health {
+            Health {
                 is_ok: true,
                 text: "ok".to_owned(),
             }
         }
-        fn readiness(&self) -> Page {
-            Page {
+        fn readiness(&self) -> Health {
+            Health {
                 is_ok: false,
                 text: "stale".to_owned(),
             }

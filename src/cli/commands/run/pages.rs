@@ -4,7 +4,7 @@ use super::metrics::{self, Budget};
 use crate::daemon::{Health, HealthStatus};
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
-use crate::status::server::{Page, Pages};
+use crate::status::server::Pages;
 use std::sync::Arc;
 
 /// Shows the health of a run, and its metrics.
@@ -15,12 +15,12 @@ pub(super) struct RunPages {
 }
 
 impl Pages for RunPages {
-    fn health(&self) -> Page {
-        page(self.health.liveness())
+    fn health(&self) -> Health {
+        self.health.liveness()
     }
 
-    fn readiness(&self) -> Page {
-        page(self.health.readiness())
+    fn readiness(&self) -> Health {
+        self.health.readiness()
     }
 
     fn metrics(&self) -> String {
@@ -30,12 +30,5 @@ impl Pages for RunPages {
             &self.budget,
             SystemClock.now(),
         )
-    }
-}
-
-fn page(health: Health) -> Page {
-    Page {
-        is_ok: health.is_ok,
-        text: health.text,
     }
 }
