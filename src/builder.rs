@@ -505,7 +505,6 @@ fn default_settings() -> PipelineSettings {
         batch_len_max: 4_096,
         feed_queue_len_max: 4,
         writer_queue_len_max: 8,
-        listener_len_max: 4_096,
         drain_timeout: Duration::from_secs(25),
     }
 }

@@ -5,17 +5,18 @@ use super::settings::Config;
 use super::sink::SinkUrl;
 use super::writer::Guard;
 use crate::model::{BarUpdate, Trade};
+use crate::pipeline::{LISTENER_LEN_MAX, UPDATES_LEN_MAX};
 use barmill_stores::ViewKind;
 use std::collections::BTreeMap;
 
 const MEBIBYTE: u64 = 1 << 20;
 
 impl Config {
-    /// Bytes that queues, the batches in the actors' hands and the requests in flight may hold together.
+    /// Bytes that queues, the batches in the actors' hands and the requests in flight may hold together: what waits in
+    /// the files' reader or in each live source and its answers of history, the trades before the shards, and the bars
+    /// from the shards to the store and its listeners.
     ///
-    /// Counted are what waits in each live source and its answers of history, one edge of trades per shard, the edge of
-    /// bars to the writer, and its requests. Not counted
-    /// are open bars and the duplicate horizon, which grow with the symbols and not with any queue, and the
+    /// Not counted are open bars and the duplicate horizon, which grow with the symbols and not with any queue, and the
     /// decoder's buffers.
     pub fn memory_ceiling_bytes(&self) -> u64 {
         let Config {
@@ -25,18 +26,23 @@ impl Config {
             live,
             ..
         } = self;
-        // One batch more than the queue: the one that its sender or receiver holds.
-        let edge = |queue_len_max: usize| count(replay.batch_len_max) * (count(queue_len_max) + 1);
-        let trades = edge(replay.queue_len_max) * count(aggregate.shards);
-        let in_flight = count(writer.in_flight_max);
-        let bars = edge(writer.queue_len_max) + count(writer.batch_len_max) * (in_flight + 1);
-        let requests = count(writer.batch_bytes_max) * in_flight;
+        let (batch, shards) = (count(replay.batch_len_max), count(aggregate.shards));
         // Per source: its backlog with the answers that fill it, as many held behind holes, two batches on their way.
         let answers = (count(live.gaps_in_flight_max) + 1) * count(live.gap_len_max);
-        let source = 2 * count(live.backlog_len_max) + answers;
-        let source = source + 2 * count(replay.batch_len_max);
-        let trades = trades + count(live.sources.as_slice().len()) * source;
-        // The ranges of the keys keep the sum below 2^43.
+        let source = 2 * count(live.backlog_len_max) + answers + 2 * batch;
+        let sources = count(live.sources.as_slice().len()) * source;
+        // Files are decoded six batches ahead, and the feed has one in its hands; so has each shard.
+        let trades = sources + 7 * batch + shards * (count(replay.queue_len_max) + 1) * batch;
+        let in_flight = count(writer.in_flight_max);
+        // One message is in the hands of each shard, and the writer takes one in whole.
+        let messages = count(writer.queue_len_max) + shards + 1;
+        // The writer's queue and what is in flight; while the store is out, a commit of as many and a part of the spool.
+        let batches = (in_flight + 1) + 2 * in_flight + 5;
+        let bars = messages * count(UPDATES_LEN_MAX)
+            + batches * count(writer.batch_len_max)
+            + count(LISTENER_LEN_MAX);
+        let requests = count(writer.batch_bytes_max) * in_flight;
+        // The ranges of the keys keep the sum below 2^44.
         trades * count(size_of::<Trade>()) + bars * count(size_of::<BarUpdate>()) + requests
     }
 }

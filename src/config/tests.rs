@@ -276,7 +276,7 @@ fn limits_that_contradict_each_other_are_reported_where_they_were_set() {
     my.toml:3:19: redis.connections_idle_max: 10 is above redis.connections_max = 2, so that it could never be reached
     my.toml:3:19: writer.in_flight_max: 4 is above redis.connections_max = 2, so that requests would wait for a connection
     my.toml:5:14: writer.backoff_ms: 60000 is above writer.backoff_max_ms = 30000, which bounds every wait
-    my.toml:8:17: run.memory_max_mb: queues and requests in flight may hold 20729 MiB, allowed are 512 MiB; lower replay.queue_len_max, replay.batch_len_max or writer.queue_len_max, or raise this
+    my.toml:8:17: run.memory_max_mb: queues and requests in flight may hold 20545 MiB, allowed are 512 MiB; lower replay.queue_len_max, replay.batch_len_max or writer.queue_len_max, or raise this
     ");
 }
 

@@ -4,7 +4,7 @@
 //! from those of symbols whose feed vouches for the whole of them: an open bar is never written as a closed one.
 
 use super::error::RunError;
-use super::message::{FeedMessage, ShardMessage};
+use super::message::{FeedMessage, ShardMessage, UPDATES_LEN_MAX};
 use crate::engine::aggregate::{AggregateCounts, Aggregator};
 use crate::model::{BarUpdate, Covered, Symbol, Timestamp, Trade};
 use crate::port::{ControlEvent, Gap, Position};
@@ -12,9 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-
-/// Bars in one message to the writer at most, so that a message's memory is bounded.
-const UPDATES_LEN_MAX: usize = 4_096;
 
 /// How often a shard does what no trade brings about; `None` is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -11,6 +11,7 @@ pub use day::ForecastDay;
 
 use crate::engine::delivery::DeliverySettings;
 use crate::model::BarState;
+use crate::pipeline::UPDATES_LEN_MAX;
 use barmill_stores::CostEstimator;
 use day::Arriving;
 use drive::Drive;
@@ -18,8 +19,6 @@ use std::time::Duration;
 
 /// Updates that are made up at most; a longer day is reckoned from its first part.
 const UPDATES_MAX: u64 = 200_000;
-/// Updates of one message to the writer at most.
-const MESSAGE_LEN: usize = 4_096;
 
 /// In which order and at which times the bars of the day come to the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +80,7 @@ fn first_part(
         drive.open(day.opening());
     }
     // What a shard has made of a batch of trades comes to the writer in one message.
-    let message_len = if is_live { 1 } else { MESSAGE_LEN };
+    let message_len = if is_live { 1 } else { UPDATES_LEN_MAX };
     let (mut bars, mut forming) = (0, 0);
     let mut arrivals = day.arrivals(arrival).peekable();
     'day: while arrivals.peek().is_some() {

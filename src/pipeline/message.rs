@@ -3,6 +3,12 @@
 use crate::model::{BarSpec, BarUpdate, Covered, Manifest, Symbol, Timestamp};
 use crate::port::TradeBatch;
 
+/// Bars in one message to the writer at most, so that a message's memory is bounded.
+pub(crate) const UPDATES_LEN_MAX: usize = 4_096;
+
+/// Acked updates kept for a slow listener at most.
+pub(crate) const LISTENER_LEN_MAX: usize = 4_096;
+
 /// From a feed to a shard.
 #[derive(Debug)]
 pub(crate) enum FeedMessage {

@@ -33,6 +33,8 @@ pub use forecast::{Arrival, Forecast, ForecastDay, forecast};
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub use message::ShardMessage;
+#[cfg(feature = "cli")]
+pub(crate) use message::{LISTENER_LEN_MAX, UPDATES_LEN_MAX};
 pub use pace::PaceSettings;
 pub use running::{End, Finished, Handle, Running, State, Summary};
 #[cfg(any(feature = "cli", feature = "internals"))]

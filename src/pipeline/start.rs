@@ -6,12 +6,12 @@ use super::aggregate::{AggregateActor, ShardTimes};
 use super::error::RunError;
 use super::feed::FeedActor;
 use super::late::LateActor;
-use super::message::ShardMessage;
+use super::message::{LISTENER_LEN_MAX, ShardMessage};
 use super::running::{End, Handle, Running, Summary, Watched};
 use super::supervise::Supervisor;
 use super::write::{ReconcileSettings, Writer, WriterPorts, WriterSettings};
 use crate::engine::aggregate::{Aggregator, AggregatorSettings};
-use crate::model::{BarUpdate, Manifest, Trade};
+use crate::model::Manifest;
 use crate::port::{LateStore, TradeFeed};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,28 +35,8 @@ pub struct PipelineSettings {
     pub feed_queue_len_max: usize,
     /// Messages of up to 4,096 bars waiting before the writer at most.
     pub writer_queue_len_max: usize,
-    /// Acked updates kept for a slow listener of [`Handle::bars`] at most.
-    pub listener_len_max: usize,
     /// Time from `stop` until `abort`.
     pub drain_timeout: Duration,
-}
-
-impl PipelineSettings {
-    /// The sum of the queue bounds in bytes, for `feeds` feeds: what waits can never take more. A feed of files has
-    /// five batches ahead and one in its hands.
-    pub fn queue_bytes_max(&self, feeds: usize) -> usize {
-        let batch = self.batch_len_max * size_of::<Trade>();
-        let message = 4_096 * size_of::<BarUpdate>();
-        let delivery = &self.writer.delivery;
-        // In flight; while the store is out, a commit of as many and what is read of the spool, each twice.
-        let batches = 2 * delivery.in_flight_max + 5;
-        let items = delivery.queue_len_max + 4_096 + batches * delivery.batch.len_max;
-        feeds * 6 * batch
-            + self.shards * self.feed_queue_len_max * batch
-            + self.writer_queue_len_max * message
-            + (items + self.listener_len_max) * size_of::<BarUpdate>()
-            + delivery.in_flight_max * delivery.batch.bytes_max
-    }
 }
 
 /// A run that reads the state store was given none.
@@ -164,7 +144,7 @@ impl Pipeline {
         } = self;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let mut supervisor = Supervisor::new(stop.clone());
-        let (acked, listener) = broadcast::channel(settings.listener_len_max.max(1));
+        let (acked, listener) = broadcast::channel(LISTENER_LEN_MAX);
         let shards = settings.shards.max(1);
         let (to_writer, writer_inbox) = mpsc::channel(settings.writer_queue_len_max.max(1));
         // The channel is new, so there is room for one message.

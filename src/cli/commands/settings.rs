@@ -35,8 +35,6 @@ const NEW_YORK: &str = "America/New_York";
 const MEBIBYTE: u64 = 1 << 20;
 /// Name of the file of late trades in the state folder.
 const LATE_FILE: &str = "late.rec";
-/// Acked updates kept for a slow listener.
-const LISTENER_LEN_MAX: usize = 4_096;
 
 /// Where a run writes, and the zone of its keys: with the config, what every command needs besides its feeds.
 #[derive(Clone, Copy)]
@@ -223,7 +221,6 @@ pub(super) fn pipeline(
         batch_len_max: config.replay.batch_len_max,
         feed_queue_len_max: config.replay.queue_len_max,
         writer_queue_len_max: config.writer.queue_len_max,
-        listener_len_max: LISTENER_LEN_MAX,
         drain_timeout: Duration::from_millis(config.run.drain_timeout_ms),
     })
 }
