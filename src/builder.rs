@@ -283,7 +283,7 @@ impl PipelineBuilder {
         let assembled = self.assemble().await?;
         let running = assembled.pipeline.start();
         #[cfg(feature = "venues")]
-        let live = assembled.live.map(|live| live.watched(running.handle()));
+        let live = assembled.live.map(|watch| watch(running.handle()));
         Ok(Running::new(
             running,
             #[cfg(feature = "venues")]
@@ -442,7 +442,7 @@ struct Assembled {
     pipeline: Pipeline,
     /// What is known of its live sources, where it has some.
     #[cfg(feature = "venues")]
-    live: Option<live::OpenedLive>,
+    live: Option<live::WatchRun>,
 }
 
 /// The sessions of a zone: hours of the wall on every day, those of the US exchanges on the days that they are open.

@@ -1,11 +1,10 @@
 //! The live sources of a builder, which make a run a daemon.
 
 use crate::daemon::{
-    self, CatchUp, HealthStatus, LiveSource, MarketProfile, SourceView, SymbolReloader,
-    checkpoint_name, market_hours, shard_times,
+    self, CatchUp, HealthStatus, LiveSource, MarketProfile, checkpoint_name, market_hours,
+    shard_times,
 };
 use crate::engine::calendar::SessionKind;
-use crate::engine::requested::Hours;
 use crate::faults::BoxError;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{Handle, PipelineSettings};
@@ -22,6 +21,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 const RESUME_MAX: Duration = Duration::from_hours(72);
 /// How long a source may bring nothing while its market is open.
 const STALE_AFTER: Duration = Duration::from_mins(2);
+
+/// Watches the live sources of a run once it has started.
+pub(super) type WatchRun = Box<dyn FnOnce(Handle) -> Live + Send>;
 
 /// The live sources of a description, until they are opened together.
 pub(super) struct LiveSources {
@@ -54,7 +56,7 @@ impl LiveSources {
         state: Option<&Arc<dyn StateStore>>,
         settings: &mut PipelineSettings,
         feeds: &mut Vec<Box<dyn TradeFeed>>,
-    ) -> Result<Option<OpenedLive>, BoxError> {
+    ) -> Result<Option<WatchRun>, BoxError> {
         if self.sources.is_empty() {
             return Ok(None);
         }
@@ -74,29 +76,14 @@ impl LiveSources {
         settings.writer.checkpoints = opened.checkpoints;
         // Live feeds come first: the writer knows their checkpoints by the feeds' numbers.
         feeds.splice(0..0, opened.feeds);
-        Ok(Some(OpenedLive {
-            views: opened.views,
-            reloader: opened.reloader,
-            hours: profile.trading_hours(),
-        }))
-    }
-}
-
-/// What a run knows of its live sources besides their feeds.
-pub(super) struct OpenedLive {
-    views: Vec<SourceView>,
-    reloader: SymbolReloader,
-    hours: Hours,
-}
-
-impl OpenedLive {
-    /// Watches the health of the run.
-    pub(super) fn watched(self, handle: Handle) -> Live {
-        let clock = Arc::new(SystemClock);
-        Live {
-            health: HealthStatus::new(handle, self.views, self.hours, STALE_AFTER, clock),
-            reloader: self.reloader,
-        }
+        let (views, reloader) = (opened.views, opened.reloader);
+        Ok(Some(Box::new(move |handle| {
+            let (hours, clock) = (profile.trading_hours(), Arc::new(SystemClock));
+            Live {
+                health: HealthStatus::new(handle, views, hours, STALE_AFTER, clock),
+                reloader,
+            }
+        })))
     }
 }
 

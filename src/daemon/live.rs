@@ -11,7 +11,6 @@ use barmill_sources::history::HistorySource;
 use barmill_sources::live::{LiveFeed, LiveParts, LiveSettings, LiveSymbol, LiveSymbols, Reloader};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 type OpenFeed<'a> =
@@ -27,15 +26,6 @@ pub(crate) struct LiveSource<'a> {
     pub(crate) checkpoint: Option<String>,
     /// Makes the feed, every symbol from its start on; connects to nothing.
     pub(crate) open: OpenFeed<'a>,
-}
-
-impl fmt::Debug for LiveSource<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveSource")
-            .field("name", &self.name)
-            .field("symbols", &self.symbols.len())
-            .finish_non_exhaustive()
-    }
 }
 
 /// The opened sources, in their order.

@@ -4,11 +4,13 @@
 //! from those of symbols whose feed vouches for the whole of them: an open bar is never written as a closed one.
 
 use super::error::RunError;
+use super::late::LeftOut;
 use super::message::{FeedMessage, ShardMessage, UPDATES_LEN_MAX};
+use super::timer::{Timer, sleep_until};
 use crate::engine::aggregate::{AggregateCounts, Aggregator};
 use crate::model::{BarUpdate, Covered, Symbol, Timestamp, Trade};
 use crate::port::{ControlEvent, Gap, Position};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -39,6 +41,15 @@ pub struct ShardCounts {
     pub blocked: Duration,
 }
 
+/// Where a shard's trades come from, and where what becomes of them goes.
+#[derive(Debug)]
+pub(crate) struct ShardPorts {
+    pub(crate) inbox: mpsc::Receiver<FeedMessage>,
+    pub(crate) writer: mpsc::Sender<ShardMessage>,
+    /// To the keeper of late trades; without one they are counted only.
+    pub(crate) late: Option<mpsc::Sender<Vec<Trade>>>,
+}
+
 /// The actor around one shard's aggregator.
 #[derive(Debug)]
 pub(crate) struct AggregateActor {
@@ -48,14 +59,11 @@ pub(crate) struct AggregateActor {
     positions: Vec<Option<Timestamp>>,
     ended: BTreeSet<usize>,
     left_out: LeftOut,
-    inbox: mpsc::Receiver<FeedMessage>,
-    writer: mpsc::Sender<ShardMessage>,
-    /// To the keeper of late trades, if there is one.
-    late: Option<mpsc::Sender<Vec<Trade>>>,
+    ports: ShardPorts,
     counts: watch::Sender<ShardCounts>,
-    forming: Option<Timer>,
-    checkpoint: Option<Timer>,
-    gauge: Option<Timer>,
+    forming: Timer,
+    checkpoint: Timer,
+    gauge: Timer,
 }
 
 enum Event {
@@ -64,13 +72,17 @@ enum Event {
 }
 
 impl AggregateActor {
-    /// Builds the actor of a shard that `feeds` feeds deliver to; spawns nothing.
+    /// Builds the actor of a shard that `feeds` feeds deliver to; spawns nothing. The positions of all feeds must be event
+    /// times where checkpoints are reported.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub(crate) fn pair(
         shard: usize,
         aggregator: Aggregator,
         feeds: usize,
-        inbox: mpsc::Receiver<FeedMessage>,
-        writer: mpsc::Sender<ShardMessage>,
+        times: ShardTimes,
+        ports: ShardPorts,
     ) -> (AggregateActor, watch::Receiver<ShardCounts>) {
         let (counts, view) = watch::channel(ShardCounts::default());
         let actor = AggregateActor {
@@ -79,36 +91,13 @@ impl AggregateActor {
             positions: vec![None; feeds],
             ended: BTreeSet::new(),
             left_out: LeftOut::default(),
-            inbox,
-            writer,
-            late: None,
+            ports,
             counts,
-            forming: None,
-            checkpoint: None,
-            gauge: None,
-        };
-        (actor, view)
-    }
-
-    /// Says what is done by the clock; without it nothing is. The positions of all feeds must be event times where
-    /// checkpoints are reported.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[must_use]
-    pub(crate) fn with_times(self, times: ShardTimes) -> AggregateActor {
-        AggregateActor {
             forming: Timer::new(times.forming_every),
             checkpoint: Timer::new(times.checkpoint_every),
             gauge: Timer::new(times.gauge_every),
-            ..self
-        }
-    }
-
-    /// Says who keeps the trades that are too late for their bars; without it they are counted only.
-    #[must_use]
-    pub(crate) fn with_late(self, late: Option<mpsc::Sender<Vec<Trade>>>) -> AggregateActor {
-        AggregateActor { late, ..self }
+        };
+        (actor, view)
     }
 
     /// Aggregates until every feed has dropped its sender.
@@ -124,26 +113,25 @@ impl AggregateActor {
                 Event::Inbox(None) => break,
             }
         }
-        self.tell_left_out().await?;
+        if let Some(late) = self.left_out.tell(self.aggregator.counts().late) {
+            self.tell(late).await?;
+        }
         if self.ended.len() == self.positions.len() {
             self.aggregator.finish(&mut updates);
             self.publish();
             self.send(&mut updates).await?;
-            self.writer
-                .send(ShardMessage::End)
-                .await
-                .map_err(|_| self.downstream())?;
+            self.tell(ShardMessage::End).await?;
         }
         Ok(())
     }
 
     async fn next_event(&mut self) -> Event {
-        let deadlines = [self.forming, self.checkpoint, self.gauge].map(Timer::due);
+        let deadlines = [&self.forming, &self.checkpoint, &self.gauge].map(Timer::due);
         let deadline = deadlines.into_iter().flatten().min();
         tokio::select! {
             biased;
             () = sleep_until(deadline), if deadline.is_some() => Event::Deadline,
-            message = self.inbox.recv() => Event::Inbox(message),
+            message = self.ports.inbox.recv() => Event::Inbox(message),
         }
     }
 
@@ -170,7 +158,7 @@ impl AggregateActor {
     }
 
     fn note(&mut self, feed: usize, position: Position) {
-        if self.checkpoint.is_some() {
+        if self.checkpoint.due().is_some() {
             let time = i64::try_from(position.0)
                 .ok()
                 .and_then(Timestamp::from_nanos);
@@ -181,31 +169,13 @@ impl AggregateActor {
     async fn hand_over_late(&mut self) {
         let trades = self.aggregator.take_late();
         self.left_out.add(&trades, &self.aggregator);
-        if let Some(late) = self.late.as_ref().filter(|_| !trades.is_empty())
-            && late.send(trades).await.is_err()
+        let late = &mut self.ports.late;
+        if let Some(keeper) = late.as_ref().filter(|_| !trades.is_empty())
+            && keeper.send(trades).await.is_err()
         {
             // The keeper has ended, so this run keeps none any more.
-            self.late = None;
+            *late = None;
         }
-    }
-
-    /// Says which trades are in no bar, so that no manifest calls their days complete.
-    async fn tell_left_out(&mut self) -> Result<(), RunError> {
-        let Some((first, seen)) = self.left_out.first else {
-            return Ok(());
-        };
-        let late = self.aggregator.counts().late;
-        tracing::warn!(
-            late,
-            symbol = %first.symbol,
-            time = %first.time,
-            behind = %seen,
-            "trades came too late for their bars and are in none; the first of them came behind trades up to the time \
-             that is named, and their days are not called complete"
-        );
-        let days = std::mem::take(&mut self.left_out.days);
-        let late = ShardMessage::Late(days.into_values().collect());
-        self.writer.send(late).await.map_err(|_| self.downstream())
     }
 
     fn on_gaps(&mut self, gaps: &[Gap], updates: &mut Vec<BarUpdate>) {
@@ -238,28 +208,22 @@ impl AggregateActor {
 
     /// What the clock brings about; no trade and no bar closes by it.
     async fn on_deadline(&mut self, updates: &mut Vec<BarUpdate>) -> Result<(), RunError> {
-        if Timer::take(&mut self.gauge) {
+        if self.gauge.take() {
             let (open_bars, oldest_open) =
                 (self.aggregator.open_len(), self.aggregator.oldest_open());
             self.counts.send_modify(|counts| {
                 (counts.open_bars, counts.oldest_open) = (open_bars, oldest_open);
             });
         }
-        if Timer::take(&mut self.forming) {
+        if self.forming.take() {
             self.aggregator.forming(updates);
             self.send(updates).await?;
         }
-        if Timer::take(&mut self.checkpoint) {
+        if self.checkpoint.take() {
             let restart = |position: &Option<Timestamp>| self.aggregator.restart_at((*position)?);
             let feeds = self.positions.iter().map(restart).collect();
-            let message = ShardMessage::Checkpoint {
-                shard: self.shard,
-                feeds,
-            };
-            self.writer
-                .send(message)
-                .await
-                .map_err(|_| self.downstream())?;
+            let shard = self.shard;
+            self.tell(ShardMessage::Checkpoint { shard, feeds }).await?;
         }
         Ok(())
     }
@@ -283,11 +247,7 @@ impl AggregateActor {
         self.publish();
         self.send(updates).await?;
         let specs = self.aggregator.specs().to_vec();
-        let message = ShardMessage::Covered { specs, covered };
-        self.writer
-            .send(message)
-            .await
-            .map_err(|_| self.downstream())
+        self.tell(ShardMessage::Covered { specs, covered }).await
     }
 
     fn publish(&self) {
@@ -307,85 +267,18 @@ impl AggregateActor {
             let mut rest = updates.split_off(len);
             // Room for as many bars as this batch of trades gave, so that the next one does not grow step by step.
             rest.reserve(len);
-            let part = std::mem::replace(updates, rest);
-            self.writer
-                .send(ShardMessage::Updates {
-                    shard: self.shard,
-                    updates: part,
-                })
-                .await
-                .map_err(|_| self.downstream())?;
+            let (shard, updates) = (self.shard, std::mem::replace(updates, rest));
+            self.tell(ShardMessage::Updates { shard, updates }).await?;
         }
         let blocked = start.elapsed();
         self.counts.send_modify(|counts| counts.blocked += blocked);
         Ok(())
     }
 
-    fn downstream(&self) -> RunError {
-        RunError::Downstream {
+    async fn tell(&self, message: ShardMessage) -> Result<(), RunError> {
+        let sent = self.ports.writer.send(message).await;
+        sent.map_err(|_| RunError::Downstream {
             actor: format!("aggregate {}", self.shard),
-        }
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    if let Some(deadline) = deadline {
-        tokio::time::sleep_until(deadline).await;
-    }
-}
-
-const HOUR_NS: i64 = 3_600_000_000_000;
-
-/// Late trades of a shard, as far as they must be reported.
-#[derive(Debug, Default)]
-struct LeftOut {
-    /// The first one, and the time that had been seen of its symbol.
-    first: Option<(Trade, Timestamp)>,
-    /// One of each symbol and hour, which is enough to know the days in any zone.
-    days: BTreeMap<(Symbol, i64), (Symbol, Timestamp)>,
-}
-
-impl LeftOut {
-    fn add(&mut self, trades: &[Trade], aggregator: &Aggregator) {
-        for trade in trades {
-            if self.first.is_none() {
-                let seen = aggregator.seen(trade.symbol).unwrap_or(trade.time);
-                self.first = Some((*trade, seen));
-            }
-            let hour = (trade.symbol, trade.time.as_nanos() / HOUR_NS);
-            self.days.insert(hour, (trade.symbol, trade.time));
-        }
-    }
-}
-
-/// The next time of something that recurs.
-#[derive(Debug, Clone, Copy)]
-struct Timer {
-    every: Duration,
-    due: Instant,
-}
-
-impl Timer {
-    fn new(every: Option<Duration>) -> Option<Timer> {
-        every.map(|every| Timer {
-            every,
-            due: Instant::now() + every,
         })
-    }
-
-    fn due(timer: Option<Timer>) -> Option<Instant> {
-        timer.map(|timer| timer.due)
-    }
-
-    /// Whether it is time; missed times are left out.
-    fn take(timer: &mut Option<Timer>) -> bool {
-        let now = Instant::now();
-        match timer {
-            Some(timer) if timer.due <= now => {
-                timer.due = now + timer.every;
-                true
-            }
-            Some(_) | None => false,
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Errors that end an actor.
 
-use crate::port::{FeedError, SinkError, StateError};
+use crate::port::{FeedError, Remedy, SinkError, StateError};
 use std::error::Error;
 
 /// The last attempt of a batch that gave up.
@@ -57,16 +57,13 @@ pub enum RunError {
 impl RunError {
     /// Whether this fault only follows from another actor's.
     pub(crate) fn is_consequence(&self) -> bool {
-        match self {
-            RunError::Downstream { .. } => true,
-            RunError::Feed(_)
-            | RunError::Unwritten { .. }
-            | RunError::Owned(_)
-            | RunError::State(_)
-            | RunError::Close(_)
-            | RunError::Panicked { .. } => false,
-        }
+        matches!(self, RunError::Downstream { .. })
     }
+}
+
+/// Whether the state may take the same again, as when there is space again.
+pub(super) fn may_pass(error: &StateError) -> bool {
+    matches!(error.remedy(), Remedy::Retry { .. })
 }
 
 /// The error and its causes in one line.

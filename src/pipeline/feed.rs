@@ -85,7 +85,7 @@ impl<F: TradeFeed> FeedActor<F> {
                 }
                 Event::Batch(Ok(None)) => return self.on_end().await,
                 Event::Batch(Err(error)) => {
-                    self.publish(0, false);
+                    self.publish(|_| ());
                     // The feed's fault is the cause; a shard that is gone as well follows from another.
                     let _downstream = self.cover(&[]).await;
                     return Err(error.into());
@@ -106,6 +106,7 @@ impl<F: TradeFeed> FeedActor<F> {
     async fn on_batch(&mut self, batch: TradeBatch) -> Result<Option<Vec<Trade>>, RunError> {
         let delivered = u64::try_from(batch.trades.len()).unwrap_or(u64::MAX);
         let newest = batch.trades.iter().map(|trade| trade.time).max();
+        let newest = newest.unwrap_or_default();
         let start = Instant::now();
         let mut parts = self.partition.split(batch).into_iter();
         for shard in &self.shards {
@@ -122,11 +123,11 @@ impl<F: TradeFeed> FeedActor<F> {
             });
         }
         let blocked = start.elapsed();
-        self.counts.send_modify(|counts| {
-            counts.newest = newest.map_or(counts.newest, |newest| newest.max(counts.newest));
+        self.publish(|counts| {
+            counts.trades += delivered;
+            counts.newest = counts.newest.max(newest);
             counts.blocked += blocked;
         });
-        self.publish(delivered, false);
         Ok(None)
     }
 
@@ -158,25 +159,22 @@ impl<F: TradeFeed> FeedActor<F> {
     /// An input that ends before what was asked for, as today's, leaves its last bars open.
     async fn on_end(&mut self) -> Result<(), RunError> {
         if !self.cover(&[]).await? {
-            self.publish(0, false);
+            self.publish(|_| ());
             return Ok(());
         }
         for shard in &self.shards {
-            shard
-                .send(FeedMessage::End { feed: self.index })
-                .await
-                .map_err(|_| self.downstream())?;
+            let sent = shard.send(FeedMessage::End { feed: self.index }).await;
+            sent.map_err(|_| self.downstream())?;
         }
-        self.publish(0, true);
+        self.publish(|counts| counts.ended = true);
         Ok(())
     }
 
-    fn publish(&self, delivered: u64, ended: bool) {
+    fn publish(&self, change: impl FnOnce(&mut FeedCounts)) {
         let stats = self.feed.stats();
         self.counts.send_modify(|counts| {
-            counts.trades += delivered;
             counts.stats = stats;
-            counts.ended = ended;
+            change(counts);
         });
     }
 

@@ -1,10 +1,14 @@
-//! The actor of late trades: receives them from every shard and writes them to the late file.
+//! Late trades: what a shard must report of them, and the actor that receives them from every shard and writes them to the
+//! late file.
 //!
 //! A store that fails costs the trades' place in the file, not their count, and never the run.
 
 use super::error::RunError;
-use crate::model::Trade;
+use super::message::ShardMessage;
+use crate::engine::aggregate::Aggregator;
+use crate::model::{Symbol, Timestamp, Trade};
 use crate::port::LateStore;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -63,5 +67,44 @@ impl LateActor {
             }
             Err(_) => {}
         }
+    }
+}
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+
+/// Late trades of a shard, as far as they must be reported.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut {
+    /// The first one, and the time that had been seen of its symbol.
+    first: Option<(Trade, Timestamp)>,
+    /// One of each symbol and hour, which is enough to know the days in any zone.
+    days: BTreeMap<(Symbol, i64), (Symbol, Timestamp)>,
+}
+
+impl LeftOut {
+    pub(crate) fn add(&mut self, trades: &[Trade], aggregator: &Aggregator) {
+        for trade in trades {
+            if self.first.is_none() {
+                let seen = aggregator.seen(trade.symbol).unwrap_or(trade.time);
+                self.first = Some((*trade, seen));
+            }
+            let hour = (trade.symbol, trade.time.as_nanos() / HOUR_NS);
+            self.days.insert(hour, (trade.symbol, trade.time));
+        }
+    }
+    /// Says in the log which trades are in no bar, and gives the writer's message, so that no manifest calls their days
+    /// complete; `None` without such trades.
+    pub(crate) fn tell(&mut self, late: u64) -> Option<ShardMessage> {
+        let (first, seen) = self.first?;
+        tracing::warn!(
+            late,
+            symbol = %first.symbol,
+            time = %first.time,
+            behind = %seen,
+            "trades came too late for their bars and are in none; the first of them came behind trades up to the time \
+             that is named, and their days are not called complete"
+        );
+        let days = std::mem::take(&mut self.days);
+        Some(ShardMessage::Late(days.into_values().collect()))
     }
 }

@@ -18,6 +18,7 @@ mod simulation;
 mod start;
 pub mod stream;
 mod supervise;
+mod timer;
 mod write;
 
 #[cfg(feature = "internals")]

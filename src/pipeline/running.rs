@@ -163,34 +163,6 @@ pub struct Finished {
     pub end: End,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Watched {
-    pub(super) feeds: Vec<watch::Receiver<FeedCounts>>,
-    pub(super) shards: Vec<watch::Receiver<ShardCounts>>,
-    pub(super) writer: watch::Receiver<WriterCounts>,
-    /// Weak, so that who looks on does not keep an actor waiting.
-    pub(super) shard_queues: Vec<mpsc::WeakSender<FeedMessage>>,
-    pub(super) writer_queue: mpsc::WeakSender<ShardMessage>,
-}
-
-impl Watched {
-    fn state(&self) -> State {
-        let shards: Vec<ShardCounts> = self.shards.iter().map(|shard| *shard.borrow()).collect();
-        let mut aggregate = AggregateCounts::default();
-        for shard in &shards {
-            aggregate += shard.aggregate;
-        }
-        State {
-            feeds: self.feeds.iter().map(|feed| *feed.borrow()).collect(),
-            aggregate,
-            shards,
-            shard_queues: self.shard_queues.iter().map(waiting).collect(),
-            writer_queue: waiting(&self.writer_queue),
-            writer: *self.writer.borrow(),
-        }
-    }
-}
-
 /// Messages that wait in a channel; zero once its senders are gone.
 fn waiting<T>(queue: &mpsc::WeakSender<T>) -> usize {
     queue
@@ -201,7 +173,12 @@ fn waiting<T>(queue: &mpsc::WeakSender<T>) -> usize {
 /// Stops a running pipeline and reads its counts, from any task.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    pub(super) watched: Watched,
+    pub(super) feeds: Vec<watch::Receiver<FeedCounts>>,
+    pub(super) shards: Vec<watch::Receiver<ShardCounts>>,
+    pub(super) writer: watch::Receiver<WriterCounts>,
+    /// Weak, so that who looks on does not keep an actor waiting.
+    pub(super) shard_queues: Vec<mpsc::WeakSender<FeedMessage>>,
+    pub(super) writer_queue: mpsc::WeakSender<ShardMessage>,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
     /// Weak, so that listeners end with the writer, which holds the only sender.
@@ -222,7 +199,19 @@ impl Handle {
 
     /// The counts of all actors so far.
     pub fn state(&self) -> State {
-        self.watched.state()
+        let shards: Vec<ShardCounts> = self.shards.iter().map(|shard| *shard.borrow()).collect();
+        let mut aggregate = AggregateCounts::default();
+        for shard in &shards {
+            aggregate += shard.aggregate;
+        }
+        State {
+            feeds: self.feeds.iter().map(|feed| *feed.borrow()).collect(),
+            aggregate,
+            shards,
+            shard_queues: self.shard_queues.iter().map(waiting).collect(),
+            writer_queue: waiting(&self.writer_queue),
+            writer: *self.writer.borrow(),
+        }
     }
 
     /// The updates acked from now on, in the order of their acks.
@@ -293,14 +282,9 @@ impl Running {
             started,
             ..
         } = self;
-        let Handle {
-            watched,
-            stop,
-            abort,
-            ..
-        } = handle;
+        let abort = &handle.abort;
         let deadline = async {
-            stop.cancelled().await;
+            handle.stop.cancelled().await;
             tokio::time::sleep(drain_timeout).await;
             abort.cancel();
             std::future::pending::<()>().await;
@@ -310,7 +294,7 @@ impl Running {
             joined = supervisor.join() => joined,
             () = deadline => Ok(()),
         };
-        let summary = Summary::of(&watched.state(), started.elapsed());
+        let summary = Summary::of(&handle.state(), started.elapsed());
         let end = match joined {
             // An aborted writer leaves actors that still have bars for it; that is no fault of theirs.
             Err(fault) if abort.is_cancelled() && fault.is_consequence() => End::Aborted,

@@ -2,12 +2,12 @@
 //!
 //! Knows no vendor. Dropping the last sender of a channel is how the next actor learns that this one has ended.
 
-use super::aggregate::{AggregateActor, ShardTimes};
+use super::aggregate::{AggregateActor, ShardPorts, ShardTimes};
 use super::error::RunError;
 use super::feed::FeedActor;
 use super::late::LateActor;
 use super::message::{LISTENER_LEN_MAX, ShardMessage};
-use super::running::{End, Handle, Running, Summary, Watched};
+use super::running::{End, Handle, Running, Summary};
 use super::supervise::Supervisor;
 use super::write::{ReconcileSettings, Writer, WriterPorts, WriterSettings};
 use crate::engine::aggregate::{Aggregator, AggregatorSettings};
@@ -168,15 +168,15 @@ impl Pipeline {
             let (to_shard, inbox) = mpsc::channel(settings.feed_queue_len_max.max(1));
             let name = format!("aggregate {shard}");
             let aggregator = Aggregator::new(settings.aggregate.clone());
+            let shard_ports = ShardPorts {
+                inbox,
+                writer: to_writer.clone(),
+                late: to_late.clone(),
+            };
+            let times = settings.times;
             let (actor, counts) =
-                AggregateActor::pair(shard, aggregator, feeds.len(), inbox, to_writer.clone());
-            supervisor.spawn(
-                &name,
-                actor
-                    .with_times(settings.times)
-                    .with_late(to_late.clone())
-                    .run(),
-            );
+                AggregateActor::pair(shard, aggregator, feeds.len(), times, shard_ports);
+            supervisor.spawn(&name, actor.run());
             to_shards.push(to_shard);
             shard_counts.push(counts);
         }
@@ -194,16 +194,12 @@ impl Pipeline {
             supervisor.spawn(&name, actor.run());
             feed_counts.push(counts);
         }
-        let shard_queues = to_shards.iter().map(mpsc::Sender::downgrade).collect();
-        let watched = Watched {
+        let handle = Handle {
             feeds: feed_counts,
             shards: shard_counts,
             writer: writer_counts,
-            shard_queues,
+            shard_queues: to_shards.iter().map(mpsc::Sender::downgrade).collect(),
             writer_queue: to_writer.downgrade(),
-        };
-        let handle = Handle {
-            watched,
             stop,
             abort,
             acked: acked.downgrade(),

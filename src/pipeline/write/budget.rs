@@ -4,8 +4,11 @@
 //! forgets the commands of seconds at most.
 
 use super::log;
+use super::requests::Requests;
 use crate::engine::budget::{Budget, BudgetLimits, BudgetUse, BudgetVerdict};
 use crate::model::Timestamp;
+use crate::pipeline::error::{chain, may_pass};
+use crate::port::{Committed, StateError};
 use std::time::Duration;
 
 /// Longest time that counted commands are not saved.
@@ -15,24 +18,34 @@ const SAVE_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct CommandBudget {
     budget: Budget,
-    /// Whether there are limits, so that commands are counted over restarts.
-    is_limited: bool,
+    /// Whether there are limits and a state, so that commands are counted over restarts.
+    is_kept: bool,
     /// When the first command was counted since the last save.
     since: Option<Duration>,
     is_saving: bool,
 }
 
 impl CommandBudget {
-    pub(super) fn new(
+    /// Counts from zero, and saves nothing.
+    pub(super) fn new(limits: BudgetLimits, now: Timestamp) -> CommandBudget {
+        CommandBudget {
+            budget: Budget::new(limits, None, now),
+            is_kept: false,
+            since: None,
+            is_saving: false,
+        }
+    }
+
+    /// Goes on from what earlier runs used, and saves the counts.
+    pub(super) fn resumed(
         limits: BudgetLimits,
         used: Option<BudgetUse>,
         now: Timestamp,
     ) -> CommandBudget {
         CommandBudget {
             budget: Budget::new(limits, used, now),
-            is_limited: limits != BudgetLimits::default(),
-            since: None,
-            is_saving: false,
+            is_kept: limits != BudgetLimits::default(),
+            ..CommandBudget::new(limits, now)
         }
     }
 
@@ -58,27 +71,39 @@ impl CommandBudget {
 
     /// Whether commands were counted whose save is not known to be done.
     pub(super) fn is_unsaved(&self) -> bool {
-        self.is_limited && (self.since.is_some() || self.is_saving)
+        self.is_kept && (self.since.is_some() || self.is_saving)
     }
 
     /// When the counts are to be saved.
     pub(super) fn save_at(&self) -> Option<Duration> {
-        let since = self.since.filter(|_| self.is_limited && !self.is_saving);
+        let since = self.since.filter(|_| self.is_kept && !self.is_saving);
         since.map(|since| since + SAVE_WAIT)
     }
 
-    /// The counts to save now, if it is time.
-    pub(super) fn next_save(&mut self, now: Duration) -> Option<BudgetUse> {
-        self.save_at().filter(|at| *at <= now)?;
-        (self.since, self.is_saving) = (None, true);
-        Some(self.used())
+    /// Saves the counts if it is time.
+    pub(super) fn launch(&mut self, requests: &mut Requests, now: Duration) {
+        if self.save_at().is_some_and(|at| at <= now) {
+            (self.since, self.is_saving) = (None, true);
+            requests.save_budget(self.used());
+        }
     }
 
     /// The save has ended; one that failed is made again.
-    pub(super) fn saved(&mut self, is_done: bool, now: Duration) {
+    ///
+    /// # Errors
+    /// The state's own, when it takes no more.
+    pub(super) fn saved(
+        &mut self,
+        result: Result<Committed, StateError>,
+        now: Duration,
+    ) -> Result<(), StateError> {
         self.is_saving = false;
-        if !is_done {
-            self.since.get_or_insert(now);
+        let Err(error) = result else { return Ok(()) };
+        self.since.get_or_insert(now);
+        if !may_pass(&error) {
+            return Err(error);
         }
+        tracing::warn!(cause = %chain(&error), "the command count could not be saved; trying again with the next save");
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@
 
 use super::settings::ResumeSettings;
 use crate::model::Timestamp;
-use crate::port::{Position, StateError, StateStore};
+use crate::port::{Changes, Position, StateError, StateStore};
 use std::time::Duration;
 
 /// The positions of one run.
@@ -123,8 +123,24 @@ impl Checkpoints {
         !self.feeds.is_empty() && self.shards.iter().all(|shard| shard.reported.is_some())
     }
 
-    /// The positions to save now that nothing is outstanding.
-    pub(super) fn take(&mut self, now: Duration) -> Vec<(String, Position)> {
+    /// Saves the positions now that nothing is outstanding.
+    pub(super) async fn save(
+        &mut self,
+        state: Option<&dyn StateStore>,
+        now: Duration,
+    ) -> Result<(), StateError> {
+        let checkpoints = self.take(now);
+        let Some(state) = state.filter(|_| !checkpoints.is_empty()) else {
+            return Ok(());
+        };
+        let changes = Changes {
+            checkpoints,
+            ..Changes::default()
+        };
+        state.commit(changes).await.map(|_| ())
+    }
+
+    fn take(&mut self, now: Duration) -> Vec<(String, Position)> {
         self.is_pausing = false;
         let mut positions = Vec::new();
         if self.is_reported() {

@@ -4,6 +4,11 @@
 //! A keepalive is due when the store has taken nothing for the sink's interval, nothing is under way and the circuit is
 //! closed: writes and probes are signs of life themselves. It takes a permit and is counted like a write.
 
+use super::budget::CommandBudget;
+use super::outlet::Outlet;
+use super::requests::Requests;
+use crate::pipeline::error::chain;
+use crate::port::{Remedy, SinkError};
 use std::time::Duration;
 
 /// When the store is asked next.
@@ -30,12 +35,43 @@ impl Keepalive {
         Some(progress.max(self.last) + interval)
     }
 
-    pub(super) fn began(&mut self) {
-        self.is_under_way = true;
+    /// Asks the store, if the budget allows it.
+    pub(super) fn launch(
+        &mut self,
+        requests: &mut Requests,
+        budget: &mut CommandBudget,
+        now: Duration,
+    ) {
+        let cost = requests.sink().keepalive_cost();
+        if budget.spend(u64::from(cost.commands), requests.now(), now) {
+            self.is_under_way = true;
+            requests.keepalive();
+        } else {
+            // What the budget does not allow is not sent; the lease may end meanwhile, the fencing number stays.
+            self.last = now;
+        }
     }
 
-    /// One has ended, or was left out.
-    pub(super) fn ended(&mut self, now: Duration) {
+    /// Takes in the answer; gives the cause when nothing helps any more.
+    pub(super) fn answered(
+        &mut self,
+        result: Result<(), SinkError>,
+        sink: &str,
+        outlet: &Outlet,
+        now: Duration,
+    ) -> Option<String> {
         (self.is_under_way, self.last) = (false, now);
+        let error = result.err()?;
+        outlet.count(|counts| counts.failures.add(error.remedy));
+        let cause = chain(&error);
+        if error.remedy == Remedy::Fatal {
+            tracing::error!(cause, "{sink} failed permanently; the run ends");
+            return Some(cause);
+        }
+        tracing::warn!(
+            cause,
+            "idle {sink} does not answer; the next write opens a new connection"
+        );
+        None
     }
 }

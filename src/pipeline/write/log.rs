@@ -3,22 +3,13 @@
 use super::reconcile::Repaired;
 use crate::engine::budget::{BudgetPeriod, BudgetWarning};
 use crate::engine::circuit::Transition;
-use crate::engine::delivery::{Completion, OutgoingBatch, Verdict};
+use crate::engine::delivery::{Completion, Verdict};
 use crate::pipeline::error::chain;
 use crate::port::{SinkError, StateError};
 use std::time::Duration;
 
 /// Least time between two log lines on a full spool: each failed commit is one such case.
 const SPOOL_FULL_EVERY: Duration = Duration::from_mins(1);
-
-/// What failed, for whom.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Failed<'a> {
-    pub(super) sink: &'a str,
-    pub(super) batch: &'a OutgoingBatch,
-    pub(super) attempts_max: u32,
-    pub(super) cause: &'a str,
-}
 
 /// When the log last said that the spool is full.
 #[derive(Debug, Default)]
@@ -40,15 +31,8 @@ impl SpoolFullLog {
     }
 }
 
-/// Says what becomes of failed items.
-pub(super) fn verdict(verdict: &Verdict, failed: Failed<'_>) {
-    let Failed {
-        sink,
-        batch,
-        attempts_max: of,
-        cause,
-    } = failed;
-    let attempt = batch.attempts;
+/// Says what becomes of failed items of a batch, which may be attempted `of` times.
+pub(super) fn verdict(verdict: &Verdict, sink: &str, attempt: u32, of: u32, cause: &str) {
     match verdict {
         Verdict::Again { items, delay } => {
             let retry_in_s = delay.as_secs_f64();

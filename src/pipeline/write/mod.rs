@@ -4,11 +4,12 @@ mod budget;
 mod checkpoints;
 mod keepalive;
 mod log;
-mod read_back;
+mod outlet;
 mod recheck;
 mod reconcile;
 mod requests;
 mod settings;
+mod store;
 mod writer;
 
 #[cfg(any(feature = "cli", feature = "internals"))]

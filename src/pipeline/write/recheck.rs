@@ -8,7 +8,9 @@
 //! waits in the spool; but then no manifest of the run says that its day is complete, and the next run looks again.
 
 use crate::model::BarUpdate;
+use crate::pipeline::error::chain;
 use crate::pipeline::message::ShardMessage;
+use crate::port::SinkError;
 use std::collections::VecDeque;
 
 /// Updates whose delivery is claimed, and what waits behind them.
@@ -82,6 +84,35 @@ impl Recheck {
     pub(super) fn begin(&mut self) -> Vec<BarUpdate> {
         self.is_under_way = true;
         self.claims.clone()
+    }
+
+    /// Ends the comparison, and hands over the claims, each with whether the store lacks it; `None` leaves them, since the
+    /// store cannot answer.
+    pub(super) fn answered(
+        &mut self,
+        result: Result<Option<Vec<usize>>, SinkError>,
+        sink: &str,
+    ) -> Option<Vec<(BarUpdate, bool)>> {
+        let missing = match result {
+            Ok(missing) => missing.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(
+                    cause = %chain(&error),
+                    "bars of an earlier run cannot be read back; the day is not marked complete"
+                );
+                return None;
+            }
+        };
+        if !missing.is_empty() {
+            tracing::warn!(
+                sink,
+                lacking = missing.len(),
+                "the store has lost bars of an earlier run; writing them again"
+            );
+        }
+        let claims = self.end().into_iter().enumerate();
+        let lacked = |(index, update)| (update, missing.contains(&index));
+        Some(claims.map(lacked).collect())
     }
 
     /// Ends the comparison, if one is under way, and hands the claims over.

@@ -4,10 +4,11 @@
 //! its way, so that what is compared stands still. Both passes append to the spool, whose drain is the one way into the
 //! store that keeps the order of updates.
 
-use super::read_back::BackReader;
-use super::settings::ReconcileSettings;
+use super::settings::{ReconcileSettings, WriterCounts};
+use super::store::PacedStore;
 use crate::engine::delivery::bar_of;
 use crate::model::{BarKey, BarUpdate, Timestamp, WriteItem};
+use crate::pipeline::error::{chain, may_pass};
 use crate::port::{
     Changes, Committed, DeadLetter, RecentBar, Remedy, SinkError, StateError, StateStore,
 };
@@ -121,34 +122,40 @@ impl Reconciler {
         (self.redeliver, self.settings.within)
     }
 
-    /// Nothing can be repaired, since there is no state.
-    pub(super) fn give_up(&mut self) {
-        (self.redeliver, self.reconcile, self.phase) = (false, false, Phase::Idle);
-    }
-
-    /// The pass has ended, or failed; answers how many commands it took, and whether a failure is the run's own, since
-    /// the pass is what the run is for.
+    /// The pass has ended, or failed; answers how many commands it took, and the cause when its failure is the run's own,
+    /// since the pass is what the run is for.
+    ///
+    /// # Errors
+    /// The state's own, when it takes no more.
     pub(super) fn end(
         &mut self,
-        error: Option<&RepairError>,
+        result: Result<(), RepairError>,
         (commands, now, is_inbox_open): (u64, Duration, bool),
-    ) -> (u64, bool) {
+    ) -> Result<(u64, Option<String>), StateError> {
         self.phase = Phase::Idle;
+        let spent = commands.saturating_sub(self.commands_before);
+        let Err(error) = result else {
+            if self.redeliver {
+                self.redeliver = false;
+            } else {
+                (self.reconcile, self.not_before) = (false, now + PAUSE);
+            }
+            return Ok((spent, None));
+        };
+        self.not_before = now + PAUSE;
+        let cause = chain(&error);
         match error {
-            None if self.redeliver => self.redeliver = false,
-            None => (self.reconcile, self.not_before) = (false, now + PAUSE),
-            Some(error) => {
-                self.not_before = now + PAUSE;
-                if matches!(error, RepairError::Unreadable { .. }) || !is_inbox_open {
-                    (self.redeliver, self.reconcile) = (false, false);
-                }
+            RepairError::State(error) if !may_pass(&error) => return Err(error),
+            RepairError::Unreadable { .. } => (self.redeliver, self.reconcile) = (false, false),
+            RepairError::State(_) | RepairError::Sink(_) => {
+                let may_go_on = is_inbox_open;
+                self.redeliver &= may_go_on;
+                self.reconcile &= may_go_on;
             }
         }
+        tracing::error!(cause, "reconciliation failed");
         let is_purpose = self.settings.redeliver || self.settings.on_start;
-        (
-            commands.saturating_sub(self.commands_before),
-            error.is_some() && is_purpose,
-        )
+        Ok((spent, is_purpose.then_some(cause)))
     }
 }
 
@@ -167,6 +174,15 @@ pub(super) struct Repaired {
     pub(super) spool_items: Option<u64>,
 }
 
+impl Repaired {
+    pub(super) fn add_to(&self, counts: &mut WriterCounts) {
+        counts.compared += self.compared;
+        counts.written_back += self.missing_or_stale;
+        counts.redelivered += self.redelivered;
+        counts.outdated += self.outdated;
+    }
+}
+
 /// Why a pass ended early; what it has appended stays.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RepairError {
@@ -182,16 +198,12 @@ pub(super) enum RepairError {
 /// The two passes over the state store.
 #[derive(Debug)]
 pub(super) struct Repairer {
-    reader: BackReader,
-    state: Arc<dyn StateStore>,
-    now: Timestamp,
+    pub(super) store: PacedStore,
+    pub(super) state: Arc<dyn StateStore>,
+    pub(super) now: Timestamp,
 }
 
 impl Repairer {
-    pub(super) fn new(reader: BackReader, state: Arc<dyn StateStore>, now: Timestamp) -> Repairer {
-        Repairer { reader, state, now }
-    }
-
     /// Compares the newest state of every bar acked since then, and appends what the store lacks.
     ///
     /// # Errors
@@ -275,13 +287,11 @@ impl Repairer {
         if updates.is_empty() {
             return Ok((0, Vec::new()));
         }
-        let sink = self.reader.sink();
+        let sink = self.store.sink();
         let items: Vec<WriteItem> = updates.iter().copied().map(WriteItem::Bar).collect();
         // Reading a bar back costs no more than writing it.
-        let answer = self
-            .reader
-            .missing_or_stale(&updates, sink.cost(&items))
-            .await?;
+        let cost = sink.cost(&items);
+        let answer = self.store.missing_or_stale(&updates, cost).await?;
         let indexes = answer.ok_or_else(|| RepairError::Unreadable {
             sink: sink.name().to_owned(),
         })?;

@@ -1,17 +1,14 @@
 //! What the writer has under way at the store and the state: futures that own what they need, each with one report.
-//!
-//! Every request to the store takes a permit of the pace and has a timeout.
 
-use super::read_back::{BackReader, within};
 use super::reconcile::{RepairError, Repaired, Repairer};
 use super::settings::WriterPorts;
+use super::store::PacedStore;
 use crate::engine::budget::BudgetUse;
 use crate::engine::delivery::{Completion, OutgoingBatch, StateChange};
 use crate::model::{BarUpdate, Timestamp, WriteItem};
-use crate::pipeline::error::chain;
-use crate::pipeline::pace::{Pace, PaceSettings};
+use crate::pipeline::pace::PaceSettings;
 use crate::port::{
-    BarSink, Changes, Committed, Cost, DeadLetter, ItemError, Remedy, SinkError, SpoolRange,
+    BarSink, Changes, Clock, Committed, Cost, DeadLetter, Remedy, SinkError, SpoolRange,
     StateError, StateStore,
 };
 use futures::future::BoxFuture;
@@ -19,7 +16,6 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// What a piece of work came to.
 #[derive(Debug)]
@@ -43,40 +39,40 @@ pub(super) enum Report {
 /// The writer's way to the store and the state.
 #[derive(Debug)]
 pub(super) struct Requests {
-    ports: WriterPorts,
-    pace: Arc<Pace>,
-    timeout: Duration,
+    store: PacedStore,
+    state: Option<Arc<dyn StateStore>>,
+    clock: Arc<dyn Clock>,
     under_way: FuturesUnordered<BoxFuture<'static, Report>>,
 }
 
 impl Requests {
     pub(super) fn new(ports: WriterPorts, pace: PaceSettings, timeout: Duration) -> Requests {
         Requests {
-            ports,
-            pace: Arc::new(Pace::new(pace)),
-            timeout,
+            store: PacedStore::new(ports.sink, pace, timeout),
+            state: ports.state,
+            clock: ports.clock,
             under_way: FuturesUnordered::new(),
         }
     }
 
     /// The store of bars.
     pub(super) fn sink(&self) -> &dyn BarSink {
-        self.ports.sink.as_ref()
+        self.store.sink()
+    }
+
+    /// The store at its pace.
+    pub(super) fn store(&self) -> &PacedStore {
+        &self.store
     }
 
     /// The durable state, if there is one.
     pub(super) fn state(&self) -> Option<&dyn StateStore> {
-        self.ports.state.as_deref()
+        self.state.as_deref()
     }
 
     /// The time of day.
     pub(super) fn now(&self) -> Timestamp {
-        self.ports.clock.now()
-    }
-
-    /// Percent of the pace that is used, 1 to 100.
-    pub(super) fn pace_percent(&self) -> u64 {
-        self.pace.share()
+        self.clock.now()
     }
 
     /// Waits for the next report; `None` when nothing is under way.
@@ -93,62 +89,20 @@ impl Requests {
 
     /// Writes a batch. `refusal` is why it is not sent at all.
     pub(super) fn send(&mut self, batch: OutgoingBatch, cost: Cost, refusal: Option<String>) {
-        let completed = |batch: OutgoingBatch, failures, took, error| {
-            let flight = batch.flight;
-            let completion = Completion {
-                flight,
-                failures,
-                took,
+        let store = self.store.clone();
+        self.launch(async move {
+            let (completion, error) = match refusal {
+                Some(cause) => (refused(&batch, cause), None),
+                None => store.write(&batch, cost).await,
             };
             Report::Completion(batch, completion, error)
-        };
-        if let Some(cause) = refusal {
-            let failures = vec![Some((Remedy::Pause, cause)); batch.items.len()];
-            let report = completed(batch, failures, Duration::ZERO, None);
-            return self.launch(std::future::ready(report));
-        }
-        let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
-        let timeout = self.timeout;
-        self.launch(async move {
-            pace.permit(cost).await;
-            let start = Instant::now();
-            let result = write(sink.as_ref(), &batch.items, timeout).await;
-            let took = start.elapsed();
-            let (failures, error) = match result {
-                Ok(failures) => (failures, None),
-                Err(error) => {
-                    if error.remedy == Remedy::Reconnect {
-                        reconnect(sink.as_ref(), timeout).await;
-                    }
-                    let failure = Some((error.remedy, chain(&error)));
-                    (vec![failure; batch.items.len()], Some(error))
-                }
-            };
-            let report = completed(batch, failures, took, error);
-            if let Report::Completion(_, completion, _) = &report {
-                let worst = completion.worst().map(|(remedy, _)| *remedy);
-                throttle(&pace, sink.name(), worst);
-            }
-            report
         });
     }
 
     /// Asks an idle store for a sign of life.
     pub(super) fn keepalive(&mut self) {
-        let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
-        let timeout = self.timeout;
-        self.launch(async move {
-            pace.permit(sink.keepalive_cost()).await;
-            let operation = || format!("write to {}", sink.name());
-            let result = within(timeout, operation, sink.keepalive()).await;
-            let remedy = result.as_ref().err().map(|error| error.remedy);
-            if remedy.is_some_and(|remedy| remedy != Remedy::Fatal) {
-                // Whatever the cause, the next write starts from a fresh connection.
-                reconnect(sink.as_ref(), timeout).await;
-            }
-            throttle(&pace, sink.name(), remedy);
-            Report::Keepalive(result)
-        });
+        let store = self.store.clone();
+        self.launch(async move { Report::Keepalive(store.keepalive().await) });
     }
 
     /// Makes one change durable.
@@ -178,7 +132,7 @@ impl Requests {
     where
         F: Future<Output = Report> + Send + 'static,
     {
-        if let Some(state) = &self.ports.state {
+        if let Some(state) = &self.state {
             let request = request(Arc::clone(state));
             self.launch(request);
         }
@@ -186,25 +140,22 @@ impl Requests {
 
     /// Compares closed updates with the store.
     pub(super) fn recheck(&mut self, updates: Vec<BarUpdate>) {
-        let reader = self.reader();
+        let store = self.store.clone();
         self.launch(async move {
             let cost = Cost {
                 requests: 1,
                 commands: 1,
             };
-            Report::Rechecked(reader.missing_or_stale(&updates, cost).await)
+            Report::Rechecked(store.missing_or_stale(&updates, cost).await)
         });
     }
 
-    /// Tries the dead letters again, or compares the bars acked within this time with the store; `false` without a state.
-    pub(super) fn repair(&mut self, redeliver: bool, within: Duration) -> bool {
-        let Some(state) = self.ports.state.clone() else {
-            return false;
-        };
-        let now = self.now();
+    /// Tries the dead letters again, or compares the bars acked within this time with the store.
+    pub(super) fn repair(&mut self, redeliver: bool, within: Duration) {
+        let (store, now) = (self.store.clone(), self.now());
         let since = now.saturating_sub(i64::try_from(within.as_nanos()).unwrap_or(i64::MAX));
-        let passes = Repairer::new(self.reader(), state, now);
-        self.launch(async move {
+        self.with_state(|state| async move {
+            let passes = Repairer { store, state, now };
             let mut repaired = Repaired::default();
             let result = if redeliver {
                 passes.redeliver(&mut repaired).await
@@ -213,53 +164,15 @@ impl Requests {
             };
             Report::Repaired(repaired, result)
         });
-        true
-    }
-
-    fn reader(&self) -> BackReader {
-        let (sink, pace) = (Arc::clone(&self.ports.sink), Arc::clone(&self.pace));
-        BackReader::new(sink, pace, self.timeout)
     }
 }
 
-/// What failed, item by item.
-async fn write(
-    sink: &dyn BarSink,
-    items: &[WriteItem],
-    timeout: Duration,
-) -> Result<Vec<Option<(Remedy, String)>>, SinkError> {
-    let operation = || format!("write to {}", sink.name());
-    let results = if sink.is_patient() {
-        sink.write(items).await?
-    } else {
-        within(timeout, operation, sink.write(items)).await?
-    };
-    if results.len() != items.len() {
-        // Which items were written is unknown then, and writing one again does no harm.
-        let cause = format!("{} results for {} items", results.len(), items.len());
-        return Err(SinkError {
-            operation: operation(),
-            remedy: Remedy::Retry { after: None },
-            source: cause.into(),
-        });
-    }
-    let failure = |error: ItemError| (error.remedy, error.reason);
-    let results = results.into_iter();
-    Ok(results.map(|result| result.err().map(failure)).collect())
-}
-
-/// A client that does not let go in time is used as it is; the next attempt shows.
-async fn reconnect(sink: &dyn BarSink, timeout: Duration) {
-    let _in_time = tokio::time::timeout(timeout, sink.reconnect()).await;
-}
-
-/// Lets the pace of all requests follow what one came to.
-fn throttle(pace: &Pace, sink: &str, remedy: Option<Remedy>) {
-    if let Some(wait) = pace.on_answer(remedy) {
-        tracing::warn!(
-            wait_s = wait.as_secs_f64(),
-            "{sink} asked to wait (Retry-After); pausing all requests"
-        );
+/// What a batch comes to that is not sent.
+fn refused(batch: &OutgoingBatch, cause: String) -> Completion {
+    Completion {
+        flight: batch.flight,
+        failures: vec![Some((Remedy::Pause, cause)); batch.items.len()],
+        took: Duration::ZERO,
     }
 }
 

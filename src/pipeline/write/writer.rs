@@ -8,18 +8,20 @@ mod shutdown;
 use super::budget::CommandBudget;
 use super::checkpoints::Checkpoints;
 use super::keepalive::Keepalive;
-use super::log::{self, Failed, SpoolFullLog};
+use super::log::{self, SpoolFullLog};
+use super::outlet::Outlet;
 use super::recheck::Recheck;
 use super::reconcile::{Reconciler, RepairError, Repaired, WriterState};
 use super::requests::{Report, Requests};
-use super::settings::{WriterCounts, WriterPorts, WriterSettings};
+use super::settings::{ReconcileSettings, WriterCounts, WriterPorts, WriterSettings};
 use crate::engine::budget::BudgetVerdict;
 use crate::engine::circuit::CircuitState;
 use crate::engine::delivery::{Completion, Delivery, OutgoingBatch, Verdict, Work, bar_of};
 use crate::model::{BarState, BarUpdate, WriteItem};
-use crate::pipeline::error::{Failure, RunError, chain};
+use crate::pipeline::error::{Failure, RunError, may_pass};
 use crate::pipeline::message::ShardMessage;
-use crate::port::{Changes, Committed, Remedy, SinkError, StateError};
+use crate::pipeline::timer::sleep_until;
+use crate::port::{Committed, SinkError, StateError};
 use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -51,6 +53,7 @@ pub struct Writer {
     recheck: Recheck,
     checkpoints: Checkpoints,
     failure: Option<Failure>,
+    spool_full: SpoolFullLog,
     outlet: Outlet,
 }
 
@@ -65,14 +68,6 @@ struct Inbox {
     blocked_since: Option<Duration>,
 }
 
-/// What others see of the writer.
-#[derive(Debug)]
-struct Outlet {
-    counts: watch::Sender<WriterCounts>,
-    acked: broadcast::Sender<BarUpdate>,
-    spool_full: SpoolFullLog,
-}
-
 impl Writer {
     /// Builds the writer of `shards` shards and the view of its counts; spawns nothing.
     ///
@@ -84,18 +79,23 @@ impl Writer {
         abort: CancellationToken,
         acked: broadcast::Sender<BarUpdate>,
     ) -> (Writer, watch::Receiver<WriterCounts>) {
-        let (counts, view) = watch::channel(WriterCounts::default());
+        let (outlet, view) = Outlet::pair(acked);
         let has_state = ports.state.is_some();
-        let feeds = if has_state {
-            settings.checkpoints.clone()
+        // Without a state there is nothing to save, to repair or to go on from.
+        let settings = if has_state {
+            settings
         } else {
-            Vec::new()
+            WriterSettings {
+                checkpoints: Vec::new(),
+                reconcile: ReconcileSettings::default(),
+                ..settings
+            }
         };
         let keepalive = Keepalive::new(ports.sink.keepalive_interval());
         let requests = Requests::new(ports, settings.pace, settings.timeout);
         let writer = Writer {
             delivery: Delivery::new(settings.delivery.clone(), has_state.then_some(0)),
-            budget: CommandBudget::new(settings.budget, None, requests.now()),
+            budget: CommandBudget::new(settings.budget, requests.now()),
             requests,
             inbox: Inbox {
                 messages: inbox,
@@ -109,13 +109,10 @@ impl Writer {
             keepalive,
             reconciler: Reconciler::new(settings.reconcile),
             recheck: Recheck::new(settings.delivery.batch.len_max),
-            checkpoints: Checkpoints::new(feeds, shards),
+            checkpoints: Checkpoints::new(settings.checkpoints.clone(), shards),
             failure: None,
-            outlet: Outlet {
-                counts,
-                acked,
-                spool_full: SpoolFullLog::default(),
-            },
+            spool_full: SpoolFullLog::default(),
+            outlet,
             settings,
         };
         (writer, view)
@@ -184,7 +181,7 @@ impl Writer {
             );
         }
         self.delivery = Delivery::new(self.settings.delivery.clone(), Some(spooled));
-        self.budget = CommandBudget::new(self.settings.budget, used, self.requests.now());
+        self.budget = CommandBudget::resumed(self.settings.budget, used, self.requests.now());
         Ok(())
     }
 
@@ -194,7 +191,7 @@ impl Writer {
             self.stuck_at(),
             self.checkpoints.due_at().filter(|_| self.inbox.is_open),
             self.keepalive_at(),
-            self.save_at(),
+            self.budget.save_at(),
             self.reconciler.due_at(self.is_closed(), self.inbox.is_open),
         ];
         let deadline = deadline.into_iter().flatten().min();
@@ -232,11 +229,6 @@ impl Writer {
         let is_idle = self.is_closed() && self.delivery.in_flight() == 0;
         self.keepalive.due_at(self.progress).filter(|_| is_idle)
     }
-
-    fn save_at(&self) -> Option<Duration> {
-        self.requests.state()?;
-        self.budget.save_at()
-    }
 }
 
 /// What comes in.
@@ -273,7 +265,7 @@ impl Writer {
             None => {
                 self.inbox.is_open = false;
                 self.progress = self.now();
-                let is_proved = self.outlet.counts.borrow().unproved == 0;
+                let is_proved = self.outlet.counts().unproved == 0;
                 self.delivery
                     .close(self.inbox.shards_open == 0 && is_proved);
             }
@@ -330,19 +322,9 @@ impl Writer {
         if !self.checkpoints.is_pausing() || !self.delivery.is_settled() {
             return Ok(());
         }
-        let positions = self.checkpoints.take(now);
+        let saved = self.checkpoints.save(self.requests.state(), now).await;
         self.hold_back();
-        match self.requests.state() {
-            Some(state) if !positions.is_empty() => {
-                let changes = Changes {
-                    checkpoints: positions,
-                    ..Changes::default()
-                };
-                let saved = state.commit(changes).await;
-                saved.map(|_| ()).map_err(RunError::State)
-            }
-            Some(_) | None => Ok(()),
-        }
+        saved.map_err(RunError::State)
     }
 }
 
@@ -361,12 +343,12 @@ impl Writer {
                 Work::Load { from, len_max } => self.requests.load(from, len_max),
             }
         }
-        self.launch_keepalive();
-        if self.requests.state().is_some()
-            && let Some(used) = self.budget.next_save(self.now())
-        {
-            self.requests.save_budget(used);
+        let now = self.now();
+        if self.keepalive_at().is_some_and(|at| at <= now) {
+            let budget = &mut self.budget;
+            self.keepalive.launch(&mut self.requests, budget, now);
         }
+        self.budget.launch(&mut self.requests, now);
     }
 
     /// One attempt, unless the budget forbids it.
@@ -396,22 +378,6 @@ impl Writer {
         self.budget.spend(commands, time, self.now())
     }
 
-    /// Asks for a sign of life if it is time.
-    fn launch_keepalive(&mut self) {
-        let now = self.now();
-        if self.keepalive_at().is_none_or(|at| now < at) {
-            return;
-        }
-        let cost = self.requests.sink().keepalive_cost();
-        if self.spend(u64::from(cost.commands)) {
-            self.keepalive.began();
-            self.requests.keepalive();
-        } else {
-            // What the budget does not allow is not sent; the lease may end meanwhile, the fencing number stays.
-            self.keepalive.ended(now);
-        }
-    }
-
     /// Starts to compare the claims when the store can answer for them.
     fn launch_recheck(&mut self) {
         // What was held behind believed claims may be more of them, and nothing else would come back to those.
@@ -437,10 +403,7 @@ impl Writer {
         if may_begin && self.delivery.is_durable() {
             let commands = self.requests.sink().stats().commands;
             let (redeliver, within) = self.reconciler.begin(commands);
-            if !self.requests.repair(redeliver, within) {
-                self.reconciler.give_up();
-                self.hold_back();
-            }
+            self.requests.repair(redeliver, within);
         }
     }
 }
@@ -460,7 +423,10 @@ impl Writer {
             Report::Keepalive(result) => self.on_keepalive(result),
             Report::Rechecked(result) => self.on_rechecked(result),
             Report::Repaired(repaired, result) => return self.on_repaired(repaired, result),
-            Report::BudgetSaved(result) => return self.on_budget_saved(result),
+            Report::BudgetSaved(result) => {
+                let saved = self.budget.saved(result, self.now());
+                return saved.map_err(RunError::State);
+            }
         }
         Ok(())
     }
@@ -489,13 +455,8 @@ impl Writer {
             .on_acked(acked.filter_map(|(item, _)| bar_of(item)));
         let attempts_max = self.settings.delivery.retry.attempts_max;
         for verdict in self.delivery.completed(completion, now) {
-            let failed = Failed {
-                sink: self.requests.sink().name(),
-                batch,
-                attempts_max,
-                cause: &cause,
-            };
-            log::verdict(&verdict, failed);
+            let sink = self.requests.sink().name();
+            log::verdict(&verdict, sink, batch.attempts, attempts_max, &cause);
             match verdict {
                 Verdict::Dead { items } => {
                     let items = u64::try_from(items).unwrap_or(u64::MAX);
@@ -524,7 +485,7 @@ impl Writer {
                 Ok(())
             }
             Err(error) if may_pass(&error) => {
-                self.outlet.spool_full.log(&error, now);
+                self.spool_full.log(&error, now);
                 self.delivery.commit_failed(now);
                 Ok(())
             }
@@ -532,32 +493,11 @@ impl Writer {
         }
     }
 
-    fn on_budget_saved(&mut self, result: Result<Committed, StateError>) -> Result<(), RunError> {
-        self.budget.saved(result.is_ok(), self.now());
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) if may_pass(&error) => {
-                tracing::warn!(cause = %chain(&error), "the command count could not be saved; trying again with the next save");
-                Ok(())
-            }
-            Err(error) => Err(RunError::State(error)),
-        }
-    }
-
     fn on_keepalive(&mut self, result: Result<(), SinkError>) {
-        self.keepalive.ended(self.now());
-        let Err(error) = result else { return };
-        self.outlet
-            .count(|counts| counts.failures.add(error.remedy));
-        let (sink, cause) = (self.requests.sink().name(), chain(&error));
-        if error.remedy == Remedy::Fatal {
-            tracing::error!(cause, "{sink} failed permanently; the run ends");
+        let (now, sink) = (self.now(), self.requests.sink().name());
+        let cause = self.keepalive.answered(result, sink, &self.outlet, now);
+        if let Some(cause) = cause {
             self.fail(cause);
-        } else {
-            tracing::warn!(
-                cause,
-                "idle {sink} does not answer; the next write opens a new connection"
-            );
         }
     }
 
@@ -568,26 +508,13 @@ impl Writer {
     }
 
     fn on_rechecked(&mut self, result: Result<Option<Vec<usize>>, SinkError>) {
-        let missing = match result {
-            Ok(missing) => missing.unwrap_or_default(),
-            Err(error) => {
-                tracing::warn!(
-                    cause = %chain(&error),
-                    "bars of an earlier run cannot be read back; the day is not marked complete"
-                );
-                return self.believe_claims();
-            }
+        let sink = self.requests.sink().name();
+        let Some(claims) = self.recheck.answered(result, sink) else {
+            return self.believe_claims();
         };
-        if !missing.is_empty() {
-            tracing::warn!(
-                sink = self.requests.sink().name(),
-                lacking = missing.len(),
-                "the store has lost bars of an earlier run; writing them again"
-            );
-        }
         let now = self.now();
-        for (index, update) in self.recheck.end().into_iter().enumerate() {
-            if missing.contains(&index) {
+        for (update, is_lacking) in claims {
+            if is_lacking {
                 self.push(WriteItem::Bar(update), now);
             } else {
                 self.skip(&[update]);
@@ -605,7 +532,7 @@ impl Writer {
 
     fn believe(&mut self, claims: &[BarUpdate]) {
         let count = u64::try_from(claims.len()).unwrap_or(u64::MAX);
-        if count > 0 && self.outlet.counts.borrow().unproved == 0 {
+        if count > 0 && self.outlet.counts().unproved == 0 {
             tracing::warn!(
                 sink = self.requests.sink().name(),
                 "bars that an earlier run delivered cannot be looked for; run again when the store is back, so that the \
@@ -641,32 +568,17 @@ impl Writer {
     ) -> Result<(), RunError> {
         let now = self.now();
         log::repaired(&repaired, self.requests.sink().name());
-        self.outlet.count(|counts| {
-            counts.compared += repaired.compared;
-            counts.written_back += repaired.missing_or_stale;
-            counts.redelivered += repaired.redelivered;
-            counts.outdated += repaired.outdated;
-        });
+        self.outlet.count(|counts| repaired.add_to(counts));
         if let Some(items) = repaired.spool_items {
             self.delivery.spool_grew(items, now);
         }
         let commands = self.requests.sink().stats().commands;
         let standing = (commands, now, self.inbox.is_open);
-        let error = result.err();
-        let (spent, is_failure) = self.reconciler.end(error.as_ref(), standing);
+        let ended = self.reconciler.end(result, standing);
+        let (spent, failure) = ended.map_err(RunError::State)?;
         let _allowed = self.spend(spent);
-        match error {
-            None => {}
-            Some(RepairError::State(error)) if !may_pass(&error) => {
-                return Err(RunError::State(error));
-            }
-            Some(error) => {
-                let cause = chain(&error);
-                tracing::error!(cause, "reconciliation failed");
-                if is_failure {
-                    self.fail(cause);
-                }
-            }
+        if let Some(cause) = failure {
+            self.fail(cause);
         }
         self.hold_back();
         Ok(())
@@ -683,7 +595,7 @@ impl Writer {
             counts.blocked += blocked.unwrap_or_default();
             counts.left_out = self.delivery.left_out();
             counts.circuit = self.delivery.circuit();
-            counts.pace_percent = self.requests.pace_percent();
+            counts.pace_percent = self.requests.store().pace_percent();
             (counts.day_commands, counts.month_commands) = (used.day_commands, used.month_commands);
             counts.queued = self.delivery.queued();
             counts.in_flight = self.delivery.in_flight();
@@ -691,43 +603,5 @@ impl Writer {
             counts.spooled = self.delivery.spooled();
             counts.sink = self.requests.sink().stats();
         });
-    }
-}
-
-impl Outlet {
-    fn count(&self, change: impl FnOnce(&mut WriterCounts)) {
-        self.counts.send_modify(change);
-    }
-
-    /// Counts acked updates and passes them to the listeners.
-    fn on_acked<'a>(&self, updates: impl Iterator<Item = &'a BarUpdate>) {
-        let (mut bars, mut revised) = (0, 0);
-        let is_heard = self.acked.receiver_count() > 0;
-        for update in updates {
-            match update.state {
-                BarState::Forming => {}
-                BarState::Final => bars += 1,
-                BarState::Revised => revised += 1,
-            }
-            if is_heard {
-                // The update is in the store already, so a listener that has just left loses nothing.
-                let _listeners = self.acked.send(*update);
-            }
-        }
-        self.count(|counts| {
-            counts.bars += bars;
-            counts.revised += revised;
-        });
-    }
-}
-
-/// Whether the state may take the same again, as when there is space again.
-fn may_pass(error: &StateError) -> bool {
-    matches!(error.remedy(), Remedy::Retry { .. })
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    if let Some(deadline) = deadline {
-        tokio::time::sleep_until(deadline).await;
     }
 }

@@ -1,11 +1,10 @@
 //! Shutdown of the writer: after a complete drain, or with the remaining items in the spool.
 
-use super::super::read_back::within;
 use super::super::requests::changes;
 use super::Writer;
 use crate::engine::delivery::count_bars;
 use crate::pipeline::error::{RunError, chain};
-use crate::port::{BarSink, Changes, Remedy, SinkError, StateError, StateStore};
+use crate::port::{Changes, StateError, StateStore};
 use std::time::Duration;
 
 /// Longest wait for the shards of an aborted run.
@@ -16,10 +15,9 @@ const COMMIT_END: Duration = Duration::from_secs(10);
 
 /// Closes the store after the last ack.
 pub(super) async fn close(mut writer: Writer) -> Result<(), RunError> {
-    let timeout = writer.settings.timeout;
-    let closed = close_sink(writer.requests.sink(), timeout).await;
+    let closed = writer.requests.store().close().await;
     writer.publish();
-    let counts = *writer.outlet.counts.borrow();
+    let counts = writer.outlet.counts();
     tracing::info!(
         sink = writer.requests.sink().name(),
         written = counts.bars + counts.revised,
@@ -133,7 +131,7 @@ async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
     writer
         .outlet
         .count(|counts| (counts.unwritten, counts.spooled) = (unwritten, spooled));
-    let counts = *writer.outlet.counts.borrow();
+    let counts = writer.outlet.counts();
     tracing::warn!(
         written = counts.bars + counts.revised,
         spooled,
@@ -142,19 +140,9 @@ async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
         "ended before everything was written"
     );
     // Closing after a failure may fail for the same reason; the first cause is the one to report.
-    let timeout = writer.settings.timeout;
-    if let Err(error) = close_sink(writer.requests.sink(), timeout).await {
+    if let Err(error) = writer.requests.store().close().await {
         tracing::debug!(cause = %chain(&error), "store did not close cleanly");
     }
-}
-
-async fn close_sink(sink: &dyn BarSink, timeout: Duration) -> Result<(), SinkError> {
-    let operation = || format!("close {}", sink.name());
-    let closed = within(timeout, operation, sink.close()).await;
-    closed.map_err(|error| SinkError {
-        remedy: Remedy::Fatal,
-        ..error
-    })
 }
 
 /// Makes the rest durable and answers how many items the spool then holds.
