@@ -53,6 +53,8 @@ struct ZoneError {
 }
 
 /// Why a pipeline failed.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {

@@ -14,6 +14,8 @@ pub(crate) fn kept<T, E: Into<BoxError>>(
 }
 
 /// All errors of a description, at least one.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug)]
 pub struct BuildError {
     faults: Vec<BoxError>,

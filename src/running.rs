@@ -26,6 +26,8 @@ pub(crate) struct Live {
 }
 
 /// A running pipeline. Dropping it ends the actors without a drain; await [`Running::join`].
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug)]
 pub struct Running {
     running: pipeline::Running,
@@ -103,6 +105,8 @@ impl Running {
 
 /// The acked updates of a run. A consumer slower than the store misses the oldest; `Err` contains their number. It
 /// never delays the store.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 pub struct BarUpdates(BoxStream<'static, Result<BarUpdate, u64>>);
 
 impl fmt::Debug for BarUpdates {

@@ -40,6 +40,8 @@ impl fmt::Debug for SourceView {
 }
 
 /// An answer on health or readiness.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {

@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 use std::time::Duration;
 
 /// Where a live run without a checkpoint begins.
+///
+/// See the example of [`VenueSource`](crate::VenueSource).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CatchUp {
     /// With the first live trade.

@@ -14,6 +14,8 @@ pub struct Failure {
 }
 
 /// The end of an actor by a fault.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {

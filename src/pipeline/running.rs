@@ -18,6 +18,8 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_util::sync::CancellationToken;
 
 /// What every actor has counted so far.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct State {
@@ -36,6 +38,8 @@ pub struct State {
 }
 
 /// The counts of a run. Their names and order in JSON are fixed, since scripts rely on them.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "cli", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -144,6 +148,8 @@ impl Summary {
 }
 
 /// How a run ended.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug)]
 pub enum End {
     /// Every bar handed to the writer is in the store.
@@ -155,6 +161,8 @@ pub enum End {
 }
 
 /// How a run ended, and its counts.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug)]
 pub struct Finished {
     /// The figures.
@@ -171,6 +179,8 @@ fn waiting<T>(queue: &mpsc::WeakSender<T>) -> usize {
 }
 
 /// Stops a running pipeline and reads its counts, from any task.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(super) feeds: Vec<watch::Receiver<FeedCounts>>,

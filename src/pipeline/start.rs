@@ -45,6 +45,8 @@ pub struct PipelineSettings {
 pub struct NoStateError;
 
 /// A pipeline ready to run.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 #[derive(Debug)]
 pub struct Pipeline {
     feeds: Vec<Box<dyn TradeFeed>>,

@@ -8,6 +8,8 @@ use std::error::Error;
 use std::fmt;
 
 /// Turns a stream into a feed. Trades that are ready at the same time become one batch. Positions count trades.
+///
+/// See the example of [`PipelineBuilder`](crate::PipelineBuilder).
 pub struct StreamFeed {
     name: String,
     batches: BoxStream<'static, Vec<Result<Trade, Box<dyn Error + Send + Sync>>>>,

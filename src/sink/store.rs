@@ -161,6 +161,8 @@ impl Sink for Store {
 }
 
 /// Redis over RESP.
+///
+/// See the example of [`Store`](crate::Store).
 #[cfg(feature = "redis")]
 #[derive(Debug, Clone, Copy)]
 pub struct Redis;
@@ -174,6 +176,8 @@ impl Redis {
 }
 
 /// Redis of Upstash over REST.
+///
+/// See the example of [`Store`](crate::Store).
 #[cfg(feature = "upstash")]
 #[derive(Debug, Clone, Copy)]
 pub struct Upstash;
@@ -213,6 +217,8 @@ impl Upstash {
 }
 
 /// A store in a local folder.
+///
+/// See the example of [`Store`](crate::Store).
 #[cfg(feature = "embedded")]
 #[derive(Debug, Clone, Copy)]
 pub struct Embedded;
@@ -226,6 +232,8 @@ impl Embedded {
 }
 
 /// One JSON line per bar on stdout.
+///
+/// See the example of [`Store`](crate::Store).
 #[derive(Debug, Clone, Copy)]
 pub struct Stdout;
 
@@ -236,6 +244,8 @@ impl Sink for Stdout {
 }
 
 /// Counts bars and stores none, for benchmarks.
+///
+/// See the example of [`Store`](crate::Store).
 #[derive(Debug, Clone, Copy)]
 pub struct Null;
 

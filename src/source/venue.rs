@@ -333,13 +333,23 @@ macro_rules! venues {
 
 venues! {
     /// US equities of Massive, formerly Polygon; needs a key.
+    ///
+    /// See the example of [`VenueSource`](crate::VenueSource).
     Massive = "massive";
     /// US equities of Alpaca; needs a key and its id.
+    ///
+    /// See the example of [`VenueSource`](crate::VenueSource).
     Alpaca = "alpaca";
     /// Binance spot: `barmill::Binance::live(["BTCUSDT"])`.
+    ///
+    /// See the example of [`VenueSource`](crate::VenueSource).
     Binance = "binance";
     /// Coinbase: `barmill::Coinbase::live(["BTC-USD"])`.
+    ///
+    /// See the example of [`VenueSource`](crate::VenueSource).
     Coinbase = "coinbase";
     /// Kraken spot: `barmill::Kraken::live(["BTC/USD"])`.
+    ///
+    /// See the example of [`VenueSource`](crate::VenueSource).
     Kraken = "kraken";
 }

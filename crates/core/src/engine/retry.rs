@@ -11,6 +11,8 @@ use std::time::Duration;
 pub const AFTER_MAX: Duration = Duration::from_mins(5);
 
 /// What a failure calls for. Retry code looks at this and never at the error.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Send again after the backoff, or after the time the store asked for.

@@ -3,6 +3,8 @@
 use super::{BarSpec, Manifest, Notional, Price, Symbol, Timestamp, Volume};
 
 /// The four prices of a bar, set by its eligible trades.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ohlc {
     /// Price of the eligible trade with the smallest (time, sequence, id).
@@ -17,6 +19,8 @@ pub struct Ohlc {
 }
 
 /// Flags of a bar: what is special or incomplete about it.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct BarFlags {
     /// Trades inside the window are known to be missing.
@@ -44,6 +48,8 @@ impl BarFlags {
 }
 
 /// The identity of a bar: symbol, spec and start.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BarKey {
     /// The instrument.
@@ -55,6 +61,8 @@ pub struct BarKey {
 }
 
 /// One bar: the trades of one symbol in one window `[start, end)`.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bar {
     /// The instrument.
@@ -104,6 +112,8 @@ impl Bar {
 }
 
 /// How far the publication of a bar has come.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BarState {
     /// The window is open; more trades may come.
@@ -133,6 +143,8 @@ impl BarState {
 }
 
 /// One published state of a bar.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BarUpdate {
     /// The complete bar as it is now, never a difference.
@@ -147,6 +159,8 @@ pub struct BarUpdate {
 }
 
 /// An item to write to a store.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteItem {
     /// A bar.

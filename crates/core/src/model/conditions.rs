@@ -4,6 +4,8 @@
 ///
 /// What a number means is the source's: a condition's own number, the byte of its letter, or the bit of a flag word.
 /// The engine only asks whether a set meets a table's masks.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Conditions(u128);
 

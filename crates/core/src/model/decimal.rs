@@ -5,6 +5,8 @@
 //! fit the scale is an error, a trailing zero is not.
 
 /// Why a text is not an exact number of the asked scale.
+///
+/// See the example of [`Price`](crate::model::Price).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecimalError {
     /// No digit at all.

@@ -5,6 +5,8 @@
 use super::{BarSpec, Symbol, Timestamp, Trade};
 
 /// Which trades the bars of one spec, date and symbol contain, and whether the day is complete.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// The bars' spec.
@@ -35,6 +37,8 @@ pub struct Manifest {
 }
 
 /// The source and rules of bars; the bars of a day have one origin.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The source, with what else decides its trades, such as the feed of a venue.
@@ -50,6 +54,8 @@ impl std::fmt::Display for Origin {
 }
 
 /// One interval of one symbol that a feed has read without a gap.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Covered {
     /// The instrument.

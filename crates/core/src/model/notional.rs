@@ -5,6 +5,8 @@ use super::{Price, Size, Volume};
 /// An exact sum of price x size, in units of 10^-19, held in 192 bits.
 ///
 /// The largest product is below 2^154, so 2^38 of the largest trades fit.
+///
+/// See the example of [`Price`](crate::model::Price).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Notional {
     // Three words and not a `u128`, whose alignment would cost eight bytes in every fold.

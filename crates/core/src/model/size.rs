@@ -19,6 +19,8 @@ use std::ops::AddAssign;
 pub struct Size(u128);
 
 /// The exact sum of sizes, in units of 10^-10; cannot overflow below 2^38 trades of the largest size.
+///
+/// See the example of [`Size`](crate::model::Size).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Volume(u128);
 

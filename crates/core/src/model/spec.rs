@@ -19,6 +19,8 @@ const UNITS: [(&str, u64); 4] = [
 ];
 
 /// Why a text is not a bar spec.
+///
+/// See the example of [`BarSpec`](crate::model::BarSpec).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// No known form.

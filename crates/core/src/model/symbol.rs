@@ -18,6 +18,8 @@ pub(super) const SYMBOLS_MAX: usize = 1 << 20;
 pub(super) const SYMBOL_LEN_MAX: usize = 32;
 
 /// Why a text is not a symbol.
+///
+/// See the example of [`Symbol`](crate::model::Symbol).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SymbolError {
     /// Empty, or longer than 32 bytes.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Why a text or number is not an instant.
+///
+/// See the example of [`Timestamp`](crate::model::Timestamp).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimestampError {
     /// Before 1970 or after [`Timestamp::MAX`].

@@ -3,6 +3,8 @@
 use super::{Conditions, Price, Size, Symbol, Timestamp};
 
 /// The side of the taker: who crossed the spread.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Side {
@@ -19,6 +21,8 @@ pub enum Side {
 ///
 /// Numbers are kept as they are up to 2^63 - 1; any other text is kept as its 63-bit FNV-1a hash with
 /// the top bit set, so the two kinds never meet.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TradeId(u64);
 
@@ -68,6 +72,8 @@ impl TradeId {
 }
 
 /// One trade: the unit every feed delivers and every bar is made of.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trade {
     /// The instrument.
@@ -98,6 +104,8 @@ pub struct Trade {
 }
 
 /// The total order of trades within a symbol: time, then sequence, then identity, then price and venue.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TradeKey {
     /// Event time.

@@ -8,6 +8,8 @@ use std::error::Error;
 
 /// A position in a feed's input, up to which a restart need not read again. Only the feed interprets the number, such
 /// as a count of trades; it must not decrease.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(pub u64);
 
@@ -43,6 +45,8 @@ impl TradeBatch {
 }
 
 /// What changes bars besides trades; it applies after the trades of its batch.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlEvent {
     /// A trade delivered before is replaced or taken back.
@@ -73,6 +77,8 @@ impl ControlEvent {
 }
 
 /// What a feed counted besides trades.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedStats {
     /// Records that could not be decoded and were skipped on request.
@@ -84,6 +90,8 @@ pub struct FeedStats {
 }
 
 /// An error that ends a feed; its text names the file or venue, the position, the field and the value.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, thiserror::Error)]
 #[error("feed {feed} failed")]
 pub struct FeedError {

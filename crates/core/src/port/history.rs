@@ -6,6 +6,8 @@ use futures::future::BoxFuture;
 use std::error::Error;
 
 /// A gap in one symbol's live trades.
+///
+/// See the example of [`TradeFeed`](crate::port::TradeFeed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The instrument.

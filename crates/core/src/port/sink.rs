@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Why one item of a batch was not written; others may have been.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ItemError {
@@ -19,9 +21,13 @@ pub struct ItemError {
 }
 
 /// The fate of one item.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 pub type ItemResult = Result<(), ItemError>;
 
 /// Why an entire batch failed; parts of it may have been applied.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed")]
 pub struct SinkError {
@@ -64,6 +70,8 @@ impl SinkError {
 }
 
 /// The cost of a batch at the store, by which the writer paces.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
     /// Requests, each one round trip.
@@ -73,6 +81,8 @@ pub struct Cost {
 }
 
 /// The counts of a sink since its creation.
+///
+/// See the example of [`BarSink`](crate::port::BarSink).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SinkStats {
     /// Requests sent, retries included.

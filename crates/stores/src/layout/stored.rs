@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// A bar as read from a store; the stored form decides which fields it has.
+///
+/// See the example of [`BarReader`](crate::BarReader).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredBar {
     /// The instrument.
@@ -28,6 +30,8 @@ pub struct StoredBar {
 }
 
 /// What only the full form of a value carries.
+///
+/// See the example of [`BarReader`](crate::BarReader).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BarDetail {
     /// End of the window, excluded.

@@ -26,6 +26,8 @@ use std::sync::Arc;
 const LATEST_REACH_NS: i64 = 6 * 86_400_000_000_000;
 
 /// Why bars could not be read.
+///
+/// See the example of [`BarReader`](crate::BarReader).
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The store does not answer.
@@ -57,6 +59,13 @@ pub enum ReadError {
 }
 
 /// Reads the bars and manifests that a sink with the same view wrote.
+///
+/// ```no_run
+/// # async fn run(reader: barmill_stores::BarReader) -> Result<(), Box<dyn std::error::Error>> {
+/// let newest = reader.latest("SPY".parse()?, "1m".parse()?).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct BarReader {
     store: Arc<dyn KeyStore>,

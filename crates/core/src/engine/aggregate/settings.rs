@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 use std::ops::AddAssign;
 
 /// Whether and how windows without trades become bars.
+///
+/// See the example of [`BarSpec`](crate::model::BarSpec).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fill {
     /// They become none.
