@@ -2,7 +2,7 @@
 
 use super::ValueError;
 use super::section::{choice, list, names, not_a_choice, section};
-use super::value::{Setting, Show, Value, camel_case, nearest, not_allowed, quoted};
+use super::value::{Setting, Value, camel_case, nearest, not_allowed, quoted};
 use crate::engine::aggregate::Fill;
 use crate::engine::calendar::SessionKind;
 use crate::engine::rules::Rules;
@@ -53,64 +53,65 @@ list! {
     BarSpecs of BarSpec, 1..
 }
 
-impl Show for BarSpec {
+impl Setting for BarSpec {
+    fn read(value: &Value) -> Result<BarSpec, ValueError> {
+        Ok(value.text()?.parse()?)
+    }
+
     fn show(&self) -> String {
         quoted(&self.to_string())
     }
 }
 
-impl Setting for BarSpec {
-    fn read(value: &Value) -> Result<BarSpec, ValueError> {
-        Ok(value.text()?.parse()?)
-    }
-}
-
 /// Which trades may set which part of a bar: a profile by its name, or the source's own.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RulesName(Option<&'static str>);
+pub struct RulesName(&'static str);
+
+const OF_SOURCE: &str = "source";
 
 impl RulesName {
     /// The source's own profile; for files `all`.
-    pub const SOURCE: RulesName = RulesName(None);
+    pub const SOURCE: RulesName = RulesName(OF_SOURCE);
 
     /// The profile of a name; the source's own for one that there is not.
     pub fn of(name: &str) -> RulesName {
-        RulesName(Rules::names().find(|known| *known == name))
+        let known = RulesName::names().find(|known| *known == name);
+        RulesName(known.unwrap_or(OF_SOURCE))
+    }
+
+    fn names() -> impl Iterator<Item = &'static str> {
+        std::iter::once(OF_SOURCE).chain(Rules::names())
     }
 
     /// The name of the profile; none for the source's own.
-    pub const fn profile(self) -> Option<&'static str> {
-        self.0
+    pub fn profile(self) -> Option<&'static str> {
+        Some(self.0).filter(|name| *name != OF_SOURCE)
     }
 }
 
 /// The name in camel case: the names of checkpoints hold it.
 impl fmt::Debug for RulesName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&camel_case(&self.to_string()))
+        f.write_str(&camel_case(self.0))
     }
 }
 
 impl fmt::Display for RulesName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.0.unwrap_or("source"))
-    }
-}
-
-impl Show for RulesName {
-    fn show(&self) -> String {
-        quoted(&self.to_string())
+        f.pad(self.0)
     }
 }
 
 impl Setting for RulesName {
     fn read(value: &Value) -> Result<RulesName, ValueError> {
-        let names: Vec<&str> = std::iter::once("source").chain(Rules::names()).collect();
-        match value.text()? {
-            "source" => Ok(RulesName::SOURCE),
-            text if names.contains(&text) => Ok(RulesName::of(text)),
-            text => Err(not_a_choice(text, &names)),
-        }
+        let text = value.text()?;
+        let found = RulesName::names().find(|known| *known == text);
+        let refused = || not_a_choice(text, &RulesName::names().collect::<Vec<_>>());
+        found.map(RulesName).ok_or_else(refused)
+    }
+
+    fn show(&self) -> String {
+        quoted(self.0)
     }
 }
 
@@ -123,15 +124,6 @@ pub enum Zone {
     Named(jiff::tz::TimeZone),
 }
 
-impl Show for Zone {
-    fn show(&self) -> String {
-        match self {
-            Zone::Source => quoted("source"),
-            Zone::Named(zone) => quoted(zone.iana_name().unwrap_or("UTC")),
-        }
-    }
-}
-
 impl Setting for Zone {
     fn read(value: &Value) -> Result<Zone, ValueError> {
         match value.text()? {
@@ -141,6 +133,13 @@ impl Setting for Zone {
                 let allowed = "source or an IANA zone such as America/New_York or UTC";
                 zone.map_err(|_| not_allowed(name, allowed))
             }
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Zone::Source => quoted("source"),
+            Zone::Named(zone) => quoted(zone.iana_name().unwrap_or("UTC")),
         }
     }
 }
@@ -185,12 +184,6 @@ impl fmt::Display for Session {
     }
 }
 
-impl Show for Session {
-    fn show(&self) -> String {
-        quoted(&self.to_string())
-    }
-}
-
 impl Setting for Session {
     fn read(value: &Value) -> Result<Session, ValueError> {
         let text = value.text()?;
@@ -209,11 +202,15 @@ impl Setting for Session {
             .map(|kind| Session(Some(kind)))
             .map_err(refused)
     }
+
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BarSpecs, Session, Setting, Show, Value, Zone};
+    use super::{BarSpecs, Session, Setting, Value, Zone};
 
     fn given(text: &str) -> Value {
         Value::Given(text.to_owned())

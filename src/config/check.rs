@@ -1,6 +1,7 @@
 //! Checks of limits against each other.
 
 use super::error::{Fault, Origin, Problem};
+use super::section::Section;
 use super::settings::Config;
 use super::sink::SinkUrl;
 use super::writer::Guard;
@@ -10,6 +11,33 @@ use barmill_stores::ViewKind;
 use std::collections::BTreeMap;
 
 const MEBIBYTE: u64 = 1 << 20;
+/// Stands for the section of each source.
+const EACH_SOURCE: &str = "source.*";
+const NEVER: &str = "so that it could never be reached";
+const WAITS: &str = "which bounds every wait";
+/// Keys that may not be above another one, and what goes wrong otherwise.
+const BOUNDS: [(&str, &str, &str); 12] = [
+    ("redis.connect_timeout_ms", "redis.timeout_ms", NEVER),
+    ("redis.read_timeout_ms", "redis.timeout_ms", NEVER),
+    ("redis.connections_idle_max", "redis.connections_max", NEVER),
+    (
+        "writer.in_flight_max",
+        "redis.connections_max",
+        "so that requests would wait for a connection",
+    ),
+    ("source.*.connect_timeout_ms", "source.*.timeout_ms", NEVER),
+    ("source.*.read_timeout_ms", "source.*.timeout_ms", NEVER),
+    ("live.backoff_ms", "live.backoff_max_ms", WAITS),
+    ("live.stall_ms", "live.stall_max_ms", "which bounds it"),
+    (
+        "live.keep_alive_ms",
+        "live.silence_max_ms",
+        "so that no pong could come in time",
+    ),
+    ("writer.backoff_ms", "writer.backoff_max_ms", WAITS),
+    ("writer.probe_ms", "writer.probe_max_ms", WAITS),
+    ("writer.quota_probe_ms", "writer.quota_probe_max_ms", WAITS),
+];
 
 impl Config {
     /// Bytes that queues, the batches in the actors' hands and the requests in flight may hold together: what waits in
@@ -69,24 +97,29 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     /// Reports `key` where it was set, else where the first of the `related` keys was.
-    fn fault(&mut self, key: &'static str, related: &[&'static str], problem: Problem) {
+    fn fault(&mut self, key: &str, related: &[&str], problem: Problem) {
         let mut keys = std::iter::once(&key).chain(related);
         let origin = keys.find_map(|name| self.origins.get(*name));
         let origin = origin.unwrap_or(&Origin::Default).clone();
         self.faults.push(Fault::new(origin, Some(key), problem));
     }
 
-    /// Reports `key` when it is above `other`.
-    fn at_most(
-        &mut self,
-        (key, value): (&'static str, u64),
-        (other, bound): (&'static str, u64),
-        why: &'static str,
-    ) {
+    /// The number that a key of the config holds.
+    fn number(&self, path: &str) -> u64 {
+        let (name, key) = path.rsplit_once('.').unwrap_or((path, ""));
+        let sections = self.config.sections();
+        let section = sections.iter().find(|section| section.name() == name);
+        let shown = section.and_then(|section| section.show(key));
+        shown.and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
+
+    /// Reports `key` when it is above what `other` allows.
+    fn at_most(&mut self, key: &str, (other, bound): (&str, u64), why: &'static str) {
+        let value = self.number(key);
         if bound < value {
             let problem = Problem::Above {
                 value,
-                other,
+                other: other.to_owned(),
                 bound,
                 why,
             };
@@ -95,78 +128,18 @@ impl Checker<'_> {
     }
 
     fn limits(&mut self) {
-        let Config {
-            redis,
-            writer,
-            live,
-            ..
-        } = self.config;
-        let never = "so that it could never be reached";
-        let waits = "which bounds every wait";
-        let total = ("redis.timeout_ms", redis.timeout_ms);
-        let connections = ("redis.connections_max", count(redis.connections_max));
-        let idle = count(redis.connections_idle_max);
-        let in_flight = count(writer.in_flight_max);
-        let before = [
-            (
-                ("redis.connect_timeout_ms", redis.connect_timeout_ms),
-                total,
-                never,
-            ),
-            (
-                ("redis.read_timeout_ms", redis.read_timeout_ms),
-                total,
-                never,
-            ),
-            (("redis.connections_idle_max", idle), connections, never),
-            (
-                ("writer.in_flight_max", in_flight),
-                connections,
-                "so that requests would wait for a connection",
-            ),
-        ];
-        let behind = [
-            (
-                ("live.backoff_ms", live.backoff_ms),
-                ("live.backoff_max_ms", live.backoff_max_ms),
-                waits,
-            ),
-            (
-                ("live.stall_ms", live.stall_ms),
-                ("live.stall_max_ms", live.stall_max_ms),
-                "which bounds it",
-            ),
-            (
-                ("live.keep_alive_ms", live.keep_alive_ms),
-                ("live.silence_max_ms", live.silence_max_ms),
-                "so that no pong could come in time",
-            ),
-            (
-                ("writer.backoff_ms", writer.backoff_ms),
-                ("writer.backoff_max_ms", writer.backoff_max_ms),
-                waits,
-            ),
-            (
-                ("writer.probe_ms", writer.probe_ms),
-                ("writer.probe_max_ms", writer.probe_max_ms),
-                waits,
-            ),
-            (
-                ("writer.quota_probe_ms", writer.quota_probe_ms),
-                ("writer.quota_probe_max_ms", writer.quota_probe_max_ms),
-                waits,
-            ),
-        ];
-        let of_source = self.config.source.iter().flat_map(|source| {
-            let common = &source.common;
-            let total = (source.path("timeout_ms"), common.timeout_ms);
-            let connect = (source.path("connect_timeout_ms"), common.connect_timeout_ms);
-            let read = (source.path("read_timeout_ms"), common.read_timeout_ms);
-            [(connect, total, never), (read, total, never)]
-        });
-        let all = before.into_iter().chain(of_source).chain(behind);
-        for (key, bound, why) in all.collect::<Vec<_>>() {
-            self.at_most(key, bound, why);
+        let sources = self.config.source.iter();
+        let sources: Vec<String> = sources.map(|one| one.name().to_owned()).collect();
+        for (key, other, why) in BOUNDS {
+            let names = if key.starts_with(EACH_SOURCE) {
+                sources.as_slice()
+            } else {
+                &[String::new()]
+            };
+            for name in names {
+                let [key, other] = [key, other].map(|path| path.replace(EACH_SOURCE, name));
+                self.at_most(&key, (&other, self.number(&other)), why);
+            }
         }
         self.budget();
     }
@@ -184,7 +157,6 @@ impl Checker<'_> {
         };
         let beside =
             u64::from(view.also_stream().is_some()) * 3 + u64::from(view.also_publish().is_some());
-        let batch = ("writer.batch_len_max", count(writer.batch_len_max));
         let (day, month) = (writer.commands_per_day, writer.commands_per_month);
         let never = "so that a batch of it could never be sent within the budget";
         for (key, commands) in [
@@ -192,7 +164,8 @@ impl Checker<'_> {
             ("writer.commands_per_month", month),
         ] {
             if commands > 0 {
-                self.at_most(batch, (key, commands / (per_bar + beside)), never);
+                let bound = commands / (per_bar + beside);
+                self.at_most("writer.batch_len_max", (key, bound), never);
             }
         }
     }

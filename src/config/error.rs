@@ -2,6 +2,7 @@
 
 use super::ValueError;
 use super::value::did_you_mean;
+use std::borrow::Borrow;
 use std::fmt;
 
 /// Where a value came from.
@@ -59,7 +60,7 @@ pub enum Problem {
         /// The known section that looks most like it.
         nearest: Option<String>,
         /// The sections, when nothing looks like it.
-        known: Vec<&'static str>,
+        known: Vec<String>,
     },
     /// A key outside a section, or a section that is no table.
     #[error("{found} where a section is needed, such as [bars]")]
@@ -99,7 +100,7 @@ pub enum Problem {
         /// The value.
         value: u64,
         /// The key of the bound.
-        other: &'static str,
+        other: String,
         /// Its value.
         bound: u64,
         /// What goes wrong otherwise.
@@ -132,7 +133,7 @@ pub enum Problem {
     },
 }
 
-fn list(intro: &str, names: &[&str]) -> String {
+fn list<S: Borrow<str>>(intro: &str, names: &[S]) -> String {
     if names.is_empty() {
         String::new()
     } else {
@@ -164,14 +165,15 @@ impl Fault {
 
 /// The text with its control characters escaped, as a config is not always one's own and a terminal obeys them.
 fn printable(text: &str) -> String {
-    let escape = |one: char| one.is_control() && one != '\n';
-    text.chars()
-        .flat_map(|one| {
-            let escaped = escape(one).then(|| one.escape_default());
-            let plain = escaped.is_none().then_some(one);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
+    let mut escaped = String::with_capacity(text.len());
+    for one in text.chars() {
+        if one.is_control() && one != '\n' {
+            escaped.extend(one.escape_default());
+        } else {
+            escaped.push(one);
+        }
+    }
+    escaped
 }
 
 /// All faults of a config, file first, by line; at least one.

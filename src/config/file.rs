@@ -3,7 +3,6 @@
 use super::error::{Fault, Origin, Problem};
 use super::value::Value;
 use std::borrow::Cow;
-use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -93,10 +92,6 @@ impl Place<'_> {
         }
     }
 
-    fn start(&self, span: &Range<usize>) -> Origin {
-        self.at(span.start)
-    }
-
     /// A section, or a group of sections such as `[source.NAME]`.
     fn top(&self, found: &mut FileEntries, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
         if let DeValue::Table(table) = value.get_ref()
@@ -117,13 +112,12 @@ impl Place<'_> {
         name: &Name<'_>,
         value: &Spanned<DeValue<'_>>,
     ) {
-        let section_origin = self.start(&name.span());
+        let section_origin = self.at(name.span().start);
         let DeValue::Table(table) = value.get_ref() else {
-            let found_kind = kind(value.get_ref());
-            let problem = Problem::NoSection { found: found_kind };
+            let kind = kind(value.get_ref());
+            let problem = Problem::NoSection { found: kind };
             let fault = Fault::new(section_origin, Some(full_name), problem);
-            found.faults.push(fault);
-            return;
+            return found.faults.push(fault);
         };
         let entry = |key: &str, value: Value, key_origin: Origin, value_origin: Origin| Entry {
             section: full_name.to_owned(),
@@ -139,7 +133,7 @@ impl Place<'_> {
             found.entries.push(entry("", nothing, here.clone(), here));
         }
         for (key, value) in table {
-            let (at_key, at_value) = (self.start(&key.span()), self.start(&value.span()));
+            let (at_key, at_value) = (self.at(key.span().start), self.at(value.span().start));
             let value = convert(value.get_ref());
             found
                 .entries

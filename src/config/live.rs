@@ -2,7 +2,7 @@
 
 use super::section::{list, section};
 use super::source::SourceName;
-use super::value::{Setting, Show, Value, not_allowed, quoted};
+use super::value::{Setting, Value, not_allowed, quoted};
 use super::{ValueError, live_symbols::LiveNames};
 use crate::daemon::CatchUp;
 use std::path::PathBuf;
@@ -69,49 +69,41 @@ list! {
     LiveSources of SourceName, 0..
 }
 
-impl Show for CatchUp {
+/// Seconds of each unit, the longest first.
+const UNITS: [(u64, char); 4] = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
+const CATCH_UP_S_MAX: u64 = 30 * 86_400;
+
+impl Setting for CatchUp {
+    fn read(value: &Value) -> Result<CatchUp, ValueError> {
+        let text = value.text()?;
+        let seconds = || {
+            let count_of = |(length, unit)| Some((length, text.strip_suffix(unit)?));
+            let (length, digits) = UNITS.into_iter().find_map(count_of)?;
+            let seconds = digits.parse::<u64>().ok()?.checked_mul(length)?;
+            (1..=CATCH_UP_S_MAX).contains(&seconds).then_some(seconds)
+        };
+        match (text, seconds()) {
+            ("day", _) => Ok(CatchUp::Day),
+            ("none", _) => Ok(CatchUp::None),
+            (_, Some(seconds)) => Ok(CatchUp::For(Duration::from_secs(seconds))),
+            (_, None) => Err(not_allowed(
+                text,
+                "day, none, or a time up to 30 days such as 90m, 6h or 2d",
+            )),
+        }
+    }
+
     fn show(&self) -> String {
         match self {
             CatchUp::Day => quoted("day"),
             CatchUp::None => quoted("none"),
             CatchUp::For(time) => {
                 let seconds = time.as_secs();
-                let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
-                let whole = units
-                    .into_iter()
-                    .find(|(length, _)| seconds.is_multiple_of(*length));
+                let mut units = UNITS.into_iter();
+                let whole = units.find(|(length, _)| seconds.is_multiple_of(*length));
                 let (length, unit) = whole.unwrap_or((1, 's'));
                 quoted(&format!("{}{unit}", seconds / length))
             }
-        }
-    }
-}
-
-impl Setting for CatchUp {
-    fn read(value: &Value) -> Result<CatchUp, ValueError> {
-        let text = value.text()?;
-        match text {
-            "day" => return Ok(CatchUp::Day),
-            "none" => return Ok(CatchUp::None),
-            _ => {}
-        }
-        let length = match text.as_bytes().last() {
-            Some(b'd') => 86_400,
-            Some(b'h') => 3_600,
-            Some(b'm') => 60,
-            Some(b's') => 1,
-            Some(_) | None => 0,
-        };
-        let count = text
-            .get(..text.len().saturating_sub(1))
-            .and_then(|digits| digits.parse::<u64>().ok());
-        let seconds = count.and_then(|count| count.checked_mul(length));
-        match seconds.filter(|seconds| (1..=2_592_000).contains(seconds)) {
-            Some(seconds) => Ok(CatchUp::For(Duration::from_secs(seconds))),
-            None => Err(not_allowed(
-                text,
-                "day, none, or a time up to 30 days such as 90m, 6h or 2d",
-            )),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::ValueError;
 use super::section::list;
 use super::source::SourceName;
-use super::value::{Setting, Show, Value, not_allowed, quoted};
+use super::value::{Setting, Value, not_allowed, quoted};
 use crate::model::Symbol;
 use barmill_sources::venue::Venue;
 use std::collections::BTreeMap;
@@ -144,16 +144,14 @@ impl LiveName {
     }
 }
 
-impl Show for LiveName {
-    fn show(&self) -> String {
-        quoted(&self.text)
-    }
-}
-
 impl Setting for LiveName {
     fn read(value: &Value) -> Result<LiveName, ValueError> {
         let text = value.text()?;
         LiveName::parse(text).ok_or_else(|| not_allowed(text, "SYMBOL or SOURCE:SYMBOL"))
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.text)
     }
 }
 

@@ -92,28 +92,20 @@ impl Loaded {
 /// [`ConfigError`] with the one fault that the file cannot be read.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .and_then(|_| match u64::try_from(bytes.len()) {
-            Ok(len) if len <= FILE_BYTES_MAX => Ok(()),
-            Ok(_) | Err(_) => Err(std::io::Error::other(
-                "more than 1 MiB, which no config needs",
-            )),
-        });
-    match read {
-        Ok(()) => Ok(bytes),
-        Err(error) => {
-            let origin = Origin::File {
-                path: path.display().to_string(),
-                line: 0,
-                column: 0,
-            };
-            let fault = Fault::new(origin, None, Problem::Unreadable(error));
-            Err(ConfigError {
-                faults: vec![fault],
-            })
-        }
-    }
+    let opened = std::fs::File::open(path);
+    let read = opened.and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let error = match read {
+        Ok(len) if len as u64 <= FILE_BYTES_MAX => return Ok(bytes),
+        Ok(_) => std::io::Error::other("more than 1 MiB, which no config needs"),
+        Err(error) => error,
+    };
+    let origin = Origin::File {
+        path: path.display().to_string(),
+        line: 0,
+        column: 0,
+    };
+    let faults = vec![Fault::new(origin, None, Problem::Unreadable(error))];
+    Err(ConfigError { faults })
 }
 
 /// Lays the layers over the defaults and checks the result.
@@ -220,13 +212,13 @@ impl Loader {
             }
             Err(SetError::UnknownKey) => {
                 let keys = section.keys();
-                let problem = self.unknown_key(&entry.section, &entry.key, keys);
+                let problem = self.unknown_key(&entry.section, &entry.key, &keys);
                 self.fault(entry.key_origin.clone(), Some(&path), problem);
             }
         }
     }
 
-    fn unknown_key(&self, section: &str, key: &str, keys: &'static [&'static str]) -> Problem {
+    fn unknown_key(&self, section: &str, key: &str, keys: &[&'static str]) -> Problem {
         if let Some(variable) = secret_variable(section, key) {
             let variable = variable.to_owned();
             return Problem::Secret { variable };
@@ -256,8 +248,9 @@ impl Loader {
             return;
         }
         let sections = self.config.sections();
-        let names: Vec<&'static str> = sections.iter().map(|section| section.name()).collect();
+        let names: Vec<&str> = sections.iter().map(|section| section.name()).collect();
         let nearest = nearest(&entry.section, names.iter().copied()).map(str::to_owned);
+        let names = names.into_iter().map(str::to_owned).collect();
         let known = if nearest.is_some() { Vec::new() } else { names };
         let problem = Problem::UnknownSection { nearest, known };
         let origin = entry.section_origin.clone();

@@ -2,7 +2,7 @@
 
 use super::ValueError;
 use super::section::section;
-use super::value::{Setting, Show, Value, not_allowed, quoted};
+use super::value::{Setting, Value, not_allowed, quoted};
 use crate::model::Price;
 
 section! {
@@ -41,12 +41,6 @@ impl Dollars {
     }
 }
 
-impl Show for Dollars {
-    fn show(&self) -> String {
-        quoted(&self.0.to_string())
-    }
-}
-
 impl Setting for Dollars {
     fn read(value: &Value) -> Result<Dollars, ValueError> {
         let text = value.text()?;
@@ -54,11 +48,15 @@ impl Setting for Dollars {
             .map(Dollars)
             .map_err(|_| not_allowed(text, "an amount in quotes, such as \"0.20\""))
     }
+
+    fn show(&self) -> String {
+        quoted(&self.0.to_string())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Dollars, Setting, Show, Value};
+    use super::{Dollars, Setting, Value};
 
     #[test]
     fn an_amount_is_exact_and_never_below_nothing() {

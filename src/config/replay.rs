@@ -2,7 +2,8 @@
 
 use super::ValueError;
 use super::section::{names, not_a_choice, section};
-use super::value::{Setting, Show, Value, camel_case, not_allowed, quoted};
+use super::value::{Setting, Value, camel_case, not_allowed, quoted};
+use crate::model::Price;
 use barmill_sources::file::{Format, OnBadRow};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -57,12 +58,6 @@ impl fmt::Debug for FileFormat {
     }
 }
 
-impl Show for FileFormat {
-    fn show(&self) -> String {
-        quoted(self.as_str())
-    }
-}
-
 impl Setting for FileFormat {
     fn read(value: &Value) -> Result<FileFormat, ValueError> {
         let text = value.text()?;
@@ -73,9 +68,16 @@ impl Setting for FileFormat {
             .map(FileFormat)
             .map_err(|_| not_a_choice(text, &names))
     }
+
+    fn show(&self) -> String {
+        quoted(self.as_str())
+    }
 }
 
 names! { OnBadRow { Stop = "stop", Skip = "skip", } }
+
+/// A thousandth in units of the exact decimals.
+const THOUSANDTH: u64 = 1_000_000;
 
 /// How fast event time passes in a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,22 +113,15 @@ impl Speed {
 
     fn parse(text: &str) -> Option<Speed> {
         let number = text.strip_suffix('x')?;
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        let digits =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
+        let is_plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+        let places = number.split_once('.').map_or(0, |(_, places)| places.len());
+        if !number.bytes().all(is_plain) || 3 < places {
             return None;
         }
-        let fraction: u32 = format!("{fraction:0<3}").parse().ok()?;
-        let thousandths = whole
-            .parse::<u32>()
-            .ok()?
-            .checked_mul(1_000)?
-            .checked_add(fraction)?;
-        if thousandths > Speed::THOUSANDTHS_MAX {
-            return None;
-        }
-        NonZeroU32::new(thousandths).map(Speed::Times)
+        let multiple: Price = number.parse().ok()?;
+        let thousandths = u32::try_from(multiple.raw() / THOUSANDTH).ok()?;
+        let times = NonZeroU32::new(thousandths).map(Speed::Times);
+        times.filter(|_| thousandths <= Speed::THOUSANDTHS_MAX)
     }
 }
 
@@ -135,23 +130,10 @@ impl fmt::Display for Speed {
         match self {
             Speed::Max => f.write_str("max"),
             Speed::Times(thousandths) => {
-                let (whole, fraction) = (thousandths.get() / 1_000, thousandths.get() % 1_000);
-                if fraction == 0 {
-                    return write!(f, "{whole}x");
-                }
-                write!(
-                    f,
-                    "{whole}.{}x",
-                    format!("{fraction:03}").trim_end_matches('0')
-                )
+                let multiple = Price::from_raw(u64::from(thousandths.get()) * THOUSANDTH);
+                write!(f, "{multiple}x")
             }
         }
-    }
-}
-
-impl Show for Speed {
-    fn show(&self) -> String {
-        quoted(&self.to_string())
     }
 }
 
@@ -164,6 +146,10 @@ impl Setting for Speed {
                 not_allowed(text, allowed)
             }),
         }
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.to_string())
     }
 }
 

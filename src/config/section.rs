@@ -23,9 +23,9 @@ impl From<ValueError> for SetError {
 /// A section, seen by key name.
 pub(super) trait Section {
     /// The section's name.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
     /// Its keys, in the order of `config.toml`.
-    fn keys(&self) -> &'static [&'static str];
+    fn keys(&self) -> Vec<&'static str>;
     /// Sets one key.
     fn set(&mut self, key: &str, value: &Value) -> Result<(), SetError>;
     /// The TOML text of one key's value; `None` for an unknown key.
@@ -53,12 +53,12 @@ macro_rules! section {
         }
 
         impl $crate::config::section::Section for $type {
-            fn name(&self) -> &'static str {
+            fn name(&self) -> &str {
                 $name
             }
 
-            fn keys(&self) -> &'static [&'static str] {
-                &[$( stringify!($key), )*]
+            fn keys(&self) -> Vec<&'static str> {
+                vec![$( stringify!($key), )*]
             }
 
             fn set(
@@ -77,7 +77,7 @@ macro_rules! section {
 
             fn show(&self, key: &str) -> Option<String> {
                 match key {
-                    $( stringify!($key) => Some($crate::config::value::Show::show(&self.$key)), )*
+                    $( stringify!($key) => Some($crate::config::value::Setting::show(&self.$key)), )*
                     _ => None,
                 }
             }
@@ -118,20 +118,18 @@ macro_rules! choice {
 /// Declares the names that a key allows, each for a value of an enum.
 macro_rules! names {
     ($type:ident { $( $variant:ident = $name:literal, )* }) => {
-        impl $crate::config::value::Show for $type {
-            fn show(&self) -> String {
-                $crate::config::value::quoted(match self {
-                    $( $type::$variant => $name, )*
-                })
-            }
-        }
-
         impl $crate::config::value::Setting for $type {
             fn read(value: &$crate::config::value::Value) -> Result<$type, $crate::config::ValueError> {
                 match value.text()? {
                     $( $name => Ok($type::$variant), )*
                     text => Err($crate::config::section::not_a_choice(text, &[$( $name, )*])),
                 }
+            }
+
+            fn show(&self) -> String {
+                $crate::config::value::quoted(match self {
+                    $( $type::$variant => $name, )*
+                })
             }
         }
     };
@@ -151,16 +149,14 @@ macro_rules! list {
             }
         }
 
-        impl $crate::config::value::Show for $type {
-            fn show(&self) -> String {
-                let shown: Vec<String> = self.0.iter().map(|one| one.show()).collect();
-                format!("[{}]", shown.join(", "))
-            }
-        }
-
         impl $crate::config::value::Setting for $type {
             fn read(value: &$crate::config::value::Value) -> Result<$type, $crate::config::ValueError> {
                 $crate::config::value::read_list(value, $len_min).map($type)
+            }
+
+            fn show(&self) -> String {
+                let shown: Vec<String> = self.0.iter().map(|one| one.show()).collect();
+                format!("[{}]", shown.join(", "))
             }
         }
     };

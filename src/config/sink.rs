@@ -4,7 +4,7 @@
 //! The short names `redis` and `upstash` say that the URL is to be taken from the environment.
 
 use super::section::section;
-use super::value::{Setting, Show, SinkUrlError, Value, ValueError, quoted};
+use super::value::{Setting, SinkUrlError, Value, ValueError, quoted};
 use barmill_stores as store;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -129,15 +129,13 @@ impl fmt::Display for SinkUrl {
     }
 }
 
-impl Show for SinkUrl {
-    fn show(&self) -> String {
-        quoted(&self.to_string())
-    }
-}
-
 impl Setting for SinkUrl {
     fn read(value: &Value) -> Result<SinkUrl, ValueError> {
         Ok(SinkUrl::parse(value.text()?)?)
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.to_string())
     }
 }
 

@@ -6,10 +6,10 @@
 
 use super::ValueError;
 use super::section::{Section, SetError, not_a_choice, section};
-use super::value::{Setting, Show, Value, VariableName, not_allowed, quoted, read_in};
+use super::value::{Setting, Value, VariableName, not_allowed, quoted, read_in};
 use barmill_sources::venue::{self, SettingKind, VENUES, Venue, VenueSettings};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::LazyLock;
 
 /// A venue that trades come from.
 pub type SourceName = &'static Venue;
@@ -29,15 +29,13 @@ pub fn source_name(text: &str) -> Result<SourceName, ValueError> {
     Venue::by_name(text).ok_or_else(|| not_a_choice(text, &Venue::names()))
 }
 
-impl Show for SourceName {
-    fn show(&self) -> String {
-        quoted(self.name)
-    }
-}
-
 impl Setting for SourceName {
     fn read(value: &Value) -> Result<SourceName, ValueError> {
         source_name(value.text()?)
+    }
+
+    fn show(&self) -> String {
+        quoted(self.name)
     }
 }
 
@@ -73,41 +71,16 @@ section! {
     }
 }
 
-/// The names of one section, made once of what its venue declares.
-#[derive(Debug, PartialEq, Eq)]
-struct Layout {
-    /// `source.NAME`, with the venue's name.
-    name: String,
-    /// Its keys: those of all venues, then its secrets', then its own.
-    keys: Vec<&'static str>,
-    /// The same with the section's name before them.
-    paths: Vec<String>,
-}
-
-static LAYOUTS: LazyLock<Vec<Layout>> = LazyLock::new(|| {
-    let layout = |venue: &&'static Venue| {
-        let name = format!("source.{}", venue.name);
-        let common = CommonSource::default().keys();
-        let secrets = venue.secrets.iter().map(|secret| secret.setting);
-        let own = venue.settings.iter().map(|setting| setting.name);
-        let keys: Vec<&str> = common.iter().copied().chain(secrets).chain(own).collect();
-        let paths = keys.iter().map(|key| format!("{name}.{key}")).collect();
-        Layout { name, keys, paths }
-    };
-    VENUES.iter().map(layout).collect()
-});
-
 /// The section of one venue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     venue: &'static Venue,
-    layout: &'static Layout,
+    /// `source.NAME`, with the venue's name.
+    name: String,
     /// What all venues have.
     pub common: CommonSource,
-    /// The variables that hold the venue's secrets, in its order.
-    variables: Vec<VariableName>,
-    /// The values of its own settings, in its order.
-    values: Vec<String>,
+    /// What only this venue has, by key: the variables that hold its secrets, and its own settings.
+    own: BTreeMap<&'static str, String>,
 }
 
 impl Source {
@@ -122,20 +95,16 @@ impl Source {
             symbols_per_connection: live.symbols_per_connection,
             ..CommonSource::default()
         };
+        let secrets = venue.secrets.iter();
+        let secrets = secrets.map(|secret| (secret.setting, secret.variable));
+        let settings = venue.settings.iter();
+        let settings = settings.map(|setting| (setting.name, setting.default));
+        let own = secrets.chain(settings);
         Source {
             venue,
-            layout: &LAYOUTS[index(venue)],
+            name: format!("source.{}", venue.name),
             common,
-            variables: venue
-                .secrets
-                .iter()
-                .map(|secret| VariableName::known(secret.variable))
-                .collect(),
-            values: venue
-                .settings
-                .iter()
-                .map(|setting| setting.default.to_owned())
-                .collect(),
+            own: own.map(|(key, text)| (key, text.to_owned())).collect(),
         }
     }
 
@@ -144,54 +113,51 @@ impl Source {
         self.common.base_url == self.venue.history.base_url
     }
 
-    /// A key with the section's name before it; the section's name for a key that it does not have.
-    pub(super) fn path(&self, key: &str) -> &'static str {
-        let index = self.layout.keys.iter().position(|known| *known == key);
-        index.map_or(self.layout.name.as_str(), |index| {
-            self.layout.paths[index].as_str()
-        })
-    }
-
-    /// The venue's secrets, each with the variable that holds it.
-    pub fn secrets(&self) -> impl Iterator<Item = (&'static venue::Secret, &VariableName)> {
-        self.venue.secrets.iter().zip(&self.variables)
+    /// The venue's secrets, each with the name of the variable that holds it.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static venue::Secret, &str)> {
+        let secrets = self.venue.secrets.iter();
+        secrets.map(|secret| (secret, self.own[secret.setting].as_str()))
     }
 
     /// What only this venue has, without its secrets.
     pub fn venue_settings(&self) -> VenueSettings {
         let mut settings = VenueSettings::new(self.venue);
         settings.page_len = self.common.page_len;
-        for (setting, value) in self.venue.settings.iter().zip(&self.values) {
+        for setting in self.venue.settings {
             // The venue has the setting, since this section was made of it.
-            let _known = settings.set(setting.name, value.as_str());
+            let _known = settings.set(setting.name, self.own[setting.name].as_str());
         }
         settings
     }
-}
 
-impl Source {
     fn set_own(&mut self, key: &str, value: &Value) -> Result<(), SetError> {
-        let mut secrets = self.venue.secrets.iter().zip(&mut self.variables);
-        if let Some((_, variable)) = secrets.find(|(secret, _)| secret.setting == key) {
-            *variable = VariableName::read(value)?;
-            return Ok(());
-        }
-        let mut settings = self.venue.settings.iter().zip(&mut self.values);
-        match settings.find(|(setting, _)| setting.name == key) {
-            Some((setting, held)) => *held = read_own(setting.kind, value)?,
-            None => return self.common.set(key, value),
-        }
+        let Some(held) = self.own.get_mut(key) else {
+            return self.common.set(key, value);
+        };
+        let mut settings = self.venue.settings.iter();
+        *held = match settings.find(|setting| setting.name == key) {
+            Some(setting) => read_own(setting.kind, value)?,
+            None => VariableName::read(value)?.to_string(),
+        };
         Ok(())
     }
 }
 
 impl Section for Source {
-    fn name(&self) -> &'static str {
-        &self.layout.name
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    fn keys(&self) -> &'static [&'static str] {
-        &self.layout.keys
+    /// Those of all venues, then its secrets', then its own.
+    fn keys(&self) -> Vec<&'static str> {
+        let secrets = self.venue.secrets.iter().map(|secret| secret.setting);
+        let own = self.venue.settings.iter().map(|setting| setting.name);
+        self.common
+            .keys()
+            .into_iter()
+            .chain(secrets)
+            .chain(own)
+            .collect()
     }
 
     fn set(&mut self, key: &str, value: &Value) -> Result<(), SetError> {
@@ -209,15 +175,10 @@ impl Section for Source {
     }
 
     fn show(&self, key: &str) -> Option<String> {
-        let mut secrets = self.secrets();
-        if let Some((_, variable)) = secrets.find(|(secret, _)| secret.setting == key) {
-            return Some(variable.show());
+        match self.own.get(key) {
+            Some(text) => Some(quoted(text)),
+            None => self.common.show(key),
         }
-        let mut settings = self.venue.settings.iter().zip(&self.values);
-        if let Some((_, value)) = settings.find(|(setting, _)| setting.name == key) {
-            return Some(quoted(value));
-        }
-        self.common.show(key)
     }
 }
 

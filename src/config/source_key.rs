@@ -24,9 +24,9 @@ impl SourceKeys {
         let source = sources.of(name);
         let mut keys = SourceKeys::default();
         for (secret, variable) in source.secrets() {
-            let mut found = find_secret(environment, variable.as_str())?;
+            let mut found = find_secret(environment, variable)?;
             if let (None, Some(older)) = (&found, secret.older)
-                && variable.as_str() == secret.variable
+                && variable == secret.variable
             {
                 found = find_secret(environment, older)?;
             }

@@ -2,7 +2,7 @@
 
 use super::secret::{SecretError, find_secret};
 use super::section::section;
-use super::value::{Setting, Show, Value, VariableName, not_allowed, quoted};
+use super::value::{Setting, Value, VariableName, not_allowed, quoted};
 use super::{Environment, ValueError};
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -31,30 +31,21 @@ impl Status {
     }
 }
 
-impl Show for SocketAddr {
-    fn show(&self) -> String {
-        quoted(&self.to_string())
-    }
-}
-
 impl Setting for SocketAddr {
     fn read(value: &Value) -> Result<SocketAddr, ValueError> {
         let text = value.text()?;
         text.parse()
             .map_err(|_| not_allowed(text, "ADDRESS:PORT, or \"\" for none"))
     }
+
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
 }
 
 /// Host names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hosts(pub Vec<String>);
-
-impl Show for Hosts {
-    fn show(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(|name| quoted(name)).collect();
-        format!("[{}]", names.join(", "))
-    }
-}
 
 impl Setting for Hosts {
     fn read(value: &Value) -> Result<Hosts, ValueError> {
@@ -66,11 +57,16 @@ impl Setting for Hosts {
             None => Ok(Hosts(names.into_iter().map(ToOwned::to_owned).collect())),
         }
     }
+
+    fn show(&self) -> String {
+        let names: Vec<String> = self.0.iter().map(|name| quoted(name)).collect();
+        format!("[{}]", names.join(", "))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Hosts, Setting, Show, Value};
+    use super::{Hosts, Setting, Value};
     use std::net::SocketAddr;
 
     #[test]

@@ -200,16 +200,13 @@ impl Value {
     }
 }
 
-/// A value that can be written as TOML.
-pub(super) trait Show {
+/// A value of a key, as a layer gives it and as TOML shows it.
+pub(super) trait Setting: Sized {
+    /// Reads the value, without a range of its own key.
+    fn read(value: &Value) -> Result<Self, ValueError>;
+
     /// The value as TOML; no secret in it.
     fn show(&self) -> String;
-}
-
-/// A value that reads itself from a layer, without a range of its own key.
-pub(super) trait Setting: Show + Sized {
-    /// Reads the value.
-    fn read(value: &Value) -> Result<Self, ValueError>;
 }
 
 /// Reads a whole number that must lie in `range`.
@@ -272,9 +269,13 @@ pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-macro_rules! show_integer {
+macro_rules! integers {
     ($($type:ty),*) => { $(
-        impl Show for $type {
+        impl Setting for $type {
+            fn read(value: &Value) -> Result<$type, ValueError> {
+                read_in(value, &(<$type>::MIN..=<$type>::MAX))
+            }
+
             fn show(&self) -> String {
                 self.to_string()
             }
@@ -282,13 +283,7 @@ macro_rules! show_integer {
     )* };
 }
 
-show_integer!(u32, u64, usize);
-
-impl Show for bool {
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
+integers!(u32, u64, usize);
 
 impl Setting for bool {
     fn read(value: &Value) -> Result<bool, ValueError> {
@@ -303,11 +298,9 @@ impl Setting for bool {
             }
         }
     }
-}
 
-impl Show for String {
     fn show(&self) -> String {
-        quoted(self)
+        self.to_string()
     }
 }
 
@@ -315,11 +308,9 @@ impl Setting for String {
     fn read(value: &Value) -> Result<String, ValueError> {
         value.text().map(ToOwned::to_owned)
     }
-}
 
-impl Show for PathBuf {
     fn show(&self) -> String {
-        quoted(&self.to_string_lossy())
+        quoted(self)
     }
 }
 
@@ -330,11 +321,9 @@ impl Setting for PathBuf {
             path => Ok(PathBuf::from(path)),
         }
     }
-}
 
-impl<T: Show> Show for Option<T> {
     fn show(&self) -> String {
-        self.as_ref().map_or_else(|| quoted(""), Show::show)
+        quoted(&self.to_string_lossy())
     }
 }
 
@@ -344,6 +333,10 @@ impl<T: Setting> Setting for Option<T> {
             "" => Ok(None),
             _ => T::read(value).map(Some),
         }
+    }
+
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| quoted(""), Setting::show)
     }
 }
 
@@ -369,12 +362,6 @@ impl fmt::Display for VariableName {
     }
 }
 
-impl Show for VariableName {
-    fn show(&self) -> String {
-        quoted(&self.0)
-    }
-}
-
 impl Setting for VariableName {
     fn read(value: &Value) -> Result<VariableName, ValueError> {
         let name = value.text()?;
@@ -389,6 +376,10 @@ impl Setting for VariableName {
                 allowed: "the name of an environment variable (A-Z, 0-9 and _)",
             })
         }
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the form of a template. Default templates, and what fills them in, are the store's business.
 
 use super::section::{choice, list, names, section};
-use super::value::{Setting, Show, TemplateError, Value, ValueError, quoted};
+use super::value::{Setting, TemplateError, Value, ValueError, quoted};
 use barmill_stores::{NAMESPACE_DEFAULT, ViewKind};
 
 section! {
@@ -159,15 +159,13 @@ fn check_key_text(text: &str) -> Result<(), TemplateError> {
     Ok(())
 }
 
-impl Show for Template {
-    fn show(&self) -> String {
-        quoted(&self.0)
-    }
-}
-
 impl Setting for Template {
     fn read(value: &Value) -> Result<Template, ValueError> {
         Ok(Template::parse(value.text()?)?)
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
     }
 }
 
@@ -182,12 +180,6 @@ impl Namespace {
     }
 }
 
-impl Show for Namespace {
-    fn show(&self) -> String {
-        quoted(&self.0)
-    }
-}
-
 impl Setting for Namespace {
     fn read(value: &Value) -> Result<Namespace, ValueError> {
         let text = value.text()?;
@@ -199,6 +191,10 @@ impl Setting for Namespace {
             .into());
         }
         Ok(Namespace(text.to_owned()))
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
     }
 }
 

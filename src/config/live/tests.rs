@@ -1,4 +1,4 @@
-use super::{CatchUp, LiveSources, Setting, Show, Value};
+use super::{CatchUp, LiveSources, Setting, Value};
 use std::time::Duration;
 
 fn given(text: &str) -> Value {
