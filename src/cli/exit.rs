@@ -13,38 +13,27 @@ pub(super) type CommandError = Box<dyn Error + Send + Sync>;
 pub(super) struct UsageError(CommandError);
 
 /// Turns a fault into one of the command line or the config.
-pub(super) fn usage(error: impl Into<CommandError>) -> UsageError {
-    UsageError(error.into())
+pub(super) fn usage(error: impl Into<CommandError>) -> CommandError {
+    UsageError(error.into()).into()
 }
 
 /// How a run ended. The codes are fixed, since scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Exit {
     /// Everything was done and everything is written.
-    Drained,
+    Drained = 0,
     /// A fault ended the run.
-    Fault,
+    Fault = 1,
     /// The command line or the config is wrong; nothing was done.
-    Usage,
+    Usage = 2,
     /// The run was aborted; what was not written is in the spool.
-    Aborted,
-}
-
-impl Exit {
-    /// The process' exit code.
-    pub(super) const fn code(self) -> u8 {
-        match self {
-            Exit::Drained => 0,
-            Exit::Fault => 1,
-            Exit::Usage => 2,
-            Exit::Aborted => 3,
-        }
-    }
+    Aborted = 3,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit.code())
+        ExitCode::from(exit as u8)
     }
 }
 

@@ -53,6 +53,17 @@ pub(super) struct TakeOverFlag {
     take_over: bool,
 }
 
+/// The same for a run that sends only what an earlier one made.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LeaseFlag {
+    /// Take over the lease of another writer.
+    #[arg(
+        long,
+        help = "Take over the lease of another writer of the namespace [writer.take_over]"
+    )]
+    take_over: bool,
+}
+
 /// What a line says of the config.
 #[derive(Debug, Default)]
 pub(super) struct ConfigFlags {

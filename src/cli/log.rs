@@ -39,7 +39,8 @@ pub(super) fn init(
     progress: &Progress,
 ) -> Result<(), LogError> {
     let filter = filter(log, environment)?;
-    let writer = Stderr {
+    let progress = progress.clone();
+    let writer = move || Stderr {
         progress: progress.clone(),
     };
     let subscriber = subscriber(log.format, filter, writer, io::stderr().is_terminal());
@@ -76,7 +77,6 @@ where
 }
 
 /// Stderr, with the progress bar out of the way for each line.
-#[derive(Debug, Clone)]
 struct Stderr {
     progress: Progress,
 }
@@ -89,14 +89,6 @@ impl Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
-    }
-}
-
-impl<'writer> MakeWriter<'writer> for Stderr {
-    type Writer = Stderr;
-
-    fn make_writer(&'writer self) -> Stderr {
-        self.clone()
     }
 }
 

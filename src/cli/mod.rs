@@ -10,7 +10,6 @@ mod flags;
 mod log;
 mod output;
 mod progress;
-mod simulate_arguments;
 mod summary;
 
 use crate::config::Environment;

@@ -38,6 +38,7 @@ pub enum Arrival {
 
 /// What a day would send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub struct Forecast {
     /// Closed bars.
     pub bars: u64,
@@ -48,10 +49,12 @@ pub struct Forecast {
     /// Commands as the store bills them, signs of life included.
     pub commands: u64,
     /// Commands of the signs of life.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub beats: u64,
     /// Bytes of the requests' bodies.
     pub bytes: u64,
     /// Whether the day was reckoned from its first part.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub is_scaled: bool,
 }
 

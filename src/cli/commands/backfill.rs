@@ -3,7 +3,7 @@
 mod dry_run;
 mod plan;
 
-use super::fetch_report::{FetchSummary, FetchedDay, Status};
+use super::fetch_report::{FetchSummary, FetchedDay};
 use super::replay::ending;
 use super::settings::{self, Assembly};
 use super::source::AskedArguments;
@@ -26,8 +26,6 @@ use dry_run::DryRun;
 use plan::{Label, Plan, Step};
 use std::io::{Write, stderr, stdout};
 use std::time::Duration;
-
-pub(super) use plan::MixedBarsError;
 
 /// Which history becomes which bars.
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
@@ -85,8 +83,8 @@ pub(super) async fn run(
     let is_new = matches!(target.url(), SinkUrl::Embedded(dir) if !dir.exists());
     let run = Assembly {
         config,
-        target: &target,
-        zone: &zone,
+        target,
+        zone,
     };
     let store = if arguments.dry_run && is_new {
         None
@@ -104,7 +102,7 @@ pub(super) async fn run(
             let is_filled = config.bars.fill == Fill::PreviousClose;
             let label = Label {
                 origin: &origin,
-                zone: zone.iana_name().unwrap_or("UTC"),
+                zone: run.zone.iana_name().unwrap_or("UTC"),
                 is_filled,
             };
             Plan::made(
@@ -119,7 +117,7 @@ pub(super) async fn run(
         None => Plan::anew(&asked.symbols(), &days.days),
     };
     let (Some(history), Some(store)) = (history, store) else {
-        let view = settings::view_of(config, &zone, specs)?;
+        let view = settings::view_of(config, &run.zone, specs)?;
         let would = DryRun::of(&plan, config, asked.source, &view);
         if arguments.json {
             print_json(&would)?;
@@ -138,13 +136,17 @@ pub(super) async fn run(
     let now = source::settled(&config.source, asked.source, SystemClock.now());
     let feed = HistoryFeed::as_of(&history, ranges, now);
     let fetching = feed.progress();
-    let mut settings = settings::pipeline(config, &zone, LatencyMode::Throughput)?;
+    let mut settings = settings::pipeline(config, &run.zone, LatencyMode::Throughput)?;
     settings.writer.delivery.origin = Some(origin);
     let pipeline = run.pipeline(store.sink, run.state(), vec![Box::new(feed)], settings);
     let pipeline = pipeline.resume(plan.earlier.clone());
     let (finished, requests) = follow(pipeline, &fetching, progress).await;
     let fetched = fetched(&plan, &fetching.coverage(), finished.summary, requests);
-    report(&fetched, arguments.json, Some((&target, config.view.ttl_s)))?;
+    report(
+        &fetched,
+        arguments.json,
+        Some((&run.target, config.view.ttl_s)),
+    )?;
     ending("backfill", finished, arguments.strict)
 }
 
@@ -153,19 +155,10 @@ async fn follow(pipeline: Pipeline, fetching: &Fetching, progress: &Progress) ->
     let running = pipeline.start();
     let handle = running.handle();
     progress.start();
-    let finished = tokio::select! {
-        finished = running.join() => finished,
-        () = signals::watch(handle.clone()) => unreachable!("the watch never ends"),
-        () = show(progress, fetching) => unreachable!("the show never ends"),
-    };
+    let finished = signals::join(running, show(progress, fetching)).await;
     progress.finish();
-    let requests = handle
-        .state()
-        .feeds
-        .iter()
-        .map(|feed| feed.stats.requests)
-        .sum();
-    (finished, requests)
+    let feeds = handle.state().feeds;
+    (finished, feeds.iter().map(|feed| feed.stats.requests).sum())
 }
 
 async fn show(progress: &Progress, fetching: &Fetching) {
@@ -182,24 +175,8 @@ fn fetched(plan: &Plan, coverage: &[Coverage], mut run: Summary, requests: u64) 
     (run.trades, run.duplicates) = (run.trades + duplicates, run.duplicates + duplicates);
     let mut coverage = coverage.iter();
     let day = |step: &Step| {
-        let day = match step.range.and_then(|_| coverage.next()) {
-            Some(one) => FetchedDay::of(step.day.date, one),
-            None => FetchedDay {
-                symbol: step.symbol,
-                date: step.day.date,
-                from: step.day.from,
-                to: step.day.to,
-                covered_to: step.day.to,
-                status: Status::Already,
-                pages: 0,
-                trades: 0,
-            },
-        };
-        FetchedDay {
-            from: step.day.from,
-            to: step.day.to,
-            ..day
-        }
+        let fetched = step.range.and_then(|_| coverage.next());
+        FetchedDay::of(step.symbol, &step.day, fetched)
     };
     let days = plan.steps.iter().map(day).collect();
     FetchSummary {

@@ -4,7 +4,7 @@ mod chart;
 mod render;
 
 use super::settings::Assembly;
-use crate::cli::exit::{CommandError, Exit};
+use crate::cli::exit::{CommandError, Exit, usage};
 use crate::cli::flags::Shared;
 use crate::config::{self, Config, Environment, SinkTarget};
 use crate::period::{Moment, Period};
@@ -75,7 +75,7 @@ impl BarsArguments {
 /// The sink keeps nothing that could be read.
 #[derive(Debug, thiserror::Error)]
 #[error("sink {sink} stores no bars")]
-pub(super) struct KeepsNothing {
+struct KeepsNothing {
     sink: String,
 }
 
@@ -172,13 +172,12 @@ impl Reading<'_> {
     async fn reader(&self, zone: &TimeZone) -> Result<BarReader, CommandError> {
         let run = Assembly {
             config: self.config,
-            target: &self.target,
-            zone,
+            target: self.target.clone(),
+            zone: zone.clone(),
         };
         let opened = run.store_of(&[self.spec], false, None).await?;
-        Ok(opened.reader.ok_or_else(|| KeepsNothing {
-            sink: self.target.address().to_owned(),
-        })?)
+        let sink = self.target.address().to_owned();
+        opened.reader.ok_or_else(|| usage(KeepsNothing { sink }))
     }
 
     /// The symbols of which a manifest speaks, with the zone of their keys; says which days are not whole.

@@ -6,6 +6,7 @@ use crate::cli::exit::{CommandError, Exit};
 use crate::cli::flags::Shared;
 use crate::config::{Environment, Loaded};
 use crate::daemon::LatencyMode;
+use barmill_stores::{EmbeddedError, OpenError};
 use clap::Args;
 use jiff::tz::TimeZone;
 use std::io::{Write, stdout};
@@ -36,12 +37,12 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<Ex
     writeln!(out, "# {}", spool::standing(config)?)?;
     let run = Assembly {
         config,
-        target: &target,
-        zone: &zone,
+        target,
+        zone,
     };
-    let address = target.address();
+    let address = run.target.address();
     let opened = match run.store(false, None).await {
-        Err(error) if error.is_missing_store() => {
+        Err(error) if is_missing_store(&error) => {
             writeln!(out, "# sink {address} is made by the first write")?;
             return Ok(Exit::Drained);
         }
@@ -51,4 +52,13 @@ pub(super) async fn run(loaded: &Loaded, environment: &Environment) -> Result<Ex
     opened.sink.close().await?;
     writeln!(out, "# sink {address} answers")?;
     Ok(Exit::Drained)
+}
+
+/// Whether all that is wrong is that the embedded store was never written to.
+fn is_missing_store(error: &CommandError) -> bool {
+    let found = error.downcast_ref();
+    matches!(
+        found,
+        Some(OpenError::Embedded(EmbeddedError::Missing { .. }))
+    )
 }

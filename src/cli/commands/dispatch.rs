@@ -1,9 +1,5 @@
 //! Dispatches a prepared command to its code.
 
-use super::backfill::MixedBarsError;
-use super::bars::KeepsNothing;
-use super::settings::SettingsError;
-use super::source::{AskError, Unusable};
 use super::{backfill, bars, check, plan, reconcile, record, replay, run, simulate, spool};
 use crate::cli::arguments::{Command, Prepared};
 use crate::cli::exit::{CommandError, Exit, UsageError, complain};
@@ -54,14 +50,9 @@ pub(in crate::cli) async fn carry_out(prepared: Prepared, environment: &Environm
 /// A config that only the parts themselves find wrong is a wrong config all the same.
 fn exit_of(error: &CommandError) -> Exit {
     let is_usage = error.is::<UsageError>()
-        || error.is::<MixedBarsError>()
-        || error.is::<AskError>()
         || error.is::<PeriodError>()
-        || error.is::<Unusable>()
         || error.is::<SecretError>()
-        || error.is::<KeepsNothing>()
         || matches!(error.downcast_ref(), Some(RunError::Owned(_)))
-        || error.downcast_ref().is_some_and(SinkError::is_owned)
-        || error.downcast_ref().is_some_and(SettingsError::is_usage);
+        || error.downcast_ref().is_some_and(SinkError::is_owned);
     if is_usage { Exit::Usage } else { Exit::Fault }
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::output::{Column, table};
 use crate::cli::progress::whole_seconds;
+use crate::engine::requested::RequestedDay;
 use crate::model::{Symbol, Timestamp};
 use crate::pipeline::Summary;
 use barmill_sources::history::Coverage;
@@ -65,21 +66,21 @@ fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok
 }
 
 impl FetchedDay {
-    /// A day of which this was covered now.
-    pub(super) fn of(date: Date, one: &Coverage) -> FetchedDay {
+    /// A day of which this was covered now; without a coverage it was whole before.
+    pub(super) fn of(symbol: Symbol, day: &RequestedDay, fetched: Option<&Coverage>) -> FetchedDay {
         FetchedDay {
-            symbol: one.range.symbol,
-            date,
-            from: one.range.from,
-            to: one.range.to,
-            covered_to: one.covered_to,
-            status: if one.is_complete {
-                Status::Whole
-            } else {
-                Status::Incomplete
+            symbol,
+            date: day.date,
+            from: day.from,
+            to: day.to,
+            covered_to: fetched.map_or(day.to, |one| one.covered_to),
+            status: match fetched {
+                None => Status::Already,
+                Some(one) if one.is_complete => Status::Whole,
+                Some(_) => Status::Incomplete,
             },
-            pages: one.pages,
-            trades: one.trades,
+            pages: fetched.map_or(0, |one| one.pages),
+            trades: fetched.map_or(0, |one| one.trades),
         }
     }
 }

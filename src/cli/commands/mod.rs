@@ -12,7 +12,7 @@ pub(super) mod replay;
 pub(super) mod run;
 mod settings;
 mod signals;
-mod simulate;
+pub(super) mod simulate;
 mod source;
 pub(super) mod spool;
 

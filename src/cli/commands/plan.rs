@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &PlanArguments, config: &Config) -> Result<Exit, Co
     };
     let names = names(arguments, &config)?;
     if names.is_empty() {
-        return Err(usage(UnknownError::Symbols).into());
+        return Err(usage(UnknownError::Symbols));
     }
     let (minutes, days_per_month) = hours(config.bars.session, is_us_equity);
     let midnight = zone.to_timestamp(DAY.at(0, 0, 0, 0))?;
@@ -108,7 +108,7 @@ pub(super) fn run(arguments: &PlanArguments, config: &Config) -> Result<Exit, Co
     let symbols = names.len() as u64;
     let Some(day) = ForecastDay::new(specs, names, midnight, minutes.clone()) else {
         let specs: Vec<String> = specs.iter().map(ToString::to_string).collect();
-        return Err(usage(UnknownError::Bars(specs.join(", "))).into());
+        return Err(usage(UnknownError::Bars(specs.join(", "))));
     };
     let planned = Planned { config, zone, day };
     let report = PlanReport {
@@ -170,7 +170,7 @@ impl Planned {
         let backfill = self.bulk(Arrival::BySymbol)?;
         let replay = self.bulk(Arrival::ByTime)?;
         let ways = [("run", run), ("backfill", backfill), ("replay", replay)];
-        let way = |(name, forecast)| way(name, &forecast, plan, days_per_month);
+        let way = |(name, forecast)| way(name, forecast, plan, days_per_month);
         let (reckoned, not_reckoned): (Vec<_>, Vec<_>) = bars
             .specs
             .as_slice()
@@ -178,7 +178,7 @@ impl Planned {
             .partition(|spec| spec.is_time());
         let texts = |specs: Vec<&crate::BarSpec>| specs.iter().map(ToString::to_string).collect();
         let also = view.also.as_slice().iter().map(ToString::to_string);
-        let limit = |commands: u64| (commands > 0).then_some(commands);
+        let budget = settings::budget(writer);
         Ok(PlanReport {
             bars: texts(reckoned),
             not_reckoned: texts(not_reckoned),
@@ -188,8 +188,8 @@ impl Planned {
             days_per_month,
             ways: ways.map(way).into(),
             parts: self.parts(&run)?,
-            commands_per_day: limit(writer.commands_per_day),
-            commands_per_month: limit(writer.commands_per_month),
+            commands_per_day: budget.per_day,
+            commands_per_month: budget.per_month,
             free_plan_commands: plan.free_plan_commands,
             is_scaled: ways.iter().any(|(_, forecast)| forecast.is_scaled),
             ..PlanReport::default()
@@ -198,33 +198,34 @@ impl Planned {
 
     /// What some settings add to a live day, by reckoning it without them.
     fn parts(&self, run: &Forecast) -> Result<PlanParts, CommandError> {
-        let mut other = self.config.clone();
-        let mut forming = 0;
-        if other.live.forming_every_ms > 0 {
-            other.live.forming_every_ms = 0;
-            forming = run.commands.saturating_sub(self.live(&other)?.commands);
-            other = self.config.clone();
-        }
-        let mut also = 0;
-        if !other.view.also.as_slice().is_empty() {
-            other.view.also = AlsoViews::default();
-            also = run.commands.saturating_sub(self.live(&other)?.commands);
-            other = self.config.clone();
-        }
-        let has_fence = other.writer.guard == config::Guard::Fence;
-        other.writer.guard = if has_fence {
-            config::Guard::Off
-        } else {
-            config::Guard::Fence
+        let Config {
+            live, view, writer, ..
+        } = &self.config;
+        let changed = |change: fn(&mut Config)| -> Result<u64, CommandError> {
+            let mut other = self.config.clone();
+            change(&mut other);
+            Ok(self.live(&other)?.commands)
         };
-        let fence = run.commands.abs_diff(self.live(&other)?.commands);
-        Ok(PlanParts {
-            forming,
-            also,
-            fence,
-            has_fence,
+        let mut parts = PlanParts {
+            has_fence: writer.guard == config::Guard::Fence,
             beats: run.beats,
-        })
+            ..PlanParts::default()
+        };
+        if live.forming_every_ms > 0 {
+            let without = changed(|other| other.live.forming_every_ms = 0)?;
+            parts.forming = run.commands.saturating_sub(without);
+        }
+        if !view.also.as_slice().is_empty() {
+            let without = changed(|other| other.view.also = AlsoViews::default())?;
+            parts.also = run.commands.saturating_sub(without);
+        }
+        let other = changed(if parts.has_fence {
+            |other| other.writer.guard = config::Guard::Off
+        } else {
+            |other| other.writer.guard = config::Guard::Fence
+        })?;
+        parts.fence = run.commands.abs_diff(other);
+        Ok(parts)
     }
 
     fn live(&self, config: &Config) -> Result<Forecast, CommandError> {
@@ -277,30 +278,16 @@ impl Planned {
 
 fn way(
     name: &'static str,
-    forecast: &Forecast,
+    forecast: Forecast,
     plan: &config::Plan,
     days_per_month: u64,
 ) -> PlanWay {
-    let Forecast {
-        bars,
-        forming,
-        requests,
-        commands,
-        bytes,
-        ..
-    } = *forecast;
-    let month = month_nanos(forecast, plan, days_per_month);
-    let day = month / u128::from(days_per_month.max(1));
-    let (usd, usd_per_month) = (dollars(day), dollars(month));
+    let month = month_nanos(&forecast, plan, days_per_month);
     PlanWay {
         name,
-        bars,
-        forming,
-        requests,
-        commands,
-        bytes,
-        usd,
-        usd_per_month,
+        forecast,
+        usd: dollars(month / u128::from(days_per_month.max(1))),
+        usd_per_month: dollars(month),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::settings::{self, Assembly};
 use super::signals;
 use crate::cli::exit::{CommandError, Exit};
-use crate::cli::flags::Shared;
+use crate::cli::flags::{LeaseFlag, Shared};
 use crate::config::{Config, Environment};
 use crate::daemon::LatencyMode;
 use crate::pipeline::clock::SystemClock;
@@ -22,12 +22,8 @@ pub(in crate::cli) struct ReconcileArguments {
     /// The store to compare and repair [sink.url]
     #[arg(long, value_name = "URL")]
     sink: Option<String>,
-    /// Take over the lease of another writer.
-    #[arg(
-        long,
-        help = "Take over the lease of another writer of the namespace [writer.take_over]"
-    )]
-    take_over: bool,
+    #[command(flatten)]
+    lease: LeaseFlag,
     /// Print one JSON object with all counts at the end.
     #[arg(long)]
     json: bool,
@@ -50,14 +46,14 @@ pub(super) async fn run(
     let zone = settings::zone_of_state(config)?;
     let run = Assembly {
         config,
-        target: &target,
-        zone: &zone,
+        target,
+        zone,
     };
-    let finished = send(run, run.state(), Pipeline::reconcile).await?;
+    let finished = send(&run, run.state(), Pipeline::reconcile).await?;
     if arguments.json {
         writeln!(stdout(), "{}", json(&finished.summary))?;
     } else {
-        let text = compared(&finished.summary, target.address());
+        let text = compared(&finished.summary, run.target.address());
         writeln!(stderr(), "{text}")?;
     }
     exit(finished)
@@ -65,11 +61,11 @@ pub(super) async fn run(
 
 /// Runs a pipeline without feeds on the store of the config, with the given state.
 pub(super) async fn send(
-    run: Assembly<'_>,
+    run: &Assembly<'_>,
     state: Option<Arc<dyn StateStore>>,
     build: impl FnOnce(WriterPorts, PipelineSettings) -> Result<Pipeline, NoStateError>,
 ) -> Result<Finished, CommandError> {
-    let mut settings = settings::pipeline(run.config, run.zone, LatencyMode::Low)?;
+    let mut settings = settings::pipeline(run.config, &run.zone, LatencyMode::Low)?;
     settings.shards = 1;
     let ports = WriterPorts {
         sink: run.store(true, None).await?.sink,
@@ -79,12 +75,7 @@ pub(super) async fn send(
     let sink = Arc::clone(&ports.sink);
     let pipeline = build(ports, settings)?;
     sink.open().await?;
-    let running = pipeline.start();
-    let handle = running.handle();
-    Ok(tokio::select! {
-        finished = running.join() => finished,
-        () = signals::watch(handle) => unreachable!("the watch never ends"),
-    })
+    Ok(signals::join(pipeline.start(), std::future::pending()).await)
 }
 
 pub(super) fn exit(finished: Finished) -> Result<Exit, CommandError> {

@@ -160,10 +160,11 @@ async fn write(
 }
 
 fn rows(coverage: &[Coverage], days: &[RequestedDay]) -> Vec<FetchedDay> {
-    let date = |one: &Coverage| days.iter().find(|day| day.from == one.range.from);
-    let row =
-        |one: &Coverage| FetchedDay::of(date(one).map(|day| day.date).unwrap_or_default(), one);
-    coverage.iter().map(row).collect()
+    let row = |one: &Coverage| {
+        let day = days.iter().find(|day| day.from == one.range.from)?;
+        Some(FetchedDay::of(one.range.symbol, day, Some(one)))
+    };
+    coverage.iter().filter_map(row).collect()
 }
 
 /// Says how to make the bars that a backfill would have made: a recording does not name its source.

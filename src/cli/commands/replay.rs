@@ -121,26 +121,22 @@ pub(super) async fn run(
     pipeline.writer.resume = resume(arguments, config, &target, &zone);
     let run = Assembly {
         config,
-        target: &target,
-        zone: &zone,
+        target,
+        zone,
     };
     let store = run.store(true, Some(owner)).await?;
     store.sink.open().await?;
     let running = run
         .pipeline(store.sink, run.state(), vec![feed], pipeline)
         .start();
-    let handle = running.handle();
     progress.start();
-    let finished = tokio::select! {
-        finished = running.join() => finished,
-        () = signals::watch(handle.clone()) => unreachable!("the watch never ends"),
-        () = show(progress, handle) => unreachable!("the show never ends"),
-    };
+    let show = show(progress, running.handle());
+    let finished = signals::join(running, show).await;
     progress.finish();
     summary::print(
         &finished.summary,
         arguments.json,
-        &target,
+        &run.target,
         config.view.ttl_s,
     )?;
     ending("replay", finished, arguments.strict)

@@ -1,6 +1,7 @@
 //! Builds the settings of the parts from the config.
 
 use crate::builder::session_windows;
+use crate::cli::exit::{CommandError, usage};
 use crate::config::{self, Config, SinkTarget};
 use crate::daemon::LatencyMode;
 use crate::engine::aggregate::{AggregatorSettings, Fill, VolumeOnly};
@@ -9,7 +10,7 @@ use crate::engine::budget::BudgetLimits;
 use crate::engine::circuit::ProbePolicy;
 use crate::engine::delivery::DeliverySettings;
 use crate::engine::retry::RetryPolicy;
-use crate::engine::rules::{Rules, RulesError};
+use crate::engine::rules::Rules;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{
     PaceSettings, Pipeline, PipelineSettings, ReconcileSettings, ShardTimes, WriterPorts,
@@ -20,9 +21,8 @@ use crate::{BarSpec, Origin};
 use barmill_sources::file::LateFile;
 use barmill_stores::state::{Bounds, StateDb, StateSettings, Target};
 use barmill_stores::{
-    EmbeddedError, FenceSettings, Guard, OpenError, Opened, Owner, RespSettings, RestSettings,
-    SinkUrl, SinkUrlError, StoreSettings, TemplateError, ValueForm, View, ViewError, ViewSettings,
-    connect,
+    FenceSettings, Guard, Opened, Owner, RespSettings, RestSettings, SinkUrl, StoreSettings,
+    ValueForm, View, ViewSettings, connect,
 };
 use jiff::tz::TimeZone;
 use std::num::NonZeroU32;
@@ -37,46 +37,41 @@ const MEBIBYTE: u64 = 1 << 20;
 const LATE_FILE: &str = "late.rec";
 
 /// Where a run writes, and the zone of its keys: with the config, what every command needs besides its feeds.
-#[derive(Clone, Copy)]
 pub(super) struct Assembly<'a> {
     pub(super) config: &'a Config,
-    pub(super) target: &'a SinkTarget,
-    pub(super) zone: &'a TimeZone,
+    pub(super) target: SinkTarget,
+    pub(super) zone: TimeZone,
 }
 
 impl Assembly<'_> {
     /// Opens the store for the bars of the config; `owner` is who writes to it.
     pub(super) async fn store(
-        self,
+        &self,
         create: bool,
         owner: Option<Owner>,
-    ) -> Result<Opened, SettingsError> {
+    ) -> Result<Opened, CommandError> {
         self.store_of(self.config.bars.specs.as_slice(), create, owner)
             .await
     }
 
     /// Opens the store for bars of these specs.
     pub(super) async fn store_of(
-        self,
+        &self,
         specs: &[BarSpec],
         create: bool,
         owner: Option<Owner>,
-    ) -> Result<Opened, SettingsError> {
-        let view = view_of(self.config, self.zone, specs)?;
-        let settings = StoreSettings {
-            owner,
-            ..store_settings(self.config, self.target, create)
-        };
+    ) -> Result<Opened, CommandError> {
+        let view = view_of(self.config, &self.zone, specs)?;
+        let settings = store_settings(self.config, &self.target, create, owner);
         let clock = Arc::new(SystemClock);
         Ok(connect(self.target.url(), view, &settings, clock).await?)
     }
 
     /// The durable state beside the store; a store that keeps nothing needs none.
-    pub(super) fn state(self) -> Option<Arc<dyn StateStore>> {
-        let target = state_target(self.config, self.target, self.zone);
+    pub(super) fn state(&self) -> Option<Arc<dyn StateStore>> {
         self.keeps_bars().then(|| {
             lazy_state(StateSettings {
-                target: Some(target),
+                target: Some(state_target(self.config, &self.target, &self.zone)),
                 ..state_settings(self.config)
             })
         })
@@ -84,7 +79,7 @@ impl Assembly<'_> {
 
     /// The pipeline, with the file of late trades beside the state.
     pub(super) fn pipeline(
-        self,
+        &self,
         sink: Arc<dyn BarSink>,
         state: Option<Arc<dyn StateStore>>,
         feeds: Vec<Box<dyn TradeFeed>>,
@@ -105,34 +100,19 @@ impl Assembly<'_> {
         pipeline.keep_late(Arc::new(file))
     }
 
-    fn keeps_bars(self) -> bool {
+    fn keeps_bars(&self) -> bool {
         !matches!(self.target.url(), SinkUrl::Stdout | SinkUrl::Null)
     }
 }
 
-/// Why the config does not become a store.
+/// Why the config gives no zone.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SettingsError {
-    /// The URL.
-    #[error(transparent)]
-    Url(#[from] SinkUrlError),
-    /// A template.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
-    /// The view.
-    #[error(transparent)]
-    View(#[from] ViewError),
-    /// The store itself.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The tape rules.
-    #[error(transparent)]
-    Rules(#[from] RulesError),
+enum ZoneError {
     /// Nothing tells the zone of what is in the state folder.
     #[error(
         "the zone of the stored bars is unknown; set it, as in --set bars.zone=America/New_York"
     )]
-    UnknownZone,
+    Unknown,
     /// Hours of the exchanges, in a zone that is not theirs.
     #[error(
         "session {session} is a session of the US exchanges, with hours in {NEW_YORK}, and the bars are in {zone}; set \
@@ -146,61 +126,37 @@ pub(super) enum SettingsError {
     },
     /// The zone data of this program has no New York.
     #[error("zone {NEW_YORK} is not in the time zone data")]
-    Zone(#[source] jiff::Error),
-}
-
-impl SettingsError {
-    /// Whether it is the config that is wrong.
-    pub(super) fn is_usage(&self) -> bool {
-        match self {
-            SettingsError::Url(_)
-            | SettingsError::Template(_)
-            | SettingsError::View(_)
-            | SettingsError::UnknownZone
-            | SettingsError::Hours { .. } => true,
-            SettingsError::Open(_) | SettingsError::Rules(_) | SettingsError::Zone(_) => false,
-        }
-    }
-
-    /// Whether all that is wrong is that the embedded store was never written to.
-    pub(super) fn is_missing_store(&self) -> bool {
-        matches!(
-            self,
-            SettingsError::Open(OpenError::Embedded(EmbeddedError::Missing { .. }))
-        )
-    }
+    Data(#[source] jiff::Error),
 }
 
 /// The run's zone: the configured one, else that of the source. The exchanges' sessions have one zone only.
-pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, SettingsError> {
+pub(super) fn zone(config: &Config, is_us_equity: bool) -> Result<TimeZone, CommandError> {
     let zone = zone_of_keys(config, is_us_equity)?;
     let session = config.bars.session;
     let is_named = session.kind().is_some_and(|kind| !kind.is_custom());
     let name = zone.iana_name().unwrap_or("UTC");
     if is_named && !matches!(name, NEW_YORK | "US/Eastern") {
-        return Err(SettingsError::Hours {
-            session,
-            zone: name.to_owned(),
-        });
+        let zone = name.to_owned();
+        return Err(usage(ZoneError::Hours { session, zone }));
     }
     Ok(zone)
 }
 
-fn zone_of_keys(config: &Config, is_us_equity: bool) -> Result<TimeZone, SettingsError> {
+fn zone_of_keys(config: &Config, is_us_equity: bool) -> Result<TimeZone, CommandError> {
     match &config.bars.zone {
         config::Zone::Named(zone) => Ok(zone.clone()),
         config::Zone::Source if is_us_equity => {
-            TimeZone::get(NEW_YORK).map_err(SettingsError::Zone)
+            Ok(TimeZone::get(NEW_YORK).map_err(ZoneError::Data)?)
         }
         config::Zone::Source => Ok(TimeZone::UTC),
     }
 }
 
 /// The zone of what an earlier run left in the state folder; a guess would write it under other keys.
-pub(super) fn zone_of_state(config: &Config) -> Result<TimeZone, SettingsError> {
+pub(super) fn zone_of_state(config: &Config) -> Result<TimeZone, CommandError> {
     let sources = config.live.sources.as_slice();
     match &config.bars.zone {
-        config::Zone::Source if sources.is_empty() => Err(SettingsError::UnknownZone),
+        config::Zone::Source if sources.is_empty() => Err(usage(ZoneError::Unknown)),
         config::Zone::Named(_) | config::Zone::Source => {
             zone_of_keys(config, sources.iter().any(|name| name.is_us_equity()))
         }
@@ -212,7 +168,7 @@ pub(super) fn pipeline(
     config: &Config,
     zone: &TimeZone,
     latency: LatencyMode,
-) -> Result<PipelineSettings, SettingsError> {
+) -> Result<PipelineSettings, CommandError> {
     Ok(PipelineSettings {
         aggregate: aggregate(config, zone)?,
         times: ShardTimes::default(),
@@ -225,7 +181,7 @@ pub(super) fn pipeline(
     })
 }
 
-fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, SettingsError> {
+fn aggregate(config: &Config, zone: &TimeZone) -> Result<AggregatorSettings, CommandError> {
     let bars = &config.bars;
     Ok(AggregatorSettings {
         zone: zone.clone(),
@@ -266,7 +222,6 @@ pub(super) fn rules_text(bars: &config::Bars) -> String {
 fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSettings {
     let writer = &config.writer;
     let is_server = !config.sink.url.is_local();
-    let limit = |commands: u64| (is_server && commands > 0).then_some(commands);
     WriterSettings {
         delivery: DeliverySettings {
             batch: BatchLimits {
@@ -294,9 +249,10 @@ fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSetti
             seed: u64::from(std::process::id()),
         },
         timeout: Duration::from_millis(config.redis.timeout_ms),
-        budget: BudgetLimits {
-            per_day: limit(writer.commands_per_day),
-            per_month: limit(writer.commands_per_month),
+        budget: if is_server {
+            budget(writer)
+        } else {
+            BudgetLimits::default()
         },
         resume: None,
         checkpoints: Vec::new(),
@@ -318,14 +274,23 @@ fn writer(config: &Config, zone: &TimeZone, latency: LatencyMode) -> WriterSetti
     }
 }
 
+/// The commands that a store's plan allows.
+pub(super) fn budget(writer: &config::Writer) -> BudgetLimits {
+    let limit = |commands: u64| (commands > 0).then_some(commands);
+    BudgetLimits {
+        per_day: limit(writer.commands_per_day),
+        per_month: limit(writer.commands_per_month),
+    }
+}
+
 /// How long ago bars may have been acked that the store must still hold: what expired is not missing.
 fn reconcile_within(config: &Config) -> Duration {
-    let ttl_s = if config.view.ttl_s > 0 {
-        config.view.ttl_s
+    let (recent_s, ttl_s) = (config.run.recent_s, config.view.ttl_s);
+    Duration::from_secs(if ttl_s > 0 {
+        recent_s.min(ttl_s)
     } else {
-        u64::MAX
-    };
-    Duration::from_secs(config.run.recent_s.min(ttl_s))
+        recent_s
+    })
 }
 
 /// The state store of these settings, opened when it is first needed.
@@ -344,13 +309,11 @@ pub(super) fn state_target(config: &Config, target: &SinkTarget, zone: &TimeZone
         }
     };
     let view = &config.view;
-    let mut text = format!(
-        "{address} view={} key={}",
-        view.kind.as_str(),
-        view.key_template()
-    );
     let value = view.value.to_string();
+    let mut text = address;
     let parts = [
+        ("view", Some(view.kind.as_str())),
+        ("key", Some(view.key_template())),
         ("field", view.field_template()),
         ("stream", view.also_stream()),
         ("publish", view.also_publish()),
@@ -369,17 +332,17 @@ pub(super) fn state_target(config: &Config, target: &SinkTarget, zone: &TimeZone
 /// The one name of a folder, which need not be there yet.
 fn canonical(dir: &Path) -> PathBuf {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    let found = absolute
-        .ancestors()
-        .find_map(|parent| Some((parent, parent.canonicalize().ok()?)));
-    match found {
-        Some((parent, canonical)) => match absolute.strip_prefix(parent) {
-            Ok(rest) if rest.as_os_str().is_empty() => canonical,
-            Ok(rest) => canonical.join(rest),
-            Err(_) => absolute,
-        },
-        None => absolute,
-    }
+    let found = absolute.ancestors().find_map(|parent| {
+        let rest = absolute.strip_prefix(parent).ok()?;
+        let canonical = parent.canonicalize().ok()?;
+        // Joining nothing would append a separator.
+        Some(if rest.as_os_str().is_empty() {
+            canonical
+        } else {
+            canonical.join(rest)
+        })
+    });
+    found.unwrap_or(absolute)
 }
 
 /// Where the state lies and what it may grow to.
@@ -410,14 +373,14 @@ pub(super) fn view_of(
     config: &Config,
     zone: &TimeZone,
     specs: &[BarSpec],
-) -> Result<View, SettingsError> {
-    Ok(View::new(view(&config.view, zone)?, specs)?)
+) -> Result<View, CommandError> {
+    let settings = view(&config.view, zone).map_err(usage)?;
+    View::new(settings, specs).map_err(usage)
 }
 
-fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, SettingsError> {
-    let kind = view.kind;
+fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, CommandError> {
     let namespace = view.namespace.as_str();
-    let defaults = ViewSettings::in_namespace(kind, namespace, zone.clone())?;
+    let defaults = ViewSettings::in_namespace(view.kind, namespace, zone.clone())?;
     Ok(ViewSettings {
         key: view.key_template().parse()?,
         field: view.field_template().map(str::parse).transpose()?,
@@ -433,28 +396,30 @@ fn view(view: &config::View, zone: &TimeZone) -> Result<ViewSettings, SettingsEr
     })
 }
 
-fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSettings {
+fn store_settings(
+    config: &Config,
+    target: &SinkTarget,
+    create: bool,
+    owner: Option<Owner>,
+) -> StoreSettings {
     let redis = &config.redis;
-    let (connect_timeout, timeout) = (
-        Duration::from_millis(redis.connect_timeout_ms),
-        Duration::from_millis(redis.timeout_ms),
-    );
+    let connect_timeout = Duration::from_millis(redis.connect_timeout_ms);
     let read_timeout = Duration::from_millis(redis.read_timeout_ms);
+    let ping_interval = Duration::from_millis(redis.ping_interval_ms);
     StoreSettings {
         token: target.token.clone(),
         resp: RespSettings {
             connect_timeout,
             response_timeout: read_timeout,
-            idle_max: (redis.ping_interval_ms > 0)
-                .then(|| Duration::from_millis(redis.ping_interval_ms)),
+            idle_max: (!ping_interval.is_zero()).then_some(ping_interval),
             ca_file: redis.ca_file.clone(),
             ..RespSettings::default()
         },
         rest: RestSettings {
             connect_timeout,
-            timeout,
+            timeout: Duration::from_millis(redis.timeout_ms),
             read_timeout,
-            ping_interval: Duration::from_millis(redis.ping_interval_ms),
+            ping_interval,
             ping_timeout: Duration::from_millis(redis.ping_timeout_ms),
             idle_connections_max: redis.connections_idle_max,
             ca_file: redis.ca_file.clone(),
@@ -462,7 +427,7 @@ fn store_settings(config: &Config, target: &SinkTarget, create: bool) -> StoreSe
         },
         must_exist: !create,
         guard: guard(&config.writer),
-        owner: None,
+        owner,
     }
 }
 
@@ -480,13 +445,10 @@ pub(super) fn guard(writer: &config::Writer) -> Guard {
 /// A name that no other writer has: host, process and start.
 fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() {
-        "host"
-    } else {
-        host.trim()
-    };
+    let host = Some(host.trim()).filter(|host| !host.is_empty());
     format!(
-        "{host}:{}:{}",
+        "{}:{}:{}",
+        host.unwrap_or("host"),
         std::process::id(),
         SystemClock.now().as_millis()
     )

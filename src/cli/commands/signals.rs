@@ -1,7 +1,18 @@
 //! Signals: the first one stops and drains, the second aborts.
 
-use crate::pipeline::Handle;
+use crate::pipeline::{Finished, Handle, Running};
+use std::future::Future;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Waits for the end of a run with an ear for signals, and polls `meanwhile`, which never ends.
+pub(super) async fn join(running: Running, meanwhile: impl Future<Output = ()>) -> Finished {
+    let handle = running.handle();
+    tokio::select! {
+        finished = running.join() => finished,
+        () = watch(handle) => unreachable!("the watch never ends"),
+        () = meanwhile => unreachable!("what is polled meanwhile never ends"),
+    }
+}
 
 /// Waits for SIGINT and SIGTERM for as long as it is polled; never ends by itself.
 pub(super) async fn watch(handle: Handle) {

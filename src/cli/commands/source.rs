@@ -1,7 +1,7 @@
 //! Builds a history source and its requests from config and arguments.
 
 use super::settings;
-use crate::cli::exit::CommandError;
+use crate::cli::exit::{CommandError, usage};
 use crate::config::{
     Config, Environment, RulesName, Session, SourceKeys, SourceName, Sources, source_choices,
     source_name,
@@ -9,13 +9,14 @@ use crate::config::{
 use crate::daemon::market_hours;
 use crate::engine::calendar::{CalendarError, SessionKind};
 use crate::engine::requested::{CutBar, Hours, Requested, Shut};
-use crate::period::{Moment, Period, PeriodError};
+use crate::period::{Moment, Period};
 use crate::{BarSpec, Origin, Symbol, Timestamp};
 use barmill_sources::file::OnBadRow;
 use barmill_sources::history::{HistorySettings, HistorySettingsError, HistorySource};
 use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use std::collections::HashSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -63,25 +64,18 @@ impl AskedArguments {
 
     /// The symbols in the order given, none twice.
     pub(super) fn symbols(&self) -> Vec<Symbol> {
-        let mut symbols: Vec<Symbol> = Vec::new();
-        for symbol in &self.symbols {
-            if !symbols.contains(symbol) {
-                symbols.push(*symbol);
-            }
-        }
-        symbols
+        let mut seen = HashSet::new();
+        let symbols = self.symbols.iter().copied();
+        symbols.filter(|symbol| seen.insert(*symbol)).collect()
     }
 }
 
 /// Why days cannot be asked for.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+enum AskError {
     /// A day that the calendar does not know.
     #[error("{0}; bars.assume_normal_days = true treats its weekdays as normal days")]
     Calendar(CalendarError),
-    /// An end that is none.
-    #[error(transparent)]
-    Period(#[from] PeriodError),
     /// A bar that would be written with some of its trades only.
     #[error(
         "{at} lies inside a {spec} bar, which would contain only part of its trades; use the start of a bar and \
@@ -98,7 +92,7 @@ pub(super) enum AskError {
 /// Settings that cannot work together, of a source that is named.
 #[derive(Debug, thiserror::Error)]
 #[error("the settings or the key of source {name} cannot be used")]
-pub(super) struct Unusable {
+struct Unusable {
     name: SourceName,
     source: HistorySettingsError,
 }
@@ -114,7 +108,7 @@ pub(super) fn open(
     settings.batch_len_max = config.replay.batch_len_max;
     settings.skip_malformed = config.replay.on_bad_row == OnBadRow::Skip;
     settings.seed = u64::from(std::process::id());
-    Ok(HistorySource::new(&settings).map_err(|source| Unusable { name, source })?)
+    HistorySource::new(&settings).map_err(|source| usage(Unusable { name, source }))
 }
 
 fn settings(sources: &Sources, name: SourceName, keys: SourceKeys) -> HistorySettings {
@@ -174,14 +168,12 @@ pub(super) fn ask(
     arguments: &AskedArguments,
     config: &Config,
     zone: &TimeZone,
-) -> Result<Requested, AskError> {
-    let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(AskError::Calendar)?;
+) -> Result<Requested, CommandError> {
+    let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(unknown_day)?;
     let mut asked = Requested::default();
     for period in arguments.periods() {
         let (from, to) = period.resolve(zone)?;
-        hours
-            .ask(from, to, &mut asked)
-            .map_err(AskError::Calendar)?;
+        hours.ask(from, to, &mut asked).map_err(unknown_day)?;
     }
     Ok(asked)
 }
@@ -191,18 +183,20 @@ pub(super) fn ask_for_bars(
     arguments: &AskedArguments,
     config: &Config,
     zone: &TimeZone,
-) -> Result<Requested, AskError> {
+) -> Result<Requested, CommandError> {
     let asked = ask(arguments, config, zone)?;
-    let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(AskError::Calendar)?;
+    let hours = hours(arguments.source.is_us_equity(), config, zone).map_err(unknown_day)?;
     for day in &asked.days {
-        let cut = hours
-            .cut(day, config.bars.specs.as_slice())
-            .map_err(AskError::Calendar)?;
-        if let Some(CutBar { spec, at }) = cut {
-            return Err(AskError::Cut { spec, at });
+        let cut = hours.cut(day, config.bars.specs.as_slice());
+        if let Some(CutBar { spec, at }) = cut.map_err(unknown_day)? {
+            return Err(usage(AskError::Cut { spec, at }));
         }
     }
     Ok(asked)
+}
+
+fn unknown_day(error: CalendarError) -> CommandError {
+    usage(AskError::Calendar(error))
 }
 
 /// The hours that the config asks for, in the market of US equities or in one that never closes.
@@ -225,14 +219,12 @@ pub(super) fn hours(
 /// Says which days are shut, and why.
 pub(super) fn tell_shut(asked: &Requested, out: &mut dyn Write) -> std::io::Result<()> {
     for (date, shut) in &asked.shut {
-        match shut {
-            Shut::Weekend => writeln!(out, "{date} is a weekend: nothing to fetch")?,
-            Shut::Holiday(name) => writeln!(out, "{date} is a holiday ({name}): nothing to fetch")?,
-            Shut::Outside => writeln!(
-                out,
-                "{date} has no session in the time asked for: nothing to fetch"
-            )?,
-        }
+        let why = match shut {
+            Shut::Weekend => "is a weekend".to_owned(),
+            Shut::Holiday(name) => format!("is a holiday ({name})"),
+            Shut::Outside => "has no session in the time asked for".to_owned(),
+        };
+        writeln!(out, "{date} {why}: nothing to fetch")?;
     }
     Ok(())
 }

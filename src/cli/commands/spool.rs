@@ -5,7 +5,7 @@ mod listing;
 use super::reconcile;
 use super::settings::{self, Assembly};
 use crate::cli::exit::{CommandError, Exit, complain};
-use crate::cli::flags::Shared;
+use crate::cli::flags::{LeaseFlag, Shared};
 use crate::config::{Config, Environment};
 use crate::pipeline::{End, Pipeline};
 use crate::port::StateError;
@@ -109,12 +109,8 @@ struct RedeliverArguments {
     /// Send the items of another store, by its id in `barmill spool ls`, such as a store that has moved.
     #[arg(long, value_name = "ID")]
     from: Option<String>,
-    /// Take over the lease of another writer.
-    #[arg(
-        long,
-        help = "Take over the lease of another writer of the namespace [writer.take_over]"
-    )]
-    take_over: bool,
+    #[command(flatten)]
+    lease: LeaseFlag,
     /// Print one JSON object with all counts at the end.
     #[arg(long)]
     json: bool,
@@ -324,10 +320,10 @@ async fn redeliver(
     let state = Some(settings::lazy_state(chosen.clone()));
     let run = Assembly {
         config,
-        target: &target,
-        zone: &zone,
+        target,
+        zone,
     };
-    let finished = reconcile::send(run, state, build).await?;
+    let finished = reconcile::send(&run, state, build).await?;
     if is_moved && matches!(finished.end, End::Drained) {
         // Its checkpoints speak of a store that did not get these items.
         forget(&chosen)?;

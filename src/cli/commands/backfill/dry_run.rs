@@ -47,39 +47,25 @@ impl DryRun {
     pub(super) fn of(plan: &Plan, config: &Config, name: SourceName, view: &View) -> DryRun {
         let (page_len, requests_per_minute) = source::pace(&config.source, name);
         let specs = config.bars.specs.as_slice();
+        let day = |step: &Step| DryRunDay::of(step, specs, view);
         DryRun {
             source: name.to_string(),
-            asks: plan
-                .steps
-                .iter()
-                .filter(|step| step.range.is_some())
-                .count(),
+            asks: plan.ranges().len(),
             page_len,
             requests_per_minute,
-            days: plan
-                .steps
-                .iter()
-                .map(|step| DryRunDay::of(step, specs, view))
-                .collect(),
+            days: plan.steps.iter().map(day).collect(),
         }
     }
 
     /// Writes one line per symbol and day and per first bar, then the sums.
     pub(super) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        for DryRunDay {
-            symbol,
-            date,
-            from,
-            to,
-            is_resumed,
-            first_bars,
-        } in &self.days
-        {
-            let (Some(from), Some(to)) = (from, to) else {
+        for day in &self.days {
+            let (symbol, date) = (&day.symbol, &day.date);
+            let (Some(from), Some(to)) = (&day.from, &day.to) else {
                 writeln!(out, "{symbol} {date}: whole already, nothing to ask")?;
                 continue;
             };
-            let earlier = if *is_resumed {
+            let earlier = if day.is_resumed {
                 " (the rest is in the sink)"
             } else {
                 ""
@@ -89,56 +75,43 @@ impl DryRun {
                 "{symbol} {date}: would ask {} for {from} to {to}{earlier}",
                 self.source
             )?;
-            for DryRunBar { spec, key, field } in first_bars {
+            for DryRunBar { spec, key, field } in &day.first_bars {
                 let field = field
                     .as_ref()
                     .map_or_else(String::new, |field| format!(", field {field}"));
                 writeln!(out, "  first {spec} bar: key {key}{field}")?;
             }
         }
-        let DryRun {
-            asks,
-            page_len,
-            requests_per_minute: rate,
-            days,
-            ..
-        } = self;
+        let (asks, page_len, rate) = (self.asks, self.page_len, self.requests_per_minute);
         writeln!(
             out,
             "symbol-days to ask for: {asks} of {}; requests: at least {asks}, one for each {page_len} trades, at most \
              {rate} a minute; nothing was asked and nothing written",
-            days.len()
+            self.days.len()
         )
     }
 }
 
 impl DryRunDay {
     fn of(step: &Step, specs: &[BarSpec], view: &View) -> DryRunDay {
-        let zone = &view.settings().zone;
-        let bar = |spec: BarSpec, from: Timestamp| {
-            let start = first_start(spec, from, zone);
+        let range = step.range;
+        let first_bar = |spec: &BarSpec| {
+            let start = first_start(*spec, range?.from, &view.settings().zone);
             let (key, field) = view.cell(&BarKey {
                 symbol: step.symbol,
-                spec,
+                spec: *spec,
                 start,
             });
-            DryRunBar {
-                spec: spec.to_string(),
-                key,
-                field,
-            }
+            let spec = spec.to_string();
+            Some(DryRunBar { spec, key, field })
         };
-        let first_bars = |from| specs.iter().map(|&spec| bar(spec, from)).collect();
         DryRunDay {
             symbol: step.symbol.to_string(),
             date: step.day.date.to_string(),
-            from: step.range.map(|range| range.from.to_string()),
-            to: step.range.map(|range| range.to.to_string()),
-            is_resumed: step.range.is_some_and(|range| step.day.from < range.from),
-            first_bars: step
-                .range
-                .map(|range| first_bars(range.from))
-                .unwrap_or_default(),
+            from: range.map(|range| range.from.to_string()),
+            to: range.map(|range| range.to.to_string()),
+            is_resumed: range.is_some_and(|range| step.day.from < range.from),
+            first_bars: specs.iter().filter_map(first_bar).collect(),
         }
     }
 }
@@ -153,10 +126,6 @@ fn first_start(spec: BarSpec, from: Timestamp, zone: &TimeZone) -> Timestamp {
 }
 
 fn midnight(time: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-    let start = zone
-        .to_datetime(time.to_jiff())
-        .date()
-        .to_zoned(zone.clone())
-        .ok()?;
+    let start = time.to_jiff().to_zoned(zone.clone()).start_of_day().ok()?;
     Timestamp::from_jiff(start.timestamp()).ok()
 }

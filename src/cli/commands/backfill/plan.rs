@@ -1,6 +1,6 @@
 //! The plan of a backfill: the requested intervals minus what the sink already has.
 
-use crate::cli::exit::CommandError;
+use crate::cli::exit::{CommandError, usage};
 use crate::engine::requested::RequestedDay;
 use crate::engine::resume::{Rest, resume, with_close};
 use crate::{BarSpec, Manifest, Origin, Symbol, Timestamp, Volume};
@@ -33,7 +33,7 @@ pub(super) struct Plan {
     "the {spec} bars of {symbol} {date} in the sink are of {found}, those of this run would be of {wanted}; take those \
      out first, or give these a view.namespace and a view.key of their own"
 )]
-pub(in super::super) struct MixedBarsError {
+struct MixedBarsError {
     symbol: Symbol,
     spec: BarSpec,
     date: Date,
@@ -117,7 +117,7 @@ impl Plan {
                 stored.extend(present(reader, symbols, spec, (*day, label.zone)).await?);
             }
             if let Some(mixed) = stored.iter().find_map(|one| MixedBarsError::of(one, label)) {
-                return Err(mixed.into());
+                return Err(usage(mixed));
             }
             // What does not say what it was made from, or lacks bars, proves nothing.
             let is_proof = |one: &Stored| {

@@ -1,6 +1,7 @@
 //! The report of `barmill plan`, as a JSON object or as text.
 
 use crate::cli::output::{Column, table};
+use crate::pipeline::Forecast;
 use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -39,16 +40,9 @@ pub(super) struct PlanReport {
 pub(super) struct PlanWay {
     /// The command that the day comes in by: `run`, `backfill` or `replay`.
     pub(super) name: &'static str,
-    /// Closed bars.
-    pub(super) bars: u64,
-    /// Updates of open bars.
-    pub(super) forming: u64,
-    /// Requests.
-    pub(super) requests: u64,
-    /// Commands as the store bills them.
-    pub(super) commands: u64,
-    /// Bytes of the requests' bodies.
-    pub(super) bytes: u64,
+    /// What it sends.
+    #[serde(flatten)]
+    pub(super) forecast: Forecast,
     /// US dollars, to four places.
     pub(super) usd: String,
     /// US dollars a month.
@@ -110,11 +104,17 @@ impl PlanReport {
         let count = |name, cell| Column::numbers(name, 0, cells(cell));
         table(&[
             Column::texts("", cells(|way| way.name.to_owned())),
-            count("bars", |way| HumanCount(way.bars).to_string()),
-            count("open bars", |way| HumanCount(way.forming).to_string()),
-            count("requests", |way| HumanCount(way.requests).to_string()),
-            count("commands", |way| HumanCount(way.commands).to_string()),
-            count("bytes", |way| BinaryBytes(way.bytes).to_string()),
+            count("bars", |way| HumanCount(way.forecast.bars).to_string()),
+            count("open bars", |way| {
+                HumanCount(way.forecast.forming).to_string()
+            }),
+            count("requests", |way| {
+                HumanCount(way.forecast.requests).to_string()
+            }),
+            count("commands", |way| {
+                HumanCount(way.forecast.commands).to_string()
+            }),
+            count("bytes", |way| BinaryBytes(way.forecast.bytes).to_string()),
             count("$ a day", |way| way.usd.clone()),
             count("$ a month", |way| way.usd_per_month.clone()),
         ])
@@ -132,7 +132,7 @@ impl PlanReport {
             beats,
         } = self.parts;
         let [all, forming, also, fence, beats] =
-            [first.commands, forming, also, fence, beats].map(HumanCount);
+            [first.forecast.commands, forming, also, fence, beats].map(HumanCount);
         writeln!(out, "Of the {all} commands of {} are", first.name)?;
         writeln!(out, "  {forming} of open bars (live.forming_every_ms)")?;
         writeln!(out, "  {also} of view.also")?;
@@ -161,7 +161,7 @@ impl PlanReport {
                 format!(
                     "{} {} %",
                     way.name,
-                    percent(way.commands.saturating_mul(days), limit)
+                    percent(way.forecast.commands.saturating_mul(days), limit)
                 )
             });
             let shares: Vec<String> = shares.collect();
@@ -169,7 +169,7 @@ impl PlanReport {
         }
         let free = HumanCount(self.free_plan_commands);
         let days = self.ways.iter().map(|way| {
-            let days = self.free_plan_commands / way.commands.max(1);
+            let days = self.free_plan_commands / way.forecast.commands.max(1);
             format!("{} {days} days", way.name)
         });
         let days: Vec<String> = days.collect();
@@ -193,17 +193,19 @@ fn percent(part: u64, whole: u64) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::{PlanParts, PlanReport, PlanWay};
+    use super::{Forecast, PlanParts, PlanReport, PlanWay};
 
     #[test]
     fn people_read_a_line_for_each_way_and_each_share() {
         let way = |name, commands| PlanWay {
             name,
-            bars: 195_000,
-            forming: 0,
-            requests: 390,
-            commands,
-            bytes: 60_000_000,
+            forecast: Forecast {
+                bars: 195_000,
+                requests: 390,
+                commands,
+                bytes: 60_000_000,
+                ..Forecast::default()
+            },
             usd: "0.7800".to_owned(),
             usd_per_month: "16.3800".to_owned(),
         };

@@ -87,10 +87,10 @@ async fn fill(
         book = match turn {
             Turn::Stop | Turn::Batch(Ok(None)) => return Ok((book, None)),
             Turn::Batch(Err(error)) => return Ok((book, Some(error))),
-            Turn::Flush => blocking(move || book.flush(today())).await?,
+            Turn::Flush => blocking(book, |book| book.flush(today())).await?,
             Turn::Batch(Ok(Some(batch))) => {
                 log_what_is_missing(&batch);
-                blocking(move || book.keep(&batch.trades, today())).await?
+                blocking(book, move |book| book.keep(&batch.trades, today())).await?
             }
         };
     }
@@ -98,9 +98,11 @@ async fn fill(
 
 /// Packing and writing block, so they leave the runtime's workers alone.
 async fn blocking(
-    work: impl FnOnce() -> Result<Book, FileError> + Send + 'static,
+    mut book: Book,
+    work: impl FnOnce(&mut Book) -> Result<(), FileError> + Send + 'static,
 ) -> Result<Book, CommandError> {
-    Ok(tokio::task::spawn_blocking(work).await??)
+    let worked = tokio::task::spawn_blocking(move || work(&mut book).map(|()| book));
+    Ok(worked.await??)
 }
 
 /// A recording holds trades alone; gaps and changes go to the log.
@@ -149,47 +151,30 @@ impl Book {
     }
 
     /// Appends trades to the recording of the day they were received on.
-    fn keep(self, trades: &[Trade], day: Date) -> Result<Book, FileError> {
-        let mut book = self.turn(day)?;
-        book.writer.write(trades)?;
-        book.trades += u64::try_from(trades.len()).unwrap_or(0);
-        book.is_dirty |= !trades.is_empty();
-        Ok(book)
+    fn keep(&mut self, trades: &[Trade], day: Date) -> Result<(), FileError> {
+        self.turn(day)?;
+        self.writer.write(trades)?;
+        self.trades += u64::try_from(trades.len()).unwrap_or(0);
+        self.is_dirty |= !trades.is_empty();
+        Ok(())
     }
 
-    fn flush(self, day: Date) -> Result<Book, FileError> {
-        let mut book = self.turn(day)?;
-        if book.is_dirty {
-            book.writer.flush()?;
+    fn flush(&mut self, day: Date) -> Result<(), FileError> {
+        self.turn(day)?;
+        if std::mem::take(&mut self.is_dirty) {
+            self.writer.flush()?;
         }
-        Ok(Book {
-            is_dirty: false,
-            ..book
-        })
+        Ok(())
     }
 
     /// Ends the recording of a day that is over and begins the next.
-    fn turn(self, day: Date) -> Result<Book, FileError> {
-        if self.day == day {
-            return Ok(self);
+    fn turn(&mut self, day: Date) -> Result<(), FileError> {
+        if self.day != day {
+            let next = RecordingWriter::append(&path(&self.folder, self.source, day))?;
+            std::mem::replace(&mut self.writer, next).finish()?;
+            (self.day, self.is_dirty) = (day, false);
         }
-        let writer = RecordingWriter::append(&path(&self.folder, self.source, day))?;
-        let Book {
-            folder,
-            source,
-            writer: ended,
-            trades,
-            ..
-        } = self;
-        ended.finish()?;
-        Ok(Book {
-            folder,
-            source,
-            day,
-            writer,
-            trades,
-            is_dirty: false,
-        })
+        Ok(())
     }
 }
 

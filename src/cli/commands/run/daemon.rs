@@ -3,7 +3,6 @@
 use super::super::settings::{self, Assembly};
 use super::super::source;
 use super::market::Market;
-use super::metrics::Budget;
 use super::pages::RunPages;
 use super::side_tasks::{Service, SideTasks};
 use super::{live, symbols};
@@ -85,8 +84,8 @@ pub(in super::super) async fn run(
         .map_err(usage)?;
     let run = Assembly {
         config,
-        target: &target,
-        zone: &market.zone,
+        target,
+        zone: market.zone.clone(),
     };
     let state = run.state();
     if let Some(state) = &state {
@@ -98,7 +97,13 @@ pub(in super::super) async fn run(
         };
         state.commit(nothing).await?;
     }
-    let opened = open(&market, &symbols, (state.as_ref(), &target), environment).await?;
+    let opened = open(
+        &market,
+        &symbols,
+        (state.as_ref(), &run.target),
+        environment,
+    )
+    .await?;
     let settings = settings(&market, opened.checkpoints)?;
     let owner = owner(config, &symbols);
     let sources = owner.sources.clone();
@@ -117,7 +122,7 @@ pub(in super::super) async fn run(
     let care = SideTasks {
         pages: Arc::new(RunPages {
             health: Arc::clone(&health),
-            budget: budget(config),
+            budget: settings::budget(&config.writer),
         }),
         health,
         market: &market,
@@ -133,7 +138,7 @@ pub(in super::super) async fn run(
     summary::print(
         &finished.summary,
         arguments.json,
-        &target,
+        &run.target,
         config.view.ttl_s,
     )?;
     match finished.end {
@@ -237,13 +242,5 @@ async fn listen(
             Ok(None)
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-fn budget(config: &Config) -> Budget {
-    let bound = |commands: u64| (commands > 0).then_some(commands);
-    Budget {
-        commands_per_day: bound(config.writer.commands_per_day),
-        commands_per_month: bound(config.writer.commands_per_month),
     }
 }

@@ -5,17 +5,11 @@
 
 use crate::Timestamp;
 use crate::daemon::SourceView;
+use crate::engine::budget::BudgetLimits;
 use crate::engine::circuit::CircuitState;
 use crate::pipeline::{FeedCounts, State};
 use barmill_sources::live::LiveStats;
 use std::fmt::{Display, Write};
-
-/// What may be spent; `None` without a bound.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Budget {
-    pub(super) commands_per_day: Option<u64>,
-    pub(super) commands_per_month: Option<u64>,
-}
 
 /// Every metric with its help, in the order of the page. What ends in `_total` is a counter, the rest are gauges.
 const HELP: &str = "\
@@ -108,7 +102,7 @@ impl Page {
 pub(super) fn render(
     state: &State,
     sources: &[SourceView],
-    budget: &Budget,
+    budget: &BudgetLimits,
     now: Timestamp,
 ) -> String {
     let mut page = Page(String::new());
@@ -186,9 +180,9 @@ fn of_queues(page: &mut Page, state: &State, now: Timestamp) {
     let feeds = state.feeds.iter().map(|feed| feed.blocked.as_nanos());
     let shards = state.shards.iter().map(|shard| shard.blocked.as_nanos());
     let blocked = [
-        ("feeds-to-shards", nanos(feeds.sum())),
-        ("shards-to-writer", nanos(shards.sum())),
-        ("writer", nanos(state.writer.blocked.as_nanos())),
+        ("feeds-to-shards", total_seconds(feeds.sum())),
+        ("shards-to-writer", total_seconds(shards.sum())),
+        ("writer", total_seconds(state.writer.blocked.as_nanos())),
     ];
     page.by("blocked_seconds_total", "edge", blocked);
     let since = |time: Timestamp| (String::new(), seconds(now.since(time)));
@@ -228,7 +222,7 @@ fn of_writer(page: &mut Page, state: &State) {
     page.value("circuit", circuit);
 }
 
-fn of_store(page: &mut Page, state: &State, budget: &Budget) {
+fn of_store(page: &mut Page, state: &State, budget: &BudgetLimits) {
     let writer = &state.writer;
     page.value("requests_total", writer.sink.requests);
     page.value("commands_total", writer.sink.commands);
@@ -239,8 +233,7 @@ fn of_store(page: &mut Page, state: &State, budget: &Budget) {
         ("month", writer.month_commands),
     ];
     page.by("budget_used_commands", "period", used);
-    let (day, month) = (budget.commands_per_day, budget.commands_per_month);
-    let bounds = [("day", day), ("month", month)].into_iter();
+    let bounds = [("day", budget.per_day), ("month", budget.per_month)].into_iter();
     let bounds = bounds.filter_map(|(name, bound)| Some((label("period", name), bound?)));
     page.metric("budget_commands", bounds);
 }
@@ -253,15 +246,10 @@ fn label(name: &str, value: &str) -> String {
 /// Nanoseconds as exact decimal seconds.
 fn seconds(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
-    let nanos = nanos.unsigned_abs();
-    format!(
-        "{sign}{}.{:09}",
-        nanos / 1_000_000_000,
-        nanos % 1_000_000_000
-    )
+    sign.to_owned() + &total_seconds(nanos.unsigned_abs().into())
 }
 
-fn nanos(nanos: u128) -> String {
+fn total_seconds(nanos: u128) -> String {
     format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
 }
 
@@ -271,7 +259,7 @@ fn size(count: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, HELP, State, Timestamp, render, seconds};
+    use super::{BudgetLimits, HELP, State, Timestamp, render, seconds};
 
     #[test]
     fn seconds_are_exact_decimals() {
@@ -286,7 +274,12 @@ mod tests {
 
     #[test]
     fn every_metric_of_the_table_is_written_with_its_help_in_its_order() {
-        let page = render(&State::default(), &[], &Budget::default(), Timestamp::EPOCH);
+        let page = render(
+            &State::default(),
+            &[],
+            &BudgetLimits::default(),
+            Timestamp::EPOCH,
+        );
         let helps = page
             .lines()
             .filter_map(|line| line.strip_prefix("# HELP barmill_"));

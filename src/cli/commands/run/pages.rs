@@ -1,7 +1,8 @@
 //! The status pages of a run.
 
-use super::metrics::{self, Budget};
+use super::metrics;
 use crate::daemon::{Health, HealthStatus};
+use crate::engine::budget::BudgetLimits;
 use crate::pipeline::clock::SystemClock;
 use crate::port::Clock;
 use crate::status::server::Pages;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct RunPages {
     pub(super) health: Arc<HealthStatus>,
-    pub(super) budget: Budget,
+    pub(super) budget: BudgetLimits,
 }
 
 impl Pages for RunPages {

@@ -71,20 +71,18 @@ pub(super) async fn check(
         if known.is_empty() {
             continue;
         }
-        for &symbol in symbols {
-            if !known.contains(symbol.as_str()) {
-                let distance = |name: &&String| strsim::levenshtein(name, symbol.as_str());
-                let upper = symbol.as_str().to_uppercase();
-                let nearest = listed.iter().find(|name| **name == upper);
-                let nearest = nearest.or_else(|| listed.iter().min_by_key(distance));
-                let nearest = nearest.cloned();
-                return Err(UnlistedError {
-                    venue,
-                    symbol,
-                    nearest,
-                }
-                .into());
-            }
+        let unlisted = |symbol: &&Symbol| !known.contains(symbol.as_str());
+        if let Some(&symbol) = symbols.iter().find(unlisted) {
+            let distance = |name: &&String| strsim::levenshtein(name, symbol.as_str());
+            let upper = symbol.as_str().to_uppercase();
+            let nearest = listed.iter().find(|name| **name == upper);
+            let nearest = nearest.or_else(|| listed.iter().min_by_key(distance));
+            let error = UnlistedError {
+                venue,
+                symbol,
+                nearest: nearest.cloned(),
+            };
+            return Err(error.into());
         }
     }
     Ok(())

@@ -24,22 +24,16 @@ fn read(path: &Path) -> usize {
 fn each_day_has_a_recording_and_a_start_goes_on_behind_a_torn_block() {
     let folder = tempfile::tempdir().unwrap();
     let (monday, tuesday) = (date(2026, 11, 23), date(2026, 11, 24));
-    let book = Book::open(
+    let mut book = Book::open(
         folder.path(),
         crate::config::source_name("kraken").unwrap(),
         monday,
     )
     .unwrap();
-    let book = book
-        .keep(&[trade(1), trade(2)], monday)
-        .unwrap()
-        .keep(&[trade(3)], tuesday)
-        .unwrap();
-    let book = book
-        .flush(tuesday)
-        .unwrap()
-        .keep(&[trade(4)], tuesday)
-        .unwrap();
+    book.keep(&[trade(1), trade(2)], monday).unwrap();
+    book.keep(&[trade(3)], tuesday).unwrap();
+    book.flush(tuesday).unwrap();
+    book.keep(&[trade(4)], tuesday).unwrap();
     // As a crash leaves it: what waits is gone, and a part of a block is on the disk.
     drop(book);
     let path = folder.path().join("kraken-2026-11-24.rec");
@@ -52,16 +46,13 @@ fn each_day_has_a_recording_and_a_start_goes_on_behind_a_torn_block() {
         ),
         (2, 1)
     );
-    let book = Book::open(
+    let mut book = Book::open(
         folder.path(),
         crate::config::source_name("kraken").unwrap(),
         tuesday,
     )
     .unwrap();
-    book.keep(&[trade(5)], tuesday)
-        .unwrap()
-        .writer
-        .finish()
-        .unwrap();
+    book.keep(&[trade(5)], tuesday).unwrap();
+    book.writer.finish().unwrap();
     assert_eq!(read(&path), 2);
 }
