@@ -52,6 +52,9 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// The name of the type or trait that a line declares, alone or in the table of venues.
 fn declared(line: &str) -> Option<&str> {
+    if line.starts_with('#') {
+        return None;
+    }
     let kinds = ["pub struct ", "pub enum ", "pub trait ", "pub type "];
     let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind));
     let rest = rest.or_else(|| line.split_once(" = \"").map(|(name, _)| name))?;

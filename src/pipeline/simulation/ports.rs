@@ -12,7 +12,6 @@ use crate::port::{
 };
 use barmill_stores::state::StateDb;
 use futures::future::BoxFuture;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::time::Instant;
 
