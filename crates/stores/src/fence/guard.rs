@@ -33,7 +33,7 @@ pub(crate) fn call(
 ) -> (Command, Answers) {
     let mut parts = Parts {
         keys: vec![fence],
-        arguments: head.to_vec(),
+        arguments: Vec::from(head),
     };
     parts.number(view.settings().ttl_s.unwrap_or(0));
     parts.number(view.settings().stream_len_max.unwrap_or(0));
