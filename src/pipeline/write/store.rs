@@ -1,4 +1,5 @@
-//! The store of bars at its pace: every request takes a permit and has a timeout, and what came of it sets the pace of all.
+//! The store of bars at its pace: every attempt takes a permit, and what came of it sets the pace of all. Every call has a
+//! timeout, except a write of a sink that says it is patient.
 
 use crate::engine::delivery::{Completion, OutgoingBatch};
 use crate::model::{BarUpdate, WriteItem};
@@ -109,7 +110,9 @@ impl PacedStore {
     ) -> Result<Option<Vec<usize>>, SinkError> {
         self.pace.permit(cost).await;
         let answer = self.sink.missing_or_stale(updates);
-        self.in_time("read bars back from", answer).await
+        let result = self.in_time("read bars back from", answer).await;
+        self.follow(result.as_ref().err().map(|error| error.remedy));
+        result
     }
 
     /// Closes the store; a failure is final.

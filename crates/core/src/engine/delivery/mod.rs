@@ -7,7 +7,8 @@
 //! - While the circuit is closed, batches go to the store. A batch that failed its last attempt opens it.
 //! - While it is not closed, batches go to the end of the spool, and the front of the spool is what probes and drains.
 //!   So the order of the updates of one bar is the same whichever way they take.
-//! - An item leaves memory when the store has acked it or a commit of the state store holds it, never before.
+//! - A final or revised update leaves memory when the store has acked it or a commit of the state store holds it, never
+//!   before.
 
 #[cfg(test)]
 mod harness;
