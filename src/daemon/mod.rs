@@ -10,7 +10,9 @@ mod liveness;
 mod profile;
 mod timers;
 
-pub use health::{Health, HealthStatus, SourceView};
+#[cfg(feature = "cli")]
+pub(crate) use health::SourceView;
+pub use health::{Health, HealthStatus};
 pub use profile::CatchUp;
 
 pub(crate) use checkpoint::checkpoint_name;

@@ -1,7 +1,7 @@
 //! Venues, each in a folder of its own; `history`, `live` and `simulate` hold what they share.
 //!
 //! A venue knows no other venue. This file is their list: a venue is a line of `mod` and a line of [`VENUES`], and a
-//! line of [`FORMATS`] where it has layouts of files. Without the feature `venues`, only those and their rows are here.
+//! line of `FORMATS` where it has layouts of files. Without the feature `venues`, only those and their rows are here.
 
 #[cfg(feature = "venues")]
 pub mod alpaca;

@@ -32,7 +32,7 @@ impl Tape {
         }
     }
 
-    /// The condition that carries the tape inside [`Conditions`]: 97 for A to 100 for O, above every code.
+    /// The condition that carries the tape inside [`Conditions`](crate::model::Conditions): 97 for A to 100 for O, above every code.
     pub const fn condition(self) -> u32 {
         96 + self as u32
     }
