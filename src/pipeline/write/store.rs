@@ -111,7 +111,10 @@ impl PacedStore {
         self.pace.permit(cost).await;
         let answer = self.sink.missing_or_stale(updates);
         let result = self.in_time("read bars back from", answer).await;
-        self.follow(result.as_ref().err().map(|error| error.remedy));
+        // Reading back is no proof that writes succeed: only a failure changes their pace.
+        if let Err(error) = &result {
+            self.follow(Some(error.remedy));
+        }
         result
     }
 

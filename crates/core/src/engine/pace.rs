@@ -79,10 +79,14 @@ impl<const N: usize> Pace<N> {
     pub fn spend(&mut self, costs: [u32; N], now: Duration) -> Duration {
         // Half the pace is twice the price.
         let price = |cost: u32| u64::from(cost) * FULL / self.share;
+        // A request that comes while all are held back is entered at the end of the hold, so that those that wait for it
+        // then leave at the rate, not at once.
+        let start = now.max(self.hold_until);
         let rates = self.rates.iter_mut().zip(costs);
-        rates
-            .filter_map(|(rate, cost)| Some(rate.as_mut()?.spend(price(cost), now)))
-            .fold(self.hold_until.saturating_sub(now), Duration::max)
+        let wait = rates
+            .filter_map(|(rate, cost)| Some(rate.as_mut()?.spend(price(cost), start)))
+            .fold(Duration::ZERO, Duration::max);
+        start.saturating_sub(now) + wait
     }
 
     /// How long all requests are held back still.
@@ -127,6 +131,19 @@ mod tests {
     use proptest::prelude::*;
     use std::num::NonZeroU32;
     use std::time::Duration;
+
+    #[test]
+    fn requests_of_a_hold_leave_at_the_rate_after_it() {
+        let (five, fifteen) = (NonZeroU32::new(5).unwrap(), NonZeroU32::new(15).unwrap());
+        let mut pace = Pace::new([Some(Rate::new(five, Duration::from_secs(1), fifteen))]);
+        pace.hold(Duration::from_mins(1), Duration::ZERO);
+        let waits: Vec<_> = (0..50)
+            .map(|_| pace.spend([1], Duration::from_secs(1)))
+            .collect();
+        assert_eq!(waits[14], Duration::from_secs(59), "the burst");
+        assert_eq!(waits[15], Duration::from_millis(59_200));
+        assert_eq!(waits[49], Duration::from_secs(66), "35 more at 5 a second");
+    }
 
     proptest! {
         #[test]
