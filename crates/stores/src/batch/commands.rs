@@ -1,6 +1,6 @@
 //! A batch as plain commands, and the fate of its items.
 
-use super::groups::{Batch, Group, Home, Layout};
+use super::groups::{Batch, Group, GroupKind, GroupsOfItem};
 use crate::key_store::command::{Command, Fields};
 use crate::key_store::port::CommandResult;
 use crate::layout::view::View;
@@ -17,7 +17,7 @@ pub(crate) struct Plan {
     /// The command of the first notice.
     first_notice: usize,
     /// For each item.
-    homes: Vec<Home>,
+    groups_of_items: Vec<GroupsOfItem>,
 }
 
 /// Makes the commands of a batch.
@@ -36,20 +36,20 @@ pub(crate) fn plan(view: &View, batch: Batch) -> Plan {
         commands,
         ranges,
         first_notice,
-        homes: batch.homes,
+        groups_of_items: batch.groups_of_items,
     }
 }
 
 fn push_group(commands: &mut Vec<Command>, view: &View, batch: &Batch, group: &Group) {
     let ttl_s = view.settings().ttl_s;
     let key = batch.slice(&group.key);
-    match group.layout {
-        Layout::Text => commands.extend(batch.entries(group).iter().map(|entry| Command::Set {
+    match group.kind {
+        GroupKind::Text => commands.extend(batch.entries(group).iter().map(|entry| Command::Set {
             key: key.clone(),
             value: batch.slice(&entry.value()),
             seconds: ttl_s,
         })),
-        Layout::Hash | Layout::Manifest => {
+        GroupKind::Hash | GroupKind::Manifest => {
             let (text, entries) = (batch.text.clone(), Arc::clone(&batch.entries));
             commands.push(Command::HashSet {
                 key: key.clone(),
@@ -57,7 +57,7 @@ fn push_group(commands: &mut Vec<Command>, view: &View, batch: &Batch, group: &G
             });
             commands.extend(ttl_s.map(|seconds| Command::Expire { key, seconds }));
         }
-        Layout::Stream => commands.push(Command::StreamAdd {
+        GroupKind::Stream => commands.push(Command::StreamAdd {
             key,
             entries: batch.stream_entries(group),
             len_max: view.settings().stream_len_max,
@@ -70,23 +70,25 @@ fn push_group(commands: &mut Vec<Command>, view: &View, batch: &Batch, group: &G
 impl Plan {
     /// How many items it is of.
     pub(crate) fn items(&self) -> usize {
-        self.homes.len()
+        self.groups_of_items.len()
     }
 
     /// The first command of an item's own group.
     pub(crate) fn first_command(&self, item: usize) -> Option<usize> {
-        Some(self.ranges[self.homes.get(item)?.base?].start)
+        Some(self.ranges[self.groups_of_items.get(item)?.base?].start)
     }
 
     /// The fate of each item: the first failure among its commands.
-    pub(crate) fn fates(&self, results: &[CommandResult]) -> Vec<ItemResult> {
+    pub(crate) fn item_results(&self, results: &[CommandResult]) -> Vec<ItemResult> {
         if results.iter().all(Result::is_ok) {
-            return vec![Ok(()); self.homes.len()];
+            return vec![Ok(()); self.groups_of_items.len()];
         }
-        let fate = |home: &Home| {
-            let groups = [home.base, home.stream].into_iter().flatten();
+        let fate = |groups_of_item: &GroupsOfItem| {
+            let groups = [groups_of_item.base, groups_of_item.stream]
+                .into_iter()
+                .flatten();
             let of_groups = groups.flat_map(|group| &results[self.ranges[group].clone()]);
-            let notice = home
+            let notice = groups_of_item
                 .notice
                 .map(|notice| &results[self.first_notice + notice]);
             match of_groups
@@ -97,13 +99,13 @@ impl Plan {
                 None => Ok(()),
             }
         };
-        self.homes.iter().map(fate).collect()
+        self.groups_of_items.iter().map(fate).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Home, Plan, Range, plan};
+    use super::{GroupsOfItem, Plan, Range, plan};
     use crate::batch::groups::{count_commands, encode};
     use crate::key_store::command::Command;
     use crate::layout::settings::{ValueForm, ViewKind, ViewSettings};
@@ -139,15 +141,19 @@ mod tests {
 
     /// The commands that decide about each item: of its hash or string, of its stream, of its notice.
     fn carriers(plan: &Plan) -> Vec<[Range<usize>; 3]> {
-        let carriers = |home: &Home| {
+        let carriers = |groups_of_item: &GroupsOfItem| {
             let of_group =
                 |group: Option<usize>| group.map_or(0..0, |one| plan.ranges[one].clone());
-            let notice = home.notice.map_or(0..0, |index| {
+            let notice = groups_of_item.notice.map_or(0..0, |index| {
                 plan.first_notice + index..plan.first_notice + index + 1
             });
-            [of_group(home.base), of_group(home.stream), notice]
+            [
+                of_group(groups_of_item.base),
+                of_group(groups_of_item.stream),
+                notice,
+            ]
         };
-        plan.homes.iter().map(carriers).collect()
+        plan.groups_of_items.iter().map(carriers).collect()
     }
 
     /// The plan, whose commands must be as many as announced; those inside a script count.

@@ -1,6 +1,6 @@
 //! Groups the items of a batch by key, and encodes them; the last update of a bar wins.
 //!
-//! The items are first sorted by what tells their keys apart, then the text of each key is made as a whole. A stream
+//! The items are first grouped by what tells their keys apart, then the text of each key is made as a whole. A stream
 //! alone takes every closed update, since it is a log. Deliberately knows no command: `commands` sends groups as
 //! commands, `guard` as one script.
 
@@ -27,7 +27,7 @@ const TEXT_LEN: usize = 384;
 
 /// How the values of a group lie under its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Layout {
+pub(crate) enum GroupKind {
     /// Fields of a hash.
     Hash,
     /// The key is the string; one entry.
@@ -41,7 +41,7 @@ pub(crate) enum Layout {
 /// What goes to one key; key and versions are ranges of the batch's text.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) layout: Layout,
+    pub(crate) kind: GroupKind,
     pub(crate) key: Range<usize>,
     /// Key of the hash of versions, for hashes and strings of a guarded batch; else empty.
     pub(crate) versions: Range<usize>,
@@ -51,7 +51,7 @@ pub(crate) struct Group {
 
 /// Where an item is in the groups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Home {
+pub(crate) struct GroupsOfItem {
     /// Group of the bar's hash or string, or of the manifest.
     pub(crate) base: Option<usize>,
     /// Group of the stream.
@@ -72,7 +72,7 @@ pub(crate) struct Batch {
     /// Channel and message, after all groups.
     pub(crate) notices: Vec<(Bytes, Bytes)>,
     /// For each item.
-    pub(crate) homes: Vec<Home>,
+    pub(crate) groups_of_items: Vec<GroupsOfItem>,
 }
 
 impl Batch {
@@ -98,9 +98,9 @@ impl Batch {
     }
 }
 
-/// What shares a key, or a channel without a layout, told without making it: symbol, spec, and civil date or instant,
+/// What shares a key, or a channel without a kind, told without making it: symbol, spec, and civil date or instant,
 /// as far as it names them.
-type Share = (Option<Layout>, Option<Symbol>, Option<BarSpec>, i64);
+type GroupId = (Option<GroupKind>, Option<Symbol>, Option<BarSpec>, i64);
 
 /// A number for a civil date.
 fn number_of(date: Date) -> i64 {
@@ -109,75 +109,80 @@ fn number_of(date: Date) -> i64 {
 }
 
 /// The entries of a key or channel, before they are encoded.
-struct Chain {
-    layout: Option<Layout>,
+struct OpenGroup {
+    kind: Option<GroupKind>,
     /// First and last of its links.
     first: usize,
     last: usize,
     len: usize,
 }
 
-/// An item of a chain.
+/// An item of a group.
 struct Link {
     item: usize,
     next: Option<usize>,
 }
 
 /// The items of a batch by key, before any text is made.
-struct Sorted<'a> {
+struct Grouped<'a> {
     view: &'a View,
     items: &'a [WriteItem],
     /// Of each item: the start of a bar, or the date of a manifest.
-    stamps: Vec<KeyTime>,
-    homes: Vec<Home>,
+    key_times: Vec<KeyTime>,
+    groups_of_items: Vec<GroupsOfItem>,
     links: Vec<Link>,
-    groups: Vec<Chain>,
-    notices: Vec<Chain>,
-    known: HashMap<Share, usize, FixedState>,
+    groups: Vec<OpenGroup>,
+    notices: Vec<OpenGroup>,
+    known: HashMap<GroupId, usize, FixedState>,
 }
 
-impl<'a> Sorted<'a> {
-    fn of(view: &'a View, items: &'a [WriteItem]) -> Sorted<'a> {
+impl<'a> Grouped<'a> {
+    fn of(view: &'a View, items: &'a [WriteItem]) -> Grouped<'a> {
         let mut times = KeyTimes::new(&view.settings().zone);
-        let mut sorted = Sorted {
+        let mut grouped = Grouped {
             view,
             items,
-            stamps: Vec::with_capacity(items.len()),
-            homes: Vec::with_capacity(items.len()),
+            key_times: Vec::with_capacity(items.len()),
+            groups_of_items: Vec::with_capacity(items.len()),
             links: Vec::with_capacity(items.len()),
             groups: Vec::new(),
             notices: Vec::new(),
             known: HashMap::with_capacity_and_hasher(items.len(), FixedState::default()),
         };
         for (index, item) in items.iter().enumerate() {
-            let (stamp, home) = match item {
+            let (key_time, groups_of_item) = match item {
                 WriteItem::Bar(update) => {
-                    let stamp = times.of(update.bar.start, update.bar.spec);
-                    (stamp, sorted.place(index, update, stamp.date()))
+                    let key_time = times.of(update.bar.start, update.bar.spec);
+                    (key_time, grouped.assign(index, update, key_time.date()))
                 }
                 WriteItem::Manifest(Manifest { spec, date, .. }) => {
-                    let share = (Some(Layout::Manifest), None, Some(*spec), number_of(*date));
-                    let base = Some(sorted.join(share, index));
-                    let home = Home {
+                    let id = (
+                        Some(GroupKind::Manifest),
+                        None,
+                        Some(*spec),
+                        number_of(*date),
+                    );
+                    let base = Some(grouped.add_to_group(id, index));
+                    let groups_of_item = GroupsOfItem {
                         base,
-                        ..Home::default()
+                        ..GroupsOfItem::default()
                     };
-                    (KeyTime::of_date(*date), home)
+                    (KeyTime::of_date(*date), groups_of_item)
                 }
             };
-            sorted.stamps.push(stamp);
-            sorted.homes.push(home);
+            grouped.key_times.push(key_time);
+            grouped.groups_of_items.push(groups_of_item);
         }
-        sorted
+        grouped
     }
 
-    fn place(&mut self, item: usize, update: &BarUpdate, date: Date) -> Home {
+    fn assign(&mut self, item: usize, update: &BarUpdate, date: Date) -> GroupsOfItem {
         let (view, bar, date) = (self.view, update.bar.key(), number_of(date));
         let (symbol, spec, start) = (Some(bar.symbol), Some(bar.spec), bar.start.as_nanos());
         let base = match view.settings().kind {
-            ViewKind::SymbolDay => Some((Some(Layout::Hash), symbol, spec, date)),
-            ViewKind::Minute => Some((Some(Layout::Hash), None, spec, start)),
-            ViewKind::KeyPerBar => Some((Some(Layout::Text), symbol, spec, start)),
+            ViewKind::SymbolDay => Some((Some(GroupKind::Hash), symbol, spec, date)),
+            ViewKind::Minute => Some((Some(GroupKind::Hash), None, spec, start)),
+            ViewKind::KeyPerBar => Some((Some(GroupKind::Text), symbol, spec, start)),
             ViewKind::Stream | ViewKind::Publish => None,
         };
         let named = |template: &Template| spec.filter(|_| template.has(Placeholder::Spec));
@@ -188,60 +193,60 @@ impl<'a> Sorted<'a> {
             } else {
                 0
             };
-            (Some(Layout::Stream), symbol, named(template), date)
+            (Some(GroupKind::Stream), symbol, named(template), date)
         });
         let notice = view
             .channel()
             .map(|channel| (None, None, named(channel), 0));
-        Home {
-            base: base.map(|share| self.join(share, item)),
-            stream: stream.map(|share| self.join(share, item)),
-            notice: notice.map(|share| self.join(share, item)),
+        GroupsOfItem {
+            base: base.map(|id| self.add_to_group(id, item)),
+            stream: stream.map(|id| self.add_to_group(id, item)),
+            notice: notice.map(|id| self.add_to_group(id, item)),
         }
     }
 
     /// Adds an item behind the others of its group or notice, and tells its index.
-    fn join(&mut self, share: Share, item: usize) -> usize {
-        let layout = share.0;
-        let chains = match layout {
+    fn add_to_group(&mut self, id: GroupId, item: usize) -> usize {
+        let kind = id.0;
+        let groups = match kind {
             Some(_) => &mut self.groups,
             None => &mut self.notices,
         };
-        let (link, next) = (self.links.len(), chains.len());
+        let (link, next) = (self.links.len(), groups.len());
         self.links.push(Link { item, next: None });
-        let index = *self.known.entry(share).or_insert(next);
+        let index = *self.known.entry(id).or_insert(next);
         if index == next {
-            chains.push(Chain {
-                layout,
+            groups.push(OpenGroup {
+                kind,
                 first: link,
                 last: link,
                 len: 1,
             });
         } else {
-            let chain = &mut chains[index];
-            self.links[chain.last].next = Some(link);
-            (chain.last, chain.len) = (link, chain.len + 1);
+            let group = &mut groups[index];
+            self.links[group.last].next = Some(link);
+            (group.last, group.len) = (link, group.len + 1);
         }
         index
     }
 
-    fn items_of(&self, chain: &Chain) -> impl Iterator<Item = usize> {
-        let links = std::iter::successors(Some(chain.first), |&link| self.links[link].next);
+    fn items_of(&self, group: &OpenGroup) -> impl Iterator<Item = usize> {
+        let links = std::iter::successors(Some(group.first), |&link| self.links[link].next);
         links.map(|link| self.links[link].item)
     }
 
     /// Puts the items whose entries are written in place of those in `out`: the last one of each bar, or of each symbol
     /// with a manifest; all of a stream.
-    fn newest(&self, chain: &Chain, out: &mut Vec<usize>) {
+    fn newest(&self, group: &OpenGroup, out: &mut Vec<usize>) {
         out.clear();
-        out.extend(self.items_of(chain));
+        out.extend(self.items_of(group));
         let cell = |item: usize| match &self.items[item] {
             WriteItem::Bar(update) => (update.bar.start, update.bar.symbol),
             WriteItem::Manifest(manifest) => (Timestamp::EPOCH, manifest.symbol),
         };
         // Where each bar starts after the one before, no two are the same.
         let is_rising = out.is_sorted_by(|&one, &next| cell(one).0 < cell(next).0);
-        if chain.layout == Some(Layout::Stream) || is_rising {
+        if group.kind == Some(GroupKind::Stream) || is_rising {
             return;
         }
         let mut seen: HashSet<_, FixedState> =
@@ -252,9 +257,9 @@ impl<'a> Sorted<'a> {
     }
 
     /// The first item and its start or date.
-    fn head(&self, chain: &Chain) -> (&WriteItem, &KeyTime) {
-        let item = self.links[chain.first].item;
-        (&self.items[item], &self.stamps[item])
+    fn head(&self, group: &OpenGroup) -> (&WriteItem, &KeyTime) {
+        let item = self.links[group.first].item;
+        (&self.items[item], &self.key_times[item])
     }
 
     /// Channel and message of each notice.
@@ -262,16 +267,17 @@ impl<'a> Sorted<'a> {
         let Some(template) = self.view.channel() else {
             return Vec::new();
         };
-        let message = |chain: &Chain| {
+        let message = |group: &OpenGroup| {
             let (mut channel, mut notice) = (Vec::new(), Notice::default());
-            for item in self.items_of(chain) {
+            for item in self.items_of(group) {
                 if let WriteItem::Bar(update) = &self.items[item] {
-                    let stamp = &self.stamps[item];
+                    let key_time = &self.key_times[item];
                     if channel.is_empty() {
                         let bar = update.bar.key();
-                        self.view.push_template(&mut channel, template, &bar, stamp);
+                        self.view
+                            .push_template(&mut channel, template, &bar, key_time);
                     }
-                    notice.add(update, stamp);
+                    notice.add(update, key_time);
                 }
             }
             (Bytes::from(channel), Bytes::from(notice.text()))
@@ -282,26 +288,26 @@ impl<'a> Sorted<'a> {
 
 /// Encodes the items; `now` stamps the manifests.
 pub(crate) fn encode(view: &View, items: &[WriteItem], now: Timestamp, is_guarded: bool) -> Batch {
-    let sorted = Sorted::of(view, items);
+    let grouped = Grouped::of(view, items);
     let mut encoder = Encoder {
         view,
         now,
         is_guarded,
         text: Vec::with_capacity(items.len() * TEXT_LEN),
-        entries: Vec::with_capacity(sorted.links.len()),
+        entries: Vec::with_capacity(grouped.links.len()),
     };
-    let mut groups = Vec::with_capacity(sorted.groups.len());
+    let mut groups = Vec::with_capacity(grouped.groups.len());
     let mut newest = Vec::new();
-    for chain in &sorted.groups {
-        let Some(layout) = chain.layout else { continue };
-        let (key, versions) = encoder.push_keys(layout, sorted.head(chain));
-        sorted.newest(chain, &mut newest);
+    for group in &grouped.groups {
+        let Some(kind) = group.kind else { continue };
+        let (key, versions) = encoder.push_keys(kind, grouped.head(group));
+        grouped.newest(group, &mut newest);
         let first = encoder.entries.len();
         for &item in &newest {
-            encoder.push_entry(layout, &items[item], &sorted.stamps[item]);
+            encoder.push_entry(kind, &items[item], &grouped.key_times[item]);
         }
         groups.push(Group {
-            layout,
+            kind,
             key,
             versions,
             entries: first..encoder.entries.len(),
@@ -311,8 +317,8 @@ pub(crate) fn encode(view: &View, items: &[WriteItem], now: Timestamp, is_guarde
         text: Bytes::from(encoder.text),
         groups,
         entries: Arc::new(encoder.entries),
-        notices: sorted.messages(),
-        homes: sorted.homes,
+        notices: grouped.messages(),
+        groups_of_items: grouped.groups_of_items,
     }
 }
 
@@ -329,8 +335,8 @@ impl Encoder<'_> {
     /// Appends the key of a group and that of its versions, which its first item tells.
     fn push_keys(
         &mut self,
-        layout: Layout,
-        (item, stamp): (&WriteItem, &KeyTime),
+        kind: GroupKind,
+        (item, key_time): (&WriteItem, &KeyTime),
     ) -> (Range<usize>, Range<usize>) {
         let (view, text) = (self.view, &mut self.text);
         let start = text.len();
@@ -342,24 +348,24 @@ impl Encoder<'_> {
             WriteItem::Bar(update) => update,
         };
         let bar = update.bar.key();
-        match view.stream().filter(|_| layout == Layout::Stream) {
-            Some(template) => view.push_template(text, template, &bar, stamp),
-            None => view.push_key(text, &bar, stamp),
+        match view.stream().filter(|_| kind == GroupKind::Stream) {
+            Some(template) => view.push_template(text, template, &bar, key_time),
+            None => view.push_key(text, &bar, key_time),
         }
         let end = text.len();
-        if self.is_guarded && layout == Layout::Hash {
+        if self.is_guarded && kind == GroupKind::Hash {
             text.extend_from_within(start..end);
             text.extend_from_slice(b":version");
-        } else if self.is_guarded && layout == Layout::Text {
+        } else if self.is_guarded && kind == GroupKind::Text {
             let namespace = &view.settings().namespace;
             push_display(text, format_args!("version:{namespace}:{}:", bar.spec));
-            stamp.push_date(text);
+            key_time.push_date(text);
             push_display(text, format_args!(":{}", bar.symbol.as_str()));
         }
         (start..end, end..text.len())
     }
 
-    fn push_entry(&mut self, layout: Layout, item: &WriteItem, stamp: &KeyTime) {
+    fn push_entry(&mut self, kind: GroupKind, item: &WriteItem, key_time: &KeyTime) {
         let (view, text) = (self.view, &mut self.text);
         let (start, mut id) = (text.len(), StreamId::default());
         let [field_end, version_end] = match item {
@@ -371,16 +377,16 @@ impl Encoder<'_> {
             }
             WriteItem::Bar(update) => {
                 let bar = update.bar.key();
-                if layout == Layout::Stream {
+                if kind == GroupKind::Stream {
                     id = StreamId::of(bar.start, update.revision);
                     bar.start.push_text(text);
-                } else if layout == Layout::Text && self.is_guarded {
-                    stamp.push_time(text);
+                } else if kind == GroupKind::Text && self.is_guarded {
+                    key_time.push_time(text);
                 } else {
-                    view.push_field(text, &bar, stamp);
+                    view.push_field(text, &bar, key_time);
                 }
                 let field_end = text.len();
-                if self.is_guarded || layout == Layout::Stream {
+                if self.is_guarded || kind == GroupKind::Stream {
                     push_version(text, update);
                 }
                 let version_end = text.len();
@@ -395,26 +401,28 @@ impl Encoder<'_> {
 
 /// Commands that the items would need, as the store bills them: Upstash counts what runs inside a script too.
 pub(crate) fn count_commands(view: &View, items: &[WriteItem], is_guarded: bool) -> usize {
-    let sorted = Sorted::of(view, items);
+    let grouped = Grouped::of(view, items);
     let expire = usize::from(view.settings().ttl_s.is_some());
     // Guarded, each group has its type looked at, its versions read and written, and those of a gone key removed.
     let guard = usize::from(is_guarded);
     let mut versions = None;
-    let commands = sorted.groups.iter().map(|chain| match chain.layout {
-        Some(Layout::Text) => {
-            let (item, stamp) = sorted.head(chain);
+    let commands = grouped.groups.iter().map(|group| match group.kind {
+        Some(GroupKind::Text) => {
+            let (item, key_time) = grouped.head(group);
             let own = match item {
-                WriteItem::Bar(update) => Some((update.bar.spec, stamp.date(), update.bar.symbol)),
+                WriteItem::Bar(update) => {
+                    Some((update.bar.spec, key_time.date(), update.bar.symbol))
+                }
                 WriteItem::Manifest(_) => None,
             };
             let is_new = std::mem::replace(&mut versions, own) != own;
             1 + guard * usize::from(is_new) * (2 + expire)
         }
-        Some(Layout::Hash) => 1 + expire + guard * (4 + expire),
-        Some(Layout::Manifest) => 1 + expire + guard,
+        Some(GroupKind::Hash) => 1 + expire + guard * (4 + expire),
+        Some(GroupKind::Manifest) => 1 + expire + guard,
         // Unguarded, a script of its own; guarded, a look at its type.
-        Some(Layout::Stream) => 1 + chain.len + expire,
+        Some(GroupKind::Stream) => 1 + group.len + expire,
         None => 0,
     });
-    commands.sum::<usize>() + sorted.notices.len() + 2 * guard
+    commands.sum::<usize>() + grouped.notices.len() + 2 * guard
 }

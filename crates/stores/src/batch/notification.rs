@@ -26,14 +26,14 @@ pub(crate) struct Notice {
 
 impl Notice {
     /// Adds a bar.
-    pub(crate) fn add(&mut self, update: &BarUpdate, stamp: &KeyTime) {
+    pub(crate) fn add(&mut self, update: &BarUpdate, key_time: &KeyTime) {
         let bar = &update.bar;
         if self
             .newest
             .as_ref()
             .is_none_or(|(start, _)| *start < bar.start)
         {
-            self.newest = Some((bar.start, *stamp));
+            self.newest = Some((bar.start, *key_time));
         }
         self.bars += 1;
         if !self.specs.contains(&bar.spec) {
@@ -47,11 +47,11 @@ impl Notice {
     /// The message.
     pub(crate) fn text(&self) -> Vec<u8> {
         let mut out = b"{".to_vec();
-        if let Some((_, stamp)) = &self.newest {
+        if let Some((_, key_time)) = &self.newest {
             out.extend_from_slice(b"\"date\":\"");
-            stamp.push_date(&mut out);
+            key_time.push_date(&mut out);
             out.extend_from_slice(b"\",\"time\":\"");
-            stamp.push_time(&mut out);
+            key_time.push_time(&mut out);
             out.extend_from_slice(b"\",");
         }
         out.extend_from_slice(b"\"bars\":");

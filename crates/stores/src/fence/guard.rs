@@ -5,7 +5,7 @@
 //! stream. They live as long as the bars they speak of; bars whose key is gone have no version. The script looks at all
 //! types and versions before it writes, and a group that cannot be written leaves the others alone.
 
-use crate::batch::groups::{Batch, Group, Home, Layout};
+use crate::batch::groups::{Batch, Group, GroupKind, GroupsOfItem};
 use crate::key_store::command::Command;
 use crate::key_store::port::{CommandResult, Reply};
 use crate::key_store::remedy::item_error;
@@ -43,7 +43,7 @@ pub(crate) fn call(
         // Strings that share a hash of versions are one group of the script.
         let versions = |group: &Group| &batch.text[group.versions.clone()];
         let shares =
-            |group: &&Group| group.layout == Layout::Text && versions(group) == versions(first);
+            |group: &&Group| group.kind == GroupKind::Text && versions(group) == versions(first);
         let len = rest.iter().take_while(shares).count().max(1);
         let (together, after) = rest.split_at(len);
         parts.group(batch, together);
@@ -80,11 +80,11 @@ impl Parts {
 
     fn group(&mut self, batch: &Batch, groups: &[Group]) {
         let [group, ..] = groups else { return };
-        let layout: &'static [u8] = match group.layout {
-            Layout::Hash => b"hash",
-            Layout::Text => b"text",
-            Layout::Stream => b"stream",
-            Layout::Manifest => b"manifest",
+        let layout: &'static [u8] = match group.kind {
+            GroupKind::Hash => b"hash",
+            GroupKind::Text => b"text",
+            GroupKind::Stream => b"stream",
+            GroupKind::Manifest => b"manifest",
         };
         self.arguments.push(Bytes::from_static(layout));
         self.number(
@@ -93,17 +93,17 @@ impl Parts {
                 .map(|group| group.entries.len())
                 .sum::<usize>(),
         );
-        match group.layout {
-            Layout::Hash => self
+        match group.kind {
+            GroupKind::Hash => self
                 .keys
                 .extend([batch.slice(&group.key), batch.slice(&group.versions)]),
-            Layout::Text => {
+            GroupKind::Text => {
                 self.keys.push(batch.slice(&group.versions));
                 self.keys
                     .extend(groups.iter().map(|group| batch.slice(&group.key)));
             }
-            Layout::Manifest => self.keys.push(batch.slice(&group.key)),
-            Layout::Stream => {
+            GroupKind::Manifest => self.keys.push(batch.slice(&group.key)),
+            GroupKind::Stream => {
                 self.keys.push(batch.slice(&group.key));
                 let entries = batch.stream_entries(group);
                 // The length is told once for all streams.
@@ -125,7 +125,7 @@ impl Parts {
 
 impl Answers {
     /// The fate of an item, from the answers of the script.
-    pub(crate) fn fate(&self, result: &CommandResult, home: Home) -> ItemResult {
+    pub(crate) fn fate(&self, result: &CommandResult, groups_of_item: GroupsOfItem) -> ItemResult {
         let answers = match result {
             Ok(Reply::Array(answers)) => answers,
             Ok(_) => return Err(item_error("answer of the guard is no list")),
@@ -133,9 +133,11 @@ impl Answers {
         };
         let of_group = |group: usize| self.of_groups.get(group).copied();
         let wanted = [
-            home.base.and_then(of_group),
-            home.stream.and_then(of_group),
-            home.notice.map(|notice| self.first_notice + notice),
+            groups_of_item.base.and_then(of_group),
+            groups_of_item.stream.and_then(of_group),
+            groups_of_item
+                .notice
+                .map(|notice| self.first_notice + notice),
         ];
         for index in wanted.into_iter().flatten() {
             match answers.get(index) {

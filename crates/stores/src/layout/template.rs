@@ -125,7 +125,7 @@ pub(crate) struct Filling<'a> {
     pub(crate) spec: BarSpec,
     pub(crate) symbol: Symbol,
     pub(crate) start: Timestamp,
-    pub(crate) stamp: &'a KeyTime,
+    pub(crate) key_time: &'a KeyTime,
 }
 
 /// Bytes of what fills the places, at most.
@@ -168,11 +168,11 @@ impl Template {
                     out.extend_from_slice(filling.namespace.as_bytes());
                 }
                 Part::Placeholder(Placeholder::Spec) => push_display(out, filling.spec),
-                Part::Placeholder(Placeholder::Date) => filling.stamp.push_date(out),
+                Part::Placeholder(Placeholder::Date) => filling.key_time.push_date(out),
                 Part::Placeholder(Placeholder::Symbol) => {
                     out.extend_from_slice(filling.symbol.as_str().as_bytes());
                 }
-                Part::Placeholder(Placeholder::Time) => filling.stamp.push_time(out),
+                Part::Placeholder(Placeholder::Time) => filling.key_time.push_time(out),
                 Part::Placeholder(Placeholder::Start) => {
                     out.extend_from_slice(
                         itoa::Buffer::new()

@@ -63,18 +63,18 @@ impl View {
 
     /// Key and field of a bar; the field is empty where a bar is a key of its own.
     pub(crate) fn key_and_field(&self, bar: &BarKey) -> (Vec<u8>, Vec<u8>) {
-        let (stamp, mut key, mut field) = (self.stamp(bar), Vec::new(), Vec::new());
-        self.push_key(&mut key, bar, &stamp);
-        self.push_field(&mut field, bar, &stamp);
+        let (key_time, mut key, mut field) = (self.key_time(bar), Vec::new(), Vec::new());
+        self.push_key(&mut key, bar, &key_time);
+        self.push_field(&mut field, bar, &key_time);
         (key, field)
     }
 
-    pub(crate) fn stamp(&self, bar: &BarKey) -> KeyTime {
+    pub(crate) fn key_time(&self, bar: &BarKey) -> KeyTime {
         KeyTime::of(bar.start, bar.spec, &self.settings.zone)
     }
 
-    pub(crate) fn push_key(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &KeyTime) {
-        self.settings.key.push(out, &self.filling(bar, stamp));
+    pub(crate) fn push_key(&self, out: &mut Vec<u8>, bar: &BarKey, key_time: &KeyTime) {
+        self.settings.key.push(out, &self.filling(bar, key_time));
     }
 
     pub(crate) fn push_template(
@@ -82,14 +82,14 @@ impl View {
         out: &mut Vec<u8>,
         template: &Template,
         bar: &BarKey,
-        stamp: &KeyTime,
+        key_time: &KeyTime,
     ) {
-        template.push(out, &self.filling(bar, stamp));
+        template.push(out, &self.filling(bar, key_time));
     }
 
-    pub(crate) fn push_field(&self, out: &mut Vec<u8>, bar: &BarKey, stamp: &KeyTime) {
+    pub(crate) fn push_field(&self, out: &mut Vec<u8>, bar: &BarKey, key_time: &KeyTime) {
         if let Some(field) = &self.settings.field {
-            field.push(out, &self.filling(bar, stamp));
+            field.push(out, &self.filling(bar, key_time));
         }
     }
 
@@ -102,7 +102,7 @@ impl View {
         push_date(out, date);
     }
 
-    fn filling<'a>(&'a self, bar: &BarKey, stamp: &'a KeyTime) -> Filling<'a> {
+    fn filling<'a>(&'a self, bar: &BarKey, key_time: &'a KeyTime) -> Filling<'a> {
         let BarKey {
             symbol,
             spec,
@@ -113,7 +113,7 @@ impl View {
             spec,
             symbol,
             start,
-            stamp,
+            key_time,
         }
     }
 }

@@ -125,7 +125,7 @@ impl ClaimTracker {
         let known = self.lock();
         let mut due = self.gather(&known, now, false);
         for &spec in specs {
-            let date = due.stamps.of(now, spec).date();
+            let date = due.key_times.of(now, spec).date();
             for &symbol in symbols {
                 due.add(spec, date, symbol);
             }
@@ -153,7 +153,7 @@ impl ClaimTracker {
     fn gather<'a>(&'a self, known: &'a Known, now: Timestamp, pays: bool) -> Due<'a> {
         Due {
             known,
-            stamps: KeyTimes::new(&self.zone),
+            key_times: KeyTimes::new(&self.zone),
             since: now.saturating_sub(self.half_life_ns),
             pays,
             claims: Vec::new(),
@@ -187,7 +187,7 @@ impl Known {
 /// Gathers claims that are due.
 struct Due<'a> {
     known: &'a Known,
-    stamps: KeyTimes<'a>,
+    key_times: KeyTimes<'a>,
     /// Records whose life last began before this instant are claimed again.
     since: Timestamp,
     pays: bool,
@@ -229,7 +229,7 @@ impl Due<'_> {
     }
 
     fn add_bar(&mut self, bar: &BarKey) {
-        let date = self.stamps.of(bar.start, bar.spec).date();
+        let date = self.key_times.of(bar.start, bar.spec).date();
         self.add(bar.spec, date, bar.symbol);
     }
 

@@ -122,7 +122,7 @@ impl ViewSink {
                 if let Some(claims) = claims {
                     claims.tracker.granted(&due, self.clock.now());
                 }
-                Ok(plan.fates(&results))
+                Ok(plan.item_results(&results))
             }
             (Err(error), Some(claims)) if is_owned(&error) => Err(claims.refused(&due, error)),
             // Another attempt has the script again, if there is one.
@@ -132,9 +132,9 @@ impl ViewSink {
             (Err(error), _) => {
                 tracing::debug!(%error, "sending the last bars and their manifests separately");
                 self.claim(&due).await?;
-                let mut fates = self.write_plan(&self.plan(bars)).await?;
-                fates.extend(manifests.iter().map(|_| Err(final_batch::unwritten())));
-                Ok(fates)
+                let mut item_results = self.write_plan(&self.plan(bars)).await?;
+                item_results.extend(manifests.iter().map(|_| Err(final_batch::unwritten())));
+                Ok(item_results)
             }
         }
     }
@@ -148,7 +148,7 @@ impl ViewSink {
             results.len() == plan.commands.len(),
             "a key store answers every command"
         );
-        Ok(plan.fates(&results))
+        Ok(plan.item_results(&results))
     }
 
     async fn write_guarded(
@@ -177,7 +177,12 @@ impl ViewSink {
                 waiting.extend([second, first]);
                 continue;
             }
-            results.extend(batch.homes.iter().map(|home| answers.fate(&result, *home)));
+            results.extend(
+                batch
+                    .groups_of_items
+                    .iter()
+                    .map(|groups| answers.fate(&result, *groups)),
+            );
         }
         Ok(results)
     }
