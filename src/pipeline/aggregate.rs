@@ -4,7 +4,7 @@
 //! from those of symbols whose feed vouches for the whole of them: an open bar is never written as a closed one.
 
 use super::error::RunError;
-use super::late::LeftOut;
+use super::late::LateReport;
 use super::message::{FeedMessage, ShardMessage, UPDATES_LEN_MAX};
 use super::timer::{Timer, sleep_until};
 use crate::engine::aggregate::{AggregateCounts, Aggregator};
@@ -58,7 +58,7 @@ pub(crate) struct AggregateActor {
     /// Event time before which each feed has delivered everything.
     positions: Vec<Option<Timestamp>>,
     ended: BTreeSet<usize>,
-    left_out: LeftOut,
+    late_report: LateReport,
     ports: ShardPorts,
     counts: watch::Sender<ShardCounts>,
     forming: Timer,
@@ -90,7 +90,7 @@ impl AggregateActor {
             aggregator,
             positions: vec![None; feeds],
             ended: BTreeSet::new(),
-            left_out: LeftOut::default(),
+            late_report: LateReport::default(),
             ports,
             counts,
             forming: Timer::new(times.forming_every),
@@ -113,7 +113,7 @@ impl AggregateActor {
                 Event::Inbox(None) => break,
             }
         }
-        if let Some(late) = self.left_out.tell(self.aggregator.counts().late) {
+        if let Some(late) = self.late_report.tell(self.aggregator.counts().late) {
             self.tell(late).await?;
         }
         if self.ended.len() == self.positions.len() {
@@ -168,7 +168,7 @@ impl AggregateActor {
 
     async fn hand_over_late(&mut self) {
         let trades = self.aggregator.take_late();
-        self.left_out.add(&trades, &self.aggregator);
+        self.late_report.add(&trades, &self.aggregator);
         let late = &mut self.ports.late;
         if let Some(keeper) = late.as_ref().filter(|_| !trades.is_empty())
             && keeper.send(trades).await.is_err()

@@ -74,14 +74,14 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 
 /// Late trades of a shard, as far as they must be reported.
 #[derive(Debug, Default)]
-pub(crate) struct LeftOut {
+pub(crate) struct LateReport {
     /// The first one, and the time that had been seen of its symbol.
     first: Option<(Trade, Timestamp)>,
     /// One of each symbol and hour, which is enough to know the days in any zone.
     days: BTreeMap<(Symbol, i64), (Symbol, Timestamp)>,
 }
 
-impl LeftOut {
+impl LateReport {
     pub(crate) fn add(&mut self, trades: &[Trade], aggregator: &Aggregator) {
         for trade in trades {
             if self.first.is_none() {
@@ -92,6 +92,7 @@ impl LeftOut {
             self.days.insert(hour, (trade.symbol, trade.time));
         }
     }
+
     /// Says in the log which trades are in no bar, and gives the writer's message, so that no manifest calls their days
     /// complete; `None` without such trades.
     pub(crate) fn tell(&mut self, late: u64) -> Option<ShardMessage> {

@@ -171,7 +171,7 @@ impl Checkpoints {
     }
 
     /// The counts to save when a replay has come to its end: the next one starts from the beginning.
-    pub(super) fn forgotten(&self) -> Vec<(String, Position)> {
+    pub(super) fn reset_positions(&self) -> Vec<(String, Position)> {
         let is_saved = self.replay.as_ref().is_some_and(|replay| replay.is_saved);
         if is_saved {
             self.named(|_| 0)

@@ -5,7 +5,7 @@
 //! closed: writes and probes are signs of life themselves. It takes a permit and is counted like a write.
 
 use super::budget::CommandBudget;
-use super::outlet::Outlet;
+use super::observers::Observers;
 use super::requests::Requests;
 use crate::pipeline::error::chain;
 use crate::port::{Remedy, SinkError};
@@ -57,12 +57,12 @@ impl Keepalive {
         &mut self,
         result: Result<(), SinkError>,
         sink: &str,
-        outlet: &Outlet,
+        observers: &Observers,
         now: Duration,
     ) -> Option<String> {
         (self.is_under_way, self.last) = (false, now);
         let error = result.err()?;
-        outlet.count(|counts| counts.failures.add(error.remedy));
+        observers.count(|counts| counts.failures.add(error.remedy));
         let cause = chain(&error);
         if error.remedy == Remedy::Fatal {
             tracing::error!(cause, "{sink} failed permanently; the run ends");

@@ -4,7 +4,7 @@ mod budget;
 mod checkpoints;
 mod keepalive;
 mod log;
-mod outlet;
+mod observers;
 mod recheck;
 mod reconcile;
 mod requests;

@@ -6,18 +6,18 @@ use tokio::sync::{broadcast, watch};
 
 /// The writer's counts and its listeners.
 #[derive(Debug)]
-pub(super) struct Outlet {
+pub(super) struct Observers {
     counts: watch::Sender<WriterCounts>,
     acked: broadcast::Sender<BarUpdate>,
 }
 
-impl Outlet {
-    /// Builds the outlet and the view of the counts.
+impl Observers {
+    /// Builds the observers and the view of the counts.
     pub(super) fn pair(
         acked: broadcast::Sender<BarUpdate>,
-    ) -> (Outlet, watch::Receiver<WriterCounts>) {
+    ) -> (Observers, watch::Receiver<WriterCounts>) {
         let (counts, view) = watch::channel(WriterCounts::default());
-        (Outlet { counts, acked }, view)
+        (Observers { counts, acked }, view)
     }
 
     pub(super) fn counts(&self) -> WriterCounts {

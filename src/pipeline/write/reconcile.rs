@@ -73,7 +73,7 @@ impl Reconciler {
     }
 
     /// Notes a failure after which the store may hold less than it has acked.
-    pub(super) fn suspect(&mut self, remedy: Remedy) {
+    pub(super) fn note_failure(&mut self, remedy: Remedy) {
         let may_be_failover = matches!(remedy, Remedy::Reconnect | Remedy::Retry { after: None });
         self.reconcile |= may_be_failover && self.settings.on_reconnect;
     }

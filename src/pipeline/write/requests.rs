@@ -1,4 +1,4 @@
-//! What the writer has under way at the store and the state: futures that own what they need, each with one report.
+//! What the writer has under way at the store and the state: futures that own what they need, each with one outcome.
 
 use super::reconcile::{RepairError, Repaired, Repairer};
 use super::settings::WriterPorts;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// What a piece of work came to.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(super) enum Outcome {
     /// A batch; with the error when the whole of it failed.
     Completion(OutgoingBatch, Completion, Option<SinkError>),
     /// A commit.
@@ -42,7 +42,7 @@ pub(super) struct Requests {
     store: PacedStore,
     state: Option<Arc<dyn StateStore>>,
     clock: Arc<dyn Clock>,
-    under_way: FuturesUnordered<BoxFuture<'static, Report>>,
+    under_way: FuturesUnordered<BoxFuture<'static, Outcome>>,
 }
 
 impl Requests {
@@ -75,15 +75,15 @@ impl Requests {
         self.clock.now()
     }
 
-    /// Waits for the next report; `None` when nothing is under way.
+    /// Waits for the next outcome; `None` when nothing is under way.
     ///
     /// # Cancel safety
-    /// Dropping the future loses no report.
-    pub(super) async fn next(&mut self) -> Option<Report> {
+    /// Dropping the future loses no outcome.
+    pub(super) async fn next(&mut self) -> Option<Outcome> {
         self.under_way.next().await
     }
 
-    fn launch(&mut self, request: impl Future<Output = Report> + Send + 'static) {
+    fn launch(&mut self, request: impl Future<Output = Outcome> + Send + 'static) {
         self.under_way.push(Box::pin(request));
     }
 
@@ -95,26 +95,26 @@ impl Requests {
                 Some(cause) => (refused(&batch, cause), None),
                 None => store.write(&batch, cost).await,
             };
-            Report::Completion(batch, completion, error)
+            Outcome::Completion(batch, completion, error)
         });
     }
 
     /// Asks an idle store for a sign of life.
     pub(super) fn keepalive(&mut self) {
         let store = self.store.clone();
-        self.launch(async move { Report::Keepalive(store.keepalive().await) });
+        self.launch(async move { Outcome::Keepalive(store.keepalive().await) });
     }
 
     /// Makes one change durable.
     pub(super) fn commit(&mut self, change: StateChange, budget: BudgetUse) {
         let changes = changes(change, self.now(), Some(budget));
-        self.with_state(|state| async move { Report::Committed(state.commit(changes).await) });
+        self.with_state(|state| async move { Outcome::Committed(state.commit(changes).await) });
     }
 
     /// Reads the front of the spool.
     pub(super) fn load(&mut self, from: u64, len_max: usize) {
         self.with_state(
-            |state| async move { Report::Loaded(state.spool_read(from, len_max).await) },
+            |state| async move { Outcome::Loaded(state.spool_read(from, len_max).await) },
         );
     }
 
@@ -125,12 +125,12 @@ impl Requests {
             budget: Some(used),
             ..Changes::default()
         };
-        self.with_state(|state| async move { Report::BudgetSaved(state.commit(changes).await) });
+        self.with_state(|state| async move { Outcome::BudgetSaved(state.commit(changes).await) });
     }
 
     fn with_state<F>(&mut self, request: impl FnOnce(Arc<dyn StateStore>) -> F)
     where
-        F: Future<Output = Report> + Send + 'static,
+        F: Future<Output = Outcome> + Send + 'static,
     {
         if let Some(state) = &self.state {
             let request = request(Arc::clone(state));
@@ -146,7 +146,7 @@ impl Requests {
                 requests: 1,
                 commands: 1,
             };
-            Report::Rechecked(store.missing_or_stale(&updates, cost).await)
+            Outcome::Rechecked(store.missing_or_stale(&updates, cost).await)
         });
     }
 
@@ -162,7 +162,7 @@ impl Requests {
             } else {
                 passes.reconcile(since, &mut repaired).await
             };
-            Report::Repaired(repaired, result)
+            Outcome::Repaired(repaired, result)
         });
     }
 }

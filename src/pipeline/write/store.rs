@@ -63,7 +63,7 @@ impl PacedStore {
             failures,
             took,
         };
-        self.follow(completion.worst().map(|(remedy, _)| *remedy));
+        self.adjust_pace(completion.worst().map(|(remedy, _)| *remedy));
         (completion, error)
     }
 
@@ -98,7 +98,7 @@ impl PacedStore {
             // Whatever the cause, the next write starts from a fresh connection.
             self.reconnect().await;
         }
-        self.follow(remedy);
+        self.adjust_pace(remedy);
         result
     }
 
@@ -113,7 +113,7 @@ impl PacedStore {
         let result = self.in_time("read bars back from", answer).await;
         // Reading back is no proof that writes succeed: only a failure changes their pace.
         if let Err(error) = &result {
-            self.follow(Some(error.remedy));
+            self.adjust_pace(Some(error.remedy));
         }
         result
     }
@@ -133,7 +133,7 @@ impl PacedStore {
     }
 
     /// Lets the pace of all requests follow what one came to.
-    fn follow(&self, remedy: Option<Remedy>) {
+    fn adjust_pace(&self, remedy: Option<Remedy>) {
         if let Some(wait) = self.pace.on_answer(remedy) {
             tracing::warn!(
                 wait_s = wait.as_secs_f64(),

@@ -9,10 +9,10 @@ use super::budget::CommandBudget;
 use super::checkpoints::Checkpoints;
 use super::keepalive::Keepalive;
 use super::log::{self, SpoolFullLog};
-use super::outlet::Outlet;
+use super::observers::Observers;
 use super::recheck::Recheck;
 use super::reconcile::{Reconciler, RepairError, Repaired, WriterState};
-use super::requests::{Report, Requests};
+use super::requests::{Outcome, Requests};
 use super::settings::{ReconcileSettings, WriterCounts, WriterPorts, WriterSettings};
 use crate::engine::budget::BudgetVerdict;
 use crate::engine::circuit::CircuitState;
@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 enum Event {
     Abort,
-    Report(Report),
+    Outcome(Outcome),
     Deadline,
     Inbox(Option<ShardMessage>),
 }
@@ -54,7 +54,7 @@ pub struct Writer {
     checkpoints: Checkpoints,
     failure: Option<Failure>,
     spool_full: SpoolFullLog,
-    outlet: Outlet,
+    observers: Observers,
 }
 
 /// What comes from the shards.
@@ -79,7 +79,7 @@ impl Writer {
         abort: CancellationToken,
         acked: broadcast::Sender<BarUpdate>,
     ) -> (Writer, watch::Receiver<WriterCounts>) {
-        let (outlet, view) = Outlet::pair(acked);
+        let (observers, view) = Observers::pair(acked);
         let has_state = ports.state.is_some();
         // Without a state there is nothing to save, to repair or to go on from.
         let settings = if has_state {
@@ -112,7 +112,7 @@ impl Writer {
             checkpoints: Checkpoints::new(settings.checkpoints.clone(), shards),
             failure: None,
             spool_full: SpoolFullLog::default(),
-            outlet,
+            observers,
             settings,
         };
         (writer, view)
@@ -132,15 +132,15 @@ impl Writer {
         self.launch();
         while !self.is_done() {
             match self.next_event().await {
-                Event::Abort => return shutdown::leave(self).await,
-                Event::Report(report) => {
-                    if let Err(fault) = self.on_report(report) {
-                        return shutdown::abandon(self, fault).await;
+                Event::Abort => return shutdown::end_spooling(self).await,
+                Event::Outcome(outcome) => {
+                    if let Err(fault) = self.on_outcome(outcome) {
+                        return shutdown::end_failed(self, fault).await;
                     }
                 }
-                Event::Deadline if self.is_stuck() => return shutdown::leave(self).await,
+                Event::Deadline if self.is_stuck() => return shutdown::end_spooling(self).await,
                 Event::Deadline => {}
-                Event::Inbox(message) => self.take_in(message),
+                Event::Inbox(message) => self.receive(message),
             }
             self.launch();
             self.save_checkpoint().await?;
@@ -148,7 +148,7 @@ impl Writer {
             self.publish();
         }
         if self.failure.is_some() {
-            shutdown::leave(self).await
+            shutdown::end_spooling(self).await
         } else {
             shutdown::close(self).await
         }
@@ -171,7 +171,7 @@ impl Writer {
             loaded.map_err(RunError::State)?;
         }
         let spooled = held.items;
-        self.outlet
+        self.observers
             .count(|counts| counts.spool_bytes = held.bytes + held.dead_bytes);
         if spooled > 0 {
             tracing::info!(
@@ -200,7 +200,7 @@ impl Writer {
         tokio::select! {
             biased;
             () = self.abort.cancelled() => Event::Abort,
-            Some(report) = self.requests.next() => Event::Report(report),
+            Some(outcome) = self.requests.next() => Event::Outcome(outcome),
             () = sleep_until(deadline), if deadline.is_some() => Event::Deadline,
             message = self.inbox.messages.recv(), if has_room => Event::Inbox(message),
         }
@@ -234,7 +234,7 @@ impl Writer {
 /// What comes in.
 impl Writer {
     /// Takes in what is there, so that bars which come together go together, and the end of the input with them.
-    fn take_in(&mut self, message: Option<ShardMessage>) {
+    fn receive(&mut self, message: Option<ShardMessage>) {
         self.on_inbox(message);
         while self.inbox.is_open && self.delivery.has_room() {
             match self.inbox.messages.try_recv() {
@@ -249,7 +249,7 @@ impl Writer {
         let is_update = matches!(message, Some(ShardMessage::Updates { .. }));
         if self.recheck.holds_back() || (!is_update && self.recheck.has_claims()) {
             self.recheck.hold(message);
-            return self.hold_back();
+            return self.update_flushing();
         }
         match message {
             Some(ShardMessage::Updates { shard, updates }) => self.on_updates(shard, updates),
@@ -265,7 +265,7 @@ impl Writer {
             None => {
                 self.inbox.is_open = false;
                 self.progress = self.now();
-                let is_proved = self.outlet.counts().unproved == 0;
+                let is_proved = self.observers.counts().unproved == 0;
                 self.delivery
                     .close(self.inbox.shards_open == 0 && is_proved);
             }
@@ -281,8 +281,8 @@ impl Writer {
             let is_forming = |update: &BarUpdate| update.state == BarState::Forming;
             let (forming, closed): (Vec<_>, Vec<_>) = updates.into_iter().partition(is_forming);
             self.skip(&forming);
-            let believed = self.recheck.claim(closed);
-            self.believe(&believed);
+            let assumed = self.recheck.claim(closed);
+            self.assume_written(&assumed);
             updates = rest;
         }
         if self.recheck.has_claims() && !updates.is_empty() {
@@ -296,7 +296,7 @@ impl Writer {
                 self.push(WriteItem::Bar(update), now);
             }
         }
-        self.hold_back();
+        self.update_flushing();
     }
 
     fn push(&mut self, item: WriteItem, now: Duration) {
@@ -305,7 +305,7 @@ impl Writer {
     }
 
     /// Takes nothing in while positions are to be saved, or the store is read.
-    fn hold_back(&mut self) {
+    fn update_flushing(&mut self) {
         let is_held = self.checkpoints.is_pausing()
             || self.reconciler.holds_back()
             || self.recheck.holds_back();
@@ -316,14 +316,14 @@ impl Writer {
     async fn save_checkpoint(&mut self) -> Result<(), RunError> {
         let now = self.now();
         if self.checkpoints.pause_if_due(now, self.inbox.is_open) {
-            self.hold_back();
+            self.update_flushing();
             self.launch();
         }
         if !self.checkpoints.is_pausing() || !self.delivery.is_settled() {
             return Ok(());
         }
         let saved = self.checkpoints.save(self.requests.state(), now).await;
-        self.hold_back();
+        self.update_flushing();
         saved.map_err(RunError::State)
     }
 }
@@ -365,7 +365,7 @@ impl Writer {
             BudgetVerdict::Spend | BudgetVerdict::FinalsOnly => {
                 self.spend(commands);
                 if batch.attempts > 1 {
-                    self.outlet.count(|counts| counts.retries += 1);
+                    self.observers.count(|counts| counts.retries += 1);
                 }
                 None
             }
@@ -380,9 +380,9 @@ impl Writer {
 
     /// Starts to compare the claims when the store can answer for them.
     fn launch_recheck(&mut self) {
-        // What was held behind believed claims may be more of them, and nothing else would come back to those.
+        // What was held behind assumed claims may be more of them, and nothing else would come back to those.
         while self.recheck.is_waiting() && self.delivery.circuit().is_away() {
-            self.believe_claims();
+            self.assume_claims_written();
         }
         // What the spool still holds is not in the store yet.
         if self.recheck.is_waiting() && self.delivery.spooled() == 0 {
@@ -399,7 +399,7 @@ impl Writer {
             is_inbox_open: self.inbox.is_open,
             lacks_room: self.delivery.lacks_room(),
         });
-        self.hold_back();
+        self.update_flushing();
         if may_begin && self.delivery.is_durable() {
             let commands = self.requests.sink().stats().commands;
             let (redeliver, within) = self.reconciler.begin(commands);
@@ -410,20 +410,20 @@ impl Writer {
 
 /// What came of it.
 impl Writer {
-    fn on_report(&mut self, report: Report) -> Result<(), RunError> {
-        match report {
-            Report::Completion(batch, completion, error) => {
+    fn on_outcome(&mut self, outcome: Outcome) -> Result<(), RunError> {
+        match outcome {
+            Outcome::Completion(batch, completion, error) => {
                 self.on_completion(&batch, completion, error.as_ref());
                 if let Some(error) = error.filter(SinkError::is_owned) {
                     return Err(RunError::Owned(error));
                 }
             }
-            Report::Committed(result) => return self.on_committed(result),
-            Report::Loaded(result) => self.delivery.loaded(result.map_err(RunError::State)?),
-            Report::Keepalive(result) => self.on_keepalive(result),
-            Report::Rechecked(result) => self.on_rechecked(result),
-            Report::Repaired(repaired, result) => return self.on_repaired(repaired, result),
-            Report::BudgetSaved(result) => {
+            Outcome::Committed(result) => return self.on_committed(result),
+            Outcome::Loaded(result) => self.delivery.loaded(result.map_err(RunError::State)?),
+            Outcome::Keepalive(result) => self.on_keepalive(result),
+            Outcome::Rechecked(result) => self.on_rechecked(result),
+            Outcome::Repaired(repaired, result) => return self.on_repaired(repaired, result),
+            Outcome::BudgetSaved(result) => {
                 let saved = self.budget.saved(result, self.now());
                 return saved.map_err(RunError::State);
             }
@@ -440,18 +440,18 @@ impl Writer {
         let (now, time) = (self.now(), self.requests.now());
         let cause = log::cause(&completion, error);
         if let Some(error) = error {
-            self.reconciler.suspect(error.remedy);
+            self.reconciler.note_failure(error.remedy);
         }
         if let Some((remedy, _)) = completion.worst() {
-            self.outlet.count(|counts| counts.failures.add(*remedy));
+            self.observers.count(|counts| counts.failures.add(*remedy));
         }
         if completion.failures.iter().any(Option::is_none) {
             self.progress = now;
-            self.outlet.count(|counts| counts.acked_at = Some(time));
+            self.observers.count(|counts| counts.acked_at = Some(time));
         }
         let results = batch.items.iter().zip(&completion.failures);
         let acked = results.filter(|(_, failure)| failure.is_none());
-        self.outlet
+        self.observers
             .on_acked(acked.filter_map(|(item, _)| bar_of(item)));
         let attempts_max = self.settings.delivery.retry.attempts_max;
         for verdict in self.delivery.completed(completion, now) {
@@ -460,7 +460,7 @@ impl Writer {
             match verdict {
                 Verdict::Dead { items } => {
                     let items = u64::try_from(items).unwrap_or(u64::MAX);
-                    self.outlet.count(|counts| counts.dead_letters += items);
+                    self.observers.count(|counts| counts.dead_letters += items);
                 }
                 Verdict::Halted => {
                     self.failure.get_or_insert(Failure {
@@ -477,7 +477,7 @@ impl Writer {
         let now = self.now();
         match result {
             Ok(committed) => {
-                self.outlet
+                self.observers
                     .count(|counts| counts.spool_bytes = committed.spool_bytes);
                 if let Some(transition) = self.delivery.committed(committed.spool_items, now) {
                     log::transition(transition, self.requests.sink().name(), "");
@@ -495,7 +495,7 @@ impl Writer {
 
     fn on_keepalive(&mut self, result: Result<(), SinkError>) {
         let (now, sink) = (self.now(), self.requests.sink().name());
-        let cause = self.keepalive.answered(result, sink, &self.outlet, now);
+        let cause = self.keepalive.answered(result, sink, &self.observers, now);
         if let Some(cause) = cause {
             self.fail(cause);
         }
@@ -510,7 +510,7 @@ impl Writer {
     fn on_rechecked(&mut self, result: Result<Option<Vec<usize>>, SinkError>) {
         let sink = self.requests.sink().name();
         let Some(claims) = self.recheck.answered(result, sink) else {
-            return self.believe_claims();
+            return self.assume_claims_written();
         };
         let now = self.now();
         for (update, is_lacking) in claims {
@@ -523,23 +523,23 @@ impl Writer {
         self.take_held();
     }
 
-    /// Believes the claims without a look, since the store cannot be asked now.
-    fn believe_claims(&mut self) {
+    /// Takes the claims as written without a look, since the store cannot be asked now.
+    fn assume_claims_written(&mut self) {
         let claims = self.recheck.end();
-        self.believe(&claims);
+        self.assume_written(&claims);
         self.take_held();
     }
 
-    fn believe(&mut self, claims: &[BarUpdate]) {
+    fn assume_written(&mut self, claims: &[BarUpdate]) {
         let count = u64::try_from(claims.len()).unwrap_or(u64::MAX);
-        if count > 0 && self.outlet.counts().unproved == 0 {
+        if count > 0 && self.observers.counts().unproved == 0 {
             tracing::warn!(
                 sink = self.requests.sink().name(),
                 "bars that an earlier run delivered cannot be looked for; run again when the store is back, so that the \
                  day is called complete"
             );
         }
-        self.outlet.count(|counts| counts.unproved += count);
+        self.observers.count(|counts| counts.unproved += count);
         self.skip(claims);
     }
 
@@ -549,7 +549,7 @@ impl Writer {
             self.delivery.skip(update);
         }
         let resumed = u64::try_from(updates.len()).unwrap_or(u64::MAX);
-        self.outlet.count(|counts| counts.resumed += resumed);
+        self.observers.count(|counts| counts.resumed += resumed);
     }
 
     /// Takes in what was held behind the claims.
@@ -558,7 +558,7 @@ impl Writer {
             // There may be more claims in it; then what follows is held again.
             self.on_inbox(message);
         }
-        self.hold_back();
+        self.update_flushing();
     }
 
     fn on_repaired(
@@ -568,7 +568,7 @@ impl Writer {
     ) -> Result<(), RunError> {
         let now = self.now();
         log::repaired(&repaired, self.requests.sink().name());
-        self.outlet.count(|counts| repaired.add_to(counts));
+        self.observers.count(|counts| repaired.add_to(counts));
         if let Some(items) = repaired.spool_items {
             self.delivery.spool_grew(items, now);
         }
@@ -580,7 +580,7 @@ impl Writer {
         if let Some(cause) = failure {
             self.fail(cause);
         }
-        self.hold_back();
+        self.update_flushing();
         Ok(())
     }
 
@@ -591,7 +591,7 @@ impl Writer {
         let is_blocked = inbox.is_open && !self.delivery.has_room();
         inbox.blocked_since = is_blocked.then_some(now);
         let used = self.budget.used();
-        self.outlet.count(|counts| {
+        self.observers.count(|counts| {
             counts.blocked += blocked.unwrap_or_default();
             counts.left_out = self.delivery.left_out();
             counts.circuit = self.delivery.circuit();

@@ -17,7 +17,7 @@ const COMMIT_END: Duration = Duration::from_secs(10);
 pub(super) async fn close(mut writer: Writer) -> Result<(), RunError> {
     let closed = writer.requests.store().close().await;
     writer.publish();
-    let counts = writer.outlet.counts();
+    let counts = writer.observers.counts();
     tracing::info!(
         sink = writer.requests.sink().name(),
         written = counts.bars + counts.revised,
@@ -26,7 +26,7 @@ pub(super) async fn close(mut writer: Writer) -> Result<(), RunError> {
         "store closed"
     );
     if let Some(state) = writer.requests.state() {
-        let checkpoints = writer.checkpoints.forgotten();
+        let checkpoints = writer.checkpoints.reset_positions();
         if !checkpoints.is_empty() || writer.budget.is_unsaved() {
             let changes = Changes {
                 now: writer.requests.now(),
@@ -42,7 +42,7 @@ pub(super) async fn close(mut writer: Writer) -> Result<(), RunError> {
 }
 
 /// Puts what is not known to be in the store into the spool, and closes without waiting for the store.
-pub(super) async fn leave(mut writer: Writer) -> Result<(), RunError> {
+pub(super) async fn end_spooling(mut writer: Writer) -> Result<(), RunError> {
     collect(&mut writer).await;
     settle(&mut writer).await;
     let rescued = writer.delivery.rescue();
@@ -76,7 +76,7 @@ pub(super) async fn leave(mut writer: Writer) -> Result<(), RunError> {
 }
 
 /// Ends without a spool to write to: what is not in the store is counted, and read again by the next run.
-pub(super) async fn abandon(mut writer: Writer, fault: RunError) -> Result<(), RunError> {
+pub(super) async fn end_failed(mut writer: Writer, fault: RunError) -> Result<(), RunError> {
     writer.inbox.messages.close();
     collect(&mut writer).await;
     let unwritten = count_bars(&writer.delivery.rescue().append);
@@ -94,7 +94,7 @@ async fn settle(writer: &mut Writer) {
         while writer.delivery.is_committing()
             && let Some(report) = writer.requests.next().await
         {
-            if let Err(fault) = writer.on_report(report) {
+            if let Err(fault) = writer.on_outcome(report) {
                 tracing::error!(cause = %chain(&fault), "the pending commit of the state failed");
             }
         }
@@ -108,7 +108,7 @@ async fn settle(writer: &mut Writer) {
 /// at once, with all they hold; else they may go on for ever.
 async fn collect(writer: &mut Writer) {
     writer.recheck.leave();
-    writer.believe_claims();
+    writer.assume_claims_written();
     if writer.abort.is_cancelled() {
         let drained = async {
             while let Some(message) = writer.inbox.messages.recv().await {
@@ -129,9 +129,9 @@ async fn collect(writer: &mut Writer) {
 async fn end(writer: &mut Writer, unwritten: u64, spooled: u64) {
     writer.publish();
     writer
-        .outlet
+        .observers
         .count(|counts| (counts.unwritten, counts.spooled) = (unwritten, spooled));
-    let counts = writer.outlet.counts();
+    let counts = writer.observers.counts();
     tracing::warn!(
         written = counts.bars + counts.revised,
         spooled,
