@@ -177,6 +177,8 @@ fn remedy_of(error: &redb::Error) -> Remedy {
     }
 }
 
+/// Runs commands in one transaction. Reads alone run in one that is dropped, so that there is one kind of tables; they
+/// wait for a commit under way.
 fn transact(
     database: &Database,
     commands: &[Command],
